@@ -1,0 +1,19 @@
+//! The contract between a source and the agent.
+//!
+//! A [`Source`] finds records and says where it stands; the agent makes them events, stores them,
+//! and says when. This crate promises that an adapter which passes [`conformance`] can be killed at
+//! any moment without losing or doubling a record.
+//!
+//! It refuses to know protobuf, the buffer, the network and any other adapter.
+//!
+//! Limits: a batch holds at most [`BATCH_RECORDS_MAX`] records or about [`BATCH_BYTES_MAX`] bytes.
+
+pub mod conformance;
+mod records;
+mod source;
+
+pub use records::{RawAt, RecordView, Records, Row, Shape, Span, Value};
+pub use source::{
+    BATCH_BYTES_MAX, BATCH_RECORDS_MAX, Batch, IdScope, Mark, MarkState, Origin, Polled, Position,
+    REJECT_BYTES_MAX, Reject, RejectStage, Seen, Source, SourceError,
+};

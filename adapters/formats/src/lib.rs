@@ -1,0 +1,1 @@
+//! Pure streaming decoders from bytes to records.

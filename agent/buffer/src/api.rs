@@ -1,0 +1,232 @@
+//! What a buffer does, whatever it is made of.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use thiserror::Error;
+use tokio::sync::{oneshot, watch};
+
+/// One append's payloads together, at most.
+pub const APPEND_BYTES_MAX: usize = 16 * 1024 * 1024 + 64 * 1024;
+/// A mark's length in bytes, at most.
+pub const MARK_BYTES_MAX: usize = 255;
+/// A position's length in bytes, at most.
+pub const POSITION_BYTES_MAX: usize = 16 * 1024;
+/// How long a mark is remembered.
+pub const MARK_DAYS: u64 = 7;
+/// How many marks are remembered a flow.
+pub const MARKS_MAX: usize = 2_000_000;
+
+/// An event's number in its flow and epoch, from 1, without gaps.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Default)]
+pub struct Sequence(pub u64);
+
+impl fmt::Display for Sequence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+/// A block as its maker hands it over.
+#[derive(Debug, Clone)]
+pub struct NewBlock {
+    /// How many events, at least 1.
+    pub count: u32,
+    /// When the first was captured: microseconds since 1970-01-01T00:00:00Z.
+    pub first_captured_us: i64,
+    /// When the last was captured.
+    pub last_captured_us: i64,
+    /// The maker's number for how the payload is compressed.
+    pub codec: u8,
+    /// The payload's length once decoded.
+    pub decoded_bytes: u32,
+    /// CRC-32C of the payload; checked again at each read.
+    pub crc32c: u32,
+    /// How many of the events are dead letters.
+    pub dead_letters: u32,
+    /// The place in the source after this block, at most [`POSITION_BYTES_MAX`].
+    pub position: Bytes,
+    /// The events.
+    pub payload: Bytes,
+}
+
+/// A block as it is held.
+#[derive(Debug, Clone)]
+pub struct StoredBlock {
+    /// The buffer's epoch.
+    pub epoch: u64,
+    /// The first event's sequence; the last is `first_sequence + count - 1`.
+    pub first_sequence: Sequence,
+    /// Checksum over the flow's earlier headers; 0 before the first.
+    pub chain: u64,
+    /// The same, with this block's.
+    pub chain_after: u64,
+    /// What was appended.
+    pub block: NewBlock,
+}
+
+/// What is appended together or not at all.
+#[derive(Debug, Clone)]
+pub struct Append {
+    /// The flow; its source's position and marks go by the same name.
+    pub flow: Arc<str>,
+    /// In order; may be empty when only position or marks move. At most [`APPEND_BYTES_MAX`].
+    pub blocks: Vec<NewBlock>,
+    /// The source's position after all of it.
+    pub position: Bytes,
+    /// Identities to remember, each at most [`MARK_BYTES_MAX`].
+    pub marks: Vec<Vec<u8>>,
+}
+
+/// The answer to an append: it is on stable storage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Appended {
+    /// The flow's newest sequence; 0 when it has none yet.
+    pub through: Sequence,
+}
+
+/// What became of a mark.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MarkState {
+    /// Not remembered.
+    New,
+    /// Appended; not everything up to its append is acked.
+    Pending,
+    /// Appended, and everything up to its append is acked.
+    Done,
+}
+
+/// How much of a flow is held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Depth {
+    /// The newest sequence appended; 0 for none.
+    pub appended: Sequence,
+    /// The newest sequence acked; 0 for none.
+    pub acked: Sequence,
+    /// Bytes of payload between.
+    pub bytes: u64,
+    /// When the oldest event not acked was captured.
+    pub oldest_captured_us: Option<i64>,
+}
+
+/// The buffer's room on disk.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Space {
+    /// Bytes allocated on disk, all told.
+    pub bytes: u64,
+    /// The cap.
+    pub bytes_max: u64,
+    /// Why appends wait, as a sentence; `None` while they don't.
+    pub waiting: Option<String>,
+}
+
+/// Why the buffer can't.
+#[derive(Debug, Clone, Error)]
+pub enum BufferError {
+    /// The append breaks a limit or is malformed: the caller's fault; nothing was written.
+    #[error("the append was refused: {0}")]
+    Refused(String),
+    /// The disk failed, or what it holds is damaged. The buffer takes nothing more until the agent
+    /// is restarted; what was answered before stands.
+    #[error("the buffer in {folder} stopped: {reason}")]
+    Stopped {
+        /// The data folder.
+        folder: String,
+        /// A sentence with the way out.
+        reason: String,
+    },
+}
+
+/// A promise of an answer. Wait for it in a thread or await it in a task.
+#[derive(Debug)]
+pub struct Receipt(oneshot::Receiver<Result<Appended, BufferError>>);
+
+impl Receipt {
+    /// The two ends.
+    #[must_use]
+    pub fn new() -> (oneshot::Sender<Result<Appended, BufferError>>, Self) {
+        let (sender, receiver) = oneshot::channel();
+        (sender, Self(receiver))
+    }
+
+    /// Blocks this thread until the append is on stable storage.
+    ///
+    /// # Errors
+    /// [`BufferError`].
+    pub fn wait(self) -> Result<Appended, BufferError> {
+        self.0.blocking_recv().unwrap_or_else(|_| Err(gone()))
+    }
+}
+
+impl Future for Receipt {
+    type Output = Result<Appended, BufferError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.0)
+            .poll(context)
+            .map(|answer| answer.unwrap_or_else(|_| Err(gone())))
+    }
+}
+
+fn gone() -> BufferError {
+    BufferError::Stopped {
+        folder: String::new(),
+        reason: "its writer ended; restart the agent".into(),
+    }
+}
+
+/// A durable queue of blocks for many flows.
+///
+/// Shared by threads and tasks. `read`, `ack`, `seen`, `depth` return quickly and may touch the
+/// disk; call them where a millisecond of blocking is allowed.
+pub trait Buffer: Send + Sync {
+    /// The random id born with this buffer; never 0.
+    fn epoch(&self) -> u64;
+
+    /// Appends all or nothing. Appends of one flow are numbered in the order of the calls; one sync
+    /// may answer many. While there is no room the receipt waits: stop reading the source.
+    fn append(&self, append: Append) -> Receipt;
+
+    /// The flow's blocks from the one that holds `from`, as many as fit in `bytes_max` of payload
+    /// and at least one if there is any. Only what is on stable storage is returned.
+    ///
+    /// # Errors
+    /// [`BufferError::Stopped`] where a block is damaged.
+    fn read(
+        &self,
+        flow: &str,
+        from: Sequence,
+        bytes_max: usize,
+    ) -> Result<Vec<StoredBlock>, BufferError>;
+
+    /// Everything of the flow up to `through` may be forgotten. Repeats and older numbers do
+    /// nothing; numbers inside a block count for the blocks before it. Returns the position after
+    /// the newest acked block, where it moved. Not durable by itself: after a restart the collector
+    /// tells again.
+    ///
+    /// # Errors
+    /// [`BufferError`].
+    fn ack(&self, flow: &str, through: Sequence) -> Result<Option<Bytes>, BufferError>;
+
+    /// What became of a mark of this flow.
+    fn seen(&self, flow: &str, mark: &[u8]) -> MarkState;
+
+    /// The position of the newest append of this flow.
+    fn position(&self, flow: &str) -> Option<Bytes>;
+
+    /// How much of the flow is held.
+    fn depth(&self, flow: &str) -> Depth;
+
+    /// The flows that were ever appended to in this epoch.
+    fn flows(&self) -> Vec<Arc<str>>;
+
+    /// Room on disk.
+    fn space(&self) -> Space;
+
+    /// Changes with every commit, so that a sender needs no clock to learn of new blocks.
+    fn watch(&self) -> watch::Receiver<u64>;
+}

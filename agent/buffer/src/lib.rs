@@ -1,0 +1,17 @@
+//! The agent's durable queue of blocks.
+//!
+//! This crate promises that what [`Buffer::append`] answered is on stable storage, that a flow's
+//! events are numbered without gaps, and that nothing is dropped: when there is no room, append
+//! waits. It is the one crate that knows sled, and the reasons for how it uses it stand in
+//! [`sled_buffer`].
+//!
+//! It refuses to know protobuf, events and the network: a block is bytes with numbers beside it.
+//!
+//! Limits: see the constants in [`api`].
+
+pub mod api;
+
+pub use api::{
+    Append, Appended, Buffer, BufferError, Depth, MarkState, NewBlock, Receipt, Sequence, Space,
+    StoredBlock,
+};

@@ -1,0 +1,1 @@
+//! Records become events, by a table compiled once.

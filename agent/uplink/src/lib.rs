@@ -1,0 +1,1 @@
+//! Blocks from the buffer to the collector, over gRPC with mutual TLS.

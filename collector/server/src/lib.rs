@@ -1,0 +1,1 @@
+//! The collector: one log, many readers.

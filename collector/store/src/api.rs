@@ -1,0 +1,354 @@
+//! What a store does, whatever it is made of.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use dray_proto::v1::Block;
+use dray_proto::{FlowName, Offset, Sequence};
+use roaring::RoaringBitmap;
+use thiserror::Error;
+use tokio::sync::{oneshot, watch};
+
+/// Exceptions a target may have before it pauses.
+pub const EXCEPTIONS_MAX: u64 = 1_000_000;
+/// How far above its cursor a consumer may finish events.
+pub const CURSOR_SPAN_MAX: u64 = 1_000_000;
+
+/// What the store holds of a flow.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Held {
+    /// The epoch of the newest block; 0 where there is none.
+    pub epoch: u64,
+    /// The sequence expected next in that epoch; 1 where there is none.
+    pub next_sequence: Sequence,
+    /// `chain_after` of the newest block.
+    pub chain: u64,
+    /// The position of the newest block.
+    pub position: Bytes,
+    /// The newest offset; 0 where there is none.
+    pub newest_offset: Offset,
+    /// The oldest offset still in the log; 1 where none was dropped.
+    pub oldest_offset: Offset,
+    /// When the newest event was captured: microseconds since 1970-01-01T00:00:00Z; 0 for none.
+    pub last_captured_us: i64,
+    /// The agent that writes it; empty where there is none.
+    pub agent: String,
+}
+
+/// A block in the log.
+#[derive(Debug, Clone)]
+pub struct LogBlock {
+    /// The first event's offset; the following ones count up from it.
+    pub first_offset: Offset,
+    /// Header and payload as they came.
+    pub block: Block,
+}
+
+/// Why blocks are not taken. Nothing of the call was stored.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum AppendError {
+    /// Another agent owns the flow.
+    #[error("flow {flow} is written by agent {owner}; \"dray-collector sites\" lists the agents")]
+    NotOwner {
+        /// The flow.
+        flow: FlowName,
+        /// The agent that owns it.
+        owner: String,
+    },
+    /// The first sequence is past the one expected.
+    #[error("flow {flow} continues at sequence {found}, {expected} was expected")]
+    Gap {
+        /// The flow.
+        flow: FlowName,
+        /// What the log expects.
+        expected: Sequence,
+        /// What came.
+        found: Sequence,
+    },
+    /// What came differs from what is held under the same numbers, or its chain does.
+    #[error(
+        "flow {flow} differs from the log at sequence {at}: the agent's disk was restored or copied"
+    )]
+    Forked {
+        /// The flow.
+        flow: FlowName,
+        /// The first sequence of the differing block.
+        at: Sequence,
+    },
+    /// The disk failed or is full. May pass.
+    #[error("the store cannot write: {0}")]
+    Failed(String),
+}
+
+/// Why the store can't answer.
+#[derive(Debug, Clone, Error)]
+pub enum StoreError {
+    /// The disk failed, or what it holds is damaged.
+    #[error("the store in {folder} failed: {reason}")]
+    Failed {
+        /// The data folder.
+        folder: String,
+        /// A sentence with the way out.
+        reason: String,
+    },
+    /// What was asked for is no longer in the log.
+    #[error("flow {flow}: offset {asked} is no longer in the log; the oldest is {oldest}")]
+    Dropped {
+        /// The flow.
+        flow: FlowName,
+        /// What was asked for.
+        asked: Offset,
+        /// What there is.
+        oldest: Offset,
+    },
+}
+
+/// A promise of an answer from the store's writer.
+#[derive(Debug)]
+pub struct Receipt<T>(oneshot::Receiver<T>);
+
+impl<T> Receipt<T> {
+    /// The two ends.
+    #[must_use]
+    pub fn new() -> (oneshot::Sender<T>, Self) {
+        let (sender, receiver) = oneshot::channel();
+        (sender, Self(receiver))
+    }
+
+    /// Blocks this thread until the answer is there; `None` if the writer ended.
+    #[must_use]
+    pub fn wait(self) -> Option<T> {
+        self.0.blocking_recv().ok()
+    }
+}
+
+impl<T> Future for Receipt<T> {
+    /// `None` if the writer ended.
+    type Output = Option<T>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.0).poll(context).map(Result::ok)
+    }
+}
+
+/// How far a consumer is in a flow.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Cursor {
+    /// Everything up to and with this offset is finished; 0 for nothing.
+    pub through: Offset,
+    /// What is finished above it: offset minus `through`, at most [`CURSOR_SPAN_MAX`]. Never 1: that
+    /// would raise `through`.
+    pub above: RoaringBitmap,
+}
+
+/// Why an event is an exception.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExceptionState {
+    /// The target refused it; nobody tries it again without being told to.
+    Dead,
+    /// It waits behind a dead one of its key.
+    Held,
+    /// It was refused, and a later event of its key was delivered.
+    Overtaken,
+    /// Somebody asked for it to be tried again.
+    Retry,
+    /// An agent's dead letter; it belongs to no target.
+    Agent,
+}
+
+/// An event that cannot go on, with a copy of its bytes, so that it pins nothing.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Exception {
+    /// Given by the store, from 1, ascending; 0 in a new one.
+    pub id: u64,
+    /// The target; empty for an agent's dead letter.
+    pub target: String,
+    /// The flow.
+    pub flow: FlowName,
+    /// Its offset.
+    pub offset: Offset,
+    /// Its business key.
+    pub key: String,
+    /// Why.
+    pub state: ExceptionState,
+    /// A sentence.
+    pub reason: String,
+    /// When: microseconds since 1970-01-01T00:00:00Z.
+    pub at_us: i64,
+    /// The event with its place appended (`dray_proto::event::put_place`).
+    pub event: Bytes,
+}
+
+/// One durable step of a consumer: all of it or nothing.
+#[derive(Debug, Clone, Default)]
+pub struct Step {
+    /// The consumer, e.g. "target:erp" or "feed:lakehouse".
+    pub consumer: String,
+    /// Its new cursors.
+    pub cursors: Vec<(FlowName, Cursor)>,
+    /// New exceptions; `id` is ignored. One with the same (target, flow, offset) is replaced.
+    pub add: Vec<Exception>,
+    /// Exceptions that get another state and reason.
+    pub change: Vec<(u64, ExceptionState, String)>,
+    /// Exceptions that are over.
+    pub remove: Vec<u64>,
+}
+
+/// Which exceptions to list.
+#[derive(Debug, Clone, Default)]
+pub struct ExceptionQuery {
+    /// Of this target; `None`: of all, and the agents'.
+    pub target: Option<String>,
+    /// Of this flow.
+    pub flow: Option<FlowName>,
+    /// Of this key.
+    pub key: Option<String>,
+    /// In one of these states; empty: in any.
+    pub states: Vec<ExceptionState>,
+    /// With an id above this.
+    pub after: u64,
+    /// At most this many, ascending by id.
+    pub limit: usize,
+}
+
+/// An agent that was enrolled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Agent {
+    /// Unique, e.g. "a-7f3c91".
+    pub agent: String,
+    /// Its site.
+    pub site: String,
+    /// SHA-256 of the certificate's public key, hex.
+    pub key_sha256: String,
+    /// Seconds since 1970-01-01T00:00:00Z.
+    pub certificate_ends_s: i64,
+    /// Whether it may no longer connect.
+    pub revoked: bool,
+    /// Seconds since 1970-01-01T00:00:00Z; 0: never.
+    pub last_seen_s: i64,
+    /// As it last said; may be empty.
+    pub version: String,
+}
+
+/// The store. Shared by threads and tasks; reads may touch the disk.
+pub trait Store: Send + Sync {
+    /// The log's random id; another one after a restore from elsewhere.
+    fn incarnation(&self) -> u64;
+
+    /// Appends blocks of one flow, in order, all or none. A block whose numbers are held with the same chain and CRC
+    /// is an exact repeat and changes nothing. A first block with another epoch starts at sequence
+    /// 1 with chain 0. One commit may answer many calls, of many agents.
+    fn append(
+        &self,
+        agent: &str,
+        flow: &FlowName,
+        blocks: Vec<Block>,
+    ) -> Receipt<Result<Held, AppendError>>;
+
+    /// What is held of a flow; the default where there is nothing.
+    fn held(&self, flow: &FlowName) -> Held;
+
+    /// All flows, by name.
+    fn flows(&self) -> Vec<FlowName>;
+
+    /// Blocks from the one that holds `from`, as many as fit in `bytes_max` of payload and at least
+    /// one if there is any. Only what is on stable storage.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn read(
+        &self,
+        flow: &FlowName,
+        from: Offset,
+        bytes_max: usize,
+    ) -> Result<Vec<LogBlock>, StoreError>;
+
+    /// Changes with every commit of the log.
+    fn watch(&self) -> watch::Receiver<u64>;
+
+    /// A consumer's cursors.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn cursors(&self, consumer: &str) -> Result<Vec<(FlowName, Cursor)>, StoreError>;
+
+    /// All consumers that have a cursor.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn consumers(&self) -> Result<Vec<String>, StoreError>;
+
+    /// Takes a consumer's step to stable storage. One commit may answer many calls.
+    fn step(&self, step: Step) -> Receipt<Result<(), StoreError>>;
+
+    /// Forgets a consumer's cursors and, of a target, its exceptions.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn detach(&self, consumer: &str) -> Result<(), StoreError>;
+
+    /// Lists exceptions.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn exceptions(&self, query: &ExceptionQuery) -> Result<Vec<Exception>, StoreError>;
+
+    /// How many exceptions a target has (`None`: all).
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn exception_count(&self, target: Option<&str>) -> Result<u64, StoreError>;
+
+    /// A durable setting of the operator, e.g. "paused:erp".
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn setting(&self, name: &str) -> Result<Option<String>, StoreError>;
+
+    /// Sets or removes one.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn set(&self, name: &str, value: Option<&str>) -> Result<(), StoreError>;
+
+    /// Keeps a token's hash until `ends_s`.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn add_token(&self, secret_sha256: &str, site: &str, ends_s: i64) -> Result<(), StoreError>;
+
+    /// Uses up a token that has not ended at `now_s` and records the agent, in one step; its site is the
+    /// token's. `None`: there is no such token, it was used, or it ended.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn enrol(
+        &self,
+        secret_sha256: &str,
+        now_s: i64,
+        agent: Agent,
+    ) -> Result<Option<Agent>, StoreError>;
+
+    /// The site that a token that has not ended is for, without using it up.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn token_site(&self, secret_sha256: &str, now_s: i64) -> Result<Option<String>, StoreError>;
+
+    /// All agents.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn agents(&self) -> Result<Vec<Agent>, StoreError>;
+
+    /// Records what changed of an agent: certificate, revocation, version, last seen.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn update_agent(&self, agent: &Agent) -> Result<(), StoreError>;
+
+    /// Bytes of the log on disk, and its cap.
+    fn log_bytes(&self) -> (u64, u64);
+}

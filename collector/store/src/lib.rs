@@ -1,0 +1,14 @@
+//! The collector's memory: a log of blocks per flow, cursors of those who read it, exceptions, and
+//! who may write.
+//!
+//! This crate promises that what [`Store::append`] answered is on stable storage, that a flow's
+//! offsets have no gaps, that an exact repeat changes nothing, and that a healthy event costs no row
+//! of its own. Every key leads with the flow or the target.
+//!
+//! It refuses to know targets, certificates, gRPC and what is inside a block.
+//!
+//! Limits: see the constants in [`api`].
+
+pub mod api;
+
+pub use api::*;

@@ -1,0 +1,1 @@
+//! A site in a box: scenarios, demo and bench over real processes.
