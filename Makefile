@@ -1,0 +1,58 @@
+# demo       a warehouse, a collector and a toy ERP on this machine; ends by itself
+# demo-keep  the same, left running, for your own files
+# test       everything that CI runs
+# test-quick the part that needs no rights and no servers
+# soak       the long counts: 40 kills and more (about half an hour)
+# check      formatting, lints, docs, tests, each crate alone, licences
+# bench      the figures, on this machine
+
+CARGO ?= cargo
+NEXTEST := $(shell command -v cargo-nextest 2>/dev/null)
+CRATES := dray-proto dray-adapter dray-formats dray-file-drop dray-mapping dray-buffer dray-uplink \
+          dray-agent dray-store dray-delivery dray-collector dray-tests
+
+ifdef NEXTEST
+RUN_TESTS := $(CARGO) nextest run --no-fail-fast
+else
+RUN_TESTS := $(CARGO) test --no-fail-fast
+endif
+
+.PHONY: demo demo-keep test test-quick soak check bench tools build
+
+demo:
+	$(CARGO) build --release --bins
+	target/release/dray-demo
+
+demo-keep:
+	$(CARGO) build --release --bins
+	target/release/dray-demo --keep
+
+# The daemons are built first: the scenarios run them as processes.
+build:
+	$(CARGO) build --workspace --bins
+
+test: tools build
+	$(RUN_TESTS) --workspace
+
+test-quick:
+	$(CARGO) test --workspace --exclude dray-tests
+
+# strace shows that no ack leaves before the sync that it rests on.
+tools:
+	@packaging/install-tools strace
+
+soak: tools
+	$(CARGO) build --release --workspace --bins
+	DRAY_SOAK=1 $(CARGO) test --release -p dray-tests -- --test-threads=1 --nocapture
+
+check: test
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps
+	for crate in $(CRATES); do $(CARGO) test -p $$crate --no-run || exit 1; done
+	command -v cargo-deny >/dev/null || $(CARGO) install cargo-deny --locked
+	$(CARGO) deny check bans licenses sources
+
+bench:
+	$(CARGO) build --release --bins
+	target/release/dray-bench
