@@ -16,18 +16,35 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("dray-uplink", &["dray-buffer", "dray-proto"]),
     (
         "dray-agent",
-        &["dray-adapter", "dray-buffer", "dray-file-drop", "dray-formats", "dray-mapping", "dray-proto", "dray-uplink"],
+        &[
+            "dray-adapter",
+            "dray-buffer",
+            "dray-file-drop",
+            "dray-formats",
+            "dray-mapping",
+            "dray-proto",
+            "dray-uplink",
+        ],
     ),
     ("dray-store", &["dray-proto"]),
     ("dray-delivery", &["dray-proto", "dray-store"]),
-    ("dray-collector", &["dray-delivery", "dray-proto", "dray-store"]),
-    ("dray-tests", &["dray-agent", "dray-collector", "dray-proto"]),
+    (
+        "dray-collector",
+        &["dray-delivery", "dray-proto", "dray-store"],
+    ),
+    (
+        "dray-tests",
+        &["dray-agent", "dray-collector", "dray-proto"],
+    ),
 ];
 
 /// Crates from outside that only these may name.
 const KEPT: &[(&str, &[&str])] = &[
     ("sled", &["dray-buffer"]),
-    ("tonic", &["dray-proto", "dray-uplink", "dray-agent", "dray-collector"]),
+    (
+        "tonic",
+        &["dray-proto", "dray-uplink", "dray-agent", "dray-collector"],
+    ),
     ("rusqlite", &["dray-store"]),
     ("minijinja", &["dray-mapping", "dray-delivery"]),
     ("notify", &["dray-file-drop"]),
@@ -50,12 +67,22 @@ const PURE_FILES: &[&str] = &[
 
 /// The normal dependencies of every crate of the workspace.
 fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
-    let metadata = MetadataCommand::new().no_deps().exec().expect("cargo metadata of this workspace");
+    let metadata = MetadataCommand::new()
+        .no_deps()
+        .exec()
+        .expect("cargo metadata of this workspace");
     let normal = |package: &cargo_metadata::Package| {
-        let used = package.dependencies.iter().filter(|used| used.kind == DependencyKind::Normal);
+        let used = package
+            .dependencies
+            .iter()
+            .filter(|used| used.kind == DependencyKind::Normal);
         used.map(|used| used.name.clone()).collect()
     };
-    metadata.workspace_packages().into_iter().map(|package| (package.name.to_string(), normal(package))).collect()
+    metadata
+        .workspace_packages()
+        .into_iter()
+        .map(|package| (package.name.to_string(), normal(package)))
+        .collect()
 }
 
 #[test]
@@ -63,10 +90,19 @@ fn every_arrow_between_crates_is_allowed() {
     let dependencies = dependencies();
     let known: BTreeSet<&str> = ARROWS.iter().map(|(name, _)| *name).collect();
     let found: BTreeSet<&str> = dependencies.keys().map(String::as_str).collect();
-    assert_eq!(found, known, "a crate that the list of arrows does not know, or the reverse");
+    assert_eq!(
+        found, known,
+        "a crate that the list of arrows does not know, or the reverse"
+    );
     for (name, allowed) in ARROWS {
-        for used in dependencies[*name].iter().filter(|used| known.contains(used.as_str())) {
-            assert!(allowed.contains(&used.as_str()), "{name} may not use {used}");
+        for used in dependencies[*name]
+            .iter()
+            .filter(|used| known.contains(used.as_str()))
+        {
+            assert!(
+                allowed.contains(&used.as_str()),
+                "{name} may not use {used}"
+            );
         }
     }
 }
@@ -75,22 +111,36 @@ fn every_arrow_between_crates_is_allowed() {
 fn outside_crates_stay_with_the_one_that_knows_them() {
     for (name, used) in dependencies() {
         for (kept, by) in KEPT {
-            assert!(!used.contains(*kept) || by.contains(&name.as_str()), "{name} may not name {kept}");
+            assert!(
+                !used.contains(*kept) || by.contains(&name.as_str()),
+                "{name} may not name {kept}"
+            );
         }
-        assert!(!PURE.contains(&name.as_str()) || !used.contains("tokio"), "{name} is pure: no tokio");
+        assert!(
+            !PURE.contains(&name.as_str()) || !used.contains("tokio"),
+            "{name} is pure: no tokio"
+        );
     }
 }
 
 #[test]
 fn pure_files_name_no_clock_disk_socket_or_runtime() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("the workspace");
     for path in PURE_FILES {
         let path = root.join(path);
         assert!(path.exists(), "{} is gone: mend the list", path.display());
         for file in rust_files(&path) {
             let text = std::fs::read_to_string(&file).expect("a source file");
             let code = text.split("#[cfg(test)]").next().unwrap_or_default();
-            for word in ["tokio::", "std::fs", "std::net", "Instant::now", "SystemTime::now"] {
+            for word in [
+                "tokio::",
+                "std::fs",
+                "std::net",
+                "Instant::now",
+                "SystemTime::now",
+            ] {
                 assert!(!code.contains(word), "{} names {word}", file.display());
             }
         }
@@ -104,7 +154,13 @@ fn rust_files(path: &Path) -> Vec<std::path::PathBuf> {
     let entries = std::fs::read_dir(path).expect("a source folder").flatten();
     entries
         .map(|entry| entry.path())
-        .flat_map(|path| if path.is_dir() { rust_files(&path) } else { vec![path] })
+        .flat_map(|path| {
+            if path.is_dir() {
+                rust_files(&path)
+            } else {
+                vec![path]
+            }
+        })
         .filter(|path| path.extension().is_some_and(|extension| extension == "rs"))
         .collect()
 }

@@ -15,31 +15,55 @@ fn nothing_is_lost_doubled_or_out_of_order_when_either_side_is_killed() {
     let (lines_a_file, files_a_kill, keys) = (2_500, 4, 700);
     let folder = folder("kills");
     let erp = Target::start(false).expect("a target");
-    let mut site = Site::start(folder.path(), &[FlowSpec::movements("movements")], &target_table("erp", &erp.url(), ""))
-        .expect("a site");
+    let mut site = Site::start(
+        folder.path(),
+        &[FlowSpec::movements("movements")],
+        &target_table("erp", &erp.url(), ""),
+    )
+    .expect("a site");
     let mut random = rand::rng();
     let mut dropped = 0;
     for kill in 0..kills {
         for _ in 0..files_a_kill {
             let text = movements(dropped, lines_a_file, keys);
-            drop_file(&site.drops("movements"), &format!("{dropped:09}.txt"), text.as_bytes()).expect("a drop");
+            drop_file(
+                &site.drops("movements"),
+                &format!("{dropped:09}.txt"),
+                text.as_bytes(),
+            )
+            .expect("a drop");
             dropped += lines_a_file;
         }
         // A moment somewhere in the middle of what was just dropped.
         let reached = dropped - random.random_range(0..lines_a_file * files_a_kill);
-        assert!(erp.wait(PATIENCE, |events| events >= reached), "stuck before kill {kill}");
+        assert!(
+            erp.wait(PATIENCE, |events| events >= reached),
+            "stuck before kill {kill}"
+        );
         if random.random_bool(0.5) {
-            site.agent.as_mut().expect("it runs").kill().expect("a kill");
+            site.agent
+                .as_mut()
+                .expect("it runs")
+                .kill()
+                .expect("a kill");
             site.start_agent().expect("an agent");
         } else {
-            site.collector.as_mut().expect("it runs").kill().expect("a kill");
+            site.collector
+                .as_mut()
+                .expect("it runs")
+                .kill()
+                .expect("a kill");
             site.start_collector().expect("a collector");
         }
     }
     let sent = || (0..dropped).map(|n| format!("MV{n:010}"));
     let mut wanted = dropped;
     let verdict = loop {
-        assert!(erp.wait(PATIENCE, |events| events >= wanted), "{} events of {dropped}", erp.events());
+        assert!(
+            erp.wait(PATIENCE, |events| events >= wanted),
+            "{} events of {dropped}",
+            erp.events()
+        );
         let verdict = judge(sent(), &erp.arrivals());
         if verdict.lost == 0 {
             break verdict;
@@ -50,5 +74,8 @@ fn nothing_is_lost_doubled_or_out_of_order_when_either_side_is_killed() {
     assert!(verdict.clean(), "at the target: {verdict}");
     let in_log = judge(sent(), &site.log_arrivals().expect("the log"));
     println!("{kills} kills, log: {in_log}");
-    assert!(in_log.clean() && in_log.repeats == 0, "in the log: {in_log}");
+    assert!(
+        in_log.clean() && in_log.repeats == 0,
+        "in the log: {in_log}"
+    );
 }

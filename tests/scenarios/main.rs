@@ -22,12 +22,17 @@ fn soak() -> bool {
 
 /// A target's table for a collector's configuration.
 fn target_table(name: &str, url: &str, more: &str) -> String {
-    format!("\n[[target]]\nname = \"{name}\"\nurl = \"{url}\"\nbatch = 200\nconcurrency = 4\n{more}\n")
+    format!(
+        "\n[[target]]\nname = \"{name}\"\nurl = \"{url}\"\nbatch = 200\nconcurrency = 4\n{more}\n"
+    )
 }
 
 /// A folder that is kept when the test fails, so that its logs can be read.
 fn folder(name: &str) -> tempfile::TempDir {
-    let mut folder = tempfile::Builder::new().prefix(&format!("dray-{name}-")).tempdir().expect("a temporary folder");
+    let mut folder = tempfile::Builder::new()
+        .prefix(&format!("dray-{name}-"))
+        .tempdir()
+        .expect("a temporary folder");
     folder.disable_cleanup(std::env::var_os("DRAY_KEEP").is_some());
     folder
 }

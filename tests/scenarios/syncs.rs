@@ -40,23 +40,38 @@ impl Trace {
 }
 
 fn files_in(folder: &Path) -> usize {
-    std::fs::read_dir(folder).map_or(0, |entries| entries.flatten().filter(|entry| entry.path().is_file()).count())
+    std::fs::read_dir(folder).map_or(0, |entries| {
+        entries
+            .flatten()
+            .filter(|entry| entry.path().is_file())
+            .count()
+    })
 }
 
 fn running(name: &str) -> (tempfile::TempDir, Target, Site) {
     let folder = folder(name);
     let erp = Target::start(false).expect("a target");
-    let site = Site::start(folder.path(), &[FlowSpec::movements("movements")], &target_table("erp", &erp.url(), ""))
-        .expect("a site");
+    let site = Site::start(
+        folder.path(),
+        &[FlowSpec::movements("movements")],
+        &target_table("erp", &erp.url(), ""),
+    )
+    .expect("a site");
     let drops = site.drops("movements");
     drop_file(&drops, "0.txt", movements(0, 10, 10).as_bytes()).expect("a drop");
-    assert!(erp.wait(PATIENCE, |events| events >= 10), "the chain does not run");
+    assert!(
+        erp.wait(PATIENCE, |events| events >= 10),
+        "the chain does not run"
+    );
     wait_for(|| files_in(&drops.join("archive")) == 1);
     (folder, erp, site)
 }
 
 /// Waits for something that only the file system tells.
-#[expect(clippy::disallowed_methods, reason = "a folder of another process has no event to wait for")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a folder of another process has no event to wait for"
+)]
 fn wait_for(reached: impl Fn() -> bool) {
     let end = std::time::Instant::now() + PATIENCE;
     while !reached() {
@@ -71,35 +86,75 @@ const FAIL_SYNCS: &str = "inject=fdatasync,fsync,sync_file_range:error=EIO";
 fn a_file_is_not_archived_when_the_agents_sync_fails() {
     let (_folder, erp, mut site) = running("agent-eio");
     let drops = site.drops("movements");
-    let trace = Trace::attach(site.agent.as_ref().expect("it runs"), &["-o", "/dev/null", "-e", FAIL_SYNCS]);
+    let trace = Trace::attach(
+        site.agent.as_ref().expect("it runs"),
+        &["-o", "/dev/null", "-e", FAIL_SYNCS],
+    );
     drop_file(&drops, "1.txt", movements(10, 10, 10).as_bytes()).expect("a drop");
-    site.agent.as_ref().expect("it runs").wait_log("stopped").expect("the buffer says that it stopped");
+    site.agent
+        .as_ref()
+        .expect("it runs")
+        .wait_log("stopped")
+        .expect("the buffer says that it stopped");
     assert_eq!(files_in(&drops), 1, "the file stays where it was dropped");
     assert_eq!(files_in(&drops.join("archive/pending")), 0);
     trace.detach();
-    site.agent.as_mut().expect("it runs").kill().expect("a kill");
+    site.agent
+        .as_mut()
+        .expect("it runs")
+        .kill()
+        .expect("a kill");
     site.start_agent().expect("an agent");
-    assert!(erp.wait(PATIENCE, |events| events >= 20), "after the restart it is sent");
+    assert!(
+        erp.wait(PATIENCE, |events| events >= 20),
+        "after the restart it is sent"
+    );
     wait_for(|| files_in(&drops.join("archive")) == 2);
-    assert_eq!(site.log_arrivals().expect("the log").len(), 20, "and stands in the log once");
+    assert_eq!(
+        site.log_arrivals().expect("the log").len(),
+        20,
+        "and stands in the log once"
+    );
 }
 
 #[test]
 fn nothing_is_acked_when_the_collectors_sync_fails() {
     let (_folder, erp, mut site) = running("collector-eio");
     let drops = site.drops("movements");
-    let trace = Trace::attach(site.collector.as_ref().expect("it runs"), &["-o", "/dev/null", "-e", FAIL_SYNCS]);
+    let trace = Trace::attach(
+        site.collector.as_ref().expect("it runs"),
+        &["-o", "/dev/null", "-e", FAIL_SYNCS],
+    );
     drop_file(&drops, "1.txt", movements(10, 10, 10).as_bytes()).expect("a drop");
-    site.agent.as_ref().expect("it runs").wait_log("cannot write").expect("the refusal reaches the agent");
-    assert_eq!(files_in(&drops.join("archive/pending")), 1, "appended at the site, not acked");
+    site.agent
+        .as_ref()
+        .expect("it runs")
+        .wait_log("cannot write")
+        .expect("the refusal reaches the agent");
+    assert_eq!(
+        files_in(&drops.join("archive/pending")),
+        1,
+        "appended at the site, not acked"
+    );
     assert_eq!(files_in(&drops.join("archive")), 1);
     assert_eq!(erp.events(), 10, "and nobody was given what is not on disk");
     trace.detach();
-    site.collector.as_mut().expect("it runs").kill().expect("a kill");
+    site.collector
+        .as_mut()
+        .expect("it runs")
+        .kill()
+        .expect("a kill");
     site.start_collector().expect("a collector");
-    assert!(erp.wait(PATIENCE, |events| events >= 20), "after the restart it goes on");
+    assert!(
+        erp.wait(PATIENCE, |events| events >= 20),
+        "after the restart it goes on"
+    );
     wait_for(|| files_in(&drops.join("archive")) == 2);
-    assert_eq!(site.log_arrivals().expect("the log").len(), 20, "and stands in the log once");
+    assert_eq!(
+        site.log_arrivals().expect("the log").len(),
+        20,
+        "and stands in the log once"
+    );
 }
 
 /// One line of `strace -ttt -y`: seconds, and the call.
@@ -119,21 +174,43 @@ fn the_trace_shows_the_sync_before_the_archive_move_and_before_the_ack() {
     let drops = site.drops("movements");
     let watch = "trace=fdatasync,fsync,pwrite64,write,rename,renameat,renameat2";
     let traced = ["agent", "collector"].map(|name| folder.path().join(format!("{name}.strace")));
-    let daemons = [site.agent.as_ref().expect("it runs"), site.collector.as_ref().expect("it runs")];
+    let daemons = [
+        site.agent.as_ref().expect("it runs"),
+        site.collector.as_ref().expect("it runs"),
+    ];
     let traces: Vec<Trace> = daemons
         .iter()
         .zip(&traced)
-        .map(|(daemon, to)| Trace::attach(daemon, &["-ttt", "-y", "-o", to.to_str().expect("UTF-8"), "-e", watch]))
+        .map(|(daemon, to)| {
+            Trace::attach(
+                daemon,
+                &["-ttt", "-y", "-o", to.to_str().expect("UTF-8"), "-e", watch],
+            )
+        })
         .collect();
     drop_file(&drops, "traced.txt", movements(10, 10, 10).as_bytes()).expect("a drop");
-    assert!(erp.wait(PATIENCE, |events| events >= 20), "the chain does not run");
+    assert!(
+        erp.wait(PATIENCE, |events| events >= 20),
+        "the chain does not run"
+    );
     wait_for(|| files_in(&drops.join("archive")) == 2);
     traces.into_iter().for_each(Trace::detach);
 
     let [agent, collector] = traced.map(|trace| calls(&trace));
-    let is_move = |call: &str, to: &str| call.starts_with("rename") && call.contains("traced.txt") && call.contains(to);
-    let is_sync = |call: &str| (call.starts_with("fdatasync") || call.starts_with("fsync") || call.contains("sync resumed")) && call.ends_with("= 0");
-    let pending = agent.iter().find(|(_, call)| is_move(call, "archive/pending/traced.txt")).expect("the move once appended").0;
+    let is_move = |call: &str, to: &str| {
+        call.starts_with("rename") && call.contains("traced.txt") && call.contains(to)
+    };
+    let is_sync = |call: &str| {
+        (call.starts_with("fdatasync")
+            || call.starts_with("fsync")
+            || call.contains("sync resumed"))
+            && call.ends_with("= 0")
+    };
+    let pending = agent
+        .iter()
+        .find(|(_, call)| is_move(call, "archive/pending/traced.txt"))
+        .expect("the move once appended")
+        .0;
     let archived = agent
         .iter()
         .find(|(time, call)| *time > pending && is_move(call, "archive/traced.txt"))
@@ -141,20 +218,28 @@ fn the_trace_shows_the_sync_before_the_archive_move_and_before_the_ack() {
         .0;
     let written = agent
         .iter()
-        .find(|(_, call)| call.contains("/buffer/") && (call.starts_with("pwrite64") || call.starts_with("write")))
+        .find(|(_, call)| {
+            call.contains("/buffer/") && (call.starts_with("pwrite64") || call.starts_with("write"))
+        })
         .expect("the append's write")
         .0;
     assert!(
-        agent.iter().any(|(time, call)| *time > written && *time < pending && is_sync(call)),
+        agent
+            .iter()
+            .any(|(time, call)| *time > written && *time < pending && is_sync(call)),
         "the agent moved the file without a sync after its write"
     );
     let logged = collector
         .iter()
-        .find(|(_, call)| call.contains("/log/") && (call.starts_with("pwrite64") || call.starts_with("write")))
+        .find(|(_, call)| {
+            call.contains("/log/") && (call.starts_with("pwrite64") || call.starts_with("write"))
+        })
         .expect("the log's write")
         .0;
     assert!(
-        collector.iter().any(|(time, call)| *time > logged && *time < archived && is_sync(call)),
+        collector
+            .iter()
+            .any(|(time, call)| *time > logged && *time < archived && is_sync(call)),
         "the collector acked without a sync after its write"
     );
 }

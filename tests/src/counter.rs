@@ -42,7 +42,9 @@ impl Counts {
     fn note(&mut self, id: &[u8; 16]) {
         let mut scope = [0; 10];
         scope.copy_from_slice(&id[..10]);
-        let ordinal = id[10..15].iter().fold(0, |value, byte| value << 8 | u64::from(*byte));
+        let ordinal = id[10..15]
+            .iter()
+            .fold(0, |value, byte| value << 8 | u64::from(*byte));
         let unit = self.units.entry(scope).or_default();
         let (word, bit) = ((ordinal / 64) as usize, 1 << (ordinal % 64));
         if unit.seen.len() <= word {
@@ -91,10 +93,16 @@ impl Counter {
         let address = listener.local_addr()?;
         let counts = Arc::new((Mutex::new(Counts::default()), Condvar::new()));
         let shared = Arc::clone(&counts);
-        std::thread::Builder::new().name("counter".into()).spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            runtime.expect("a runtime needs only memory and descriptors").block_on(serve(listener, shared));
-        })?;
+        std::thread::Builder::new()
+            .name("counter".into())
+            .spawn(move || {
+                let runtime = tokio::runtime::Builder::new_current_thread()
+                    .enable_all()
+                    .build();
+                runtime
+                    .expect("a runtime needs only memory and descriptors")
+                    .block_on(serve(listener, shared));
+            })?;
         Ok(Self { address, counts })
     }
 
@@ -110,8 +118,15 @@ impl Counter {
         let end = Instant::now() + limit;
         let mut counts = self.counts.0.lock().expect("nobody panics holding it");
         while counts.events < events {
-            let Some(left) = end.checked_duration_since(Instant::now()) else { break };
-            counts = self.counts.1.wait_timeout(counts, left).expect("nobody panics holding it").0;
+            let Some(left) = end.checked_duration_since(Instant::now()) else {
+                break;
+            };
+            counts = self
+                .counts
+                .1
+                .wait_timeout(counts, left)
+                .expect("nobody panics holding it")
+                .0;
         }
         counts.events
     }
@@ -129,7 +144,9 @@ async fn serve(listener: std::net::TcpListener, counts: Arc<(Mutex<Counts>, Cond
         let counts = Arc::clone(&counts);
         tokio::spawn(async move {
             let service = service_fn(|request| answer(request, Arc::clone(&counts)));
-            let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+            let _ = hyper::server::conn::http1::Builder::new()
+                .serve_connection(TokioIo::new(stream), service)
+                .await;
         });
     }
 }
@@ -142,7 +159,11 @@ async fn answer(
     match request.into_body().collect().await {
         Ok(body) => {
             let finder = Finder::new(b"\"id\":\"");
-            counts.0.lock().expect("nobody panics holding it").take(&body.to_bytes(), &finder);
+            counts
+                .0
+                .lock()
+                .expect("nobody panics holding it")
+                .take(&body.to_bytes(), &finder);
             counts.1.notify_all();
         }
         Err(_) => *response.status_mut() = StatusCode::BAD_REQUEST,

@@ -9,12 +9,15 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// Microseconds since 1970-01-01T00:00:00Z.
 #[must_use]
 pub fn now_us() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros() as u64)
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_micros() as u64)
 }
 
 /// The column names of [`movement`], for a file with a header.
 pub const MOVEMENT_COLUMNS: [&str; 14] = [
-    "MOVE_NO", "TYPE", "WH", "LOC", "SKU", "DESCR", "QTY", "UOM", "LOT", "SERIAL", "REASON", "REF", "USER", "TS",
+    "MOVE_NO", "TYPE", "WH", "LOC", "SKU", "DESCR", "QTY", "UOM", "LOT", "SERIAL", "REASON", "REF",
+    "USER", "TS",
 ];
 
 /// A mapping of those lines; `REF` carries what a test wants to find again at the target.
@@ -46,7 +49,7 @@ pub fn movement(out: &mut String, n: u64, item: u64, reference: u64) {
     write!(
         out,
         "MV{n:010}|{}|WH1|A-{:02}-{:03}|SKU-{item:07}|Hex bolt M8x40 zinc plated|{}.000|EA|L{:06}||{reason}|{reference:017}|OP{:03}|202611231{}{minute:02}{second:02}",
-        if n % 2 == 0 { "IN" } else { "OUT" },
+        if n.is_multiple_of(2) { "IN" } else { "OUT" },
         n % 40,
         n % 700,
         n % 90 + 10,

@@ -26,11 +26,19 @@ pub fn program(name: &str) -> anyhow::Result<PathBuf> {
         None => {
             let own = std::env::current_exe()?;
             let folder = own.parent().context("a program stands in a folder")?;
-            if folder.ends_with("deps") { folder.join("..") } else { folder.to_owned() }
+            if folder.ends_with("deps") {
+                folder.join("..")
+            } else {
+                folder.to_owned()
+            }
         }
     };
     let path = folder.join(name);
-    ensure!(path.is_file(), "{} is not built: run \"cargo build --bins\" first (make test does)", path.display());
+    ensure!(
+        path.is_file(),
+        "{} is not built: run \"cargo build --bins\" first (make test does)",
+        path.display()
+    );
     Ok(path.canonicalize()?)
 }
 
@@ -55,7 +63,11 @@ impl Daemon {
     ///
     /// # Errors
     /// If it can't be started.
-    pub fn start_with(mut command: Command, name: &'static str, config: &Path) -> anyhow::Result<Self> {
+    pub fn start_with(
+        mut command: Command,
+        name: &'static str,
+        config: &Path,
+    ) -> anyhow::Result<Self> {
         let mut child = command
             .args(["run", "--log", "json", "--config"])
             .arg(config)
@@ -67,14 +79,20 @@ impl Daemon {
         let log = Arc::new((Mutex::new(Vec::new()), Condvar::new()));
         let stderr = child.stderr.take().context("stderr was asked for")?;
         let kept = Arc::clone(&log);
-        let mut copy = fs::OpenOptions::new().create(true).append(true).open(config.with_extension("log"))?;
+        let mut copy = fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(config.with_extension("log"))?;
         std::thread::spawn(move || {
             for line in BufReader::new(stderr).lines().map_while(Result::ok) {
                 let _ = writeln!(copy, "{line}");
                 kept.0.lock().expect("nobody panics holding it").push(line);
                 kept.1.notify_all();
             }
-            kept.0.lock().expect("nobody panics holding it").push("(its log ended)".into());
+            kept.0
+                .lock()
+                .expect("nobody panics holding it")
+                .push("(its log ended)".into());
             kept.1.notify_all();
         });
         Ok(Self { name, child, log })
@@ -100,12 +118,22 @@ impl Daemon {
             }
             read = log.len();
             let ended = log.last().is_some_and(|line| line == "(its log ended)");
-            let left = end.checked_duration_since(Instant::now()).filter(|_| !ended);
+            let left = end
+                .checked_duration_since(Instant::now())
+                .filter(|_| !ended);
             let Some(left) = left else {
                 let tail = log[log.len().saturating_sub(15)..].join("\n");
-                bail!("{} never logged \"{text}\"; its last lines:\n{tail}", self.name);
+                bail!(
+                    "{} never logged \"{text}\"; its last lines:\n{tail}",
+                    self.name
+                );
             };
-            log = self.log.1.wait_timeout(log, left).expect("nobody panics holding it").0;
+            log = self
+                .log
+                .1
+                .wait_timeout(log, left)
+                .expect("nobody panics holding it")
+                .0;
         }
     }
 
@@ -169,15 +197,25 @@ impl Usage {
     /// If it is gone.
     pub fn of(pid: u32) -> anyhow::Result<Self> {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
-        let fields: Vec<&str> = stat.rsplit_once(')').context("stat has a name")?.1.split_whitespace().collect();
+        let fields: Vec<&str> = stat
+            .rsplit_once(')')
+            .context("stat has a name")?
+            .1
+            .split_whitespace()
+            .collect();
         let ticks = fields[11].parse::<f64>()? + fields[12].parse::<f64>()?;
         let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
         let kib = |name: &str| -> u64 {
             let line = status.lines().find(|line| line.starts_with(name));
-            line.and_then(|line| line.split_whitespace().nth(1)?.parse().ok()).unwrap_or(0)
+            line.and_then(|line| line.split_whitespace().nth(1)?.parse().ok())
+                .unwrap_or(0)
         };
         let per_second = rustix::param::clock_ticks_per_second() as f64;
-        Ok(Self { cpu_s: ticks / per_second, peak_bytes: kib("VmHWM:") * 1024, resident_bytes: kib("VmRSS:") * 1024 })
+        Ok(Self {
+            cpu_s: ticks / per_second,
+            peak_bytes: kib("VmHWM:") * 1024,
+            resident_bytes: kib("VmRSS:") * 1024,
+        })
     }
 }
 
@@ -252,7 +290,14 @@ impl Site {
             "site = \"north\"\ndata_dir = \"{shown}/agent\"\ncollector = \"127.0.0.1:{}\"\nmetrics = \"127.0.0.1:{}\"\n",
             site.port, site.metrics[0]
         );
-        for FlowSpec { name, source, format, mapping, timeliness } in flows {
+        for FlowSpec {
+            name,
+            source,
+            format,
+            mapping,
+            timeliness,
+        } in flows
+        {
             let drops = site.drops(name);
             fs::create_dir_all(&drops)?;
             agent.push_str(&format!(
@@ -328,7 +373,10 @@ impl Site {
     pub fn enrol(&self) -> anyhow::Result<()> {
         let invited = self.collector_command(&["invite", "north"])?;
         let said = String::from_utf8_lossy(&invited.stdout);
-        let token = said.split_whitespace().find(|word| word.starts_with("dray1.")).context("invite prints a token")?;
+        let token = said
+            .split_whitespace()
+            .find(|word| word.starts_with("dray1."))
+            .context("invite prints a token")?;
         self.agent_command(&["enroll", token])?;
         Ok(())
     }
@@ -338,7 +386,10 @@ impl Site {
     /// # Errors
     /// With what it said.
     pub fn agent_command(&self, arguments: &[&str]) -> anyhow::Result<Output> {
-        succeed(run("dray-agent", &self.agent_config(), arguments)?, arguments)
+        succeed(
+            run("dray-agent", &self.agent_config(), arguments)?,
+            arguments,
+        )
     }
 
     /// Runs a command of the collector with the site's configuration; it must succeed.
@@ -346,7 +397,10 @@ impl Site {
     /// # Errors
     /// With what it said.
     pub fn collector_command(&self, arguments: &[&str]) -> anyhow::Result<Output> {
-        succeed(run("dray-collector", &self.collector_config(), arguments)?, arguments)
+        succeed(
+            run("dray-collector", &self.collector_config(), arguments)?,
+            arguments,
+        )
     }
 
     /// All events of the collector's log, as `tail` prints them, in log order per flow.
@@ -355,7 +409,12 @@ impl Site {
     /// With what the command said.
     pub fn log_events(&self) -> anyhow::Result<Vec<Value>> {
         let output = self.collector_command(&["tail", "--json"])?;
-        output.stdout.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(|line| Ok(serde_json::from_slice(line)?)).collect()
+        output
+            .stdout
+            .split(|byte| *byte == b'\n')
+            .filter(|line| !line.is_empty())
+            .map(|line| Ok(serde_json::from_slice(line)?))
+            .collect()
     }
 
     /// The log's events as arrivals, for [`crate::verdict::judge`].
@@ -368,7 +427,10 @@ impl Site {
             id: text(&event["id"]),
             key: text(&event["key"]),
             number: text(&event["data"]["movement_number"]),
-            order: event["data"]["reference"].as_str().and_then(|text| text.parse().ok()).unwrap_or(0),
+            order: event["data"]["reference"]
+                .as_str()
+                .and_then(|text| text.parse().ok())
+                .unwrap_or(0),
         };
         Ok(self.log_events()?.into_iter().map(arrival).collect())
     }
@@ -378,7 +440,10 @@ impl Site {
     /// # Errors
     /// If it can't be fetched.
     pub fn metrics_text(&self, which: usize) -> anyhow::Result<String> {
-        http_get(SocketAddr::from(([127, 0, 0, 1], self.metrics[which])), "/metrics")
+        http_get(
+            SocketAddr::from(([127, 0, 0, 1], self.metrics[which])),
+            "/metrics",
+        )
     }
 }
 
@@ -400,7 +465,12 @@ fn succeed(output: Output, arguments: &[&str]) -> anyhow::Result<Output> {
 /// If it can't be started.
 pub fn run(name: &str, config: &Path, arguments: &[&str]) -> anyhow::Result<Output> {
     let mut command = Command::new(program(name)?);
-    Ok(command.args(arguments).arg("--config").arg(config).stdin(Stdio::null()).output()?)
+    Ok(command
+        .args(arguments)
+        .arg("--config")
+        .arg(config)
+        .stdin(Stdio::null())
+        .output()?)
 }
 
 /// Fetches a page over HTTP/1.0, for what a browser would show.
@@ -414,5 +484,9 @@ pub fn http_get(address: SocketAddr, path: &str) -> anyhow::Result<String> {
     write!(stream, "GET {path} HTTP/1.0\r\n\r\n")?;
     let mut page = String::new();
     stream.read_to_string(&mut page)?;
-    Ok(page.split_once("\r\n\r\n").context("an answer has a head")?.1.to_owned())
+    Ok(page
+        .split_once("\r\n\r\n")
+        .context("an answer has a head")?
+        .1
+        .to_owned())
 }

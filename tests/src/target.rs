@@ -96,19 +96,26 @@ impl Target {
         });
         let (stop, stopped) = tokio::sync::oneshot::channel();
         let served = Arc::clone(&shared);
-        let thread = std::thread::Builder::new().name("target".into()).spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .expect("a runtime needs only memory and descriptors");
-            runtime.block_on(async {
-                tokio::select! {
-                    () = serve(listener, served) => {}
-                    _ = stopped => {}
-                }
-            });
-        })?;
-        Ok(Self { address, shared, stop: Some(stop), thread: Some(thread) })
+        let thread = std::thread::Builder::new()
+            .name("target".into())
+            .spawn(move || {
+                let runtime = tokio::runtime::Builder::new_current_thread()
+                    .enable_all()
+                    .build()
+                    .expect("a runtime needs only memory and descriptors");
+                runtime.block_on(async {
+                    tokio::select! {
+                        () = serve(listener, served) => {}
+                        _ = stopped => {}
+                    }
+                });
+            })?;
+        Ok(Self {
+            address,
+            shared,
+            stop: Some(stop),
+            thread: Some(thread),
+        })
     }
 
     /// Where it listens.
@@ -177,8 +184,15 @@ impl Target {
         let end = Instant::now() + limit;
         let mut kept = lock(&self.shared.kept);
         while !enough(&kept) {
-            let Some(left) = end.checked_duration_since(Instant::now()) else { return false };
-            kept = self.shared.changed.wait_timeout(kept, left).expect("nobody panics holding it").0;
+            let Some(left) = end.checked_duration_since(Instant::now()) else {
+                return false;
+            };
+            kept = self
+                .shared
+                .changed
+                .wait_timeout(kept, left)
+                .expect("nobody panics holding it")
+                .0;
         }
         true
     }
@@ -244,8 +258,16 @@ impl hyper::body::Body for Endless {
     }
 }
 
-async fn answer(request: Request<Incoming>, shared: Arc<Shared>) -> Result<Response<Body>, std::io::Error> {
-    let bytes = request.into_body().collect().await.map_err(std::io::Error::other)?.to_bytes();
+async fn answer(
+    request: Request<Incoming>,
+    shared: Arc<Shared>,
+) -> Result<Response<Body>, std::io::Error> {
+    let bytes = request
+        .into_body()
+        .collect()
+        .await
+        .map_err(std::io::Error::other)?
+        .to_bytes();
     let manner = lock(&shared.manner).clone();
     let status = match manner {
         Manner::Accept => take(&shared, &bytes, None),
@@ -266,11 +288,18 @@ async fn answer(request: Request<Incoming>, shared: Arc<Shared>) -> Result<Respo
         }
     };
     note_request(&shared);
-    let reply = if status == StatusCode::UNPROCESSABLE_ENTITY { "{\"error\":\"unknown item\"}" } else { "{}" };
+    let reply = if status == StatusCode::UNPROCESSABLE_ENTITY {
+        "{\"error\":\"unknown item\"}"
+    } else {
+        "{}"
+    };
     let mut response = Response::new(Body::Left(Full::from(reply)));
     *response.status_mut() = status;
     if status == StatusCode::FOUND {
-        response.headers_mut().insert("location", hyper::header::HeaderValue::from_static("http://127.0.0.1:9/"));
+        response.headers_mut().insert(
+            "location",
+            hyper::header::HeaderValue::from_static("http://127.0.0.1:9/"),
+        );
     }
     Ok(response)
 }
@@ -283,19 +312,27 @@ fn note_request(shared: &Shared) {
 /// Takes a request whole or not at all.
 fn take(shared: &Shared, bytes: &[u8], reject: Option<&str>) -> StatusCode {
     let now = now_us();
-    let Ok(parsed) = serde_json::from_slice::<Value>(bytes) else { return StatusCode::BAD_REQUEST };
+    let Ok(parsed) = serde_json::from_slice::<Value>(bytes) else {
+        return StatusCode::BAD_REQUEST;
+    };
     let documents = match parsed {
         Value::Array(documents) => documents,
         document => vec![document],
     };
-    if documents.iter().any(|document| reject.is_some_and(|key| document["key"] == key)) {
+    if documents
+        .iter()
+        .any(|document| reject.is_some_and(|key| document["key"] == key))
+    {
         return StatusCode::UNPROCESSABLE_ENTITY;
     }
     let mut kept = lock(&shared.kept);
     for document in documents {
         let data = &document["data"];
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let reference = data["reference"].as_str().and_then(|text| text.parse().ok()).unwrap_or(0);
+        let reference = data["reference"]
+            .as_str()
+            .and_then(|text| text.parse().ok())
+            .unwrap_or(0);
         if shared.reference_is_time.load(Ordering::Relaxed) {
             kept.latencies_us.push(now.saturating_sub(reference));
         }

@@ -52,10 +52,17 @@ impl fmt::Display for Verdict {
 }
 
 /// Judges arrivals, in the order in which they came, against the numbers that were sent.
-pub fn judge<'a>(expected: impl IntoIterator<Item = String>, arrivals: impl IntoIterator<Item = &'a Arrival>) -> Verdict {
-    let mut ids: HashMap<String, Option<&str>> = expected.into_iter().map(|number| (number, None)).collect();
+pub fn judge<'a>(
+    expected: impl IntoIterator<Item = String>,
+    arrivals: impl IntoIterator<Item = &'a Arrival>,
+) -> Verdict {
+    let mut ids: HashMap<String, Option<&str>> =
+        expected.into_iter().map(|number| (number, None)).collect();
     let mut newest: HashMap<&str, u64> = HashMap::new();
-    let mut verdict = Verdict { expected: ids.len() as u64, ..Verdict::default() };
+    let mut verdict = Verdict {
+        expected: ids.len() as u64,
+        ..Verdict::default()
+    };
     for arrival in arrivals {
         match ids.get_mut(&arrival.number) {
             None => verdict.doubled += 1,
@@ -81,7 +88,12 @@ mod tests {
     use super::*;
 
     fn arrival(id: &str, number: &str, order: u64) -> Arrival {
-        Arrival { id: id.into(), key: "k".into(), number: number.into(), order }
+        Arrival {
+            id: id.into(),
+            key: "k".into(),
+            number: number.into(),
+            order,
+        }
     }
 
     #[test]
@@ -89,15 +101,34 @@ mod tests {
         let sent = || ["a", "b", "c"].map(String::from);
         let check = |arrivals: &[Arrival], lost, doubled, out_of_order, repeats| {
             let verdict = judge(sent(), arrivals);
-            let found = (verdict.lost, verdict.doubled, verdict.out_of_order, verdict.repeats);
-            assert_eq!(found, (lost, doubled, out_of_order, repeats), "{arrivals:?}");
+            let found = (
+                verdict.lost,
+                verdict.doubled,
+                verdict.out_of_order,
+                verdict.repeats,
+            );
+            assert_eq!(
+                found,
+                (lost, doubled, out_of_order, repeats),
+                "{arrivals:?}"
+            );
         };
-        let (a, b, c) = (arrival("1", "a", 1), arrival("2", "b", 2), arrival("3", "c", 3));
+        let (a, b, c) = (
+            arrival("1", "a", 1),
+            arrival("2", "b", 2),
+            arrival("3", "c", 3),
+        );
         check(&[a.clone(), b.clone(), c.clone()], 0, 0, 0, 0);
         check(&[a.clone(), c.clone()], 1, 0, 0, 0);
         check(&[a.clone(), c.clone(), b.clone()], 0, 0, 1, 0);
         check(&[a.clone(), b.clone(), b.clone(), c.clone()], 0, 0, 0, 1);
-        check(&[a.clone(), b.clone(), arrival("9", "b", 2), c.clone()], 0, 1, 0, 0);
+        check(
+            &[a.clone(), b.clone(), arrival("9", "b", 2), c.clone()],
+            0,
+            1,
+            0,
+            0,
+        );
         check(&[a, b, c, arrival("4", "z", 4)], 0, 1, 0, 0);
     }
 }

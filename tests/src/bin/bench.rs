@@ -74,10 +74,18 @@ fn describe_machine(folder: &Path) -> anyhow::Result<()> {
         .filter(|(place, _)| folder.starts_with(place))
         .max_by_key(|(place, _)| place.len())
         .map_or("unknown", |(_, kind)| kind);
-    ensure!(kind != "tmpfs", "{} is a tmpfs: a sync costs nothing there; choose another --folder", folder.display());
+    ensure!(
+        kind != "tmpfs",
+        "{} is a tmpfs: a sync costs nothing there; choose another --folder",
+        folder.display()
+    );
     let load = fs::read_to_string("/proc/loadavg")?;
     let cores = std::thread::available_parallelism()?;
-    println!("{cores} cores, {kind}, fdatasync of 64 KiB {:.2} ms (median of 50), load {}", sync_ms(folder)?, load.trim());
+    println!(
+        "{cores} cores, {kind}, fdatasync of 64 KiB {:.2} ms (median of 50), load {}",
+        sync_ms(folder)?,
+        load.trim()
+    );
     Ok(())
 }
 
@@ -100,14 +108,21 @@ fn sync_ms(folder: &Path) -> anyhow::Result<f64> {
 /// event at the target.
 fn throughput(folder: &Path, arguments: &Arguments) -> anyhow::Result<()> {
     let counter = Counter::start()?;
-    let targets = format!("[[target]]\nname = \"erp\"\nurl = \"{}\"\nbatch = 1000\nconcurrency = 4\n", counter.url());
+    let targets = format!(
+        "[[target]]\nname = \"erp\"\nurl = \"{}\"\nbatch = 1000\nconcurrency = 4\n",
+        counter.url()
+    );
     let mut flow = FlowSpec::movements("movements");
     flow.source.push_str("ready = \"quiet\"\nquiet = \"0s\"\n");
     let mut site = Site::lay_out(folder, &[flow], &targets)?;
     let per_file = arguments.lines / 20;
     for file in 0..20 {
         let text = drops::movements(file * per_file, per_file, arguments.keys);
-        drop_file(&site.drops("movements"), &format!("{file:04}.txt"), text.as_bytes())?;
+        drop_file(
+            &site.drops("movements"),
+            &format!("{file:04}.txt"),
+            text.as_bytes(),
+        )?;
     }
     site.start_collector()?;
     site.enrol()?;
@@ -117,7 +132,11 @@ fn throughput(folder: &Path, arguments: &Arguments) -> anyhow::Result<()> {
     let arrived = counter.wait(per_file * 20, Duration::from_secs(600));
     let took = began.elapsed().as_secs_f64();
     let (agent, collector) = usages(&site)?;
-    ensure!(arrived == per_file * 20, "{arrived} of {} arrived in ten minutes", per_file * 20);
+    ensure!(
+        arrived == per_file * 20,
+        "{arrived} of {} arrived in ten minutes",
+        per_file * 20
+    );
     let (repeats, bytes) = counter.with(|counts| (counts.repeats, counts.bytes));
     println!(
         "| {} movements in 20 files | {:.0} events/s ({took:.2} s), {repeats} repeats, {} B of JSON an event | {} | {} |",
@@ -134,9 +153,15 @@ fn throughput(folder: &Path, arguments: &Arguments) -> anyhow::Result<()> {
 fn latency(folder: &Path, seconds: u64) -> anyhow::Result<()> {
     let target = Target::start(false)?;
     target.reference_is_time();
-    let targets = format!("[[target]]\nname = \"erp\"\nurl = \"{}\"\nbatch = 200\nconcurrency = 4\n", target.url());
+    let targets = format!(
+        "[[target]]\nname = \"erp\"\nurl = \"{}\"\nbatch = 200\nconcurrency = 4\n",
+        target.url()
+    );
     let site = Site::start(folder, &[FlowSpec::movements("movements")], &targets)?;
-    site.agent.as_ref().context("it was started")?.wait_log("connected")?;
+    site.agent
+        .as_ref()
+        .context("it was started")?
+        .wait_log("connected")?;
     // What is idle is measured first: both processes are up and connected.
     let idle = Duration::from_secs(10);
     let before = usages(&site)?;
@@ -152,9 +177,16 @@ fn latency(folder: &Path, seconds: u64) -> anyhow::Result<()> {
             let n = file * 100 + line;
             drops::movement(&mut text, n, n % 50_000, now);
         }
-        drop_file(&site.drops("movements"), &format!("{file:06}.txt"), text.as_bytes())?;
+        drop_file(
+            &site.drops("movements"),
+            &format!("{file:06}.txt"),
+            text.as_bytes(),
+        )?;
     }
-    ensure!(target.wait(Duration::from_secs(60), |events| events >= seconds * 1_000), "not all lines arrived");
+    ensure!(
+        target.wait(Duration::from_secs(60), |events| events >= seconds * 1_000),
+        "not all lines arrived"
+    );
     let mut histogram = Histogram::<u64>::new(3)?;
     for latency in target.latencies_us() {
         histogram.record(latency.max(1))?;
@@ -181,7 +213,10 @@ fn latency(folder: &Path, seconds: u64) -> anyhow::Result<()> {
 }
 
 /// Lets time pass: the load's own clock.
-#[expect(clippy::disallowed_methods, reason = "a load generator is made of waiting")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a load generator is made of waiting"
+)]
 fn wait(time: Duration) {
     std::thread::sleep(time);
 }
@@ -198,7 +233,11 @@ fn cpu(agent: &Usage, collector: &Usage, events: u64) -> String {
 }
 
 fn peaks(agent: &Usage, collector: &Usage) -> String {
-    format!("{:.0} / {:.0}", mib(agent.peak_bytes), mib(collector.peak_bytes))
+    format!(
+        "{:.0} / {:.0}",
+        mib(agent.peak_bytes),
+        mib(collector.peak_bytes)
+    )
 }
 
 fn mib(bytes: u64) -> f64 {

@@ -40,10 +40,20 @@ fn main() -> anyhow::Result<()> {
         "[[target]]\nname = \"erp\"\nurl = \"{}\"\nbatch = 200\nconcurrency = 4\n",
         erp.url()
     );
-    let mut site = Site::start(&folder, &[shipments(), movements(), FlowSpec::movements("rush")], &targets)?;
-    site.agent.as_ref().context("it was started")?.wait_log("connected")?;
+    let mut site = Site::start(
+        &folder,
+        &[shipments(), movements(), FlowSpec::movements("rush")],
+        &targets,
+    )?;
+    site.agent
+        .as_ref()
+        .context("it was started")?
+        .wait_log("connected")?;
     println!("   collector   {}", site.collector_config().display());
-    println!("   agent       {}  (site \"north\", enrolled with a one-use token)", site.agent_config().display());
+    println!(
+        "   agent       {}  (site \"north\", enrolled with a one-use token)",
+        site.agent_config().display()
+    );
     println!("   toy ERP     {}", erp.url());
 
     drops_and_dead_letters(&site, &erp)?;
@@ -151,20 +161,33 @@ fn stock_file() -> Vec<u8> {
 
 fn drops_and_dead_letters(site: &Site, erp: &Target) -> anyhow::Result<()> {
     heading("2. The warehouse drops two files, some of their lines broken");
-    drop_file(&site.drops("shipments"), "SHP_20261123_0007.txt", SHIPMENTS.as_bytes())?;
+    drop_file(
+        &site.drops("shipments"),
+        "SHP_20261123_0007.txt",
+        SHIPMENTS.as_bytes(),
+    )?;
     drop_file(&site.drops("stock"), "MOV0042.csv", &stock_file())?;
     println!("   SHP_20261123_0007.txt   6 shipment confirmations, pipe-delimited, UTF-8");
     println!("   MOV0042.csv             5 inventory movements, semicolons, windows-1252");
-    ensure!(erp.wait(PATIENCE, |events| events >= 7), "only {} of 7 events reached the ERP", erp.events());
+    ensure!(
+        erp.wait(PATIENCE, |events| events >= 7),
+        "only {} of 7 events reached the ERP",
+        erp.events()
+    );
     println!("\n   At the ERP, as JSON:");
     for number in ["SHP-100234", "1003"] {
-        let document = erp.document(number).with_context(|| format!("{number} is not at the ERP"))?;
+        let document = erp
+            .document(number)
+            .with_context(|| format!("{number} is not at the ERP"))?;
         for line in serde_json::to_string_pretty(&document)?.lines() {
             println!("   {line}");
         }
     }
     let arrivals = erp.arrivals();
-    let numbers: Vec<&str> = arrivals.iter().map(|arrival| arrival.number.as_str()).collect();
+    let numbers: Vec<&str> = arrivals
+        .iter()
+        .map(|arrival| arrival.number.as_str())
+        .collect();
     println!("\n   Arrived: {}", numbers.join(", "));
     println!("\n   What did not arrive, and why (dray-collector dead-letters list):");
     for line in dead_letters(site, 4)?.lines() {
@@ -182,7 +205,10 @@ fn dead_letters(site: &Site, entries: usize) -> anyhow::Result<String> {
         if list.lines().filter(|line| line.contains("north/")).count() >= entries {
             return Ok(list);
         }
-        ensure!(Instant::now() < end, "{entries} dead letters were expected:\n{list}");
+        ensure!(
+            Instant::now() < end,
+            "{entries} dead letters were expected:\n{list}"
+        );
     }
 }
 
@@ -197,10 +223,17 @@ fn latency(site: &Site, erp: &Target) -> anyhow::Result<()> {
             let n = 900_000_000 + file * 20 + line;
             drops::movement(&mut text, n, n % 500, now);
         }
-        drop_file(&site.drops("rush"), &format!("T{file:04}.txt"), text.as_bytes())?;
+        drop_file(
+            &site.drops("rush"),
+            &format!("T{file:04}.txt"),
+            text.as_bytes(),
+        )?;
         pace(Duration::from_millis(50));
     }
-    ensure!(erp.wait(PATIENCE, |events| events >= before + 1_000), "not all of them arrived");
+    ensure!(
+        erp.wait(PATIENCE, |events| events >= before + 1_000),
+        "not all of them arrived"
+    );
     let mut times = erp.latencies_us();
     times.drain(..times.len() - 1_000);
     times.sort_unstable();
@@ -209,7 +242,10 @@ fn latency(site: &Site, erp: &Target) -> anyhow::Result<()> {
     Ok(())
 }
 
-#[expect(clippy::disallowed_methods, reason = "the warehouse of the demo has a pace of its own")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the warehouse of the demo has a pace of its own"
+)]
 fn pace(time: Duration) {
     std::thread::sleep(time);
 }
@@ -221,7 +257,11 @@ fn kills(site: &mut Site, erp: &Target) -> anyhow::Result<Verdict> {
     let mut random = rand::rng();
     for file in 0..KILL_FILES {
         let text = drops::movements(file * per_file, per_file, KILL_KEYS);
-        drop_file(&site.drops("rush"), &format!("{file:04}.txt"), text.as_bytes())?;
+        drop_file(
+            &site.drops("rush"),
+            &format!("{file:04}.txt"),
+            text.as_bytes(),
+        )?;
         if file % 8 != 4 {
             continue;
         }
@@ -229,11 +269,17 @@ fn kills(site: &mut Site, erp: &Target) -> anyhow::Result<Verdict> {
         erp.wait(PATIENCE, |events| events >= reached);
         if file % 16 == 4 {
             site.agent.as_mut().context("it runs")?.kill()?;
-            println!("   kill -9 of the agent      ({} events at the ERP)", erp.events() - before);
+            println!(
+                "   kill -9 of the agent      ({} events at the ERP)",
+                erp.events() - before
+            );
             site.start_agent()?;
         } else {
             site.collector.as_mut().context("it runs")?.kill()?;
-            println!("   kill -9 of the collector  ({} events at the ERP)", erp.events() - before);
+            println!(
+                "   kill -9 of the collector  ({} events at the ERP)",
+                erp.events() - before
+            );
             site.start_collector()?;
         }
     }
@@ -243,7 +289,12 @@ fn kills(site: &mut Site, erp: &Target) -> anyhow::Result<Verdict> {
     // Repeats under the same id count as events too: so look again until nothing is missing.
     while erp.wait(PATIENCE, |events| events >= wanted) {
         let arrivals = erp.arrivals();
-        verdict = verdict::judge(sent(), arrivals.iter().filter(|arrival| arrival.number.starts_with("MV0000")));
+        verdict = verdict::judge(
+            sent(),
+            arrivals
+                .iter()
+                .filter(|arrival| arrival.number.starts_with("MV0000")),
+        );
         if verdict.lost == 0 {
             break;
         }
@@ -259,8 +310,14 @@ fn keep(site: &Site, erp: &Target) -> anyhow::Result<()> {
     for flow in ["shipments", "stock", "rush"] {
         println!("   {}", show(&site.drops(flow)));
     }
-    println!("\nand look: dray-agent status --config {}", show(&site.agent_config()));
-    println!("          dray-collector tail --follow --config {}", show(&site.collector_config()));
+    println!(
+        "\nand look: dray-agent status --config {}",
+        show(&site.agent_config())
+    );
+    println!(
+        "          dray-collector tail --follow --config {}",
+        show(&site.collector_config())
+    );
     println!("Ctrl-C ends it.");
     let mut shown = erp.events();
     while erp.wait(Duration::from_secs(86_400), |events| events > shown) {
