@@ -1,1 +1,46 @@
 //! From the log to a target, in order per key.
+//!
+//! One engine per target reads the log through a cursor of its own, so a target that is down delays
+//! nobody else. This crate promises that a target gets the events of a flow's business key one after
+//! the other and in the flow's order, that the next one leaves only when the outcome of the one before
+//! is on stable storage, and that an event that cannot be delivered becomes an exception with its
+//! bytes and the reason. An event may arrive twice (a reply was lost, the collector was killed): always
+//! with the same id, so a target that upserts or remembers ids sees its effect once.
+//!
+//! It refuses to know how the log is kept, who wrote it, and what an ERP means by its answers beyond
+//! HTTP's own words ([`outcome`]).
+//!
+//! Limits: a target's window holds at most [`window::BYTES_MAX`] of decoded blocks and
+//! [`window::EVENTS_MAX`] events; a request at most [`config::BATCH_MAX`] events; an answer is read up
+//! to [`http::ANSWER_BYTES_MAX`]; a target may have [`dray_store::EXCEPTIONS_MAX`] exceptions, and
+//! [`engine::REJECTS_MAX`] rejects without a success in between, before it pauses.
+
+pub mod actions;
+pub mod body;
+pub mod config;
+pub mod cursor;
+pub mod engine;
+pub mod gate;
+pub mod http;
+pub mod lanes;
+pub mod outcome;
+pub mod policy;
+pub mod select;
+pub mod status;
+mod target;
+pub mod template;
+pub mod window;
+
+mod batch;
+mod json;
+mod reader;
+
+pub use config::TargetConfig;
+pub use status::{FlowMetrics, Latency, Metrics, State};
+pub use target::{Target, TargetHandle};
+
+/// What the store calls a target's cursors.
+#[must_use]
+pub fn consumer(target: &str) -> String {
+    format!("target:{target}")
+}

@@ -1,0 +1,229 @@
+//! What an operator does to exceptions and targets: durable first, then [`crate::TargetHandle::wake`].
+//!
+//! A refusal is a sentence for the operator. A target need not run: what was asked for is done when it does.
+
+use std::sync::Arc;
+
+use dray_store::{Exception, ExceptionQuery, ExceptionState, Step, Store, StoreError};
+
+use crate::consumer;
+use crate::engine::paused_setting;
+use crate::policy::{OLDER, RETRY};
+
+/// How the reason of a detached target's pause begins.
+pub const DETACHED: &str = "detached";
+/// Exceptions that are changed in one step.
+const PAGE: usize = 200;
+
+/// The durable setting that says that a target was started before.
+pub(crate) fn started_setting(target: &str) -> String {
+    format!("started:{target}")
+}
+
+/// Tries a dead letter again, and what is held behind it. Returns its target, to be woken.
+///
+/// `older`: even where a later event of its key was delivered.
+///
+/// # Errors
+/// A sentence: there is no such exception, or it is in a state that cannot be retried.
+pub async fn retry(store: &Arc<dyn Store>, id: u64, older: bool) -> Result<String, String> {
+    let found = find(store, id).await?;
+    refuse_unreadable(&found)?;
+    let reason = match found.state {
+        ExceptionState::Dead => RETRY,
+        ExceptionState::Overtaken if older => OLDER,
+        ExceptionState::Overtaken => {
+            return Err(format!(
+                "a later event of this key ({}) was delivered; use --older to deliver {id} all the same",
+                found.key
+            ));
+        }
+        ExceptionState::Held => return Err(held(store, &found).await?),
+        ExceptionState::Retry => {
+            return Err(format!(
+                "dead letter {id} is about to be tried again already"
+            ));
+        }
+        ExceptionState::Agent => {
+            return Err(format!(
+                "dead letter {id} came from an agent and was never an event: mend its cause at the site, then discard it"
+            ));
+        }
+    };
+    let change = vec![(
+        id,
+        ExceptionState::Retry,
+        format!("{reason}; it was refused: {}", found.reason),
+    )];
+    take(
+        store,
+        &found.target,
+        Step {
+            change,
+            ..Step::default()
+        },
+    )
+    .await?;
+    Ok(found.target)
+}
+
+/// Drops an exception for good; what is held behind it goes on. Returns its target, to be woken; empty for an agent's.
+///
+/// # Errors
+/// A sentence, as [`retry`].
+pub async fn discard(store: &Arc<dyn Store>, id: u64) -> Result<String, String> {
+    let found = find(store, id).await?;
+    match found.state {
+        ExceptionState::Held => return Err(held(store, &found).await?),
+        ExceptionState::Retry => {
+            return Err(format!(
+                "dead letter {id} is about to be tried again; discard it if it is refused again"
+            ));
+        }
+        ExceptionState::Dead | ExceptionState::Overtaken | ExceptionState::Agent => {}
+    }
+    let mut step = Step {
+        remove: vec![id],
+        ..Step::default()
+    };
+    if found.state == ExceptionState::Dead && !found.key.is_empty() {
+        let next = list(store, of_key(&found, vec![ExceptionState::Held], 1)).await?;
+        step.change = next
+            .iter()
+            .map(|next| (next.id, ExceptionState::Retry, RETRY.to_owned()))
+            .collect();
+    }
+    take(store, &found.target, step).await?;
+    Ok(found.target)
+}
+
+/// Tries all dead letters of a target again, those left out that a later event overtook. Returns how many.
+///
+/// # Errors
+/// A sentence.
+pub async fn retry_all(store: &Arc<dyn Store>, target: &str) -> Result<u64, String> {
+    let mut query = ExceptionQuery {
+        target: Some(target.to_owned()),
+        states: vec![ExceptionState::Dead],
+        limit: PAGE,
+        ..ExceptionQuery::default()
+    };
+    let mut done = 0;
+    loop {
+        let page = list(store, query.clone()).await?;
+        let Some(last) = page.last() else {
+            return Ok(done);
+        };
+        query.after = last.id;
+        let retriable = page.iter().filter(|found| !found.key.is_empty());
+        let change: Vec<_> = retriable
+            .map(|found| {
+                (
+                    found.id,
+                    ExceptionState::Retry,
+                    format!("{RETRY}; it was refused: {}", found.reason),
+                )
+            })
+            .collect();
+        done += change.len() as u64;
+        take(
+            store,
+            target,
+            Step {
+                change,
+                ..Step::default()
+            },
+        )
+        .await?;
+    }
+}
+
+/// Forgets a target's cursors and exceptions, so that it pins the log no longer, and pauses it: resumed, it begins
+/// where `start` says. Stop its engine before, start it after.
+///
+/// # Errors
+/// A sentence.
+pub async fn detach(store: &Arc<dyn Store>, target: &str) -> Result<(), String> {
+    let (store, target) = (Arc::clone(store), target.to_owned());
+    blocking(move || {
+        let why = format!(
+            "{DETACHED} by an operator; resumed, it begins where its setting \"start\" says"
+        );
+        store.set(&paused_setting(&target), Some(&why))?;
+        store.detach(&consumer(&target))?;
+        store.set(&started_setting(&target), None)
+    })
+    .await
+}
+
+fn refuse_unreadable(found: &Exception) -> Result<(), String> {
+    if found.key.is_empty() && found.state != ExceptionState::Agent {
+        return Err(format!(
+            "dead letter {} is what could not be read from the log, not an event: it can only be discarded",
+            found.id
+        ));
+    }
+    Ok(())
+}
+
+async fn held(store: &Arc<dyn Store>, found: &Exception) -> Result<String, String> {
+    let before = list(
+        store,
+        of_key(found, vec![ExceptionState::Dead, ExceptionState::Retry], 1),
+    )
+    .await?;
+    Ok(match before.first() {
+        Some(dead) => format!(
+            "event {} is held behind dead letter {} of its key ({}): retry or discard that one",
+            found.id, dead.id, found.key
+        ),
+        None => format!("event {} is held and goes on by itself", found.id),
+    })
+}
+
+fn of_key(found: &Exception, states: Vec<ExceptionState>, limit: usize) -> ExceptionQuery {
+    ExceptionQuery {
+        target: Some(found.target.clone()),
+        flow: Some(found.flow.clone()),
+        key: Some(found.key.clone()),
+        states,
+        after: 0,
+        limit,
+    }
+}
+
+async fn find(store: &Arc<dyn Store>, id: u64) -> Result<Exception, String> {
+    let query = ExceptionQuery {
+        after: id.saturating_sub(1),
+        limit: 1,
+        ..ExceptionQuery::default()
+    };
+    let found = list(store, query)
+        .await?
+        .into_iter()
+        .find(|found| found.id == id);
+    found.ok_or_else(|| format!("there is no dead letter {id}; \"dray-collector dead-letters list\" shows those there are"))
+}
+
+async fn list(store: &Arc<dyn Store>, query: ExceptionQuery) -> Result<Vec<Exception>, String> {
+    let store = Arc::clone(store);
+    blocking(move || store.exceptions(&query)).await
+}
+
+async fn take(store: &Arc<dyn Store>, target: &str, mut step: Step) -> Result<(), String> {
+    step.consumer = if target.is_empty() {
+        "operator".to_owned()
+    } else {
+        consumer(target)
+    };
+    let taken = store.step(step).await.ok_or("the store has ended")?;
+    taken.map_err(|error| error.to_string())
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, String> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|error| error.to_string())?
+        .map_err(|error| error.to_string())
+}

@@ -1,0 +1,310 @@
+//! The events of one request, and its body.
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+
+use crate::body::{Poison, Writer};
+use crate::lanes::Slot;
+use crate::template::Template;
+use crate::window::{Loaded, Meta};
+
+/// How an event becomes JSON.
+#[derive(Debug)]
+pub(crate) enum Renderer {
+    Plan,
+    Template(Template),
+}
+
+/// What stands in a request's body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shape {
+    /// One event, an object.
+    Single,
+    /// An array of events.
+    Array,
+}
+
+/// One event of a batch.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Item {
+    pub(crate) slot: Slot,
+    /// Index into the batch's blocks.
+    block: u32,
+    /// Index into the block's events.
+    event: u32,
+}
+
+/// Events with different keys that travel together. Once encoded, it is sent with the same bytes each time.
+#[derive(Debug, Default)]
+pub(crate) struct Batch {
+    blocks: Vec<Arc<Loaded>>,
+    pub(crate) items: Vec<Item>,
+    body: Bytes,
+    /// Where each item's JSON ends in the body; empty until encoded.
+    ends: Vec<u32>,
+}
+
+/// What encoding left out.
+#[derive(Debug, Default)]
+pub(crate) struct LeftOut {
+    pub(crate) poisoned: Vec<(Item, Poison)>,
+    pub(crate) unsent: Vec<Item>,
+}
+
+impl Batch {
+    /// Adds an event. Neighbours mostly share a block.
+    pub(crate) fn push(&mut self, slot: Slot, loaded: &Arc<Loaded>, event: u32) {
+        if self
+            .blocks
+            .last()
+            .is_none_or(|last| !Arc::ptr_eq(last, loaded))
+        {
+            self.blocks.push(Arc::clone(loaded));
+        }
+        self.items.push(Item {
+            slot,
+            block: (self.blocks.len() - 1) as u32,
+            event,
+        });
+    }
+
+    /// An item's block and its place in it.
+    pub(crate) fn event(&self, item: &Item) -> (&Arc<Loaded>, &Meta) {
+        let loaded = &self.blocks[item.block as usize];
+        (loaded, &loaded.events[item.event as usize])
+    }
+
+    pub(crate) fn is_encoded(&self) -> bool {
+        !self.ends.is_empty()
+    }
+
+    pub(crate) fn body(&self) -> Bytes {
+        self.body.clone()
+    }
+
+    /// Writes the body: the events up to the first that would make it longer than `bytes_max`, at least one.
+    pub(crate) fn encode(
+        &mut self,
+        renderer: &Renderer,
+        shape: Shape,
+        bytes_max: usize,
+    ) -> LeftOut {
+        let mut left_out = LeftOut::default();
+        let wire: usize = self
+            .items
+            .iter()
+            .map(|item| (self.event(item).1.end - self.event(item).1.start) as usize)
+            .sum();
+        let mut out =
+            Vec::with_capacity((wire * 2 + self.items.len() * 256).min(bytes_max + 64 * 1024));
+        let (mut writer, mut scratch) = (Writer::default(), Vec::new());
+        let items = std::mem::take(&mut self.items);
+        let mut rest = items.iter();
+        for item in rest.by_ref() {
+            let start = out.len();
+            if shape == Shape::Array {
+                out.push(if self.items.is_empty() { b'[' } else { b',' });
+            }
+            let (loaded, meta) = self.event(item);
+            if let Err(poison) = render(renderer, &mut writer, &mut scratch, &mut out, loaded, meta)
+            {
+                out.truncate(start);
+                left_out.poisoned.push((*item, poison));
+            } else if out.len() >= bytes_max && !self.items.is_empty() {
+                out.truncate(start);
+                left_out.unsent.push(*item);
+                break;
+            } else {
+                self.ends.push(out.len() as u32);
+                self.items.push(*item);
+            }
+        }
+        left_out.unsent.extend(rest);
+        if shape == Shape::Array && !self.items.is_empty() {
+            out.push(b']');
+        }
+        self.body = Bytes::from(out);
+        left_out
+    }
+
+    /// Two batches of half the items each, of an encoded array of at least two.
+    pub(crate) fn halves(mut self) -> [Self; 2] {
+        let middle = self.items.len() / 2;
+        let right_items = self.items.split_off(middle);
+        let start = self.ends[middle - 1] as usize;
+        let rebuilt = |range: std::ops::Range<usize>| {
+            let mut body = BytesMut::with_capacity(range.len() + 2);
+            body.extend_from_slice(b"[");
+            body.extend_from_slice(&self.body[range]);
+            body.extend_from_slice(b"]");
+            body.freeze()
+        };
+        let (left_body, right_body) = (rebuilt(1..start), rebuilt(start + 1..self.body.len() - 1));
+        let right_ends = self
+            .ends
+            .split_off(middle)
+            .into_iter()
+            .map(|end| end - start as u32)
+            .collect();
+        let right = Self {
+            blocks: self.blocks.clone(),
+            items: right_items,
+            body: right_body,
+            ends: right_ends,
+        };
+        [
+            Self {
+                body: left_body,
+                ..self
+            },
+            right,
+        ]
+    }
+}
+
+fn render(
+    renderer: &Renderer,
+    writer: &mut Writer,
+    scratch: &mut Vec<u8>,
+    out: &mut Vec<u8>,
+    loaded: &Loaded,
+    meta: &Meta,
+) -> Result<(), Poison> {
+    let (offset, event) = (loaded.offset(meta), loaded.event(meta));
+    match renderer {
+        Renderer::Plan => writer.put(out, &loaded.place, offset, event),
+        Renderer::Template(template) => {
+            scratch.clear();
+            writer.put(scratch, &loaded.place, offset, event)?;
+            template.put(out, scratch)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::body::{Place, sample};
+    use crate::lanes::Lanes;
+    use dray_proto::{FlowName, Offset, Sequence};
+    use serde_json::Value;
+
+    fn batch(count: u32, poison: &[u32]) -> Batch {
+        let good = sample("shipment").expect("a body");
+        let mut bytes = good.clone();
+        bytes.extend_from_slice(&[0xFF; 4]);
+        let good_end = good.len() as u32;
+        let events = (0..count)
+            .map(|ordinal| Meta {
+                start: if poison.contains(&ordinal) {
+                    good_end
+                } else {
+                    0
+                },
+                end: if poison.contains(&ordinal) {
+                    good_end + 4
+                } else {
+                    good_end
+                },
+                key_start: 0,
+                key_end: 0,
+                ordinal,
+                lane: u64::from(ordinal),
+                captured_us: 0,
+            })
+            .collect();
+        let loaded = Arc::new(Loaded {
+            flow: Some(0),
+            place: Arc::new(Place::new(FlowName::parse("north/s").expect("a name"))),
+            first_offset: Offset(100),
+            first_sequence: Sequence(1),
+            epoch: 1,
+            bytes,
+            events,
+            redo: None,
+        });
+        let (mut batch, mut lanes) = (Batch::default(), Lanes::default());
+        for ordinal in 0..count {
+            lanes.push(u64::from(ordinal), ordinal);
+            let (slot, event) = lanes.take().expect("a lane of its own");
+            batch.push(slot, &loaded, event);
+        }
+        batch
+    }
+
+    fn offsets(body: &[u8]) -> Vec<u64> {
+        let json: Value = serde_json::from_slice(body).expect("JSON");
+        json.as_array()
+            .expect("an array")
+            .iter()
+            .map(|event| event["offset"].as_u64().expect("a number"))
+            .collect()
+    }
+
+    #[test]
+    fn a_body_is_an_array_without_its_poisoned_events() {
+        let mut batch = batch(5, &[0, 3]);
+        let left_out = batch.encode(&Renderer::Plan, Shape::Array, 1 << 20);
+        assert_eq!(offsets(&batch.body()), [101, 102, 104]);
+        assert_eq!(
+            (
+                left_out.poisoned.len(),
+                left_out.unsent.len(),
+                batch.items.len()
+            ),
+            (2, 0, 3)
+        );
+    }
+
+    #[test]
+    fn a_single_event_is_an_object() {
+        let mut batch = batch(1, &[]);
+        batch.encode(&Renderer::Plan, Shape::Single, 1);
+        let json: Value = serde_json::from_slice(&batch.body()).expect("JSON");
+        assert_eq!(json["offset"], 100);
+    }
+
+    #[test]
+    fn a_body_stops_before_it_gets_too_long_but_holds_one_event() {
+        let mut whole = batch(10, &[]);
+        whole.encode(&Renderer::Plan, Shape::Array, 1 << 20);
+        let one = whole.body().len() / 10;
+        for (bytes_max, expected) in [(1, 1), (one * 3 + one / 2, 3), (one * 20, 10)] {
+            let mut batch = batch(10, &[]);
+            let left_out = batch.encode(&Renderer::Plan, Shape::Array, bytes_max);
+            assert_eq!(
+                (batch.items.len(), left_out.unsent.len()),
+                (expected, 10 - expected)
+            );
+            assert_eq!(offsets(&batch.body()).len(), expected);
+        }
+    }
+
+    #[test]
+    fn halves_hold_the_same_events_down_to_one() {
+        let mut whole = batch(7, &[2]);
+        whole.encode(&Renderer::Plan, Shape::Array, 1 << 20);
+        let mut queue = vec![whole];
+        let mut seen = Vec::new();
+        while let Some(batch) = queue.pop() {
+            let here = offsets(&batch.body());
+            assert_eq!(here.len(), batch.items.len());
+            if here.len() == 1 {
+                assert_eq!(
+                    batch
+                        .event(&batch.items[0])
+                        .0
+                        .offset(batch.event(&batch.items[0]).1)
+                        .0,
+                    here[0]
+                );
+                seen.push(here[0]);
+            } else {
+                let [left, right] = batch.halves();
+                queue.extend([right, left]);
+            }
+        }
+        assert_eq!(seen, [100, 101, 103, 104, 105, 106]);
+    }
+}

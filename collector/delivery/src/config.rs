@@ -1,0 +1,341 @@
+//! One `[[target]]` table of the collector's configuration.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bytesize::ByteSize;
+use dray_proto::{is_name, schema};
+use http::Uri;
+use http::header::HeaderName;
+use serde::Deserialize;
+
+use crate::select::Pattern;
+use crate::template::Template;
+
+/// Events in a request, at most.
+pub const BATCH_MAX: usize = 10_000;
+/// Bytes in a request, at most: what a collector of 300 MiB can hold several of.
+pub const BATCH_BYTES_MAX: u64 = 16 * 1024 * 1024;
+/// Requests in flight to one target, at most.
+pub const CONCURRENCY_MAX: usize = 64;
+/// How long a request may take, at most.
+pub const TIMEOUT_MAX: Duration = Duration::from_secs(600);
+
+/// One `[[target]]` table.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TargetConfig {
+    /// 1 to 63 of `a-z0-9-_`; its cursors and exceptions stand under this name.
+    pub name: String,
+    /// Where events go: `http://` or `https://`.
+    pub url: String,
+    /// Which flows: `site/flow`, `site/*`, `*/flow`, `*`. None: all.
+    #[serde(default)]
+    pub flows: Vec<String>,
+    /// Which bodies, e.g. `shipment`. None: all but `dead_letter`.
+    #[serde(default)]
+    pub bodies: Vec<String>,
+    /// Where a target without a cursor begins.
+    #[serde(default)]
+    pub start: Start,
+    /// Events a request at most, up to [`BATCH_MAX`]; 1: a single object, else a JSON array.
+    #[serde(default = "default_batch")]
+    pub batch: usize,
+    /// Bytes a request at most; one larger event has a request to itself.
+    #[serde(default = "default_batch_bytes")]
+    pub batch_bytes: ByteSize,
+    /// Requests in flight, up to [`CONCURRENCY_MAX`].
+    #[serde(default = "default_concurrency")]
+    pub concurrency: usize,
+    /// How long a request may take, its answer's body included, up to [`TIMEOUT_MAX`].
+    #[serde(default = "default_timeout", with = "humantime_serde")]
+    pub timeout: Duration,
+    /// The header that carries the event's id where `batch = 1`; empty: none.
+    #[serde(default = "default_id_header")]
+    pub id_header: String,
+    /// What a refused event does to its key.
+    #[serde(default)]
+    pub on_reject: OnReject,
+    /// A minijinja template of one event's JSON; empty: the compiled field plan.
+    #[serde(default)]
+    pub template: String,
+    /// A PEM file with CAs to trust beside the system's; empty: none.
+    #[serde(default)]
+    pub ca_file: PathBuf,
+    /// How to say who is calling.
+    #[serde(default)]
+    pub auth: Auth,
+    /// How long to wait after an answer that says "later".
+    #[serde(default)]
+    pub retry: Retry,
+}
+
+/// Where a target without a cursor begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Start {
+    /// With the oldest event in the log.
+    #[default]
+    Oldest,
+    /// With what comes after the target was first started.
+    Newest,
+}
+
+/// What a refused event does to its key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnReject {
+    /// Later events of the key wait behind it.
+    #[default]
+    Hold,
+    /// It is set aside and the key goes on.
+    Park,
+    /// The same; only for bodies where the newest state is all that counts.
+    Latest,
+}
+
+/// How to say who is calling. Secrets stand in files, so that they can change while dray runs.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
+pub enum Auth {
+    /// Not at all.
+    #[default]
+    None,
+    /// `Authorization: Bearer` with the file's content.
+    Bearer {
+        /// The token, white space around it is dropped.
+        token_file: PathBuf,
+    },
+    /// `Authorization: Basic`.
+    Basic {
+        /// The user's name, without a colon.
+        user: String,
+        /// The password; a line break at its end is dropped.
+        password_file: PathBuf,
+    },
+}
+
+/// Exponential backoff with full jitter: a random wait below a bound that doubles.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Retry {
+    /// The first bound.
+    #[serde(default = "default_first", with = "humantime_serde")]
+    pub first: Duration,
+    /// The largest bound.
+    #[serde(default = "default_max", with = "humantime_serde")]
+    pub max: Duration,
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self {
+            first: default_first(),
+            max: default_max(),
+        }
+    }
+}
+
+fn default_batch() -> usize {
+    200
+}
+
+fn default_batch_bytes() -> ByteSize {
+    ByteSize::mib(1)
+}
+
+fn default_concurrency() -> usize {
+    4
+}
+
+fn default_timeout() -> Duration {
+    Duration::from_secs(30)
+}
+
+fn default_id_header() -> String {
+    "Idempotency-Key".into()
+}
+
+fn default_first() -> Duration {
+    Duration::from_millis(500)
+}
+
+fn default_max() -> Duration {
+    Duration::from_secs(60)
+}
+
+impl TargetConfig {
+    /// What is wrong with the table, a sentence each with the setting and the way out; reads no file.
+    #[must_use]
+    pub fn validate(&self) -> Vec<String> {
+        let mut wrong = Vec::new();
+        if !is_name(&self.name) {
+            wrong.push("name: write 1 to 63 of a-z, 0-9, \"-\" and \"_\", beginning with a letter or digit".into());
+        }
+        wrong.extend(check_url(&self.url));
+        self.check_selection(&mut wrong);
+        self.check_limits(&mut wrong);
+        if !self.id_header.is_empty() && HeaderName::try_from(self.id_header.as_str()).is_err() {
+            wrong.push(format!(
+                "id_header: {:?} is not the name of a header; \"\" sends none",
+                self.id_header
+            ));
+        }
+        if self.on_reject == OnReject::Latest && self.bodies != ["inventory_level"] {
+            wrong.push("on_reject: \"latest\" is only for bodies = [\"inventory_level\"], where a later one replaces it; write \"hold\" or \"park\"".into());
+        }
+        if let Auth::Basic { user, .. } = &self.auth
+            && (user.is_empty() || user.contains(':'))
+        {
+            wrong.push("auth.user: write a name without \":\"".into());
+        }
+        if !self.template.is_empty()
+            && let Err(reason) = Template::compile(&self.template, &self.bodies)
+        {
+            wrong.push(format!("template: {reason}"));
+        }
+        wrong
+            .iter()
+            .map(|sentence| format!("target {:?}: {sentence}", self.name))
+            .collect()
+    }
+
+    fn check_selection(&self, wrong: &mut Vec<String>) {
+        for flow in &self.flows {
+            if Pattern::parse(flow).is_none() {
+                wrong.push(format!(
+                    "flows: {flow:?} is none of \"site/flow\", \"site/*\", \"*/flow\" and \"*\""
+                ));
+            }
+        }
+        for body in &self.bodies {
+            if schema::body(body).is_none() {
+                let known: Vec<_> = schema::BODIES.iter().map(|body| body.name).collect();
+                wrong.push(format!(
+                    "bodies: {body:?} is not a body; there are {}",
+                    known.join(", ")
+                ));
+            }
+        }
+    }
+
+    fn check_limits(&self, wrong: &mut Vec<String>) {
+        if !(1..=BATCH_MAX).contains(&self.batch) {
+            wrong.push(format!("batch: write 1 to {BATCH_MAX}"));
+        }
+        if !(1024..=BATCH_BYTES_MAX).contains(&self.batch_bytes.as_u64()) {
+            wrong.push(format!(
+                "batch_bytes: write \"1KiB\" to \"{}\"",
+                ByteSize(BATCH_BYTES_MAX)
+            ));
+        }
+        if !(1..=CONCURRENCY_MAX).contains(&self.concurrency) {
+            wrong.push(format!("concurrency: write 1 to {CONCURRENCY_MAX}"));
+        }
+        if !(Duration::from_millis(1)..=TIMEOUT_MAX).contains(&self.timeout) {
+            wrong.push("timeout: write \"1ms\" to \"10m\"".into());
+        }
+        if self.retry.first.is_zero() || self.retry.first > self.retry.max {
+            wrong.push("retry: first must be above zero and at most max".into());
+        }
+        if self.retry.max > Duration::from_secs(3600) {
+            wrong.push("retry.max: write at most \"1h\"".into());
+        }
+    }
+}
+
+fn check_url(url: &str) -> Option<String> {
+    let Ok(uri) = url.parse::<Uri>() else {
+        return Some(format!(
+            "url: {url:?} is not an address; write e.g. \"https://erp.example/api/events\""
+        ));
+    };
+    if !matches!(uri.scheme_str(), Some("http" | "https")) || uri.host().is_none_or(str::is_empty) {
+        return Some(format!(
+            "url: {url:?} must begin with \"http://\" or \"https://\" and a host"
+        ));
+    }
+    if uri
+        .authority()
+        .is_some_and(|authority| authority.as_str().contains('@'))
+    {
+        return Some("url: a name or password does not belong here; use [target.auth]".into());
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(more: &str) -> Result<TargetConfig, toml::de::Error> {
+        toml::from_str(&format!(
+            "name = \"erp\"\nurl = \"http://erp.example/api\"\n{more}"
+        ))
+    }
+
+    #[test]
+    fn the_shortest_table_has_the_documented_defaults() {
+        let config = parsed("").expect("it is enough");
+        assert_eq!(config.validate(), [""; 0]);
+        assert_eq!((config.batch, config.concurrency), (200, 4));
+        assert_eq!(config.batch_bytes, ByteSize::mib(1));
+        assert_eq!(config.on_reject, OnReject::Hold);
+        assert_eq!(config.auth, Auth::None);
+    }
+
+    #[test]
+    fn a_full_table_is_read() {
+        let config = parsed(
+            "flows = [\"north/shipments\", \"*/stock\"]\nbodies = [\"shipment\"]\nstart = \"newest\"\nbatch = 1\n\
+             batch_bytes = \"2MiB\"\nconcurrency = 8\ntimeout = \"5s\"\nid_header = \"X-Id\"\non_reject = \"park\"\n\
+             template = '{\"a\": {{ key | tojson }}}'\nca_file = \"\"\n\
+             [auth]\nkind = \"basic\"\nuser = \"dray\"\npassword_file = \"/p\"\n[retry]\nfirst = \"1s\"\nmax = \"2m\"",
+        )
+        .expect("as in the manual");
+        assert_eq!(config.validate(), [""; 0]);
+        assert_eq!(config.start, Start::Newest);
+        assert_eq!(config.retry.max, Duration::from_secs(120));
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_in_a_sentence_that_names_the_setting() {
+        for (more, said) in [
+            ("flows = [\"north\"]", "flows: \"north\""),
+            ("bodies = [\"shipmint\"]", "bodies: \"shipmint\""),
+            ("batch = 0", "batch: write 1 to"),
+            ("batch_bytes = \"1B\"", "batch_bytes: write"),
+            ("concurrency = 65", "concurrency: write"),
+            ("timeout = \"0s\"", "timeout: write"),
+            ("id_header = \"a b\"", "id_header: "),
+            (
+                "on_reject = \"latest\"",
+                "on_reject: \"latest\" is only for",
+            ),
+            ("template = \"{{\"", "template: "),
+            ("template = \"key: {{ key }}\"", "template: "),
+            ("[retry]\nfirst = \"2m\"", "retry: first"),
+            (
+                "[auth]\nkind = \"basic\"\nuser = \"a:b\"\npassword_file = \"/p\"",
+                "auth.user: ",
+            ),
+        ] {
+            let wrong = parsed(more).expect("it parses").validate();
+            assert_eq!(wrong.len(), 1, "{more}: {wrong:?}");
+            assert!(wrong[0].contains(said), "{more}: {wrong:?}");
+        }
+        for url in [
+            "ftp://a/b",
+            "erp.example/api",
+            "http://u:p@host/",
+            "http:///x",
+            "",
+        ] {
+            let mut config = parsed("").expect("it parses");
+            config.url = url.into();
+            assert_eq!(config.validate().len(), 1, "{url}: {:?}", config.validate());
+        }
+        assert!(parsed("colour = 1").is_err());
+        assert!(parsed("[auth]\nkind = \"bearer\"\ntoken_file = \"/t\"\nuser = \"x\"").is_err());
+    }
+}

@@ -1,0 +1,409 @@
+//! One target's engine: a task that reads, sends, and writes down what came of it.
+//!
+//! ```text
+//! log → Reader (a scan at a time, on a blocking thread) → arrive: blocks into the window, events into lanes
+//!     → form: the first of each lane into batches → send (a task a request) → settle: outcomes into `Pending`
+//!     → persist: one durable step at a time, all that settled meanwhile goes into the next → lanes open
+//! ```
+//! All state is owned by one task; what blocks or waits for the network is a task that gives its result back.
+//! Power fails anywhere: what was sent and is not in a step is sent again, with the same ids.
+
+mod arrive;
+mod persist;
+mod redo;
+mod send;
+mod settle;
+
+use std::collections::hash_map::RandomState;
+use std::collections::{HashSet, VecDeque};
+use std::future::pending;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
+
+use dray_store::{EXCEPTIONS_MAX, Store};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::{JoinHandle, JoinSet};
+
+use crate::batch::{Batch, Renderer, Shape};
+use crate::config::TargetConfig;
+use crate::gate::{Gate, Shown};
+use crate::http::Connection;
+use crate::lanes::Lanes;
+use crate::policy::{Keys, Redo};
+use crate::reader::{Reader, Scan};
+use crate::status::{Shared, State};
+use crate::window::{Spot, Window};
+
+use arrive::Flow;
+use persist::{Op, Pending};
+use send::{Sent, knock, send};
+
+/// Events refused one after the other, without one that is taken in between, before the target pauses.
+pub const REJECTS_MAX: u32 = 100;
+/// Batches taken one after the other before one that was halved for its size doubles again.
+const GROW_AFTER: u32 = 256;
+/// How often a target that refuses connections is knocked at.
+pub const KNOCK_EVERY: Duration = Duration::from_millis(500);
+/// How long a stop waits for requests in flight; what isn't answered then is sent again at the next start.
+pub const STOP_WAIT: Duration = Duration::from_secs(5);
+/// How old figures may be while something happens.
+const PUBLISH_EVERY: Duration = Duration::from_millis(50);
+/// How long to wait after the store could not be read or written.
+const STORE_RETRY: Duration = Duration::from_secs(1);
+
+/// What a handle asks for. Answered when it is done and, where that means anything, durable.
+pub(crate) enum Control {
+    Pause(String, oneshot::Sender<Result<(), String>>),
+    Resume(oneshot::Sender<Result<(), String>>),
+    Wake,
+    Stop,
+}
+
+/// See the module.
+pub(crate) struct Engine {
+    config: TargetConfig,
+    consumer: String,
+    store: Arc<dyn Store>,
+    shared: Arc<Shared>,
+    controls: mpsc::Receiver<Control>,
+    log: watch::Receiver<u64>,
+    connection: Arc<Connection>,
+    renderer: Arc<Renderer>,
+    gate: Gate,
+    keys: Keys,
+    lane_hash: RandomState,
+    lanes: Lanes<Spot>,
+    window: Window,
+    flows: Vec<Flow>,
+    /// Batches to send again, before new ones.
+    again: VecDeque<Batch>,
+    sending: JoinSet<Sent>,
+    /// Events in a batch for now: less than configured after a 413.
+    batch_now: usize,
+    successes: u32,
+    rejects: u32,
+    pending: Pending,
+    op: Option<Op>,
+    last_op_was_step: bool,
+    reader: Option<Box<Reader>>,
+    scan: Option<JoinHandle<(Box<Reader>, Scan)>>,
+    /// The log may hold something new.
+    scan_due: bool,
+    /// A flow has more than its share of the window: look again when events of it are over.
+    scan_once_open: bool,
+    /// Not before this, after a failure.
+    scan_after: Option<Instant>,
+    redo: VecDeque<Redo>,
+    /// Parked exceptions that are among the lanes or on the way there.
+    redoing: HashSet<u64>,
+    /// Exceptions were changed from outside: load them again.
+    reload_due: bool,
+    /// At most one.
+    knocking: JoinSet<bool>,
+    detached: bool,
+    stopping: Option<Instant>,
+    published: Instant,
+    stale: bool,
+    /// The store's writer ended: nothing more can be made durable.
+    store_gone: bool,
+}
+
+impl Engine {
+    /// Nothing is read or sent before [`Self::run`].
+    pub(crate) fn new(
+        config: TargetConfig,
+        store: Arc<dyn Store>,
+        shared: Arc<Shared>,
+        controls: mpsc::Receiver<Control>,
+        connection: Connection,
+        renderer: Renderer,
+    ) -> Self {
+        Self {
+            consumer: crate::consumer(&config.name),
+            log: store.watch(),
+            gate: Gate::new(&config.retry),
+            keys: Keys::new(config.on_reject),
+            batch_now: config.batch,
+            store,
+            shared,
+            controls,
+            connection: Arc::new(connection),
+            renderer: Arc::new(renderer),
+            lane_hash: RandomState::new(),
+            lanes: Lanes::default(),
+            window: Window::default(),
+            flows: Vec::new(),
+            again: VecDeque::new(),
+            sending: JoinSet::new(),
+            successes: 0,
+            rejects: 0,
+            pending: Pending::default(),
+            op: None,
+            last_op_was_step: false,
+            reader: None,
+            scan: None,
+            scan_due: true,
+            scan_once_open: false,
+            scan_after: None,
+            redo: VecDeque::new(),
+            redoing: HashSet::new(),
+            reload_due: false,
+            knocking: JoinSet::new(),
+            detached: false,
+            stopping: None,
+            published: Instant::now(),
+            stale: true,
+            store_gone: false,
+            config,
+        }
+    }
+
+    /// Runs until it is stopped or its handle is gone.
+    pub(crate) async fn run(mut self) {
+        let _ended = Ended(Arc::clone(&self.shared));
+        self.begin().await;
+        tracing::info!("target started");
+        while !self.is_over() {
+            self.pump();
+            self.turn().await;
+        }
+        self.publish_now(Instant::now());
+        tracing::info!("target stopped");
+    }
+
+    fn is_over(&self) -> bool {
+        let Some(deadline) = self.stopping else {
+            return self.store_gone;
+        };
+        let late = Instant::now() >= deadline;
+        self.store_gone
+            || late
+            || (self.sending.is_empty() && self.op.is_none() && !self.has_pending())
+    }
+
+    /// Waits for one thing to happen and takes it in.
+    async fn turn(&mut self) {
+        let frozen = self.reload_due;
+        let deadline = self.next_deadline();
+        tokio::select! {
+            control = self.controls.recv(), if self.stopping.is_none() => self.obey(control).await,
+            Some(sent) = self.sending.join_next(), if !frozen => {
+                self.take_sent(sent);
+                while let Some(sent) = self.sending.try_join_next() {
+                    self.take_sent(sent);
+                }
+            }
+            done = finished(&mut self.op) => {
+                self.op = None;
+                self.op_done(done);
+            }
+            scan = joined(&mut self.scan), if !frozen => {
+                self.scan = None;
+                self.take_scan(scan);
+            }
+            Some(reached) = self.knocking.join_next() => if let Ok(at_once) = reached {
+                self.gate.reached(at_once, Instant::now(), rand::random());
+            },
+            changed = self.log.changed(), if !self.scan_due => match changed {
+                Ok(()) => self.scan_due = true,
+                Err(_) => self.store_gone = true,
+            },
+            () = until(deadline) => return,
+        }
+        self.stale = true;
+    }
+
+    /// Starts whatever can start.
+    fn pump(&mut self) {
+        let now = Instant::now();
+        self.stale |= self.gate.tick(now);
+        if self.stopping.is_none() && !self.reload_due {
+            self.start_scan(now);
+            self.start_requests();
+        }
+        self.start_op(now);
+        if self.gate.is_refused() && self.knocking.is_empty() {
+            self.knocking.spawn(knock(Arc::clone(&self.connection)));
+        }
+        if self.stale && now >= self.published + PUBLISH_EVERY {
+            self.publish_now(now);
+        }
+    }
+
+    fn next_deadline(&self) -> Option<Instant> {
+        let publish = self.stale.then(|| self.published + PUBLISH_EVERY);
+        let scan = self.scan_after.filter(|_| self.scan_due);
+        [
+            self.gate.deadline(),
+            publish,
+            scan,
+            self.stopping,
+            self.pending_deadline(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    async fn obey(&mut self, control: Option<Control>) {
+        match control {
+            Some(Control::Pause(why, answer)) => {
+                let _ = answer.send(self.pause_durably(&why).await);
+            }
+            Some(Control::Resume(answer)) => {
+                let done = self.write_setting(None).await;
+                if done.is_ok() {
+                    tracing::info!("target resumed");
+                    self.gate.resume();
+                    (self.rejects, self.detached) = (0, false);
+                }
+                let _ = answer.send(done);
+            }
+            Some(Control::Wake) => self.reload_due = true,
+            Some(Control::Stop) | None => self.stopping = Some(Instant::now() + STOP_WAIT),
+        }
+    }
+
+    fn start_requests(&mut self) {
+        while self.sending.len() < self.config.concurrency && self.gate.is_open() {
+            let Some(batch) = self.again.pop_front().or_else(|| self.form()) else {
+                break;
+            };
+            let era = self.gate.sent();
+            self.shared.requests.fetch_add(1, Relaxed);
+            let shape = if self.config.batch == 1 {
+                Shape::Single
+            } else {
+                Shape::Array
+            };
+            let (connection, renderer) = (Arc::clone(&self.connection), Arc::clone(&self.renderer));
+            let bytes_max = self.config.batch_bytes.as_u64() as usize;
+            self.sending
+                .spawn(send(connection, renderer, shape, bytes_max, batch, era));
+        }
+    }
+
+    /// The next batch of what may leave; `None` if nothing may.
+    fn form(&mut self) -> Option<Batch> {
+        let mut batch = Batch::default();
+        let (mut bytes, bytes_max) = (0, self.config.batch_bytes.as_u64() as usize);
+        while batch.items.len() < self.batch_now && bytes < bytes_max {
+            let Some((slot, spot)) = self.lanes.take() else {
+                break;
+            };
+            let Some(loaded) = self.window.get(spot.block).map(Arc::clone) else {
+                debug_assert!(
+                    false,
+                    "an event's block is in the window until its lane is opened"
+                );
+                continue;
+            };
+            let meta = &loaded.events[spot.event as usize];
+            if self.keys.is_quiet() && loaded.redo.is_none() || self.admit(slot, &loaded, meta) {
+                // JSON is about twice as long as the wire format; the writer cuts exactly.
+                bytes += (meta.end - meta.start) as usize * 2 + 256;
+                batch.push(slot, &loaded, spot.event);
+            } else if !self.gate.is_open() {
+                break;
+            }
+        }
+        (!batch.items.is_empty()).then_some(batch)
+    }
+
+    /// Whether the target may have one more exception; pauses it where not.
+    fn has_room_for_exception(&mut self) -> bool {
+        let room = self.keys.counts.total < EXCEPTIONS_MAX;
+        if !room {
+            self.pause(&format!(
+                "it has {EXCEPTIONS_MAX} dead letters; retry or discard some (dray-collector dead-letters), then resume it"
+            ));
+        }
+        room
+    }
+
+    /// Pauses; written down with the next step.
+    fn pause(&mut self, why: &str) {
+        if !self.gate.is_paused() {
+            tracing::error!("target paused: it waits for an operator");
+            self.shared.note_error(why);
+            self.gate.pause(why);
+            self.pending.pause = Some(why.to_owned());
+        }
+    }
+
+    async fn pause_durably(&mut self, why: &str) -> Result<(), String> {
+        self.write_setting(Some(why.to_owned())).await?;
+        tracing::info!("target paused by an operator");
+        self.gate.pause(why);
+        Ok(())
+    }
+
+    async fn write_setting(&mut self, value: Option<String>) -> Result<(), String> {
+        // A step under way may hold a pause of its own: it goes first.
+        if self.op.is_some() {
+            let done = finished(&mut self.op).await;
+            self.op = None;
+            self.op_done(done);
+        }
+        self.pending.pause = None;
+        let (store, name) = (Arc::clone(&self.store), paused_setting(&self.config.name));
+        let written = tokio::task::spawn_blocking(move || store.set(&name, value.as_deref())).await;
+        written
+            .map_err(|error| error.to_string())?
+            .map_err(|error| error.to_string())
+    }
+
+    fn publish_now(&mut self, now: Instant) {
+        let shared = &self.shared;
+        match self.gate.shown() {
+            Shown::Running => shared.show(State::Running, ""),
+            Shown::Waiting(why) => shared.show(State::Waiting, &why),
+            Shown::Paused(why) => shared.show(State::Paused, &why),
+        }
+        shared.dead.store(self.keys.counts.dead, Relaxed);
+        shared.held.store(self.keys.counts.held, Relaxed);
+        shared.in_flight.store(self.sending.len() as u64, Relaxed);
+        for flow in &mut self.flows {
+            flow.publish();
+        }
+        shared.changed.send_modify(|version| *version += 1);
+        (self.published, self.stale) = (now, false);
+    }
+}
+
+/// Says that the engine ended, however it did.
+struct Ended(Arc<Shared>);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        self.0.show(State::Stopped, "");
+        self.0.changed.send_modify(|version| *version += 1);
+    }
+}
+
+/// The durable setting that says that a target is paused, and why.
+pub(crate) fn paused_setting(target: &str) -> String {
+    format!("paused:{target}")
+}
+
+async fn until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
+        None => pending().await,
+    }
+}
+
+async fn joined<T>(handle: &mut Option<JoinHandle<T>>) -> Result<T, tokio::task::JoinError> {
+    match handle {
+        Some(handle) => handle.await,
+        None => pending().await,
+    }
+}
+
+async fn finished(op: &mut Option<Op>) -> persist::Done {
+    match op {
+        Some(op) => op.await,
+        None => pending().await,
+    }
+}

@@ -1,0 +1,389 @@
+//! What a scan found, into the window and the lanes.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Instant;
+
+use dray_proto::event::put_place;
+use dray_proto::{EventId, FlowName, Offset, Sequence, v1};
+use dray_store::{CURSOR_SPAN_MAX, Exception, ExceptionState};
+use prost::Message;
+use sha2::{Digest, Sha256};
+use tokio::task::JoinError;
+
+use super::{Engine, STORE_RETRY};
+use crate::body::Place;
+use crate::cursor::Finished;
+use crate::lanes::Slot;
+use crate::policy::Admission;
+use crate::reader::{Lost, Order, Piece, Reader, Scan};
+use crate::status::FlowStats;
+use crate::window::{BYTES_MAX, EVENTS_MAX, Loaded, Meta, Spot};
+
+/// How far above its cursor a flow is read. Half of what the store allows: one read may bring many blocks.
+const SPAN_MAX: u64 = CURSOR_SPAN_MAX / 2;
+/// How much of what cannot be read a dead letter keeps.
+const RAW_BYTES_MAX: usize = 64 * 1024;
+/// A flow that the target no longer takes: its cursor follows the log in strides of this many events.
+const PASS_BY_EVERY: u64 = 10_000;
+
+/// A flow of the target.
+pub(super) struct Flow {
+    place: Arc<Place>,
+    /// False: only its old cursor is left.
+    taken: bool,
+    pub(super) finished: Finished,
+    /// Where what was finished before this start ends.
+    known_to: u64,
+    newest: u64,
+    /// Of its blocks in the window.
+    bytes: usize,
+    /// Its blocks that may hold unfinished events: last offset, first captured.
+    read: VecDeque<(u64, i64)>,
+    last_captured_us: i64,
+    pub(super) stats: Arc<FlowStats>,
+    /// The cursor differs from the one on disk.
+    pub(super) dirty: bool,
+}
+
+impl Flow {
+    pub(super) fn name(&self) -> &FlowName {
+        &self.place.flow
+    }
+
+    pub(super) fn publish(&mut self) {
+        let through = self.finished.through().0;
+        while self.read.front().is_some_and(|(last, _)| *last <= through) {
+            self.read.pop_front();
+        }
+        let backlog = self
+            .newest
+            .saturating_sub(through)
+            .saturating_sub(self.finished.above());
+        let oldest = self
+            .read
+            .front()
+            .map_or(self.last_captured_us, |(_, captured_us)| *captured_us);
+        self.stats.backlog.store(backlog, Relaxed);
+        self.stats
+            .oldest_us
+            .store(if backlog == 0 { 0 } else { oldest }, Relaxed);
+    }
+}
+
+impl Engine {
+    pub(super) fn start_scan(&mut self, now: Instant) {
+        let (bytes, events) = self.window.room();
+        let wait = self.scan_after.is_some_and(|after| now < after);
+        // In quarters of the window, so that reading and sending overlap and no scan is for a single block.
+        if !self.scan_due
+            || wait
+            || self.detached
+            || bytes < BYTES_MAX / 4
+            || events < EVENTS_MAX / 4
+        {
+            return;
+        }
+        let Some(mut reader) = self.reader.take() else {
+            return;
+        };
+        let busy = self
+            .flows
+            .iter()
+            .filter(|flow| flow.bytes > 0 || flow.finished.through().0 < flow.newest)
+            .count();
+        let share = BYTES_MAX / busy.max(1);
+        let up_to = |flow: &Flow| {
+            if flow.bytes > share {
+                0
+            } else {
+                flow.finished.through().0 + SPAN_MAX
+            }
+        };
+        let order = Order {
+            bytes,
+            events,
+            up_to: self.flows.iter().map(up_to).collect(),
+        };
+        (self.scan_due, self.scan_after) = (false, None);
+        self.scan = Some(tokio::task::spawn_blocking(move || {
+            let scan = reader.scan(&order);
+            (reader, scan)
+        }));
+    }
+
+    pub(super) fn take_scan(&mut self, joined: Result<(Box<Reader>, Scan), JoinError>) {
+        let scan = match joined {
+            Ok((reader, scan)) => {
+                self.reader = Some(reader);
+                scan
+            }
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        };
+        for found in scan.found {
+            let stats = Arc::new(FlowStats::new(found.place.flow.clone()));
+            if found.selected {
+                self.shared.add_flow(&stats);
+            }
+            self.flows.push(Flow {
+                finished: Finished::new(&found.cursor),
+                place: found.place,
+                taken: found.selected,
+                known_to: found.cursor.through.0 + u64::from(found.cursor.above.max().unwrap_or(0)),
+                newest: 0,
+                bytes: 0,
+                read: VecDeque::new(),
+                last_captured_us: 0,
+                stats,
+                // A cursor from the first moment on keeps the log from being dropped before it is read.
+                dirty: false,
+            });
+            if found.selected {
+                self.mark(self.flows.len() - 1);
+                self.pending.urgent = true;
+            }
+        }
+        for (index, newest) in scan.newest.iter().enumerate() {
+            self.see_newest(index, *newest);
+        }
+        for piece in scan.pieces {
+            match piece {
+                Piece::Block {
+                    flow,
+                    loaded,
+                    count,
+                    first_captured_us,
+                    last_captured_us,
+                } => {
+                    let last = loaded.first_offset.0 + u64::from(count) - 1;
+                    self.flows[flow].read.push_back((last, first_captured_us));
+                    self.flows[flow].last_captured_us = last_captured_us;
+                    self.take_block(flow, loaded, count);
+                }
+                Piece::Lost(lost) => self.lose(lost),
+            }
+        }
+        self.scan_due |= scan.more;
+        self.scan_once_open = scan.closed;
+        if let Some(reason) = scan.failed {
+            tracing::error!(reason, "the log cannot be read");
+            self.shared.note_error(&reason);
+            self.scan_due = true;
+            self.scan_after = Some(Instant::now() + STORE_RETRY);
+        }
+    }
+
+    fn see_newest(&mut self, index: usize, newest: u64) {
+        let flow = &mut self.flows[index];
+        flow.newest = newest;
+        if !flow.taken && flow.finished.through().0 + PASS_BY_EVERY <= newest {
+            flow.finished
+                .finish_range(flow.finished.through(), Offset(newest));
+            self.mark(index);
+        }
+    }
+
+    fn take_block(&mut self, index: usize, loaded: Loaded, count: u32) {
+        let flow = &mut self.flows[index];
+        let (first, length) = (loaded.first_offset.0, loaded.bytes.len());
+        let fresh: Vec<bool> = if first > flow.known_to {
+            Vec::new()
+        } else {
+            loaded
+                .events
+                .iter()
+                .map(|meta| !flow.finished.contains(loaded.offset(meta)))
+                .collect()
+        };
+        let is_fresh = |event: usize| fresh.get(event).copied().unwrap_or(true);
+        let left = (0..loaded.events.len())
+            .filter(|event| is_fresh(*event))
+            .count() as u32;
+        if finish_untaken(flow, &loaded, count) {
+            self.mark(index);
+        }
+        if left == 0 {
+            return;
+        }
+        self.flows[index].bytes += length;
+        let block = self.window.add(loaded, left);
+        let Some(loaded) = self.window.get(block) else {
+            return;
+        };
+        for (event, meta) in loaded.events.iter().enumerate() {
+            if is_fresh(event) {
+                self.lanes.push(
+                    meta.lane,
+                    Spot {
+                        block,
+                        event: event as u32,
+                    },
+                );
+            }
+        }
+    }
+
+    /// An event is over, on disk.
+    pub(super) fn open(&mut self, slot: Slot) {
+        let spot = self.lanes.open(slot);
+        if let Some(block) = self.window.release(spot.block)
+            && let Some(flow) = block.flow
+        {
+            self.flows[flow].bytes -= block.bytes.len();
+        }
+    }
+
+    /// Whether an event that came to the head of its lane is sent. Else it has become something else.
+    pub(super) fn admit(&mut self, slot: Slot, loaded: &Arc<Loaded>, meta: &Meta) -> bool {
+        let key = self.keys.id(&loaded.place.flow, loaded.key(meta));
+        let Some(again) = loaded.redo else {
+            if !self.keys.blocks(key) {
+                return true;
+            }
+            if !self.has_room_for_exception() {
+                self.lanes.put_back(slot);
+                return false;
+            }
+            if self.keys.admit(key) == Admission::Hold {
+                let reason = "it waits behind a dead letter of its key";
+                let held = self.exception(loaded, meta, ExceptionState::Held, reason.into());
+                self.pending.add(key, held);
+                self.finish(loaded, meta);
+            }
+            self.pending.open(slot);
+            return false;
+        };
+        if again.pass > 0 {
+            let current = self.keys.is_current(key, again.pass);
+            if !current {
+                self.open(slot); // Nothing changed: it stays on disk as it is.
+            }
+            return current;
+        }
+        let overtaken = !again.older && self.keys.is_overtaken(key, loaded.offset(meta));
+        if overtaken {
+            let reason = "a later event of its key was delivered";
+            self.pending
+                .change(again.id, ExceptionState::Overtaken, reason.into());
+            self.redoing.remove(&again.id);
+            self.pending.open(slot);
+        }
+        !overtaken
+    }
+
+    pub(super) fn finish(&mut self, loaded: &Loaded, meta: &Meta) {
+        if let Some(flow) = loaded.flow {
+            self.flows[flow].finished.finish(loaded.offset(meta));
+            self.mark(flow);
+        }
+    }
+
+    /// The cursor of this flow is to be written.
+    fn mark(&mut self, flow: usize) {
+        if !std::mem::replace(&mut self.flows[flow].dirty, true) {
+            self.pending.dirty.push(flow);
+            self.pending.since.get_or_insert_with(Instant::now);
+        }
+    }
+
+    pub(super) fn exception(
+        &self,
+        loaded: &Loaded,
+        meta: &Meta,
+        state: ExceptionState,
+        reason: String,
+    ) -> Exception {
+        let place = &loaded.place.flow;
+        let mut event = loaded.event(meta).to_vec();
+        let sequence = Sequence(loaded.first_sequence.0 + u64::from(meta.ordinal));
+        put_place(
+            &mut event,
+            place,
+            loaded.epoch,
+            sequence,
+            loaded.offset(meta),
+        );
+        Exception {
+            id: 0,
+            target: self.config.name.clone(),
+            flow: place.clone(),
+            offset: loaded.offset(meta),
+            key: loaded.key(meta).to_owned(),
+            state,
+            reason,
+            at_us: jiff::Timestamp::now().as_microsecond(),
+            event: event.into(),
+        }
+    }
+
+    /// What cannot be read becomes one dead letter for all its offsets, and the flow goes on.
+    fn lose(&mut self, lost: Lost) {
+        let flow = &mut self.flows[lost.flow];
+        if flow.finished.contains(lost.first) {
+            return;
+        }
+        tracing::error!(flow = %flow.name(), offset = lost.first.0, "a block cannot be read");
+        let offsets = format!("offsets {} to {}: ", lost.first, lost.last);
+        let exception = Exception {
+            id: 0,
+            target: self.config.name.clone(),
+            flow: flow.name().clone(),
+            offset: lost.first,
+            key: String::new(),
+            state: ExceptionState::Dead,
+            reason: offsets + &lost.reason,
+            at_us: jiff::Timestamp::now().as_microsecond(),
+            event: letter(flow.name(), &lost).into(),
+        };
+        flow.finished.finish_range(lost.first, lost.last);
+        self.mark(lost.flow);
+        let key = self.keys.id(&exception.flow, "");
+        self.keys.unread();
+        self.pending.add(key, exception);
+    }
+}
+
+/// The events of a block that the target doesn't take are finished as they come; returns whether there are any.
+fn finish_untaken(flow: &mut Flow, loaded: &Loaded, count: u32) -> bool {
+    let at = |ordinal: u32| Offset(loaded.first_offset.0 + u64::from(ordinal));
+    let (mut next, mut any) = (0, false);
+    for ordinal in loaded.events.iter().map(|meta| meta.ordinal).chain([count]) {
+        if ordinal > next {
+            flow.finished.finish_range(at(next), at(ordinal - 1));
+            any = true;
+        }
+        next = ordinal + 1;
+    }
+    any
+}
+
+/// An event whose body is a dead letter, with the bytes that could not be read.
+fn letter(flow: &FlowName, lost: &Lost) -> Vec<u8> {
+    let mut scope = [0; 10];
+    scope[..8].copy_from_slice(&lost.epoch.to_be_bytes());
+    let cut = lost.raw.len() > RAW_BYTES_MAX;
+    let body = v1::DeadLetter {
+        stage: v1::DeadLetterStage::Decode as i32,
+        reason: lost.reason.clone(),
+        raw: lost.raw[..lost.raw.len().min(RAW_BYTES_MAX)].to_vec(),
+        raw_bytes: lost.raw.len() as u64,
+        raw_sha256: if cut {
+            Sha256::digest(&lost.raw).to_vec()
+        } else {
+            Vec::new()
+        },
+    };
+    let event = v1::Event {
+        id: EventId::new(scope, lost.sequence.0, 0).as_bytes().to_vec(),
+        captured_at: Some(prost_types::Timestamp {
+            seconds: lost.captured_us.div_euclid(1_000_000),
+            nanos: lost.captured_us.rem_euclid(1_000_000) as i32 * 1_000,
+        }),
+        body: Some(v1::event::Body::DeadLetter(body)),
+        ..v1::Event::default()
+    };
+    let mut bytes = event.encode_to_vec();
+    put_place(&mut bytes, flow, lost.epoch, lost.sequence, lost.first);
+    bytes
+}

@@ -1,0 +1,379 @@
+//! What settled, to stable storage: one operation at a time, and what settles meanwhile goes into the next.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use dray_proto::{FlowName, Offset};
+use dray_store::{Exception, ExceptionQuery, ExceptionState, Step, Store, StoreError};
+
+use super::{Engine, STORE_RETRY, paused_setting};
+use crate::config::Start;
+use crate::lanes::Slot;
+use crate::policy::{KeyId, Loader, OLDER, Redo, Row};
+use crate::reader::Reader;
+use crate::select::Selection;
+use crate::status::Shared;
+
+/// How long a cursor that only passed over events that the target doesn't take may lag on disk.
+const FLUSH_AFTER: Duration = Duration::from_secs(1);
+/// Exceptions that are read at once.
+const PAGE: usize = 200;
+
+/// What the next step holds.
+#[derive(Debug, Default)]
+pub(super) struct Pending {
+    add: Vec<(KeyId, Exception)>,
+    change: Vec<(u64, ExceptionState, String)>,
+    pub(super) remove: Vec<u64>,
+    /// Keys with parked exceptions of which this offset was delivered.
+    pub(super) overtaken: Vec<(FlowName, String, Offset)>,
+    /// Flows whose cursor moved.
+    pub(super) dirty: Vec<usize>,
+    /// Lanes that open once the step is on disk.
+    opens: Vec<Slot>,
+    /// Exceptions to load once the step is on disk.
+    pub(super) then_load: Vec<Redo>,
+    /// Why the target is paused.
+    pub(super) pause: Option<String>,
+    /// Somebody waits for it.
+    pub(super) urgent: bool,
+    /// When the first cursor moved.
+    pub(super) since: Option<Instant>,
+}
+
+impl Pending {
+    pub(super) fn add(&mut self, key: KeyId, exception: Exception) {
+        self.add.push((key, exception));
+        self.urgent = true;
+    }
+
+    pub(super) fn change(&mut self, id: u64, state: ExceptionState, reason: String) {
+        self.change.push((id, state, reason));
+        self.urgent = true;
+    }
+
+    pub(super) fn open(&mut self, slot: Slot) {
+        self.opens.push(slot);
+        self.urgent = true;
+    }
+
+    /// Whether an exception of this key is on its way to the disk.
+    pub(super) fn adds(&self, key: KeyId) -> bool {
+        self.add.iter().any(|(other, _)| *other == key)
+    }
+}
+
+/// The operation under way.
+pub(super) type Op = Pin<Box<dyn Future<Output = Done> + Send>>;
+
+/// What an operation comes back with.
+pub(super) enum Done {
+    Stepped {
+        opens: Vec<Slot>,
+        then_load: Vec<Redo>,
+    },
+    Loaded {
+        found: Vec<(Redo, Vec<Exception>)>,
+        left: Vec<Redo>,
+    },
+    Reloaded(Loader),
+    /// Reading exceptions failed; it is tried again.
+    Failed {
+        reason: String,
+        left: Vec<Redo>,
+    },
+    /// The store's writer ended.
+    Gone,
+}
+
+impl Engine {
+    /// Reads what the store holds of the target. Tries until it can.
+    pub(super) async fn begin(&mut self) {
+        loop {
+            let (store, consumer, name) = (
+                Arc::clone(&self.store),
+                self.consumer.clone(),
+                self.config.name.clone(),
+            );
+            let (keys, start) = (Loader::new(&self.keys), self.config.start);
+            let read = tokio::task::spawn_blocking(move || {
+                opening(&*store, &consumer, &name, keys, start)
+            })
+            .await;
+            match read {
+                Ok(Ok(opening)) => return self.open_with(opening),
+                Ok(Err(error)) => self.shared.note_error(&error.to_string()),
+                Err(error) => self.shared.note_error(&error.to_string()),
+            }
+            tracing::error!("the store cannot be read");
+            tokio::time::sleep(STORE_RETRY).await;
+        }
+    }
+
+    fn open_with(&mut self, opening: Opening) {
+        let (keys, redo) = opening.keys.finish(&self.keys);
+        self.keys = keys;
+        self.want(redo);
+        if let Some(why) = opening.paused {
+            self.detached = why.starts_with(crate::actions::DETACHED);
+            self.gate.pause(&why);
+        }
+        let selection = Selection::new(&self.config.flows, &self.config.bodies);
+        let store = Arc::clone(&self.store);
+        self.reader = Some(Box::new(Reader::new(
+            store,
+            selection,
+            self.lane_hash.clone(),
+            opening.cursors,
+            opening.start,
+        )));
+    }
+
+    pub(super) fn has_pending(&self) -> bool {
+        let pending = &self.pending;
+        pending.urgent || !pending.dirty.is_empty() || pending.pause.is_some()
+    }
+
+    pub(super) fn pending_deadline(&self) -> Option<Instant> {
+        self.pending
+            .since
+            .filter(|_| self.op.is_none())
+            .map(|since| since + FLUSH_AFTER)
+    }
+
+    pub(super) fn start_op(&mut self, now: Instant) {
+        if self.op.is_some() {
+            return;
+        }
+        let late = self
+            .pending_deadline()
+            .is_some_and(|deadline| deadline <= now);
+        let hurry = self.reload_due || self.stopping.is_some() || self.pending.pause.is_some();
+        let step_due = self.pending.urgent || late || (hurry && self.has_pending());
+        let load_due = !self.redo.is_empty() && self.window.room().0 > 0 && self.stopping.is_none();
+        if self.reload_due && !step_due {
+            self.op = Some(self.reload());
+        } else if load_due && !self.reload_due && (self.last_op_was_step || !step_due) {
+            self.op = Some(self.load_redo());
+            self.last_op_was_step = false;
+        } else if step_due {
+            self.op = Some(self.step());
+            self.last_op_was_step = true;
+        }
+    }
+
+    pub(super) fn op_done(&mut self, done: Done) {
+        match done {
+            Done::Stepped { opens, then_load } => {
+                opens.into_iter().for_each(|slot| self.open(slot));
+                self.redo.extend(then_load);
+                self.scan_due |= std::mem::take(&mut self.scan_once_open);
+            }
+            Done::Loaded { found, left } => {
+                self.redo.extend(left);
+                found
+                    .into_iter()
+                    .for_each(|(redo, exceptions)| self.take_redo(redo, exceptions));
+            }
+            Done::Reloaded(loader) => {
+                let (keys, redo) = loader.finish(&self.keys);
+                self.keys = keys;
+                self.reload_due = false;
+                self.want(redo);
+            }
+            Done::Failed { reason, left } => {
+                tracing::error!(reason, "the exceptions cannot be read");
+                self.shared.note_error(&reason);
+                self.redo.extend(left);
+            }
+            Done::Gone => self.store_gone = true,
+        }
+    }
+
+    fn step(&mut self) -> Op {
+        let mut pending = std::mem::take(&mut self.pending);
+        let cursors = pending.dirty.drain(..).map(|index| {
+            let flow = &mut self.flows[index];
+            flow.dirty = false;
+            (flow.name().clone(), flow.finished.cursor())
+        });
+        let step = Step {
+            consumer: self.consumer.clone(),
+            cursors: cursors.collect(),
+            add: pending
+                .add
+                .drain(..)
+                .map(|(_, exception)| exception)
+                .collect(),
+            change: std::mem::take(&mut pending.change),
+            remove: std::mem::take(&mut pending.remove),
+        };
+        let (store, shared) = (Arc::clone(&self.store), Arc::clone(&self.shared));
+        let target = self.config.name.clone();
+        Box::pin(async move { take_step(store, &shared, target, step, pending).await })
+    }
+
+    fn reload(&self) -> Op {
+        let (store, name) = (Arc::clone(&self.store), self.config.name.clone());
+        let loader = Loader::new(&self.keys);
+        Box::pin(async move {
+            match tokio::task::spawn_blocking(move || load_keys(&*store, &name, loader)).await {
+                Ok(Ok(loader)) => Done::Reloaded(loader),
+                Ok(Err(error)) => failed(error.to_string(), Vec::new()).await,
+                Err(error) => failed(error.to_string(), Vec::new()).await,
+            }
+        })
+    }
+}
+
+/// A failure, after a wait: what is asked for again at once would fail again at once.
+pub(super) async fn failed(reason: String, left: Vec<Redo>) -> Done {
+    tokio::time::sleep(STORE_RETRY).await;
+    Done::Failed { reason, left }
+}
+
+async fn take_step(
+    store: Arc<dyn Store>,
+    shared: &Shared,
+    target: String,
+    mut step: Step,
+    mut pending: Pending,
+) -> Done {
+    loop {
+        let reason = match prepare(&store, &target, &mut step, &mut pending).await {
+            Ok(()) => match store.step(step.clone()).await {
+                Some(Ok(())) => {
+                    return Done::Stepped {
+                        opens: pending.opens,
+                        then_load: pending.then_load,
+                    };
+                }
+                Some(Err(error)) => error.to_string(),
+                None => return Done::Gone,
+            },
+            Err(reason) => reason,
+        };
+        tracing::error!(
+            reason,
+            "the store cannot write a target's cursor; it is tried again"
+        );
+        shared.note_error(&reason);
+        tokio::time::sleep(STORE_RETRY).await;
+    }
+}
+
+/// What goes before a step, where anything does: the pause, and finding what is overtaken.
+async fn prepare(
+    store: &Arc<dyn Store>,
+    target: &str,
+    step: &mut Step,
+    pending: &mut Pending,
+) -> Result<(), String> {
+    if pending.pause.is_none() && pending.overtaken.is_empty() {
+        return Ok(());
+    }
+    let (store, target) = (Arc::clone(store), target.to_owned());
+    let (pause, overtaken) = (pending.pause.clone(), pending.overtaken.clone());
+    let prepared = tokio::task::spawn_blocking(move || {
+        if let Some(why) = pause {
+            store.set(&paused_setting(&target), Some(&why))?;
+        }
+        mark_overtaken(&*store, &target, &overtaken)
+    });
+    let marks = prepared
+        .await
+        .map_err(|error| error.to_string())?
+        .map_err(|error| error.to_string())?;
+    step.change.extend(marks);
+    (pending.pause, pending.overtaken) = (None, Vec::new());
+    Ok(())
+}
+
+/// The parked exceptions of these keys that were refused before what was delivered now.
+fn mark_overtaken(
+    store: &dyn Store,
+    target: &str,
+    overtaken: &[(FlowName, String, Offset)],
+) -> Result<Vec<(u64, ExceptionState, String)>, StoreError> {
+    let mut marks = Vec::new();
+    for (flow, key, delivered) in overtaken {
+        let query = ExceptionQuery {
+            target: Some(target.to_owned()),
+            flow: Some(flow.clone()),
+            key: Some(key.clone()),
+            states: vec![ExceptionState::Dead, ExceptionState::Retry],
+            after: 0,
+            limit: PAGE,
+        };
+        let meant = |found: &Exception| {
+            found.offset < *delivered
+                && !(found.state == ExceptionState::Retry && found.reason.starts_with(OLDER))
+        };
+        for found in store.exceptions(&query)?.into_iter().filter(meant) {
+            let reason = format!(
+                "{} (a later event of its key was delivered since, offset {delivered})",
+                found.reason
+            );
+            marks.push((found.id, ExceptionState::Overtaken, reason));
+        }
+    }
+    Ok(marks)
+}
+
+/// What the store holds of a target.
+struct Opening {
+    cursors: Vec<(FlowName, dray_store::Cursor)>,
+    keys: Loader,
+    paused: Option<String>,
+    start: Start,
+}
+
+fn opening(
+    store: &dyn Store,
+    consumer: &str,
+    name: &str,
+    keys: Loader,
+    start: Start,
+) -> Result<Opening, StoreError> {
+    let cursors = store.cursors(consumer)?;
+    let paused = store.setting(&paused_setting(name))?;
+    // "newest" is for a target that was never started: what comes while the collector is down is not skipped.
+    let started = crate::actions::started_setting(name);
+    let first = store.setting(&started)?.is_none() && cursors.is_empty();
+    if store.setting(&started)?.is_none() {
+        store.set(&started, Some("yes"))?;
+    }
+    let start = if first { start } else { Start::Oldest };
+    Ok(Opening {
+        cursors,
+        keys: load_keys(store, name, keys)?,
+        paused,
+        start,
+    })
+}
+
+fn load_keys(store: &dyn Store, target: &str, mut loader: Loader) -> Result<Loader, StoreError> {
+    let mut query = ExceptionQuery {
+        target: Some(target.to_owned()),
+        limit: PAGE,
+        ..ExceptionQuery::default()
+    };
+    loop {
+        let page = store.exceptions(&query)?;
+        for found in &page {
+            loader.add(&Row {
+                id: found.id,
+                flow: &found.flow,
+                offset: found.offset,
+                key: &found.key,
+                state: found.state,
+            });
+        }
+        match page.last() {
+            Some(last) if page.len() == PAGE => query.after = last.id,
+            _ => return Ok(loader),
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! Exceptions that are sent again.
+
+use std::sync::Arc;
+
+use dray_proto::Sequence;
+use dray_proto::event::View;
+use dray_store::{Exception, ExceptionQuery, ExceptionState, Store, StoreError};
+
+use super::Engine;
+use super::persist::{Done, Op, failed};
+use crate::body::Place;
+use crate::policy::{OLDER, Redo};
+use crate::reader::meta;
+use crate::window::{Again, Loaded, Spot};
+
+/// Exceptions of a key that are read at once.
+const KEY_PAGE: usize = 16;
+/// Keys or single exceptions that are read at once.
+const REDO_PAGE: usize = 64;
+/// Bytes after which reading stops for now; one key more may come.
+const REDO_BYTES: usize = 4 * 1024 * 1024;
+
+impl Engine {
+    /// These should be sent again, where they are not on the way already.
+    pub(super) fn want(&mut self, redo: Vec<Redo>) {
+        for redo in redo {
+            let fresh = match &redo {
+                Redo::One(id) => self.redoing.insert(*id),
+                Redo::Key(..) => !self.redo.contains(&redo),
+            };
+            if fresh {
+                self.redo.push_back(redo);
+            }
+        }
+    }
+
+    pub(super) fn load_redo(&mut self) -> Op {
+        let wanted: Vec<_> = self.redo.drain(..self.redo.len().min(REDO_PAGE)).collect();
+        let (store, target) = (Arc::clone(&self.store), self.config.name.clone());
+        Box::pin(async move {
+            let kept = wanted.clone();
+            match tokio::task::spawn_blocking(move || load(&*store, &target, wanted)).await {
+                Ok(Ok((found, left))) => Done::Loaded { found, left },
+                Ok(Err(error)) => failed(error.to_string(), kept).await,
+                Err(error) => failed(error.to_string(), kept).await,
+            }
+        })
+    }
+
+    pub(super) fn take_redo(&mut self, redo: Redo, exceptions: Vec<Exception>) {
+        match &redo {
+            Redo::One(id) => {
+                if !exceptions
+                    .into_iter()
+                    .any(|found| self.push_again(found, 0))
+                {
+                    self.redoing.remove(id);
+                }
+            }
+            Redo::Key(flow, key) => {
+                let id = self.keys.id(flow, key);
+                if self.keys.is_queued(id) {
+                    return;
+                }
+                if exceptions.is_empty() {
+                    if self.pending.adds(id) {
+                        self.pending.then_load.push(redo);
+                    } else {
+                        self.keys.open(id);
+                    }
+                    return;
+                }
+                let run: Vec<_> = exceptions
+                    .into_iter()
+                    .take_while(|found| found.state != ExceptionState::Dead)
+                    .collect();
+                let Some(pass) = self
+                    .keys
+                    .begin(id, run.len() as u32)
+                    .filter(|_| !run.is_empty())
+                else {
+                    self.keys.pass_ends(id);
+                    return;
+                };
+                for exception in run.into_iter().rev() {
+                    if !self.push_again(exception, pass) {
+                        // Its bytes are no event: nothing can send it, so the key waits for somebody.
+                        self.keys.pass_ends(id);
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Puts an exception before its lane; false if its bytes are no event.
+    fn push_again(&mut self, exception: Exception, pass: u32) -> bool {
+        let bytes = exception.event.to_vec();
+        let Ok(view) = View::of(&bytes) else {
+            return false;
+        };
+        let meta = meta(&self.lane_hash, &bytes, &view, 0, 0..bytes.len() as u32);
+        let again = Again {
+            id: exception.id,
+            pass,
+            older: exception.state == ExceptionState::Retry && exception.reason.starts_with(OLDER),
+            was_held: exception.state == ExceptionState::Held,
+        };
+        let loaded = Loaded {
+            flow: None,
+            place: Arc::new(Place::new(exception.flow)),
+            first_offset: exception.offset,
+            first_sequence: Sequence(0),
+            epoch: 0,
+            bytes,
+            events: vec![meta],
+            redo: Some(again),
+        };
+        let block = self.window.add(loaded, 1);
+        self.lanes.push_first(meta.lane, Spot { block, event: 0 });
+        true
+    }
+}
+
+type Found = (Vec<(Redo, Vec<Exception>)>, Vec<Redo>);
+
+fn load(store: &dyn Store, target: &str, wanted: Vec<Redo>) -> Result<Found, StoreError> {
+    let mut found = Vec::new();
+    let mut bytes = 0;
+    let mut wanted = wanted.into_iter();
+    for redo in wanted.by_ref() {
+        let mut query = ExceptionQuery {
+            target: Some(target.to_owned()),
+            states: vec![
+                ExceptionState::Dead,
+                ExceptionState::Held,
+                ExceptionState::Retry,
+            ],
+            ..ExceptionQuery::default()
+        };
+        match &redo {
+            Redo::Key(flow, key) => {
+                (query.flow, query.key, query.limit) =
+                    (Some(flow.clone()), Some(key.clone()), KEY_PAGE);
+            }
+            Redo::One(id) => (query.after, query.limit) = (id - 1, 1),
+        }
+        let mut exceptions = store.exceptions(&query)?;
+        if let Redo::One(id) = redo {
+            exceptions
+                .retain(|exception| exception.id == id && exception.state == ExceptionState::Retry);
+        }
+        exceptions.sort_by_key(|exception| exception.offset);
+        bytes += exceptions
+            .iter()
+            .map(|exception| exception.event.len())
+            .sum::<usize>();
+        found.push((redo, exceptions));
+        if bytes > REDO_BYTES {
+            break;
+        }
+    }
+    Ok((found, wanted.collect()))
+}

@@ -1,0 +1,208 @@
+//! What came of a request.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Instant;
+
+use dray_store::ExceptionState;
+use tokio::task::JoinError;
+
+use super::send::Sent;
+use super::{Engine, GROW_AFTER, REJECTS_MAX};
+use crate::batch::{Batch, Item};
+use crate::outcome::{ANSWERED, Outcome};
+use crate::policy::{After, Redo};
+use crate::status::Tally;
+use crate::window::{Again, Loaded, Meta};
+
+impl Engine {
+    pub(super) fn take_sent(&mut self, joined: Result<Sent, JoinError>) {
+        let Sent {
+            batch,
+            era,
+            left_out,
+            outcome,
+        } = match joined {
+            Ok(sent) => sent,
+            // A lost batch would close its lanes for ever: better to end, loudly, and start from the cursor.
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            Err(_) => return,
+        };
+        for (item, poison) in left_out.poisoned {
+            self.reject(&batch, &item, poison.0);
+        }
+        for item in left_out.unsent.into_iter().rev() {
+            self.lanes.put_back(item.slot);
+        }
+        let Some(outcome) = outcome else {
+            self.gate.unsent(era);
+            return;
+        };
+        let now = Instant::now();
+        match outcome {
+            Outcome::Done | Outcome::Accepted => {
+                self.gate.answered(era);
+                self.deliver(&batch);
+            }
+            Outcome::Rejected(reason) | Outcome::Conflict(reason) => {
+                self.gate.answered(era);
+                self.refuse(batch, reason);
+            }
+            Outcome::TooLarge(reason) => {
+                self.gate.answered(era);
+                self.successes = 0;
+                self.batch_now = (batch.items.len() / 2).clamp(1, self.batch_now);
+                self.refuse(batch, reason);
+            }
+            Outcome::Auth(why) | Outcome::Misconfigured(why) => {
+                self.failed(&why);
+                self.gate.unsent(era);
+                self.again.push_back(batch);
+                self.pause(&why);
+            }
+            Outcome::Throttled(wait, why) => {
+                self.failed(&why);
+                self.gate.throttled(now, wait, &why);
+                self.again.push_back(batch);
+            }
+            Outcome::Unreachable(why) => {
+                self.failed(&why);
+                self.gate.refused(era, &why);
+                self.again.push_back(batch);
+            }
+            Outcome::Transient(why) | Outcome::Unknown(why) => {
+                self.failed(&why);
+                self.gate.failed(era, now, rand::random(), &why);
+                self.again.push_back(batch);
+            }
+        }
+    }
+
+    fn failed(&mut self, why: &str) {
+        self.shared.failures.fetch_add(1, Relaxed);
+        self.shared.note_error(why);
+        // What the target wrote may hold a record's content: its status is enough here.
+        let reason = if why.starts_with(ANSWERED) {
+            why.split(": ").next()
+        } else {
+            Some(why)
+        };
+        tracing::warn!(reason, "a request failed");
+    }
+
+    /// The target took them all.
+    fn deliver(&mut self, batch: &Batch) {
+        self.rejects = 0;
+        self.successes += 1;
+        if self.successes >= GROW_AFTER && self.batch_now < self.config.batch {
+            self.successes = 0;
+            self.batch_now = (self.batch_now * 2).min(self.config.batch);
+        }
+        self.shared
+            .delivered
+            .fetch_add(batch.items.len() as u64, Relaxed);
+        let now_us = jiff::Timestamp::now().as_microsecond();
+        let (mut tally, mut tallied) = (Tally::default(), None);
+        for item in &batch.items {
+            let (loaded, meta) = batch.event(item);
+            if loaded.flow != tallied {
+                self.add_tally(tallied, &std::mem::take(&mut tally));
+                tallied = loaded.flow;
+            }
+            tally.note(now_us.saturating_sub(meta.captured_us));
+            match loaded.redo {
+                None => self.delivered_first(loaded, meta),
+                Some(again) => self.delivered_again(loaded, meta, again),
+            }
+            self.pending.open(item.slot);
+        }
+        self.add_tally(tallied, &tally);
+    }
+
+    fn add_tally(&self, flow: Option<usize>, tally: &Tally) {
+        if let Some(flow) = flow {
+            self.flows[flow].stats.add(tally);
+        }
+    }
+
+    fn delivered_first(&mut self, loaded: &Arc<Loaded>, meta: &Meta) {
+        self.finish(loaded, meta);
+        if self.keys.is_quiet() {
+            return;
+        }
+        let (flow, key, offset) = (&loaded.place.flow, loaded.key(meta), loaded.offset(meta));
+        if self.keys.delivered(self.keys.id(flow, key), offset) {
+            self.pending
+                .overtaken
+                .push((flow.clone(), key.to_owned(), offset));
+        }
+    }
+
+    fn delivered_again(&mut self, loaded: &Arc<Loaded>, meta: &Meta, again: Again) {
+        let (flow, key) = (&loaded.place.flow, loaded.key(meta));
+        let id = self.keys.id(flow, key);
+        self.pending.remove.push(again.id);
+        if again.pass == 0 {
+            self.redoing.remove(&again.id);
+            self.keys.parked_removed(id);
+        } else if self.keys.pass_delivered(id, again.was_held) == After::Load {
+            self.pending
+                .then_load
+                .push(Redo::Key(flow.clone(), key.to_owned()));
+        }
+    }
+
+    /// The target does not take the batch: one of its events, or all. Halves find out which.
+    fn refuse(&mut self, batch: Batch, reason: String) {
+        if batch.items.len() > 1 {
+            self.again.extend(batch.halves());
+            return;
+        }
+        self.shared.note_error(&reason);
+        self.rejects += 1;
+        if let Some(item) = batch.items.first() {
+            self.reject(&batch, item, reason);
+        }
+        if self.rejects >= REJECTS_MAX {
+            self.rejects = 0;
+            self.pause(&format!(
+                "it refused {REJECTS_MAX} events one after the other; see why (dray-collector dead-letters list), then resume it"
+            ));
+        }
+    }
+
+    /// One event is refused, or cannot be written.
+    fn reject(&mut self, batch: &Batch, item: &Item, reason: String) {
+        let (loaded, meta) = batch.event(item);
+        let (loaded, meta) = (Arc::clone(loaded), *meta);
+        let key = self.keys.id(&loaded.place.flow, loaded.key(&meta));
+        match loaded.redo {
+            None => {
+                if !self.has_room_for_exception() {
+                    self.lanes.put_back(item.slot);
+                    return;
+                }
+                let dead = self.exception(&loaded, &meta, ExceptionState::Dead, reason);
+                self.keys.rejected(key);
+                self.pending.add(key, dead);
+                self.finish(&loaded, &meta);
+            }
+            Some(again) if again.pass == 0 => {
+                let overtaken = again.older || self.keys.is_overtaken(key, loaded.offset(&meta));
+                let state = if overtaken {
+                    ExceptionState::Overtaken
+                } else {
+                    ExceptionState::Dead
+                };
+                self.redoing.remove(&again.id);
+                self.pending.change(again.id, state, reason);
+            }
+            Some(again) => {
+                self.pending.change(again.id, ExceptionState::Dead, reason);
+                self.keys.pass_rejected(key, again.was_held);
+            }
+        }
+        self.shared.rejected.fetch_add(1, Relaxed);
+        self.pending.open(item.slot);
+    }
+}

@@ -1,0 +1,398 @@
+//! What a refused event does to its key.
+//!
+//! *Hold*: the key is **blocked**. Later events of the key become exceptions too, in the state *held*, with their
+//! bytes, and the cursor moves on. When somebody retries or discards the dead one, all exceptions of the key are
+//! sent again in order ([`Keys::begin`]: a *pass*), and the key opens when none is left.
+//!
+//! *Park* and *latest*: the key is **parked**: it goes on, and the next delivery marks the dead ones overtaken.
+//! One that was overtaken is sent again only where somebody asked for it with "older".
+//!
+//! A key that is blocked while the policy changes to park stays blocked until it is cleared.
+
+use std::collections::HashMap;
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
+
+use dray_proto::{FlowName, Offset};
+use dray_store::ExceptionState;
+
+use crate::config::OnReject;
+
+/// How an exception's reason begins where a retry was asked for although a later event was delivered.
+pub const OLDER: &str = "retry asked, older";
+/// The same where it wasn't.
+pub const RETRY: &str = "retry asked";
+
+/// A (flow, key), as 128 bits of hash: what a million held keys can be known by in 40 MB.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct KeyId(u64, u64);
+
+/// A target's keys that have exceptions.
+#[derive(Debug)]
+pub struct Keys {
+    hold: bool,
+    hashers: (RandomState, RandomState),
+    blocked: HashMap<KeyId, Blocked>,
+    parked: HashMap<KeyId, Parked>,
+    last_pass: u32,
+    /// How many exceptions there are.
+    pub counts: Counts,
+}
+
+/// Exceptions by state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// In any state.
+    pub total: u64,
+    /// Dead, overtaken or about to be retried.
+    pub dead: u64,
+    /// Held behind a dead one.
+    pub held: u64,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Blocked {
+    /// Exceptions of the key, those included that are not on disk yet.
+    count: u32,
+    /// Which pass sends them; 0: none, the key waits for somebody.
+    pass: u32,
+    /// How many of the pass are among the lanes.
+    queued: u32,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Parked {
+    count: u32,
+    /// The newest offset of the key that was delivered since this was loaded.
+    delivered: u64,
+    /// Its exceptions were marked overtaken; none came since.
+    settled: bool,
+}
+
+/// What to do with an event of the log that may leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Admission {
+    /// Send it.
+    Send,
+    /// It becomes a held exception.
+    Hold,
+}
+
+/// What follows when one of a pass is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum After {
+    /// More of the pass is among the lanes, or nothing is to be done.
+    Nothing,
+    /// All that was loaded is over, the key still has exceptions: load the next.
+    Load,
+}
+
+/// One exception, as far as [`Keys`] looks.
+#[derive(Debug, Clone, Copy)]
+pub struct Row<'a> {
+    /// The store's id.
+    pub id: u64,
+    /// Its flow.
+    pub flow: &'a FlowName,
+    /// Its offset.
+    pub offset: Offset,
+    /// Its key; empty for what is not an event.
+    pub key: &'a str,
+    /// Its state.
+    pub state: ExceptionState,
+}
+
+/// Exceptions that should be sent again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Redo {
+    /// All of a blocked key, in order, up to the next dead one.
+    Key(FlowName, String),
+    /// One parked exception.
+    One(u64),
+}
+
+impl Keys {
+    /// Of a target without exceptions.
+    #[must_use]
+    pub fn new(policy: OnReject) -> Self {
+        Self {
+            hold: policy == OnReject::Hold,
+            hashers: (RandomState::new(), RandomState::new()),
+            blocked: HashMap::new(),
+            parked: HashMap::new(),
+            last_pass: 0,
+            counts: Counts::default(),
+        }
+    }
+
+    /// No key needs a look: the usual case.
+    #[must_use]
+    pub fn is_quiet(&self) -> bool {
+        self.blocked.is_empty() && self.parked.is_empty()
+    }
+
+    /// A key's id.
+    #[must_use]
+    pub fn id(&self, flow: &FlowName, key: &str) -> KeyId {
+        let pair = (flow.as_str(), key);
+        KeyId(self.hashers.0.hash_one(pair), self.hashers.1.hash_one(pair))
+    }
+
+    /// Whether events of this key become exceptions.
+    #[must_use]
+    pub fn blocks(&self, key: KeyId) -> bool {
+        self.blocked.contains_key(&key)
+    }
+
+    /// An event of the log may leave its lane: does it?
+    pub fn admit(&mut self, key: KeyId) -> Admission {
+        let Some(blocked) = self.blocked.get_mut(&key) else {
+            return Admission::Send;
+        };
+        blocked.count += 1;
+        self.counts.total += 1;
+        self.counts.held += 1;
+        Admission::Hold
+    }
+
+    /// An event of the log was refused and becomes a dead exception.
+    pub fn rejected(&mut self, key: KeyId) {
+        self.counts.total += 1;
+        self.counts.dead += 1;
+        if self.hold {
+            self.blocked.entry(key).or_default().count += 1;
+        } else {
+            let parked = self.parked.entry(key).or_default();
+            parked.count += 1;
+            parked.settled = false;
+        }
+    }
+
+    /// An exception that belongs to no key: what could not be read.
+    pub fn unread(&mut self) {
+        self.counts.total += 1;
+        self.counts.dead += 1;
+    }
+
+    /// An event of the log was delivered; true: there are exceptions of its key that are overtaken now.
+    pub fn delivered(&mut self, key: KeyId, offset: Offset) -> bool {
+        let Some(parked) = self.parked.get_mut(&key) else {
+            return false;
+        };
+        parked.delivered = parked.delivered.max(offset.0);
+        !std::mem::replace(&mut parked.settled, true)
+    }
+
+    /// Whether a later event than this parked one was delivered.
+    #[must_use]
+    pub fn is_overtaken(&self, key: KeyId, offset: Offset) -> bool {
+        self.parked
+            .get(&key)
+            .is_some_and(|parked| parked.delivered > offset.0)
+    }
+
+    /// A parked exception was delivered after all.
+    pub fn parked_removed(&mut self, key: KeyId) {
+        self.counts.total = self.counts.total.saturating_sub(1);
+        self.counts.dead = self.counts.dead.saturating_sub(1);
+        if let Some(parked) = self.parked.get_mut(&key) {
+            parked.count = parked.count.saturating_sub(1);
+            if parked.count == 0 {
+                self.parked.remove(&key);
+            }
+        }
+    }
+
+    /// So many exceptions of a blocked key go among the lanes, in order: the pass that they carry.
+    /// `None`: the key isn't blocked.
+    pub fn begin(&mut self, key: KeyId, queued: u32) -> Option<u32> {
+        let blocked = self.blocked.get_mut(&key)?;
+        if blocked.pass == 0 {
+            self.last_pass = self.last_pass.wrapping_add(1).max(1);
+            blocked.pass = self.last_pass;
+        }
+        blocked.queued += queued;
+        Some(blocked.pass)
+    }
+
+    /// Whether exceptions of this pass may leave.
+    #[must_use]
+    pub fn is_current(&self, key: KeyId, pass: u32) -> bool {
+        self.blocked
+            .get(&key)
+            .is_some_and(|blocked| blocked.pass == pass)
+    }
+
+    /// Whether a pass of the key runs.
+    #[must_use]
+    pub fn is_running(&self, key: KeyId) -> bool {
+        self.blocked
+            .get(&key)
+            .is_some_and(|blocked| blocked.pass != 0)
+    }
+
+    /// Whether some of a pass of the key are among the lanes.
+    #[must_use]
+    pub fn is_queued(&self, key: KeyId) -> bool {
+        self.blocked
+            .get(&key)
+            .is_some_and(|blocked| blocked.queued > 0)
+    }
+
+    /// One of a pass was delivered. The key opens with its last exception.
+    pub fn pass_delivered(&mut self, key: KeyId, was_held: bool) -> After {
+        self.counts.total = self.counts.total.saturating_sub(1);
+        let by_state = if was_held {
+            &mut self.counts.held
+        } else {
+            &mut self.counts.dead
+        };
+        *by_state = by_state.saturating_sub(1);
+        let Some(blocked) = self.blocked.get_mut(&key) else {
+            return After::Nothing;
+        };
+        blocked.count = blocked.count.saturating_sub(1);
+        blocked.queued = blocked.queued.saturating_sub(1);
+        match (blocked.count, blocked.queued) {
+            (0, _) => {
+                self.blocked.remove(&key);
+                After::Nothing
+            }
+            (_, 0) => After::Load,
+            _ => After::Nothing,
+        }
+    }
+
+    /// One of a pass was refused: the key waits for somebody, what else is queued of the pass is void.
+    pub fn pass_rejected(&mut self, key: KeyId, was_held: bool) {
+        if was_held {
+            self.counts.held = self.counts.held.saturating_sub(1);
+            self.counts.dead += 1;
+        }
+        self.pass_ends(key);
+    }
+
+    /// The next exception of the key is a dead one.
+    pub fn pass_ends(&mut self, key: KeyId) {
+        if let Some(blocked) = self.blocked.get_mut(&key) {
+            blocked.pass = 0;
+            blocked.queued = 0;
+        }
+    }
+
+    /// The store has no exception of this key, and none is on its way there.
+    pub fn open(&mut self, key: KeyId) {
+        self.blocked.remove(&key);
+    }
+}
+
+/// Reads all of a target's exceptions, in ascending id, into [`Keys`].
+#[derive(Debug)]
+pub struct Loader {
+    keys: Keys,
+    hold: bool,
+    heads: HashMap<KeyId, Head>,
+    retries: Vec<(KeyId, u64)>,
+}
+
+#[derive(Debug)]
+struct Head {
+    offset: Offset,
+    count: u32,
+    held: bool,
+    /// Set where the key's first exception may be sent.
+    runnable: Option<(FlowName, Box<str>)>,
+}
+
+impl Loader {
+    /// Starts over; key ids stay what they were.
+    #[must_use]
+    pub fn new(keys: &Keys) -> Self {
+        let fresh = Keys {
+            hold: keys.hold,
+            hashers: keys.hashers.clone(),
+            blocked: HashMap::new(),
+            parked: HashMap::new(),
+            last_pass: keys.last_pass,
+            counts: Counts::default(),
+        };
+        Self {
+            hold: keys.hold,
+            keys: fresh,
+            heads: HashMap::new(),
+            retries: Vec::new(),
+        }
+    }
+
+    /// Takes one exception.
+    pub fn add(&mut self, row: &Row<'_>) {
+        use ExceptionState::{Agent, Dead, Held, Overtaken, Retry};
+        let counts = &mut self.keys.counts;
+        match row.state {
+            Agent => return,
+            Held => counts.held += 1,
+            Dead | Overtaken | Retry => counts.dead += 1,
+        }
+        counts.total += 1;
+        if row.state == Overtaken || row.key.is_empty() {
+            return;
+        }
+        let key = self.keys.id(row.flow, row.key);
+        if row.state == Retry {
+            self.retries.push((key, row.id));
+        }
+        let runnable = || (row.state != Dead).then(|| (row.flow.clone(), row.key.into()));
+        let head = self.heads.entry(key).or_insert_with(|| Head {
+            offset: row.offset,
+            count: 0,
+            held: false,
+            runnable: runnable(),
+        });
+        head.count += 1;
+        head.held |= row.state == Held;
+        if row.offset < head.offset {
+            head.offset = row.offset;
+            head.runnable = runnable();
+        }
+    }
+
+    /// The keys, and what should be sent again. `before`: what ran until now; its passes go on.
+    #[must_use]
+    pub fn finish(mut self, before: &Keys) -> (Keys, Vec<Redo>) {
+        let mut redo = Vec::new();
+        for (key, head) in self.heads {
+            if !self.hold && !head.held && !before.is_running(key) {
+                let delivered = before.parked.get(&key).map_or(0, |parked| parked.delivered);
+                self.keys.parked.insert(
+                    key,
+                    Parked {
+                        count: head.count,
+                        delivered,
+                        settled: false,
+                    },
+                );
+                continue;
+            }
+            let mut blocked = Blocked {
+                count: head.count,
+                ..Blocked::default()
+            };
+            match before.blocked.get(&key) {
+                Some(running) if running.pass != 0 => {
+                    (blocked.pass, blocked.queued) = (running.pass, running.queued)
+                }
+                _ => redo.extend(head.runnable.map(|(flow, key)| Redo::Key(flow, key.into()))),
+            }
+            self.keys.blocked.insert(key, blocked);
+        }
+        for (key, id) in self.retries {
+            if self.keys.parked.contains_key(&key) {
+                redo.push(Redo::One(id));
+            }
+        }
+        (self.keys, redo)
+    }
+}
+
+#[cfg(test)]
+mod tests;

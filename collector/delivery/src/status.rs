@@ -1,0 +1,312 @@
+//! What a target tells about itself.
+
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use dray_proto::FlowName;
+use tokio::sync::watch;
+
+/// Upper bounds of the latency buckets, in seconds.
+pub const LATENCY_BOUNDS_S: [f64; 16] = [
+    0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 60.0, 600.0, 3600.0,
+];
+const BOUNDS_US: [i64; 16] = [
+    1_000,
+    2_000,
+    5_000,
+    10_000,
+    20_000,
+    50_000,
+    100_000,
+    200_000,
+    500_000,
+    1_000_000,
+    2_000_000,
+    5_000_000,
+    10_000_000,
+    60_000_000,
+    600_000_000,
+    3_600_000_000,
+];
+
+/// What a target is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum State {
+    /// It is sent to.
+    #[default]
+    Running,
+    /// It isn't, and will be by itself: it does not answer, or asked for time.
+    Waiting,
+    /// It isn't until somebody resumes it.
+    Paused,
+    /// Its engine ended.
+    Stopped,
+}
+
+impl State {
+    /// "running", "waiting", "paused" or "stopped".
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Waiting => "waiting",
+            Self::Paused => "paused",
+            Self::Stopped => "stopped",
+        }
+    }
+}
+
+/// A target at a moment.
+#[derive(Debug, Clone, Default)]
+pub struct Metrics {
+    /// Its name.
+    pub target: String,
+    /// What it is doing.
+    pub state: State,
+    /// Why it waits or is paused; may be empty.
+    pub detail: String,
+    /// Events that it accepted since this process started, repeats counted.
+    pub delivered: u64,
+    /// Requests sent since this process started.
+    pub requests: u64,
+    /// Requests that failed or were put off.
+    pub failures: u64,
+    /// Events that were refused or could not be written.
+    pub rejected: u64,
+    /// Exceptions that are dead, overtaken or about to be retried.
+    pub dead: u64,
+    /// Exceptions held behind a dead one.
+    pub held: u64,
+    /// Events in the log that are not finished, those included that the target does not take.
+    pub backlog: u64,
+    /// Requests in flight.
+    pub in_flight: u64,
+    /// When the oldest undelivered event was captured, microseconds since 1970-01-01T00:00:00Z.
+    pub oldest_undelivered_us: Option<i64>,
+    /// The last thing that went wrong; empty if nothing did.
+    pub last_error: String,
+    /// Per flow.
+    pub flows: Vec<FlowMetrics>,
+}
+
+/// A flow of a target at a moment.
+#[derive(Debug, Clone)]
+pub struct FlowMetrics {
+    /// Its name.
+    pub flow: FlowName,
+    /// As in [`Metrics`].
+    pub delivered: u64,
+    /// As in [`Metrics`].
+    pub backlog: u64,
+    /// As in [`Metrics`].
+    pub oldest_undelivered_us: Option<i64>,
+    /// From capture to the target's answer.
+    pub latency: Latency,
+}
+
+/// A histogram; `buckets[n]` counts what took at most [`LATENCY_BOUNDS_S`]`[n]`, those below included.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Latency {
+    /// Cumulative.
+    pub buckets: [u64; 16],
+    /// All.
+    pub count: u64,
+    /// Seconds, of all.
+    pub sum_s: f64,
+}
+
+/// A flow's counters.
+#[derive(Debug)]
+pub(crate) struct FlowStats {
+    flow: FlowName,
+    delivered: AtomicU64,
+    pub(crate) backlog: AtomicU64,
+    /// 0: none.
+    pub(crate) oldest_us: AtomicI64,
+    buckets: [AtomicU64; 17],
+    sum_us: AtomicU64,
+}
+
+/// Latencies of one batch and flow, before they are added: one addition a batch, not an event.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    buckets: [u64; 17],
+    sum_us: u64,
+    count: u64,
+}
+
+impl Tally {
+    pub(crate) fn note(&mut self, latency_us: i64) {
+        let latency_us = latency_us.max(0);
+        self.buckets[BOUNDS_US.partition_point(|bound| *bound < latency_us)] += 1;
+        self.sum_us = self.sum_us.saturating_add(latency_us as u64);
+        self.count += 1;
+    }
+}
+
+impl FlowStats {
+    pub(crate) fn new(flow: FlowName) -> Self {
+        Self {
+            flow,
+            delivered: AtomicU64::new(0),
+            backlog: AtomicU64::new(0),
+            oldest_us: AtomicI64::new(0),
+            buckets: std::array::from_fn(|_| AtomicU64::new(0)),
+            sum_us: AtomicU64::new(0),
+        }
+    }
+
+    pub(crate) fn add(&self, tally: &Tally) {
+        self.delivered.fetch_add(tally.count, Relaxed);
+        self.sum_us.fetch_add(tally.sum_us, Relaxed);
+        for (bucket, count) in self
+            .buckets
+            .iter()
+            .zip(tally.buckets)
+            .filter(|(_, count)| *count > 0)
+        {
+            bucket.fetch_add(count, Relaxed);
+        }
+    }
+
+    fn snapshot(&self) -> FlowMetrics {
+        let mut count = 0;
+        let mut latency = Latency::default();
+        for (index, bucket) in self.buckets.iter().enumerate() {
+            count += bucket.load(Relaxed);
+            if let Some(cumulative) = latency.buckets.get_mut(index) {
+                *cumulative = count;
+            }
+        }
+        latency.count = count;
+        latency.sum_s = self.sum_us.load(Relaxed) as f64 / 1e6;
+        FlowMetrics {
+            flow: self.flow.clone(),
+            delivered: self.delivered.load(Relaxed),
+            backlog: self.backlog.load(Relaxed),
+            oldest_undelivered_us: Some(self.oldest_us.load(Relaxed)).filter(|micros| *micros != 0),
+            latency,
+        }
+    }
+}
+
+/// What the engine writes and the handle reads.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    target: String,
+    pub(crate) delivered: AtomicU64,
+    pub(crate) requests: AtomicU64,
+    pub(crate) failures: AtomicU64,
+    pub(crate) rejected: AtomicU64,
+    pub(crate) dead: AtomicU64,
+    pub(crate) held: AtomicU64,
+    pub(crate) in_flight: AtomicU64,
+    words: Mutex<Words>,
+    flows: RwLock<Vec<Arc<FlowStats>>>,
+    /// Counts what was published.
+    pub(crate) changed: watch::Sender<u64>,
+}
+
+#[derive(Debug, Default, Clone)]
+struct Words {
+    state: State,
+    detail: String,
+    last_error: String,
+}
+
+impl Shared {
+    pub(crate) fn new(target: &str) -> Self {
+        Self {
+            target: target.to_owned(),
+            delivered: AtomicU64::new(0),
+            requests: AtomicU64::new(0),
+            failures: AtomicU64::new(0),
+            rejected: AtomicU64::new(0),
+            dead: AtomicU64::new(0),
+            held: AtomicU64::new(0),
+            in_flight: AtomicU64::new(0),
+            words: Mutex::default(),
+            flows: RwLock::default(),
+            changed: watch::Sender::new(0),
+        }
+    }
+
+    fn words(&self) -> MutexGuard<'_, Words> {
+        self.words.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn add_flow(&self, flow: &Arc<FlowStats>) {
+        self.flows
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(Arc::clone(flow));
+    }
+
+    pub(crate) fn show(&self, state: State, detail: &str) {
+        let mut words = self.words();
+        words.state = state;
+        if words.detail != detail {
+            words.detail = detail.to_owned();
+        }
+    }
+
+    pub(crate) fn note_error(&self, sentence: &str) {
+        self.words().last_error = sentence.to_owned();
+    }
+
+    pub(crate) fn snapshot(&self) -> Metrics {
+        let words = self.words().clone();
+        let flows: Vec<_> = {
+            let flows = self.flows.read().unwrap_or_else(PoisonError::into_inner);
+            flows.iter().map(|flow| flow.snapshot()).collect()
+        };
+        Metrics {
+            target: self.target.clone(),
+            state: words.state,
+            detail: words.detail,
+            delivered: self.delivered.load(Relaxed),
+            requests: self.requests.load(Relaxed),
+            failures: self.failures.load(Relaxed),
+            rejected: self.rejected.load(Relaxed),
+            dead: self.dead.load(Relaxed),
+            held: self.held.load(Relaxed),
+            backlog: flows.iter().map(|flow| flow.backlog).sum(),
+            in_flight: self.in_flight.load(Relaxed),
+            oldest_undelivered_us: flows
+                .iter()
+                .filter_map(|flow| flow.oldest_undelivered_us)
+                .min(),
+            last_error: words.last_error,
+            flows,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn latencies_are_counted_cumulatively() {
+        let stats = FlowStats::new(FlowName::parse("north/stock").expect("a name"));
+        let mut tally = Tally::default();
+        for latency_us in [-5, 1_000, 1_001, 3_000_000, i64::MAX] {
+            tally.note(latency_us);
+        }
+        stats.add(&tally);
+        let latency = stats.snapshot().latency;
+        assert_eq!(latency.buckets[..2], [2, 3]);
+        assert_eq!(
+            (
+                latency.buckets[10],
+                latency.buckets[11],
+                latency.buckets[15],
+                latency.count
+            ),
+            (3, 4, 4, 5)
+        );
+        for (bound, seconds) in BOUNDS_US.iter().zip(LATENCY_BOUNDS_S) {
+            assert!((*bound as f64 / 1e6 - seconds).abs() < 1e-9);
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! A running target, from outside.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use dray_store::Store;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+use tracing::Instrument;
+
+use crate::batch::Renderer;
+use crate::config::TargetConfig;
+use crate::engine::{Control, Engine, STOP_WAIT};
+use crate::http::Connection;
+use crate::status::{Metrics, Shared};
+use crate::template::Template;
+
+/// Commands that may wait for the engine.
+const CONTROLS_MAX: usize = 16;
+
+/// The way to start one.
+#[derive(Debug)]
+pub struct Target;
+
+impl Target {
+    /// Checks the configuration, reads the secret and the CA, and starts the engine on the current runtime.
+    ///
+    /// # Errors
+    /// A sentence: what is wrong with the configuration or its files.
+    pub fn start(config: TargetConfig, store: Arc<dyn Store>) -> Result<TargetHandle, String> {
+        let (connection, renderer) = prepare(&config)?;
+        let shared = Arc::new(Shared::new(&config.name));
+        let (controls, received) = mpsc::channel(CONTROLS_MAX);
+        let name = config.name.clone();
+        let span = tracing::info_span!("target", name);
+        let engine = Engine::new(
+            config,
+            store,
+            Arc::clone(&shared),
+            received,
+            connection,
+            renderer,
+        );
+        let task = tokio::spawn(engine.run().instrument(span));
+        Ok(TargetHandle {
+            name,
+            shared,
+            controls,
+            task: Some(task),
+        })
+    }
+
+    /// What [`Self::start`] would refuse; connects to nothing.
+    #[must_use]
+    pub fn check(config: &TargetConfig) -> Vec<String> {
+        let wrong = config.validate();
+        if !wrong.is_empty() {
+            return wrong;
+        }
+        prepare(config).err().into_iter().collect()
+    }
+}
+
+fn prepare(config: &TargetConfig) -> Result<(Connection, Renderer), String> {
+    if let Some(wrong) = config.validate().into_iter().next() {
+        return Err(wrong);
+    }
+    let said = |reason: String| format!("target {:?}: {reason}", config.name);
+    let connection = Connection::new(config).map_err(said)?;
+    let renderer = if config.template.is_empty() {
+        Renderer::Plan
+    } else {
+        Renderer::Template(Template::compile(&config.template, &config.bodies).map_err(said)?)
+    };
+    Ok((connection, renderer))
+}
+
+/// A running target. Dropped without [`Self::stop`], it ends at once, as if killed: what was in flight is sent
+/// again by the next start.
+#[derive(Debug)]
+pub struct TargetHandle {
+    name: String,
+    shared: Arc<Shared>,
+    controls: mpsc::Sender<Control>,
+    task: Option<JoinHandle<()>>,
+}
+
+impl TargetHandle {
+    /// The target's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// How it is doing: at most 50 ms old while something happens.
+    #[must_use]
+    pub fn status(&self) -> Metrics {
+        self.shared.snapshot()
+    }
+
+    /// Waits until the figures are as asked for, or the engine ended; returns them.
+    pub async fn wait_for(&self, enough: impl Fn(&Metrics) -> bool) -> Metrics {
+        let mut changed = self.shared.changed.subscribe();
+        loop {
+            let metrics = self.status();
+            if enough(&metrics)
+                || metrics.state == crate::State::Stopped
+                || changed.changed().await.is_err()
+            {
+                return metrics;
+            }
+        }
+    }
+
+    /// Stops sending until it is resumed, over restarts too. Requests in flight end as they do.
+    ///
+    /// # Errors
+    /// A sentence: the store cannot write it down, or the engine ended.
+    pub async fn pause(&self, why: &str) -> Result<(), String> {
+        self.ask(|answer| Control::Pause(why.to_owned(), answer))
+            .await
+    }
+
+    /// Lets a paused target go on; also ends a wait.
+    ///
+    /// # Errors
+    /// As [`Self::pause`].
+    pub async fn resume(&self) -> Result<(), String> {
+        self.ask(Control::Resume).await
+    }
+
+    /// Its exceptions were changed ([`crate::actions`]): look at them again.
+    pub async fn wake(&self) {
+        let _ = self.controls.send(Control::Wake).await;
+    }
+
+    /// Ends it: nothing new is sent, requests in flight get [`crate::engine::STOP_WAIT`], what came of them is written
+    /// down.
+    pub async fn stop(mut self) {
+        let _ = self.controls.send(Control::Stop).await;
+        if let Some(task) = &mut self.task {
+            // Twice as long, for the last step; a store that does not answer must not hold up the process.
+            let _ = tokio::time::timeout(STOP_WAIT * 2, task).await;
+        }
+    }
+
+    fn ask(
+        &self,
+        control: impl FnOnce(oneshot::Sender<Result<(), String>>) -> Control,
+    ) -> impl Future<Output = Result<(), String>> {
+        let (answer, answered) = oneshot::channel();
+        let control = control(answer);
+        let controls = self.controls.clone();
+        async move {
+            let ended = || "the target's engine has ended".to_owned();
+            controls.send(control).await.map_err(|_| ended())?;
+            answered.await.map_err(|_| ended())?
+        }
+    }
+}
+
+impl Drop for TargetHandle {
+    fn drop(&mut self) {
+        if let Some(task) = &self.task {
+            task.abort();
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! What a target holds in memory: decoded blocks with events that are not finished.
+
+use std::sync::Arc;
+
+use dray_proto::{Offset, Sequence};
+
+use crate::body::Place;
+
+/// Decoded bytes in a target's window; one read more may be under way. A block counts whole while one
+/// of its events is unfinished.
+pub const BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Events in a target's window: at 100 bytes of bookkeeping each, 20 MB.
+pub const EVENTS_MAX: usize = 200_000;
+
+/// A decoded block of the log, or one exception that is sent again.
+#[derive(Debug)]
+pub struct Loaded {
+    /// Which of the engine's flows; `None`: an exception, which no cursor waits for.
+    pub flow: Option<usize>,
+    /// Its name, and what its JSON begins with.
+    pub place: Arc<Place>,
+    /// The offset of ordinal 0.
+    pub first_offset: Offset,
+    /// The sequence of ordinal 0.
+    pub first_sequence: Sequence,
+    /// The sequence's epoch.
+    pub epoch: u64,
+    /// The block, decoded.
+    pub bytes: Vec<u8>,
+    /// The events that the target takes.
+    pub events: Vec<Meta>,
+    /// Set where it is an exception.
+    pub redo: Option<Again>,
+}
+
+/// An exception that is sent again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Again {
+    /// The store's id.
+    pub id: u64,
+    /// The pass of its blocked key; 0: parked.
+    pub pass: u32,
+    /// It was asked for although a later event was delivered.
+    pub older: bool,
+    /// It was held rather than dead.
+    pub was_held: bool,
+}
+
+/// One event in a [`Loaded`].
+#[derive(Debug, Clone, Copy)]
+pub struct Meta {
+    /// Its bytes, from `start` to `end`.
+    pub start: u32,
+    /// See `start`.
+    pub end: u32,
+    /// Its key's bytes, from `key_start` to `key_end`.
+    pub key_start: u32,
+    /// See `key_start`.
+    pub key_end: u32,
+    /// Its number in the block, from 0.
+    pub ordinal: u32,
+    /// The hash of its key.
+    pub lane: u64,
+    /// When it was captured, microseconds since 1970-01-01T00:00:00Z.
+    pub captured_us: i64,
+}
+
+impl Loaded {
+    /// An event's bytes.
+    #[must_use]
+    pub fn event(&self, meta: &Meta) -> &[u8] {
+        &self.bytes[meta.start as usize..meta.end as usize]
+    }
+
+    /// An event's key; it was read as UTF-8 when the block was decoded.
+    #[must_use]
+    pub fn key(&self, meta: &Meta) -> &str {
+        std::str::from_utf8(&self.bytes[meta.key_start as usize..meta.key_end as usize])
+            .unwrap_or("")
+    }
+
+    /// An event's offset.
+    #[must_use]
+    pub fn offset(&self, meta: &Meta) -> Offset {
+        Offset(self.first_offset.0 + u64::from(meta.ordinal))
+    }
+}
+
+/// Where an event stands in the window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Spot {
+    /// The block's number in the window.
+    pub block: u32,
+    /// The index into [`Loaded::events`].
+    pub event: u32,
+}
+
+/// The blocks.
+#[derive(Debug, Default)]
+pub struct Window {
+    blocks: Vec<Option<Entry>>,
+    free: Vec<u32>,
+    bytes: usize,
+    events: usize,
+}
+
+#[derive(Debug)]
+struct Entry {
+    loaded: Arc<Loaded>,
+    left: u32,
+}
+
+impl Window {
+    /// Takes a block of which `left` events, at least one, are unfinished.
+    pub fn add(&mut self, loaded: Loaded, left: u32) -> u32 {
+        self.bytes += loaded.bytes.len();
+        self.events += left as usize;
+        let entry = Some(Entry {
+            loaded: Arc::new(loaded),
+            left,
+        });
+        if let Some(block) = self.free.pop() {
+            self.blocks[block as usize] = entry;
+            return block;
+        }
+        self.blocks.push(entry);
+        (self.blocks.len() - 1) as u32
+    }
+
+    /// A block that has unfinished events.
+    #[must_use]
+    pub fn get(&self, block: u32) -> Option<&Arc<Loaded>> {
+        self.blocks
+            .get(block as usize)?
+            .as_ref()
+            .map(|entry| &entry.loaded)
+    }
+
+    /// One event of the block is finished; the block, if it was the last.
+    pub fn release(&mut self, block: u32) -> Option<Arc<Loaded>> {
+        let entry = self.blocks.get_mut(block as usize)?;
+        self.events -= 1;
+        let left = &mut entry.as_mut()?.left;
+        *left -= 1;
+        if *left > 0 {
+            return None;
+        }
+        let loaded = entry.take()?.loaded;
+        self.bytes -= loaded.bytes.len();
+        self.free.push(block);
+        Some(loaded)
+    }
+
+    /// Bytes and events that it may still take.
+    #[must_use]
+    pub fn room(&self) -> (usize, usize) {
+        (
+            BYTES_MAX.saturating_sub(self.bytes),
+            EVENTS_MAX.saturating_sub(self.events),
+        )
+    }
+
+    /// Unfinished events.
+    #[must_use]
+    pub fn events(&self) -> usize {
+        self.events
+    }
+}

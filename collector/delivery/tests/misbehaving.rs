@@ -1,0 +1,324 @@
+//! Targets that hang, reset, redirect, ask for time, or are not there: nothing is lost, and a person reads why.
+
+mod support;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use dray_delivery::State;
+use support::erp::{Erp, Reply};
+use support::memory::Memory;
+use support::{append, exceptions, start, wait};
+use tokio::io::AsyncWriteExt;
+
+/// Does this once, then says 200.
+fn once(mut first: Option<Reply>) -> impl FnMut(&support::erp::Ask) -> Reply {
+    move |_| first.take().unwrap_or(Reply::Status(200))
+}
+
+#[tokio::test]
+async fn whatever_goes_wrong_once_is_sent_again_with_the_same_bytes() {
+    let text = String::new;
+    for (name, reply) in [
+        ("500", Reply::Status(500)),
+        ("408", Reply::Status(408)),
+        ("503 without a time", Reply::Status(503)),
+        ("a reset", Reply::Reset),
+        ("a lost reply", Reply::TakeAndReset),
+        ("a hang", Reply::Hang),
+        ("a body without an end", Reply::Trickle),
+        (
+            "429 with a time",
+            Reply::With(429, "retry-after", "0".into(), text()),
+        ),
+        (
+            "a retry-after that is none",
+            Reply::With(503, "retry-after", "soon".into(), text()),
+        ),
+        ("an informal status", Reply::Status(599)),
+    ] {
+        let (store, erp) = (Memory::open(), Erp::start().await);
+        let taken = matches!(reply, Reply::TakeAndReset);
+        erp.script(once(Some(reply)));
+        append(&store, "north/shipments", &["A", "B"]).await;
+        let target = start(&store, &erp.url(), "timeout = \"300ms\"");
+        let metrics = wait(&target, name, |metrics| {
+            metrics.delivered == 2 && metrics.state == State::Running
+        })
+        .await;
+        assert_eq!(
+            (metrics.failures, metrics.last_error.is_empty()),
+            (1, false),
+            "{name}"
+        );
+        let asks = erp.kept_asks();
+        assert_eq!((asks.len(), &asks[0].body), (2, &asks[1].body), "{name}");
+        assert_eq!(erp.check_order(), 2, "{name}");
+        assert_eq!(erp.arrivals().len(), if taken { 4 } else { 2 }, "{name}");
+        assert_eq!(exceptions(&store), [], "{name}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_http_is_an_unknown_outcome() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("a port");
+    let address = listener.local_addr().expect("it is bound");
+    let garbage = tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.expect("a connection");
+            let _ = stream
+                .write_all(b"\x15\x03\x01 this is no HTTP\r\n\r\n")
+                .await;
+        }
+    });
+    let store = Memory::open();
+    append(&store, "north/shipments", &["A"]).await;
+    let target = start(&store, &format!("http://{address}/"), "");
+    let metrics = wait(&target, "failures", |metrics| metrics.failures >= 2).await;
+    assert!(
+        metrics.last_error.contains("broke before the answer"),
+        "{}",
+        metrics.last_error
+    );
+    garbage.abort();
+    let _ = garbage.await;
+    let erp = Erp::start_at(address).await;
+    wait(&target, "the event", |metrics| metrics.delivered == 1).await;
+    assert_eq!(erp.arrivals().len(), 1);
+}
+
+#[tokio::test]
+async fn retry_after_is_waited_for() {
+    let (store, erp) = (Memory::open(), Erp::start().await);
+    erp.script(once(Some(Reply::With(
+        503,
+        "retry-after",
+        "1".into(),
+        "busy".into(),
+    ))));
+    append(&store, "north/shipments", &["A"]).await;
+    let begin = Instant::now();
+    let target = start(&store, &erp.url(), "");
+    let metrics = wait(&target, "the wait", |metrics| {
+        metrics.state == State::Waiting
+    })
+    .await;
+    assert_eq!(
+        metrics.detail,
+        "the target answered 503 Service Unavailable: busy"
+    );
+    assert!(metrics.oldest_undelivered_us.is_some());
+    wait(&target, "the event", |metrics| metrics.delivered == 1).await;
+    assert!(
+        begin.elapsed() >= Duration::from_secs(1),
+        "{:?}",
+        begin.elapsed()
+    );
+}
+
+#[tokio::test]
+async fn a_target_that_was_not_there_gets_its_first_event_within_a_second() {
+    let store = Memory::open();
+    let erp = Erp::start().await;
+    let address = erp.address;
+    drop(erp);
+    append(&store, "north/shipments", &["A", "B"]).await;
+    let target = start(
+        &store,
+        &format!("http://{address}/"),
+        "[retry]\nfirst = \"60s\"\nmax = \"60s\"",
+    );
+    let metrics = wait(&target, "the refusal", |metrics| {
+        metrics.state == State::Waiting
+    })
+    .await;
+    assert!(metrics.detail.contains("refused"), "{}", metrics.detail);
+    // The first knock, at once, must have failed: a second target of the same address shows that time went by.
+    let second = start(&Memory::open(), &format!("http://{address}/"), "");
+    second.stop().await;
+    let erp = Erp::start_at(address).await;
+    let begin = Instant::now();
+    erp.wait_arrivals(2).await;
+    assert!(
+        begin.elapsed() < Duration::from_millis(1500),
+        "{:?}",
+        begin.elapsed()
+    );
+}
+
+#[tokio::test]
+async fn a_redirect_is_not_followed_and_pauses_the_target_until_it_is_resumed() {
+    let (store, erp, elsewhere) = (Memory::open(), Erp::start().await, Erp::start().await);
+    let url = elsewhere.url();
+    erp.script(move |_| Reply::With(302, "location", url.clone(), String::new()));
+    append(&store, "north/shipments", &["A"]).await;
+    let target = start(&store, &erp.url(), "");
+    wait(&target, "the pause", |metrics| {
+        metrics.state == State::Paused
+    })
+    .await;
+    target.stop().await;
+    let target = start(&store, &erp.url(), "");
+    let metrics = wait(&target, "the pause, after a restart", |metrics| {
+        metrics.state == State::Paused
+    })
+    .await;
+    assert_eq!(metrics.detail, "the target answered 302 Found");
+    assert_eq!(elsewhere.kept_asks().len(), 0);
+    erp.script(|_| Reply::Status(200));
+    target.resume().await.expect("it is paused");
+    wait(&target, "the event", |metrics| metrics.delivered == 1).await;
+    target.stop().await;
+    assert_eq!(
+        store.setting("paused:erp").expect("the store answers"),
+        None
+    );
+}
+
+#[tokio::test]
+async fn forbidden_not_found_and_not_allowed_pause_and_lose_nothing() {
+    for status in [403, 404, 405, 415] {
+        let (store, erp) = (Memory::open(), Erp::start().await);
+        erp.script(move |_| Reply::Status(status));
+        append(&store, "north/shipments", &["A", "B"]).await;
+        let target = start(&store, &erp.url(), "");
+        wait(&target, "the pause", |metrics| {
+            metrics.state == State::Paused
+        })
+        .await;
+        erp.script(|_| Reply::Status(200));
+        target.resume().await.expect("it is paused");
+        wait(&target, "the events", |metrics| metrics.delivered == 2).await;
+        assert_eq!(exceptions(&store), [], "{status}");
+    }
+}
+
+#[tokio::test]
+async fn an_operators_pause_holds_over_a_restart() {
+    let (store, erp) = (Memory::open(), Erp::start().await);
+    let target = start(&store, &erp.url(), "");
+    target
+        .pause("paused by an operator")
+        .await
+        .expect("it runs");
+    append(&store, "north/shipments", &["A"]).await;
+    wait(&target, "the backlog", |metrics| {
+        metrics.backlog == 1 && metrics.state == State::Paused
+    })
+    .await;
+    target.stop().await;
+    let target = start(&store, &erp.url(), "");
+    wait(&target, "the backlog, after a restart", |metrics| {
+        metrics.backlog == 1 && metrics.state == State::Paused
+    })
+    .await;
+    assert_eq!(erp.kept_asks().len(), 0);
+    target.resume().await.expect("it is paused");
+    wait(&target, "the event", |metrics| metrics.delivered == 1).await;
+}
+
+#[tokio::test]
+async fn a_401_reads_the_secret_again_once_and_then_pauses() {
+    let (store, erp) = (Memory::open(), Erp::start().await);
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("token");
+    std::fs::write(&path, "old").expect("a file");
+    let locked = Arc::new(AtomicBool::new(false));
+    let lock = Arc::clone(&locked);
+    erp.script(move |ask| {
+        let good = ask
+            .headers
+            .get("authorization")
+            .is_some_and(|value| value == "Bearer new");
+        Reply::Status(if good && !lock.load(Ordering::Relaxed) {
+            200
+        } else {
+            401
+        })
+    });
+    let auth = format!(
+        "auth = {{ kind = \"bearer\", token_file = \"{}\" }}",
+        path.display()
+    );
+    let target = start(&store, &erp.url(), &auth);
+    std::fs::write(&path, "new").expect("a file");
+    append(&store, "north/shipments", &["A"]).await;
+    wait(&target, "the event, with the new token", |metrics| {
+        metrics.delivered == 1
+    })
+    .await;
+    assert_eq!(erp.kept_asks().len(), 2);
+    locked.store(true, Ordering::Relaxed);
+    append(&store, "north/shipments", &["B"]).await;
+    let metrics = wait(&target, "the pause", |metrics| {
+        metrics.state == State::Paused
+    })
+    .await;
+    assert_eq!(metrics.detail, "the target answered 401 Unauthorized: {}");
+    assert_eq!(
+        erp.kept_asks().len(),
+        3,
+        "the same secret is not tried twice"
+    );
+    locked.store(false, Ordering::Relaxed);
+    target.resume().await.expect("it is paused");
+    wait(&target, "the second event", |metrics| {
+        metrics.delivered == 2
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_413_makes_batches_smaller_and_one_that_is_too_large_alone_is_a_dead_letter() {
+    let (store, erp) = (Memory::open(), Erp::start().await);
+    erp.script(|ask| {
+        let too_large = ask.events.len() > 10 || ask.has_key("K77");
+        Reply::Status(if too_large { 413 } else { 200 })
+    });
+    let keys: Vec<String> = (0..200).map(|n| format!("K{n}")).collect();
+    append(
+        &store,
+        "north/shipments",
+        &keys.iter().map(String::as_str).collect::<Vec<_>>(),
+    )
+    .await;
+    let target = start(&store, &erp.url(), "batch = 100\nconcurrency = 1");
+    wait(&target, "all but one", |metrics| {
+        metrics.delivered == 199 && metrics.dead == 1
+    })
+    .await;
+    assert_eq!(exceptions(&store)[0].key, "K77");
+    append(
+        &store,
+        "north/shipments",
+        &keys[..50].iter().map(String::as_str).collect::<Vec<_>>(),
+    )
+    .await;
+    let before = erp.kept_asks().len();
+    wait(&target, "fifty more", |metrics| metrics.delivered == 249).await;
+    let later = erp.kept_asks();
+    assert!(
+        later[before..].iter().all(|ask| ask.events.len() <= 10),
+        "it has learned what is too much"
+    );
+}
+
+#[tokio::test]
+async fn a_dead_target_does_not_disturb_another() {
+    let (store, erp) = (Memory::open(), Erp::start().await);
+    let dead = Erp::start().await;
+    dead.script(|_| Reply::Hang);
+    let mut config = support::config(&dead.url(), "");
+    config.name = "dead".into();
+    let hanging =
+        dray_delivery::Target::start(config, Arc::clone(&store)).expect("a good configuration");
+    let target = start(&store, &erp.url(), "");
+    for _ in 0..20 {
+        append(&store, "north/shipments", &["A", "B", "C"]).await;
+    }
+    wait(&target, "all", |metrics| metrics.delivered == 60).await;
+    assert_eq!(hanging.status().delivered, 0);
+}

@@ -1,0 +1,251 @@
+//! A store in memory, until the process ends.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use dray_proto::v1::Block;
+use dray_proto::{FlowName, Offset, Sequence};
+use dray_store::{
+    Agent, AppendError, Cursor, Exception, ExceptionQuery, Held, LogBlock, Receipt, Step, Store,
+    StoreError,
+};
+use tokio::sync::watch;
+
+#[derive(Debug, Default)]
+struct Kept {
+    log: BTreeMap<FlowName, Vec<LogBlock>>,
+    cursors: HashMap<String, BTreeMap<FlowName, Cursor>>,
+    exceptions: BTreeMap<u64, Exception>,
+    last_id: u64,
+    settings: HashMap<String, String>,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Memory {
+    kept: Mutex<Kept>,
+    watch: watch::Sender<u64>,
+}
+
+impl Memory {
+    pub fn open() -> Arc<dyn Store> {
+        Arc::new(Self {
+            kept: Mutex::default(),
+            watch: watch::Sender::new(0),
+        })
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().expect("nobody panics holding it")
+    }
+}
+
+fn answered<T>(value: T) -> Receipt<T> {
+    let (sender, receipt) = Receipt::new();
+    let _ = sender.send(value);
+    receipt
+}
+
+impl Store for Memory {
+    fn incarnation(&self) -> u64 {
+        1
+    }
+
+    fn append(
+        &self,
+        _: &str,
+        flow: &FlowName,
+        blocks: Vec<Block>,
+    ) -> Receipt<Result<Held, AppendError>> {
+        let mut next = self.held(flow).newest_offset.0 + 1;
+        let mut kept = self.kept();
+        let log = kept.log.entry(flow.clone()).or_default();
+        for block in blocks {
+            let count = u64::from(block.header.as_ref().expect("a header").count);
+            log.push(LogBlock {
+                first_offset: Offset(next),
+                block,
+            });
+            next += count;
+        }
+        drop(kept);
+        self.watch.send_modify(|version| *version += 1);
+        answered(Ok(self.held(flow)))
+    }
+
+    fn held(&self, flow: &FlowName) -> Held {
+        let kept = self.kept();
+        let Some(last) = kept.log.get(flow).and_then(|log| log.last()) else {
+            return Held::default();
+        };
+        let header = last.block.header.as_ref().expect("a header");
+        Held {
+            epoch: header.epoch,
+            next_sequence: Sequence(header.first_sequence + u64::from(header.count)),
+            chain: header.chain_after,
+            newest_offset: Offset(last.first_offset.0 + u64::from(header.count) - 1),
+            oldest_offset: Offset(1),
+            last_captured_us: header.last_captured_us,
+            ..Held::default()
+        }
+    }
+
+    fn flows(&self) -> Vec<FlowName> {
+        self.kept().log.keys().cloned().collect()
+    }
+
+    fn read(
+        &self,
+        flow: &FlowName,
+        from: Offset,
+        bytes_max: usize,
+    ) -> Result<Vec<LogBlock>, StoreError> {
+        let kept = self.kept();
+        let mut bytes = 0;
+        let blocks = kept.log.get(flow).into_iter().flatten().filter(|held| {
+            held.first_offset.0 + u64::from(held.block.header.as_ref().expect("a header").count)
+                > from.0
+        });
+        Ok(blocks
+            .take_while(|held| {
+                let first = bytes == 0;
+                bytes += held.block.payload.len();
+                first || bytes <= bytes_max
+            })
+            .cloned()
+            .collect())
+    }
+
+    fn watch(&self) -> watch::Receiver<u64> {
+        self.watch.subscribe()
+    }
+
+    fn cursors(&self, consumer: &str) -> Result<Vec<(FlowName, Cursor)>, StoreError> {
+        let kept = self.kept();
+        Ok(kept
+            .cursors
+            .get(consumer)
+            .into_iter()
+            .flatten()
+            .map(|(flow, cursor)| (flow.clone(), cursor.clone()))
+            .collect())
+    }
+
+    fn consumers(&self) -> Result<Vec<String>, StoreError> {
+        Ok(self.kept().cursors.keys().cloned().collect())
+    }
+
+    fn step(&self, step: Step) -> Receipt<Result<(), StoreError>> {
+        let mut kept = self.kept();
+        if !step.cursors.is_empty() {
+            kept.cursors
+                .entry(step.consumer)
+                .or_default()
+                .extend(step.cursors);
+        }
+        for mut exception in step.add {
+            let same = |held: &Exception| {
+                held.target == exception.target
+                    && held.flow == exception.flow
+                    && held.offset == exception.offset
+            };
+            assert!(
+                !kept.exceptions.values().any(same),
+                "an exception is added twice: {exception:?}"
+            );
+            kept.last_id += 1;
+            exception.id = kept.last_id;
+            let id = kept.last_id;
+            kept.exceptions.insert(id, exception);
+        }
+        for (id, state, reason) in step.change {
+            let exception = kept
+                .exceptions
+                .get_mut(&id)
+                .expect("only what is there is changed");
+            (exception.state, exception.reason) = (state, reason);
+        }
+        for id in step.remove {
+            kept.exceptions
+                .remove(&id)
+                .expect("only what is there is removed");
+        }
+        answered(Ok(()))
+    }
+
+    fn detach(&self, consumer: &str) -> Result<(), StoreError> {
+        let mut kept = self.kept();
+        kept.cursors.remove(consumer);
+        let target = consumer.strip_prefix("target:").unwrap_or("").to_owned();
+        kept.exceptions
+            .retain(|_, exception| exception.target != target);
+        Ok(())
+    }
+
+    fn exceptions(&self, query: &ExceptionQuery) -> Result<Vec<Exception>, StoreError> {
+        let kept = self.kept();
+        let meant = |found: &&Exception| {
+            query
+                .target
+                .as_ref()
+                .is_none_or(|target| *target == found.target)
+                && query.flow.as_ref().is_none_or(|flow| *flow == found.flow)
+                && query.key.as_ref().is_none_or(|key| *key == found.key)
+                && (query.states.is_empty() || query.states.contains(&found.state))
+        };
+        Ok(kept
+            .exceptions
+            .range(query.after + 1..)
+            .map(|(_, found)| found)
+            .filter(meant)
+            .take(query.limit)
+            .cloned()
+            .collect())
+    }
+
+    fn exception_count(&self, target: Option<&str>) -> Result<u64, StoreError> {
+        let kept = self.kept();
+        Ok(kept
+            .exceptions
+            .values()
+            .filter(|found| target.is_none_or(|target| target == found.target))
+            .count() as u64)
+    }
+
+    fn setting(&self, name: &str) -> Result<Option<String>, StoreError> {
+        Ok(self.kept().settings.get(name).cloned())
+    }
+
+    fn set(&self, name: &str, value: Option<&str>) -> Result<(), StoreError> {
+        let mut kept = self.kept();
+        match value {
+            Some(value) => kept.settings.insert(name.to_owned(), value.to_owned()),
+            None => kept.settings.remove(name),
+        };
+        Ok(())
+    }
+
+    fn add_token(&self, _: &str, _: &str, _: i64) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn enrol(&self, _: &str, _: i64, _: Agent) -> Result<Option<Agent>, StoreError> {
+        Ok(None)
+    }
+
+    fn token_site(&self, _: &str, _: i64) -> Result<Option<String>, StoreError> {
+        Ok(None)
+    }
+
+    fn agents(&self) -> Result<Vec<Agent>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    fn update_agent(&self, _: &Agent) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn log_bytes(&self) -> (u64, u64) {
+        (0, 0)
+    }
+}

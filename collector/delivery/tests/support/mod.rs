@@ -1,0 +1,151 @@
+//! What the engine's tests stand on: a store, a way to fill it, and an ERP that does as it is told.
+#![allow(dead_code, unreachable_pub)] // Each test binary uses a part.
+
+pub mod erp;
+pub mod memory;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use dray_delivery::{Metrics, Target, TargetConfig, TargetHandle};
+use dray_proto::event::number;
+use dray_proto::v1::{Block, BlockHeader};
+use dray_proto::{EventId, FlowName, block, schema, wire};
+use dray_store::{Cursor, Exception, ExceptionQuery, ExceptionState, Store};
+
+/// Longer than anything here takes; only a broken test waits for it.
+pub const LIMIT: Duration = Duration::from_secs(30);
+pub const CAPTURED_US: i64 = 1_790_000_000_000_000;
+
+pub fn flow(name: &str) -> FlowName {
+    FlowName::parse(name).expect("a name")
+}
+
+/// The event of this flow and sequence.
+pub fn event(sequence: u64, key: &str, body: &str) -> Vec<u8> {
+    let mut out = Vec::new();
+    wire::put_bytes(
+        &mut out,
+        number::ID,
+        EventId::new([7; 10], sequence, 0).as_bytes(),
+    );
+    wire::put_text(&mut out, number::KEY, key);
+    wire::put_integer(&mut out, number::OPERATION, 1);
+    wire::put_timestamp(&mut out, number::CAPTURED_AT, CAPTURED_US);
+    wire::put_integer(&mut out, number::SCHEMA_VERSION, 1);
+    let number = schema::body(body).map_or(60, |body| body.number);
+    wire::put_message(&mut out, number, |out| {
+        wire::put_text(out, 1, &format!("{key} {sequence}"))
+    });
+    out
+}
+
+pub fn block_of(store: &dyn Store, name: &FlowName, events: &[Vec<u8>]) -> Block {
+    let mut builder = block::Builder::default();
+    events
+        .iter()
+        .for_each(|event| builder.push(event, CAPTURED_US));
+    let encoded = builder.close().expect("at least one event");
+    let held = store.held(name);
+    let first_sequence = held.next_sequence.0.max(1);
+    Block {
+        header: Some(BlockHeader {
+            flow: name.flow().to_owned(),
+            epoch: 42,
+            first_sequence,
+            count: encoded.count,
+            first_captured_us: encoded.first_captured_us,
+            last_captured_us: encoded.last_captured_us,
+            codec: encoded.codec as i32,
+            decoded_bytes: encoded.decoded_bytes,
+            crc32c: encoded.crc32c,
+            position: first_sequence.to_string().into(),
+            chain: held.chain,
+            chain_after: held.chain.wrapping_mul(31) + first_sequence,
+            dead_letters: 0,
+        }),
+        payload: encoded.payload,
+    }
+}
+
+/// Appends one block of events with these keys and returns the newest offset.
+pub async fn append_as(store: &Arc<dyn Store>, name: &str, body: &str, keys: &[&str]) -> u64 {
+    let name = flow(name);
+    let first = store.held(&name).next_sequence.0.max(1);
+    let events: Vec<_> = (first..)
+        .zip(keys)
+        .map(|(sequence, key)| event(sequence, key, body))
+        .collect();
+    let block = block_of(&**store, &name, &events);
+    append_block(store, &name, block).await
+}
+
+pub async fn append_block(store: &Arc<dyn Store>, name: &FlowName, block: Block) -> u64 {
+    let held = store
+        .append("a-1", name, vec![block])
+        .await
+        .expect("the writer runs")
+        .expect("it is taken");
+    held.newest_offset.0
+}
+
+pub async fn append(store: &Arc<dyn Store>, name: &str, keys: &[&str]) -> u64 {
+    append_as(store, name, "shipment", keys).await
+}
+
+/// A target's table; short waits.
+pub fn config(url: &str, more: &str) -> TargetConfig {
+    let retry = if more.contains("[retry]") {
+        ""
+    } else {
+        "\n[retry]\nfirst = \"20ms\"\nmax = \"100ms\"\n"
+    };
+    toml::from_str(&format!("name = \"erp\"\nurl = \"{url}\"\n{more}{retry}")).expect("a table")
+}
+
+pub fn start(store: &Arc<dyn Store>, url: &str, more: &str) -> TargetHandle {
+    Target::start(config(url, more), Arc::clone(store)).expect("a good configuration")
+}
+
+/// Waits for figures; panics with what they are instead.
+pub async fn wait(handle: &TargetHandle, what: &str, enough: impl Fn(&Metrics) -> bool) -> Metrics {
+    let waited = tokio::time::timeout(LIMIT, handle.wait_for(&enough)).await;
+    let metrics = waited.unwrap_or_else(|_| panic!("{what} did not come: {:#?}", handle.status()));
+    assert!(enough(&metrics), "{what}: the engine ended: {metrics:#?}");
+    metrics
+}
+
+pub fn exceptions(store: &Arc<dyn Store>) -> Vec<Exception> {
+    let query = ExceptionQuery {
+        limit: 10_000,
+        ..ExceptionQuery::default()
+    };
+    store.exceptions(&query).expect("the store answers")
+}
+
+/// (offset, state) of all exceptions, by offset.
+pub fn states(store: &Arc<dyn Store>) -> Vec<(u64, ExceptionState)> {
+    let mut states: Vec<_> = exceptions(store)
+        .iter()
+        .map(|found| (found.offset.0, found.state))
+        .collect();
+    states.sort_by_key(|(offset, _)| *offset);
+    states
+}
+
+pub fn cursor(store: &Arc<dyn Store>, name: &str) -> Option<Cursor> {
+    let cursors = store.cursors("target:erp").expect("the store answers");
+    cursors
+        .into_iter()
+        .find(|(found, _)| found.as_str() == name)
+        .map(|(_, cursor)| cursor)
+}
+
+/// The exception of this offset.
+pub fn id_of(store: &Arc<dyn Store>, offset: u64) -> u64 {
+    exceptions(store)
+        .iter()
+        .find(|found| found.offset.0 == offset)
+        .expect("it is an exception")
+        .id
+}
