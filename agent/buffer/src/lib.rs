@@ -10,8 +10,19 @@
 //! Limits: see the constants in [`api`].
 
 pub mod api;
+pub mod conformance;
+mod folder;
+mod generation;
+mod layout;
+mod ledger;
+mod marks;
+mod memory;
+pub mod sled_buffer;
+mod writer;
 
 pub use api::{
     Append, Appended, Buffer, BufferError, Depth, MarkState, NewBlock, Receipt, Sequence, Space,
     StoredBlock,
 };
+pub use memory::MemoryBuffer;
+pub use sled_buffer::{Options, SledBuffer};

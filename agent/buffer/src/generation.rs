@@ -1,0 +1,230 @@
+//! One slice of the queue: a small sled database in a folder of its own.
+//!
+//! sled 0.34.7's `flush()` hands its bytes to the kernel with `sync_file_range`, which is no
+//! durability (spacejam/sled#1452); so each commit ends with an `fdatasync` of our own on sled's
+//! file. Values stay below 64 KiB, because larger ones go to files that sled never syncs. Nothing is
+//! removed inside a generation, because sled's file does not shrink while it runs: whole folders go.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::api::StoredBlock;
+use crate::folder;
+use crate::layout::{self, Placed, Record};
+
+const SEGMENT_BYTES: usize = 8 * 1024 * 1024;
+const CACHE_BYTES: u64 = 8 * 1024 * 1024;
+const SUMMARY: &str = "summary";
+/// How often a lock that sled drops late is tried again.
+const LOCK_TRIES: u32 = 100;
+
+/// A generation whose database is open.
+#[derive(Debug)]
+pub(crate) struct Generation {
+    db: sled::Db,
+    /// A second handle on sled's file, for the sync.
+    file: File,
+    path: PathBuf,
+}
+
+/// The folder's name: the number of its first value.
+pub(crate) fn name(first: u64) -> String {
+    format!("g-{first:020}")
+}
+
+/// The number in a folder's name.
+pub(crate) fn parse_name(name: &str) -> Option<u64> {
+    name.strip_prefix("g-")
+        .filter(|digits| digits.len() == 20)?
+        .parse()
+        .ok()
+}
+
+impl Generation {
+    /// Makes a generation with its opening record, durably, and opens it.
+    pub(crate) fn create(parent: &Path, first: u64, opening: &Record) -> Result<Self, String> {
+        let hidden = parent.join(format!("tmp-{}", name(first)));
+        let failed =
+            |error: &dyn std::fmt::Display| format!("{} can't be made: {error}", hidden.display());
+        let _ = fs::remove_dir_all(&hidden);
+        let path = parent.join(name(first));
+        {
+            let made = Self::open(&hidden)?;
+            made.commit(first, [opening])?;
+        }
+        folder::sync_tree(&hidden).map_err(|error| failed(&error))?;
+        fs::rename(&hidden, &path).map_err(|error| failed(&error))?;
+        folder::sync(parent).map_err(|error| failed(&error))?;
+        Self::open(&path)
+    }
+
+    /// Opens a generation's database.
+    pub(crate) fn open(path: &Path) -> Result<Self, String> {
+        // A snapshot that was being written when the process ended blocks opening (sled#1527).
+        if let Ok(entries) = fs::read_dir(path) {
+            for entry in entries.flatten() {
+                if entry.file_name().to_string_lossy().ends_with(".generating") {
+                    let _ = fs::remove_file(entry.path());
+                }
+            }
+        }
+        let config = sled::Config::new()
+            .path(path)
+            .segment_size(SEGMENT_BYTES)
+            .cache_capacity(CACHE_BYTES)
+            .flush_every_ms(None);
+        let mut tries = 0;
+        let db = loop {
+            match config.open() {
+                Ok(db) => break db,
+                // The lock of a database that was dropped is let go a little later.
+                Err(sled::Error::Io(error))
+                    if error.to_string().contains("lock") && tries < LOCK_TRIES =>
+                {
+                    tries += 1;
+                    std::thread::park_timeout(std::time::Duration::from_millis(20));
+                }
+                Err(error) => return Err(format!("{} can't be opened: {error}", path.display())),
+            }
+        };
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(path.join("db"));
+        let file = file.map_err(|error| format!("{}: {error}", path.join("db").display()))?;
+        Ok(Self {
+            db,
+            file,
+            path: path.to_owned(),
+        })
+    }
+
+    /// Writes records under consecutive numbers from `first`, as one atomic batch, and returns once
+    /// it is on stable storage. Returns how many bytes the values have.
+    pub(crate) fn commit<'a>(
+        &self,
+        first: u64,
+        records: impl IntoIterator<Item = &'a Record>,
+    ) -> Result<u64, String> {
+        let mut batch = sled::Batch::default();
+        let mut number = first;
+        let mut bytes = 0;
+        for record in records {
+            for value in layout::values(record) {
+                bytes += value.len() as u64;
+                batch.insert(&number.to_be_bytes(), value);
+                number += 1;
+            }
+        }
+        let failed = |error: &dyn std::fmt::Display| format!("{}: {error}", self.path.display());
+        self.db.apply_batch(batch).map_err(|error| failed(&error))?;
+        self.sync().map_err(|error| failed(&error))?;
+        Ok(bytes)
+    }
+
+    /// Takes what sled holds to stable storage.
+    pub(crate) fn sync(&self) -> io::Result<()> {
+        self.db.flush().map_err(io::Error::other)?;
+        // flush() is not durable by itself: see the top of this file.
+        self.file.sync_data()
+    }
+
+    /// A block, its CRC checked.
+    pub(crate) fn block(&self, number: u64) -> Result<StoredBlock, String> {
+        let damaged = |what: &dyn std::fmt::Display| {
+            format!(
+                "{}: the block at number {number} is damaged: {what}",
+                self.path.display()
+            )
+        };
+        let get = |number: u64| self.db.get(number.to_be_bytes());
+        let first = get(number)
+            .map_err(|error| damaged(&error))?
+            .ok_or_else(|| damaged(&"it is missing"))?;
+        let mut next = number;
+        let joined = layout::join(&first, || {
+            next += 1;
+            get(next).ok().flatten().map(|value| value.to_vec())
+        });
+        match joined.map_err(|what| damaged(&what))?.0 {
+            Record::Block { block, .. }
+                if crc32c::crc32c(&block.block.payload) == block.block.crc32c =>
+            {
+                Ok(block)
+            }
+            Record::Block { .. } => Err(damaged(&"its CRC is wrong")),
+            _ => Err(damaged(&"another record stands there")),
+        }
+    }
+
+    /// All records with their places, in order, without payloads. `first`: the number that the
+    /// folder's name says.
+    pub(crate) fn scan(&self, first: u64) -> Result<Vec<Placed>, String> {
+        let damaged = |number: u64, what: &dyn std::fmt::Display| {
+            format!(
+                "{}: the record at number {number} is damaged: {what}",
+                self.path.display()
+            )
+        };
+        let mut values = self.db.iter().map(|pair| {
+            let (key, value) = pair.map_err(|error| error.to_string())?;
+            let key: [u8; 8] = key
+                .as_ref()
+                .try_into()
+                .map_err(|_| "a key is no number".to_owned())?;
+            Ok::<_, String>((u64::from_be_bytes(key), value))
+        });
+        let mut placed = Vec::new();
+        let mut expected = first;
+        while let Some(pair) = values.next() {
+            let (number, value) = pair.map_err(|error| damaged(expected, &error))?;
+            if number != expected {
+                return Err(damaged(expected, &"it is missing"));
+            }
+            let joined = layout::join(&value, || {
+                values.next()?.ok().map(|(_, value)| value.to_vec())
+            });
+            let (mut record, used) = joined.map_err(|what| damaged(number, &what))?;
+            let mut payload_bytes = 0;
+            if let Record::Block { block, .. } = &mut record {
+                payload_bytes = block.block.payload.len() as u32;
+                if crc32c::crc32c(&block.block.payload) != block.block.crc32c {
+                    return Err(damaged(number, &"its CRC is wrong"));
+                }
+                block.block.payload = bytes::Bytes::new();
+            }
+            placed.push(Placed {
+                number,
+                values: used,
+                payload_bytes,
+                record,
+            });
+            expected = number + used;
+        }
+        Ok(placed)
+    }
+
+    /// The folder.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+/// Writes a generation's summary: from now on it is sealed.
+pub(crate) fn seal(path: &Path, placed: &[Placed]) -> Result<(), String> {
+    folder::write_whole(path, SUMMARY, &layout::encode_summary(placed))
+        .map_err(|error| format!("{}: {error}", path.join(SUMMARY).display()))
+}
+
+/// A sealed generation's records; `None` if it isn't sealed.
+pub(crate) fn summary(path: &Path) -> Result<Option<Vec<Placed>>, String> {
+    let file = path.join(SUMMARY);
+    match fs::read(&file) {
+        Ok(bytes) => layout::decode_summary(&bytes)
+            .map(Some)
+            .map_err(|what| format!("{}: {what}", file.display())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(format!("{}: {error}", file.display())),
+    }
+}

@@ -1,0 +1,425 @@
+//! The bytes on disk.
+//!
+//! A generation is a sled tree from number (u64, big-endian) to value. A record (a block, a note, an
+//! opening) is cut into values of at most [`VALUE_BYTES_MAX`], under consecutive numbers:
+//!
+//! ```text
+//! first value   | kind u8 | record bytes u32 | record, first part |
+//! next values   | 0       | record, next part                     |
+//!
+//! block    | flow text | epoch u64 | first u64 | count u32 | captured first i64 | last i64 | codec u8
+//!          | decoded u32 | crc u32 | dead letters u32 | chain u64 | chain after u64 | position bytes
+//!          | payload bytes |
+//! note     | flow text | through u64 | seconds u64 | position bytes | marks u32 × 16 bytes |
+//! opening  | epoch u64 | flows u32 × ( flow text | next u64 | chain u64 | position bytes ) |
+//! ```
+//!
+//! Numbers are little-endian; text and bytes have their length (u32) before them. A sealed
+//! generation's summary is the same records without payloads, each with its number and number of
+//! values before it, and a CRC-32C of all at the end.
+
+use bytes::Bytes;
+use sha2::{Digest, Sha256};
+
+use crate::api::{NewBlock, Sequence, StoredBlock};
+use crate::marks::MarkHash;
+
+/// A value's bytes, at most: far below what makes sled write unsynced files beside its log.
+pub(crate) const VALUE_BYTES_MAX: usize = 64 * 1024;
+const CONTINUED: u8 = 0;
+const BLOCK: u8 = 1;
+const NOTE: u8 = 2;
+const OPENING: u8 = 3;
+
+/// A flow's standing at the beginning of a generation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Standing {
+    pub(crate) flow: String,
+    pub(crate) next: Sequence,
+    pub(crate) chain: u64,
+    pub(crate) position: Bytes,
+}
+
+/// What a generation holds besides blocks: where a source stands, and its marks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Note {
+    pub(crate) flow: String,
+    /// The flow's newest sequence at that append.
+    pub(crate) through: Sequence,
+    /// Seconds since 1970-01-01T00:00:00Z.
+    pub(crate) at_s: u64,
+    pub(crate) position: Bytes,
+    pub(crate) marks: Vec<MarkHash>,
+}
+
+/// One record.
+#[derive(Debug, Clone)]
+pub(crate) enum Record {
+    Block { flow: String, block: StoredBlock },
+    Note(Note),
+    Opening { epoch: u64, flows: Vec<Standing> },
+}
+
+/// `chain_after`: the first 8 bytes, little-endian, of SHA-256 over the chain before and the header's
+/// numbers in the order of the layout above. The position and the flow's name are not part of it.
+pub(crate) fn chain_after(chain: u64, epoch: u64, first: Sequence, block: &NewBlock) -> u64 {
+    let mut hash = Sha256::new();
+    hash.update(chain.to_le_bytes());
+    hash.update(epoch.to_le_bytes());
+    hash.update(first.0.to_le_bytes());
+    hash.update(block.count.to_le_bytes());
+    hash.update(block.first_captured_us.to_le_bytes());
+    hash.update(block.last_captured_us.to_le_bytes());
+    hash.update([block.codec]);
+    hash.update(block.decoded_bytes.to_le_bytes());
+    hash.update(block.crc32c.to_le_bytes());
+    let mut first_bytes = [0; 8];
+    first_bytes.copy_from_slice(&hash.finalize()[..8]);
+    u64::from_le_bytes(first_bytes)
+}
+
+fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
+    out.extend_from_slice(&(bytes.len() as u32).to_le_bytes());
+    out.extend_from_slice(bytes);
+}
+
+/// The record's bytes; `payload` false leaves a block's payload out.
+fn encode(record: &Record, payload: bool) -> (u8, Vec<u8>) {
+    let mut out = Vec::new();
+    match record {
+        Record::Block {
+            flow,
+            block: stored,
+        } => {
+            let block = &stored.block;
+            out.reserve(block.payload.len() + block.position.len() + flow.len() + 96);
+            put_bytes(&mut out, flow.as_bytes());
+            out.extend_from_slice(&stored.epoch.to_le_bytes());
+            out.extend_from_slice(&stored.first_sequence.0.to_le_bytes());
+            out.extend_from_slice(&block.count.to_le_bytes());
+            out.extend_from_slice(&block.first_captured_us.to_le_bytes());
+            out.extend_from_slice(&block.last_captured_us.to_le_bytes());
+            out.push(block.codec);
+            out.extend_from_slice(&block.decoded_bytes.to_le_bytes());
+            out.extend_from_slice(&block.crc32c.to_le_bytes());
+            out.extend_from_slice(&block.dead_letters.to_le_bytes());
+            out.extend_from_slice(&stored.chain.to_le_bytes());
+            out.extend_from_slice(&stored.chain_after.to_le_bytes());
+            put_bytes(&mut out, &block.position);
+            out.extend_from_slice(&(block.payload.len() as u32).to_le_bytes());
+            if payload {
+                out.extend_from_slice(&block.payload);
+            }
+            (BLOCK, out)
+        }
+        Record::Note(note) => {
+            put_bytes(&mut out, note.flow.as_bytes());
+            out.extend_from_slice(&note.through.0.to_le_bytes());
+            out.extend_from_slice(&note.at_s.to_le_bytes());
+            put_bytes(&mut out, &note.position);
+            out.extend_from_slice(&(note.marks.len() as u32).to_le_bytes());
+            note.marks
+                .iter()
+                .for_each(|mark| out.extend_from_slice(mark));
+            (NOTE, out)
+        }
+        Record::Opening { epoch, flows } => {
+            out.extend_from_slice(&epoch.to_le_bytes());
+            out.extend_from_slice(&(flows.len() as u32).to_le_bytes());
+            for standing in flows {
+                put_bytes(&mut out, standing.flow.as_bytes());
+                out.extend_from_slice(&standing.next.0.to_le_bytes());
+                out.extend_from_slice(&standing.chain.to_le_bytes());
+                put_bytes(&mut out, &standing.position);
+            }
+            (OPENING, out)
+        }
+    }
+}
+
+/// The length of a record's bytes, as it is: with its payload only if that was not taken out.
+pub(crate) fn record_bytes(record: &Record) -> usize {
+    encode(record, true).1.len()
+}
+
+/// The record as values to insert under consecutive numbers.
+pub(crate) fn values(record: &Record) -> Vec<Vec<u8>> {
+    let (kind, bytes) = encode(record, true);
+    let (head, rest) = bytes.split_at(bytes.len().min(VALUE_BYTES_MAX - 5));
+    let mut first = Vec::with_capacity(head.len() + 5);
+    first.push(kind);
+    first.extend_from_slice(&(bytes.len() as u32).to_le_bytes());
+    first.extend_from_slice(head);
+    let more = rest
+        .chunks(VALUE_BYTES_MAX - 1)
+        .map(|part| [&[CONTINUED], part].concat());
+    std::iter::once(first).chain(more).collect()
+}
+
+/// What is wrong with bytes that should be a record.
+pub(crate) type Damage = &'static str;
+
+/// Joins values to a record. `next` gives the values that follow, in order.
+pub(crate) fn join(
+    first: &[u8],
+    mut next: impl FnMut() -> Option<Vec<u8>>,
+) -> Result<(Record, u64), Damage> {
+    let mut reader = Reader(first);
+    let kind = reader.u8()?;
+    let length = reader.u32()? as usize;
+    if reader.0.len() == length {
+        return Ok((decode(kind, reader.0, true)?, 1));
+    }
+    let mut bytes = reader.0.to_vec();
+    let mut values = 1;
+    while bytes.len() < length {
+        let more = next().ok_or("a part of a block is missing")?;
+        match more.split_first() {
+            Some((&CONTINUED, part)) => bytes.extend_from_slice(part),
+            _ => return Err("a part of a block is missing"),
+        }
+        values += 1;
+    }
+    if bytes.len() != length {
+        return Err("a record has another length than it says");
+    }
+    Ok((decode(kind, &bytes, true)?, values))
+}
+
+/// Reads a record's bytes.
+fn decode(kind: u8, bytes: &[u8], payload: bool) -> Result<Record, Damage> {
+    let mut reader = Reader(bytes);
+    let record = match kind {
+        BLOCK => {
+            let flow = reader.text()?;
+            let epoch = reader.u64()?;
+            let first_sequence = Sequence(reader.u64()?);
+            let count = reader.u32()?;
+            let first_captured_us = reader.u64()? as i64;
+            let last_captured_us = reader.u64()? as i64;
+            let codec = reader.u8()?;
+            let (decoded_bytes, crc32c, dead_letters) =
+                (reader.u32()?, reader.u32()?, reader.u32()?);
+            let (chain, chain_after) = (reader.u64()?, reader.u64()?);
+            let position = Bytes::copy_from_slice(reader.bytes()?);
+            let payload_bytes = reader.u32()? as usize;
+            let payload = if payload {
+                Bytes::copy_from_slice(reader.take(payload_bytes)?)
+            } else {
+                Bytes::new()
+            };
+            let block = NewBlock {
+                count,
+                first_captured_us,
+                last_captured_us,
+                codec,
+                decoded_bytes,
+                crc32c,
+                dead_letters,
+                position,
+                payload,
+            };
+            Record::Block {
+                flow,
+                block: StoredBlock {
+                    epoch,
+                    first_sequence,
+                    chain,
+                    chain_after,
+                    block,
+                },
+            }
+        }
+        NOTE => {
+            let flow = reader.text()?;
+            let (through, at_s) = (Sequence(reader.u64()?), reader.u64()?);
+            let position = Bytes::copy_from_slice(reader.bytes()?);
+            let count = reader.u32()?;
+            let marks = (0..count)
+                .map(|_| reader.mark())
+                .collect::<Result<_, _>>()?;
+            Record::Note(Note {
+                flow,
+                through,
+                at_s,
+                position,
+                marks,
+            })
+        }
+        OPENING => {
+            let epoch = reader.u64()?;
+            let count = reader.u32()?;
+            let mut standing = || {
+                Ok(Standing {
+                    flow: reader.text()?,
+                    next: Sequence(reader.u64()?),
+                    chain: reader.u64()?,
+                    position: Bytes::copy_from_slice(reader.bytes()?),
+                })
+            };
+            let flows = (0..count)
+                .map(|_| standing())
+                .collect::<Result<_, Damage>>()?;
+            Record::Opening { epoch, flows }
+        }
+        _ => return Err("a record of a kind that this version does not know"),
+    };
+    if reader.0.is_empty() {
+        Ok(record)
+    } else {
+        Err("bytes follow a record")
+    }
+}
+
+/// One line of a summary: a record without its payload, and where it stands.
+#[derive(Debug, Clone)]
+pub(crate) struct Placed {
+    pub(crate) number: u64,
+    pub(crate) values: u64,
+    pub(crate) payload_bytes: u32,
+    pub(crate) record: Record,
+}
+
+/// A sealed generation's summary.
+pub(crate) fn encode_summary(placed: &[Placed]) -> Vec<u8> {
+    let mut out = b"DRAYSUM1".to_vec();
+    out.extend_from_slice(&(placed.len() as u32).to_le_bytes());
+    for one in placed {
+        let (kind, bytes) = encode(&one.record, false);
+        out.extend_from_slice(&one.number.to_le_bytes());
+        out.extend_from_slice(&one.values.to_le_bytes());
+        out.extend_from_slice(&one.payload_bytes.to_le_bytes());
+        out.push(kind);
+        put_bytes(&mut out, &bytes);
+    }
+    let crc = crc32c::crc32c(&out);
+    out.extend_from_slice(&crc.to_le_bytes());
+    out
+}
+
+/// Reads a summary.
+pub(crate) fn decode_summary(bytes: &[u8]) -> Result<Vec<Placed>, Damage> {
+    let body = bytes.len().checked_sub(4).ok_or("the summary is cut")?;
+    let (body, crc) = bytes.split_at(body);
+    if crc != crc32c::crc32c(body).to_le_bytes() {
+        return Err("the summary's CRC is wrong");
+    }
+    let mut reader = Reader(body.strip_prefix(b"DRAYSUM1").ok_or("this is no summary")?);
+    let count = reader.u32()?;
+    let mut one = || {
+        let (number, values, payload_bytes, kind) =
+            (reader.u64()?, reader.u64()?, reader.u32()?, reader.u8()?);
+        Ok(Placed {
+            number,
+            values,
+            payload_bytes,
+            record: decode(kind, reader.bytes()?, false)?,
+        })
+    };
+    (0..count).map(|_| one()).collect()
+}
+
+struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    fn take(&mut self, length: usize) -> Result<&'a [u8], Damage> {
+        let (taken, rest) = self.0.split_at_checked(length).ok_or("a record is cut")?;
+        self.0 = rest;
+        Ok(taken)
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], Damage> {
+        self.take(N)?.try_into().map_err(|_| "a record is cut")
+    }
+
+    fn u8(&mut self) -> Result<u8, Damage> {
+        Ok(self.array::<1>()?[0])
+    }
+
+    fn u32(&mut self) -> Result<u32, Damage> {
+        Ok(u32::from_le_bytes(self.array()?))
+    }
+
+    fn u64(&mut self) -> Result<u64, Damage> {
+        Ok(u64::from_le_bytes(self.array()?))
+    }
+
+    fn bytes(&mut self) -> Result<&'a [u8], Damage> {
+        let length = self.u32()? as usize;
+        self.take(length)
+    }
+
+    fn text(&mut self) -> Result<String, Damage> {
+        String::from_utf8(self.bytes()?.to_vec()).map_err(|_| "a name is not UTF-8")
+    }
+
+    fn mark(&mut self) -> Result<MarkHash, Damage> {
+        self.array()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn block(payload: usize) -> Record {
+        let block = NewBlock {
+            count: 3,
+            first_captured_us: -5,
+            last_captured_us: 7,
+            codec: 2,
+            decoded_bytes: 99,
+            crc32c: 5,
+            dead_letters: 1,
+            position: Bytes::from_static(b"here"),
+            payload: Bytes::from(vec![9; payload]),
+        };
+        let chain_after = chain_after(4, 8, Sequence(11), &block);
+        let block = StoredBlock {
+            epoch: 8,
+            first_sequence: Sequence(11),
+            chain: 4,
+            chain_after,
+            block,
+        };
+        Record::Block {
+            flow: "shipments".into(),
+            block,
+        }
+    }
+
+    #[test]
+    fn records_of_any_length_come_back_from_their_values() {
+        for payload in [0, 1, 65_000, 65_536, 70_000, 1_000_000] {
+            let record = block(payload);
+            let mut values = values(&record).into_iter();
+            assert!(values.clone().all(|value| value.len() <= VALUE_BYTES_MAX));
+            let count = values.len() as u64;
+            let first = values.next().expect("a first value");
+            let (back, used) = join(&first, || values.next()).expect("our own bytes");
+            assert_eq!((format!("{back:?}"), used), (format!("{record:?}"), count));
+        }
+    }
+
+    #[test]
+    fn cut_and_changed_bytes_are_damage() {
+        let values = values(&block(70_000));
+        assert!(join(&values[0], || None).is_err());
+        assert!(join(&values[0], || Some(values[0].clone())).is_err());
+        assert!(join(&[], || None).is_err());
+        let placed = Placed {
+            number: 1,
+            values: 2,
+            payload_bytes: 70_000,
+            record: block(70_000),
+        };
+        let summary = encode_summary(&[placed.clone(), placed]);
+        assert_eq!(decode_summary(&summary).expect("our own").len(), 2);
+        for cut in 0..summary.len() {
+            assert!(decode_summary(&summary[..cut]).is_err(), "{cut}");
+        }
+        let mut flipped = summary;
+        flipped[20] ^= 1;
+        assert!(decode_summary(&flipped).is_err());
+    }
+}

@@ -1,0 +1,343 @@
+//! The one thread that writes: group commit, rolling, and waiting for room.
+
+use std::panic::AssertUnwindSafe;
+use std::path::Path;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+
+use crate::api::{Appended, StoredBlock};
+use crate::folder;
+use crate::generation::{self, Generation};
+use crate::layout::{self, Note, Placed, Record};
+use crate::ledger::{Entry, Numbering};
+use crate::marks;
+use crate::sled_buffer::{MARKS, Shared, Slice, Waiting, now_s, seal};
+
+/// Payload that one commit takes in, at most, beyond its first append.
+const COMMIT_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// How often room is looked for while there is none.
+const ROOM_LOOK: Duration = Duration::from_millis(500);
+/// What a commit takes on disk besides its payload, generously.
+const ROOM_SLACK: u64 = 1024 * 1024;
+/// A drained generation of at least this many bytes is closed at the next append, so that a quiet
+/// agent gives the disk back.
+const DRAINED_BYTES: u64 = 16 * 1024 * 1024;
+
+pub(crate) struct Writer {
+    shared: Arc<Shared>,
+    tail: Arc<Generation>,
+    tail_first: u64,
+    tail_bytes: u64,
+    /// The tail's records without payloads, for its summary.
+    placed: Vec<Placed>,
+    next_number: u64,
+    numbering: Numbering,
+}
+
+/// One commit's records, and what the ledger learns once they are on stable storage.
+#[derive(Default)]
+struct Group {
+    records: Vec<Record>,
+    answers: Vec<(Waiting, Appended)>,
+}
+
+impl Writer {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        tail: Arc<Generation>,
+        tail_first: u64,
+        placed: Vec<Placed>,
+        numbering: Numbering,
+    ) -> Self {
+        let next_number = placed
+            .last()
+            .map_or(tail_first, |last| last.number + last.values);
+        let tail_bytes = placed.iter().map(|one| u64::from(one.payload_bytes)).sum();
+        Self {
+            shared,
+            tail,
+            tail_first,
+            tail_bytes,
+            placed,
+            next_number,
+            numbering,
+        }
+    }
+
+    pub(crate) fn run(mut self, queue: &mpsc::Receiver<Waiting>) {
+        while let Ok(first) = queue.recv() {
+            let mut waiting = vec![first];
+            let mut bytes = payload_bytes(&waiting[0]);
+            while bytes < COMMIT_BYTES_MAX {
+                let Ok(more) = queue.try_recv() else { break };
+                bytes += payload_bytes(&more);
+                waiting.push(more);
+            }
+            // What stopped the buffer answers for everything that comes after it.
+            let stopped = self.shared.lock().stopped.clone();
+            let result = match stopped {
+                Some(error) => Err((error, waiting)),
+                None => self.commit(waiting, bytes as u64),
+            };
+            if let Err((error, waiting)) = result {
+                for Waiting { answer, .. } in waiting {
+                    let _ = answer.send(Err(error.clone()));
+                }
+            }
+        }
+    }
+
+    fn commit(
+        &mut self,
+        waiting: Vec<Waiting>,
+        bytes: u64,
+    ) -> Result<(), (crate::BufferError, Vec<Waiting>)> {
+        if !self.wait_for_room(bytes) {
+            return Err((self.shared.stop("the agent is stopping".into()), waiting));
+        }
+        if let Err(reason) = self.roll_if_due() {
+            return Err((self.shared.stop(reason), waiting));
+        }
+        let group = self.group(waiting);
+        let (tail, next) = (&self.tail, self.next_number);
+        // sled panics where it should fail; its state is not looked at again after that.
+        let committed =
+            std::panic::catch_unwind(AssertUnwindSafe(|| tail.commit(next, &group.records)));
+        let failure = match committed {
+            Ok(Ok(_)) => None,
+            Ok(Err(reason)) => Some(reason),
+            Err(_) => Some("sled panicked; see the lines before".into()),
+        };
+        if let Some(reason) = failure {
+            let sentence = format!(
+                "{reason}. Nothing that was accepted is lost; mend the disk, then restart the agent"
+            );
+            let waiting = group
+                .answers
+                .into_iter()
+                .map(|(waiting, _)| waiting)
+                .collect();
+            return Err((self.shared.stop(sentence), waiting));
+        }
+        self.enter(group);
+        Ok(())
+    }
+
+    /// Numbers the appends and lays out their records.
+    fn group(&mut self, waiting: Vec<Waiting>) -> Group {
+        let mut group = Group::default();
+        let at_s = now_s();
+        for one in waiting {
+            let append = &one.append;
+            let stored = self.numbering.number(append);
+            let through = self.numbering.through(&append.flow);
+            let said = stored
+                .last()
+                .is_some_and(|last| last.block.position == append.position);
+            let block = |block: StoredBlock| Record::Block {
+                flow: append.flow.to_string(),
+                block,
+            };
+            group.records.extend(stored.into_iter().map(block));
+            if !said || !append.marks.is_empty() {
+                group.records.push(Record::Note(Note {
+                    flow: append.flow.to_string(),
+                    through,
+                    at_s,
+                    position: append.position.clone(),
+                    marks: append
+                        .marks
+                        .iter()
+                        .map(|mark| marks::hash(&append.flow, mark))
+                        .collect(),
+                }));
+            }
+            group.answers.push((one, Appended { through }));
+        }
+        group
+    }
+
+    /// It is on stable storage: readers may see it, and the answers leave.
+    fn enter(&mut self, group: Group) {
+        let mut state = self.shared.lock();
+        for mut record in group.records {
+            let number = self.next_number;
+            let mut payload_bytes = 0;
+            match &mut record {
+                Record::Block { flow, block } => {
+                    payload_bytes = block.block.payload.len() as u32;
+                    let entry = Entry::new(number, block, payload_bytes);
+                    state
+                        .ledger
+                        .push(flow, entry, block.chain, block.chain_after)
+                        .expect("the writer numbered it");
+                    state.keep_recent(number, block.clone());
+                    state.slices.entry(self.tail_first).or_default().held += 1;
+                    block.block.payload = bytes::Bytes::new();
+                }
+                Record::Note(note) => {
+                    state.ledger.note(
+                        &note.flow,
+                        &note.position,
+                        &note.marks,
+                        note.through,
+                        note.at_s,
+                    );
+                }
+                Record::Opening { .. } => {}
+            }
+            let values = value_count(&record, payload_bytes);
+            self.tail_bytes += u64::from(payload_bytes);
+            self.next_number += values;
+            self.placed.push(Placed {
+                number,
+                values,
+                payload_bytes,
+                record,
+            });
+        }
+        drop(state);
+        self.measure();
+        self.shared.changed.send_modify(|version| *version += 1);
+        for (Waiting { answer, .. }, appended) in group.answers {
+            let _ = answer.send(Ok(appended));
+        }
+    }
+
+    /// Counts the tail's bytes on disk again.
+    fn measure(&self) {
+        let bytes = folder::allocated(self.tail.path());
+        let mut state = self.shared.lock();
+        let slice = state.slices.entry(self.tail_first).or_default();
+        let before = std::mem::replace(&mut slice.bytes, bytes);
+        self.shared
+            .bytes
+            .fetch_add(bytes.wrapping_sub(before), Ordering::Relaxed);
+    }
+
+    fn roll_if_due(&mut self) -> Result<(), String> {
+        let drained = self.tail_bytes >= DRAINED_BYTES && self.shared.lock().ledger.is_drained();
+        if self.tail_bytes < self.shared.options.generation_bytes && !drained {
+            return Ok(());
+        }
+        let folder = &self.shared.options.folder;
+        seal(folder, self.tail_first, &self.placed)?;
+        let opening = Record::Opening {
+            epoch: self.shared.epoch,
+            flows: self.shared.lock().ledger.standings(),
+        };
+        let first = self.next_number;
+        let made = Arc::new(Generation::create(folder, first, &opening)?);
+        let mut open = self.shared.open.lock().expect("nobody panics holding it");
+        open.push((first, Arc::clone(&made)));
+        drop(open);
+        let mut state = self.shared.lock();
+        state.slices.insert(first, Slice::default());
+        if let Some(sealed) = state.slices.get_mut(&self.tail_first) {
+            sealed.sealed = true;
+        }
+        drop(state);
+        self.tail = made;
+        self.tail_first = first;
+        self.tail_bytes = 0;
+        self.placed = vec![Placed {
+            number: first,
+            values: 1,
+            payload_bytes: 0,
+            record: opening,
+        }];
+        self.next_number = first + 1;
+        self.shared.drop_acked();
+        Ok(())
+    }
+
+    /// Waits until the append fits below the cap and above the file system's reserve; false when the
+    /// agent stops first.
+    fn wait_for_room(&mut self, bytes: u64) -> bool {
+        let options = self.shared.options.clone();
+        loop {
+            let used = self.shared.bytes.load(Ordering::Relaxed);
+            let free = folder::free(&options.folder);
+            // sled writes what it is given about twice.
+            let wanted = bytes * 2 + ROOM_SLACK;
+            let why = if used + wanted > options.bytes_max {
+                Some(format!(
+                    "the buffer holds {used} bytes of {}: it waits for the collector",
+                    options.bytes_max
+                ))
+            } else if free < options.reserve_bytes + wanted {
+                Some(format!(
+                    "the disk of {} has {free} bytes left: make room",
+                    options.folder.display()
+                ))
+            } else {
+                None
+            };
+            let mut state = self.shared.lock();
+            if state.waiting.is_none() != why.is_none() {
+                tracing::warn!(
+                    reason = why.as_deref().unwrap_or("there is room again"),
+                    "appends wait"
+                );
+            }
+            let waits = why.is_some();
+            state.waiting = why;
+            if !waits {
+                return true;
+            }
+            // A drained tail is given back even when nothing new fits.
+            let give_back = self.tail_bytes > 0 && state.ledger.is_drained();
+            if give_back {
+                drop(state);
+                self.tail_bytes = self.tail_bytes.max(options.generation_bytes);
+                if self.roll_if_due().is_err() {
+                    return false;
+                }
+                continue;
+            }
+            if state.closing {
+                return false;
+            }
+            drop(
+                self.shared
+                    .freed
+                    .wait_timeout(state, ROOM_LOOK)
+                    .expect("nobody panics holding it"),
+            );
+        }
+    }
+}
+
+fn payload_bytes(waiting: &Waiting) -> usize {
+    waiting
+        .append
+        .blocks
+        .iter()
+        .map(|block| block.payload.len())
+        .sum()
+}
+
+/// How many values a record without its payload was cut into.
+fn value_count(record: &Record, payload_bytes: u32) -> u64 {
+    let bytes = layout::record_bytes(record) + payload_bytes as usize;
+    let rest = bytes.saturating_sub(layout::VALUE_BYTES_MAX - 5);
+    1 + rest.div_ceil(layout::VALUE_BYTES_MAX - 1) as u64
+}
+
+/// Writes the marks of a generation that is being sealed to a file that outlives it.
+pub(crate) fn write_marks(parent: &Path, first: u64, placed: &[Placed]) -> Result<(), String> {
+    let has_marks =
+        |one: &&Placed| matches!(&one.record, Record::Note(note) if !note.marks.is_empty());
+    let notes: Vec<Placed> = placed.iter().filter(has_marks).cloned().collect();
+    if notes.is_empty() {
+        return Ok(());
+    }
+    let marks = parent.join(MARKS);
+    folder::write_whole(
+        &marks,
+        &generation::name(first).replace("g-", "m-"),
+        &layout::encode_summary(&notes),
+    )
+    .map_err(|error| format!("{}: {error}", marks.display()))
+}
