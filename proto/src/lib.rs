@@ -15,6 +15,7 @@ pub mod event;
 mod id;
 mod numbers;
 pub mod schema;
+pub mod token;
 pub mod wire;
 
 pub use id::EventId;
