@@ -1,1 +1,28 @@
-fn main() {}
+//! The `dray-collector` program.
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use dray_collector::cli::Cli;
+use dray_collector::{Config, Failure, commands, logs};
+
+fn main() -> ExitCode {
+    match start(Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error:#}");
+            error
+                .downcast_ref::<Failure>()
+                .map_or(ExitCode::FAILURE, |failure| failure.exit_code().into())
+        }
+    }
+}
+
+fn start(cli: Cli) -> anyhow::Result<()> {
+    logs::start(cli.log).map_err(Failure::Failed)?;
+    let config = Config::read(&cli.config).map_err(Failure::Config)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    Ok(runtime.block_on(commands::run(cli.command, &config))?)
+}

@@ -1,0 +1,178 @@
+//! What the commands ask: `CollectorAdmin` over the local socket.
+
+mod letters;
+
+use std::sync::Arc;
+
+use dray_proto::v1::collector_admin_server::CollectorAdmin;
+use dray_proto::v1::{
+    CollectorStatus, CollectorStatusRequest, ConsumerActReply, ConsumerActRequest, ConsumerStatus,
+    DeadLetterActReply, DeadLetterActRequest, DeadLettersReply, DeadLettersRequest, FlowStatus,
+    InviteReply, InviteRequest, SiteStatus, SitesReply, SitesRequest, TargetActReply,
+    TargetActRequest, consumer_act_request, target_act_request,
+};
+use dray_store::StoreError;
+use tonic::{Request, Response, Status};
+
+use crate::core::{Shared, ask, now_s};
+use crate::identity::tokens::{self, TOKEN_SECONDS};
+use crate::targets;
+
+/// The service.
+pub(crate) struct Admin {
+    shared: Arc<Shared>,
+}
+
+impl Admin {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared }
+    }
+}
+
+type Answer<T> = Result<Response<T>, Status>;
+
+#[tonic::async_trait]
+impl CollectorAdmin for Admin {
+    async fn status(&self, _: Request<CollectorStatusRequest>) -> Answer<CollectorStatus> {
+        let shared = &self.shared;
+        let connected = shared.uplinks.flows();
+        let flows = shared.store.flows().into_iter().map(|flow| {
+            let held = shared.store.held(&flow);
+            FlowStatus {
+                flow: flow.to_string(),
+                newest_offset: held.newest_offset.0,
+                connected: connected.contains(&flow),
+                last_captured_us: held.last_captured_us,
+            }
+        });
+        let (log_bytes, log_bytes_max) = shared.store.log_bytes();
+        let consumers = ask(&shared.store, targets::consumers)
+            .await
+            .map_err(failed)?;
+        Ok(Response::new(CollectorStatus {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            log_bytes,
+            log_bytes_max,
+            flows: flows.collect(),
+            targets: shared.targets.status().await,
+            consumers: consumers.into_iter().filter_map(feed_consumer).collect(),
+        }))
+    }
+
+    async fn invite(&self, request: Request<InviteRequest>) -> Answer<InviteReply> {
+        let site = request.into_inner().site;
+        if !dray_proto::is_name(&site) {
+            return Err(Status::invalid_argument(format!(
+                "\"{site}\" cannot name a site: use 1 to 63 of a-z, 0-9, - and _, beginning with a letter or digit"
+            )));
+        }
+        let token = tokens::mint(self.shared.authority.pin());
+        let (hash, ends_s) = (tokens::hash(&token.secret), now_s() + TOKEN_SECONDS);
+        let noted = site.clone();
+        ask(&self.shared.store, move |store| {
+            store.add_token(&hash, &noted, ends_s)
+        })
+        .await
+        .map_err(failed)?;
+        tracing::info!(site, "an agent of this site is invited");
+        Ok(Response::new(InviteReply {
+            token: token.to_string(),
+            ends_s,
+        }))
+    }
+
+    async fn sites(&self, _: Request<SitesRequest>) -> Answer<SitesReply> {
+        let agents = ask(&self.shared.store, |store| store.agents())
+            .await
+            .map_err(failed)?;
+        let mut sites: Vec<SiteStatus> = agents
+            .into_iter()
+            .map(|agent| SiteStatus {
+                connected: self.shared.uplinks.is_taken(&agent.agent),
+                site: agent.site,
+                agent: agent.agent,
+                revoked: agent.revoked,
+                version: agent.version,
+                certificate_ends_s: agent.certificate_ends_s,
+                last_seen_s: agent.last_seen_s,
+            })
+            .collect();
+        sites.sort_by(|a, b| (&a.site, &a.agent).cmp(&(&b.site, &b.agent)));
+        Ok(Response::new(SitesReply { sites }))
+    }
+
+    async fn dead_letters(&self, request: Request<DeadLettersRequest>) -> Answer<DeadLettersReply> {
+        letters::list(&self.shared, request.into_inner())
+            .await
+            .map(Response::new)
+    }
+
+    async fn dead_letter_act(
+        &self,
+        request: Request<DeadLetterActRequest>,
+    ) -> Answer<DeadLetterActReply> {
+        letters::act(&self.shared, request.into_inner())
+            .await
+            .map(Response::new)
+    }
+
+    async fn target_act(&self, request: Request<TargetActRequest>) -> Answer<TargetActReply> {
+        let request = request.into_inner();
+        let (act, target) = (request.act(), request.target);
+        let targets = &self.shared.targets;
+        let said = match act {
+            target_act_request::Act::Pause => targets.pause(&target).await?,
+            target_act_request::Act::Resume => targets.resume(&target).await?,
+            target_act_request::Act::Detach => targets.detach(&target).await?,
+            target_act_request::Act::Unspecified => {
+                return Err(Status::invalid_argument("no act was named"));
+            }
+        };
+        Ok(Response::new(TargetActReply { said }))
+    }
+
+    async fn consumer_act(&self, request: Request<ConsumerActRequest>) -> Answer<ConsumerActReply> {
+        let request = request.into_inner();
+        if request.act() != consumer_act_request::Act::Detach {
+            return Err(Status::invalid_argument("no act was named"));
+        }
+        let name = request.consumer;
+        if self.shared.readers.is_taken(&name) {
+            return Err(Status::failed_precondition(format!(
+                "consumer {name} is connected; stop its reader first"
+            )));
+        }
+        let consumer = format!("feed:{name}");
+        let known = consumer.clone();
+        let detached = ask(&self.shared.store, move |store| {
+            let known = store.consumers()?.contains(&known);
+            if known {
+                store.detach(&consumer)?;
+            }
+            Ok(known)
+        });
+        if detached.await.map_err(failed)? {
+            tracing::info!(consumer = name, "a consumer is detached");
+            return Ok(Response::new(ConsumerActReply {
+                said: format!("Consumer {name} is detached; it pins the log no longer."),
+            }));
+        }
+        Err(Status::not_found(format!(
+            "there is no consumer {name}; \"dray-collector status\" lists them"
+        )))
+    }
+}
+
+/// The feed's consumers under the names that readers gave; our own and the targets' are shown
+/// elsewhere.
+fn feed_consumer(consumer: ConsumerStatus) -> Option<ConsumerStatus> {
+    let name = consumer.consumer.strip_prefix("feed:")?.to_owned();
+    Some(ConsumerStatus {
+        consumer: name,
+        backlog: consumer.backlog,
+    })
+}
+
+pub(crate) fn failed(error: StoreError) -> Status {
+    Status::internal(error.to_string())
+}

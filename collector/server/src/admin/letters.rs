@@ -1,0 +1,224 @@
+//! Dead letters: listing, trying again, giving up.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use dray_delivery::actions;
+use dray_proto::v1::dead_letter_act_request::Act;
+use dray_proto::v1::{
+    DeadLetterActReply, DeadLetterActRequest, DeadLetterEntry, DeadLettersReply, DeadLettersRequest,
+};
+use dray_store::{Exception, ExceptionQuery, ExceptionState, Step, Store, StoreError};
+use tonic::Status;
+
+use super::failed;
+use crate::core::{Shared, ask, take};
+use crate::dead_letters::CONSUMER;
+use crate::json;
+
+/// How the commands call those that agents sent; the store's target is "".
+const AGENTS: &str = "agents";
+/// Entries of an answer.
+const LIMIT_MAX: usize = 10_000;
+const LIMIT_DEFAULT: usize = 100;
+/// Dead letters that are discarded between two looks.
+const PAGE: usize = 200;
+
+/// Which ones a request means: all, or a target's.
+fn target_of(name: &str) -> Option<String> {
+    match name {
+        "" => None,
+        AGENTS => Some(String::new()),
+        name => Some(name.to_owned()),
+    }
+}
+
+pub(super) async fn list(
+    shared: &Arc<Shared>,
+    request: DeadLettersRequest,
+) -> Result<DeadLettersReply, Status> {
+    let answer = ask(&shared.store, move |store| {
+        if request.id > 0 {
+            let found = one(store, request.id)?;
+            let entries = found.map(|found| entry(store, &found)).transpose()?;
+            return Ok(DeadLettersReply {
+                total: u64::from(entries.is_some()),
+                entries: entries.into_iter().collect(),
+            });
+        }
+        let limit = if request.limit == 0 {
+            LIMIT_DEFAULT
+        } else {
+            (request.limit as usize).min(LIMIT_MAX)
+        };
+        let query = ExceptionQuery {
+            target: target_of(&request.target),
+            limit,
+            ..ExceptionQuery::default()
+        };
+        let total = store.exception_count(query.target.as_deref())?;
+        let found = store.exceptions(&query)?;
+        let mut behind: HashMap<(String, String, String), u64> = HashMap::new();
+        for held in found.iter().filter(|one| one.state == ExceptionState::Held) {
+            *behind.entry(lane(held)).or_default() += 1;
+        }
+        let shown = found.iter().map(|one| DeadLetterEntry {
+            held_behind: if one.state == ExceptionState::Dead {
+                behind.get(&lane(one)).copied().unwrap_or(0)
+            } else {
+                0
+            },
+            ..plain(one)
+        });
+        Ok(DeadLettersReply {
+            entries: shown.collect(),
+            total,
+        })
+    });
+    answer.await.map_err(failed)
+}
+
+fn lane(one: &Exception) -> (String, String, String) {
+    (one.target.clone(), one.flow.to_string(), one.key.clone())
+}
+
+fn one(store: &dyn Store, id: u64) -> Result<Option<Exception>, StoreError> {
+    let query = ExceptionQuery {
+        after: id - 1,
+        limit: 1,
+        ..ExceptionQuery::default()
+    };
+    Ok(store
+        .exceptions(&query)?
+        .into_iter()
+        .find(|found| found.id == id))
+}
+
+/// One, with its event.
+fn entry(store: &dyn Store, found: &Exception) -> Result<DeadLetterEntry, StoreError> {
+    let query = ExceptionQuery {
+        target: Some(found.target.clone()),
+        flow: Some(found.flow.clone()),
+        key: Some(found.key.clone()),
+        states: vec![ExceptionState::Held],
+        limit: LIMIT_MAX,
+        ..ExceptionQuery::default()
+    };
+    let held_behind = if found.state == ExceptionState::Dead {
+        store.exceptions(&query)?.len() as u64
+    } else {
+        0
+    };
+    let event_json = json::of_event(
+        &found.event,
+        found.flow.site(),
+        found.flow.flow(),
+        found.offset.0,
+    );
+    Ok(DeadLetterEntry {
+        event_json,
+        held_behind,
+        ..plain(found)
+    })
+}
+
+fn plain(found: &Exception) -> DeadLetterEntry {
+    let state = match found.state {
+        ExceptionState::Dead => "dead",
+        ExceptionState::Held => "held",
+        ExceptionState::Overtaken => "overtaken",
+        ExceptionState::Retry => "retry",
+        ExceptionState::Agent => "agent",
+    };
+    DeadLetterEntry {
+        id: found.id,
+        target: found.target.clone(),
+        flow: found.flow.to_string(),
+        offset: found.offset.0,
+        key: found.key.clone(),
+        state: state.to_owned(),
+        reason: found.reason.clone(),
+        at_us: found.at_us,
+        ..DeadLetterEntry::default()
+    }
+}
+
+pub(super) async fn act(
+    shared: &Arc<Shared>,
+    request: DeadLetterActRequest,
+) -> Result<DeadLetterActReply, Status> {
+    let store = &shared.store;
+    let refused = |reason: String| Status::failed_precondition(reason);
+    let (target, done) = match (request.act(), request.id, target_of(&request.target)) {
+        (Act::Unspecified, ..) | (_, 0, None) => {
+            return Err(Status::invalid_argument(
+                "name a dead letter by its id, or a target with --target",
+            ));
+        }
+        (Act::Retry, 0, Some(target)) if target.is_empty() => {
+            let said =
+                "what agents sent was never an event: mend its cause at the site, then discard it";
+            return Err(Status::failed_precondition(said));
+        }
+        (Act::Retry, 0, Some(target)) => {
+            let done = actions::retry_all(store, &target).await.map_err(refused)?;
+            (target, done)
+        }
+        (Act::Retry, id, _) => (
+            actions::retry(store, id, request.older)
+                .await
+                .map_err(refused)?,
+            1,
+        ),
+        (Act::Discard, 0, Some(target)) => {
+            let done = discard_all(store, &target).await?;
+            (target, done)
+        }
+        (Act::Discard, id, _) => (actions::discard(store, id).await.map_err(refused)?, 1),
+    };
+    tracing::info!(act = ?request.act(), id = request.id, target, done, "dead letters were settled");
+    shared.targets.wake(&target).await;
+    Ok(DeadLetterActReply { done })
+}
+
+/// Gives up all that a target refused, oldest first: what is held behind each goes on.
+async fn discard_all(store: &Arc<dyn Store>, target: &str) -> Result<u64, Status> {
+    let (mut after, mut done) = (0, 0);
+    loop {
+        let query = ExceptionQuery {
+            target: Some(target.to_owned()),
+            states: vec![
+                ExceptionState::Dead,
+                ExceptionState::Overtaken,
+                ExceptionState::Agent,
+            ],
+            after,
+            limit: PAGE,
+            ..ExceptionQuery::default()
+        };
+        let page = ask(store, move |store| store.exceptions(&query))
+            .await
+            .map_err(failed)?;
+        let Some(last) = page.last() else {
+            return Ok(done);
+        };
+        after = last.id;
+        done += page.len() as u64;
+        if target.is_empty() {
+            // Nothing is held behind these: a page is one step.
+            let remove = page.iter().map(|found| found.id).collect();
+            let step = Step {
+                consumer: CONSUMER.to_owned(),
+                remove,
+                ..Step::default()
+            };
+            take(store, step).await.map_err(failed)?;
+            continue;
+        }
+        for found in page {
+            actions::discard(store, found.id)
+                .await
+                .map_err(Status::failed_precondition)?;
+        }
+    }
+}

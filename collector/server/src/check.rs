@@ -1,0 +1,269 @@
+//! `dray-collector check`: tries what the configuration names.
+
+use std::fs::{self, OpenOptions};
+use std::net::{TcpListener, ToSocketAddrs as _};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::Duration;
+
+use dray_delivery::config::Auth;
+use dray_delivery::{Target, TargetConfig};
+
+use crate::config::Config;
+
+/// How long a target may take to accept a connection.
+const CONNECT: Duration = Duration::from_secs(5);
+
+/// How a trial went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// As it should be.
+    Fine,
+    /// It may be mended while the collector runs.
+    Warning,
+    /// The collector would not start, or could not do this.
+    Wrong,
+}
+
+/// One trial.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Finding {
+    pub(crate) verdict: Verdict,
+    /// What was tried, e.g. `listen 0.0.0.0:7443`.
+    pub(crate) what: String,
+    /// How it went, with the way out.
+    pub(crate) said: String,
+}
+
+impl Finding {
+    fn new(verdict: Verdict, what: impl Into<String>, said: impl Into<String>) -> Self {
+        Self {
+            verdict,
+            what: what.into(),
+            said: said.into(),
+        }
+    }
+}
+
+/// Tries everything; waits on disk and network.
+pub(crate) fn try_all(config: &Config) -> Vec<Finding> {
+    let running = UnixStream::connect(config.admin_socket()).is_ok();
+    let mut findings = vec![
+        data_dir(&config.data_dir),
+        listen("listen", config.listen, running),
+    ];
+    findings.extend(
+        config
+            .metrics
+            .map(|metrics| listen("metrics", metrics, running)),
+    );
+    findings.extend(config.names.iter().map(|name| resolve(name)));
+    for target in &config.targets {
+        let secrets = secrets(target);
+        if secrets
+            .iter()
+            .all(|finding| finding.verdict == Verdict::Fine)
+        {
+            let wrong = Target::check(target);
+            findings.extend(
+                wrong
+                    .into_iter()
+                    .map(|said| Finding::new(Verdict::Wrong, "", said)),
+            );
+        }
+        findings.extend(secrets);
+        findings.push(connect(target));
+    }
+    findings
+}
+
+fn data_dir(folder: &Path) -> Finding {
+    let what = format!("data_dir {}", folder.display());
+    let trial = folder.join(".check");
+    let tried = fs::create_dir_all(folder)
+        .and_then(|()| {
+            OpenOptions::new()
+                .write(true)
+                .create(true)
+                .truncate(true)
+                .open(&trial)?
+                .sync_all()
+        })
+        .and_then(|()| fs::remove_file(&trial));
+    match tried {
+        Ok(()) => Finding::new(Verdict::Fine, what, "can be written"),
+        Err(error) => {
+            let way_out = "create it, owned by the user that runs the collector";
+            Finding::new(
+                Verdict::Wrong,
+                what,
+                format!("cannot be written: {error}; {way_out}"),
+            )
+        }
+    }
+}
+
+fn listen(setting: &str, address: std::net::SocketAddr, running: bool) -> Finding {
+    let what = format!("{setting} {address}");
+    match TcpListener::bind(address) {
+        Ok(_) => Finding::new(Verdict::Fine, what, "is free"),
+        Err(error) if running && error.kind() == std::io::ErrorKind::AddrInUse => Finding::new(
+            Verdict::Fine,
+            what,
+            "is in use, by the collector that runs with this data_dir",
+        ),
+        Err(error) => {
+            let way_out = "choose another address or port, or stop what uses it";
+            Finding::new(
+                Verdict::Wrong,
+                what,
+                format!("cannot be used: {error}; {way_out}"),
+            )
+        }
+    }
+}
+
+fn resolve(name: &str) -> Finding {
+    let what = format!("name {name}");
+    match (name, 0_u16)
+        .to_socket_addrs()
+        .map(|mut found| found.next())
+    {
+        Ok(Some(address)) => {
+            Finding::new(Verdict::Fine, what, format!("resolves to {}", address.ip()))
+        }
+        Ok(None) => Finding::new(
+            Verdict::Warning,
+            what,
+            "resolves to nothing here; it must where the agents are",
+        ),
+        Err(error) => Finding::new(
+            Verdict::Warning,
+            what,
+            format!("does not resolve here: {error}; it must where the agents are"),
+        ),
+    }
+}
+
+fn secrets(target: &TargetConfig) -> Vec<Finding> {
+    let secret = match &target.auth {
+        Auth::None => None,
+        Auth::Bearer { token_file } => Some(("token_file", token_file.as_path())),
+        Auth::Basic { password_file, .. } => Some(("password_file", password_file.as_path())),
+    };
+    let ca =
+        (!target.ca_file.as_os_str().is_empty()).then_some(("ca_file", target.ca_file.as_path()));
+    secret
+        .into_iter()
+        .chain(ca)
+        .map(|(setting, path)| readable(&target.name, setting, path))
+        .collect()
+}
+
+fn readable(target: &str, setting: &str, path: &Path) -> Finding {
+    let what = format!("target {target}: {setting} {}", path.display());
+    match fs::read(path) {
+        Ok(content) if content.trim_ascii().is_empty() => {
+            Finding::new(Verdict::Wrong, what, "is empty; write the secret in it")
+        }
+        Ok(_) => Finding::new(Verdict::Fine, what, "can be read"),
+        Err(error) => {
+            let way_out = "create it, readable by the user that runs the collector";
+            Finding::new(
+                Verdict::Wrong,
+                what,
+                format!("cannot be read: {error}; {way_out}"),
+            )
+        }
+    }
+}
+
+fn connect(target: &TargetConfig) -> Finding {
+    let what = format!("target {}: {}", target.name, target.url);
+    let said = match reach(&target.url) {
+        Ok(()) => return Finding::new(Verdict::Fine, what, "accepts a connection"),
+        Err(said) => said,
+    };
+    Finding::new(
+        Verdict::Warning,
+        what,
+        format!("{said}; events wait in the log until it can be reached"),
+    )
+}
+
+fn reach(url: &str) -> Result<(), String> {
+    let uri: hyper::Uri = url
+        .parse()
+        .map_err(|error| format!("is no address: {error}"))?;
+    let host = uri.host().ok_or("names no host")?.trim_matches(['[', ']']);
+    let port = uri
+        .port_u16()
+        .unwrap_or(if uri.scheme_str() == Some("https") {
+            443
+        } else {
+            80
+        });
+    let addresses: Vec<_> = (host, port)
+        .to_socket_addrs()
+        .map_err(|error| format!("does not resolve: {error}"))?
+        .collect();
+    let mut last = "resolves to nothing".to_owned();
+    for address in addresses {
+        match std::net::TcpStream::connect_timeout(&address, CONNECT) {
+            Ok(_) => return Ok(()),
+            Err(error) => last = format!("does not accept a connection at {address}: {error}"),
+        }
+    }
+    Err(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Text;
+
+    fn config(more: &str) -> Config {
+        let folder = std::env::temp_dir();
+        let text = format!(
+            "data_dir = \"{}\"\nnames = [\"127.0.0.1\"]\n{more}",
+            folder.display()
+        );
+        Config::parse(Text {
+            file: Path::new("c.toml"),
+            text: &text,
+        })
+        .expect("a configuration")
+    }
+
+    fn of<'a>(findings: &'a [Finding], what: &str) -> &'a Finding {
+        findings
+            .iter()
+            .find(|finding| finding.what.contains(what))
+            .expect(what)
+    }
+
+    #[test]
+    fn what_is_in_use_unreadable_or_away_is_found() {
+        let bind = || TcpListener::bind("127.0.0.1:0").expect("a port");
+        let port = |listener: &TcpListener| listener.local_addr().expect("bound").port();
+        let (taken, free) = (bind(), bind());
+        let gone = port(&free);
+        drop(free);
+        let config = config(&format!(
+            "listen = \"127.0.0.1:{}\"\nmetrics = \"127.0.0.1:0\"\n[[target]]\nname = \"erp\"\nurl = \"http://127.0.0.1:{gone}/\"\n[target.auth]\nkind = \"bearer\"\ntoken_file = \"/does/not/exist\"",
+            port(&taken)
+        ));
+        let findings = try_all(&config);
+        assert_eq!(of(&findings, "listen").verdict, Verdict::Wrong);
+        assert_eq!(of(&findings, "metrics").verdict, Verdict::Fine);
+        assert_eq!(of(&findings, "token_file").verdict, Verdict::Wrong);
+        assert_eq!(of(&findings, "http://").verdict, Verdict::Warning);
+        assert_eq!(of(&findings, "name 127.0.0.1").verdict, Verdict::Fine);
+        for finding in findings
+            .iter()
+            .filter(|finding| finding.verdict != Verdict::Fine)
+        {
+            assert!(finding.said.contains(';'), "{finding:?} tells no way out");
+        }
+    }
+}

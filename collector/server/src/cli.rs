@@ -1,0 +1,182 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::config::CONFIG_DEFAULT;
+
+/// dray's collector: one log, many readers.
+///
+/// Exit codes: 0 fine; 1 failed; 2 usage; 69 the collector cannot be reached; 78 configuration.
+#[derive(Debug, Parser)]
+#[command(
+    name = "dray-collector",
+    version,
+    about,
+    long_about,
+    max_term_width = 100
+)]
+pub struct Cli {
+    /// The configuration file.
+    #[arg(long, global = true, value_name = "FILE", default_value = CONFIG_DEFAULT)]
+    pub config: PathBuf,
+    /// How to log to stderr; by itself: text on a terminal, JSON elsewhere. DRAY_LOG filters.
+    #[arg(long, global = true, value_enum)]
+    pub log: Option<LogFormat>,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For a person.
+    Text,
+    /// One object a line.
+    Json,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the collector until SIGTERM or SIGINT.
+    Run,
+    /// Check the configuration and try what it names.
+    Check,
+    /// Print a token with which one agent of a site may enrol; it lives one hour.
+    Invite {
+        /// The site, e.g. "north".
+        site: String,
+    },
+    /// List the agents and their sites.
+    Sites,
+    /// Make a key and a certificate for a reader of the feed.
+    Reader {
+        /// The reader, e.g. "lakehouse"; its durable consumers are called so, or begin so.
+        name: String,
+        /// Where NAME.key, NAME.pem and ca.pem are put; it must be there.
+        #[arg(long, default_value = ".", value_name = "FOLDER")]
+        out: PathBuf,
+        /// How long the certificate is valid.
+        #[arg(long, default_value_t = 365, value_parser = clap::value_parser!(u32).range(1..=825))]
+        days: u32,
+    },
+    /// Print the events in the log.
+    Tail(TailArgs),
+    /// See and settle what could not go on.
+    DeadLetters {
+        /// What to do.
+        #[command(subcommand)]
+        command: DeadLetters,
+    },
+    /// Pause, resume or detach a target.
+    Target {
+        /// What to do.
+        #[command(subcommand)]
+        command: Target,
+    },
+    /// Forget a durable consumer.
+    Consumer {
+        /// What to do.
+        #[command(subcommand)]
+        command: Consumer,
+    },
+    /// Show flows, targets and consumers.
+    Status,
+}
+
+/// What `tail` prints.
+#[derive(Debug, Clone, clap::Args)]
+pub struct TailArgs {
+    /// Only this flow: "north/shipments", "north/*" or "*/shipments". May be repeated.
+    #[arg(long = "flow", value_name = "FLOW")]
+    pub flows: Vec<String>,
+    /// Only this body, e.g. "shipment". May be repeated.
+    #[arg(long = "body", value_name = "BODY")]
+    pub bodies: Vec<String>,
+    /// Go on with what comes, until Ctrl-C.
+    #[arg(long, short)]
+    pub follow: bool,
+    /// Begin with what comes from now on (with --follow).
+    #[arg(long, conflicts_with = "since")]
+    pub new: bool,
+    /// Begin with what was captured since, e.g. "10m" or "2h" ago.
+    #[arg(long, value_name = "AGO", value_parser = humantime::parse_duration)]
+    pub since: Option<std::time::Duration>,
+    /// Whole events as JSON, one a line.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `dead-letters`.
+#[derive(Debug, Subcommand)]
+pub enum DeadLetters {
+    /// List them, newest last.
+    List {
+        /// Only this target's; "agents": only those that agents sent.
+        #[arg(long)]
+        target: Option<String>,
+        /// At most this many.
+        #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+        limit: u32,
+    },
+    /// Show one with its event.
+    Show {
+        /// As in the list.
+        #[arg(value_parser = clap::value_parser!(u64).range(1..))]
+        id: u64,
+    },
+    /// Deliver one again, then what is held behind it.
+    Retry {
+        /// As in the list.
+        #[arg(required_unless_present = "target", value_parser = clap::value_parser!(u64).range(1..))]
+        id: Option<u64>,
+        /// All of this target.
+        #[arg(long, conflicts_with = "id")]
+        target: Option<String>,
+        /// Also where a later event of the same key was delivered meanwhile.
+        #[arg(long)]
+        older: bool,
+    },
+    /// Give one up; what is held behind it goes on.
+    Discard {
+        /// As in the list.
+        #[arg(required_unless_present = "target", value_parser = clap::value_parser!(u64).range(1..))]
+        id: Option<u64>,
+        /// All of this target; "agents": all that agents sent.
+        #[arg(long, conflicts_with = "id")]
+        target: Option<String>,
+    },
+}
+
+/// `target`.
+#[derive(Debug, Subcommand)]
+pub enum Target {
+    /// Deliver nothing until resumed; the log keeps what waits. Survives restarts.
+    Pause {
+        /// The target.
+        name: String,
+    },
+    /// Go on.
+    Resume {
+        /// The target.
+        name: String,
+    },
+    /// Forget the target's place and its dead letters, so that it pins the log no longer.
+    Detach {
+        /// The target.
+        name: String,
+    },
+}
+
+/// `consumer`.
+#[derive(Debug, Subcommand)]
+pub enum Consumer {
+    /// Forget the consumer's place, so that it pins the log no longer.
+    Detach {
+        /// The consumer, as `status` shows it, e.g. "lakehouse".
+        name: String,
+    },
+}

@@ -1,0 +1,188 @@
+//! The commands: what a person asks a running collector, and how it is shown.
+
+mod client;
+mod dead_letters;
+mod show;
+mod tail;
+
+use std::path::Path;
+
+use dray_proto::v1::consumer_act_request::Act as ConsumerActKind;
+use dray_proto::v1::target_act_request::Act as TargetActKind;
+use dray_proto::v1::{
+    CollectorStatusRequest, ConsumerActRequest, InviteRequest, SitesRequest, TargetActRequest,
+};
+
+use crate::check::{self, Verdict};
+use crate::cli::{Command, Consumer, Target};
+use crate::config::Config;
+use crate::core::now_s;
+use crate::failure::Failure;
+use crate::identity::Authority;
+use client::{connect, said};
+
+/// Runs one command and prints its answer.
+///
+/// # Errors
+/// [`Failure`], a sentence with the way out.
+pub async fn run(command: Command, config: &Config) -> Result<(), Failure> {
+    match command {
+        Command::Run => crate::run::until_signal(config.clone()).await,
+        Command::Check => check(config).await,
+        Command::Reader { name, out, days } => reader(config, &name, &out, days),
+        Command::Tail(arguments) => tail::run(config, arguments).await,
+        Command::DeadLetters { command } => dead_letters::run(config, command).await,
+        Command::Invite { site } => invite(config, site).await,
+        Command::Sites => {
+            let reply = connect(config)
+                .await?
+                .sites(SitesRequest {})
+                .await
+                .map_err(said)?
+                .into_inner();
+            show::sites(&reply.sites);
+            Ok(())
+        }
+        Command::Status => {
+            let status = connect(config)
+                .await?
+                .status(CollectorStatusRequest {})
+                .await
+                .map_err(said)?
+                .into_inner();
+            show::status(&status);
+            Ok(())
+        }
+        Command::Target { command } => target(config, command).await,
+        Command::Consumer {
+            command: Consumer::Detach { name },
+        } => {
+            let request = ConsumerActRequest {
+                act: ConsumerActKind::Detach as i32,
+                consumer: name,
+            };
+            let reply = connect(config)
+                .await?
+                .consumer_act(request)
+                .await
+                .map_err(said)?
+                .into_inner();
+            println!("{}", reply.said);
+            Ok(())
+        }
+    }
+}
+
+async fn target(config: &Config, command: Target) -> Result<(), Failure> {
+    let (act, target) = match command {
+        Target::Pause { name } => (TargetActKind::Pause, name),
+        Target::Resume { name } => (TargetActKind::Resume, name),
+        Target::Detach { name } => (TargetActKind::Detach, name),
+    };
+    let request = TargetActRequest {
+        act: act as i32,
+        target,
+    };
+    let reply = connect(config)
+        .await?
+        .target_act(request)
+        .await
+        .map_err(said)?
+        .into_inner();
+    println!("{}", reply.said);
+    Ok(())
+}
+
+async fn invite(config: &Config, site: String) -> Result<(), Failure> {
+    let request = InviteRequest { site: site.clone() };
+    let reply = connect(config)
+        .await?
+        .invite(request)
+        .await
+        .map_err(said)?
+        .into_inner();
+    // The token alone goes to stdout, so that a script can take it.
+    println!("{}", reply.token);
+    let ends = show::time_s(reply.ends_s);
+    eprintln!("For one agent of site \"{site}\", once, until {ends}: dray-agent enroll TOKEN");
+    Ok(())
+}
+
+async fn check(config: &Config) -> Result<(), Failure> {
+    let config = config.clone();
+    let trials = tokio::task::spawn_blocking(move || check::try_all(&config));
+    let findings = trials
+        .await
+        .map_err(|error| Failure::Failed(error.to_string()))?;
+    for finding in &findings {
+        let mark = match finding.verdict {
+            Verdict::Fine => "ok     ",
+            Verdict::Warning => "warning",
+            Verdict::Wrong => "WRONG  ",
+        };
+        println!("{mark}  {} {}", finding.what, finding.said);
+    }
+    let count = |verdict| {
+        findings
+            .iter()
+            .filter(|finding| finding.verdict == verdict)
+            .count()
+    };
+    match (count(Verdict::Wrong), count(Verdict::Warning)) {
+        (0, 0) => println!("The configuration is fine."),
+        (0, warnings) => println!("The configuration is fine, with {warnings} warning(s)."),
+        (wrong, _) => {
+            return Err(Failure::Setup(format!(
+                "{wrong} thing(s) above must be put right before the collector can run"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Signs with the CA's own files: whoever may read them may do so, whether the collector runs or not.
+fn reader(config: &Config, name: &str, out: &Path, days: u32) -> Result<(), Failure> {
+    if !dray_proto::is_name(name) {
+        return Err(Failure::Failed(format!(
+            "\"{name}\" cannot name a reader: use 1 to 63 of a-z, 0-9, - and _"
+        )));
+    }
+    let authority = Authority::open(&config.ca_dir()).map_err(|error| {
+        Failure::Failed(format!("{error}; the first \"dray-collector run\" makes the CA, and this command must run as its user"))
+    })?;
+    let (key, issued) = authority
+        .reader(name, days, now_s())
+        .map_err(|error| Failure::Failed(error.to_string()))?;
+    let files = [
+        (format!("{name}.key"), key.as_str(), 0o600),
+        (
+            format!("{name}.pem"),
+            issued.certificate_pem.as_str(),
+            0o644,
+        ),
+        ("ca.pem".to_owned(), authority.certificate_pem(), 0o644),
+    ];
+    for (file, content, mode) in files {
+        let path = out.join(file);
+        put(&path, content, mode)
+            .map_err(|error| Failure::Failed(format!("{}: {error}", path.display())))?;
+    }
+    println!(
+        "{name}.key, {name}.pem and ca.pem are in {}; the certificate ends {}",
+        out.display(),
+        show::time_s(issued.ends_s)
+    );
+    Ok(())
+}
+
+fn put(path: &Path, content: &str, mode: u32) -> std::io::Result<()> {
+    use std::io::Write as _;
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(mode)
+        .open(path)?;
+    file.write_all(content.as_bytes())
+}

@@ -1,0 +1,262 @@
+//! Answers as a person reads them.
+
+use dray_proto::v1::{CollectorStatus, DeadLetterEntry, SiteStatus};
+
+/// Lines under a head, columns as wide as their widest cell; numbers to the right.
+pub(super) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
+    let numeric = |column: usize| {
+        !rows.is_empty()
+            && rows.iter().all(|row| {
+                row[column]
+                    .bytes()
+                    .all(|byte| byte.is_ascii_digit() || byte == b' ')
+            })
+    };
+    let width = |column: usize| {
+        let cells = rows.iter().map(|row| row[column].chars().count());
+        cells
+            .chain([head[column].chars().count()])
+            .max()
+            .unwrap_or(0)
+    };
+    let columns: Vec<(usize, bool)> = (0..head.len())
+        .map(|column| (width(column), numeric(column)))
+        .collect();
+    let line = |cells: &mut dyn Iterator<Item = &str>| {
+        let padded = cells.zip(&columns).map(|(cell, (width, right))| {
+            if *right {
+                format!("{cell:>width$}")
+            } else {
+                format!("{cell:<width$}")
+            }
+        });
+        padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+    };
+    let mut lines = vec![line(&mut head.iter().copied())];
+    lines.extend(
+        rows.iter()
+            .map(|row| line(&mut row.iter().map(String::as_str))),
+    );
+    lines.join("\n")
+}
+
+pub(super) fn sites(sites: &[SiteStatus]) {
+    if sites.is_empty() {
+        println!(
+            "No agent has enrolled yet; \"dray-collector invite SITE\" prints a token for one."
+        );
+        return;
+    }
+    let row = |site: &SiteStatus| {
+        let state = match (site.revoked, site.connected) {
+            (true, _) => "revoked",
+            (false, true) => "connected",
+            (false, false) => "away",
+        };
+        let seen = if site.last_seen_s == 0 {
+            "never".to_owned()
+        } else {
+            time_s(site.last_seen_s)
+        };
+        vec![
+            site.site.clone(),
+            site.agent.clone(),
+            state.to_owned(),
+            seen,
+            time_s(site.certificate_ends_s),
+            site.version.clone(),
+        ]
+    };
+    let rows: Vec<_> = sites.iter().map(row).collect();
+    println!(
+        "{}",
+        table(
+            &[
+                "SITE",
+                "AGENT",
+                "STATE",
+                "LAST SEEN",
+                "CERTIFICATE ENDS",
+                "VERSION"
+            ],
+            &rows
+        )
+    );
+}
+
+pub(super) fn status(status: &CollectorStatus) {
+    let share = (status.log_bytes * 100)
+        .checked_div(status.log_bytes_max)
+        .unwrap_or(0);
+    println!(
+        "dray-collector {}; the log holds {} of {} ({share} %)\n",
+        status.version,
+        bytesize::ByteSize(status.log_bytes),
+        bytesize::ByteSize(status.log_bytes_max)
+    );
+    let flows: Vec<_> = status
+        .flows
+        .iter()
+        .map(|flow| {
+            let link = if flow.connected { "connected" } else { "away" };
+            vec![
+                flow.flow.clone(),
+                link.to_owned(),
+                flow.newest_offset.to_string(),
+                time_us(flow.last_captured_us),
+            ]
+        })
+        .collect();
+    if flows.is_empty() {
+        println!(
+            "No agent has sent anything yet; \"dray-collector sites\" shows who is connected.\n"
+        );
+    } else {
+        println!(
+            "{}\n",
+            table(&["FLOW", "AGENT", "EVENTS", "LAST CAPTURED"], &flows)
+        );
+    }
+    let targets: Vec<_> = status
+        .targets
+        .iter()
+        .map(|target| {
+            let numbers = [target.delivered, target.backlog, target.dead, target.held]
+                .map(|number| number.to_string());
+            let [delivered, backlog, dead, held] = numbers;
+            let oldest = match target.oldest_undelivered_ms {
+                0 => "-".to_owned(),
+                ms => age(std::time::Duration::from_millis(ms)),
+            };
+            vec![
+                target.target.clone(),
+                target.state.clone(),
+                delivered,
+                backlog,
+                oldest,
+                dead,
+                held,
+                target.detail.clone(),
+            ]
+        })
+        .collect();
+    if targets.is_empty() {
+        println!("No targets; [[target]] tables of the configuration make some.");
+    } else {
+        println!(
+            "{}",
+            table(
+                &[
+                    "TARGET",
+                    "STATE",
+                    "DELIVERED",
+                    "BACKLOG",
+                    "OLDEST",
+                    "DEAD",
+                    "HELD",
+                    ""
+                ],
+                &targets
+            )
+        );
+    }
+    if !status.consumers.is_empty() {
+        let rows: Vec<_> = status
+            .consumers
+            .iter()
+            .map(|consumer| vec![consumer.consumer.clone(), consumer.backlog.to_string()])
+            .collect();
+        println!("\n{}", table(&["CONSUMER", "BACKLOG"], &rows));
+    }
+}
+
+pub(super) fn dead_letters(entries: &[DeadLetterEntry], total: u64) {
+    if entries.is_empty() {
+        println!("No dead letters.");
+        return;
+    }
+    let row = |entry: &DeadLetterEntry| {
+        let target = if entry.target.is_empty() {
+            "(agent)".to_owned()
+        } else {
+            entry.target.clone()
+        };
+        let reason: String = entry.reason.chars().take(100).collect();
+        vec![
+            entry.id.to_string(),
+            entry.state.clone(),
+            target,
+            entry.flow.clone(),
+            entry.offset.to_string(),
+            entry.key.clone(),
+            entry.held_behind.to_string(),
+            time_us(entry.at_us),
+            reason.replace(['\n', '\r'], " "),
+        ]
+    };
+    let rows: Vec<_> = entries.iter().map(row).collect();
+    println!(
+        "{}",
+        table(
+            &[
+                "ID", "STATE", "TARGET", "FLOW", "OFFSET", "KEY", "BEHIND", "SINCE", "REASON"
+            ],
+            &rows
+        )
+    );
+    if total > entries.len() as u64 {
+        println!("... {} of {total}; --limit shows more", entries.len());
+    }
+}
+
+/// E.g. "2026-11-23 08:15:00Z"; "-" for 0.
+pub(super) fn time_s(seconds: i64) -> String {
+    match jiff::Timestamp::from_second(seconds) {
+        Ok(time) if seconds != 0 => time.strftime("%Y-%m-%d %H:%M:%SZ").to_string(),
+        _ => "-".to_owned(),
+    }
+}
+
+/// The same from microseconds.
+pub(super) fn time_us(micros: i64) -> String {
+    time_s(micros.div_euclid(1_000_000))
+}
+
+/// Two units at most: "3h 12m".
+fn age(age: std::time::Duration) -> String {
+    let whole = if age.as_secs() > 0 {
+        std::time::Duration::from_secs(age.as_secs())
+    } else {
+        age
+    };
+    humantime::format_duration(whole)
+        .to_string()
+        .split(' ')
+        .take(2)
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_fit_and_numbers_stand_to_the_right() {
+        let rows = vec![
+            vec!["north/shipments".to_owned(), "7".to_owned()],
+            vec!["a".to_owned(), "1200".to_owned()],
+        ];
+        let expected = "FLOW             EVENTS\nnorth/shipments       7\na                  1200";
+        assert_eq!(table(&["FLOW", "EVENTS"], &rows), expected);
+    }
+
+    #[test]
+    fn times_read_as_a_person_writes_them() {
+        assert_eq!(time_us(1_795_000_000_999_999), "2026-11-18 11:06:40Z");
+        assert_eq!(
+            (time_s(0), age(std::time::Duration::from_millis(11_525_250))),
+            ("-".into(), "3h 12m".into())
+        );
+    }
+}

@@ -1,0 +1,274 @@
+//! The collector's configuration: one TOML file, parsed and checked whole before anything opens.
+
+mod problem;
+
+use std::collections::HashSet;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+use bytesize::ByteSize;
+use dray_delivery::TargetConfig;
+use serde::{Deserialize, Deserializer};
+
+pub use problem::{At, ConfigError, Problem, Text};
+
+/// Where the configuration stands unless `--config` says otherwise.
+pub const CONFIG_DEFAULT: &str = "/etc/dray/collector.toml";
+/// The largest configuration file: what a person can have written, with room.
+pub const CONFIG_BYTES_MAX: u64 = 1024 * 1024;
+/// The smallest log: one file of the store and the room to start the next.
+pub const LOG_BYTES_MIN: u64 = 64 * 1024 * 1024;
+
+/// The whole file.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// `ca/`, the log, the state and `admin.sock` stand in it.
+    #[serde(default = "default_data_dir")]
+    pub data_dir: PathBuf,
+    /// Where agents and readers connect.
+    #[serde(default = "default_listen", deserialize_with = "address")]
+    pub listen: SocketAddr,
+    /// What agents dial: DNS names and IP addresses for the server's certificate.
+    #[serde(default)]
+    pub names: Vec<String>,
+    /// Where Prometheus reads; `"off"` for nowhere.
+    #[serde(default = "default_metrics", deserialize_with = "address_or_off")]
+    pub metrics: Option<SocketAddr>,
+    /// How long an agent's certificate is valid.
+    #[serde(default = "default_certificate_days")]
+    pub certificate_days: u32,
+    /// How much of the log is kept.
+    #[serde(default)]
+    pub log: LogConfig,
+    /// Who gets events.
+    #[serde(default, rename = "target")]
+    pub targets: Vec<TargetConfig>,
+}
+
+/// `[log]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LogConfig {
+    /// The cap; at it, ingest stops.
+    pub bytes_max: ByteSize,
+    /// How long events stay that everybody has read.
+    #[serde(with = "humantime_serde")]
+    pub keep: Duration,
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        Self {
+            bytes_max: ByteSize::gib(50),
+            keep: Duration::from_secs(7 * 24 * 3600),
+        }
+    }
+}
+
+fn default_data_dir() -> PathBuf {
+    "/var/lib/dray-collector".into()
+}
+fn default_listen() -> SocketAddr {
+    SocketAddr::from(([0, 0, 0, 0], 7443))
+}
+fn default_metrics() -> Option<SocketAddr> {
+    Some(SocketAddr::from(([127, 0, 0, 1], 9465)))
+}
+fn default_certificate_days() -> u32 {
+    90
+}
+
+fn address<'de, D: Deserializer<'de>>(input: D) -> Result<SocketAddr, D::Error> {
+    let text = String::deserialize(input)?;
+    SocketAddr::from_str(&text).map_err(|_| {
+        serde::de::Error::custom(format!(
+            "\"{text}\" is not an address and a port; write e.g. \"0.0.0.0:7443\" or \"[::]:7443\""
+        ))
+    })
+}
+
+fn address_or_off<'de, D: Deserializer<'de>>(input: D) -> Result<Option<SocketAddr>, D::Error> {
+    let text = String::deserialize(input)?;
+    if text == "off" {
+        return Ok(None);
+    }
+    SocketAddr::from_str(&text).map(Some).map_err(|_| {
+        serde::de::Error::custom(format!(
+            "\"{text}\" is not an address and a port; write e.g. \"127.0.0.1:9465\", or \"off\""
+        ))
+    })
+}
+
+impl Config {
+    /// Reads and checks a file.
+    ///
+    /// # Errors
+    /// [`ConfigError`], with every problem that can be seen at once.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let unreadable = |reason| ConfigError::Unreadable {
+            path: path.to_owned(),
+            reason,
+        };
+        let length = std::fs::metadata(path).map_err(unreadable)?.len();
+        if length > CONFIG_BYTES_MAX {
+            let reason =
+                format!("{length} bytes are no configuration; at most {CONFIG_BYTES_MAX} are read");
+            return Err(unreadable(std::io::Error::other(reason)));
+        }
+        let text = std::fs::read_to_string(path).map_err(unreadable)?;
+        Self::parse(Text {
+            file: path,
+            text: &text,
+        })
+    }
+
+    /// Parses and checks a file's text.
+    ///
+    /// # Errors
+    /// [`ConfigError::Invalid`].
+    pub fn parse(text: Text<'_>) -> Result<Self, ConfigError> {
+        let config: Self = toml::from_str(text.text)
+            .map_err(|error| ConfigError::Invalid(vec![text.refused(&error)]))?;
+        let problems = config.problems(text);
+        if problems.is_empty() {
+            Ok(config)
+        } else {
+            Err(ConfigError::Invalid(problems))
+        }
+    }
+
+    fn problems(&self, text: Text<'_>) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        self.check_names(text, &mut problems);
+        if !self.data_dir.is_absolute() {
+            let what = format!(
+                "data_dir \"{}\" is not an absolute path",
+                self.data_dir.display()
+            );
+            problems.push(text.problem(
+                &[At::Key("data_dir")],
+                what,
+                "write the whole path, e.g. \"/var/lib/dray-collector\"",
+            ));
+        }
+        if !(1..=825).contains(&self.certificate_days) {
+            let what = format!(
+                "certificate_days = {} is out of range",
+                self.certificate_days
+            );
+            problems.push(text.problem(
+                &[At::Key("certificate_days")],
+                what,
+                "write 1 to 825; 90 is the default",
+            ));
+        }
+        if self.log.bytes_max.as_u64() < LOG_BYTES_MIN {
+            let what = format!("a log of {} is too small to start in", self.log.bytes_max);
+            problems.push(text.problem(
+                &[At::Key("log"), At::Key("bytes_max")],
+                what,
+                "write at least \"64MiB\"; \"50GiB\" is the default",
+            ));
+        }
+        if self
+            .metrics
+            .is_some_and(|metrics| metrics == self.listen && metrics.port() != 0)
+        {
+            let what = format!("metrics and listen are both {}", self.listen);
+            problems.push(text.problem(
+                &[At::Key("metrics")],
+                what,
+                "give metrics a port of its own, e.g. \"127.0.0.1:9465\", or \"off\"",
+            ));
+        }
+        self.check_targets(text, &mut problems);
+        problems
+    }
+
+    fn check_names(&self, text: Text<'_>, problems: &mut Vec<Problem>) {
+        const WAY_OUT: &str = "write what agents dial, without a port, e.g. names = [\"collector.example\", \"10.0.0.5\"]";
+        if self.names.is_empty() {
+            let what =
+                "names is missing: the server's certificate must hold the names that agents dial"
+                    .to_owned();
+            problems.push(text.problem(&[At::Key("names")], what, WAY_OUT));
+        }
+        for (index, name) in self.names.iter().enumerate() {
+            if !is_host(name) {
+                let what = format!("\"{name}\" is neither a DNS name nor an IP address");
+                problems.push(text.problem(&[At::Key("names"), At::Index(index)], what, WAY_OUT));
+            }
+        }
+    }
+
+    fn check_targets(&self, text: Text<'_>, problems: &mut Vec<Problem>) {
+        let mut seen = HashSet::new();
+        for (index, target) in self.targets.iter().enumerate() {
+            let place = [At::Key("target"), At::Index(index)];
+            for sentence in target.validate() {
+                problems.push(located(text, index, &sentence));
+            }
+            if !seen.insert(&target.name) {
+                let what = format!("there are two targets called \"{}\"", target.name);
+                let name = [place[0], place[1], At::Key("name")];
+                problems.push(text.problem(
+                    &name,
+                    what,
+                    "a target's cursor goes by its name: give each its own",
+                ));
+            }
+        }
+    }
+
+    /// The CA's folder.
+    #[must_use]
+    pub fn ca_dir(&self) -> PathBuf {
+        self.data_dir.join("ca")
+    }
+
+    /// The socket that the commands use.
+    #[must_use]
+    pub fn admin_socket(&self) -> PathBuf {
+        self.data_dir.join("admin.sock")
+    }
+}
+
+/// A target's sentence, `target "erp": batch: write 1 to 10000`, at the setting that it names.
+fn located(text: Text<'_>, index: usize, sentence: &str) -> Problem {
+    let said = sentence
+        .split_once("\": ")
+        .map_or(sentence, |(_, said)| said);
+    let setting = said.split(':').next().unwrap_or("");
+    let mut path = vec![At::Key("target"), At::Index(index)];
+    path.extend(
+        setting
+            .split('.')
+            .filter(|key| dray_proto::is_name(key))
+            .map(At::Key),
+    );
+    text.problem(&path, sentence.to_owned(), "")
+}
+
+/// Whether a certificate can hold `name`: an IP address, or labels of letters, digits and "-".
+fn is_host(name: &str) -> bool {
+    let label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    name.parse::<std::net::IpAddr>().is_ok()
+        || (name.len() <= 253
+            && name.split('.').all(label)
+            && !name
+                .bytes()
+                .all(|byte| byte.is_ascii_digit() || byte == b'.'))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,225 @@
+use super::*;
+
+const GOOD: &str = r#"data_dir = "/var/lib/dray-collector"
+listen = "0.0.0.0:7443"
+names = ["collector.example", "10.0.0.5", "::1"]
+metrics = "127.0.0.1:9465"
+[log]
+bytes_max = "50GiB"
+keep = "7d"
+[[target]]
+name = "erp"
+url = "https://erp.example/api/events"
+flows = ["north/shipments", "*/stock"]
+bodies = ["shipment"]
+batch = 200
+timeout = "30s"
+[target.auth]
+kind = "bearer"
+token_file = "/etc/dray/erp.token"
+[target.retry]
+first = "500ms"
+max = "60s"
+"#;
+
+fn parse(text: &str) -> Result<Config, ConfigError> {
+    Config::parse(Text {
+        file: Path::new("collector.toml"),
+        text,
+    })
+}
+
+#[test]
+fn the_documented_configuration_is_read() {
+    let config = parse(GOOD).expect("as in the manual");
+    assert_eq!((config.names.len(), config.targets.len()), (3, 1));
+    assert_eq!(config.log.keep, Duration::from_secs(7 * 24 * 3600));
+    assert_eq!(config.log.bytes_max.as_u64(), 50 << 30);
+    let shortest = parse("names = [\"c\"]").expect("the rest has defaults");
+    assert_eq!(
+        shortest.metrics,
+        Some(SocketAddr::from(([127, 0, 0, 1], 9465)))
+    );
+    assert_eq!(
+        parse("names = [\"c\"]\nmetrics = \"off\"")
+            .expect("no metrics")
+            .metrics,
+        None
+    );
+}
+
+/// Each: the line to replace in [`GOOD`], with what, the line that must be named, and words of the answer.
+const BROKEN: [(&str, &str, usize, &[&str]); 22] = [
+    (
+        "names = [\"collector.example\", \"10.0.0.5\", \"::1\"]",
+        "",
+        1,
+        &["names is missing", "names = ["],
+    ),
+    (
+        "\"10.0.0.5\"",
+        "\"https://c:7443\"",
+        3,
+        &["neither a DNS name nor an IP", "without a port"],
+    ),
+    (
+        "\"10.0.0.5\"",
+        "\"10.0.0\"",
+        3,
+        &["neither a DNS name nor an IP"],
+    ),
+    (
+        "listen = \"0.0.0.0:7443\"",
+        "listen = \"7443\"",
+        2,
+        &["is not an address and a port", "0.0.0.0:7443"],
+    ),
+    (
+        "listen = \"0.0.0.0:7443\"",
+        "lisen = \"0.0.0.0:7443\"",
+        2,
+        &["unknown field `lisen`", "did you mean \"listen\"?"],
+    ),
+    (
+        "metrics = \"127.0.0.1:9465\"",
+        "metrics = \"0.0.0.0:7443\"",
+        4,
+        &["are both", "port of its own"],
+    ),
+    (
+        "metrics = \"127.0.0.1:9465\"",
+        "metrics = \"on\"",
+        4,
+        &["is not an address", "\"off\""],
+    ),
+    (
+        "data_dir = \"/var/lib",
+        "data_dir = \"var/lib",
+        1,
+        &["is not an absolute path", "whole path"],
+    ),
+    (
+        "bytes_max = \"50GiB\"",
+        "bytes_max = \"50 giga\"",
+        6,
+        &["way out", "50GiB"],
+    ),
+    (
+        "bytes_max = \"50GiB\"",
+        "bytes_max = \"1MiB\"",
+        6,
+        &["too small", "64MiB"],
+    ),
+    (
+        "keep = \"7d\"",
+        "keep = \"7 fortnights\"",
+        7,
+        &["way out", "\"7d\""],
+    ),
+    ("keep = \"7d\"", "keep = 7", 7, &["invalid type", "way out"]),
+    ("keep = \"7d\"", "keep = \"7d", 7, &["way out"]),
+    (
+        "[log]",
+        "certificate_days = 4000\n[log]",
+        5,
+        &["out of range", "825"],
+    ),
+    (
+        "name = \"erp\"",
+        "name = \"ERP One\"",
+        9,
+        &["name: ", "a-z"],
+    ),
+    (
+        "url = \"https://erp.example/api/events\"",
+        "",
+        8,
+        &["missing field `url`", "add \"url = ...\""],
+    ),
+    (
+        "url = \"https://erp.example/api/events\"",
+        "url = \"erp.example\"",
+        10,
+        &["url: ", "http"],
+    ),
+    (
+        "batch = 200",
+        "bacth = 200",
+        13,
+        &["unknown field `bacth`", "did you mean \"batch\"?"],
+    ),
+    (
+        "batch = 200",
+        "batch = \"200\"",
+        13,
+        &["invalid type", "without quotes"],
+    ),
+    (
+        "bodies = [\"shipment\"]",
+        "bodies = [\"shipmint\"]",
+        12,
+        &["bodies: ", "there are"],
+    ),
+    (
+        "kind = \"bearer\"",
+        "kind = \"baerer\"",
+        16,
+        &["unknown variant `baerer`", "did you mean \"bearer\"?"],
+    ),
+    (
+        "[target.retry]",
+        "[[target]]\nname = \"erp\"\nurl = \"http://b/\"\n[target.retry]",
+        19,
+        &["two targets called \"erp\"", "each its own"],
+    ),
+];
+
+#[test]
+fn each_broken_configuration_is_answered_with_file_line_and_way_out() {
+    for (found, replaced, line, words) in BROKEN {
+        assert!(GOOD.contains(found), "{found} is not in the good one");
+        let said = parse(&GOOD.replacen(found, replaced, 1))
+            .expect_err(replaced)
+            .to_string();
+        assert!(
+            said.starts_with(&format!("collector.toml:{line}:")),
+            "{replaced:?} is on line {line}, but:\n{said}"
+        );
+        for word in words {
+            assert!(
+                said.contains(word),
+                "{replaced:?}: \"{word}\" is not said in:\n{said}"
+            );
+        }
+    }
+}
+
+#[test]
+fn all_that_is_wrong_is_said_at_once() {
+    let text = GOOD
+        .replace("\"10.0.0.5\"", "\"a b\"")
+        .replace("50GiB", "1KiB")
+        .replace("batch = 200", "batch = 0");
+    let Err(ConfigError::Invalid(problems)) = parse(&text) else {
+        panic!("three things are wrong")
+    };
+    assert_eq!(
+        problems
+            .iter()
+            .map(|problem| problem.line)
+            .collect::<Vec<_>>(),
+        [3, 6, 13],
+        "{problems:?}"
+    );
+}
+
+#[test]
+fn a_file_that_is_not_there_says_how_to_name_another() {
+    let said = Config::read(Path::new("/does/not/exist.toml"))
+        .expect_err("no file")
+        .to_string();
+    assert!(
+        said.contains("/does/not/exist.toml") && said.contains("--config"),
+        "{said}"
+    );
+}

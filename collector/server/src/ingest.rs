@@ -1,0 +1,217 @@
+//! The uplink's other end: one stream an agent.
+//!
+//! Who may write is the certificate's word: the site that a flow belongs to is never the payload's.
+//! One stream an agent is live: a second one of the same agent takes the first one's place, because
+//! an agent that lost its network dials again while its old connection still looks alive from here.
+//! What the old one left unanswered is stored or not; the agent sends it again and repeats are ignored.
+
+mod check;
+mod inbound;
+mod pump;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use dray_proto::FlowName;
+use dray_proto::v1::uplink_server::Uplink;
+use dray_proto::v1::{
+    FromAgent, Held, Hello, RefusalCause, ToAgent, Welcome, from_agent, to_agent,
+};
+use tokio::sync::{Semaphore, mpsc};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status, Streaming};
+use tracing::Instrument as _;
+
+use crate::core::{Shared, now_s};
+use crate::identity::{Peer, PeerIdentity};
+use crate::incoming::Origin;
+use pump::{Down, FLOWS_MAX, Pump};
+
+pub(crate) use check::MESSAGE_BYTES_MAX;
+
+/// The protocol that we speak.
+const PROTOCOL: u32 = 1;
+/// How long an agent may take for its Hello.
+const HELLO: Duration = Duration::from_secs(10);
+/// Answers that the agent has not read.
+const DOWN_MAX: usize = 256;
+/// How often it is noted that a live agent is here.
+const SEEN_EVERY: Duration = Duration::from_secs(60);
+
+/// The service.
+pub(crate) struct Ingest {
+    shared: Arc<Shared>,
+    room: Arc<Semaphore>,
+}
+
+impl Ingest {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self {
+            shared,
+            room: Arc::new(Semaphore::new(pump::HELD_KIB_MAX)),
+        }
+    }
+}
+
+#[tonic::async_trait]
+impl Uplink for Ingest {
+    type StreamStream = ReceiverStream<Result<ToAgent, Status>>;
+
+    async fn stream(
+        &self,
+        request: Request<Streaming<FromAgent>>,
+    ) -> Result<Response<Self::StreamStream>, Status> {
+        let origin = request.extensions().get::<Origin>().cloned();
+        let Some(Origin {
+            peer: Peer::Agent(peer),
+            address,
+        }) = origin
+        else {
+            return Err(Status::unauthenticated(
+                "an agent's certificate is needed; \"dray-collector invite SITE\" and \"dray-agent enroll TOKEN\" make one",
+            ));
+        };
+        self.shared
+            .allow
+            .check(&peer)
+            .map_err(Status::permission_denied)?;
+        let (down, answers) = mpsc::channel(DOWN_MAX);
+        let span = tracing::info_span!("uplink", site = %peer.site, agent = %peer.agent, address = ?address);
+        let stream = Stream {
+            shared: Arc::clone(&self.shared),
+            room: Arc::clone(&self.room),
+            peer,
+            down: down.clone(),
+        };
+        let inbound = request.into_inner();
+        tokio::spawn(
+            async move {
+                match stream.run(inbound).await {
+                    Ok(()) => tracing::info!("the agent has gone"),
+                    Err(status) => {
+                        tracing::info!(code = ?status.code(), reason = status.message(), "the stream ended");
+                        // Where the agent reads no longer, there is nobody to tell.
+                        let _ = down.try_send(Err(status));
+                    }
+                }
+            }
+            .instrument(span),
+        );
+        Ok(Response::new(ReceiverStream::new(answers)))
+    }
+}
+
+/// One agent's stream.
+struct Stream {
+    shared: Arc<Shared>,
+    room: Arc<Semaphore>,
+    peer: PeerIdentity,
+    down: Down,
+}
+
+impl Stream {
+    async fn run(self, mut inbound: Streaming<FromAgent>) -> Result<(), Status> {
+        let hello = hello(&mut inbound).await?;
+        let (names, bad): (Vec<_>, Vec<_>) = self
+            .names(&hello)
+            .into_iter()
+            .partition(|(_, name)| name.is_some());
+        let names: Vec<FlowName> = names.into_iter().filter_map(|(_, name)| name).collect();
+        let mut seat = self.shared.uplinks.take(&self.peer.agent, names.clone());
+        tracing::info!(version = %hello.version, flows = names.len(), "the agent is connected");
+        self.shared
+            .allow
+            .saw(&self.peer.agent, Some(hello.version), now_s());
+
+        let Self {
+            shared,
+            room,
+            peer,
+            down,
+        } = self;
+        let pump = Pump::new(Arc::clone(&shared), room, peer.clone(), down);
+        pump.send(to_agent::Message::Welcome(welcome(&shared, &names)))
+            .await?;
+        for (flow, _) in bad {
+            let reason = pump::bad_name(&flow);
+            tracing::error!(flow, reason, "a flow is refused");
+            pump.refuse(flow, RefusalCause::Malformed, reason).await?;
+        }
+        let mut stopping = shared.stopping();
+        let ended = tokio::select! {
+            ended = pump.run(inbound) => ended,
+            () = seat.replaced() => Err(Status::aborted("another stream of this agent has taken over")),
+            reason = revoked(&shared, &peer) => Err(Status::permission_denied(reason)),
+            () = stopping.wait() => Err(Status::unavailable("the collector is stopping")),
+            never = keep_seen(&shared, &peer) => match never {},
+        };
+        shared.allow.saw(&peer.agent, None, now_s());
+        ended
+    }
+
+    fn names(&self, hello: &Hello) -> Vec<(String, Option<FlowName>)> {
+        let name = |flow: &String| (flow.clone(), FlowName::new(&self.peer.site, flow));
+        hello.flows.iter().map(|state| name(&state.flow)).collect()
+    }
+}
+
+async fn hello(inbound: &mut Streaming<FromAgent>) -> Result<Hello, Status> {
+    let first = tokio::time::timeout(HELLO, inbound.message()).await;
+    let first = first.map_err(|_| Status::deadline_exceeded("no Hello within 10 s"))??;
+    let Some(from_agent::Message::Hello(hello)) = first.and_then(|first| first.message) else {
+        return Err(Status::invalid_argument("a stream begins with a Hello"));
+    };
+    if hello.protocol != PROTOCOL {
+        let said = format!(
+            "protocol {} is not spoken here, only {PROTOCOL}; update the older side",
+            hello.protocol
+        );
+        return Err(Status::failed_precondition(said));
+    }
+    if hello.flows.len() > FLOWS_MAX {
+        return Err(Status::invalid_argument(format!(
+            "{} flows; an agent may have {FLOWS_MAX}",
+            hello.flows.len()
+        )));
+    }
+    Ok(hello)
+}
+
+fn welcome(shared: &Shared, names: &[FlowName]) -> Welcome {
+    let held = |name: &FlowName| {
+        let held = shared.store.held(name);
+        Held {
+            flow: name.flow().to_owned(),
+            epoch: held.epoch,
+            next_sequence: held.next_sequence.0.max(1),
+            chain: held.chain,
+            position: held.position,
+        }
+    };
+    Welcome {
+        protocol: PROTOCOL,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        incarnation: shared.store.incarnation(),
+        flows: names.iter().map(held).collect(),
+    }
+}
+
+/// Returns the reason once the agent may no longer be connected.
+async fn revoked(shared: &Shared, peer: &PeerIdentity) -> String {
+    let mut changes = shared.allow.changes();
+    loop {
+        if let Err(reason) = shared.allow.check(peer) {
+            return reason;
+        }
+        if changes.changed().await.is_err() {
+            return std::future::pending().await;
+        }
+    }
+}
+
+async fn keep_seen(shared: &Shared, peer: &PeerIdentity) -> std::convert::Infallible {
+    loop {
+        tokio::time::sleep(SEEN_EVERY).await;
+        shared.allow.saw(&peer.agent, None, now_s());
+    }
+}

@@ -1,0 +1,123 @@
+//! One live stream a name: the newest one sits, the one before it is told to go.
+//!
+//! An agent that lost its network dials again while its old connection still looks alive here; were
+//! the old one to keep the seat, the agent would wait for keepalive to find it dead.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use dray_proto::FlowName;
+use tokio::sync::oneshot;
+
+/// Who sits where.
+#[derive(Debug, Default)]
+pub(crate) struct Seats(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    next: u64,
+    taken: HashMap<String, Taken>,
+}
+
+#[derive(Debug)]
+struct Taken {
+    id: u64,
+    flows: Vec<FlowName>,
+    /// Dropped when somebody else sits down.
+    _stay: oneshot::Sender<()>,
+}
+
+/// A seat, held until it is dropped or taken over.
+#[derive(Debug)]
+pub(crate) struct Seat {
+    id: u64,
+    name: String,
+    seats: Arc<Seats>,
+    stay: oneshot::Receiver<()>,
+}
+
+impl Seats {
+    /// Sits down, in place of whoever sat there.
+    pub(crate) fn take(self: &Arc<Self>, name: &str, flows: Vec<FlowName>) -> Seat {
+        let mut state = self.state();
+        state.next += 1;
+        let (id, (sender, stay)) = (state.next, oneshot::channel());
+        state.taken.insert(
+            name.to_owned(),
+            Taken {
+                id,
+                flows,
+                _stay: sender,
+            },
+        );
+        Seat {
+            id,
+            name: name.to_owned(),
+            seats: Arc::clone(self),
+            stay,
+        }
+    }
+
+    /// Whether somebody sits there.
+    pub(crate) fn is_taken(&self, name: &str) -> bool {
+        self.state().taken.contains_key(name)
+    }
+
+    /// The flows of all who sit.
+    pub(crate) fn flows(&self) -> Vec<FlowName> {
+        self.state()
+            .taken
+            .values()
+            .flat_map(|taken| taken.flows.iter().cloned())
+            .collect()
+    }
+
+    /// How many sit.
+    pub(crate) fn count(&self) -> usize {
+        self.state().taken.len()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Seat {
+    /// Returns when somebody else took the seat.
+    pub(crate) async fn replaced(&mut self) {
+        let _ = (&mut self.stay).await;
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut state = self.seats.state();
+        if state
+            .taken
+            .get(&self.name)
+            .is_some_and(|taken| taken.id == self.id)
+        {
+            state.taken.remove(&self.name);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_newest_sits_and_the_older_is_told() {
+        let seats = Arc::new(Seats::default());
+        let mut old = seats.take("a-1", vec![]);
+        let new = seats.take("a-1", vec![]);
+        old.replaced().await;
+        drop(old);
+        assert!(
+            seats.is_taken("a-1"),
+            "the old one's leaving does not free the new one's seat"
+        );
+        drop(new);
+        assert_eq!((seats.is_taken("a-1"), seats.count()), (false, 0));
+    }
+}

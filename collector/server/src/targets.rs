@@ -1,0 +1,183 @@
+//! The targets that run, by name.
+
+mod page;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use dray_delivery::{Metrics, Target, TargetConfig, TargetHandle, actions, consumer};
+use dray_proto::v1::{ConsumerStatus, TargetStatus};
+use dray_store::{Store, StoreError};
+use tokio::sync::RwLock;
+use tokio::task::JoinSet;
+use tonic::Status;
+
+use crate::admin::failed;
+use crate::core::{ask, now_us};
+
+/// The targets of the configuration.
+pub(crate) struct Targets {
+    store: Arc<dyn Store>,
+    configs: BTreeMap<String, TargetConfig>,
+    /// Written only where one is put away or started anew.
+    running: RwLock<BTreeMap<String, TargetHandle>>,
+}
+
+impl Targets {
+    /// Starts all of them; the error is a sentence.
+    pub(crate) fn start(configs: &[TargetConfig], store: Arc<dyn Store>) -> Result<Self, String> {
+        let mut running = BTreeMap::new();
+        for config in configs {
+            running.insert(
+                config.name.clone(),
+                Target::start(config.clone(), Arc::clone(&store))?,
+            );
+        }
+        let configs = configs
+            .iter()
+            .map(|config| (config.name.clone(), config.clone()))
+            .collect();
+        Ok(Self {
+            store,
+            configs,
+            running: RwLock::new(running),
+        })
+    }
+
+    /// What the commands show.
+    pub(crate) async fn status(&self) -> Vec<TargetStatus> {
+        let now_us = now_us();
+        let status = |metrics: Metrics| TargetStatus {
+            oldest_undelivered_ms: metrics
+                .oldest_undelivered_us
+                .map_or(0, |oldest| ((now_us - oldest) / 1_000).max(1) as u64),
+            detail: if metrics.detail.is_empty() {
+                metrics.last_error
+            } else {
+                metrics.detail
+            },
+            target: metrics.target,
+            state: metrics.state.as_str().to_owned(),
+            delivered: metrics.delivered,
+            backlog: metrics.backlog,
+            dead: metrics.dead,
+            held: metrics.held,
+        };
+        self.metrics().await.into_iter().map(status).collect()
+    }
+
+    /// Appends Prometheus' text.
+    pub(crate) async fn put_metrics(&self, out: &mut String) {
+        page::put(out, &self.metrics().await);
+    }
+
+    /// Delivers nothing until resumed, restarts included.
+    pub(crate) async fn pause(&self, name: &str) -> Result<String, Status> {
+        let running = self.running.read().await;
+        let handle = running.get(name).ok_or_else(|| unknown(name))?;
+        handle
+            .pause("paused by an operator")
+            .await
+            .map_err(Status::unavailable)?;
+        Ok(format!(
+            "Target {name} is paused; the log keeps what waits for it."
+        ))
+    }
+
+    /// Goes on.
+    pub(crate) async fn resume(&self, name: &str) -> Result<String, Status> {
+        let running = self.running.read().await;
+        let handle = running.get(name).ok_or_else(|| unknown(name))?;
+        handle.resume().await.map_err(Status::unavailable)?;
+        Ok(format!("Target {name} goes on."))
+    }
+
+    /// Forgets a target's place and its exceptions. One of the configuration stays paused until it is resumed.
+    pub(crate) async fn detach(&self, name: &str) -> Result<String, Status> {
+        let mut running = self.running.write().await;
+        let config = self.configs.get(name);
+        let detached = consumer(name);
+        let known = ask(&self.store, move |store| {
+            Ok(store.consumers()?.contains(&detached))
+        })
+        .await
+        .map_err(failed)?;
+        if config.is_none() && !known {
+            return Err(unknown(name));
+        }
+        if let Some(handle) = running.remove(name) {
+            handle.stop().await;
+        }
+        let detached = actions::detach(&self.store, name).await;
+        // Whatever came of it, the target runs again, paused if it is detached.
+        if let Some(config) = config {
+            let handle = Target::start(config.clone(), Arc::clone(&self.store))
+                .map_err(Status::failed_precondition)?;
+            running.insert(name.to_owned(), handle);
+        }
+        detached.map_err(Status::internal)?;
+        tracing::info!(target = name, "a target is detached");
+        Ok(match config {
+            Some(_) => format!(
+                "Target {name} is detached and paused; it pins the log no longer. Take it out of the configuration, or \"dray-collector target resume {name}\" begins anew."
+            ),
+            None => format!("Target {name} is detached; it pins the log no longer."),
+        })
+    }
+
+    /// Its exceptions changed.
+    pub(crate) async fn wake(&self, name: &str) {
+        if let Some(handle) = self.running.read().await.get(name) {
+            handle.wake().await;
+        }
+    }
+
+    /// Lets deliveries in flight end, and stops.
+    pub(crate) async fn stop(&self) {
+        let mut stops = JoinSet::new();
+        for handle in std::mem::take(&mut *self.running.write().await).into_values() {
+            stops.spawn(handle.stop());
+        }
+        while stops.join_next().await.is_some() {}
+    }
+
+    async fn metrics(&self) -> Vec<Metrics> {
+        self.running
+            .read()
+            .await
+            .values()
+            .map(TargetHandle::status)
+            .collect()
+    }
+}
+
+fn unknown(name: &str) -> Status {
+    Status::not_found(format!(
+        "there is no target {name}; \"dray-collector status\" lists them"
+    ))
+}
+
+/// All consumers that have a cursor, and how many events each has not finished.
+pub(crate) fn consumers(store: &dyn Store) -> Result<Vec<ConsumerStatus>, StoreError> {
+    let newest: Vec<_> = store
+        .flows()
+        .into_iter()
+        .map(|flow| (store.held(&flow).newest_offset.0, flow))
+        .collect();
+    let mut found = Vec::new();
+    for consumer in store.consumers()? {
+        let cursors: BTreeMap<_, _> = store.cursors(&consumer)?.into_iter().collect();
+        // A flow without a cursor may be none of the consumer's.
+        let left = newest.iter().filter_map(|(newest, flow)| {
+            let cursor = cursors.get(flow)?;
+            Some(
+                newest
+                    .saturating_sub(cursor.through.0)
+                    .saturating_sub(cursor.above.len()),
+            )
+        });
+        let backlog = left.sum();
+        found.push(ConsumerStatus { consumer, backlog });
+    }
+    Ok(found)
+}

@@ -1,0 +1,72 @@
+//! The program as a person meets it: exit codes, and sentences that tell the way out.
+#![allow(missing_docs)]
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+fn run(config: &Path, arguments: &[&str]) -> (Option<i32>, String) {
+    let program = env!("CARGO_BIN_EXE_dray-collector");
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = Command::new(program)
+        .args(arguments)
+        .arg("--config")
+        .arg(config)
+        .output()
+        .expect("it starts");
+    (
+        status.code(),
+        format!(
+            "{}{}",
+            String::from_utf8_lossy(&stdout),
+            String::from_utf8_lossy(&stderr)
+        ),
+    )
+}
+
+#[test]
+fn exit_codes_and_words_are_as_documented() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().join("data");
+    let good = folder.path().join("good.toml");
+    let fine = format!(
+        "data_dir = \"{}\"\nlisten = \"127.0.0.1:0\"\nmetrics = \"off\"\nnames = [\"127.0.0.1\"]\n",
+        data.display()
+    );
+    std::fs::write(&good, &fine).expect("written");
+    let broken = folder.path().join("broken.toml");
+    std::fs::write(&broken, fine.replace("listen", "lisen")).expect("written");
+    let no_secret = folder.path().join("secret.toml");
+    let target = "[[target]]\nname = \"erp\"\nurl = \"http://127.0.0.1:9/\"\n[target.auth]\nkind = \"bearer\"\ntoken_file = \"/does/not/exist\"\n";
+    std::fs::write(&no_secret, fine + target).expect("written");
+    let missing = folder.path().join("missing.toml");
+    let table: [(&Path, &[&str], i32, &str); 10] = [
+        (&good, &["check"], 0, "The configuration is fine."),
+        (
+            &broken,
+            &["check"],
+            78,
+            "broken.toml:2:1: unknown field `lisen`",
+        ),
+        (&broken, &["run"], 78, "did you mean \"listen\"?"),
+        (&missing, &["status"], 78, "--config"),
+        (
+            &no_secret,
+            &["check"],
+            78,
+            "token_file /does/not/exist cannot be read",
+        ),
+        (&no_secret, &["run"], 78, "/does/not/exist"),
+        (&good, &["status"], 69, "is it running"),
+        (&good, &["frobnicate"], 2, "Usage"),
+        (&good, &["dead-letters", "retry"], 2, "<ID>"),
+        (&good, &["reader", "Lake House"], 1, "cannot name a reader"),
+    ];
+    for (config, arguments, code, words) in table {
+        let (found, said) = run(config, arguments);
+        assert_eq!(found, Some(code), "{arguments:?}: {said}");
+        assert!(said.contains(words), "{arguments:?}: {said}");
+    }
+}

@@ -1,0 +1,9 @@
+//! The collector in this process, with its real store, and real clients over loopback.
+#![allow(missing_docs)]
+
+mod admin;
+mod blocks;
+mod enrolment;
+mod feed;
+mod support;
+mod uplink;
