@@ -9,6 +9,11 @@
 //!
 //! Limits: see the constants in [`api`].
 
+mod admission;
 pub mod api;
+pub mod conformance;
+mod recent;
+pub mod sqlite;
 
 pub use api::*;
+pub use sqlite::{Options, SqliteStore};

@@ -1,0 +1,352 @@
+//! What every store does, whatever it is made of: one suite for all.
+
+use bytes::Bytes;
+use dray_proto::v1::{Block, BlockHeader};
+use dray_proto::{FlowName, Offset, Sequence};
+use roaring::RoaringBitmap;
+
+use crate::api::{
+    Agent, AppendError, Cursor, Exception, ExceptionQuery, ExceptionState, Held, Step, Store,
+    StoreError,
+};
+
+/// A flow of site "north".
+///
+/// # Panics
+/// If `name` is no name.
+#[must_use]
+pub fn flow(name: &str) -> FlowName {
+    FlowName::new("north", name).expect("a name")
+}
+
+/// Blocks of one epoch, chained: `counts` events each, the first at sequence `first` after `chain`.
+#[must_use]
+pub fn blocks(epoch: u64, first: u64, chain: u64, counts: &[u32]) -> Vec<Block> {
+    let (mut first, mut chain) = (first, chain);
+    let mut made = Vec::new();
+    for count in counts {
+        let chain_after = chain.wrapping_mul(31).wrapping_add(first ^ epoch);
+        let payload = Bytes::from(vec![*count as u8; 100 + *count as usize]);
+        made.push(Block {
+            header: Some(BlockHeader {
+                epoch,
+                first_sequence: first,
+                count: *count,
+                chain,
+                chain_after,
+                crc32c: first as u32 + count,
+                last_captured_us: first as i64,
+                position: Bytes::from(format!("p{first}")),
+                ..Default::default()
+            }),
+            payload,
+        });
+        (first, chain) = (first + u64::from(*count), chain_after);
+    }
+    made
+}
+
+fn append(
+    store: &impl Store,
+    agent: &str,
+    name: &str,
+    blocks: Vec<Block>,
+) -> Result<Held, AppendError> {
+    store
+        .append(agent, &flow(name), blocks)
+        .wait()
+        .expect("the writer lives")
+}
+
+/// Runs the suite; `make` gives an empty store each time.
+///
+/// # Panics
+/// Where the store breaks its contract.
+pub fn run<S: Store>(mut make: impl FnMut() -> S) {
+    offsets_have_no_gaps_over_epochs_and_flows(&make());
+    repeats_change_nothing_and_the_rest_is_refused(&make());
+    reads_begin_in_the_block_that_holds_the_offset(&make());
+    a_step_is_whole(&make());
+    tokens_work_once(&make());
+}
+
+fn offsets_have_no_gaps_over_epochs_and_flows(store: &impl Store) {
+    let first = append(store, "a-1", "x", blocks(7, 1, 0, &[3, 4])).expect("it fits");
+    assert_eq!(
+        (first.next_sequence, first.newest_offset, first.epoch),
+        (Sequence(8), Offset(7), 7)
+    );
+    let other = append(store, "a-1", "y", blocks(7, 1, 0, &[2])).expect("it fits");
+    assert_eq!(other.newest_offset, Offset(2));
+    let second = append(store, "a-1", "x", blocks(8, 1, 0, &[5])).expect("a new epoch begins at 1");
+    assert_eq!(
+        (second.next_sequence, second.newest_offset, second.epoch),
+        (Sequence(6), Offset(12), 8)
+    );
+    assert_eq!(store.held(&flow("x")), second);
+    assert_eq!(store.flows(), [flow("x"), flow("y")]);
+    let none = store.held(&flow("z"));
+    assert_eq!(
+        (none.next_sequence, none.newest_offset),
+        (Sequence(1), Offset(0))
+    );
+    let read = store
+        .read(&flow("x"), Offset(1), usize::MAX)
+        .expect("all of it");
+    assert_eq!(
+        read.iter()
+            .map(|block| block.first_offset.0)
+            .collect::<Vec<_>>(),
+        [1, 4, 8]
+    );
+}
+
+fn repeats_change_nothing_and_the_rest_is_refused(store: &impl Store) {
+    let all = blocks(7, 1, 0, &[3, 4, 5]);
+    let held = append(store, "a-1", "x", all.clone()).expect("it fits");
+    assert_eq!(
+        append(store, "a-1", "x", all.clone()).expect("a repeat"),
+        held
+    );
+    assert_eq!(
+        append(store, "a-1", "x", all[1..2].to_vec()).expect("a repeat"),
+        held
+    );
+    let mut other = all[1].clone();
+    other.header.as_mut().expect("a header").crc32c ^= 1;
+    let forked = |result: Result<Held, AppendError>| {
+        matches!(
+            result,
+            Err(AppendError::Forked {
+                at: Sequence(4),
+                ..
+            })
+        )
+    };
+    assert!(
+        forked(append(store, "a-1", "x", vec![other])),
+        "the same numbers, other bytes"
+    );
+    let gap = append(store, "a-1", "x", blocks(7, 20, 9, &[1]));
+    assert!(
+        matches!(
+            gap,
+            Err(AppendError::Gap {
+                expected: Sequence(13),
+                found: Sequence(20),
+                ..
+            })
+        ),
+        "{gap:?}"
+    );
+    let stranger = append(store, "a-2", "x", blocks(7, 13, held.chain, &[1]));
+    assert!(
+        matches!(stranger, Err(AppendError::NotOwner { .. })),
+        "{stranger:?}"
+    );
+    // All or none: a good block before a bad one is not kept.
+    let mut mixed = blocks(7, 13, held.chain, &[1, 1]);
+    mixed[1].header.as_mut().expect("a header").chain ^= 1;
+    assert!(append(store, "a-1", "x", mixed).is_err());
+    assert_eq!(store.held(&flow("x")), held);
+    // Calls of one commit don't hurt each other, and a repeat within it is one.
+    let next = blocks(7, 13, held.chain, &[2]);
+    let calls = [
+        store.append("a-1", &flow("x"), next.clone()),
+        store.append("a-2", &flow("x"), next.clone()),
+        store.append("a-1", &flow("x"), next),
+        store.append("a-2", &flow("y"), blocks(9, 1, 0, &[1])),
+    ];
+    let answers: Vec<bool> = calls
+        .into_iter()
+        .map(|call| call.wait().expect("the writer lives").is_ok())
+        .collect();
+    assert_eq!(answers, [true, false, true, true]);
+    assert_eq!(store.held(&flow("x")).newest_offset, Offset(14));
+}
+
+fn reads_begin_in_the_block_that_holds_the_offset(store: &impl Store) {
+    append(store, "a-1", "x", blocks(7, 1, 0, &[10, 10, 10])).expect("it fits");
+    let firsts = |from: u64, bytes: usize| -> Vec<u64> {
+        let read = store
+            .read(&flow("x"), Offset(from), bytes)
+            .expect("an answer");
+        read.iter().map(|block| block.first_offset.0).collect()
+    };
+    assert_eq!(firsts(1, usize::MAX), [1, 11, 21]);
+    assert_eq!(firsts(15, usize::MAX), [11, 21]);
+    assert_eq!(firsts(11, 1), [11]);
+    assert_eq!(firsts(31, 1), [0; 0]);
+    assert!(
+        store
+            .read(&flow("none"), Offset(1), 1)
+            .expect("an answer")
+            .is_empty()
+    );
+    assert!(matches!(
+        store.read(&flow("x"), Offset(0), 1),
+        Err(StoreError::Dropped { .. })
+    ));
+}
+
+fn exception(target: &str, offset: u64, key: &str, state: ExceptionState) -> Exception {
+    Exception {
+        id: 0,
+        target: target.into(),
+        flow: flow("x"),
+        offset: Offset(offset),
+        key: key.into(),
+        state,
+        reason: "why".into(),
+        at_us: 5,
+        event: Bytes::from_static(b"event"),
+    }
+}
+
+fn a_step_is_whole(store: &impl Store) {
+    let cursor = Cursor {
+        through: Offset(5),
+        above: RoaringBitmap::from([3, 4, 900_000]),
+    };
+    let step = Step {
+        consumer: "target:erp".into(),
+        cursors: vec![(flow("x"), cursor.clone())],
+        add: vec![
+            exception("erp", 6, "k1", ExceptionState::Dead),
+            exception("erp", 7, "k1", ExceptionState::Held),
+            exception("", 8, "k2", ExceptionState::Agent),
+        ],
+        ..Step::default()
+    };
+    store
+        .step(step)
+        .wait()
+        .expect("the writer lives")
+        .expect("it fits");
+    assert_eq!(
+        store.cursors("target:erp").expect("an answer"),
+        [(flow("x"), cursor)]
+    );
+    assert_eq!(store.consumers().expect("an answer"), ["target:erp"]);
+    let list = |query: ExceptionQuery| {
+        store
+            .exceptions(&ExceptionQuery { limit: 10, ..query })
+            .expect("an answer")
+    };
+    let erp = list(ExceptionQuery {
+        target: Some("erp".into()),
+        ..Default::default()
+    });
+    assert_eq!(
+        erp.iter().map(|one| one.offset.0).collect::<Vec<_>>(),
+        [6, 7]
+    );
+    assert_eq!(
+        list(ExceptionQuery {
+            states: vec![ExceptionState::Agent],
+            ..Default::default()
+        })
+        .len(),
+        1
+    );
+    assert_eq!(
+        list(ExceptionQuery {
+            key: Some("k1".into()),
+            after: erp[0].id,
+            ..Default::default()
+        })
+        .len(),
+        1
+    );
+    assert_eq!(
+        (
+            store.exception_count(Some("erp")).expect("a count"),
+            store.exception_count(None).expect("a count")
+        ),
+        (2, 3)
+    );
+    let step = Step {
+        consumer: "target:erp".into(),
+        change: vec![(erp[0].id, ExceptionState::Retry, "asked".into())],
+        remove: vec![erp[1].id],
+        add: vec![exception("", 8, "k3", ExceptionState::Agent)],
+        ..Step::default()
+    };
+    store
+        .step(step)
+        .wait()
+        .expect("the writer lives")
+        .expect("it fits");
+    let all = list(ExceptionQuery::default());
+    let seen: Vec<_> = all
+        .iter()
+        .map(|one| (one.offset.0, one.state, one.key.as_str()))
+        .collect();
+    assert_eq!(
+        seen,
+        [
+            (6, ExceptionState::Retry, "k1"),
+            (8, ExceptionState::Agent, "k3")
+        ]
+    );
+    store.detach("target:erp").expect("done");
+    assert!(store.cursors("target:erp").expect("an answer").is_empty());
+    assert_eq!(
+        store.exception_count(None).expect("a count"),
+        1,
+        "the agents' own stay"
+    );
+    store.set("paused:erp", Some("by hand")).expect("done");
+    assert_eq!(
+        store.setting("paused:erp").expect("an answer").as_deref(),
+        Some("by hand")
+    );
+    store.set("paused:erp", None).expect("done");
+    assert_eq!(store.setting("paused:erp").expect("an answer"), None);
+}
+
+fn tokens_work_once(store: &impl Store) {
+    let agent = Agent {
+        agent: "a-1".into(),
+        site: "forged".into(),
+        key_sha256: "k".into(),
+        certificate_ends_s: 9,
+        revoked: false,
+        last_seen_s: 0,
+        version: String::new(),
+    };
+    store.add_token("hash", "north", 100).expect("done");
+    assert_eq!(
+        store.token_site("hash", 99).expect("an answer").as_deref(),
+        Some("north")
+    );
+    assert_eq!(
+        store.token_site("hash", 100).expect("an answer"),
+        None,
+        "it ended"
+    );
+    assert_eq!(
+        store.enrol("other", 50, agent.clone()).expect("an answer"),
+        None
+    );
+    let enrolled = store
+        .enrol("hash", 50, agent.clone())
+        .expect("an answer")
+        .expect("a good token");
+    assert_eq!(
+        enrolled.site, "north",
+        "the token's site, whatever was said"
+    );
+    assert_eq!(
+        store.enrol("hash", 50, agent).expect("an answer"),
+        None,
+        "it was used"
+    );
+    let revoked = Agent {
+        revoked: true,
+        last_seen_s: 7,
+        ..enrolled
+    };
+    store.update_agent(&revoked).expect("done");
+    assert_eq!(store.agents().expect("an answer"), [revoked]);
+}

@@ -1,0 +1,393 @@
+//! The store in SQLite.
+//!
+//! ```text
+//! FOLDER/
+//!   lock
+//!   state.db                 cursors, exceptions, settings, tokens, agents, the incarnation
+//!   log/log-0000000001.db    blocks, and each flow's standing when the file was begun and now
+//! ```
+//!
+//! Everything runs in WAL mode with `synchronous=FULL`: a commit returns after its bytes are synced.
+//! One thread writes the log, one the state, each with group commit; readers have connections of
+//! their own and wait for nobody.
+
+mod log_file;
+mod log_writer;
+mod state;
+
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, mpsc};
+use std::time::Duration;
+
+use dray_proto::v1::Block;
+use dray_proto::{FlowName, Offset, Sequence};
+use tokio::sync::watch;
+
+use crate::api::{
+    Agent, AppendError, Cursor, Exception, ExceptionQuery, Held, LogBlock, Receipt, Step, Store,
+    StoreError,
+};
+use crate::recent::Recent;
+use log_file::LogFile;
+use log_writer::{Appending, LogWriter};
+use state::State;
+
+/// Appends that wait for the writer, at most.
+const QUEUE: usize = 256;
+/// Idle connections for reading that are kept.
+const READERS_MAX: usize = 8;
+
+/// Where and how large.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The store's folder; made if it isn't there.
+    pub folder: PathBuf,
+    /// The log's cap in bytes on disk.
+    pub bytes_max: u64,
+    /// How long a log file is kept at least.
+    pub keep: Duration,
+    /// A log file is closed at this size.
+    pub file_bytes: u64,
+}
+
+impl Options {
+    /// 50 GiB, seven days, files of 1 GiB.
+    #[must_use]
+    pub fn in_folder(folder: impl Into<PathBuf>) -> Self {
+        const GIB: u64 = 1024 * 1024 * 1024;
+        Self {
+            folder: folder.into(),
+            bytes_max: 50 * GIB,
+            keep: Duration::from_secs(7 * 24 * 3600),
+            file_bytes: GIB,
+        }
+    }
+}
+
+/// What readers and the log's writer share.
+pub(crate) struct Shared {
+    pub(crate) options: Options,
+    pub(crate) incarnation: u64,
+    pub(crate) log: Mutex<Log>,
+    pub(crate) changed: watch::Sender<u64>,
+    readers: Mutex<Vec<(u64, rusqlite::Connection)>>,
+}
+
+/// The log as it stands on disk.
+#[derive(Default)]
+pub(crate) struct Log {
+    pub(crate) heads: HashMap<FlowName, Held>,
+    /// Ascending; the last is written.
+    pub(crate) files: Vec<LogFile>,
+    pub(crate) recent: Recent,
+}
+
+impl Shared {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Log> {
+        self.log.lock().expect("nobody panics holding it")
+    }
+
+    pub(crate) fn log_folder(&self) -> PathBuf {
+        self.options.folder.join("log")
+    }
+
+    fn failed(&self, error: impl std::fmt::Display) -> StoreError {
+        failed(&self.options.folder, error)
+    }
+
+    /// Bytes of the log on disk.
+    pub(crate) fn log_bytes(&self) -> u64 {
+        use std::os::unix::fs::MetadataExt as _;
+        let Ok(entries) = fs::read_dir(self.log_folder()) else {
+            return 0;
+        };
+        entries
+            .flatten()
+            .filter_map(|entry| entry.metadata().ok())
+            .map(|metadata| metadata.blocks() * 512)
+            .sum()
+    }
+
+    /// Blocks from a file, by a connection of its own.
+    fn read_file(
+        &self,
+        number: u64,
+        flow: &FlowName,
+        from: Offset,
+        bytes_max: usize,
+    ) -> Result<Vec<LogBlock>, StoreError> {
+        let mut readers = self.readers.lock().expect("nobody panics holding it");
+        let found = readers
+            .iter()
+            .position(|(known, _)| *known == number)
+            .map(|at| readers.swap_remove(at).1);
+        drop(readers);
+        let connection = match found {
+            Some(connection) => connection,
+            None => log_file::open_reader(&self.log_folder(), number)
+                .map_err(|error| self.failed(error))?,
+        };
+        let blocks = log_file::read(&connection, flow, from, bytes_max).map_err(|error| {
+            self.failed(format!(
+                "{}: {error}",
+                log_file::path(&self.log_folder(), number).display()
+            ))
+        })?;
+        let mut readers = self.readers.lock().expect("nobody panics holding it");
+        if readers.len() < READERS_MAX {
+            readers.push((number, connection));
+        }
+        Ok(blocks)
+    }
+}
+
+/// The one way that a failure of this folder is said.
+pub(crate) fn failed(folder: &Path, error: impl std::fmt::Display) -> StoreError {
+    StoreError::Failed {
+        folder: folder.display().to_string(),
+        reason: error.to_string(),
+    }
+}
+
+/// The store in SQLite.
+pub struct SqliteStore {
+    shared: Arc<Shared>,
+    state: State,
+    queue: Option<mpsc::SyncSender<Appending>>,
+    writer: Option<std::thread::JoinHandle<()>>,
+    _lock: File,
+}
+
+impl std::fmt::Debug for SqliteStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "SqliteStore({})", self.shared.options.folder.display())
+    }
+}
+
+impl SqliteStore {
+    /// Opens the store in its folder, or makes one.
+    ///
+    /// # Errors
+    /// [`StoreError::Failed`] with the file and the way out.
+    pub fn open(options: Options) -> Result<Self, StoreError> {
+        let folder = options.folder.clone();
+        let lock = lock(&folder)?;
+        let state = State::open(&folder)?;
+        let incarnation = state.incarnation()?;
+        let (files, heads) = log_file::open_all(&folder.join("log"), incarnation)
+            .map_err(|error| failed(&folder, error))?;
+        let shared = Arc::new(Shared {
+            options,
+            incarnation,
+            log: Mutex::new(Log {
+                heads,
+                files,
+                recent: Recent::default(),
+            }),
+            changed: watch::Sender::new(0),
+            readers: Mutex::default(),
+        });
+        let (queue, waiting) = mpsc::sync_channel(QUEUE);
+        let writer = LogWriter::open(Arc::clone(&shared), state.path())
+            .map_err(|error| failed(&folder, error))?;
+        let writer = std::thread::Builder::new()
+            .name("log".into())
+            .spawn(move || writer.run(&waiting))
+            .map_err(|error| failed(&folder, error))?;
+        Ok(Self {
+            shared,
+            state,
+            queue: Some(queue),
+            writer: Some(writer),
+            _lock: lock,
+        })
+    }
+
+    /// Drops log files that are older than `keep` and below every cursor; returns how many. `now_us`:
+    /// microseconds since 1970-01-01T00:00:00Z.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn retain(&self, now_us: i64) -> Result<usize, StoreError> {
+        let keep_us = i64::try_from(self.shared.options.keep.as_micros()).unwrap_or(i64::MAX);
+        let cursors =
+            state::all_cursors(&self.state.path()).map_err(|error| self.shared.failed(error))?;
+        log_writer::drop_files(&self.shared, &cursors, |file| {
+            file.last_captured_us.saturating_add(keep_us) < now_us
+        })
+        .map_err(|error| self.shared.failed(error))
+    }
+}
+
+impl Drop for SqliteStore {
+    fn drop(&mut self) {
+        self.queue = None;
+        if let Some(writer) = self.writer.take() {
+            let _ = writer.join();
+        }
+    }
+}
+
+fn lock(folder: &Path) -> Result<File, StoreError> {
+    fs::create_dir_all(folder.join("log"))
+        .map_err(|error| failed(folder, format!("it can't be made: {error}")))?;
+    let lock = File::create(folder.join("lock"))
+        .map_err(|error| failed(folder, format!("its lock can't be made: {error}")))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(fs::TryLockError::WouldBlock) => Err(failed(
+            folder,
+            "another dray-collector uses it; stop that one, or give this one another data_dir",
+        )),
+        Err(fs::TryLockError::Error(error)) => {
+            Err(failed(folder, format!("its lock can't be taken: {error}")))
+        }
+    }
+}
+
+impl Store for SqliteStore {
+    fn incarnation(&self) -> u64 {
+        self.shared.incarnation
+    }
+
+    fn append(
+        &self,
+        agent: &str,
+        flow: &FlowName,
+        blocks: Vec<Block>,
+    ) -> Receipt<Result<Held, AppendError>> {
+        let (answer, receipt) = Receipt::new();
+        if let Some(queue) = &self.queue {
+            // An error means that the writer ended: the receipt says so by itself.
+            let _ = queue.send(Appending {
+                agent: agent.to_owned(),
+                flow: flow.clone(),
+                blocks,
+                answer,
+            });
+        }
+        receipt
+    }
+
+    fn held(&self, flow: &FlowName) -> Held {
+        let log = self.shared.lock();
+        let none = || Held {
+            next_sequence: Sequence(1),
+            oldest_offset: Offset(1),
+            ..Held::default()
+        };
+        log.heads.get(flow).cloned().unwrap_or_else(none)
+    }
+
+    fn flows(&self) -> Vec<FlowName> {
+        let mut flows: Vec<_> = self.shared.lock().heads.keys().cloned().collect();
+        flows.sort();
+        flows
+    }
+
+    fn read(
+        &self,
+        flow: &FlowName,
+        from: Offset,
+        bytes_max: usize,
+    ) -> Result<Vec<LogBlock>, StoreError> {
+        let log = self.shared.lock();
+        let Some(held) = log.heads.get(flow) else {
+            return Ok(Vec::new());
+        };
+        if from < held.oldest_offset {
+            return Err(StoreError::Dropped {
+                flow: flow.clone(),
+                asked: from,
+                oldest: held.oldest_offset,
+            });
+        }
+        if from > held.newest_offset {
+            return Ok(Vec::new());
+        }
+        if let Some(blocks) = log.recent.read(flow, from, bytes_max) {
+            return Ok(blocks);
+        }
+        // The newest file that was begun before this offset holds it.
+        let number = log
+            .files
+            .iter()
+            .rev()
+            .find(|file| file.opened_at(flow) < from)
+            .map(|file| file.number);
+        drop(log);
+        match number {
+            Some(number) => self.shared.read_file(number, flow, from, bytes_max),
+            None => Err(self
+                .shared
+                .failed(format!("no log file holds offset {from} of flow {flow}"))),
+        }
+    }
+
+    fn watch(&self) -> watch::Receiver<u64> {
+        self.shared.changed.subscribe()
+    }
+
+    fn cursors(&self, consumer: &str) -> Result<Vec<(FlowName, Cursor)>, StoreError> {
+        self.state.cursors(consumer)
+    }
+
+    fn consumers(&self) -> Result<Vec<String>, StoreError> {
+        self.state.consumers()
+    }
+
+    fn step(&self, step: Step) -> Receipt<Result<(), StoreError>> {
+        self.state.step(step)
+    }
+
+    fn detach(&self, consumer: &str) -> Result<(), StoreError> {
+        self.state.detach(consumer)
+    }
+
+    fn exceptions(&self, query: &ExceptionQuery) -> Result<Vec<Exception>, StoreError> {
+        self.state.exceptions(query)
+    }
+
+    fn exception_count(&self, target: Option<&str>) -> Result<u64, StoreError> {
+        self.state.exception_count(target)
+    }
+
+    fn setting(&self, name: &str) -> Result<Option<String>, StoreError> {
+        self.state.setting(name)
+    }
+
+    fn set(&self, name: &str, value: Option<&str>) -> Result<(), StoreError> {
+        self.state.set(name, value)
+    }
+
+    fn add_token(&self, secret_sha256: &str, site: &str, ends_s: i64) -> Result<(), StoreError> {
+        self.state.add_token(secret_sha256, site, ends_s)
+    }
+
+    fn enrol(
+        &self,
+        secret_sha256: &str,
+        now_s: i64,
+        agent: Agent,
+    ) -> Result<Option<Agent>, StoreError> {
+        self.state.enrol(secret_sha256, now_s, agent)
+    }
+
+    fn token_site(&self, secret_sha256: &str, now_s: i64) -> Result<Option<String>, StoreError> {
+        self.state.token_site(secret_sha256, now_s)
+    }
+
+    fn agents(&self) -> Result<Vec<Agent>, StoreError> {
+        self.state.agents()
+    }
+
+    fn update_agent(&self, agent: &Agent) -> Result<(), StoreError> {
+        self.state.update_agent(agent)
+    }
+
+    fn log_bytes(&self) -> (u64, u64) {
+        (self.shared.log_bytes(), self.shared.options.bytes_max)
+    }
+}

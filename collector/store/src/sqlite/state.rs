@@ -1,0 +1,473 @@
+//! `state.db`: cursors, exceptions, settings, tokens, agents.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, mpsc};
+
+use bytes::Bytes;
+use dray_proto::{FlowName, Offset};
+use roaring::RoaringBitmap;
+use rusqlite::types::Value;
+use rusqlite::{
+    Connection, OpenFlags, OptionalExtension as _, Row, Transaction, params, params_from_iter,
+};
+use tokio::sync::oneshot;
+
+use super::{failed, log_file};
+use crate::api::{
+    Agent, Cursor, Exception, ExceptionQuery, ExceptionState, Receipt, Step, StoreError,
+};
+
+/// Steps that wait for the writer, at most.
+const QUEUE: usize = 256;
+/// Steps that one commit takes in, at most.
+const COMMIT_STEPS_MAX: usize = 256;
+
+const SCHEMA: &str = "
+    CREATE TABLE IF NOT EXISTS setting (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS cursor (
+        consumer TEXT NOT NULL, flow TEXT NOT NULL, through INTEGER NOT NULL, above BLOB NOT NULL,
+        PRIMARY KEY (consumer, flow)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS exception (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, target TEXT NOT NULL, flow TEXT NOT NULL, event_offset INTEGER NOT NULL,
+        key TEXT NOT NULL, state INTEGER NOT NULL, reason TEXT NOT NULL, at_us INTEGER NOT NULL, event BLOB NOT NULL,
+        UNIQUE (target, flow, event_offset)
+    ) STRICT;
+    CREATE INDEX IF NOT EXISTS exception_by_key ON exception (target, flow, key, id);
+    CREATE TABLE IF NOT EXISTS token (
+        secret_sha256 TEXT PRIMARY KEY, site TEXT NOT NULL, ends_s INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS agent (
+        agent TEXT PRIMARY KEY, site TEXT NOT NULL, key_sha256 TEXT NOT NULL, certificate_ends_s INTEGER NOT NULL,
+        revoked INTEGER NOT NULL, last_seen_s INTEGER NOT NULL, version TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
+";
+
+type Stepping = (Step, oneshot::Sender<Result<(), StoreError>>);
+
+/// The state's connection for questions, and its writer for steps.
+pub(crate) struct State {
+    folder: PathBuf,
+    connection: Mutex<Connection>,
+    queue: Option<mpsc::SyncSender<Stepping>>,
+    writer: Option<std::thread::JoinHandle<()>>,
+}
+
+fn connect(folder: &Path) -> rusqlite::Result<Connection> {
+    log_file::connect(
+        &folder.join("state.db"),
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE,
+    )
+}
+
+impl State {
+    pub(crate) fn open(folder: &Path) -> Result<Self, StoreError> {
+        let said = |error: &dyn std::fmt::Display| failed(folder, format!("state.db: {error}"));
+        let connection = connect(folder).map_err(|error| said(&error))?;
+        connection.execute_batch(SCHEMA).map_err(|error| {
+            said(&format!("{error}. If it is damaged, restore the folder from a backup; the log's files are beside it"))
+        })?;
+        if let Ok(opened) = std::fs::File::open(folder) {
+            opened.sync_all().map_err(|error| said(&error))?;
+        }
+        let (queue, steps) = mpsc::sync_channel::<Stepping>(QUEUE);
+        let own = connect(folder).map_err(|error| said(&error))?;
+        let of = folder.to_owned();
+        let writer = std::thread::Builder::new()
+            .name("state".into())
+            .spawn(move || write_steps(own, &of, &steps))
+            .map_err(|error| said(&error))?;
+        Ok(Self {
+            folder: folder.to_owned(),
+            connection: Mutex::new(connection),
+            queue: Some(queue),
+            writer: Some(writer),
+        })
+    }
+
+    pub(crate) fn path(&self) -> PathBuf {
+        self.folder.join("state.db")
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Connection> {
+        self.connection.lock().expect("nobody panics holding it")
+    }
+
+    /// Runs a question; its failure names the file.
+    fn ask<T>(
+        &self,
+        question: impl FnOnce(&mut Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        question(&mut self.lock())
+            .map_err(|error| failed(&self.folder, format!("state.db: {error}")))
+    }
+
+    /// The store's random id, made at its first opening.
+    pub(crate) fn incarnation(&self) -> Result<u64, StoreError> {
+        if let Some(known) = self
+            .setting("incarnation")?
+            .and_then(|text| u64::from_str_radix(&text, 16).ok())
+        {
+            return Ok(known);
+        }
+        let made = rand::random::<u64>() | 1;
+        self.set("incarnation", Some(&format!("{made:016x}")))?;
+        Ok(made)
+    }
+
+    pub(crate) fn step(&self, step: Step) -> Receipt<Result<(), StoreError>> {
+        let (answer, receipt) = Receipt::new();
+        if let Some(queue) = &self.queue {
+            // An error means that the writer ended: the receipt says so by itself.
+            let _ = queue.send((step, answer));
+        }
+        receipt
+    }
+
+    pub(crate) fn cursors(&self, consumer: &str) -> Result<Vec<(FlowName, Cursor)>, StoreError> {
+        self.ask(|connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT flow, through, above FROM cursor WHERE consumer = ?1 ORDER BY flow",
+            )?;
+            let rows = statement.query_map([consumer], |row| {
+                let above = RoaringBitmap::deserialize_from(row.get_ref(2)?.as_blob()?)
+                    .map_err(|_| rusqlite::Error::InvalidQuery)?;
+                Ok((
+                    flow(row, 0)?,
+                    Cursor {
+                        through: offset(row, 1)?,
+                        above,
+                    },
+                ))
+            })?;
+            rows.collect()
+        })
+    }
+
+    pub(crate) fn consumers(&self) -> Result<Vec<String>, StoreError> {
+        self.ask(|connection| {
+            let mut statement = connection
+                .prepare_cached("SELECT DISTINCT consumer FROM cursor ORDER BY consumer")?;
+            statement.query_map([], |row| row.get(0))?.collect()
+        })
+    }
+
+    pub(crate) fn detach(&self, consumer: &str) -> Result<(), StoreError> {
+        let target = consumer.strip_prefix("target:");
+        self.ask(|connection| {
+            let transaction = connection.transaction()?;
+            transaction.execute("DELETE FROM cursor WHERE consumer = ?1", [consumer])?;
+            if let Some(target) = target {
+                transaction.execute("DELETE FROM exception WHERE target = ?1", [target])?;
+            }
+            transaction.commit()
+        })
+    }
+
+    pub(crate) fn exceptions(&self, query: &ExceptionQuery) -> Result<Vec<Exception>, StoreError> {
+        let mut sql = String::from(
+            "SELECT id, target, flow, event_offset, key, state, reason, at_us, event FROM exception WHERE id > ?",
+        );
+        let mut values = vec![Value::from(query.after as i64)];
+        let mut and = |condition: &str, value: Option<String>| {
+            if let Some(value) = value {
+                sql.push_str(condition);
+                values.push(Value::from(value));
+            }
+        };
+        and(" AND target = ?", query.target.clone());
+        and(
+            " AND flow = ?",
+            query.flow.as_ref().map(ToString::to_string),
+        );
+        and(" AND key = ?", query.key.clone());
+        if !query.states.is_empty() {
+            let states: Vec<String> = query
+                .states
+                .iter()
+                .map(|state| number(*state).to_string())
+                .collect();
+            sql.push_str(&format!(" AND state IN ({})", states.join(", ")));
+        }
+        sql.push_str(" ORDER BY id LIMIT ?");
+        values.push(Value::from(i64::try_from(query.limit).unwrap_or(i64::MAX)));
+        self.ask(|connection| {
+            let mut statement = connection.prepare_cached(&sql)?;
+            statement
+                .query_map(params_from_iter(values), exception)?
+                .collect()
+        })
+    }
+
+    pub(crate) fn exception_count(&self, target: Option<&str>) -> Result<u64, StoreError> {
+        self.ask(|connection| {
+            let count: i64 = match target {
+                Some(target) => connection
+                    .prepare_cached("SELECT count(*) FROM exception WHERE target = ?1")?
+                    .query_row([target], |row| row.get(0))?,
+                None => connection
+                    .prepare_cached("SELECT count(*) FROM exception")?
+                    .query_row([], |row| row.get(0))?,
+            };
+            Ok(count as u64)
+        })
+    }
+
+    pub(crate) fn setting(&self, name: &str) -> Result<Option<String>, StoreError> {
+        self.ask(|connection| {
+            connection
+                .prepare_cached("SELECT value FROM setting WHERE name = ?1")?
+                .query_row([name], |row| row.get(0))
+                .optional()
+        })
+    }
+
+    pub(crate) fn set(&self, name: &str, value: Option<&str>) -> Result<(), StoreError> {
+        self.ask(|connection| match value {
+            Some(value) => connection.execute(
+                "INSERT INTO setting VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = ?2",
+                [name, value],
+            ),
+            None => connection.execute("DELETE FROM setting WHERE name = ?1", [name]),
+        })
+        .map(drop)
+    }
+
+    pub(crate) fn add_token(
+        &self,
+        secret_sha256: &str,
+        site: &str,
+        ends_s: i64,
+    ) -> Result<(), StoreError> {
+        self.ask(|connection| {
+            connection.execute(
+                "INSERT INTO token VALUES (?1, ?2, ?3)",
+                params![secret_sha256, site, ends_s],
+            )
+        })
+        .map(drop)
+    }
+
+    pub(crate) fn token_site(
+        &self,
+        secret_sha256: &str,
+        now_s: i64,
+    ) -> Result<Option<String>, StoreError> {
+        self.ask(|connection| token_site(connection, secret_sha256, now_s))
+    }
+
+    pub(crate) fn enrol(
+        &self,
+        secret_sha256: &str,
+        now_s: i64,
+        mut agent: Agent,
+    ) -> Result<Option<Agent>, StoreError> {
+        self.ask(|connection| {
+            let transaction = connection.transaction()?;
+            let Some(site) = token_site(&transaction, secret_sha256, now_s)? else {
+                return Ok(None);
+            };
+            transaction.execute(
+                "DELETE FROM token WHERE secret_sha256 = ?1 OR ends_s <= ?2",
+                params![secret_sha256, now_s],
+            )?;
+            agent.site = site;
+            put_agent(&transaction, &agent)?;
+            transaction.commit()?;
+            Ok(Some(agent))
+        })
+    }
+
+    pub(crate) fn agents(&self) -> Result<Vec<Agent>, StoreError> {
+        self.ask(|connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT agent, site, key_sha256, certificate_ends_s, revoked, last_seen_s, version FROM agent ORDER BY site, agent",
+            )?;
+            let rows = statement.query_map([], |row| {
+                Ok(Agent {
+                    agent: row.get(0)?,
+                    site: row.get(1)?,
+                    key_sha256: row.get(2)?,
+                    certificate_ends_s: row.get(3)?,
+                    revoked: row.get(4)?,
+                    last_seen_s: row.get(5)?,
+                    version: row.get(6)?,
+                })
+            })?;
+            rows.collect()
+        })
+    }
+
+    pub(crate) fn update_agent(&self, agent: &Agent) -> Result<(), StoreError> {
+        self.ask(|connection| put_agent(connection, agent))
+    }
+}
+
+impl Drop for State {
+    fn drop(&mut self) {
+        self.queue = None;
+        if let Some(writer) = self.writer.take() {
+            let _ = writer.join();
+        }
+    }
+}
+
+fn token_site(
+    connection: &Connection,
+    secret_sha256: &str,
+    now_s: i64,
+) -> rusqlite::Result<Option<String>> {
+    connection
+        .prepare_cached("SELECT site FROM token WHERE secret_sha256 = ?1 AND ends_s > ?2")?
+        .query_row(params![secret_sha256, now_s], |row| row.get(0))
+        .optional()
+}
+
+fn put_agent(connection: &Connection, agent: &Agent) -> rusqlite::Result<()> {
+    let mut statement = connection
+        .prepare_cached("INSERT OR REPLACE INTO agent VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?;
+    statement.execute(params![
+        agent.agent,
+        agent.site,
+        agent.key_sha256,
+        agent.certificate_ends_s,
+        agent.revoked,
+        agent.last_seen_s,
+        agent.version
+    ])?;
+    Ok(())
+}
+
+/// Every cursor: consumer, flow, through.
+pub(crate) fn all_cursors(path: &Path) -> rusqlite::Result<Vec<(String, FlowName, Offset)>> {
+    let connection = Connection::open_with_flags(
+        path,
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+    )?;
+    connection.busy_timeout(std::time::Duration::from_secs(10))?;
+    let mut statement = connection.prepare("SELECT consumer, flow, through FROM cursor")?;
+    statement
+        .query_map([], |row| Ok((row.get(0)?, flow(row, 1)?, offset(row, 2)?)))?
+        .collect()
+}
+
+fn write_steps(mut connection: Connection, folder: &Path, steps: &mpsc::Receiver<Stepping>) {
+    while let Ok(first) = steps.recv() {
+        let mut group = vec![first];
+        while group.len() < COMMIT_STEPS_MAX {
+            let Ok(more) = steps.try_recv() else { break };
+            group.push(more);
+        }
+        let result = write_group(&mut connection, &group);
+        if let Err(error) = &result {
+            tracing::error!(%error, "the state cannot be written");
+        }
+        for (_, answer) in group {
+            let said = result
+                .as_ref()
+                .map(|()| ())
+                .map_err(|error| failed(folder, format!("state.db: {error}")));
+            let _ = answer.send(said);
+        }
+    }
+}
+
+fn write_group(connection: &mut Connection, group: &[Stepping]) -> rusqlite::Result<()> {
+    let transaction =
+        connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+    for (step, _) in group {
+        write_step(&transaction, step)?;
+    }
+    transaction.commit()
+}
+
+fn write_step(transaction: &Transaction<'_>, step: &Step) -> rusqlite::Result<()> {
+    let mut put = transaction.prepare_cached(
+        "INSERT INTO cursor VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT (consumer, flow) DO UPDATE SET through = ?3, above = ?4",
+    )?;
+    for (flow, cursor) in &step.cursors {
+        let mut above = Vec::with_capacity(cursor.above.serialized_size());
+        cursor
+            .above
+            .serialize_into(&mut above)
+            .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
+        put.execute(params![
+            step.consumer,
+            flow.as_str(),
+            cursor.through.0 as i64,
+            above
+        ])?;
+    }
+    let mut add = transaction.prepare_cached(
+        "INSERT INTO exception (target, flow, event_offset, key, state, reason, at_us, event)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+         ON CONFLICT (target, flow, event_offset) DO UPDATE SET key = ?4, state = ?5, reason = ?6, at_us = ?7, event = ?8",
+    )?;
+    for one in &step.add {
+        add.execute(params![
+            one.target,
+            one.flow.as_str(),
+            one.offset.0 as i64,
+            one.key,
+            number(one.state),
+            one.reason,
+            one.at_us,
+            one.event.as_ref()
+        ])?;
+    }
+    let mut change =
+        transaction.prepare_cached("UPDATE exception SET state = ?2, reason = ?3 WHERE id = ?1")?;
+    for (id, state, reason) in &step.change {
+        change.execute(params![*id as i64, number(*state), reason])?;
+    }
+    let mut remove = transaction.prepare_cached("DELETE FROM exception WHERE id = ?1")?;
+    for id in &step.remove {
+        remove.execute([*id as i64])?;
+    }
+    Ok(())
+}
+
+fn flow(row: &Row<'_>, index: usize) -> rusqlite::Result<FlowName> {
+    let name: String = row.get(index)?;
+    FlowName::parse(&name).ok_or(rusqlite::Error::InvalidQuery)
+}
+
+fn offset(row: &Row<'_>, index: usize) -> rusqlite::Result<Offset> {
+    row.get::<_, i64>(index).map(|value| Offset(value as u64))
+}
+
+fn exception(row: &Row<'_>) -> rusqlite::Result<Exception> {
+    let state: i64 = row.get(5)?;
+    Ok(Exception {
+        id: row.get::<_, i64>(0)? as u64,
+        target: row.get(1)?,
+        flow: flow(row, 2)?,
+        offset: offset(row, 3)?,
+        key: row.get(4)?,
+        state: STATES
+            .iter()
+            .find(|(_, number)| *number == state)
+            .map(|(state, _)| *state)
+            .ok_or(rusqlite::Error::IntegralValueOutOfRange(5, state))?,
+        reason: row.get(6)?,
+        at_us: row.get(7)?,
+        event: Bytes::from(row.get::<_, Vec<u8>>(8)?),
+    })
+}
+
+/// States as they stand on disk; a number is never used again.
+const STATES: [(ExceptionState, i64); 5] = [
+    (ExceptionState::Dead, 1),
+    (ExceptionState::Held, 2),
+    (ExceptionState::Overtaken, 3),
+    (ExceptionState::Retry, 4),
+    (ExceptionState::Agent, 5),
+];
+
+fn number(state: ExceptionState) -> i64 {
+    STATES
+        .iter()
+        .find(|(known, _)| *known == state)
+        .map_or(0, |(_, number)| *number)
+}
