@@ -23,6 +23,7 @@ mod dead_letters;
 mod enrol;
 mod failure;
 mod feed;
+mod fullness;
 mod incoming;
 mod ingest;
 mod json;

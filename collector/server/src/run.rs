@@ -31,7 +31,7 @@ use crate::metrics::Metrics;
 use crate::seats::Seats;
 use crate::targets::Targets;
 use crate::tls::Door;
-use crate::{dead_letters, incoming, local, metrics_page};
+use crate::{dead_letters, fullness, incoming, local, metrics_page};
 
 /// HTTP/2 pings find a dead link: after 10 s of silence, lost 10 s later.
 const KEEPALIVE: Duration = Duration::from_secs(10);
@@ -138,6 +138,7 @@ impl Running {
         }
         tasks.spawn(done(identity::keep_fresh(Arc::clone(&shared))));
         tasks.spawn(done(dead_letters::run(Arc::clone(&shared))));
+        tasks.spawn(done(fullness::watch(Arc::clone(&shared))));
         tasks.spawn(done(retain(store, shared.stopping())));
 
         say_where(&config.data_dir, listen, metrics)

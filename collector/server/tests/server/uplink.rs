@@ -1,5 +1,6 @@
-use dray_proto::FlowName;
 use dray_proto::v1::{RefusalCause, to_agent};
+use dray_proto::{FlowName, Offset};
+use dray_store::{Cursor, Step};
 use tonic::Code;
 
 use crate::blocks::{block_of, block_of_one, noise};
@@ -242,4 +243,64 @@ async fn the_largest_event_that_may_be_passes_and_a_larger_one_ends_the_stream_i
         .await;
     let status = stream.ended().await;
     assert_eq!(status.code(), Code::OutOfRange, "{status:?}");
+}
+
+#[tokio::test]
+async fn at_the_cap_ingest_stops_in_words_and_goes_on_in_the_same_stream_once_there_is_room() {
+    let collector = Collector::with("[log]\nbytes_max = \"64MiB\"").await;
+    let agent = collector.enrol("north").await;
+    let mut stream = Stream::open(&collector, &agent, &["stock"])
+        .await
+        .expect("welcome");
+    stream.send(block_of("stock", 1, 1)).await;
+    stream.acked("stock", 1).await;
+    // A consumer that reads nothing more keeps all that comes.
+    let flow = FlowName::parse("north/stock").expect("a name");
+    let step = Step {
+        consumer: "feed:absent".into(),
+        cursors: vec![(
+            flow,
+            Cursor {
+                through: Offset(1),
+                ..Cursor::default()
+            },
+        )],
+        ..Step::default()
+    };
+    soon(collector.store().step(step))
+        .await
+        .expect("an answer")
+        .expect("noted");
+    let event = noise(4 * 1024 * 1024);
+    let mut next = 2;
+    loop {
+        stream.send(block_of_one("stock", next, &event)).await;
+        match stream.answer().await.expect("an answer") {
+            to_agent::Message::Ack(ack) => assert_eq!(ack.through, next),
+            to_agent::Message::Refusal(refusal) => {
+                assert_eq!(refusal.cause(), RefusalCause::Store, "{}", refusal.reason);
+                break;
+            }
+            other => panic!("{other:?}"),
+        }
+        next += 1;
+        assert!(next < 20, "64 MiB hold no 80 MiB");
+    }
+    // What comes after the refused block is passed over; the refused one may come again.
+    stream.send(block_of_one("stock", next + 1, &event)).await;
+    collector.store().detach("feed:absent").expect("detached");
+    let acked = async {
+        loop {
+            stream.send(block_of_one("stock", next, &event)).await;
+            match stream.answer().await.expect("an answer") {
+                to_agent::Message::Ack(ack) => break assert_eq!(ack.through, next),
+                // Our own reader of dead letters writes its cursor every few seconds only.
+                to_agent::Message::Refusal(refusal) => {
+                    assert_eq!(refusal.cause(), RefusalCause::Store)
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    };
+    soon(acked).await;
 }
