@@ -1,0 +1,138 @@
+//! What cannot go on becomes an event of its own, so that the centre sees it.
+
+use dray_adapter::{Origin, REJECT_BYTES_MAX, RecordView, Reject, RejectStage};
+use dray_proto::event::number;
+use dray_proto::v1::{DeadLetterStage, Operation};
+use dray_proto::{EventId, schema, wire};
+use sha2::{Digest, Sha256};
+
+use crate::mapper::Mapper;
+use crate::write::{Head, put_tail};
+
+/// The last byte of a dead letter's id; mappings have those before it.
+const OUTPUT: u8 = 255;
+/// Bytes of a reason, at most.
+const REASON_BYTES_MAX: usize = 2_048;
+
+/// What could not go on.
+#[derive(Debug, Clone)]
+pub struct Letter<'a> {
+    /// Its number in the unit that it was read from.
+    pub ordinal: u64,
+    /// From 1; 0 where there are no lines.
+    pub line: u64,
+    /// Empty where the source knows none.
+    pub record_type: &'a str,
+    /// How far it came.
+    pub stage: DeadLetterStage,
+    /// A sentence for a person.
+    pub reason: &'a str,
+    /// Its bytes, or the first of them.
+    pub raw: &'a [u8],
+    /// Its whole length.
+    pub raw_bytes: u64,
+    /// Of the whole, where `raw` is cut.
+    pub raw_sha256: Option<[u8; 32]>,
+}
+
+impl Mapper {
+    /// The event of something that could not go on. The same record gives the same id each time.
+    #[must_use]
+    pub fn dead_letter(&self, origin: &Origin, captured_us: i64, letter: &Letter<'_>) -> Vec<u8> {
+        let mut out = Vec::with_capacity(letter.raw.len() + 512);
+        let id = EventId::new(origin.scope.0, letter.ordinal, OUTPUT);
+        wire::put_bytes(&mut out, number::ID, id.as_bytes());
+        wire::put_text(&mut out, number::KEY, &key(origin, letter));
+        wire::put_integer(&mut out, number::OPERATION, Operation::Create as u64);
+        let head = Head {
+            origin,
+            captured_us,
+            schema_version: self.schema_version,
+        };
+        put_tail(head, letter.line, letter.record_type, &mut out);
+        // The numbers of `DeadLetter`; a test compares with prost.
+        let number = schema::body("dead_letter").map_or(29, |body| body.number);
+        wire::put_message(&mut out, number, |out| {
+            wire::put_integer(out, 1, letter.stage as u64);
+            wire::put_text(out, 2, cut(letter.reason));
+            if !letter.raw.is_empty() {
+                wire::put_bytes(out, 3, letter.raw);
+            }
+            wire::put_integer(out, 4, letter.raw_bytes);
+            if let Some(hash) = &letter.raw_sha256 {
+                wire::put_bytes(out, 5, hash);
+            }
+        });
+        out
+    }
+
+    /// Of a record that did not become its events, or that no mapping takes.
+    #[must_use]
+    pub fn dead_letter_of_record(
+        &self,
+        origin: &Origin,
+        captured_us: i64,
+        record: RecordView<'_>,
+        stage: DeadLetterStage,
+        reason: &str,
+    ) -> Vec<u8> {
+        let whole = record.raw();
+        let raw = &whole[..whole.len().min(REJECT_BYTES_MAX)];
+        let is_cut = raw.len() < whole.len();
+        let letter = Letter {
+            ordinal: record.row().ordinal,
+            line: record.row().line,
+            record_type: &record.shape().record_type,
+            stage,
+            reason,
+            raw,
+            raw_bytes: whole.len() as u64,
+            raw_sha256: is_cut.then(|| Sha256::digest(whole).into()),
+        };
+        self.dead_letter(origin, captured_us, &letter)
+    }
+
+    /// Of what a source could not read.
+    #[must_use]
+    pub fn dead_letter_of_reject(
+        &self,
+        origin: &Origin,
+        captured_us: i64,
+        reject: &Reject,
+    ) -> Vec<u8> {
+        let letter = Letter {
+            ordinal: reject.ordinal,
+            line: reject.line,
+            record_type: "",
+            stage: match reject.stage {
+                RejectStage::Source => DeadLetterStage::Source,
+                RejectStage::Decode => DeadLetterStage::Decode,
+            },
+            reason: &reject.reason,
+            raw: &reject.raw,
+            raw_bytes: reject.raw_bytes,
+            raw_sha256: reject.raw_sha256,
+        };
+        self.dead_letter(origin, captured_us, &letter)
+    }
+}
+
+/// `<file>:<line>`, or as much of a place as the source knows. Each dead letter has a key of its
+/// own, so none holds back another.
+fn key(origin: &Origin, letter: &Letter<'_>) -> String {
+    let place = [&origin.file, &origin.message_id, &origin.change_position]
+        .into_iter()
+        .find(|place| !place.is_empty());
+    match (place, letter.line) {
+        (Some(place), 0) if !origin.file.is_empty() && letter.stage == DeadLetterStage::Source => {
+            place.to_string()
+        }
+        (Some(place), 0) => format!("{place}#{}", letter.ordinal),
+        (Some(place), line) => format!("{place}:{line}"),
+        (None, _) => EventId::new(origin.scope.0, letter.ordinal, OUTPUT).to_string(),
+    }
+}
+
+fn cut(reason: &str) -> &str {
+    &reason[..reason.floor_char_boundary(REASON_BYTES_MAX)]
+}

@@ -1,0 +1,187 @@
+//! The mapper: a flow's mappings, ready to run.
+
+use dray_adapter::{Origin, RecordView, Shape};
+use dray_proto::block::EVENT_BYTES_MAX;
+use dray_proto::v1::DeadLetterStage;
+
+use crate::compile::{self, columns_of};
+use crate::config::MappingConfig;
+use crate::error::{MapFailure, MappingError};
+use crate::expression::{Evaluator, Input};
+use crate::plan::Plan;
+use crate::shapes::{Columns, Shapes, no_such_column};
+use crate::value::Reading;
+use crate::write::{Head, put_event};
+
+/// Memory for events that is kept between records; what a large one took is given back.
+const KEPT_BYTES_MAX: usize = 1024 * 1024;
+
+/// A flow's mappings, compiled once; its memory is used again for every record.
+#[derive(Debug)]
+pub struct Mapper {
+    plans: Vec<Plan>,
+    columns: Columns,
+    shapes: Shapes,
+    evaluator: Evaluator,
+    pub(crate) schema_version: u32,
+    /// The present record's events, one after the other, and where each ends.
+    events: Vec<u8>,
+    ends: Vec<usize>,
+    text: String,
+    room: String,
+}
+
+impl Mapper {
+    /// Compiles a flow's mappings. `schema_version`, from 1, goes with every event.
+    ///
+    /// # Errors
+    /// Everything that is wrong with any of them.
+    pub fn compile(
+        mappings: &[MappingConfig],
+        schema_version: u32,
+    ) -> Result<Self, Vec<MappingError>> {
+        let (plans, columns) = compile::compile(mappings)?;
+        Ok(Self {
+            plans,
+            columns,
+            shapes: Shapes::default(),
+            evaluator: Evaluator::new(),
+            schema_version,
+            events: Vec::new(),
+            ends: Vec::new(),
+            text: String::new(),
+            room: String::new(),
+        })
+    }
+
+    /// Columns that the mappings name and records of this shape don't have. For `check`: at run time
+    /// each such record is a failure.
+    #[must_use]
+    pub fn check_columns(&self, shape: &Shape) -> Vec<MappingError> {
+        let mut errors = Vec::new();
+        for plan in self.plans.iter().filter(|plan| plan.takes(shape)) {
+            let of_when = plan.when.iter().flat_map(|when| &when.columns);
+            let of_when = of_when.map(|name| ("when", name.as_str()));
+            let of_fields = plan.leaves().into_iter().flat_map(|leaf| {
+                columns_of(leaf, &self.columns)
+                    .into_iter()
+                    .map(|name| (&*leaf.name, name))
+            });
+            for (field, name) in of_when.chain(of_fields) {
+                if !shape.columns.iter().any(|column| column == name) {
+                    errors.push(MappingError {
+                        mapping: usize::from(plan.output),
+                        field: Some(field.to_owned()),
+                        reason: no_such_column(name, shape),
+                        span: None,
+                    });
+                }
+            }
+        }
+        errors
+    }
+
+    /// Hands the record's events to `sink`, encoded, in the order of the mappings, and says how many;
+    /// 0 when no mapping takes it.
+    ///
+    /// `captured_us`: microseconds since 1970-01-01T00:00:00Z.
+    ///
+    /// # Errors
+    /// [`MapFailure`]; `sink` was not called then.
+    pub fn map(
+        &mut self,
+        origin: &Origin,
+        captured_us: i64,
+        record: RecordView<'_>,
+        sink: &mut dyn FnMut(&[u8]),
+    ) -> Result<usize, MapFailure> {
+        let head = Head {
+            origin,
+            captured_us,
+            schema_version: self.schema_version,
+        };
+        let Self {
+            plans,
+            columns,
+            shapes,
+            evaluator,
+            events,
+            ends,
+            text,
+            room,
+            ..
+        } = self;
+        clear(events);
+        ends.clear();
+        evaluator.next_record();
+        let resolved = shapes.of(record.shape(), |shape| {
+            (
+                columns.resolve(shape),
+                plans.iter().map(|plan| plan.takes(shape)).collect(),
+            )
+        });
+        let mut reading = Reading {
+            record,
+            indexes: &resolved.columns,
+            columns,
+            evaluator,
+            text,
+            room,
+        };
+        for (plan, takes) in plans.iter_mut().zip(&resolved.takes) {
+            if !takes || !holds(plan, &mut reading)? {
+                continue;
+            }
+            let start = events.len();
+            put_event(plan, head, &mut reading, events)?;
+            check_size(events.len() - start)?;
+            ends.push(events.len());
+        }
+        let mut start = 0;
+        for end in ends.iter() {
+            sink(&events[start..*end]);
+            start = *end;
+        }
+        Ok(ends.len())
+    }
+}
+
+#[inline]
+fn clear(events: &mut Vec<u8>) {
+    if events.capacity() > KEPT_BYTES_MAX {
+        *events = Vec::new();
+    }
+    events.clear();
+}
+
+#[inline]
+fn holds(plan: &Plan, reading: &mut Reading<'_>) -> Result<bool, MapFailure> {
+    let Some(when) = &plan.when else {
+        return Ok(true);
+    };
+    let input = Input {
+        record: reading.record,
+        columns: reading.indexes,
+        trim: true,
+    };
+    reading.evaluator.holds(when, input).map_err(|reason| {
+        MapFailure::map(format!(
+            "the condition (when) of mapping {} {reason}",
+            plan.output + 1
+        ))
+    })
+}
+
+#[inline]
+fn check_size(bytes: usize) -> Result<(), MapFailure> {
+    if bytes <= EVENT_BYTES_MAX {
+        return Ok(());
+    }
+    let reason = format!(
+        "the event has {bytes} bytes, at most {EVENT_BYTES_MAX} can be sent; map fewer columns"
+    );
+    Err(MapFailure {
+        stage: DeadLetterStage::Size,
+        reason,
+    })
+}
