@@ -54,12 +54,32 @@ impl Mapper {
         })
     }
 
-    /// Columns that the mappings name and records of this shape don't have. For `check`: at run time
-    /// each such record is a failure.
+    /// What doesn't fit records of this shape: columns that the mappings name and it doesn't have, and
+    /// types where it knows none. For `check`: at run time each such record is a failure, or taken by
+    /// nothing.
     #[must_use]
     pub fn check_columns(&self, shape: &Shape) -> Vec<MappingError> {
         let mut errors = Vec::new();
-        for plan in self.plans.iter().filter(|plan| plan.takes(shape)) {
+        for plan in &self.plans {
+            let mut note = |field: &str, reason: String| {
+                let mapping = usize::from(plan.output);
+                errors.push(MappingError {
+                    mapping,
+                    field: Some(field.to_owned()),
+                    reason,
+                    span: None,
+                });
+            };
+            if !plan.takes(shape) {
+                if shape.record_type.is_empty() {
+                    note(
+                        "record_type",
+                        "the records of this source have no type; choose them with when = \"...\""
+                            .into(),
+                    );
+                }
+                continue;
+            }
             let of_when = plan.when.iter().flat_map(|when| &when.columns);
             let of_when = of_when.map(|name| ("when", name.as_str()));
             let of_fields = plan.leaves().into_iter().flat_map(|leaf| {
@@ -69,12 +89,7 @@ impl Mapper {
             });
             for (field, name) in of_when.chain(of_fields) {
                 if !shape.columns.iter().any(|column| column == name) {
-                    errors.push(MappingError {
-                        mapping: usize::from(plan.output),
-                        field: Some(field.to_owned()),
-                        reason: no_such_column(name, shape),
-                        span: None,
-                    });
+                    note(field, no_such_column(name, shape));
                 }
             }
         }
@@ -165,8 +180,14 @@ fn holds(plan: &Plan, reading: &mut Reading<'_>) -> Result<bool, MapFailure> {
         trim: true,
     };
     reading.evaluator.holds(when, input).map_err(|reason| {
+        let way_out = match reading.record.shape().record_type.as_str() {
+            other if plan.record_type.is_none() && !other.is_empty() => {
+                format!(" (if it is not meant for records of type {other}, set record_type)")
+            }
+            _ => String::new(),
+        };
         MapFailure::map(format!(
-            "the condition (when) of mapping {} {reason}",
+            "the condition (when) of mapping {} {reason}{way_out}",
             plan.output + 1
         ))
     })

@@ -15,7 +15,10 @@ pub(crate) fn nearest<'a>(
         .into_iter()
         .filter(|name| name.len() <= NAME_LETTERS_MAX)
         .map(|name| (distance(unknown, name), name))
-        .filter(|(distance, name)| *distance <= name.len().max(unknown.len()).div_ceil(3))
+        .filter(|(distance, name)| {
+            let length = name.len().max(unknown.len());
+            *distance <= length.div_ceil(3) && *distance < length
+        })
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, name)| name)
 }
@@ -57,18 +60,19 @@ mod tests {
 
     #[test]
     fn the_nearest_name_is_near() {
-        let known = ["quantity", "item_number", "unit"];
+        let known = ["quantity", "item_number", "unit", "X"];
         for (unknown, expected) in [
             ("quantitty", Some("quantity")),
             ("itemnumber", Some("item_number")),
             ("UNIT", Some("unit")),
             ("colour", None),
+            ("K", None),
         ] {
             assert_eq!(nearest(unknown, known), expected, "{unknown}");
         }
         assert_eq!(
             instead("colour", known),
-            "possible are quantity, item_number, unit"
+            "possible are quantity, item_number, unit, X"
         );
     }
 }

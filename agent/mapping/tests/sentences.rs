@@ -4,7 +4,7 @@
 mod site;
 
 use dray_proto::v1::DeadLetterStage;
-use site::{compile, mapper, pairs, refused, shape};
+use site::{compile, mapper, pairs, record, refused, shape};
 
 const FIELDS: &str = r#"
     [[mapping]]
@@ -129,6 +129,29 @@ fn a_column_that_is_not_there_is_named_with_the_one_that_was_meant() {
         ]
     );
     assert_eq!(by_column.check_columns(&shape).len(), 1);
+}
+
+#[test]
+fn a_mapping_and_a_record_of_different_types_are_told_apart() {
+    let mut mapper = mapper(
+        "[[mapping]]\nbody = \"item\"\nkey = \"K\"\nwhen = \"rec.K == '1'\"\nfields = { unit = \"K\" }\n\
+         [[mapping]]\nbody = \"item\"\nrecord_type = \"H1\"\nkey = \"K\"\nfields = { unit = \"K\" }",
+    );
+    let found: Vec<String> = mapper
+        .check_columns(&shape("", &["K"]))
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    let expected = "mapping 2, record_type: the records of this source have no type; choose them with when = \"...\"";
+    assert_eq!(found, [expected]);
+    assert!(mapper.check_columns(&shape("H1", &["K"])).is_empty());
+    let reason = refused(&mut mapper, &record(&shape("L1", &["X"]), &[Some("1")])).reason;
+    assert!(
+        reason.ends_with(
+            "has no column K (if it is not meant for records of type L1, set record_type)"
+        ),
+        "{reason}"
+    );
 }
 
 #[test]

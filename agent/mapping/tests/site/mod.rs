@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use dray_adapter::{IdScope, Origin, RawAt, Records, Shape};
 use dray_mapping::{MapFailure, Mapper, MappingConfig, MappingError};
-use dray_proto::v1::Event;
+use dray_proto::v1::event::Body;
+use dray_proto::v1::{Decimal, Event, Operation, Provenance};
 use prost::Message as _;
+use prost_types::Timestamp;
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -102,4 +104,38 @@ pub(crate) fn one(mapper: &mut Mapper, records: &Records) -> Event {
 /// Why the record does not become an event.
 pub(crate) fn refused(mapper: &mut Mapper, records: &Records) -> MapFailure {
     map(mapper, records).expect_err("a failure")
+}
+
+/// A decimal of these digits.
+pub(crate) fn decimal(value: &str) -> Option<Decimal> {
+    Some(Decimal {
+        value: value.into(),
+    })
+}
+
+/// A moment.
+pub(crate) fn time(text: &str) -> Option<Timestamp> {
+    let at: jiff::Timestamp = text.parse().expect("a timestamp");
+    Some(Timestamp {
+        seconds: at.as_second(),
+        nanos: at.subsec_nanosecond(),
+    })
+}
+
+/// The event of [`record`] under the first mapping.
+pub(crate) fn envelope(key: &str, body: Body) -> Event {
+    Event {
+        id: [vec![7; 10], vec![0, 0, 0, 0, 4, 0]].concat(),
+        key: key.into(),
+        operation: Operation::Create as i32,
+        captured_at: time("2026-11-23T07:15:00Z"),
+        schema_version: 3,
+        provenance: Some(Provenance {
+            file: "INV_7.txt".into(),
+            line: 5,
+            ..Default::default()
+        }),
+        body: Some(body),
+        ..Default::default()
+    }
 }
