@@ -13,7 +13,7 @@ use crate::window::{Loaded, Meta};
 #[derive(Debug)]
 pub(crate) enum Renderer {
     Plan,
-    Template(Template),
+    Template(Box<Template>),
 }
 
 /// What stands in a request's body.

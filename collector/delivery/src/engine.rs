@@ -233,7 +233,8 @@ impl Engine {
 
     fn next_deadline(&self) -> Option<Instant> {
         let publish = self.stale.then(|| self.published + PUBLISH_EVERY);
-        let scan = self.scan_after.filter(|_| self.scan_due);
+        // One that has passed waits for room, not for time.
+        let scan = self.scan_after.filter(|after| *after > Instant::now());
         [
             self.gate.deadline(),
             publish,

@@ -70,7 +70,8 @@ fn prepare(config: &TargetConfig) -> Result<(Connection, Renderer), String> {
     let renderer = if config.template.is_empty() {
         Renderer::Plan
     } else {
-        Renderer::Template(Template::compile(&config.template, &config.bodies).map_err(said)?)
+        let template = Template::compile(&config.template, &config.bodies).map_err(said)?;
+        Renderer::Template(Box::new(template))
     };
     Ok((connection, renderer))
 }
@@ -141,6 +142,14 @@ impl TargetHandle {
         if let Some(task) = &mut self.task {
             // Twice as long, for the last step; a store that does not answer must not hold up the process.
             let _ = tokio::time::timeout(STOP_WAIT * 2, task).await;
+        }
+    }
+
+    /// Ends it at once, as if the process were killed; returns when its task has ended.
+    pub async fn kill(mut self) {
+        if let Some(task) = self.task.take() {
+            task.abort();
+            let _ = task.await;
         }
     }
 

@@ -8,14 +8,14 @@ use dray_delivery::State;
 use dray_proto::Offset;
 use dray_store::ExceptionState::Dead;
 use support::erp::{Erp, Reply};
-use support::memory::Memory;
 use support::{
-    append, append_as, append_block, block_of, cursor, event, exceptions, flow, start, states, wait,
+    append, append_as, append_block, block_of, cursor, event, exceptions, flow, open, start,
+    states, wait,
 };
 
 #[tokio::test]
 async fn events_arrive_as_json_in_order_and_the_cursor_follows() {
-    let (store, erp) = (Memory::open(), Erp::start().await);
+    let (store, erp) = (open(), Erp::start().await);
     for round in 0..20 {
         for name in ["north/shipments", "south/shipments"] {
             append(
@@ -82,7 +82,7 @@ async fn events_arrive_as_json_in_order_and_the_cursor_follows() {
 
 #[tokio::test]
 async fn no_key_stands_twice_in_a_request_and_batches_fill() {
-    let (store, erp) = (Memory::open(), Erp::start().await);
+    let (store, erp) = (open(), Erp::start().await);
     let keys: Vec<String> = (0..1000).map(|n| format!("K{}", n % 400)).collect();
     append(
         &store,
@@ -110,7 +110,7 @@ async fn no_key_stands_twice_in_a_request_and_batches_fill() {
 
 #[tokio::test]
 async fn a_batch_of_one_is_an_object_with_its_id_in_a_header() {
-    let (store, erp) = (Memory::open(), Erp::start().await);
+    let (store, erp) = (open(), Erp::start().await);
     append(&store, "north/shipments", &["A", "B", "A"]).await;
     let target = start(&store, &erp.url(), "batch = 1");
     wait(&target, "all events", |metrics| metrics.delivered == 3).await;
@@ -125,7 +125,7 @@ async fn a_batch_of_one_is_an_object_with_its_id_in_a_header() {
 
 #[tokio::test]
 async fn only_chosen_flows_and_bodies_are_sent_and_the_cursor_passes_the_rest() {
-    let (store, erp) = (Memory::open(), Erp::start().await);
+    let (store, erp) = (open(), Erp::start().await);
     append_as(&store, "north/shipments", "shipment", &["A", "B"]).await;
     append_as(&store, "north/shipments", "receipt", &["C", "D", "E"]).await;
     append_as(&store, "north/shipments", "dead_letter", &["F"]).await;
@@ -160,7 +160,7 @@ async fn only_chosen_flows_and_bodies_are_sent_and_the_cursor_passes_the_rest() 
 
 #[tokio::test]
 async fn a_target_that_starts_with_the_newest_skips_what_was_there_and_nothing_after() {
-    let (store, erp) = (Memory::open(), Erp::start().await);
+    let (store, erp) = (open(), Erp::start().await);
     append(&store, "north/shipments", &["A", "B"]).await;
     let target = start(&store, &erp.url(), "start = \"newest\"");
     wait(&target, "the first scan", |metrics| {
@@ -188,7 +188,7 @@ async fn a_target_that_starts_with_the_newest_skips_what_was_there_and_nothing_a
 
 #[tokio::test]
 async fn what_was_finished_above_the_cursor_is_not_sent_again() {
-    let (store, erp) = (Memory::open(), Erp::start().await);
+    let (store, erp) = (open(), Erp::start().await);
     append(&store, "north/shipments", &["A", "B", "C", "D"]).await;
     erp.script(|ask| {
         if ask.has_key("A") {
@@ -219,7 +219,7 @@ async fn what_was_finished_above_the_cursor_is_not_sent_again() {
 
 #[tokio::test]
 async fn a_template_writes_the_body() {
-    let (store, erp) = (Memory::open(), Erp::start().await);
+    let (store, erp) = (open(), Erp::start().await);
     append(&store, "north/shipments", &["A"]).await;
     let target = start(
         &store,
@@ -235,11 +235,11 @@ async fn a_template_writes_the_body() {
 
 #[tokio::test]
 async fn what_cannot_be_read_is_one_dead_letter_and_the_flow_goes_on() {
-    let (store, erp) = (Memory::open(), Erp::start().await);
+    let (store, erp) = (open(), Erp::start().await);
     append(&store, "north/shipments", &["A"]).await;
     let name = flow("north/shipments");
     let mut broken = block_of(
-        &*store,
+        &**store,
         &name,
         &[event(2, "B", "shipment"), event(3, "C", "shipment")],
     );
@@ -248,7 +248,7 @@ async fn what_cannot_be_read_is_one_dead_letter_and_the_flow_goes_on() {
     broken.payload = payload.clone().into();
     append_block(&store, &name, broken).await;
     let bad_event = block_of(
-        &*store,
+        &**store,
         &name,
         &[
             event(4, "D", "shipment"),
@@ -330,7 +330,7 @@ async fn https_trusts_the_ca_file_and_nothing_else() {
         Some(Arc::new(tls).into()),
     )
     .await;
-    let store = Memory::open();
+    let store = open();
     append(&store, "north/shipments", &["A"]).await;
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("ca.pem");
@@ -344,7 +344,7 @@ async fn https_trusts_the_ca_file_and_nothing_else() {
     target.stop().await;
     append(&store, "north/shipments", &["B"]).await;
     let Ok(target) =
-        dray_delivery::Target::start(support::config(&erp.url(), ""), Arc::clone(&store))
+        dray_delivery::Target::start(support::config(&erp.url(), ""), Arc::clone(&*store))
     else {
         return; // A machine without any CA: refused in words, which a unit test reads.
     };

@@ -8,8 +8,7 @@ use std::time::{Duration, Instant};
 
 use dray_delivery::State;
 use support::erp::{Erp, Reply};
-use support::memory::Memory;
-use support::{append, exceptions, start, wait};
+use support::{append, exceptions, open, start, wait};
 use tokio::io::AsyncWriteExt;
 
 /// Does this once, then says 200.
@@ -38,7 +37,7 @@ async fn whatever_goes_wrong_once_is_sent_again_with_the_same_bytes() {
         ),
         ("an informal status", Reply::Status(599)),
     ] {
-        let (store, erp) = (Memory::open(), Erp::start().await);
+        let (store, erp) = (open(), Erp::start().await);
         let taken = matches!(reply, Reply::TakeAndReset);
         erp.script(once(Some(reply)));
         append(&store, "north/shipments", &["A", "B"]).await;
@@ -74,7 +73,7 @@ async fn what_is_not_http_is_an_unknown_outcome() {
                 .await;
         }
     });
-    let store = Memory::open();
+    let store = open();
     append(&store, "north/shipments", &["A"]).await;
     let target = start(&store, &format!("http://{address}/"), "");
     let metrics = wait(&target, "failures", |metrics| metrics.failures >= 2).await;
@@ -92,7 +91,7 @@ async fn what_is_not_http_is_an_unknown_outcome() {
 
 #[tokio::test]
 async fn retry_after_is_waited_for() {
-    let (store, erp) = (Memory::open(), Erp::start().await);
+    let (store, erp) = (open(), Erp::start().await);
     erp.script(once(Some(Reply::With(
         503,
         "retry-after",
@@ -121,7 +120,7 @@ async fn retry_after_is_waited_for() {
 
 #[tokio::test]
 async fn a_target_that_was_not_there_gets_its_first_event_within_a_second() {
-    let store = Memory::open();
+    let store = open();
     let erp = Erp::start().await;
     let address = erp.address;
     drop(erp);
@@ -137,7 +136,8 @@ async fn a_target_that_was_not_there_gets_its_first_event_within_a_second() {
     .await;
     assert!(metrics.detail.contains("refused"), "{}", metrics.detail);
     // The first knock, at once, must have failed: a second target of the same address shows that time went by.
-    let second = start(&Memory::open(), &format!("http://{address}/"), "");
+    let other = open();
+    let second = start(&other, &format!("http://{address}/"), "");
     second.stop().await;
     let erp = Erp::start_at(address).await;
     let begin = Instant::now();
@@ -151,7 +151,7 @@ async fn a_target_that_was_not_there_gets_its_first_event_within_a_second() {
 
 #[tokio::test]
 async fn a_redirect_is_not_followed_and_pauses_the_target_until_it_is_resumed() {
-    let (store, erp, elsewhere) = (Memory::open(), Erp::start().await, Erp::start().await);
+    let (store, erp, elsewhere) = (open(), Erp::start().await, Erp::start().await);
     let url = elsewhere.url();
     erp.script(move |_| Reply::With(302, "location", url.clone(), String::new()));
     append(&store, "north/shipments", &["A"]).await;
@@ -181,7 +181,7 @@ async fn a_redirect_is_not_followed_and_pauses_the_target_until_it_is_resumed() 
 #[tokio::test]
 async fn forbidden_not_found_and_not_allowed_pause_and_lose_nothing() {
     for status in [403, 404, 405, 415] {
-        let (store, erp) = (Memory::open(), Erp::start().await);
+        let (store, erp) = (open(), Erp::start().await);
         erp.script(move |_| Reply::Status(status));
         append(&store, "north/shipments", &["A", "B"]).await;
         let target = start(&store, &erp.url(), "");
@@ -198,7 +198,7 @@ async fn forbidden_not_found_and_not_allowed_pause_and_lose_nothing() {
 
 #[tokio::test]
 async fn an_operators_pause_holds_over_a_restart() {
-    let (store, erp) = (Memory::open(), Erp::start().await);
+    let (store, erp) = (open(), Erp::start().await);
     let target = start(&store, &erp.url(), "");
     target
         .pause("paused by an operator")
@@ -222,7 +222,7 @@ async fn an_operators_pause_holds_over_a_restart() {
 
 #[tokio::test]
 async fn a_401_reads_the_secret_again_once_and_then_pauses() {
-    let (store, erp) = (Memory::open(), Erp::start().await);
+    let (store, erp) = (open(), Erp::start().await);
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("token");
     std::fs::write(&path, "old").expect("a file");
@@ -273,7 +273,7 @@ async fn a_401_reads_the_secret_again_once_and_then_pauses() {
 
 #[tokio::test]
 async fn a_413_makes_batches_smaller_and_one_that_is_too_large_alone_is_a_dead_letter() {
-    let (store, erp) = (Memory::open(), Erp::start().await);
+    let (store, erp) = (open(), Erp::start().await);
     erp.script(|ask| {
         let too_large = ask.events.len() > 10 || ask.has_key("K77");
         Reply::Status(if too_large { 413 } else { 200 })
@@ -308,13 +308,13 @@ async fn a_413_makes_batches_smaller_and_one_that_is_too_large_alone_is_a_dead_l
 
 #[tokio::test]
 async fn a_dead_target_does_not_disturb_another() {
-    let (store, erp) = (Memory::open(), Erp::start().await);
+    let (store, erp) = (open(), Erp::start().await);
     let dead = Erp::start().await;
     dead.script(|_| Reply::Hang);
     let mut config = support::config(&dead.url(), "");
     config.name = "dead".into();
     let hanging =
-        dray_delivery::Target::start(config, Arc::clone(&store)).expect("a good configuration");
+        dray_delivery::Target::start(config, Arc::clone(&*store)).expect("a good configuration");
     let target = start(&store, &erp.url(), "");
     for _ in 0..20 {
         append(&store, "north/shipments", &["A", "B", "C"]).await;

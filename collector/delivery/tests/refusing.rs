@@ -8,8 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use dray_delivery::{State, actions};
 use dray_store::ExceptionState::{Dead, Held, Overtaken};
 use support::erp::{Ask, Erp, Reply};
-use support::memory::Memory;
-use support::{append, exceptions, id_of, start, states, wait};
+use support::{append, exceptions, id_of, open, start, states, wait};
 
 /// Refuses requests that hold the key, while the switch is on.
 fn refuse(key: &'static str) -> (Arc<AtomicBool>, impl FnMut(&Ask) -> Reply) {
@@ -27,7 +26,7 @@ fn refuse(key: &'static str) -> (Arc<AtomicBool>, impl FnMut(&Ask) -> Reply) {
 
 #[tokio::test]
 async fn one_refused_key_holds_only_its_own_lane_and_a_retry_delivers_it_in_order() {
-    let (store, erp) = (Memory::open(), Erp::start().await);
+    let (store, erp) = (open(), Erp::start().await);
     let (refusing, script) = refuse("BAD");
     erp.script(script);
     let target = start(&store, &erp.url(), "");
@@ -108,7 +107,7 @@ async fn one_refused_key_holds_only_its_own_lane_and_a_retry_delivers_it_in_orde
 
 #[tokio::test]
 async fn a_blocked_key_stays_blocked_over_a_restart_and_a_discard_lets_the_held_go_on() {
-    let (store, erp) = (Memory::open(), Erp::start().await);
+    let (store, erp) = (open(), Erp::start().await);
     let (refusing, script) = refuse("BAD");
     erp.script(script);
     append(&store, "north/shipments", &["BAD", "BAD", "A"]).await;
@@ -143,7 +142,7 @@ async fn a_blocked_key_stays_blocked_over_a_restart_and_a_discard_lets_the_held_
 
 #[tokio::test]
 async fn what_comes_while_held_events_are_sent_again_waits_for_them() {
-    let (store, erp) = (Memory::open(), Erp::start().await);
+    let (store, erp) = (open(), Erp::start().await);
     let (refusing, script) = refuse("BAD");
     erp.script(script);
     let target = start(&store, &erp.url(), "batch = 3");
@@ -175,7 +174,7 @@ async fn what_comes_while_held_events_are_sent_again_waits_for_them() {
 
 #[tokio::test]
 async fn a_parked_event_is_overtaken_by_the_next_of_its_key() {
-    let (store, erp) = (Memory::open(), Erp::start().await);
+    let (store, erp) = (open(), Erp::start().await);
     let (refusing, script) = refuse("BAD");
     erp.script(script);
     let target = start(&store, &erp.url(), "on_reject = \"park\"");
@@ -230,7 +229,7 @@ async fn a_parked_event_is_overtaken_by_the_next_of_its_key() {
 
 #[tokio::test]
 async fn many_dead_letters_are_retried_at_once() {
-    let (store, erp) = (Memory::open(), Erp::start().await);
+    let (store, erp) = (open(), Erp::start().await);
     let bad = Arc::new(AtomicBool::new(true));
     let refusing = Arc::clone(&bad);
     erp.script(move |ask| {
@@ -270,7 +269,7 @@ async fn many_dead_letters_are_retried_at_once() {
 
 #[tokio::test]
 async fn a_hundred_refusals_without_a_success_pause_the_target() {
-    let (store, erp) = (Memory::open(), Erp::start().await);
+    let (store, erp) = (open(), Erp::start().await);
     erp.script(|_| Reply::With(409, "x-reason", "none".into(), "no such company".into()));
     let keys: Vec<String> = (0..300).map(|n| format!("K{n}")).collect();
     append(
@@ -303,7 +302,7 @@ async fn a_hundred_refusals_without_a_success_pause_the_target() {
 
 #[tokio::test]
 async fn a_detached_target_is_forgotten_and_starts_anew_when_resumed() {
-    let (store, erp) = (Memory::open(), Erp::start().await);
+    let (store, erp) = (open(), Erp::start().await);
     append(&store, "north/shipments", &["A", "B"]).await;
     let target = start(&store, &erp.url(), "");
     wait(&target, "both", |metrics| metrics.delivered == 2).await;

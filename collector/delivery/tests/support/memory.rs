@@ -1,7 +1,8 @@
-//! A store in memory, until the process ends.
+//! A store in memory whose power can fail: what the SQLite store cannot do within a process.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use dray_proto::v1::Block;
 use dray_proto::{FlowName, Offset, Sequence};
@@ -9,7 +10,7 @@ use dray_store::{
     Agent, AppendError, Cursor, Exception, ExceptionQuery, Held, LogBlock, Receipt, Step, Store,
     StoreError,
 };
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 #[derive(Debug, Default)]
 struct Kept {
@@ -20,19 +21,95 @@ struct Kept {
     settings: HashMap<String, String>,
 }
 
+impl Kept {
+    fn take(&mut self, step: Step) {
+        if !step.cursors.is_empty() {
+            self.cursors
+                .entry(step.consumer)
+                .or_default()
+                .extend(step.cursors);
+        }
+        for mut exception in step.add {
+            let same = |held: &Exception| {
+                held.target == exception.target
+                    && held.flow == exception.flow
+                    && held.offset == exception.offset
+            };
+            assert!(
+                !self.exceptions.values().any(same),
+                "an exception is added twice: {exception:?}"
+            );
+            self.last_id += 1;
+            exception.id = self.last_id;
+            let id = self.last_id;
+            self.exceptions.insert(id, exception);
+        }
+        for (id, state, reason) in step.change {
+            // What an operator discarded meanwhile is gone.
+            if let Some(exception) = self.exceptions.get_mut(&id) {
+                (exception.state, exception.reason) = (state, reason);
+            }
+        }
+        for id in step.remove {
+            self.exceptions
+                .remove(&id)
+                .expect("only what is there is removed");
+        }
+    }
+}
+
+type Waiting = (Step, oneshot::Sender<Result<(), StoreError>>);
+
 /// See the module.
 #[derive(Debug)]
 pub struct Memory {
     kept: Mutex<Kept>,
     watch: watch::Sender<u64>,
+    /// Steps that are not "on disk" yet.
+    waiting: Mutex<VecDeque<Waiting>>,
 }
 
+/// What one commit of a slow store takes, as a disk's sync would.
+const SYNC: Duration = Duration::from_millis(2);
+
 impl Memory {
-    pub fn open() -> Arc<dyn Store> {
-        Arc::new(Self {
+    /// A store whose steps take a while, and may be lost by [`Self::crash`] until they are answered.
+    pub fn slow() -> Arc<Self> {
+        let store = Arc::new(Self {
             kept: Mutex::default(),
             watch: watch::Sender::new(0),
-        })
+            waiting: Mutex::default(),
+        });
+        let weak = Arc::downgrade(&store);
+        std::thread::spawn(move || {
+            loop {
+                std::thread::park_timeout(SYNC);
+                let Some(store) = weak.upgrade() else { return };
+                store.commit();
+            }
+        });
+        store
+    }
+
+    /// Power fails: what was not answered is on disk or not.
+    pub fn crash(&self, keeps: bool) {
+        if keeps {
+            self.commit();
+        }
+        self.waiting().clear();
+    }
+
+    fn commit(&self) {
+        let mut waiting = self.waiting();
+        let mut kept = self.kept();
+        for (step, answer) in waiting.drain(..) {
+            kept.take(step);
+            let _ = answer.send(Ok(()));
+        }
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, VecDeque<Waiting>> {
+        self.waiting.lock().expect("nobody panics holding it")
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
@@ -136,41 +213,9 @@ impl Store for Memory {
     }
 
     fn step(&self, step: Step) -> Receipt<Result<(), StoreError>> {
-        let mut kept = self.kept();
-        if !step.cursors.is_empty() {
-            kept.cursors
-                .entry(step.consumer)
-                .or_default()
-                .extend(step.cursors);
-        }
-        for mut exception in step.add {
-            let same = |held: &Exception| {
-                held.target == exception.target
-                    && held.flow == exception.flow
-                    && held.offset == exception.offset
-            };
-            assert!(
-                !kept.exceptions.values().any(same),
-                "an exception is added twice: {exception:?}"
-            );
-            kept.last_id += 1;
-            exception.id = kept.last_id;
-            let id = kept.last_id;
-            kept.exceptions.insert(id, exception);
-        }
-        for (id, state, reason) in step.change {
-            let exception = kept
-                .exceptions
-                .get_mut(&id)
-                .expect("only what is there is changed");
-            (exception.state, exception.reason) = (state, reason);
-        }
-        for id in step.remove {
-            kept.exceptions
-                .remove(&id)
-                .expect("only what is there is removed");
-        }
-        answered(Ok(()))
+        let (answer, receipt) = Receipt::new();
+        self.waiting().push_back((step, answer));
+        receipt
     }
 
     fn detach(&self, consumer: &str) -> Result<(), StoreError> {

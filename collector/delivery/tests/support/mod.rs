@@ -11,11 +11,34 @@ use dray_delivery::{Metrics, Target, TargetConfig, TargetHandle};
 use dray_proto::event::number;
 use dray_proto::v1::{Block, BlockHeader};
 use dray_proto::{EventId, FlowName, block, schema, wire};
-use dray_store::{Cursor, Exception, ExceptionQuery, ExceptionState, Store};
+use dray_store::{Cursor, Exception, ExceptionQuery, ExceptionState, Options, SqliteStore, Store};
 
 /// Longer than anything here takes; only a broken test waits for it.
 pub const LIMIT: Duration = Duration::from_secs(30);
 pub const CAPTURED_US: i64 = 1_790_000_000_000_000;
+
+/// A store on disk, in a folder that goes with it.
+pub struct Disk {
+    store: Arc<dyn Store>,
+    _folder: tempfile::TempDir,
+}
+
+impl std::ops::Deref for Disk {
+    type Target = Arc<dyn Store>;
+
+    fn deref(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+}
+
+pub fn open() -> Disk {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = SqliteStore::open(Options::in_folder(folder.path())).expect("an empty folder");
+    Disk {
+        store: Arc::new(store),
+        _folder: folder,
+    }
+}
 
 pub fn flow(name: &str) -> FlowName {
     FlowName::parse(name).expect("a name")
