@@ -30,7 +30,7 @@ use crate::config::TargetConfig;
 use crate::gate::{Gate, Shown};
 use crate::http::Connection;
 use crate::lanes::Lanes;
-use crate::policy::{Keys, Redo};
+use crate::policy::{Counts, Keys, Redo};
 use crate::reader::{Reader, Scan};
 use crate::status::{Shared, State};
 use crate::window::{Spot, Window};
@@ -72,6 +72,8 @@ pub(crate) struct Engine {
     renderer: Arc<Renderer>,
     gate: Gate,
     keys: Keys,
+    /// What is told: an exception that a person reads of can be listed.
+    counts_on_disk: Counts,
     lane_hash: RandomState,
     lanes: Lanes<Spot>,
     window: Window,
@@ -124,6 +126,7 @@ impl Engine {
             log: store.watch(),
             gate: Gate::new(&config.retry),
             keys: Keys::new(config.on_reject),
+            counts_on_disk: Counts::default(),
             batch_now: config.batch,
             store,
             shared,
@@ -362,8 +365,8 @@ impl Engine {
             Shown::Waiting(why) => shared.show(State::Waiting, &why),
             Shown::Paused(why) => shared.show(State::Paused, &why),
         }
-        shared.dead.store(self.keys.counts.dead, Relaxed);
-        shared.held.store(self.keys.counts.held, Relaxed);
+        shared.dead.store(self.counts_on_disk.dead, Relaxed);
+        shared.held.store(self.counts_on_disk.held, Relaxed);
         shared.in_flight.store(self.sending.len() as u64, Relaxed);
         for flow in &mut self.flows {
             flow.publish();

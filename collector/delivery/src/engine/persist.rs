@@ -11,7 +11,7 @@ use dray_store::{Exception, ExceptionQuery, ExceptionState, Step, Store, StoreEr
 use super::{Engine, STORE_RETRY, paused_setting};
 use crate::config::Start;
 use crate::lanes::Slot;
-use crate::policy::{KeyId, Loader, OLDER, Redo, Row};
+use crate::policy::{Counts, KeyId, Loader, OLDER, Redo, Row};
 use crate::reader::Reader;
 use crate::select::Selection;
 use crate::status::Shared;
@@ -39,6 +39,8 @@ pub(super) struct Pending {
     pub(super) pause: Option<String>,
     /// Somebody waits for it.
     pub(super) urgent: bool,
+    /// How many exceptions there are once the step is on disk.
+    counts: Counts,
     /// When the first cursor moved.
     pub(super) since: Option<Instant>,
 }
@@ -73,6 +75,7 @@ pub(super) enum Done {
     Stepped {
         opens: Vec<Slot>,
         then_load: Vec<Redo>,
+        counts: Counts,
     },
     Loaded {
         found: Vec<(Redo, Vec<Exception>)>,
@@ -114,7 +117,7 @@ impl Engine {
 
     fn open_with(&mut self, opening: Opening) {
         let (keys, redo) = opening.keys.finish(&self.keys);
-        self.keys = keys;
+        (self.counts_on_disk, self.keys) = (keys.counts, keys);
         self.want(redo);
         if let Some(why) = opening.paused {
             self.detached = why.starts_with(crate::actions::DETACHED);
@@ -166,7 +169,12 @@ impl Engine {
 
     pub(super) fn op_done(&mut self, done: Done) {
         match done {
-            Done::Stepped { opens, then_load } => {
+            Done::Stepped {
+                opens,
+                then_load,
+                counts,
+            } => {
+                self.counts_on_disk = counts;
                 opens.into_iter().for_each(|slot| self.open(slot));
                 self.redo.extend(then_load);
                 self.scan_due |= std::mem::take(&mut self.scan_once_open);
@@ -179,7 +187,7 @@ impl Engine {
             }
             Done::Reloaded(loader) => {
                 let (keys, redo) = loader.finish(&self.keys);
-                self.keys = keys;
+                (self.counts_on_disk, self.keys) = (keys.counts, keys);
                 self.reload_due = false;
                 self.want(redo);
             }
@@ -194,6 +202,7 @@ impl Engine {
 
     fn step(&mut self) -> Op {
         let mut pending = std::mem::take(&mut self.pending);
+        pending.counts = self.keys.counts;
         let cursors = pending.dirty.drain(..).map(|index| {
             let flow = &mut self.flows[index];
             flow.dirty = false;
@@ -248,6 +257,7 @@ async fn take_step(
                     return Done::Stepped {
                         opens: pending.opens,
                         then_load: pending.then_load,
+                        counts: pending.counts,
                     };
                 }
                 Some(Err(error)) => error.to_string(),
