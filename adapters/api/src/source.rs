@@ -11,7 +11,7 @@ use thiserror::Error;
 use crate::Records;
 
 /// A batch's records, at most: what one append may carry at once.
-pub const BATCH_RECORDS_MAX: usize = 20_000;
+pub const BATCH_RECORDS_MAX: usize = 40_000;
 /// A batch's bytes, at which a source ends it. One record may go past.
 pub const BATCH_BYTES_MAX: usize = 2 * 1024 * 1024;
 /// Bytes of a bad record that are kept; of the rest, length and SHA-256 are.

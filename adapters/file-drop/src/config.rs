@@ -1,0 +1,222 @@
+//! `[flow.source]` with `kind = "file-drop"`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use dray_formats::csv::CsvConfig;
+use globset::{Glob, GlobMatcher};
+use serde::Deserialize;
+
+use crate::archive;
+
+/// The settings; [`Self::faults`] says what is wrong with them.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileDropConfig {
+    /// "file-drop".
+    pub kind: String,
+    /// The watched folder.
+    pub folder: PathBuf,
+    /// A glob on the file's name; default all.
+    #[serde(default = "all")]
+    pub pattern: String,
+    /// When a file is complete.
+    #[serde(default)]
+    pub ready: ReadyWhen,
+    /// How long size and time must stand still where no close can be seen.
+    #[serde(default = "two_seconds", with = "humantime_serde")]
+    pub quiet: Duration,
+    /// In which order files of one scan are taken.
+    #[serde(default)]
+    pub order: Order,
+    /// What becomes of content that was there before.
+    #[serde(default)]
+    pub repeat: Repeat,
+    /// Bad lines that a file may have; with more it is set aside whole.
+    #[serde(default = "hundred")]
+    pub bad_lines_max: u64,
+    /// How often the folder is scanned.
+    #[serde(default = "one_second", with = "humantime_serde")]
+    pub scan_every: Duration,
+    /// How long acked files stay in the archive.
+    #[serde(default = "thirty")]
+    pub archive_days: u32,
+    /// How the lines are read.
+    pub format: CsvConfig,
+}
+
+/// When a file is complete.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ReadyWhen {
+    /// When it was closed or renamed into the folder; where that can't be seen, when it was quiet.
+    #[default]
+    Close,
+    /// When size and time stood still for the quiet time.
+    Quiet,
+}
+
+/// In which order files of one scan are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Order {
+    /// By name.
+    #[default]
+    Name,
+    /// By modification time, then name.
+    Mtime,
+    /// By the first number in the name, then name.
+    Number,
+}
+
+/// What becomes of content that was there before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Repeat {
+    /// It is reported and set aside.
+    #[default]
+    Report,
+    /// It is sent again, under ids of its own.
+    Send,
+}
+
+fn all() -> String {
+    "*".into()
+}
+
+fn two_seconds() -> Duration {
+    Duration::from_secs(2)
+}
+
+fn one_second() -> Duration {
+    Duration::from_secs(1)
+}
+
+fn hundred() -> u64 {
+    100
+}
+
+fn thirty() -> u32 {
+    30
+}
+
+/// What trying the settings found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Finding {
+    /// As it should be.
+    Fine(String),
+    /// Somebody should know.
+    Warning(String),
+    /// The flow would not run; with the way out.
+    Wrong(String),
+}
+
+impl FileDropConfig {
+    /// What is wrong with the settings by themselves: the setting's path and a sentence.
+    #[must_use]
+    pub fn faults(&self) -> Vec<(String, String)> {
+        let mut faults = Vec::new();
+        let mut fault = |setting: &str, reason: String| faults.push((setting.to_owned(), reason));
+        if !self.folder.is_absolute() {
+            fault(
+                "folder",
+                format!(
+                    "\"{}\" is not an absolute path; begin it with \"/\"",
+                    self.folder.display()
+                ),
+            );
+        }
+        if let Err(reason) = self.matcher() {
+            fault("pattern", reason);
+        }
+        if self.scan_every < Duration::from_millis(10) {
+            fault("scan_every", "it is at least 10ms".into());
+        }
+        for (setting, reason) in self.format.faults() {
+            fault(&format!("format.{setting}"), reason);
+        }
+        faults
+    }
+
+    /// The pattern, compiled.
+    ///
+    /// # Errors
+    /// A sentence.
+    pub(crate) fn matcher(&self) -> Result<GlobMatcher, String> {
+        if self.pattern.contains('/') {
+            return Err(format!(
+                "\"{}\" is matched with the file's name alone; folders are not searched",
+                self.pattern
+            ));
+        }
+        Glob::new(&self.pattern)
+            .map(|glob| glob.compile_matcher())
+            .map_err(|error| {
+                format!(
+                    "\"{}\": {}; write e.g. \"SHP_*.txt\"",
+                    self.pattern,
+                    error.kind()
+                )
+            })
+    }
+
+    /// Whether a file of this name would be taken.
+    #[must_use]
+    pub fn takes(&self, name: &str) -> bool {
+        !name.starts_with('.')
+            && !name.ends_with(".tmp")
+            && !name.ends_with(".part")
+            && self.matcher().is_ok_and(|matcher| matcher.is_match(name))
+    }
+
+    /// Tries the folder: is it there, can it be listed, can files be moved within it. Leaves nothing.
+    #[must_use]
+    pub fn check(&self) -> Vec<Finding> {
+        let folder = self.folder.display();
+        let entries = match fs::read_dir(&self.folder) {
+            Ok(entries) => entries,
+            Err(error) => {
+                return vec![Finding::Wrong(format!(
+                    "{folder} can't be read: {error}; make the folder, or correct source.folder"
+                ))];
+            }
+        };
+        let waiting = entries
+            .flatten()
+            .filter(|entry| self.takes(&entry.file_name().to_string_lossy()))
+            .count();
+        vec![
+            Finding::Fine(format!(
+                "{folder} can be read; {waiting} file{} in it match \"{}\"",
+                if waiting == 1 { "" } else { "s" },
+                self.pattern
+            )),
+            self.try_move(),
+        ]
+    }
+
+    fn try_move(&self) -> Finding {
+        let from = self.folder.join(".dray-check");
+        let result = archive::make(&self.folder).and_then(|()| {
+            fs::write(&from, b"")?;
+            let to = self.folder.join(archive::PENDING).join(".dray-check");
+            fs::rename(&from, &to)?;
+            fs::remove_file(to)
+        });
+        match result {
+            Ok(()) => Finding::Fine(format!("files can be moved to {}", shown(&self.folder))),
+            Err(error) => {
+                let _ = fs::remove_file(from);
+                Finding::Wrong(format!(
+                    "files in {} can't be moved to its archive folder: {error}; give the agent's user the right to write there",
+                    self.folder.display()
+                ))
+            }
+        }
+    }
+}
+
+fn shown(folder: &Path) -> String {
+    folder.join("archive").display().to_string()
+}

@@ -1,0 +1,181 @@
+//! Who this agent is: a key made here, and the collector's certificate for it.
+//!
+//! ```text
+//! identity/
+//!   key.pem           0600; never leaves this machine
+//!   certificate.pem   names site and agent
+//!   ca.pem            the collector's CA
+//! ```
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use rcgen::{CertificateParams, KeyPair};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use thiserror::Error;
+use x509_parser::extensions::GeneralName;
+use x509_parser::prelude::{FromDer as _, X509Certificate};
+
+const KEY: &str = "key.pem";
+const CERTIFICATE: &str = "certificate.pem";
+const CA: &str = "ca.pem";
+
+/// Why an identity can't be used.
+#[derive(Debug, Error)]
+pub enum IdentityError {
+    /// A file can't be read or written.
+    #[error("{}: {error}", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// A file is not what it should be.
+    #[error("{}: {reason}", path.display())]
+    Content {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// An enrolled agent's identity.
+#[derive(Debug)]
+pub struct Identity {
+    /// The site that the certificate names.
+    pub site: String,
+    /// The agent's id within it.
+    pub agent: String,
+    /// When the certificate ends: seconds since 1970-01-01T00:00:00Z.
+    pub ends_s: i64,
+    pub(crate) certificates: Vec<CertificateDer<'static>>,
+    pub(crate) key: PrivateKeyDer<'static>,
+    pub(crate) ca: CertificateDer<'static>,
+}
+
+impl Clone for Identity {
+    fn clone(&self) -> Self {
+        Self {
+            site: self.site.clone(),
+            agent: self.agent.clone(),
+            ends_s: self.ends_s,
+            certificates: self.certificates.clone(),
+            key: self.key.clone_key(),
+            ca: self.ca.clone(),
+        }
+    }
+}
+
+impl Identity {
+    /// Reads the identity; `None` if this agent was never enrolled.
+    ///
+    /// # Errors
+    /// [`IdentityError`] names the file.
+    pub fn load(folder: &Path) -> Result<Option<Self>, IdentityError> {
+        if !folder.join(CERTIFICATE).exists() {
+            return Ok(None);
+        }
+        let read = |name: &str| {
+            let path = folder.join(name);
+            fs::read(&path).map_err(|error| IdentityError::File { path, error })
+        };
+        let wrong = |name: &str, reason: &dyn std::fmt::Display| IdentityError::Content {
+            path: folder.join(name),
+            reason: format!("it is not what enrolling wrote: {reason}"),
+        };
+        let certificates: Vec<_> = CertificateDer::pem_slice_iter(&read(CERTIFICATE)?)
+            .collect::<Result<_, _>>()
+            .map_err(|error| wrong(CERTIFICATE, &error))?;
+        let own = certificates
+            .first()
+            .ok_or_else(|| wrong(CERTIFICATE, &"there is no certificate in it"))?;
+        let (site, agent, ends_s) = names(own).map_err(|reason| wrong(CERTIFICATE, &reason))?;
+        let key = PrivateKeyDer::from_pem_slice(&read(KEY)?).map_err(|error| wrong(KEY, &error))?;
+        let ca = CertificateDer::from_pem_slice(&read(CA)?).map_err(|error| wrong(CA, &error))?;
+        Ok(Some(Self {
+            site,
+            agent,
+            ends_s,
+            certificates,
+            key,
+            ca,
+        }))
+    }
+
+    /// Writes a new identity. The certificate comes last: with it the identity is there.
+    ///
+    /// # Errors
+    /// [`IdentityError::File`].
+    pub fn save(
+        folder: &Path,
+        key_pem: &str,
+        certificate_pem: &str,
+        ca_pem: &str,
+    ) -> Result<(), IdentityError> {
+        let failed = |error| IdentityError::File {
+            path: folder.to_owned(),
+            error,
+        };
+        fs::create_dir_all(folder).map_err(failed)?;
+        for (name, text, mode) in [
+            (KEY, key_pem, 0o600),
+            (CA, ca_pem, 0o644),
+            (CERTIFICATE, certificate_pem, 0o644),
+        ] {
+            write(folder, name, text, mode).map_err(|error| IdentityError::File {
+                path: folder.join(name),
+                error,
+            })?;
+        }
+        Ok(())
+    }
+}
+
+fn write(folder: &Path, name: &str, text: &str, mode: u32) -> io::Result<()> {
+    let hidden = folder.join(format!(".{name}"));
+    let _ = fs::remove_file(&hidden);
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(mode)
+        .open(&hidden)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    fs::rename(&hidden, folder.join(name))?;
+    File::open(folder)?.sync_all()
+}
+
+/// Site and agent from `spiffe://dray/site/SITE/agent/AGENT`, and the end.
+fn names(certificate: &CertificateDer<'_>) -> Result<(String, String, i64), String> {
+    let (_, parsed) = X509Certificate::from_der(certificate).map_err(|error| error.to_string())?;
+    let ends_s = parsed.validity().not_after.timestamp();
+    let alternatives = parsed
+        .subject_alternative_name()
+        .map_err(|error| error.to_string())?;
+    let alternatives = alternatives
+        .map(|found| found.value.general_names.as_slice())
+        .unwrap_or_default();
+    let uri = alternatives.iter().find_map(|name| match name {
+        GeneralName::URI(uri) => uri.strip_prefix("spiffe://dray/site/"),
+        _ => None,
+    });
+    let (site, agent) = uri
+        .and_then(|rest| rest.split_once("/agent/"))
+        .ok_or("the certificate names no site and agent")?;
+    Ok((site.to_owned(), agent.to_owned(), ends_s))
+}
+
+/// A new key, PEM, and a certificate signing request for it, DER.
+///
+/// # Errors
+/// What the cryptography says.
+pub(crate) fn new_key() -> Result<(String, Vec<u8>), rcgen::Error> {
+    let key = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256)?;
+    let request = CertificateParams::default().serialize_request(&key)?;
+    Ok((key.serialize_pem(), request.der().to_vec()))
+}

@@ -1,0 +1,330 @@
+//! What to send next. Pure: no socket, no clock, no buffer.
+//!
+//! Flows take turns by weight: each has a virtual time that runs on by what it sent divided by its
+//! weight, and the one that is farthest behind goes next. So a bulk flow gets what others leave, and
+//! an urgent block waits for at most one read of it.
+
+use std::collections::VecDeque;
+
+use dray_buffer::Sequence;
+
+/// Bytes that may be on their way, all told.
+pub const BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Bytes of one flow that may be on their way: others always find room.
+pub const FLOW_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Blocks that may be on their way, all told.
+pub const BLOCKS_MAX: usize = 512;
+/// Bytes that one turn sends, at most, beyond its first block.
+pub const TURN_BYTES: usize = 512 * 1024;
+
+/// What the collector said that it holds of a flow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Held {
+    /// The epoch of its newest block; 0 for none.
+    pub epoch: u64,
+    /// The sequence it expects next.
+    pub next: Sequence,
+}
+
+/// What the agent holds of a flow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Own {
+    /// The newest sequence acked; 0 for none.
+    pub acked: Sequence,
+    /// The newest sequence appended; 0 for none.
+    pub appended: Sequence,
+}
+
+/// How a flow begins a connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Begin {
+    /// Everything below is acked; sending goes on here.
+    At(Sequence),
+    /// It can't go on, and why.
+    Stop(String),
+}
+
+/// Compares what both sides hold.
+///
+/// A collector that holds more than was ever appended here, or less than was acked, has another past
+/// than this agent: one of the two was restored. Until that can be mended by itself, the flow stops.
+#[must_use]
+pub fn begin(epoch: u64, own: Own, held: Held) -> Begin {
+    if held.epoch != epoch {
+        // A flow that the collector never had, or had from a buffer before this one.
+        if own.acked == Sequence(0) {
+            return Begin::At(Sequence(1));
+        }
+        return Begin::Stop(format!(
+            "the collector has forgotten this flow, of which {} events were acked: it was restored or detached; \
+             restore its log, or move the agent's buffer folder away to send archive/pending anew",
+            own.acked
+        ));
+    }
+    if held.next.0 > own.appended.0 + 1 {
+        return Begin::Stop(format!(
+            "the collector holds events up to {}, this agent only up to {}: the agent's disk was restored from an older \
+             state; move its buffer folder away to begin a new one",
+            held.next.0.saturating_sub(1),
+            own.appended
+        ));
+    }
+    if held.next.0 <= own.acked.0 {
+        return Begin::Stop(format!(
+            "the collector expects event {}, but events up to {} were acked and forgotten: the collector was restored \
+             from an older state",
+            held.next, own.acked
+        ));
+    }
+    Begin::At(held.next)
+}
+
+#[derive(Debug)]
+struct Flow {
+    weight: u64,
+    open: bool,
+    next: u64,
+    appended: u64,
+    time: u64,
+    in_flight: VecDeque<(u64, usize)>,
+    bytes: usize,
+}
+
+/// All flows of a connection.
+#[derive(Debug)]
+pub struct Window {
+    flows: Vec<Flow>,
+    bytes: usize,
+    blocks: usize,
+    /// The virtual time of the newest turn: who was idle begins here.
+    now: u64,
+}
+
+/// One turn: read this flow from here on, and send what comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Turn {
+    /// The flow's index.
+    pub flow: usize,
+    /// The first sequence.
+    pub from: Sequence,
+    /// Bytes to read, at most, beyond the first block.
+    pub bytes_max: usize,
+}
+
+impl Window {
+    /// A window over flows of these weights, all of them closed.
+    #[must_use]
+    pub fn new(weights: &[u32]) -> Self {
+        let flow = |weight: &u32| Flow {
+            weight: u64::from((*weight).max(1)),
+            open: false,
+            next: 1,
+            appended: 0,
+            time: 0,
+            in_flight: VecDeque::new(),
+            bytes: 0,
+        };
+        Self {
+            flows: weights.iter().map(flow).collect(),
+            bytes: 0,
+            blocks: 0,
+            now: 0,
+        }
+    }
+
+    /// Opens a flow: sending begins at `next`.
+    pub fn open(&mut self, flow: usize, next: Sequence, appended: Sequence) {
+        let flow = &mut self.flows[flow];
+        (flow.open, flow.next, flow.appended) = (true, next.0, appended.0);
+    }
+
+    /// Closes a flow: nothing more of it is sent.
+    pub fn close(&mut self, flow: usize) {
+        let flow = &mut self.flows[flow];
+        flow.open = false;
+        self.bytes -= flow.bytes;
+        self.blocks -= flow.in_flight.len();
+        flow.in_flight.clear();
+        flow.bytes = 0;
+    }
+
+    /// More was appended.
+    pub fn appended(&mut self, flow: usize, through: Sequence) {
+        let now = self.now;
+        let flow = &mut self.flows[flow];
+        if flow.appended < flow.next && through.0 >= flow.next {
+            // It was idle: it has saved up no turns.
+            flow.time = flow.time.max(now);
+        }
+        flow.appended = flow.appended.max(through.0);
+    }
+
+    /// Whose turn it is; `None` when nothing waits or nothing more may be on its way.
+    #[must_use]
+    pub fn turn(&self) -> Option<Turn> {
+        if self.bytes >= BYTES_MAX || self.blocks >= BLOCKS_MAX {
+            return None;
+        }
+        let may =
+            |flow: &Flow| flow.open && flow.next <= flow.appended && flow.bytes < FLOW_BYTES_MAX;
+        let (index, flow) = self
+            .flows
+            .iter()
+            .enumerate()
+            .filter(|(_, flow)| may(flow))
+            .min_by_key(|(_, flow)| flow.time)?;
+        Some(Turn {
+            flow: index,
+            from: Sequence(flow.next),
+            bytes_max: TURN_BYTES,
+        })
+    }
+
+    /// A block was sent.
+    pub fn sent(&mut self, flow: usize, last: Sequence, bytes: usize) {
+        self.bytes += bytes;
+        self.blocks += 1;
+        let flow = &mut self.flows[flow];
+        self.now = self.now.max(flow.time);
+        flow.time += (bytes as u64 + 1) * 16 / flow.weight;
+        flow.next = last.0 + 1;
+        flow.bytes += bytes;
+        flow.in_flight.push_back((last.0, bytes));
+    }
+
+    /// The collector has everything up to `through`. False if it can't have: that was never sent.
+    pub fn acked(&mut self, flow: usize, through: Sequence) -> bool {
+        let flow = &mut self.flows[flow];
+        if through.0 >= flow.next {
+            return false;
+        }
+        while let Some((_, bytes)) = flow.in_flight.pop_front_if(|(last, _)| *last <= through.0) {
+            flow.bytes -= bytes;
+            self.bytes -= bytes;
+            self.blocks -= 1;
+        }
+        true
+    }
+
+    /// Bytes on their way.
+    #[must_use]
+    pub fn bytes_in_flight(&self) -> usize {
+        self.bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_sides_agree_where_to_go_on_or_say_why_not() {
+        let check = |acked, appended, epoch, next, expected: Result<u64, &str>| {
+            let own = Own {
+                acked: Sequence(acked),
+                appended: Sequence(appended),
+            };
+            match (
+                begin(
+                    7,
+                    own,
+                    Held {
+                        epoch,
+                        next: Sequence(next),
+                    },
+                ),
+                expected,
+            ) {
+                (Begin::At(at), Ok(expected)) => assert_eq!(at.0, expected),
+                (Begin::Stop(why), Err(words)) => assert!(why.contains(words), "{why}"),
+                (found, expected) => panic!("{found:?}, {expected:?} was expected"),
+            }
+        };
+        check(0, 0, 0, 1, Ok(1));
+        check(0, 50, 0, 1, Ok(1));
+        check(0, 50, 9, 400, Ok(1));
+        check(10, 50, 7, 31, Ok(31));
+        check(10, 50, 7, 51, Ok(51));
+        check(10, 50, 7, 11, Ok(11));
+        check(10, 50, 7, 52, Err("only up to 50"));
+        check(10, 50, 7, 10, Err("acked and forgotten"));
+        check(10, 50, 0, 1, Err("has forgotten"));
+    }
+
+    fn opened(weights: &[u32]) -> Window {
+        let mut window = Window::new(weights);
+        for flow in 0..weights.len() {
+            window.open(flow, Sequence(1), Sequence(0));
+            window.appended(flow, Sequence(1_000_000));
+        }
+        window
+    }
+
+    #[test]
+    fn turns_follow_the_weights_and_an_urgent_newcomer_goes_first() {
+        let mut window = opened(&[16, 4, 1]);
+        let mut sent = [0_usize; 3];
+        for n in 0..2_100_u64 {
+            let turn = window.turn().expect("there is more");
+            window.sent(turn.flow, turn.from, 10_000);
+            assert!(window.acked(turn.flow, turn.from), "{n}");
+            sent[turn.flow] += 1;
+        }
+        assert!(
+            (1_580..=1_620).contains(&sent[0]) && (390..=410).contains(&sent[1]),
+            "{sent:?}"
+        );
+        let mut window = opened(&[16, 1]);
+        window.close(0);
+        for _ in 0..100 {
+            let turn = window.turn().expect("there is more");
+            window.sent(turn.flow, turn.from, 60_000);
+        }
+        window.open(0, Sequence(1), Sequence(0));
+        assert_eq!(
+            window.turn().map(|turn| turn.flow),
+            Some(1),
+            "nothing of it waits"
+        );
+        window.appended(0, Sequence(1));
+        assert_eq!(
+            window.turn().map(|turn| turn.flow),
+            Some(0),
+            "its turn comes at once"
+        );
+    }
+
+    #[test]
+    fn what_is_on_its_way_is_bounded_and_one_flow_leaves_room() {
+        let mut window = opened(&[1, 1]);
+        while let Some(turn) = window.turn().filter(|turn| turn.flow == 0) {
+            window.sent(0, turn.from, 1_000_000);
+            window.flows[1].time = 1 << 60;
+        }
+        assert!(window.bytes_in_flight() <= FLOW_BYTES_MAX + 1_000_000);
+        assert_eq!(window.turn().map(|turn| turn.flow), Some(1));
+        while let Some(turn) = window.turn() {
+            window.sent(turn.flow, turn.from, 1_000_000);
+        }
+        assert!(window.bytes_in_flight() <= BYTES_MAX + 1_000_000);
+        assert!(window.acked(0, Sequence(3)));
+        assert!(window.turn().is_some());
+        window.close(0);
+        window.close(1);
+        assert_eq!(
+            (window.bytes_in_flight(), window.blocks, window.turn()),
+            (0, 0, None)
+        );
+    }
+
+    #[test]
+    fn acks_of_what_was_not_sent_are_seen() {
+        let mut window = opened(&[1]);
+        window.sent(0, Sequence(10), 5);
+        assert!(window.acked(0, Sequence(4)), "inside a block");
+        assert_eq!(window.bytes_in_flight(), 5);
+        assert!(window.acked(0, Sequence(10)));
+        assert!(window.acked(0, Sequence(10)), "a repeat");
+        assert!(!window.acked(0, Sequence(11)));
+    }
+}
