@@ -85,6 +85,14 @@ impl Records {
         self.shapes.clear();
     }
 
+    /// Makes room for so many more bytes of text, records and cells, so that a batch whose size is
+    /// about known grows without being copied.
+    pub fn reserve(&mut self, text_bytes: usize, records: usize, cells: usize) {
+        self.text.reserve(text_bytes);
+        self.rows.reserve(records);
+        self.cells.reserve(cells);
+    }
+
     /// How many records.
     #[must_use]
     pub fn len(&self) -> usize {

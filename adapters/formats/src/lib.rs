@@ -1,14 +1,21 @@
-//! Pure streaming decoders: bytes in, records out.
+//! Pure streaming decoders from bytes to records.
 //!
-//! This crate promises bounded memory at any file size, that a bad record hurts no other, and the same
-//! result however the bytes are cut into chunks.
+//! A decoder looks at a [`Window`] of a file, says how much of it is done, and hands records and bad
+//! records to a [`Sink`]. The same decoder runs twice over a file: once into a [`Tally`], which only
+//! counts, and once into a [`Gather`], which keeps what a batch needs.
 //!
-//! It refuses to know files, clocks and runtimes.
+//! This crate promises the same records, rejects and ordinals however the bytes are cut into windows.
+//! It refuses to know files, clocks and the network.
 //!
-//! Limits: see [`csv`].
+//! Limits: a record holds at most [`RECORD_BYTES_MAX`] bytes; a window grows to
+//! [`WINDOW_BYTES_MAX`], whatever the file's size.
 
 pub mod csv;
-mod encoding;
-mod lines;
+mod sink;
+mod window;
 
-pub use encoding::Encoding;
+pub use sink::{BadRecord, FieldAt, FileFault, Gather, GoodRecord, Sink, Tally};
+pub use window::{WINDOW_BYTES_MAX, Window};
+
+/// A record's bytes, at most; longer ones are rejected with their first 64 KiB, length and SHA-256.
+pub const RECORD_BYTES_MAX: usize = 1024 * 1024;

@@ -1,126 +1,254 @@
-//! `[flow.source.format]` with `kind = "csv"`.
+//! The `[flow.source.format]` table of a CSV file.
 
-use std::sync::Arc;
+use std::collections::HashSet;
 
-use dray_adapter::Shape;
 use serde::Deserialize;
 
 use super::COLUMNS_MAX;
-use crate::encoding::Encoding;
 
-/// The settings; [`Self::faults`] says what is wrong with them.
-#[derive(Debug, Clone, Deserialize)]
+/// How a file's lines become records.
+///
+/// ```toml
+/// kind = "csv"
+/// delimiter = "|"
+/// header = true
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CsvConfig {
-    /// "csv".
-    pub kind: String,
-    /// One ASCII character; default ",".
+    /// Always `csv`.
+    pub kind: CsvKind,
+    /// One ASCII character, `,` unless said.
     #[serde(default = "comma")]
     pub delimiter: String,
-    /// One ASCII character, or "" for none; default "\"".
-    #[serde(default = "quote")]
+    /// One ASCII character, `"` unless said; empty where the system knows no quotes.
+    #[serde(default = "double_quote")]
     pub quote: String,
-    /// Whether the first line names the columns. Default: true, unless `columns` is given.
+    /// Whether the first line names the columns. Default: yes.
     pub header: Option<bool>,
-    /// The columns' names, by position.
+    /// The columns' names, without a header; with one: names that it must have.
     #[serde(default)]
     pub columns: Vec<String>,
-    /// Default "utf-8".
-    #[serde(default = "utf8")]
-    pub encoding: String,
+    /// How text is encoded, UTF-8 unless said.
+    #[serde(default)]
+    pub encoding: Encoding,
+}
+
+/// The name of this format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+pub enum CsvKind {
+    /// The only one.
+    #[default]
+    #[serde(rename = "csv")]
+    Csv,
+}
+
+/// How text is encoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+pub enum Encoding {
+    /// With or without a byte order mark.
+    #[default]
+    #[serde(rename = "utf-8")]
+    Utf8,
+    /// As the byte order mark says; little-endian, as Windows writes it, where there is none.
+    #[serde(rename = "utf-16")]
+    Utf16,
+    /// Little-endian.
+    #[serde(rename = "utf-16le")]
+    Utf16Le,
+    /// Big-endian.
+    #[serde(rename = "utf-16be")]
+    Utf16Be,
+    /// Microsoft's Western European code page. Its five undefined bytes are errors.
+    #[serde(rename = "windows-1252")]
+    Windows1252,
+    /// Latin-1 as ISO defines it: 0x80 to 0x9F are control characters.
+    #[serde(rename = "iso-8859-1")]
+    Iso88591,
+}
+
+impl Encoding {
+    /// As it is written in a configuration.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Utf8 => "utf-8",
+            Self::Utf16 => "utf-16",
+            Self::Utf16Le => "utf-16le",
+            Self::Utf16Be => "utf-16be",
+            Self::Windows1252 => "windows-1252",
+            Self::Iso88591 => "iso-8859-1",
+        }
+    }
+}
+
+impl Default for CsvConfig {
+    fn default() -> Self {
+        Self {
+            kind: CsvKind::Csv,
+            delimiter: comma(),
+            quote: double_quote(),
+            header: None,
+            columns: Vec::new(),
+            encoding: Encoding::Utf8,
+        }
+    }
+}
+
+impl CsvConfig {
+    /// Whether the first line names the columns.
+    #[must_use]
+    pub fn has_header(&self) -> bool {
+        self.header.unwrap_or(true)
+    }
+
+    /// What is wrong with it: the setting, and a sentence with the way out.
+    #[must_use]
+    pub fn faults(&self) -> Vec<(&'static str, String)> {
+        let mut faults = Vec::new();
+        if let Err(sentence) = self.delimiter_byte() {
+            faults.push(("delimiter", sentence));
+        }
+        if let Err(sentence) = self.quote_byte() {
+            faults.push(("quote", sentence));
+        }
+        if !self.quote.is_empty() && self.quote == self.delimiter {
+            faults.push(("quote", "quote and delimiter are the same character; write quote = \"\" if the system knows no quotes".into()));
+        }
+        faults.extend(self.columns_fault().map(|sentence| ("columns", sentence)));
+        faults
+    }
+
+    /// The first of the faults.
+    ///
+    /// # Errors
+    /// A sentence that names the setting and the way out.
+    pub fn validate(&self) -> Result<(), String> {
+        self.faults()
+            .into_iter()
+            .next()
+            .map_or(Ok(()), |(_, sentence)| Err(sentence))
+    }
+
+    pub(super) fn delimiter_byte(&self) -> Result<u8, String> {
+        let way_out = "write one ASCII character, e.g. delimiter = \"|\", or \"\\t\" for a tab";
+        match self.delimiter.as_bytes() {
+            [b'\n' | b'\r' | 0] => Err(format!("delimiter can't be a line end or NUL: {way_out}")),
+            [byte] if byte.is_ascii() => Ok(*byte),
+            _ => Err(format!(
+                "delimiter = \"{}\" is not one ASCII character: {way_out}",
+                self.delimiter
+            )),
+        }
+    }
+
+    pub(super) fn quote_byte(&self) -> Result<Option<u8>, String> {
+        match self.quote.as_bytes() {
+            [] => Ok(None),
+            [byte] if byte.is_ascii_graphic() => Ok(Some(*byte)),
+            _ => Err(format!(
+                "quote = \"{}\" is not one visible ASCII character: write quote = \"\\\"\", or quote = \"\" for none",
+                self.quote
+            )),
+        }
+    }
+
+    fn columns_fault(&self) -> Option<String> {
+        if self.columns.is_empty() {
+            let sentence = "with header = false the columns need names: write columns = [\"A\", \"B\"], in their order";
+            return (!self.has_header()).then(|| sentence.into());
+        }
+        if self.header.is_none() {
+            return Some("columns are given, but is the first line data or names? Write header = false (data), or header = true (the names must be in it)".into());
+        }
+        if self.columns.len() > COLUMNS_MAX {
+            return Some(format!(
+                "{} columns are named, at most {COLUMNS_MAX} are possible",
+                self.columns.len()
+            ));
+        }
+        let mut seen = HashSet::new();
+        for (index, name) in self.columns.iter().enumerate() {
+            if name.trim().is_empty() {
+                return Some(format!(
+                    "column {} has no name; name what nobody needs too, e.g. \"UNUSED_{}\"",
+                    index + 1,
+                    index + 1
+                ));
+            }
+            if !seen.insert(name.as_str()) {
+                return Some(format!(
+                    "column {} is called \"{name}\" like an earlier one; each needs its own name",
+                    index + 1
+                ));
+            }
+        }
+        None
+    }
 }
 
 fn comma() -> String {
     ",".into()
 }
 
-fn quote() -> String {
+fn double_quote() -> String {
     "\"".into()
 }
 
-fn utf8() -> String {
-    "utf-8".into()
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl CsvConfig {
-    /// What is wrong: the setting and a sentence.
-    #[must_use]
-    pub fn faults(&self) -> Vec<(&'static str, String)> {
-        let mut faults = Vec::new();
-        let one =
-            |text: &str| text.len() == 1 && text.is_ascii() && !matches!(text, "\n" | "\r" | "\0");
-        if self.kind != "csv" {
-            faults.push((
-                "kind",
-                format!("\"{}\" is not a format; there is \"csv\"", self.kind),
-            ));
-        }
-        if !one(&self.delimiter) {
-            let reason = format!(
-                "\"{}\" is not one ASCII character; write e.g. \"|\" or \"\\t\"",
-                self.delimiter
+    fn check(toml: &str, words: &[&str]) {
+        let said = match toml::from_str::<CsvConfig>(&format!("kind = \"csv\"\n{toml}")) {
+            Ok(config) => config.validate().err().unwrap_or_else(|| "(fine)".into()),
+            Err(error) => error.to_string(),
+        };
+        for word in words {
+            assert!(
+                said.contains(word),
+                "{toml}: \"{word}\" is missing in: {said}"
             );
-            faults.push(("delimiter", reason));
         }
-        if !self.quote.is_empty() && !one(&self.quote) {
-            faults.push((
-                "quote",
-                format!(
-                    "\"{}\" is not one ASCII character; write \"\" for none",
-                    self.quote
-                ),
-            ));
-        }
-        if self.quote == self.delimiter {
-            faults.push((
-                "quote",
-                "quote and delimiter are the same; change one of the two".into(),
-            ));
-        }
-        if let Err(reason) = Encoding::named(&self.encoding) {
-            faults.push(("encoding", reason));
-        }
-        match (self.header, self.columns.is_empty()) {
-            (Some(true), false) => {
-                faults.push((
-                    "columns",
-                    "header = true takes the names from the file; leave one of the two out".into(),
-                ));
-            }
-            (Some(false), true) => {
-                faults.push((
-                    "columns",
-                    "without a header the columns need names: columns = [\"A\", \"B\"]".into(),
-                ));
-            }
-            _ => {}
-        }
-        if let Err(reason) = shape(self.columns.iter().map(String::as_str)) {
-            faults.push(("columns", reason));
-        }
-        faults
     }
-}
 
-/// The shape of these names, which must differ and not be empty.
-pub(super) fn shape<'a>(names: impl Iterator<Item = &'a str>) -> Result<Arc<Shape>, String> {
-    let columns: Vec<String> = names.map(|name| name.trim().to_owned()).collect();
-    if let Some(at) = columns.iter().position(String::is_empty) {
-        return Err(format!("column {} has no name", at + 1));
-    }
-    if columns.len() > COLUMNS_MAX {
-        return Err(format!(
-            "there are {} columns, at most {COLUMNS_MAX} are read",
-            columns.len()
-        ));
-    }
-    let mut sorted: Vec<&String> = columns.iter().collect();
-    sorted.sort();
-    match sorted.windows(2).find(|pair| pair[0] == pair[1]) {
-        Some(pair) => Err(format!("two columns are called \"{}\"", pair[0])),
-        None => Ok(Arc::new(Shape {
-            record_type: String::new(),
-            columns,
-        })),
+    #[test]
+    fn a_format_is_checked_in_words() {
+        check("", &["(fine)"]);
+        check(
+            "delimiter = \"\\t\"\nquote = \"\"\nheader = false\ncolumns = [\"A\"]\nencoding = \"iso-8859-1\"",
+            &["(fine)"],
+        );
+        check("header = true\ncolumns = [\"A\"]", &["(fine)"]);
+        check(
+            "delimiter = \"||\"",
+            &["delimiter = \"||\"", "one ASCII character"],
+        );
+        check("delimiter = \"\"", &["delimiter = \"\""]);
+        check("delimiter = \"§\"", &["one ASCII character"]);
+        check("delimiter = \"\\n\"", &["line end"]);
+        check(
+            "quote = \"''\"",
+            &["quote = \"''\"", "quote = \"\" for none"],
+        );
+        check("delimiter = \"'\"\nquote = \"'\"", &["the same character"]);
+        check("header = false", &["columns = [\"A\", \"B\"]"]);
+        check("columns = [\"A\"]", &["header = false (data)"]);
+        check(
+            "header = false\ncolumns = [\"A\", \" \"]",
+            &["column 2 has no name", "UNUSED_2"],
+        );
+        check(
+            "header = false\ncolumns = [\"A\", \"A\"]",
+            &["column 2", "like an earlier one"],
+        );
+        check(
+            "encoding = \"latin9\"",
+            &["unknown variant `latin9`", "`iso-8859-1`"],
+        );
+        check(
+            "delimeter = \";\"",
+            &["unknown field `delimeter`", "`delimiter`"],
+        );
     }
 }

@@ -1,0 +1,328 @@
+//! Finds the records in a window.
+
+use std::sync::Arc;
+
+use dray_adapter::Shape;
+
+use super::encoding::{self, Charset};
+use super::fields::split_plain;
+use super::long::Long;
+use super::reasons;
+use super::{CsvConfig, Encoding};
+use crate::{FieldAt, FileFault, GoodRecord, RECORD_BYTES_MAX, Sink};
+
+/// Bytes without an LF after which a file with a CR is taken for one whose lines end with CR.
+const CR_FILE_BYTES: usize = 64 * 1024;
+
+/// A format, compiled. Makes a decoder for each pass over a file.
+#[derive(Debug, Clone)]
+pub struct Csv {
+    pub(super) delimiter: u8,
+    pub(super) quote: Option<u8>,
+    header: bool,
+    pub(super) columns: Vec<String>,
+    encoding: Encoding,
+    pub(super) shape: Option<Arc<Shape>>,
+}
+
+impl Csv {
+    /// Compiles a format.
+    ///
+    /// # Errors
+    /// The sentence of [`CsvConfig::validate`].
+    pub fn new(config: &CsvConfig) -> Result<Self, String> {
+        config.validate()?;
+        let header = config.has_header();
+        let shape = (!header).then(|| {
+            Arc::new(Shape {
+                record_type: String::new(),
+                columns: config.columns.clone(),
+            })
+        });
+        Ok(Self {
+            delimiter: config.delimiter_byte()?,
+            quote: config.quote_byte()?,
+            header,
+            columns: config.columns.clone(),
+            encoding: config.encoding,
+            shape,
+        })
+    }
+
+    /// A decoder for a file's beginning. Records and bad records whose ordinal is below `skip` are
+    /// counted and not handed out: so a file is read on where an append ended.
+    #[must_use]
+    pub fn decoder(&self, skip: u64) -> Decoder {
+        Decoder {
+            csv: self.clone(),
+            charset: None,
+            terminator: None,
+            shape: if self.header {
+                None
+            } else {
+                self.shape.clone()
+            },
+            line: 1,
+            ordinal: 0,
+            skip,
+            long: None,
+            searched: 0,
+            fields: Vec::new(),
+            text: String::new(),
+        }
+    }
+
+    /// Keeps the names of a decoder's file, so that the next file with the same header shares them
+    /// and nobody has to resolve them again.
+    pub fn remember(&mut self, decoder: &Decoder) {
+        if decoder.shape.is_some() {
+            self.shape.clone_from(&decoder.shape);
+        }
+    }
+}
+
+/// How far a window was decoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Decoded {
+    /// Bytes that are done: take them from the window.
+    pub bytes: usize,
+    /// Whether the file is done. Only ever with `end`.
+    pub done: bool,
+}
+
+/// Decodes one file. See [`Csv::decoder`].
+#[derive(Debug)]
+pub struct Decoder {
+    pub(super) csv: Csv,
+    charset: Option<Charset>,
+    /// What ends a line: LF or CR.
+    pub(super) terminator: Option<u8>,
+    pub(super) shape: Option<Arc<Shape>>,
+    pub(super) line: u64,
+    pub(super) ordinal: u64,
+    pub(super) skip: u64,
+    /// A record that is too long, being passed over.
+    pub(super) long: Option<Long>,
+    /// Bytes of the record at hand that hold no line end.
+    pub(super) searched: usize,
+    pub(super) fields: Vec<FieldAt>,
+    pub(super) text: String,
+}
+
+impl Decoder {
+    /// Decodes what it can of `window`, which begins with what the call before left; `end`: nothing
+    /// follows. Stops early when `sink` is full. Takes at least something of a window of
+    /// [`crate::WINDOW_BYTES_MAX`] bytes.
+    ///
+    /// # Errors
+    /// [`FileFault`] when the header or the byte order mark makes the whole file unreadable.
+    pub fn decode<S: Sink>(
+        &mut self,
+        window: &[u8],
+        end: bool,
+        sink: &mut S,
+    ) -> Result<Decoded, FileFault> {
+        let Some((charset, mut at)) = self.begin(window, end)? else {
+            return Ok(Decoded {
+                bytes: 0,
+                done: false,
+            });
+        };
+        if !self.find_terminator(charset, &window[at..], end) {
+            return Ok(Decoded {
+                bytes: at,
+                done: false,
+            });
+        }
+        let mut surveyed = Survey {
+            start: at,
+            end: at,
+            text: None,
+            quotes: false,
+        };
+        while at < window.len() && !sink.full() {
+            if self.long.is_some() {
+                at += self.pass_long(charset, &window[at..], sink);
+                continue;
+            }
+            if at >= surveyed.end {
+                surveyed = self.survey(charset, window, at);
+            }
+            if let (Some(text), Some(shape)) = (surveyed.text, self.shape.clone()) {
+                let bytes =
+                    self.plain_lines(&text[at - surveyed.start..], surveyed.quotes, &shape, sink);
+                if bytes > 0 {
+                    self.searched = 0;
+                    at += bytes;
+                }
+                if at >= surveyed.end || sink.full() {
+                    continue;
+                }
+            }
+            match self.record(charset, &window[at..], end, sink)? {
+                0 => break,
+                bytes => at += bytes,
+            }
+        }
+        let all = end && at == window.len();
+        if all
+            && !sink.full()
+            && let Some(long) = self.long.take()
+        {
+            self.reject_long(long, sink);
+        }
+        Ok(Decoded {
+            bytes: at,
+            done: all && self.long.is_none(),
+        })
+    }
+
+    /// The ordinal of the next record or bad record.
+    #[must_use]
+    pub fn ordinal(&self) -> u64 {
+        self.ordinal
+    }
+
+    /// Byte order mark and charset, once enough is there to tell.
+    fn begin(&mut self, window: &[u8], end: bool) -> Result<Option<(Charset, usize)>, FileFault> {
+        if let Some(charset) = self.charset {
+            return Ok(Some((charset, 0)));
+        }
+        if window.len() < 3 && !end {
+            return Ok(None);
+        }
+        let (charset, mark) = encoding::begin(self.csv.encoding, window)?;
+        self.charset = Some(charset);
+        Ok(Some((charset, mark)))
+    }
+
+    /// Whether it is known what ends a line: LF, unless there is none for long and there are CRs.
+    fn find_terminator(&mut self, charset: Charset, rest: &[u8], end: bool) -> bool {
+        if self.terminator.is_some() {
+            return true;
+        }
+        let is_cr_file = || charset.find(b'\r', rest, 0).is_some();
+        if charset.find(b'\n', rest, 0).is_some() {
+            self.terminator = Some(b'\n');
+        } else if end || rest.len() > CR_FILE_BYTES {
+            self.terminator = Some(if is_cr_file() { b'\r' } else { b'\n' });
+        }
+        self.terminator.is_some()
+    }
+
+    /// Looks at all whole lines of the window at once: mostly they are clean, and then each line is
+    /// only split.
+    fn survey<'w>(&self, charset: Charset, window: &'w [u8], at: usize) -> Survey<'w> {
+        let terminator = self.terminator.unwrap_or(b'\n');
+        let rest = &window[at..];
+        let end = match charset {
+            Charset::Utf16 { .. } => None,
+            _ => memchr::memrchr(terminator, rest).map(|last| last + 1),
+        };
+        let Some(end) = end else {
+            return Survey {
+                start: at,
+                end: window.len(),
+                text: None,
+                quotes: false,
+            };
+        };
+        let lines = &rest[..end];
+        let is_text = charset == Charset::Utf8 || lines.is_ascii();
+        let text = std::str::from_utf8(lines)
+            .ok()
+            .filter(|_| is_text && memchr::memchr(0, lines).is_none());
+        let quotes = self
+            .csv
+            .quote
+            .is_some_and(|quote| memchr::memchr(quote, lines).is_some());
+        Survey {
+            start: at,
+            end: at + end,
+            text,
+            quotes,
+        }
+    }
+
+    /// Splits clean lines up to one with a quote; how many bytes they are.
+    fn plain_lines<S: Sink>(
+        &mut self,
+        text: &str,
+        quotes: bool,
+        shape: &Arc<Shape>,
+        sink: &mut S,
+    ) -> usize {
+        let terminator = self.terminator.unwrap_or(b'\n');
+        let quote = self.csv.quote.filter(|_| quotes);
+        let bytes = text.as_bytes();
+        let mut at = 0;
+        for found in memchr::memchr_iter(terminator, bytes) {
+            let end = if found > at && bytes[found - 1] == b'\r' {
+                found - 1
+            } else {
+                found
+            };
+            let line = &text[at..end];
+            if line.len() > RECORD_BYTES_MAX
+                || quote.is_some_and(|quote| memchr::memchr(quote, line.as_bytes()).is_some())
+            {
+                break;
+            }
+            if !line.is_empty() {
+                self.plain_line(line, shape, sink);
+            }
+            at = found + 1;
+            self.line += 1;
+            if sink.full() {
+                break;
+            }
+        }
+        at
+    }
+
+    #[inline]
+    fn plain_line<S: Sink>(&mut self, line: &str, shape: &Arc<Shape>, sink: &mut S) {
+        let ordinal = self.ordinal;
+        let columns = if S::FIELDS && ordinal >= self.skip {
+            self.fields.clear();
+            split_plain(line.as_bytes(), self.csv.delimiter, &mut self.fields);
+            self.fields.len()
+        } else {
+            memchr::memchr_iter(self.csv.delimiter, line.as_bytes()).count() + 1
+        };
+        self.ordinal += 1;
+        if ordinal < self.skip {
+            return;
+        }
+        if columns == shape.columns.len() {
+            let fields = if S::FIELDS {
+                self.fields.as_slice()
+            } else {
+                &[]
+            };
+            let quote = self.csv.quote.unwrap_or(0);
+            sink.record(&GoodRecord {
+                shape,
+                ordinal,
+                line: self.line,
+                text: line,
+                raw: None,
+                fields,
+                quote,
+            });
+        } else {
+            let reason = reasons::wrong_columns(columns, shape.columns.len());
+            reasons::reject(sink, ordinal, self.line, &reason, line.as_bytes());
+        }
+    }
+}
+
+/// What is known of all whole lines of a window.
+struct Survey<'w> {
+    start: usize,
+    end: usize,
+    /// They are text without a NUL.
+    text: Option<&'w str>,
+    /// There is a quote somewhere.
+    quotes: bool,
+}

@@ -1,0 +1,43 @@
+//! What is said of a bad record.
+
+use dray_adapter::REJECT_BYTES_MAX;
+use sha2::{Digest, Sha256};
+
+use crate::{BadRecord, Sink};
+
+pub(super) fn reject<S: Sink>(sink: &mut S, ordinal: u64, line: u64, reason: &str, raw: &[u8]) {
+    let raw_sha256 = (raw.len() > REJECT_BYTES_MAX).then(|| Sha256::digest(raw).into());
+    let first = &raw[..raw.len().min(REJECT_BYTES_MAX)];
+    sink.reject(&BadRecord {
+        ordinal,
+        line,
+        reason,
+        raw: first,
+        raw_bytes: raw.len() as u64,
+        raw_sha256,
+    });
+}
+
+pub(super) fn wrong_columns(found: usize, expected: usize) -> String {
+    let s = if found == 1 { "" } else { "s" };
+    format!("{found} column{s}, {expected} are expected")
+}
+
+pub(super) fn a_nul(at: usize) -> String {
+    format!(
+        "a NUL stands at byte {}; the file may be cut, or not be text",
+        at + 1
+    )
+}
+
+pub(super) fn after_quote(at: usize) -> String {
+    format!(
+        "something follows the closing quote, at byte {}; a quote within a quoted cell is written twice",
+        at + 1
+    )
+}
+
+pub(super) fn never_closed() -> String {
+    "a quote opens a cell and never closes it; if the system knows no quotes, write quote = \"\""
+        .into()
+}

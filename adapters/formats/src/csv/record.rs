@@ -1,0 +1,277 @@
+//! One record at a time, whatever it holds: quotes, line ends, other encodings, a header.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use dray_adapter::Shape;
+
+use super::decoder::Decoder;
+use super::encoding::Charset;
+use super::fields::{Misquoted, Splitter, split_plain};
+use super::{QUOTED_BYTES_MAX, QUOTED_LINES_MAX, header, reasons};
+use crate::{FileFault, GoodRecord, RECORD_BYTES_MAX, Sink};
+
+/// A line in the window.
+#[derive(Debug, Clone, Copy)]
+struct Line {
+    start: usize,
+    /// Where its text ends.
+    end: usize,
+    /// Where the next begins.
+    next: usize,
+}
+
+/// A record's lines.
+enum Assembled {
+    /// `text` and `fields` of the decoder are filled.
+    Record {
+        last: Line,
+        lines: u64,
+        misfit: Option<String>,
+    },
+    /// More of the file is needed.
+    More,
+    /// The first line is bad.
+    Bad(String),
+}
+
+impl Decoder {
+    /// Takes one record, whatever it holds; how many bytes it is, 0 where more are needed.
+    pub(super) fn record<S: Sink>(
+        &mut self,
+        charset: Charset,
+        rest: &[u8],
+        end: bool,
+        sink: &mut S,
+    ) -> Result<usize, FileFault> {
+        let Some(first) = self.next_line(charset, rest, 0, end) else {
+            if rest.len() > RECORD_BYTES_MAX {
+                return self.begin_long(charset, rest, sink);
+            }
+            self.searched = rest.len();
+            return Ok(0);
+        };
+        if first.end > RECORD_BYTES_MAX {
+            return self.begin_long(charset, rest, sink);
+        }
+        if first.end == 0 || (end && first.next == rest.len() && rest[..first.end] == [0x1A]) {
+            self.searched = 0;
+            self.line += 1;
+            return Ok(first.next);
+        }
+        let mut assembled = self.assemble(charset, rest, first, end);
+        if matches!(assembled, Assembled::More) {
+            return Ok(0);
+        }
+        self.searched = 0;
+        if self.shape.is_none() {
+            return self.take_header(assembled);
+        }
+        if let Assembled::Record {
+            misfit, lines: 2.., ..
+        } = &mut assembled
+            && misfit.is_some()
+        {
+            assembled = Assembled::Bad(reasons::never_closed());
+        }
+        Ok(self.hand_out(rest, first, assembled, sink))
+    }
+
+    fn hand_out<S: Sink>(
+        &mut self,
+        rest: &[u8],
+        first: Line,
+        assembled: Assembled,
+        sink: &mut S,
+    ) -> usize {
+        let (ordinal, line) = (self.ordinal, self.line);
+        let wanted = ordinal >= self.skip;
+        self.ordinal += 1;
+        let (last, lines, bad) = match assembled {
+            Assembled::Record {
+                last,
+                lines,
+                misfit,
+            } => (last, lines, misfit),
+            Assembled::Bad(reason) => (first, 1, Some(reason)),
+            Assembled::More => return 0,
+        };
+        self.line += lines;
+        let raw = &rest[..last.end];
+        match (bad, &self.shape) {
+            (Some(reason), _) if wanted => reasons::reject(sink, ordinal, line, &reason, raw),
+            (None, Some(shape)) if wanted => {
+                let same = self.text.as_bytes() == raw;
+                let fields = if S::FIELDS {
+                    self.fields.as_slice()
+                } else {
+                    &[]
+                };
+                let raw = (!same).then_some(raw);
+                let quote = self.csv.quote.unwrap_or(0);
+                sink.record(&GoodRecord {
+                    shape,
+                    ordinal,
+                    line,
+                    text: &self.text,
+                    raw,
+                    fields,
+                    quote,
+                });
+            }
+            _ => {}
+        }
+        last.next
+    }
+
+    /// Puts a record's lines together, as many as its quotes ask for.
+    fn assemble(&mut self, charset: Charset, rest: &[u8], first: Line, end: bool) -> Assembled {
+        self.text.clear();
+        self.fields.clear();
+        let mut splitter = None;
+        let (mut line, mut lines) = (first, 1);
+        loop {
+            match charset.decode(&rest[line.start..line.end]) {
+                Ok(text) => self.text.push_str(&text),
+                Err(reason) if lines == 1 => return Assembled::Bad(reason),
+                Err(_) => return Assembled::Bad(reasons::never_closed()),
+            }
+            if let Some(at) = memchr::memchr(0, self.text.as_bytes()) {
+                return Assembled::Bad(if lines == 1 {
+                    reasons::a_nul(at)
+                } else {
+                    reasons::never_closed()
+                });
+            }
+            if lines == 1
+                && !self
+                    .csv
+                    .quote
+                    .is_some_and(|quote| memchr::memchr(quote, self.text.as_bytes()).is_some())
+            {
+                split_plain(self.text.as_bytes(), self.csv.delimiter, &mut self.fields);
+                break;
+            }
+            let quotes = splitter.get_or_insert_with(|| {
+                Splitter::new(self.csv.delimiter, self.csv.quote.unwrap_or(0))
+            });
+            match quotes.split(self.text.as_bytes(), &mut self.fields) {
+                Ok(()) => {}
+                Err(Misquoted::AfterQuote(at)) if lines == 1 => {
+                    return Assembled::Bad(reasons::after_quote(at));
+                }
+                Err(Misquoted::AfterQuote(_)) => return Assembled::Bad(reasons::never_closed()),
+            }
+            if !quotes.is_open() {
+                quotes.end(&mut self.fields);
+                break;
+            }
+            let columns = self
+                .shape
+                .as_ref()
+                .map_or(usize::MAX, |shape| shape.columns.len());
+            if lines == QUOTED_LINES_MAX as u64
+                || line.next > QUOTED_BYTES_MAX
+                || self.fields.len() >= columns
+            {
+                return Assembled::Bad(reasons::never_closed());
+            }
+            self.push_line_end(charset, &rest[line.end..line.next]);
+            line = match self.next_line(charset, rest, line.next, end) {
+                Some(next) => next,
+                None if end || rest.len() > QUOTED_BYTES_MAX => {
+                    return Assembled::Bad(reasons::never_closed());
+                }
+                None => return Assembled::More,
+            };
+            lines += 1;
+        }
+        let misfit = self
+            .shape
+            .as_ref()
+            .map(|shape| shape.columns.len())
+            .filter(|columns| *columns != self.fields.len());
+        Assembled::Record {
+            last: line,
+            lines,
+            misfit: misfit.map(|columns| reasons::wrong_columns(self.fields.len(), columns)),
+        }
+    }
+
+    /// A line end within quotes is part of the cell.
+    fn push_line_end(&mut self, charset: Charset, bytes: &[u8]) {
+        // Line ends are ASCII in every charset.
+        let text = charset.decode(bytes).unwrap_or(Cow::Borrowed("\n"));
+        self.text.push_str(&text);
+    }
+
+    fn take_header(&mut self, assembled: Assembled) -> Result<usize, FileFault> {
+        let (last, lines) = match assembled {
+            Assembled::Record { last, lines, .. } => (last, lines),
+            Assembled::Bad(reason) => {
+                return Err(FileFault(format!(
+                    "the header on line {} can't be read: {reason}",
+                    self.line
+                )));
+            }
+            Assembled::More => return Ok(0),
+        };
+        let quote = self.csv.quote.unwrap_or(0);
+        let names = header::names(&self.text, &self.fields, quote);
+        header::check(
+            &names,
+            &self.csv.columns,
+            self.line,
+            char::from(self.csv.delimiter),
+        )?;
+        let known = self
+            .csv
+            .shape
+            .as_ref()
+            .filter(|shape| shape.columns == names);
+        let shape = known.map_or_else(
+            || {
+                Arc::new(Shape {
+                    record_type: String::new(),
+                    columns: names.clone(),
+                })
+            },
+            Arc::clone,
+        );
+        self.shape = Some(shape);
+        self.line += lines;
+        Ok(last.next)
+    }
+
+    /// The line that begins at `start`; `None` where its end is not in the window.
+    fn next_line(&self, charset: Charset, rest: &[u8], start: usize, end: bool) -> Option<Line> {
+        let terminator = self.terminator.unwrap_or(b'\n');
+        // One unit earlier: a unit of UTF-16 may have been cut.
+        let from = if start == 0 {
+            self.searched.saturating_sub(2)
+        } else {
+            start
+        };
+        let Some(found) = charset.find(terminator, rest, from) else {
+            return (end && start < rest.len()).then_some(()).map(|()| Line {
+                start,
+                end: without_cr(charset, rest, start, rest.len()),
+                next: rest.len(),
+            });
+        };
+        let next = found + charset.width();
+        Some(Line {
+            start,
+            end: without_cr(charset, rest, start, found),
+            next,
+        })
+    }
+}
+
+fn without_cr(charset: Charset, rest: &[u8], start: usize, end: usize) -> usize {
+    if charset.ends_with(&rest[start..end], b'\r') {
+        end - charset.width()
+    } else {
+        end
+    }
+}
