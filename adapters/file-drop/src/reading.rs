@@ -5,19 +5,18 @@ use std::io::{self, Read as _, Seek as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 
-use dray_adapter::{BATCH_BYTES_MAX, BATCH_RECORDS_MAX, Records, Reject};
-use dray_formats::csv::{Csv, CsvConfig, FoundRecord, Out};
+use dray_adapter::{Records, Reject};
+use dray_formats::csv::{Csv, Decoder};
+use dray_formats::{BadRecord, FileFault, Gather, GoodRecord, Sink, Tally, Window};
 use sha2::{Digest as _, Sha256};
 
 use crate::position::Content;
 use crate::ready::Look;
 
-/// Bytes read at once.
-const CHUNK_BYTES: usize = 32 * 1024;
-/// Records that one chunk can hold, at most: the shortest takes two bytes.
-const CHUNK_RECORDS_MAX: usize = CHUNK_BYTES / 2;
 /// A file up to this size is decoded while it is hashed, and not read again.
 const SMALL_BYTES: u64 = 1024 * 1024;
+/// Bytes of a file that is set aside which its dead letter shows.
+const FIRST_BYTES: usize = 4_096;
 
 /// What the first pass found.
 pub(crate) enum Checked {
@@ -38,16 +37,18 @@ pub(crate) struct Reading {
     pub(crate) path: PathBuf,
     pub(crate) name: String,
     pub(crate) content: Content,
-    /// It already stands among those that wait for the ack.
-    pub(crate) in_pending: bool,
     file: File,
     look: Look,
-    csv: Option<Csv>,
-    kept: Kept,
-    /// Records and rejects before this ordinal were appended earlier.
-    skip: u64,
+    from: From,
     next: u64,
-    ended: bool,
+}
+
+/// Where the records come from.
+enum From {
+    /// The first pass kept them.
+    Memory(Gather),
+    /// The second pass.
+    File { decoder: Box<Decoder>, window: Window, read: u64 },
 }
 
 /// A part of a file.
@@ -59,53 +60,68 @@ pub(crate) struct Part {
     pub(crate) last: bool,
 }
 
-/// Keeps what the decoder finds from `skip` on.
-#[derive(Default)]
-struct Kept {
-    records: Records,
-    rejects: Vec<Reject>,
-    skip: u64,
-    next: u64,
-}
-
-impl Out for Kept {
-    fn record(&mut self, record: FoundRecord<'_>) {
-        self.next = record.ordinal() + 1;
-        if record.ordinal() >= self.skip {
-            record.keep(&mut self.records);
-        }
-    }
-
-    fn reject(&mut self, mut reject: Reject) {
-        self.next = reject.ordinal + 1;
-        if reject.ordinal >= self.skip {
-            reject.after = self.records.len();
-            self.rejects.push(reject);
-        }
-    }
-}
-
-/// Counts what the decoder finds, and keeps it while the file is small.
+/// Counts what the decoder finds, and keeps it while it is little.
 struct FirstPass {
-    kept: Option<Kept>,
-    rejects: u64,
-    first_reason: Option<String>,
+    tally: Tally,
+    kept: Option<Gather>,
 }
 
-impl Out for FirstPass {
-    fn record(&mut self, record: FoundRecord<'_>) {
+impl Sink for FirstPass {
+    const FIELDS: bool = true;
+
+    fn full(&self) -> bool {
+        self.tally.full()
+    }
+
+    fn record(&mut self, record: &GoodRecord<'_>) {
+        self.tally.record(record);
+        self.kept = self.kept.take().filter(|kept| !kept.full());
         if let Some(kept) = &mut self.kept {
             kept.record(record);
         }
     }
 
-    fn reject(&mut self, reject: Reject) {
-        self.rejects += 1;
-        if self.first_reason.is_none() {
-            self.first_reason = Some(reject.reason.clone());
-        }
+    fn reject(&mut self, bad: &BadRecord<'_>) {
+        self.tally.reject(bad);
+        self.kept = self.kept.take().filter(|kept| !kept.full());
         if let Some(kept) = &mut self.kept {
-            kept.reject(reject);
+            kept.reject(bad);
+        }
+    }
+}
+
+/// Reads and hashes a whole file, and decodes it until `sink` is full or the file proves unusable.
+fn first_pass<S: Sink>(
+    file: &mut File,
+    csv: &mut Csv,
+    first_bytes: &mut Vec<u8>,
+    hash: &mut Sha256,
+    sink: &mut S,
+) -> io::Result<(u64, Option<FileFault>)> {
+    let mut decoder = csv.decoder(0);
+    let mut window = Window::default();
+    let mut bytes = 0;
+    let mut fault = None;
+    loop {
+        let space = window.space();
+        let read = file.read(space)?;
+        hash.update(&space[..read]);
+        if first_bytes.is_empty() {
+            first_bytes.extend_from_slice(&space[..read.min(FIRST_BYTES)]);
+        }
+        bytes += read as u64;
+        window.filled(read);
+        if fault.is_some() || sink.full() {
+            window.clear();
+        } else {
+            match decoder.decode(window.bytes(), read == 0, sink) {
+                Ok(decoded) => window.take(decoded.bytes),
+                Err(found) => fault = Some(found),
+            }
+        }
+        if read == 0 {
+            csv.remember(&decoder);
+            return Ok((bytes, fault));
         }
     }
 }
@@ -125,105 +141,46 @@ pub(crate) fn look_of(metadata: &std::fs::Metadata) -> Look {
 
 impl Reading {
     /// The first pass: hashes the whole file and finds its bad lines. Nothing was sent yet.
-    pub(crate) fn check(
-        path: PathBuf,
-        format: &CsvConfig,
-        bad_lines_max: u64,
-    ) -> io::Result<Checked> {
+    pub(crate) fn check(path: PathBuf, csv: &mut Csv, bad_lines_max: u64) -> io::Result<Checked> {
         let mut file = File::open(&path)?;
         let look = look_at(&file)?;
-        let mut csv = Csv::new(format).map_err(io::Error::other)?;
-        let small = look.bytes <= SMALL_BYTES;
-        let mut pass = FirstPass {
-            kept: small.then(Kept::default),
-            rejects: 0,
-            first_reason: None,
-        };
         let mut hash = Sha256::new();
-        let mut chunk =
-            vec![0; CHUNK_BYTES.min(usize::try_from(look.bytes).unwrap_or(CHUNK_BYTES) + 1)];
         let mut first_bytes = Vec::new();
-        let mut bytes = 0;
-        let mut unusable = None;
-        loop {
-            let read = file.read(&mut chunk)?;
-            if read == 0 {
-                break;
-            }
-            bytes += read as u64;
-            hash.update(&chunk[..read]);
-            if first_bytes.is_empty() {
-                first_bytes.extend_from_slice(&chunk[..read.min(4_096)]);
-            }
-            if unusable.is_none() && pass.rejects <= bad_lines_max {
-                unusable = csv.push(&chunk[..read], &mut pass).err();
-            }
-        }
-        if unusable.is_none() {
-            unusable = csv.finish(&mut pass).err();
-        }
+        let tally = Tally::new(bad_lines_max);
+        let (tally, kept, passed) = if look.bytes <= SMALL_BYTES {
+            let kept = Some(Gather::default().expecting(look.bytes));
+            let mut both = FirstPass { tally, kept };
+            let passed = first_pass(&mut file, csv, &mut first_bytes, &mut hash, &mut both)?;
+            (both.tally, both.kept, passed)
+        } else {
+            let mut tally = tally;
+            let passed = first_pass(&mut file, csv, &mut first_bytes, &mut hash, &mut tally)?;
+            (tally, None, passed)
+        };
+        let (bytes, fault) = passed;
         if look_at(&file)? != look || bytes != look.bytes {
             return Ok(Checked::Changing);
         }
-        let content = Content {
-            sha256: hex::encode(hash.finalize()),
-            bytes,
-            again: 0,
-        };
-        let name = path
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
-        if pass.rejects > bad_lines_max {
-            let first = pass.first_reason.unwrap_or_default();
-            unusable = Some(format!(
-                "more than {bad_lines_max} of its lines are bad; the first: {first}"
-            ));
+        let content = Content { sha256: hex::encode(hash.finalize()), bytes, again: 0 };
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let too_bad = tally.is_too_bad().then(|| {
+            let first = tally.first_bad.clone().unwrap_or_default();
+            format!("more than {bad_lines_max} of its lines are bad; the first: {first}")
+        });
+        if let Some(reason) = fault.map(|FileFault(reason)| reason).or(too_bad) {
+            return Ok(Checked::Bad { content, reason, first_bytes });
         }
-        if let Some(reason) = unusable {
-            return Ok(Checked::Bad {
-                content,
-                reason,
-                first_bytes,
-            });
-        }
-        let (csv, kept) = match pass.kept {
-            Some(kept) => (None, kept),
-            None => {
-                file.rewind()?;
-                (
-                    Some(Csv::new(format).map_err(io::Error::other)?),
-                    Kept::default(),
-                )
-            }
+        let from = match kept {
+            Some(kept) => From::Memory(kept),
+            None => second_pass(&mut file, csv, 0)?,
         };
-        Ok(Checked::Good(Box::new(Self {
-            path,
-            name,
-            content,
-            in_pending: false,
-            file,
-            look,
-            csv,
-            kept,
-            skip: 0,
-            next: 0,
-            ended: false,
-        })))
+        Ok(Checked::Good(Box::new(Self { path, name, content, file, look, from, next: 0 })))
     }
 
     /// Goes on at the ordinal at which an earlier run ended.
-    pub(crate) fn resume_at(&mut self, next: u64, format: &CsvConfig) -> io::Result<()> {
-        self.skip = next;
+    pub(crate) fn resume_at(&mut self, next: u64, csv: &Csv) -> io::Result<()> {
         self.next = next;
-        self.kept = Kept {
-            skip: next,
-            next,
-            ..Kept::default()
-        };
-        self.file.rewind()?;
-        self.csv = Some(Csv::new(format).map_err(io::Error::other)?);
+        self.from = second_pass(&mut self.file, csv, next)?;
         Ok(())
     }
 
@@ -234,46 +191,35 @@ impl Reading {
 
     /// The next part; `None` when the file is not what the first pass read.
     pub(crate) fn part(&mut self) -> io::Result<Option<Part>> {
-        if let Some(csv) = &mut self.csv {
-            let mut chunk = vec![0; CHUNK_BYTES];
-            while !self.ended
-                && self.kept.records.len() + self.kept.rejects.len()
-                    < BATCH_RECORDS_MAX - CHUNK_RECORDS_MAX
-                && self.kept.records.bytes() < BATCH_BYTES_MAX - CHUNK_BYTES * 2
-            {
-                let read = self.file.read(&mut chunk)?;
-                let done = if read == 0 {
-                    csv.finish(&mut self.kept)
-                } else {
-                    csv.push(&chunk[..read], &mut self.kept)
+        let (gather, last) = match &mut self.from {
+            From::Memory(kept) => (std::mem::take(kept), true),
+            From::File { decoder, window, read } => {
+                let mut gather = Gather::default().expecting(self.look.bytes.saturating_sub(*read));
+                let last = loop {
+                    let count = self.file.read(window.space())?;
+                    *read += count as u64;
+                    window.filled(count);
+                    // The first pass read the same bytes, so only other bytes can fail here.
+                    let Ok(decoded) = decoder.decode(window.bytes(), count == 0, &mut gather) else {
+                        return Ok(None);
+                    };
+                    window.take(decoded.bytes);
+                    if decoded.done || gather.full() {
+                        break decoded.done;
+                    }
                 };
-                self.ended = read == 0;
-                // The first pass read the same bytes, so only other bytes can fail here.
-                if done.is_err() {
+                if look_at(&self.file)? != self.look {
                     return Ok(None);
                 }
+                (gather, last)
             }
-            if look_at(&self.file)? != self.look {
-                return Ok(None);
-            }
-        } else {
-            self.ended = true;
-        }
-        let next = self.kept.next.max(self.next);
-        let kept = std::mem::replace(
-            &mut self.kept,
-            Kept {
-                skip: self.skip,
-                next,
-                ..Kept::default()
-            },
-        );
-        self.next = next;
-        Ok(Some(Part {
-            records: kept.records,
-            rejects: kept.rejects,
-            next,
-            last: self.ended,
-        }))
+        };
+        self.next = gather.next_ordinal().unwrap_or(self.next);
+        Ok(Some(Part { records: gather.records, rejects: gather.rejects, next: self.next, last }))
     }
+}
+
+fn second_pass(file: &mut File, csv: &Csv, skip: u64) -> io::Result<From> {
+    file.rewind()?;
+    Ok(From::File { decoder: Box::new(csv.decoder(skip)), window: Window::default(), read: 0 })
 }

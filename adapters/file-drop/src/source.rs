@@ -26,6 +26,7 @@ use dray_adapter::{
     Batch, IdScope, Mark, MarkState, Origin, Polled, Position, Records, Reject, RejectStage, Seen,
     Source, SourceError,
 };
+use dray_formats::csv::Csv;
 use globset::GlobMatcher;
 
 use crate::archive;
@@ -49,6 +50,7 @@ type OrderKey = (u128, OsString);
 pub struct FileDrop {
     flow: String,
     config: FileDropConfig,
+    csv: Csv,
     matcher: GlobMatcher,
     began: Instant,
     ready: Ready,
@@ -82,6 +84,7 @@ impl FileDrop {
         let now = Instant::now();
         Ok(Self {
             flow: flow.to_owned(),
+            csv: Csv::new(&config.format)?,
             matcher: config.matcher()?,
             ready: Ready::new(config.ready, config.quiet),
             config,
@@ -243,7 +246,7 @@ impl FileDrop {
         let in_pending = path.parent() == Some(&self.config.folder.join(archive::PENDING));
         let checked = Reading::check(
             path.to_owned(),
-            &self.config.format,
+            &mut self.csv,
             self.config.bad_lines_max,
         );
         let mut reading = match checked.map_err(|error| format!("it can't be read: {error}"))? {
@@ -270,14 +273,13 @@ impl FileDrop {
             }
             Checked::Good(reading) => reading,
         };
-        reading.in_pending = in_pending;
         if let Some(at) = self
             .resume
             .take_if(|at| is_same(&at.content, &reading.content))
         {
             reading.content.again = at.content.again;
             reading
-                .resume_at(at.next, &self.config.format)
+                .resume_at(at.next, &self.csv)
                 .map_err(|error| error.to_string())?;
         } else if !in_pending && !self.number_repeat(&mut reading.content) {
             return self.put_repeated(path).map(|()| None);
@@ -640,7 +642,8 @@ pub fn preview(
     file: &Path,
     records_max: usize,
 ) -> Result<Vec<Batch>, String> {
-    let checked = Reading::check(file.to_owned(), &config.format, config.bad_lines_max)
+    let mut csv = Csv::new(&config.format)?;
+    let checked = Reading::check(file.to_owned(), &mut csv, config.bad_lines_max)
         .map_err(|error| format!("{}: {error}", file.display()))?;
     let mut reading = match checked {
         Checked::Changing => return Err(format!("{} changes while it is read", file.display())),
