@@ -1,0 +1,119 @@
+//! What others tell a flow's thread, and how it waits for them.
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::task::Wake;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+/// Rung by the source's watcher, by answered receipts, by the uplink's acks and by the shutdown.
+///
+/// Nothing queues up: rings add to each other, and of the acked positions only the newest counts.
+#[derive(Debug, Default)]
+pub struct Bell {
+    rung: Mutex<Rung>,
+    changed: Condvar,
+}
+
+/// What was told since it was last asked.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Rung {
+    /// Something happened that has no field here: a receipt was answered.
+    any: bool,
+    /// The source has something to poll.
+    pub woken: bool,
+    /// The newest position that the collector acked.
+    pub acked: Option<Bytes>,
+    /// The agent ends. Stays told.
+    pub stop: bool,
+}
+
+impl Bell {
+    /// The source has something.
+    pub fn wake_source(&self) {
+        self.ring(|rung| rung.woken = true);
+    }
+
+    /// Everything up to `position` is on the collector's disk.
+    pub fn acked(&self, position: Bytes) {
+        self.ring(|rung| rung.acked = Some(position));
+    }
+
+    /// The agent ends.
+    pub fn stop(&self) {
+        self.ring(|rung| rung.stop = true);
+    }
+
+    fn ring(&self, tell: impl FnOnce(&mut Rung)) {
+        let mut rung = self.lock();
+        tell(&mut rung);
+        rung.any = true;
+        drop(rung);
+        self.changed.notify_all();
+    }
+
+    /// What was told; it counts as heard.
+    pub fn take(&self) -> Rung {
+        let mut rung = self.lock();
+        let stop = rung.stop;
+        std::mem::replace(
+            &mut *rung,
+            Rung {
+                stop,
+                ..Rung::default()
+            },
+        )
+    }
+
+    /// Waits until anything is told that was not yet taken, or until the time is over.
+    pub fn wait(&self, time: Duration) {
+        let rung = self.lock();
+        drop(
+            self.changed
+                .wait_timeout_while(rung, time, |rung| !rung.any),
+        );
+    }
+
+    /// A poisoned lock is used on: each field stands for itself.
+    fn lock(&self) -> MutexGuard<'_, Rung> {
+        self.rung.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// So that a receipt's future can be polled by a thread without a runtime.
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.ring(|_| ());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_told_is_heard_once_and_stop_for_ever() {
+        let bell = Bell::default();
+        bell.acked(Bytes::from_static(b"1"));
+        bell.acked(Bytes::from_static(b"2"));
+        bell.wake_source();
+        bell.wait(Duration::MAX);
+        let rung = bell.take();
+        assert_eq!(
+            (rung.woken, rung.acked),
+            (true, Some(Bytes::from_static(b"2")))
+        );
+        assert_eq!(bell.take(), Rung::default());
+        bell.stop();
+        assert!(bell.take().stop && bell.take().stop);
+    }
+
+    #[test]
+    fn a_ring_from_another_thread_ends_the_wait() {
+        let bell = Arc::new(Bell::default());
+        let other = Arc::clone(&bell);
+        let thread = std::thread::spawn(move || std::task::Waker::from(other).wake());
+        bell.wait(Duration::from_secs(3_600));
+        thread.join().expect("it only rings");
+    }
+}

@@ -1,0 +1,390 @@
+//! A source's batch becomes blocks. Pure: no clock, no disk, no thread.
+//!
+//! **Which position a block carries.** All blocks of a batch are appended together, with the batch's
+//! position; but on the wire and in the collector's log they are blocks by themselves, and when this
+//! machine's disk is lost the agent resumes at the position of the newest block that the collector
+//! holds. A position ahead of what was sent would lose records. So only the *last* block of a batch
+//! carries the batch's position; those before it carry the position of the batch before, from which
+//! the whole batch is read again and what was held already is dropped by its id.
+
+use bytes::Bytes;
+use dray_adapter::{Batch, RecordView, Reject};
+use dray_buffer::NewBlock;
+use dray_buffer::api::APPEND_BYTES_MAX;
+use dray_mapping::Mapper;
+use dray_proto::block::{Builder, Encoded};
+use dray_proto::v1::DeadLetterStage;
+
+use crate::config::Otherwise;
+
+/// What a batch became.
+#[derive(Debug, Default)]
+pub struct Made {
+    /// In order; none when the batch holds nothing, or nothing but what is skipped.
+    pub blocks: Vec<NewBlock>,
+    /// Events in them, dead letters among them.
+    pub events: u64,
+    /// Dead letters in them.
+    pub dead_letters: u64,
+    /// Records that no mapping took and that the flow is to skip.
+    pub skipped: u64,
+    /// The blocks' payloads together.
+    pub bytes: usize,
+}
+
+impl Made {
+    /// Why the buffer would refuse it, with the way out; `None` if it won't.
+    #[must_use]
+    pub fn too_large(&self, file: &str) -> Option<String> {
+        (self.bytes > APPEND_BYTES_MAX).then(|| {
+            format!(
+                "the mappings make {} bytes of one batch of \"{file}\", at most {APPEND_BYTES_MAX} can be kept together; \
+                 map fewer columns, or give the flow fewer mappings",
+                self.bytes
+            )
+        })
+    }
+}
+
+/// Makes blocks of one flow's batches, in order.
+#[derive(Debug)]
+pub struct BlockMaker {
+    mapper: Mapper,
+    otherwise: Otherwise,
+    position: Bytes,
+    closing: Closing,
+}
+
+impl BlockMaker {
+    /// `position`: of the newest append, empty where there is none.
+    #[must_use]
+    pub fn new(mapper: Mapper, otherwise: Otherwise, position: Bytes) -> Self {
+        Self {
+            mapper,
+            otherwise,
+            position,
+            closing: Closing::default(),
+        }
+    }
+
+    /// All events of a batch. No block spans a batch, so none spans a unit's end.
+    pub fn make(&mut self, batch: &Batch) -> Made {
+        let mut made = Made::default();
+        let mut rejects = batch.rejects.iter().peekable();
+        for (index, record) in batch.records.iter().enumerate() {
+            while let Some(reject) = rejects.next_if(|reject| reject.after <= index) {
+                self.reject(batch, reject);
+            }
+            self.record(batch, record, &mut made);
+        }
+        for reject in rejects {
+            self.reject(batch, reject);
+        }
+        self.closing.close();
+        made.blocks = self.positioned(&batch.position.0);
+        for block in &made.blocks {
+            made.events += u64::from(block.count);
+            made.dead_letters += u64::from(block.dead_letters);
+            made.bytes += block.payload.len();
+        }
+        made
+    }
+
+    fn record(&mut self, batch: &Batch, record: RecordView<'_>, made: &mut Made) {
+        let captured_us = batch.captured_us;
+        let closing = &mut self.closing;
+        let mapped = self
+            .mapper
+            .map(&batch.origin, captured_us, record, &mut |event| {
+                closing.push(event, captured_us, false);
+            });
+        let (stage, reason) = match mapped {
+            Ok(0) if self.otherwise == Otherwise::Skip => {
+                made.skipped += 1;
+                return;
+            }
+            Ok(0) => (DeadLetterStage::Map, no_mapping(&record)),
+            Ok(_) => return,
+            Err(failure) => (failure.stage, failure.reason),
+        };
+        let letter =
+            self.mapper
+                .dead_letter_of_record(&batch.origin, captured_us, record, stage, &reason);
+        self.closing.push(&letter, captured_us, true);
+    }
+
+    fn reject(&mut self, batch: &Batch, reject: &Reject) {
+        let letter = self
+            .mapper
+            .dead_letter_of_reject(&batch.origin, batch.captured_us, reject);
+        self.closing.push(&letter, batch.captured_us, true);
+    }
+
+    /// Takes the closed blocks and gives them their positions.
+    fn positioned(&mut self, after: &Bytes) -> Vec<NewBlock> {
+        let mut closed = std::mem::take(&mut self.closing.closed);
+        let last = closed.pop();
+        let before = closed
+            .into_iter()
+            .map(|block| new_block(block, self.position.clone()));
+        let blocks = before
+            .collect::<Vec<_>>()
+            .into_iter()
+            .chain(last.map(|block| new_block(block, after.clone())));
+        let blocks = blocks.collect();
+        self.position = after.clone();
+        blocks
+    }
+}
+
+fn no_mapping(record: &RecordView<'_>) -> String {
+    let record_type = &record.shape().record_type;
+    let of_type = if record_type.is_empty() {
+        String::new()
+    } else {
+        format!(" of type \"{record_type}\"")
+    };
+    format!(
+        "no mapping takes this record{of_type}; add a [[flow.mapping]] for it, or set otherwise = \"skip\""
+    )
+}
+
+/// A builder and the blocks that it closed.
+#[derive(Debug, Default)]
+struct Closing {
+    builder: Builder,
+    closed: Vec<Encoded>,
+}
+
+impl Closing {
+    fn push(&mut self, event: &[u8], captured_us: i64, dead_letter: bool) {
+        if !self.builder.takes(event.len()) {
+            self.close();
+        }
+        if dead_letter {
+            self.builder.push_dead_letter(event, captured_us);
+        } else {
+            self.builder.push(event, captured_us);
+        }
+    }
+
+    fn close(&mut self) {
+        self.closed.extend(self.builder.close());
+    }
+}
+
+fn new_block(encoded: Encoded, position: Bytes) -> NewBlock {
+    NewBlock {
+        count: encoded.count,
+        first_captured_us: encoded.first_captured_us,
+        last_captured_us: encoded.last_captured_us,
+        codec: encoded.codec as u8,
+        decoded_bytes: encoded.decoded_bytes,
+        crc32c: encoded.crc32c,
+        dead_letters: encoded.dead_letters,
+        position,
+        payload: encoded.payload,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use dray_adapter::{IdScope, Origin, Position, RawAt, Records, RejectStage, Shape};
+    use dray_mapping::MappingConfig;
+    use dray_proto::block::{self, EVENTS_MAX};
+    use dray_proto::event::View;
+
+    use super::*;
+
+    fn maker(otherwise: Otherwise) -> BlockMaker {
+        let mapping: MappingConfig = toml::from_str(
+            "body = \"inventory_movement\"\nkey = \"SKU\"\nwhen = \"rec.QTY != '0'\"\n\
+             [fields]\nitem_number = \"SKU\"\nquantity = \"QTY\"\n",
+        )
+        .expect("a mapping");
+        let mapper = Mapper::compile(&[mapping], 1).expect("it compiles");
+        BlockMaker::new(mapper, otherwise, Bytes::from_static(b"before"))
+    }
+
+    /// A batch of lines `SKU|QTY`; one that begins with "!" is a reject.
+    fn batch(lines: &[&str]) -> Batch {
+        let columns = vec!["SKU".to_owned(), "QTY".to_owned()];
+        let shape = Arc::new(Shape {
+            record_type: String::new(),
+            columns,
+        });
+        let mut records = Records::default();
+        let mut rejects = Vec::new();
+        for (ordinal, line) in (0_u64..).zip(lines) {
+            if line.starts_with('!') {
+                rejects.push(reject(records.len(), ordinal, line));
+                continue;
+            }
+            let text = records.push_text(line);
+            records.begin(&shape, ordinal, ordinal + 1, RawAt::Text(text));
+            let bar = line.find('|').expect("two columns");
+            records.cell(text.part(0, bar));
+            records.cell(text.part(bar + 1, line.len()));
+        }
+        Batch {
+            origin: Origin {
+                scope: IdScope::of(&[b"a unit"]),
+                file: "a.txt".into(),
+                message_id: "".into(),
+                change_position: "".into(),
+            },
+            records,
+            rejects,
+            marks: Vec::new(),
+            position: Position(Bytes::from_static(b"after")),
+            captured_us: 1_700_000_000_000_000,
+            ends_unit: true,
+        }
+    }
+
+    fn reject(after: usize, ordinal: u64, line: &str) -> Reject {
+        Reject {
+            after,
+            ordinal,
+            line: ordinal + 1,
+            stage: RejectStage::Decode,
+            reason: "1 column, 2 are needed".into(),
+            raw: line.as_bytes().to_vec(),
+            raw_bytes: line.len() as u64,
+            raw_sha256: None,
+        }
+    }
+
+    /// Each event's body, and the key of those that are no dead letter, in order.
+    fn events(made: &Made) -> Vec<String> {
+        let mut events = Vec::new();
+        for block in &made.blocks {
+            let mut decoded = Vec::new();
+            block::check_crc(&block.payload, block.crc32c).expect("our own CRC");
+            block::open(
+                &block.payload,
+                i32::from(block.codec),
+                block.decoded_bytes,
+                &mut decoded,
+            )
+            .expect("our own block");
+            for range in block::split(&decoded, block.count).expect("our own events") {
+                let event = View::of(&decoded[range.start as usize..range.end as usize])
+                    .expect("our own event");
+                let body = event.body.expect("a body").0.name;
+                events.push(if body == "dead_letter" {
+                    body.to_owned()
+                } else {
+                    format!("{body} {}", event.key)
+                });
+            }
+        }
+        events
+    }
+
+    fn check(otherwise: Otherwise, lines: &[&str], expected: &[&str], skipped: u64) {
+        let made = maker(otherwise).make(&batch(lines));
+        assert_eq!(events(&made), expected, "{lines:?}");
+        let dead = expected
+            .iter()
+            .filter(|event| event.starts_with("dead_letter"))
+            .count() as u64;
+        assert_eq!(
+            (made.events, made.dead_letters, made.skipped),
+            (expected.len() as u64, dead, skipped),
+            "{lines:?}"
+        );
+        assert!(
+            made.blocks
+                .iter()
+                .all(|block| block.first_captured_us == 1_700_000_000_000_000)
+        );
+    }
+
+    #[test]
+    fn records_rejects_and_failures_keep_their_order() {
+        let dead = "dead_letter";
+        let [a, b] = ["inventory_movement A", "inventory_movement B"];
+        let letter = Otherwise::DeadLetter;
+        check(letter, &[], &[], 0);
+        check(letter, &["A|1", "B|2"], &[a, b], 0);
+        check(letter, &["!x"], &[dead], 0);
+        check(
+            letter,
+            &["!x", "A|1", "!y", "!z", "B|2", "!w"],
+            &[dead, a, dead, dead, b, dead],
+            0,
+        );
+        check(letter, &["A|1", "B|1O", "B|2"], &[a, dead, b], 0);
+        check(letter, &["A|1", "|5", "B|2"], &[a, dead, b], 0);
+        check(letter, &["A|1", "C|0", "B|2"], &[a, dead, b], 0);
+        check(
+            Otherwise::Skip,
+            &["A|1", "C|0", "!x", "B|2"],
+            &[a, dead, b],
+            1,
+        );
+        check(Otherwise::Skip, &["C|0"], &[], 1);
+    }
+
+    #[test]
+    fn only_the_last_block_of_a_batch_carries_its_position() {
+        let mut maker = maker(Otherwise::DeadLetter);
+        let lines = vec!["A|1"; 2 * EVENTS_MAX as usize + 1];
+        let positions = |made: &Made| -> Vec<Bytes> {
+            made.blocks
+                .iter()
+                .map(|block| block.position.clone())
+                .collect()
+        };
+        let made = maker.make(&batch(&lines));
+        assert!(made.blocks.len() >= 3, "{}", made.blocks.len());
+        assert_eq!(made.events, 2 * u64::from(EVENTS_MAX) + 1);
+        let (last, before) = positions(&made)
+            .split_last()
+            .map(|(last, before)| (last.clone(), before.to_vec()))
+            .expect("blocks");
+        assert_eq!(last, "after");
+        assert!(
+            before.iter().all(|position| position == "before"),
+            "{before:?}"
+        );
+        let next = maker.make(&Batch {
+            position: Position(Bytes::from_static(b"later")),
+            ..batch(&lines)
+        });
+        assert_eq!(
+            positions(&next).first(),
+            Some(&Bytes::from_static(b"after"))
+        );
+        assert_eq!(positions(&next).last(), Some(&Bytes::from_static(b"later")));
+    }
+
+    #[test]
+    fn a_batch_without_blocks_still_moves_the_position() {
+        let mut maker = maker(Otherwise::Skip);
+        assert!(maker.make(&batch(&["C|0"])).blocks.is_empty());
+        let lines = vec!["A|1"; EVENTS_MAX as usize + 1];
+        let made = maker.make(&batch(&lines));
+        assert_eq!(
+            made.blocks[0].position, "after",
+            "nothing stands between the two batches"
+        );
+    }
+
+    #[test]
+    fn a_batch_that_no_append_can_hold_is_told_with_the_way_out() {
+        let made = Made {
+            bytes: APPEND_BYTES_MAX + 1,
+            ..Made::default()
+        };
+        let sentence = made.too_large("a.txt").expect("a sentence");
+        assert!(
+            sentence.contains("a.txt") && sentence.contains("map fewer columns"),
+            "{sentence}"
+        );
+        assert_eq!(Made::default().too_large("a.txt"), None);
+    }
+}

@@ -1,0 +1,189 @@
+//! `dray-agent check`: is the configuration right, and is what it names there?
+
+use std::fmt;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use crate::config::Config;
+use crate::identity;
+
+/// How long the collector may take to answer a bare connect.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// A certificate that ends sooner is worth a word.
+const ENDS_SOON_S: i64 = 14 * 86_400;
+
+/// What one look found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// How bad it is.
+    pub level: Level,
+    /// A sentence; where it isn't fine, with the way out.
+    pub sentence: String,
+}
+
+/// How bad a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Level {
+    /// As it should be.
+    Fine,
+    /// The agent would run, and somebody should know.
+    Warning,
+    /// The agent or the flow would not run.
+    Wrong,
+}
+
+impl Finding {
+    /// As it should be.
+    #[must_use]
+    pub fn fine(sentence: impl Into<String>) -> Self {
+        Self {
+            level: Level::Fine,
+            sentence: sentence.into(),
+        }
+    }
+
+    /// The agent would run.
+    #[must_use]
+    pub fn warning(sentence: impl Into<String>) -> Self {
+        Self {
+            level: Level::Warning,
+            sentence: sentence.into(),
+        }
+    }
+
+    /// The agent or a flow would not run.
+    #[must_use]
+    pub fn wrong(sentence: impl Into<String>) -> Self {
+        Self {
+            level: Level::Wrong,
+            sentence: sentence.into(),
+        }
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = match self.level {
+            Level::Fine => '✓',
+            Level::Warning => '!',
+            Level::Wrong => '✗',
+        };
+        write!(f, "{sign} {}", self.sentence)
+    }
+}
+
+/// Runs the command: prints what it finds; 78 if anything is wrong.
+#[must_use]
+pub fn command(file: &Path) -> ExitCode {
+    let findings = match Config::load(file) {
+        Ok(config) => look(&config),
+        Err(error) => {
+            eprintln!("{error}");
+            let count = error.mistakes().len();
+            println!(
+                "✗ {}: {count} mistake{}; nothing was started",
+                file.display(),
+                if count == 1 { "" } else { "s" }
+            );
+            return ExitCode::from(78);
+        }
+    };
+    for finding in &findings {
+        println!("{finding}");
+    }
+    let wrong = findings.iter().any(|finding| finding.level == Level::Wrong);
+    ExitCode::from(if wrong { 78 } else { 0 })
+}
+
+/// Everything that a configuration names.
+#[must_use]
+pub fn look(config: &Config) -> Vec<Finding> {
+    let mut findings = vec![Finding::fine(format!(
+        "{}: site \"{}\", {} flow{}",
+        config.file.display(),
+        config.site,
+        config.flows.len(),
+        if config.flows.len() == 1 { "" } else { "s" }
+    ))];
+    findings.push(data_dir(config));
+    for flow in &config.flows {
+        let prefixed = |finding: Finding| Finding {
+            sentence: format!("flow \"{}\": {}", flow.name.flow(), finding.sentence),
+            ..finding
+        };
+        findings.extend(flow.source.check().into_iter().map(prefixed));
+    }
+    findings.push(identity(config));
+    findings.push(collector(&config.collector));
+    findings
+}
+
+fn data_dir(config: &Config) -> Finding {
+    let dir = &config.data_dir;
+    let shown = dir.display();
+    let existing = dir
+        .ancestors()
+        .find(|folder| folder.exists())
+        .unwrap_or(Path::new("/"));
+    let access = rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK;
+    if !existing.is_dir() {
+        return Finding::wrong(format!(
+            "data_dir {shown}: {} is not a folder; choose another data_dir",
+            existing.display()
+        ));
+    }
+    if let Err(error) = rustix::fs::access(existing, access) {
+        return Finding::wrong(format!(
+            "data_dir {shown}: this user may not write to {} ({error}); run check as the agent's user, or: chown -R USER {shown}",
+            existing.display()
+        ));
+    }
+    if existing == dir {
+        Finding::fine(format!("data_dir {shown} can be written"))
+    } else {
+        Finding::fine(format!("data_dir {shown} will be made"))
+    }
+}
+
+fn identity(config: &Config) -> Finding {
+    match identity::load(config) {
+        Ok(identity) => {
+            let ends = crate::render::time(identity.ends_s.saturating_mul(1_000_000));
+            let sentence = format!(
+                "agent {} of site \"{}\", certificate until {ends}",
+                identity.agent, identity.site
+            );
+            if identity.ends_s - crate::flow_state::now_us() / 1_000_000 < ENDS_SOON_S {
+                Finding::warning(format!(
+                    "{sentence}: soon; enrol again with a new token from \"dray-collector invite {}\"",
+                    config.site
+                ))
+            } else {
+                Finding::fine(sentence)
+            }
+        }
+        Err(identity::IdentityError::Missing(sentence)) => Finding::warning(sentence),
+        Err(error) => Finding::wrong(error.to_string()),
+    }
+}
+
+fn collector(address: &str) -> Finding {
+    use std::net::{TcpStream, ToSocketAddrs as _};
+    let reached = address.to_socket_addrs().and_then(|addresses| {
+        let mut last = Err(std::io::Error::other("the name has no address"));
+        for address in addresses {
+            last = TcpStream::connect_timeout(&address, CONNECT_TIMEOUT);
+            if last.is_ok() {
+                break;
+            }
+        }
+        last
+    });
+    match reached {
+        Ok(_) => Finding::fine(format!("collector {address} answers")),
+        Err(error) => Finding::warning(format!(
+            "collector {address} can't be reached now ({error}); the agent would buffer until it can. Check name, port and firewalls"
+        )),
+    }
+}

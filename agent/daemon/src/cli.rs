@@ -1,0 +1,92 @@
+//! The commands.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::{Config, DEFAULT_FILE};
+use crate::failure::Failure;
+use crate::logs::{self, LogFormat};
+use crate::{check, enroll, preview, run, status};
+
+/// The agent beside a legacy system: takes what it drops and carries it to the collector.
+#[derive(Debug, Parser)]
+#[command(name = "dray-agent", version, after_help = EXIT_CODES)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+    /// The configuration.
+    #[arg(long, global = true, value_name = "FILE", default_value = DEFAULT_FILE)]
+    config: PathBuf,
+    /// How log lines look; otherwise text on a terminal and JSON elsewhere. DRAY_LOG=debug says more.
+    #[arg(long, global = true, value_enum, value_name = "FORMAT")]
+    log: Option<LogFormat>,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 fine · 1 failed · 2 wrong usage · 69 the agent or the collector can't be reached · 78 the configuration is wrong";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Watch, buffer and send, until told to end (SIGTERM or Ctrl-C).
+    Run,
+    /// Is the configuration right, and is what it names there? Changes nothing.
+    Check,
+    /// Show which events a file would become, and which lines would not. Moves and sends nothing.
+    Preview(PreviewArguments),
+    /// Get this agent's certificate with a token from `dray-collector invite SITE`.
+    Enroll {
+        /// Begins with "dray1."; works once.
+        token: String,
+    },
+    /// Ask the running agent how it is.
+    Status {
+        /// One JSON object.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// What `preview` is told.
+#[derive(Debug, Args)]
+pub struct PreviewArguments {
+    /// A sample.
+    pub file: PathBuf,
+    /// The flow that reads it; otherwise the one whose pattern takes the file's name.
+    #[arg(long)]
+    pub flow: Option<String>,
+    /// One JSON object an event.
+    #[arg(long)]
+    pub json: bool,
+    /// Events to show, and dead letters, at most.
+    #[arg(long, default_value_t = preview::SHOWN_DEFAULT, value_name = "EVENTS")]
+    pub limit: usize,
+}
+
+/// Does what the command line says.
+#[must_use]
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match dispatch(arguments) {
+        Ok(code) => code,
+        Err(failure) => {
+            eprintln!("dray-agent: {failure}");
+            failure.exit_code()
+        }
+    }
+}
+
+fn dispatch(arguments: Arguments) -> Result<ExitCode, Failure> {
+    let fine = ExitCode::SUCCESS;
+    let config = || Config::load(&arguments.config);
+    match arguments.command {
+        Command::Run => {
+            logs::start(arguments.log);
+            run::run(config()?).map(|()| fine)
+        }
+        Command::Check => Ok(check::command(&arguments.config)),
+        Command::Preview(wanted) => preview::command(&config()?, &wanted).map(|()| fine),
+        Command::Enroll { token } => enroll::command(&config()?, &token).map(|()| fine),
+        Command::Status { json } => status::command(&config()?, json).map(|()| fine),
+    }
+}

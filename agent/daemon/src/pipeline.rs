@@ -1,0 +1,395 @@
+//! The thread of a flow: poll → map → blocks → append → commit → acked.
+//!
+//! While an append is being synced the next batch is read and mapped: at most [`IN_FLIGHT_MAX`]
+//! batches are between poll and commit. The order of the calls on the source is that of its
+//! contract: a batch is committed once its receipt is answered, and a position is acked only after
+//! everything up to it was committed.
+
+use std::collections::VecDeque;
+use std::future::Future as _;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use dray_adapter::{Batch, Mark, MarkState, Polled, Position, Seen, Source, SourceError};
+use dray_buffer::{Append, Buffer, BufferError, Receipt, Sequence};
+use tracing::{debug, error, info, warn};
+
+use crate::bell::{Bell, Rung};
+use crate::block_maker::BlockMaker;
+use crate::flow_state::{FlowState, Health};
+
+/// Batches between poll and commit: one is synced while the next is read.
+pub const IN_FLIGHT_MAX: usize = 2;
+/// The longest time without a poll, whatever the source says.
+pub const IDLE_MAX: Duration = Duration::from_secs(60);
+/// How long an append may take before `status` and the source are told that it waits for room.
+pub const SLOW_APPEND: Duration = Duration::from_secs(1);
+/// How long a shutdown waits for appends that were begun. What is not answered by then is read
+/// again after the restart.
+pub const DRAIN_MAX: Duration = Duration::from_secs(5);
+
+/// A flow, ready to run in a thread of its own.
+pub struct Pipeline {
+    source: Box<dyn Source>,
+    maker: BlockMaker,
+    buffer: Arc<dyn Buffer>,
+    bell: Arc<Bell>,
+    state: Arc<FlowState>,
+    flow: Arc<str>,
+    /// Appends whose receipts are not answered.
+    appending: VecDeque<Appending>,
+    /// Answered, and not yet told to the source.
+    to_commit: VecDeque<Position>,
+    /// The newest acked position that the source was not told of.
+    to_ack: Option<Position>,
+    /// The newest append, where it held no event: no ack of a block will ever name its position, so
+    /// it counts as acked with the events before it.
+    without_events: Option<(Sequence, Position)>,
+    next_poll: Instant,
+    /// When to tell the source again, after it could not commit or ack.
+    next_tell: Instant,
+}
+
+struct Appending {
+    receipt: Receipt,
+    since: Instant,
+    position: Position,
+    captured_us: i64,
+    events: u64,
+    dead_letters: u64,
+    bytes: u64,
+}
+
+/// Why a flow ended.
+#[derive(Debug, PartialEq, Eq)]
+enum Ended {
+    /// The agent ends.
+    Asked,
+    /// A person is needed: the sentence says what for.
+    Stopped(String),
+}
+
+impl Pipeline {
+    /// Puts a flow together; nothing is opened yet. `maker` begins at the buffer's position.
+    #[must_use]
+    pub fn new(
+        source: Box<dyn Source>,
+        maker: BlockMaker,
+        buffer: Arc<dyn Buffer>,
+        bell: Arc<Bell>,
+        state: Arc<FlowState>,
+    ) -> Self {
+        let now = Instant::now();
+        Self {
+            source,
+            maker,
+            buffer,
+            bell,
+            flow: state.name.flow().into(),
+            state,
+            appending: VecDeque::new(),
+            to_commit: VecDeque::new(),
+            to_ack: None,
+            without_events: None,
+            next_poll: now,
+            next_tell: now,
+        }
+    }
+
+    /// Runs until the agent ends or the flow must stop. The source is closed afterwards.
+    pub fn run(mut self) {
+        let ended = match self.open() {
+            Ok(()) => self.work(),
+            Err(ended) => ended,
+        };
+        self.source.close();
+        match ended {
+            Ended::Asked => info!("closed"),
+            Ended::Stopped(reason) => {
+                self.state.set(Health::Stopped, &reason);
+                error!(reason, "the flow stopped");
+            }
+        }
+    }
+
+    /// Opens the source, again and again while it says that it may pass.
+    fn open(&mut self) -> Result<(), Ended> {
+        loop {
+            let resume = self
+                .buffer
+                .position(&self.flow)
+                .filter(|position| !position.is_empty());
+            let seen = Arc::new(BufferSeen {
+                buffer: Arc::clone(&self.buffer),
+                flow: Arc::clone(&self.flow),
+            });
+            let bell = Arc::clone(&self.bell);
+            let wake = Arc::new(move || bell.wake_source());
+            match self.source.open(resume.map(Position), seen, wake) {
+                Ok(()) => {
+                    self.running();
+                    return Ok(());
+                }
+                Err(error) => self.next_poll = self.held_up(error)?,
+            }
+            while Instant::now() < self.next_poll {
+                self.bell
+                    .wait(self.next_poll.saturating_duration_since(Instant::now()));
+                if self.listen().stop {
+                    return Err(Ended::Asked);
+                }
+            }
+        }
+    }
+
+    fn work(&mut self) -> Ended {
+        loop {
+            if self.listen().stop {
+                return self.drain();
+            }
+            match self.step() {
+                Ok(true) => {}
+                Ok(false) => self.wait(),
+                Err(ended) => return ended,
+            }
+        }
+    }
+
+    /// Hears the bell.
+    fn listen(&mut self) -> Rung {
+        let mut rung = self.bell.take();
+        if let Some(position) = rung.acked.take() {
+            self.to_ack = Some(Position(position));
+        }
+        if rung.woken {
+            self.next_poll = Instant::now();
+        }
+        rung
+    }
+
+    /// Does what there is to do; whether a batch was polled, so that there may be more.
+    fn step(&mut self) -> Result<bool, Ended> {
+        self.take_answers()?;
+        self.tell_source()?;
+        let may_poll = self.appending.len() + self.to_commit.len() < IN_FLIGHT_MAX;
+        if may_poll && Instant::now() >= self.next_poll {
+            return self.poll();
+        }
+        Ok(false)
+    }
+
+    fn poll(&mut self) -> Result<bool, Ended> {
+        match self.source.poll() {
+            Ok(Polled::Batch(batch)) => {
+                self.running();
+                self.append(*batch)?;
+                Ok(true)
+            }
+            Ok(Polled::Idle(time)) => {
+                self.running();
+                self.next_poll = Instant::now() + time.min(IDLE_MAX);
+                Ok(false)
+            }
+            Err(error) => {
+                self.next_poll = self.held_up(error)?;
+                Ok(false)
+            }
+        }
+    }
+
+    fn append(&mut self, batch: Batch) -> Result<(), Ended> {
+        let made = self.maker.make(&batch);
+        if let Some(reason) = made.too_large(&batch.origin.file) {
+            return Err(Ended::Stopped(reason));
+        }
+        debug!(
+            records = batch.records.len(),
+            rejects = batch.rejects.len(),
+            blocks = made.blocks.len(),
+            events = made.events,
+            ends_unit = batch.ends_unit,
+            "a batch"
+        );
+        self.state.metrics.skipped.inc_by(made.skipped);
+        let receipt = self.buffer.append(Append {
+            flow: Arc::clone(&self.flow),
+            blocks: made.blocks,
+            position: batch.position.0.clone(),
+            marks: batch.marks.into_iter().map(|Mark(mark)| mark).collect(),
+        });
+        self.appending.push_back(Appending {
+            receipt,
+            since: Instant::now(),
+            position: batch.position,
+            captured_us: batch.captured_us,
+            events: made.events,
+            dead_letters: made.dead_letters,
+            bytes: made.bytes as u64,
+        });
+        Ok(())
+    }
+
+    /// Takes the answers of appends, in their order.
+    fn take_answers(&mut self) -> Result<(), Ended> {
+        let waker = Waker::from(Arc::clone(&self.bell));
+        let mut context = Context::from_waker(&waker);
+        while let Some(first) = self.appending.front_mut() {
+            let answer = match Pin::new(&mut first.receipt).poll(&mut context) {
+                Poll::Pending => return Ok(()),
+                Poll::Ready(answer) => answer,
+            };
+            let Some(first) = self.appending.pop_front() else {
+                return Ok(());
+            };
+            let appended = answer.map_err(|error| Ended::Stopped(buffer_sentence(&error)))?;
+            let metrics = &self.state.metrics;
+            metrics.appended_events.inc_by(first.events);
+            metrics.dead_letters.inc_by(first.dead_letters);
+            metrics.appended_bytes.inc_by(first.bytes);
+            self.without_events = None;
+            if first.events > 0 {
+                self.state.appended(appended.through, first.captured_us);
+            } else {
+                self.without_events = Some((appended.through, first.position.clone()));
+            }
+            self.to_commit.push_back(first.position);
+        }
+        Ok(())
+    }
+
+    /// Tells the source what is appended, then what is acked.
+    fn tell_source(&mut self) -> Result<(), Ended> {
+        if Instant::now() < self.next_tell {
+            return Ok(());
+        }
+        while let Some(position) = self.to_commit.front() {
+            if let Err(error) = self.source.commit(position) {
+                self.next_tell = self.held_up(error)?;
+                return Ok(());
+            }
+            self.to_commit.pop_front();
+        }
+        let acked = || self.buffer.depth(&self.flow).acked;
+        if let Some((_, position)) = self
+            .without_events
+            .take_if(|(through, _)| *through <= acked())
+        {
+            self.to_ack = Some(position);
+        }
+        // The collector can be faster than this thread: never ack what is not committed.
+        let uncommitted = |acked: &Position| {
+            self.appending
+                .iter()
+                .any(|append| append.position == *acked)
+        };
+        let Some(acked) = self.to_ack.take_if(|acked| !uncommitted(acked)) else {
+            return Ok(());
+        };
+        if let Err(error) = self.source.acked(&acked) {
+            self.next_tell = self.held_up(error)?;
+            self.to_ack = Some(acked);
+        }
+        Ok(())
+    }
+
+    /// Notes why the source can't go on; when to try again.
+    fn held_up(&mut self, error: SourceError) -> Result<Instant, Ended> {
+        match error {
+            SourceError::Retry { reason, after } => {
+                if self.state.set(Health::Waiting, &reason) {
+                    warn!(reason, "waiting");
+                }
+                Ok(Instant::now() + after.min(IDLE_MAX))
+            }
+            SourceError::Operator { reason } => Err(Ended::Stopped(reason)),
+        }
+    }
+
+    fn running(&self) {
+        let (health, detail) = self.state.get();
+        if self.state.set(Health::Running, "") && health == Health::Waiting {
+            info!(was = detail, "goes on");
+        }
+    }
+
+    /// Until something is told, or the next poll or the next attempt is due.
+    fn wait(&mut self) {
+        let now = Instant::now();
+        let mut until = now + IDLE_MAX;
+        if self.appending.len() + self.to_commit.len() < IN_FLIGHT_MAX {
+            until = until.min(self.next_poll);
+        }
+        if !self.to_commit.is_empty() || self.to_ack.is_some() {
+            until = until.min(self.next_tell);
+        }
+        if let Some(first) = self.appending.front() {
+            let slow = now.saturating_duration_since(first.since) >= SLOW_APPEND;
+            if slow {
+                self.tell_of_full_buffer();
+            }
+            until = until.min(now + SLOW_APPEND);
+        }
+        self.bell.wait(until.saturating_duration_since(now));
+    }
+
+    fn tell_of_full_buffer(&mut self) {
+        let Some(why) = self.buffer.space().waiting else {
+            return;
+        };
+        if self.state.set(Health::Waiting, &why) {
+            warn!(reason = why, "waiting");
+            self.source.refuse(&why);
+        }
+    }
+
+    /// Lets begun appends end, so that the next start has less to read again.
+    fn drain(&mut self) -> Ended {
+        let end = Instant::now() + DRAIN_MAX;
+        while !self.appending.is_empty() {
+            if let Err(ended) = self.take_answers() {
+                return ended;
+            }
+            let left = end.saturating_duration_since(Instant::now());
+            if self.appending.is_empty() || left.is_zero() {
+                break;
+            }
+            self.bell.wait(left);
+            self.listen();
+        }
+        self.tell_source().err().unwrap_or(Ended::Asked)
+    }
+}
+
+fn buffer_sentence(error: &BufferError) -> String {
+    match error {
+        BufferError::Refused(_) => {
+            format!("{error}; this is a defect of the agent, please report it")
+        }
+        BufferError::Stopped { .. } => error.to_string(),
+    }
+}
+
+/// The buffer's memory of a flow's marks.
+struct BufferSeen {
+    buffer: Arc<dyn Buffer>,
+    flow: Arc<str>,
+}
+
+impl Seen for BufferSeen {
+    fn seen(&self, mark: &Mark) -> MarkState {
+        match self.buffer.seen(&self.flow, &mark.0) {
+            dray_buffer::MarkState::New => MarkState::New,
+            dray_buffer::MarkState::Pending => MarkState::Pending,
+            dray_buffer::MarkState::Done => MarkState::Done,
+        }
+    }
+}
+
+/// The position that a flow's maker begins at.
+#[must_use]
+pub fn resume_position(buffer: &dyn Buffer, flow: &str) -> Bytes {
+    buffer.position(flow).unwrap_or_default()
+}

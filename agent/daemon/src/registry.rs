@@ -1,0 +1,78 @@
+//! The adapters that this agent has. A new one is a folder, a dependency and a line of [`ADAPTERS`].
+
+mod file_drop;
+
+use std::fmt::Debug;
+use std::path::Path;
+
+use dray_adapter::{Batch, Source};
+use dray_proto::FlowName;
+use serde::de::DeserializeOwned;
+use toml::de::{Error, ValueDeserializer};
+
+use crate::check::Finding;
+
+/// An adapter, by the `kind` that a configuration names it with.
+pub struct Adapter {
+    /// E.g. `file-drop`.
+    pub kind: &'static str,
+    /// Reads `[flow.source]`.
+    pub read: fn(ValueDeserializer<'_>) -> Result<Box<dyn Configured>, Error>,
+}
+
+/// All of them.
+pub const ADAPTERS: &[Adapter] = &[Adapter {
+    kind: "file-drop",
+    read: read::<dray_file_drop::FileDropConfig>,
+}];
+
+/// A source as it is configured: nothing is opened.
+pub trait Configured: Debug + Send + Sync {
+    /// What is wrong with it by itself: the setting (`format.columns`) and a sentence with the way out.
+    fn faults(&self) -> Vec<(String, String)>;
+
+    /// What it reads, in words; two flows must not share it.
+    fn place(&self) -> String;
+
+    /// Tries what it names: folders, rights. Changes nothing that stays.
+    fn check(&self) -> Vec<Finding>;
+
+    /// Whether it would take a file of this name.
+    fn takes(&self, file_name: &str) -> bool;
+
+    /// Reads a file's first records as the source would, and moves nothing. At least `records_max`
+    /// of them, if there are; it may be a batch more.
+    ///
+    /// # Errors
+    /// A sentence: the file can't be read.
+    fn preview(
+        &self,
+        flow: &FlowName,
+        file: &Path,
+        records_max: usize,
+    ) -> Result<Vec<Batch>, String>;
+
+    /// The source, not opened.
+    ///
+    /// # Errors
+    /// A sentence with the way out.
+    fn make(&self, flow: &FlowName) -> Result<Box<dyn Source>, String>;
+}
+
+fn read<T: Configured + DeserializeOwned + 'static>(
+    value: ValueDeserializer<'_>,
+) -> Result<Box<dyn Configured>, Error> {
+    Ok(Box::new(T::deserialize(value)?))
+}
+
+/// The adapter of this kind.
+#[must_use]
+pub fn adapter(kind: &str) -> Option<&'static Adapter> {
+    ADAPTERS.iter().find(|adapter| adapter.kind == kind)
+}
+
+/// The kinds, for a sentence.
+#[must_use]
+pub fn kinds() -> Vec<&'static str> {
+    ADAPTERS.iter().map(|adapter| adapter.kind).collect()
+}

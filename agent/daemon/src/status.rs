@@ -1,0 +1,132 @@
+//! `dray-agent status`: asks the running agent and shows what it says.
+
+use std::fmt::Write as _;
+
+use bytesize::ByteSize;
+use dray_proto::v1::AgentStatus;
+use serde_json::json;
+use tonic::Code;
+
+use crate::admin;
+use crate::config::Config;
+use crate::failure::Failure;
+use crate::render;
+
+/// Runs the command.
+///
+/// # Errors
+/// [`Failure::Unreachable`] where no agent answers.
+pub fn command(config: &Config, as_json: bool) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let runtime = runtime.map_err(|error| Failure::Failed(format!("no runtime: {error}")))?;
+    let socket = config.socket();
+    let status = runtime.block_on(admin::ask_status(&socket)).map_err(|status| {
+        let socket = socket.display();
+        match status.code() {
+            Code::PermissionDenied => Failure::Failed(status.message().to_owned()),
+            _ if status.message().contains("ermission denied") => {
+                Failure::Failed(format!("{socket}: permission denied; ask as root, or as the user whom the agent runs as"))
+            }
+            _ => Failure::Unreachable(format!(
+                "no agent answers on {socket} ({}); start it with \"dray-agent run --config {}\"",
+                status.message(),
+                config.file.display()
+            )),
+        }
+    })?;
+    if as_json {
+        println!("{}", as_json_value(&status));
+    } else {
+        print!("{}", text(&status));
+    }
+    Ok(())
+}
+
+/// For a person.
+#[must_use]
+pub fn text(status: &AgentStatus) -> String {
+    let mut out = String::new();
+    let link = if status.connected {
+        "connected".to_owned()
+    } else {
+        format!("not connected: {}", status.link)
+    };
+    // Writing to a string never fails.
+    let _ = writeln!(
+        out,
+        "agent        {} at site {}, dray {}",
+        status.agent, status.site, status.version
+    );
+    let _ = writeln!(out, "collector    {}, {link}", status.collector);
+    let _ = writeln!(
+        out,
+        "certificate  until {}",
+        render::time(status.certificate_ends_s.saturating_mul(1_000_000))
+    );
+    let _ = writeln!(
+        out,
+        "buffer       {} of {}",
+        ByteSize(status.buffer_bytes),
+        ByteSize(status.buffer_bytes_max)
+    );
+    let width = status
+        .flows
+        .iter()
+        .map(|flow| flow.flow.len())
+        .max()
+        .unwrap_or(0)
+        .max(4);
+    let _ = writeln!(
+        out,
+        "\n{:width$}  {:8}{:>14}{:>14}{:>11}{:>14}{:>15}",
+        "FLOW", "STATE", "APPENDED", "ACKED", "WAITING", "DEAD LETTERS", "OLDEST UNSENT"
+    );
+    for flow in &status.flows {
+        let _ = writeln!(
+            out,
+            "{:width$}  {:8}{:>14}{:>14}{:>11}{:>14}{:>15}",
+            flow.flow,
+            flow.state,
+            flow.appended,
+            flow.acked,
+            flow.appended.saturating_sub(flow.acked),
+            flow.dead_letters,
+            age(flow.oldest_unsent_ms)
+        );
+        if !flow.detail.is_empty() {
+            let _ = writeln!(out, "{:width$}  {}", "", flow.detail);
+        }
+    }
+    out
+}
+
+fn age(ms: u64) -> String {
+    match ms {
+        0 => "-".into(),
+        1..1_000 => format!("{ms} ms"),
+        _ => humantime::format_duration(std::time::Duration::from_secs(ms / 1_000)).to_string(),
+    }
+}
+
+fn as_json_value(status: &AgentStatus) -> serde_json::Value {
+    let flows: Vec<serde_json::Value> = status
+        .flows
+        .iter()
+        .map(|flow| {
+            json!({
+                "flow": flow.flow, "state": flow.state, "detail": flow.detail,
+                "appended": flow.appended, "acked": flow.acked,
+                "dead_letters": flow.dead_letters, "oldest_unsent_ms": flow.oldest_unsent_ms,
+            })
+        })
+        .collect();
+    json!({
+        "version": status.version, "site": status.site, "agent": status.agent,
+        "collector": status.collector, "connected": status.connected, "link": status.link,
+        "certificate_ends_s": status.certificate_ends_s,
+        "buffer_bytes": status.buffer_bytes, "buffer_bytes_max": status.buffer_bytes_max,
+        "flows": flows,
+    })
+}

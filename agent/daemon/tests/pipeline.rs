@@ -1,0 +1,694 @@
+//! A flow's thread, from its source to the buffer and back.
+
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use bytes::Bytes;
+use dray_adapter::{
+    Batch, IdScope, Mark, Origin, Polled, Position, RawAt, Records, Seen, Shape, Source,
+    SourceError,
+};
+use dray_agent::bell::Bell;
+use dray_agent::block_maker::BlockMaker;
+use dray_agent::config::{Config, FlowConfig};
+use dray_agent::flow_state::{FlowState, Health};
+use dray_agent::metrics::Metrics;
+use dray_agent::pipeline::{Pipeline, resume_position};
+use dray_agent::render::Event;
+use dray_buffer::{
+    Append, Buffer, BufferError, Depth, MarkState, MemoryBuffer, Receipt, Sequence, SledBuffer,
+    Space, StoredBlock,
+};
+use dray_mapping::Mapper;
+use dray_proto::block;
+use tokio::sync::watch;
+
+/// Longer than anything here takes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A folder with a drop folder in it, and its flow.
+struct Place {
+    folder: tempfile::TempDir,
+    flow: FlowConfig,
+}
+
+impl Place {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let drops = folder.path().join("drops");
+        std::fs::create_dir(&drops).expect("a folder");
+        let text = format!(
+            "site = \"north\"\ndata_dir = \"/nowhere\"\ncollector = \"localhost:1\"\n\
+             [[flow]]\nname = \"stock\"\n[flow.source]\nkind = \"file-drop\"\nfolder = \"{}\"\npattern = \"*.txt\"\nquiet = \"1ms\"\n\
+             [flow.source.format]\nkind = \"csv\"\ndelimiter = \"|\"\n\
+             [[flow.mapping]]\nbody = \"inventory_movement\"\nkey = \"SKU\"\n\
+             [flow.mapping.fields]\nitem_number = \"SKU\"\nquantity = \"QTY\"\n",
+            drops.display()
+        );
+        let config =
+            Config::parse(Path::new("agent.toml"), &text).unwrap_or_else(|error| panic!("{error}"));
+        let flow = config.flows.into_iter().next().expect("a flow");
+        Self { folder, flow }
+    }
+
+    fn drops(&self) -> PathBuf {
+        self.folder.path().join("drops")
+    }
+
+    /// As careful systems drop: under another name, then renamed.
+    fn drop_file(&self, name: &str, lines: &[&str]) {
+        let hidden = self.drops().join(format!(".{name}"));
+        std::fs::write(&hidden, format!("SKU|QTY\n{}\n", lines.join("\n"))).expect("a file");
+        std::fs::rename(hidden, self.drops().join(name)).expect("a rename");
+    }
+
+    fn has(&self, path: &str) -> bool {
+        self.drops().join(path).exists()
+    }
+
+    fn sled(&self) -> Arc<dyn Buffer> {
+        let options = dray_buffer::Options::in_folder(self.folder.path().join("buffer"));
+        Arc::new(SledBuffer::open(options).expect("a buffer"))
+    }
+
+    fn source(&self) -> Box<dyn Source> {
+        self.flow.source.make(&self.flow.name).expect("a source")
+    }
+
+    fn maker(&self, buffer: &dyn Buffer) -> BlockMaker {
+        let mapper = Mapper::compile(&self.flow.mappings, 1).expect("it compiles");
+        BlockMaker::new(
+            mapper,
+            self.flow.otherwise,
+            resume_position(buffer, "stock"),
+        )
+    }
+
+    fn start(&self, buffer: &Arc<dyn Buffer>) -> Running {
+        self.start_with(self.source(), buffer)
+    }
+
+    fn start_with(&self, source: Box<dyn Source>, buffer: &Arc<dyn Buffer>) -> Running {
+        let metrics = Metrics::new().expect("metrics");
+        let state = Arc::new(FlowState::new(
+            self.flow.name.clone(),
+            metrics.flow(&self.flow.name),
+        ));
+        let bell = Arc::new(Bell::default());
+        let maker = self.maker(buffer.as_ref());
+        let pipeline = Pipeline::new(
+            source,
+            maker,
+            Arc::clone(buffer),
+            Arc::clone(&bell),
+            Arc::clone(&state),
+        );
+        Running {
+            state,
+            bell,
+            buffer: Arc::clone(buffer),
+            thread: std::thread::spawn(move || pipeline.run()),
+        }
+    }
+}
+
+struct Running {
+    state: Arc<FlowState>,
+    bell: Arc<Bell>,
+    buffer: Arc<dyn Buffer>,
+    thread: JoinHandle<()>,
+}
+
+impl Running {
+    /// Waits until so many events are appended.
+    fn wait_appended(&self, events: u64) {
+        let mut commits = self.buffer.watch();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        let reached = commits.wait_for(|_| self.buffer.depth("stock").appended.0 >= events);
+        let reached = runtime.block_on(async { tokio::time::timeout(PATIENCE, reached).await });
+        let depth = self.buffer.depth("stock");
+        assert!(
+            reached.is_ok(),
+            "{events} events were never appended: {depth:?}, {:?}",
+            self.state.get()
+        );
+    }
+
+    /// What the uplink does with an ack of everything.
+    fn ack_all(&self) {
+        let through = self.buffer.depth("stock").appended;
+        self.state.acked(through);
+        if let Some(position) = self.buffer.ack("stock", through).expect("an ack") {
+            self.bell.acked(position);
+        }
+    }
+
+    /// Ends the thread; everything that was told before is done then.
+    fn end(self) -> Arc<FlowState> {
+        self.bell.stop();
+        self.thread.join().expect("the thread ended by itself");
+        self.state
+    }
+}
+
+/// The flow's events as `body key line`, oldest first.
+fn events(buffer: &dyn Buffer) -> Vec<String> {
+    let blocks = buffer
+        .read("stock", Sequence(1), usize::MAX)
+        .expect("the blocks");
+    let mut events = Vec::new();
+    for StoredBlock { block: stored, .. } in blocks {
+        let mut decoded = Vec::new();
+        block::open(
+            &stored.payload,
+            i32::from(stored.codec),
+            stored.decoded_bytes,
+            &mut decoded,
+        )
+        .expect("our own block");
+        for range in block::split(&decoded, stored.count).expect("our own events") {
+            let event = Event::of(&decoded[range.start as usize..range.end as usize])
+                .expect("our own event");
+            events.push(format!("{} {} {}", event.body, event.key, event.line));
+        }
+    }
+    events
+}
+
+#[test]
+fn a_dropped_file_becomes_events_and_moves_as_it_is_appended_and_acked() {
+    let place = Place::new();
+    let buffer: Arc<dyn Buffer> = Arc::new(MemoryBuffer::new());
+    let running = place.start(&buffer);
+    place.drop_file("a.txt", &["A|1", "B|broken|line", "C|3"]);
+    running.wait_appended(3);
+    assert_eq!(
+        events(buffer.as_ref()),
+        [
+            "inventory_movement A 2",
+            "dead_letter a.txt:3 3",
+            "inventory_movement C 4"
+        ]
+    );
+    let state = running.end();
+    assert!(
+        place.has("archive/pending/a.txt") && !place.has("a.txt"),
+        "appended, not acked"
+    );
+    let counted = (
+        state.metrics.appended_events.get(),
+        state.metrics.dead_letters.get(),
+    );
+    assert_eq!(counted, (3, 1));
+
+    let running = place.start(&buffer);
+    running.ack_all();
+    running.end();
+    assert!(
+        place.has("archive/a.txt") && !place.has("archive/pending/a.txt"),
+        "acked"
+    );
+    assert_eq!(
+        buffer.depth("stock").appended.0,
+        3,
+        "nothing was read twice"
+    );
+}
+
+#[test]
+fn an_ack_reaches_the_source_of_a_running_flow() {
+    let place = Place::new();
+    let buffer: Arc<dyn Buffer> = Arc::new(MemoryBuffer::new());
+    let running = place.start(&buffer);
+    place.drop_file("a.txt", &["A|1"]);
+    place.drop_file("b.txt", &["B|1"]);
+    running.wait_appended(2);
+    running.ack_all();
+    let state = running.end();
+    assert!(place.has("archive/a.txt") && place.has("archive/b.txt"));
+    assert!(state.metrics.capture_to_ack.get_sample_count() >= 1);
+}
+
+#[test]
+fn what_was_appended_when_the_agent_was_killed_is_neither_lost_nor_read_again() {
+    let place = Place::new();
+    place.drop_file("a.txt", &["A|1", "B|2"]);
+    {
+        // The first life ends between the append and the commit: the file is where it was dropped.
+        let buffer = place.sled();
+        let mut source = place.source();
+        let mut maker = place.maker(buffer.as_ref());
+        source
+            .open(None, Arc::new(NothingSeen), Arc::new(|| ()))
+            .expect("it opens");
+        let batch = poll_batch(source.as_mut());
+        let made = maker.make(&batch);
+        let append = Append {
+            flow: "stock".into(),
+            blocks: made.blocks,
+            position: batch.position.0,
+            marks: batch.marks.into_iter().map(|Mark(mark)| mark).collect(),
+        };
+        buffer.append(append).wait().expect("an append");
+        std::mem::forget(source);
+    }
+    assert!(place.has("a.txt"));
+    let buffer = place.sled();
+    let running = place.start(&buffer);
+    place.drop_file("b.txt", &["C|3"]);
+    running.wait_appended(3);
+    let expected = [
+        "inventory_movement A 2",
+        "inventory_movement B 3",
+        "inventory_movement C 2",
+    ];
+    assert_eq!(events(buffer.as_ref()), expected);
+    running.end();
+    assert!(
+        !place.has("a.txt") && !place.has("b.txt"),
+        "both were moved"
+    );
+    drop(buffer);
+
+    let buffer = place.sled();
+    let running = place.start(&buffer);
+    place.drop_file("c.txt", &["D|4"]);
+    running.wait_appended(4);
+    running.ack_all();
+    running.end();
+    assert_eq!(buffer.depth("stock").appended.0, 4);
+    for name in ["a.txt", "b.txt", "c.txt"] {
+        assert!(place.has(&format!("archive/{name}")), "{name} is acked");
+    }
+}
+
+/// A file that was there before the source takes a moment of quiet.
+fn poll_batch(source: &mut dyn Source) -> Batch {
+    let end = std::time::Instant::now() + PATIENCE;
+    while std::time::Instant::now() < end {
+        if let Polled::Batch(batch) = source.poll().expect("a poll") {
+            return *batch;
+        }
+        std::thread::yield_now();
+    }
+    panic!("the file was never read");
+}
+
+struct NothingSeen;
+
+impl Seen for NothingSeen {
+    fn seen(&self, _mark: &Mark) -> dray_adapter::MarkState {
+        dray_adapter::MarkState::New
+    }
+}
+
+/// A source that does what a test says, and tells which calls it got.
+struct Scripted {
+    script: Receiver<Result<Polled, SourceError>>,
+    calls: Sender<String>,
+    commit_fails: bool,
+}
+
+impl Scripted {
+    fn call(&self, call: String) {
+        // The test may have seen enough.
+        let _ = self.calls.send(call);
+    }
+}
+
+fn shown(position: &Position) -> String {
+    String::from_utf8_lossy(&position.0).into_owned()
+}
+
+impl Source for Scripted {
+    fn open(
+        &mut self,
+        resume: Option<Position>,
+        _: Arc<dyn Seen>,
+        _: Arc<dyn Fn() + Send + Sync>,
+    ) -> Result<(), SourceError> {
+        self.call(format!(
+            "open {}",
+            resume.map_or_else(|| "new".into(), |position| shown(&position))
+        ));
+        Ok(())
+    }
+
+    fn poll(&mut self) -> Result<Polled, SourceError> {
+        self.call("poll".into());
+        self.script.recv().unwrap_or(Ok(Polled::Idle(PATIENCE)))
+    }
+
+    fn commit(&mut self, position: &Position) -> Result<(), SourceError> {
+        self.call(format!("commit {}", shown(position)));
+        if std::mem::take(&mut self.commit_fails) {
+            return Err(SourceError::Retry {
+                reason: "the archive is away".into(),
+                after: Duration::ZERO,
+            });
+        }
+        Ok(())
+    }
+
+    fn acked(&mut self, position: &Position) -> Result<(), SourceError> {
+        self.call(format!("acked {}", shown(position)));
+        Ok(())
+    }
+
+    fn refuse(&mut self, why: &str) {
+        self.call(format!("refuse {why}"));
+    }
+
+    fn close(&mut self) {
+        self.call("close".into());
+    }
+}
+
+/// The two ends of a scripted source.
+struct Script {
+    say: Sender<Result<Polled, SourceError>>,
+    calls: Receiver<String>,
+}
+
+impl Script {
+    fn new() -> (Self, Scripted) {
+        let (say, script) = channel();
+        let (told, calls) = channel();
+        (
+            Self { say, calls },
+            Scripted {
+                script,
+                calls: told,
+                commit_fails: false,
+            },
+        )
+    }
+
+    fn say(&self, answer: Result<Polled, SourceError>) {
+        self.say.send(answer).expect("the flow runs");
+    }
+
+    fn expect(&self, expected: &[&str]) {
+        for expected in expected {
+            let call = self
+                .calls
+                .recv_timeout(PATIENCE)
+                .unwrap_or_else(|_| panic!("{expected} was never called"));
+            assert_eq!(call, *expected);
+        }
+    }
+}
+
+/// One record; its position is `name`.
+fn one(name: &'static str) -> Result<Polled, SourceError> {
+    let columns = vec!["SKU".to_owned(), "QTY".to_owned()];
+    let shape = Arc::new(Shape {
+        record_type: String::new(),
+        columns,
+    });
+    let mut records = Records::default();
+    let text = records.push_text("A");
+    records.begin(&shape, 0, 1, RawAt::Text(text));
+    records.cell(text);
+    Ok(Polled::Batch(Box::new(Batch {
+        origin: Origin {
+            scope: IdScope::of(&[name.as_bytes()]),
+            file: name.into(),
+            message_id: "".into(),
+            change_position: "".into(),
+        },
+        records,
+        rejects: Vec::new(),
+        marks: vec![Mark(name.as_bytes().to_vec())],
+        position: Position(Bytes::from_static(name.as_bytes())),
+        captured_us: 1,
+        ends_unit: true,
+    })))
+}
+
+#[test]
+fn a_source_that_must_wait_says_so_and_goes_on() {
+    let place = Place::new();
+    let buffer: Arc<dyn Buffer> = Arc::new(MemoryBuffer::new());
+    let (script, source) = Script::new();
+    let running = place.start_with(Box::new(source), &buffer);
+    script.expect(&["open new", "poll"]);
+    script.say(Err(SourceError::Retry {
+        reason: "the share is away".into(),
+        after: Duration::ZERO,
+    }));
+    script.expect(&["poll"]);
+    assert_eq!(
+        running.state.get(),
+        (Health::Waiting, "the share is away".into())
+    );
+    script.say(Ok(Polled::Idle(Duration::ZERO)));
+    script.expect(&["poll"]);
+    assert_eq!(running.state.get(), (Health::Running, String::new()));
+    script.say(one("1"));
+    script.say(Ok(Polled::Idle(PATIENCE)));
+    running.wait_appended(1);
+    running.end();
+    let calls: Vec<String> = script
+        .calls
+        .try_iter()
+        .filter(|call| call != "poll")
+        .collect();
+    assert_eq!(calls, ["commit 1", "close"]);
+}
+
+#[test]
+fn a_batch_without_events_is_acked_with_the_events_before_it() {
+    let place = Place::new();
+    let buffer: Arc<dyn Buffer> = Arc::new(MemoryBuffer::new());
+    let (script, source) = Script::new();
+    let running = place.start_with(Box::new(source), &buffer);
+    let empty = |name| match one(name) {
+        Ok(Polled::Batch(batch)) => Ok(Polled::Batch(Box::new(Batch {
+            records: Records::default(),
+            ..*batch
+        }))),
+        other => other,
+    };
+    script.say(empty("0"));
+    script.say(one("1"));
+    script.say(empty("2"));
+    script.say(Ok(Polled::Idle(PATIENCE)));
+    let mut told = Vec::new();
+    while !told.iter().any(|call| call == "commit 2") {
+        told.push(script.calls.recv_timeout(PATIENCE).expect("a call"));
+    }
+    assert!(
+        told.iter().any(|call| call == "acked 0") && !told.iter().any(|call| call == "acked 2"),
+        "{told:?}"
+    );
+    running.ack_all();
+    while !told.iter().any(|call| call == "acked 2") {
+        told.push(script.calls.recv_timeout(PATIENCE).expect("a call"));
+    }
+    running.end();
+}
+
+#[test]
+fn a_source_that_needs_a_person_stops_with_its_sentence() {
+    let place = Place::new();
+    let buffer: Arc<dyn Buffer> = Arc::new(MemoryBuffer::new());
+    let (script, source) = Script::new();
+    let running = place.start_with(Box::new(source), &buffer);
+    script.say(Err(SourceError::Operator {
+        reason: "/srv/out: no permission; chown it".into(),
+    }));
+    script.expect(&["open new", "poll", "close"]);
+    assert_eq!(
+        running.end().get(),
+        (Health::Stopped, "/srv/out: no permission; chown it".into())
+    );
+}
+
+#[test]
+fn a_commit_that_fails_is_repeated_before_the_ack() {
+    let place = Place::new();
+    let buffer: Arc<dyn Buffer> = Arc::new(MemoryBuffer::new());
+    let (script, mut source) = Script::new();
+    source.commit_fails = true;
+    let running = place.start_with(Box::new(source), &buffer);
+    script.say(one("1"));
+    script.say(Ok(Polled::Idle(PATIENCE)));
+    running.wait_appended(1);
+    running.ack_all();
+    let told: Vec<String> = std::iter::from_fn(|| script.calls.recv_timeout(PATIENCE).ok())
+        .filter(|call| call != "poll")
+        .take(4)
+        .collect();
+    assert_eq!(told, ["open new", "commit 1", "commit 1", "acked 1"]);
+    running.end();
+}
+
+/// A memory buffer whose appends are answered when the test says so, or fail.
+struct Gate {
+    inner: MemoryBuffer,
+    open: Mutex<Option<Receiver<Result<(), BufferError>>>>,
+}
+
+impl Buffer for Gate {
+    fn epoch(&self) -> u64 {
+        self.inner.epoch()
+    }
+
+    fn append(&self, append: Append) -> Receipt {
+        let answer = self.inner.append(append);
+        let gate = self.open.lock().expect("no panic").take();
+        let Some(gate) = gate else { return answer };
+        let (sender, receipt) = Receipt::new();
+        std::thread::spawn(move || {
+            let answer = gate
+                .recv()
+                .expect("the test decides")
+                .and_then(|()| answer.wait());
+            let _ = sender.send(answer);
+        });
+        receipt
+    }
+
+    fn read(
+        &self,
+        flow: &str,
+        from: Sequence,
+        bytes_max: usize,
+    ) -> Result<Vec<StoredBlock>, BufferError> {
+        self.inner.read(flow, from, bytes_max)
+    }
+
+    fn ack(&self, flow: &str, through: Sequence) -> Result<Option<Bytes>, BufferError> {
+        self.inner.ack(flow, through)
+    }
+
+    fn seen(&self, flow: &str, mark: &[u8]) -> MarkState {
+        self.inner.seen(flow, mark)
+    }
+
+    fn position(&self, flow: &str) -> Option<Bytes> {
+        self.inner.position(flow)
+    }
+
+    fn depth(&self, flow: &str) -> Depth {
+        self.inner.depth(flow)
+    }
+
+    fn flows(&self) -> Vec<Arc<str>> {
+        self.inner.flows()
+    }
+
+    fn space(&self) -> Space {
+        Space {
+            waiting: Some("the buffer is full; make room".into()),
+            ..self.inner.space()
+        }
+    }
+
+    fn watch(&self) -> watch::Receiver<u64> {
+        self.inner.watch()
+    }
+}
+
+fn gate() -> (Sender<Result<(), BufferError>>, Arc<dyn Buffer>) {
+    let (open, gate) = channel();
+    (
+        open,
+        Arc::new(Gate {
+            inner: MemoryBuffer::new(),
+            open: Mutex::new(Some(gate)),
+        }),
+    )
+}
+
+#[test]
+fn a_full_buffer_holds_the_source_at_two_batches_and_tells_it() {
+    let place = Place::new();
+    let (open, buffer) = gate();
+    let (script, source) = Script::new();
+    let running = place.start_with(Box::new(source), &buffer);
+    script.say(one("1"));
+    script.say(one("2"));
+    script.say(one("3"));
+    script.expect(&[
+        "open new",
+        "poll",
+        "poll",
+        "refuse the buffer is full; make room",
+    ]);
+    assert_eq!(
+        running.state.get(),
+        (Health::Waiting, "the buffer is full; make room".into())
+    );
+    running.bell.acked(Bytes::from_static(b"1"));
+    open.send(Ok(())).expect("it waits");
+    let told: Vec<String> = std::iter::from_fn(|| script.calls.recv_timeout(PATIENCE).ok())
+        .take(4)
+        .collect();
+    let at = |call: &str| {
+        told.iter()
+            .position(|told| told == call)
+            .unwrap_or_else(|| panic!("{call} is not in {told:?}"))
+    };
+    assert!(
+        at("commit 1") < at("commit 2")
+            && at("commit 1") < at("acked 1")
+            && at("poll") > at("commit 1"),
+        "{told:?}"
+    );
+    drop(script.say);
+    running.end();
+}
+
+#[test]
+fn a_buffer_that_stops_stops_the_flow_and_commits_nothing() {
+    let place = Place::new();
+    let (open, buffer) = gate();
+    let (script, source) = Script::new();
+    let running = place.start_with(Box::new(source), &buffer);
+    script.say(one("1"));
+    let stopped = BufferError::Stopped {
+        folder: "/data/buffer".into(),
+        reason: "fdatasync: I/O error; replace the disk".into(),
+    };
+    open.send(Err(stopped)).expect("it waits");
+    script.say(Ok(Polled::Idle(Duration::ZERO)));
+    script.say(Ok(Polled::Idle(PATIENCE)));
+    running.thread.join().expect("it ends by itself");
+    let (health, detail) = running.state.get();
+    assert_eq!(health, Health::Stopped);
+    assert!(
+        detail.contains("/data/buffer") && detail.contains("replace the disk"),
+        "{detail}"
+    );
+    assert!(
+        !script
+            .calls
+            .try_iter()
+            .any(|call| call.starts_with("commit"))
+    );
+}
+
+#[test]
+fn a_restart_opens_the_source_at_the_newest_append() {
+    let place = Place::new();
+    let buffer: Arc<dyn Buffer> = Arc::new(MemoryBuffer::new());
+    for (resume, next) in [("open new", "1"), ("open 1", "2"), ("open 2", "3")] {
+        let (script, source) = Script::new();
+        let running = place.start_with(Box::new(source), &buffer);
+        script.expect(&[resume, "poll"]);
+        let before = buffer.depth("stock").appended.0;
+        script.say(one(next));
+        script.say(Ok(Polled::Idle(PATIENCE)));
+        running.wait_appended(before + 1);
+        running.end();
+        assert_eq!(buffer.seen("stock", next.as_bytes()), MarkState::Pending);
+    }
+}
