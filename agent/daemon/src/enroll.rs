@@ -22,10 +22,7 @@ pub fn command(config: &Config, token: &str) -> Result<(), Failure> {
     let folder = config.identity_dir();
     let identity = runtime.block_on(dray_uplink::enrol(&config.collector, &token, &folder)).map_err(|error| match error {
         EnrolError::Link(sentence) => Failure::Unreachable(sentence),
-        EnrolError::Refused(sentence) => Failure::Failed(format!(
-            "{sentence}; ask the collector's operator for a new token: dray-collector invite {}",
-            config.site
-        )),
+        EnrolError::Refused(sentence) => Failure::Failed(sentence),
         EnrolError::Identity(error) => Failure::Failed(format!("{error}; data_dir must belong to the agent's user")),
     })?;
     check_site(config, &identity)?;
