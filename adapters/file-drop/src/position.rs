@@ -35,6 +35,7 @@ pub(crate) struct Finished {
 /// A file that is being read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct At {
+    pub(crate) name: String,
     pub(crate) content: Content,
     /// The ordinal of the record or reject that comes next.
     pub(crate) next: u64,

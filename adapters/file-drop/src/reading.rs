@@ -48,7 +48,11 @@ enum From {
     /// The first pass kept them.
     Memory(Gather),
     /// The second pass.
-    File { decoder: Box<Decoder>, window: Window, read: u64 },
+    File {
+        decoder: Box<Decoder>,
+        window: Window,
+        read: u64,
+    },
 }
 
 /// A part of a file.
@@ -161,20 +165,40 @@ impl Reading {
         if look_at(&file)? != look || bytes != look.bytes {
             return Ok(Checked::Changing);
         }
-        let content = Content { sha256: hex::encode(hash.finalize()), bytes, again: 0 };
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let content = Content {
+            sha256: hex::encode(hash.finalize()),
+            bytes,
+            again: 0,
+        };
+        let name = path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
         let too_bad = tally.is_too_bad().then(|| {
             let first = tally.first_bad.clone().unwrap_or_default();
             format!("more than {bad_lines_max} of its lines are bad; the first: {first}")
         });
         if let Some(reason) = fault.map(|FileFault(reason)| reason).or(too_bad) {
-            return Ok(Checked::Bad { content, reason, first_bytes });
+            return Ok(Checked::Bad {
+                content,
+                reason,
+                first_bytes,
+            });
         }
         let from = match kept {
             Some(kept) => From::Memory(kept),
             None => second_pass(&mut file, csv, 0)?,
         };
-        Ok(Checked::Good(Box::new(Self { path, name, content, file, look, from, next: 0 })))
+        Ok(Checked::Good(Box::new(Self {
+            path,
+            name,
+            content,
+            file,
+            look,
+            from,
+            next: 0,
+        })))
     }
 
     /// Goes on at the ordinal at which an earlier run ended.
@@ -193,14 +217,19 @@ impl Reading {
     pub(crate) fn part(&mut self) -> io::Result<Option<Part>> {
         let (gather, last) = match &mut self.from {
             From::Memory(kept) => (std::mem::take(kept), true),
-            From::File { decoder, window, read } => {
+            From::File {
+                decoder,
+                window,
+                read,
+            } => {
                 let mut gather = Gather::default().expecting(self.look.bytes.saturating_sub(*read));
                 let last = loop {
                     let count = self.file.read(window.space())?;
                     *read += count as u64;
                     window.filled(count);
                     // The first pass read the same bytes, so only other bytes can fail here.
-                    let Ok(decoded) = decoder.decode(window.bytes(), count == 0, &mut gather) else {
+                    let Ok(decoded) = decoder.decode(window.bytes(), count == 0, &mut gather)
+                    else {
                         return Ok(None);
                     };
                     window.take(decoded.bytes);
@@ -215,11 +244,20 @@ impl Reading {
             }
         };
         self.next = gather.next_ordinal().unwrap_or(self.next);
-        Ok(Some(Part { records: gather.records, rejects: gather.rejects, next: self.next, last }))
+        Ok(Some(Part {
+            records: gather.records,
+            rejects: gather.rejects,
+            next: self.next,
+            last,
+        }))
     }
 }
 
 fn second_pass(file: &mut File, csv: &Csv, skip: u64) -> io::Result<From> {
     file.rewind()?;
-    Ok(From::File { decoder: Box::new(csv.decoder(skip)), window: Window::default(), read: 0 })
+    Ok(From::File {
+        decoder: Box::new(csv.decoder(skip)),
+        window: Window::default(),
+        read: 0,
+    })
 }

@@ -33,7 +33,7 @@ use crate::archive;
 use crate::config::{FileDropConfig, Order, Repeat};
 use crate::position::{At, Content, Finished, Goes, Place};
 use crate::reading::{Checked, Reading, look_of};
-use crate::ready::{Ready, Verdict};
+use crate::ready::{Look, Ready, Verdict};
 use crate::watch::Watch;
 
 /// How long a folder that is away is left alone.
@@ -59,9 +59,11 @@ pub struct FileDrop {
     watch: Option<Watch>,
     /// Complete files, in order.
     queue: BTreeMap<OrderKey, PathBuf>,
+    /// Files that are not complete yet: those after them in order wait for them.
+    incomplete: HashMap<OsString, OrderKey>,
     reading: Option<Box<Reading>>,
-    /// Where an earlier run ended inside a file.
-    resume: Option<At>,
+    /// Says that the file that an earlier run was reading is not what it was.
+    changed: Option<Batch>,
     /// Appended or about to be, not yet moved; in order.
     finished: Vec<(Finished, PathBuf)>,
     /// Files that wait for the ack, oldest first.
@@ -93,8 +95,9 @@ impl FileDrop {
             wake: None,
             watch: None,
             queue: BTreeMap::new(),
+            incomplete: HashMap::new(),
             reading: None,
-            resume: None,
+            changed: None,
             finished: Vec::new(),
             pending: VecDeque::new(),
             next_scan: now,
@@ -173,17 +176,35 @@ impl FileDrop {
             .and_then(|time| time.elapsed().ok())
             .unwrap_or_default();
         match self.ready.look(name, look, age, now) {
-            Verdict::Wait(time) => Some(time),
+            Verdict::Wait(time) => {
+                self.incomplete
+                    .insert(name.to_owned(), self.order_key(name, look));
+                Some(time)
+            }
             Verdict::Ready => {
-                let key = match self.config.order {
-                    Order::Name => 0,
-                    Order::Mtime => u128::try_from(look.modified_ns).unwrap_or(0),
-                    Order::Number => first_number(&name.to_string_lossy()),
-                };
-                self.queue.insert((key, name.to_owned()), path);
+                self.incomplete.remove(name);
+                self.queue.insert(self.order_key(name, look), path);
                 None
             }
         }
+    }
+
+    fn order_key(&self, name: &OsStr, look: Look) -> OrderKey {
+        let number = match self.config.order {
+            Order::Name => 0,
+            Order::Mtime => u128::try_from(look.modified_ns).unwrap_or(0),
+            Order::Number => first_number(&name.to_string_lossy()),
+        };
+        (number, name.to_owned())
+    }
+
+    /// The next complete file, unless one before it in order is not complete yet.
+    fn next_in_order(&mut self) -> Option<(OrderKey, PathBuf)> {
+        let (first, _) = self.queue.first_key_value()?;
+        if self.incomplete.values().any(|key| key < first) {
+            return None;
+        }
+        self.queue.pop_first()
     }
 
     fn is_under_way(&self, path: &Path) -> bool {
@@ -209,6 +230,8 @@ impl FileDrop {
                 .is_ok()
         });
         self.troubled
+            .retain(|name, _| names.binary_search(name).is_ok());
+        self.incomplete
             .retain(|name, _| names.binary_search(name).is_ok());
         Ok(waits)
     }
@@ -238,17 +261,15 @@ impl FileDrop {
             self.next_scan = now + self.config.scan_every;
             wait = wait.min(self.scan()?.unwrap_or(wait));
         }
+        // What is not complete is looked at again when it may be, not at the next round.
+        self.next_scan = self.next_scan.min(now + wait);
         Ok(wait.min(self.next_scan.saturating_duration_since(Instant::now())))
     }
 
     /// Begins the next complete file. `Some`: it could not be read, and this says so.
     fn begin(&mut self, path: &Path) -> Result<Option<Batch>, String> {
         let in_pending = path.parent() == Some(&self.config.folder.join(archive::PENDING));
-        let checked = Reading::check(
-            path.to_owned(),
-            &mut self.csv,
-            self.config.bad_lines_max,
-        );
+        let checked = Reading::check(path.to_owned(), &mut self.csv, self.config.bad_lines_max);
         let mut reading = match checked.map_err(|error| format!("it can't be read: {error}"))? {
             Checked::Changing => {
                 return Err("it changes while it is read; it is taken once it is complete".into());
@@ -273,15 +294,7 @@ impl FileDrop {
             }
             Checked::Good(reading) => reading,
         };
-        if let Some(at) = self
-            .resume
-            .take_if(|at| is_same(&at.content, &reading.content))
-        {
-            reading.content.again = at.content.again;
-            reading
-                .resume_at(at.next, &self.csv)
-                .map_err(|error| error.to_string())?;
-        } else if !in_pending && !self.number_repeat(&mut reading.content) {
+        if !in_pending && !self.number_repeat(&mut reading.content) {
             return self.put_repeated(path).map(|()| None);
         }
         self.reading = Some(reading);
@@ -370,13 +383,7 @@ impl FileDrop {
             .iter()
             .map(|(finished, _)| finished.clone())
             .collect();
-        // A file that is to be gone on with stays named until it is begun.
-        Place {
-            v: 1,
-            finished,
-            at: at.or_else(|| self.resume.clone()),
-        }
-        .encode()
+        Place { v: 1, finished, at }.encode()
     }
 
     /// The next part of the file that is being read.
@@ -414,6 +421,7 @@ impl FileDrop {
             (vec![mark], self.place(None))
         } else {
             let at = At {
+                name: reading.name.clone(),
                 content: reading.content.clone(),
                 next: part.next,
             };
@@ -479,6 +487,36 @@ impl FileDrop {
         Ok(())
     }
 
+    /// Goes on in the file that an earlier run was reading, at the record at which it ended.
+    fn go_on(&mut self, at: &At) -> io::Result<()> {
+        let dropped = self.config.folder.join(&at.name);
+        let pending = self.config.folder.join(archive::PENDING).join(&at.name);
+        let Some(path) = [dropped, pending].into_iter().find(|path| path.is_file()) else {
+            tracing::error!(
+                file = at.name,
+                sent = at.next,
+                "the file that was being read is gone: what was left of it can't be sent; drop it again if it is found"
+            );
+            return Ok(());
+        };
+        match Reading::check(path.clone(), &mut self.csv, self.config.bad_lines_max)? {
+            Checked::Good(mut reading) if is_same(&reading.content, &at.content) => {
+                reading.content.again = at.content.again;
+                reading.resume_at(at.next, &self.csv)?;
+                self.reading = Some(reading);
+            }
+            Checked::Good(_) | Checked::Bad { .. } | Checked::Changing => {
+                let reason = format!(
+                    "it changed while it was read; the first {} of its records were sent as they were before",
+                    at.next
+                );
+                self.changed =
+                    Some(self.set_aside(&path, &at.name, at.content.clone(), &reason, Vec::new()));
+            }
+        }
+        Ok(())
+    }
+
     /// Looks through `archive/pending`: acked ones move on, unknown ones are read again.
     fn take_up_pending(&mut self) -> io::Result<()> {
         let known: Vec<PathBuf> = self.pending.iter().map(|(path, _)| path.clone()).collect();
@@ -486,7 +524,10 @@ impl FileDrop {
         for entry in fs::read_dir(self.config.folder.join(archive::PENDING))? {
             let entry = entry?;
             let metadata = entry.metadata()?;
-            if metadata.is_file() && !known.contains(&entry.path()) {
+            if metadata.is_file()
+                && !known.contains(&entry.path())
+                && !self.is_under_way(&entry.path())
+            {
                 files.push((metadata.modified()?, entry.path()));
             }
         }
@@ -578,7 +619,10 @@ impl Source for FileDrop {
         };
         self.mend(&place)
             .map_err(|error| self.folder_trouble(&error))?;
-        self.resume = place.at;
+        if let Some(at) = place.at {
+            self.go_on(&at)
+                .map_err(|error| self.folder_trouble(&error))?;
+        }
         self.take_up_pending()
             .map_err(|error| self.folder_trouble(&error))
     }
@@ -586,17 +630,10 @@ impl Source for FileDrop {
     fn poll(&mut self) -> Result<Polled, SourceError> {
         let wait = self.find()?;
         loop {
-            if let Some(batch) = self.part() {
+            if let Some(batch) = self.changed.take().or_else(|| self.part()) {
                 return Ok(Polled::Batch(Box::new(batch)));
             }
-            // A file that was begun by an earlier run goes first.
-            let Some((key, path)) = self.queue.pop_first() else {
-                if self.resume.is_some() {
-                    tracing::warn!(
-                        "the file that was being read is not there any more, or is not complete; others go on"
-                    );
-                    self.resume = None;
-                }
+            let Some((key, path)) = self.next_in_order() else {
                 self.prune();
                 return Ok(Polled::Idle(wait));
             };

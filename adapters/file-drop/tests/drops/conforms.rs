@@ -1,0 +1,91 @@
+//! The suite of every source.
+
+use dray_adapter::conformance::{self, Place};
+use dray_adapter::{BATCH_RECORDS_MAX, Source};
+
+use crate::support::Drops;
+
+/// Files of each kind, in the order of their names.
+struct Folder {
+    drops: Drops,
+    next: usize,
+}
+
+impl Folder {
+    fn new() -> Self {
+        Self {
+            drops: Drops::new("bad_lines_max = 2\n"),
+            next: 0,
+        }
+    }
+}
+
+fn file(number: usize) -> Option<(String, Vec<String>)> {
+    let name = format!("f{number}.txt");
+    let mut text = "SKU|QTY\n".to_owned();
+    let mut expected = Vec::new();
+    match number {
+        1 => {
+            text.push_str("A|1\nbroken\n\nB|\"two\nlines\"\n");
+            expected = vec![
+                format!("{name}:2: A|1"),
+                format!("{name}:3! decode"),
+                format!("{name}:5: B|two\nlines"),
+            ];
+        }
+        // Two batches.
+        2 => {
+            for line in 0..BATCH_RECORDS_MAX + 7 {
+                text.push_str("x|\n");
+                expected.push(format!("{name}:{}: x|", line + 2));
+            }
+        }
+        // Nothing to send of it.
+        3 => {}
+        // Set aside whole.
+        4 => {
+            text.push_str("C|1\na\nb\nc\n");
+            expected = vec![format!("{name}:0! source")];
+        }
+        // Two batches by their bytes.
+        5 => {
+            let wide = "y".repeat(30_000);
+            for line in 0..100 {
+                text.push_str(&format!("{line}|{wide}\n"));
+                expected.push(format!("{name}:{}: {line}|{wide}", line + 2));
+            }
+        }
+        6 => {
+            text.push_str("D|4");
+            expected = vec![format!("{name}:2: D|4")];
+        }
+        _ => return None,
+    }
+    Some((text, expected))
+}
+
+impl Place for Folder {
+    fn source(&self) -> Box<dyn Source> {
+        self.drops.source()
+    }
+
+    fn add(&mut self) -> Option<Vec<String>> {
+        self.next += 1;
+        let (text, expected) = file(self.next)?;
+        self.drops.put(&format!("f{}.txt", self.next), text);
+        Some(expected)
+    }
+}
+
+#[test]
+fn a_folder_conforms() {
+    conformance::run(Folder::new);
+}
+
+#[test]
+fn what_is_not_acked_is_read_again_by_an_agent_that_lost_its_buffer() {
+    conformance::run_second_copy(|| Folder {
+        next: 0,
+        ..Folder::new()
+    });
+}

@@ -1,0 +1,8 @@
+//! Dropped files, in real folders: the suite of every source, and what goes wrong with files.
+
+mod bad;
+mod changing;
+mod conforms;
+mod folders;
+mod repeats;
+mod support;

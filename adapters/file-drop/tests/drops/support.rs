@@ -1,0 +1,111 @@
+//! A drop folder and a source over it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use dray_adapter::Source;
+use dray_adapter::conformance::{Agent, Pace, shown};
+use dray_file_drop::{FileDrop, FileDropConfig};
+
+pub(crate) struct Drops {
+    _folder: tempfile::TempDir,
+    pub(crate) path: PathBuf,
+    settings: String,
+}
+
+impl Drops {
+    /// `settings`: lines of `[flow.source]` besides the usual.
+    pub(crate) fn new(settings: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("drops");
+        fs::create_dir(&path).expect("a folder");
+        Self {
+            _folder: folder,
+            path,
+            settings: settings.to_owned(),
+        }
+    }
+
+    pub(crate) fn config(&self) -> FileDropConfig {
+        let quiet = if self.settings.contains("quiet =") {
+            ""
+        } else {
+            "quiet = \"20ms\"\n"
+        };
+        let format = if self.settings.contains("format.") {
+            ""
+        } else {
+            "format.delimiter = \"|\"\n"
+        };
+        let text = format!(
+            "kind = \"file-drop\"\nfolder = \"{}\"\npattern = \"*.txt\"\nscan_every = \"20ms\"\n{quiet}format.kind = \"csv\"\n{format}{}",
+            self.path.display(),
+            self.settings
+        );
+        toml::from_str(&text).unwrap_or_else(|error| panic!("{text}\n{error}"))
+    }
+
+    pub(crate) fn source(&self) -> Box<dyn Source> {
+        Box::new(FileDrop::new("north/stock", self.config()).expect("a good configuration"))
+    }
+
+    pub(crate) fn at(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// As careful systems drop: under another name, then renamed. Old enough to be complete for
+    /// whoever finds it at the start.
+    pub(crate) fn put(&self, name: &str, content: impl AsRef<[u8]>) {
+        let hidden = self.path.join(format!(".{name}"));
+        fs::write(&hidden, content).expect("a file");
+        age(&hidden, Duration::from_secs(60));
+        fs::rename(hidden, self.at(name)).expect("a rename");
+    }
+
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.at(name).exists()
+    }
+
+    /// The files of a folder below the drop folder, in order.
+    pub(crate) fn files(&self, folder: &str) -> Vec<String> {
+        let Ok(entries) = fs::read_dir(self.at(folder)) else {
+            return Vec::new();
+        };
+        let files = entries
+            .flatten()
+            .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file()));
+        let mut names: Vec<String> = files
+            .map(|entry| entry.file_name().to_string_lossy().into_owned())
+            .collect();
+        names.sort();
+        names
+    }
+}
+
+pub(crate) fn age(path: &Path, age: Duration) {
+    let file = fs::File::options()
+        .append(true)
+        .open(path)
+        .expect("the file");
+    file.set_modified(SystemTime::now() - age)
+        .expect("its time is set");
+}
+
+/// `lines` after a header of two columns.
+pub(crate) fn table(lines: &[&str]) -> String {
+    format!("SKU|QTY\n{}\n", lines.join("\n"))
+}
+
+pub(crate) fn acking() -> Pace {
+    Pace {
+        acks: true,
+        ..Pace::default()
+    }
+}
+
+/// Works until `entries` are appended, and says what they are.
+pub(crate) fn work(agent: &mut Agent, entries: usize) -> Vec<String> {
+    agent.finish(entries, acking());
+    shown(&agent.log).into_iter().map(str::to_owned).collect()
+}
