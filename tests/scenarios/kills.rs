@@ -59,16 +59,15 @@ fn nothing_is_lost_doubled_or_out_of_order_when_either_side_is_killed() {
     let sent = || (0..dropped).map(|n| format!("MV{n:010}"));
     let mut wanted = dropped;
     let verdict = loop {
-        assert!(
-            erp.wait(PATIENCE, |events| events >= wanted),
-            "{} events of {dropped}",
-            erp.events()
-        );
+        let in_time = erp.wait(PATIENCE, |events| events >= wanted);
+        // Counted before the arrivals are looked at: what comes in between must not be waited for.
+        let events = erp.events();
         let verdict = judge(sent(), &erp.arrivals());
+        assert!(in_time, "{} events came, and no more: {verdict}", erp.events());
         if verdict.lost == 0 {
             break verdict;
         }
-        wanted = erp.events() + 1;
+        wanted = events + 1;
     };
     println!("{kills} kills, target: {verdict}");
     assert!(verdict.clean(), "at the target: {verdict}");

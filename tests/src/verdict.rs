@@ -31,6 +31,8 @@ pub struct Verdict {
     pub out_of_order: u64,
     /// Arrivals of an id that had arrived: what a target that upserts by id doesn't see.
     pub repeats: u64,
+    /// Some of the lost records, for whoever looks for them.
+    pub lost_some: Vec<String>,
 }
 
 impl Verdict {
@@ -47,7 +49,11 @@ impl fmt::Display for Verdict {
             f,
             "{} lost, {} doubled, {} out of order ({} of {} records; {} repeats under the same id)",
             self.lost, self.doubled, self.out_of_order, self.arrived, self.expected, self.repeats
-        )
+        )?;
+        if self.lost > 0 {
+            write!(f, "; lost are {:?} and others", self.lost_some)?;
+        }
+        Ok(())
     }
 }
 
@@ -80,6 +86,10 @@ pub fn judge<'a>(
         *newest = arrival.order.max(*newest);
     }
     verdict.lost = verdict.expected - verdict.arrived;
+    let mut lost: Vec<String> = ids.into_iter().filter(|(_, id)| id.is_none()).map(|(number, _)| number).collect();
+    lost.sort();
+    let step = (lost.len() / 10).max(1);
+    verdict.lost_some = lost.into_iter().step_by(step).collect();
     verdict
 }
 

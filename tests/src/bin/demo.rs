@@ -288,6 +288,8 @@ fn kills(site: &mut Site, erp: &Target) -> anyhow::Result<Verdict> {
     let mut wanted = before + KILL_LINES;
     // Repeats under the same id count as events too: so look again until nothing is missing.
     while erp.wait(PATIENCE, |events| events >= wanted) {
+        // Counted before the arrivals are looked at: what comes in between must not be waited for.
+        wanted = erp.events() + 1;
         let arrivals = erp.arrivals();
         verdict = verdict::judge(
             sent(),
@@ -298,7 +300,6 @@ fn kills(site: &mut Site, erp: &Target) -> anyhow::Result<Verdict> {
         if verdict.lost == 0 {
             break;
         }
-        wanted = erp.events() + 1;
     }
     println!("\n   {verdict}");
     Ok(verdict)
