@@ -43,7 +43,7 @@ tools:
 
 soak: tools
 	$(CARGO) build --release --workspace --bins
-	DRAY_SOAK=1 $(CARGO) test --release -p dray-tests -- --test-threads=1 --nocapture
+	DRAY_SOAK=1 DRAY_BIN_DIR=$(CURDIR)/target/release $(CARGO) test -p dray-tests -- --test-threads=1 --nocapture
 
 check: test
 	$(CARGO) fmt --all --check

@@ -63,7 +63,11 @@ fn nothing_is_lost_doubled_or_out_of_order_when_either_side_is_killed() {
         // Counted before the arrivals are looked at: what comes in between must not be waited for.
         let events = erp.events();
         let verdict = judge(sent(), &erp.arrivals());
-        assert!(in_time, "{} events came, and no more: {verdict}", erp.events());
+        assert!(
+            in_time,
+            "{} events came, and no more: {verdict}",
+            erp.events()
+        );
         if verdict.lost == 0 {
             break verdict;
         }

@@ -86,7 +86,11 @@ pub fn judge<'a>(
         *newest = arrival.order.max(*newest);
     }
     verdict.lost = verdict.expected - verdict.arrived;
-    let mut lost: Vec<String> = ids.into_iter().filter(|(_, id)| id.is_none()).map(|(number, _)| number).collect();
+    let mut lost: Vec<String> = ids
+        .into_iter()
+        .filter(|(_, id)| id.is_none())
+        .map(|(number, _)| number)
+        .collect();
     lost.sort();
     let step = (lost.len() / 10).max(1);
     verdict.lost_some = lost.into_iter().step_by(step).collect();

@@ -363,10 +363,10 @@ fn write_steps(mut connection: Connection, folder: &Path, steps: &mpsc::Receiver
             tracing::error!(%error, "the state cannot be written");
         }
         for (_, answer) in group {
-            let said = result
-                .as_ref()
-                .map(|()| ())
-                .map_err(|error| failed(folder, format!("state.db: {error}")));
+            let said = match &result {
+                Ok(()) => Ok(()),
+                Err(error) => Err(failed(folder, format!("state.db: {error}"))),
+            };
             let _ = answer.send(said);
         }
     }
