@@ -1,70 +1,225 @@
-//! Where files go: `archive/pending` once appended, `archive` at the ack, `archive/repeated` and
-//! `failed` beside.
+//! Where files go, and under which name. Nothing is ever overwritten.
 
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use globset::GlobMatcher;
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::io::Errno;
+
+use crate::scan::takes;
 
 pub(crate) const ARCHIVE: &str = "archive";
 pub(crate) const PENDING: &str = "archive/pending";
 pub(crate) const REPEATED: &str = "archive/repeated";
 pub(crate) const FAILED: &str = "failed";
+/// Files pruned at once; the others follow at the next occasion.
+const PRUNE_MAX: usize = 2_000;
+/// Names tried for one file.
+const NAMES_MAX: u32 = 10_000;
 
-/// Makes the folders.
+/// Makes the folders that every file passes, and makes them last.
 pub(crate) fn make(folder: &Path) -> io::Result<()> {
-    for name in [PENDING, REPEATED, FAILED] {
-        fs::create_dir_all(folder.join(name))?;
+    let pending = folder.join(PENDING);
+    if !pending.is_dir() {
+        fs::create_dir_all(&pending)?;
+        sync(&folder.join(ARCHIVE))?;
+        sync(folder)?;
     }
     Ok(())
 }
 
-/// Moves a file into a folder, under its name or, where that is taken, one beside it; overwrites
-/// nothing. Both folders are synced. Returns where it is now.
-pub(crate) fn move_to(file: &Path, folder: &Path) -> io::Result<PathBuf> {
-    fs::create_dir_all(folder)?;
-    let name = file
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned();
-    let mut to = folder.join(&name);
-    for number in 1.. {
-        // Only this agent writes there, so looking first is enough.
-        if !to.exists() {
-            break;
+/// Moves a file into a folder below `root`, under its name or, where that is taken, one with the
+/// beginning of its hash; returns where it is now. [`sync`] both folders afterwards.
+pub(crate) fn move_to(
+    file: &Path,
+    root: &Path,
+    folder: &str,
+    sha256: &[u8; 32],
+) -> io::Result<PathBuf> {
+    let folder = root.join(folder);
+    if !folder.is_dir() {
+        fs::create_dir_all(&folder)?;
+    }
+    let name = own_name(file.file_name().unwrap_or_default(), sha256);
+    for number in 0..NAMES_MAX {
+        let to = folder.join(candidate(&name, sha256, number));
+        match rename_new(file, &to) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            result => return result.map(|()| to),
         }
-        to = folder.join(format!("{name}.{number}"));
     }
-    fs::rename(file, &to)?;
-    sync(folder)?;
-    if let Some(parent) = file.parent() {
-        sync(parent)?;
-    }
-    Ok(to)
+    Err(io::Error::other(format!(
+        "{} holds {NAMES_MAX} files of this name and content",
+        folder.display()
+    )))
 }
 
-fn sync(folder: &Path) -> io::Result<()> {
+/// The name of the `number`th try: `a.txt`, `a-0a1b2c3d.txt`, `a-0a1b2c3d-2.txt`. The ending stays, so that
+/// the flow's pattern still fits.
+fn candidate(name: &OsStr, sha256: &[u8; 32], number: u32) -> OsString {
+    let path = Path::new(name);
+    let mut made = path.file_stem().unwrap_or_default().to_owned();
+    match number {
+        0 => return name.to_owned(),
+        1 => made.push(format!("-{}", hex::encode(&sha256[..4]))),
+        _ => made.push(format!("-{}-{number}", hex::encode(&sha256[..4]))),
+    }
+    if let Some(ending) = path.extension() {
+        made.push(".");
+        made.push(ending);
+    }
+    // Names have at most 255 bytes: a long one loses its middle rather than its move.
+    if made.len() > 255 {
+        made = OsString::from(format!("{}-{number}", hex::encode(sha256)));
+    }
+    made
+}
+
+/// The name that a file with this hash had when it was dropped.
+pub(crate) fn own_name(name: &OsStr, sha256: &[u8; 32]) -> OsString {
+    match original(name) {
+        // A date may look like a hash.
+        Some((own, hash)) if hash == hex::encode(&sha256[..4]) => own,
+        _ => name.to_owned(),
+    }
+}
+
+/// The name that a file had if [`candidate`] changed it, and the hash that was added.
+fn original(name: &OsStr) -> Option<(OsString, &str)> {
+    let path = Path::new(name);
+    let stem = path.file_stem()?.to_str()?;
+    let is_hash = |text: &str| {
+        text.len() == 8
+            && text
+                .bytes()
+                .all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+    };
+    let (before, last) = stem.rsplit_once('-')?;
+    let (before, hash) = if is_hash(last) {
+        (before, last)
+    } else {
+        last.parse::<u32>().ok()?;
+        before.rsplit_once('-').filter(|(_, hash)| is_hash(hash))?
+    };
+    let mut original = OsString::from(before);
+    if let Some(ending) = path.extension() {
+        original.push(".");
+        original.push(ending);
+    }
+    Some((original, hash))
+}
+
+/// Whether a file in the archive may come from a flow with this pattern: flows may share a folder.
+pub(crate) fn is_ours(matcher: &GlobMatcher, name: &OsStr) -> bool {
+    takes(matcher, name) || original(name).is_some_and(|(own, _)| takes(matcher, &own))
+}
+
+fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
+    match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+        // Some network file systems don't know the flag. Only this agent writes there, so looking
+        // first is enough.
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+            if fs::symlink_metadata(to).is_ok() {
+                return Err(io::ErrorKind::AlreadyExists.into());
+            }
+            fs::rename(from, to)
+        }
+        result => Ok(result?),
+    }
+}
+
+/// Makes what was moved into or out of a folder last.
+pub(crate) fn sync(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-/// Deletes acked files that came to the archive more than `days` ago. Renaming sets a file's change
-/// time, so that is when it came.
-pub(crate) fn prune(folder: &Path, days: u32) -> io::Result<u64> {
+/// Deletes files that came to the archive more than `days` ago; how many, and whether there are more.
+/// Renaming sets a file's change time, so that is when it came.
+pub(crate) fn prune(root: &Path, matcher: &GlobMatcher, days: u32) -> io::Result<(usize, bool)> {
     let keep = Duration::from_secs(u64::from(days) * 24 * 3_600);
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
     let mut pruned = 0;
-    for entry in fs::read_dir(folder.join(ARCHIVE))? {
+    for entry in fs::read_dir(root.join(ARCHIVE))? {
         let entry = entry?;
+        let name = entry.file_name();
+        if name.as_bytes().first() == Some(&b'.') || !is_ours(matcher, &name) {
+            continue;
+        }
         let metadata = entry.metadata()?;
         let came = Duration::from_secs(u64::try_from(metadata.ctime()).unwrap_or(0));
-        if metadata.is_file() && now.saturating_sub(came) > keep {
+        if metadata.is_file() && now.saturating_sub(came) >= keep {
+            if pruned == PRUNE_MAX {
+                return Ok((pruned, true));
+            }
             fs::remove_file(entry.path())?;
             pruned += 1;
         }
     }
-    Ok(pruned)
+    Ok((pruned, false))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_is_taken_is_made_another_and_known_again() {
+        let hash = [0xAB; 32];
+        for (name, number, expected) in [
+            ("a.txt", 0, "a.txt"),
+            ("a.txt", 1, "a-abababab.txt"),
+            ("a.txt", 2, "a-abababab-2.txt"),
+            ("a", 1, "a-abababab"),
+            ("a.b.txt", 12, "a.b-abababab-12.txt"),
+        ] {
+            let made = candidate(OsStr::new(name), &hash, number);
+            assert_eq!(made, expected);
+            assert_eq!(own_name(&made, &hash), name);
+            assert_eq!(original(&made).is_some(), number > 0);
+        }
+        assert_eq!(
+            own_name(OsStr::new("stock-20261123.txt"), &hash),
+            "stock-20261123.txt"
+        );
+        for name in ["a.txt", "a-b.txt", "a-2.txt", "a-ABABABAB.txt", "-"] {
+            assert_eq!(original(OsStr::new(name)), None, "{name}");
+        }
+        assert!(candidate(OsStr::new(&"x".repeat(255)), &hash, 3).len() <= 255);
+    }
+
+    #[test]
+    fn nothing_is_overwritten() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let root = folder.path();
+        for content in ["1", "2", "3"] {
+            let file = root.join("a.txt");
+            fs::write(&file, content).expect("a file");
+            move_to(&file, root, "there", &[0x11; 32]).expect("a move");
+        }
+        for (name, content) in [
+            ("a.txt", "1"),
+            ("a-11111111.txt", "2"),
+            ("a-11111111-2.txt", "3"),
+        ] {
+            assert_eq!(
+                fs::read_to_string(root.join("there").join(name)).expect("the file"),
+                content
+            );
+        }
+        let again = root.join("there/a-11111111.txt");
+        let back = move_to(&again, root, "elsewhere", &[0x11; 32]).expect("a move");
+        assert_eq!(
+            back.file_name(),
+            Some(OsStr::new("a.txt")),
+            "it gets its own name back"
+        );
+    }
 }

@@ -1,14 +1,13 @@
 //! `[flow.source]` with `kind = "file-drop"`.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use dray_formats::csv::CsvConfig;
 use globset::{Glob, GlobMatcher};
 use serde::Deserialize;
 
-use crate::archive;
+use crate::scan::takes;
 
 /// The settings; [`Self::faults`] says what is wrong with them.
 #[derive(Debug, Clone, Deserialize)]
@@ -164,59 +163,13 @@ impl FileDropConfig {
     /// Whether a file of this name would be taken.
     #[must_use]
     pub fn takes(&self, name: &str) -> bool {
-        !name.starts_with('.')
-            && !name.ends_with(".tmp")
-            && !name.ends_with(".part")
-            && self.matcher().is_ok_and(|matcher| matcher.is_match(name))
+        self.matcher()
+            .is_ok_and(|matcher| takes(&matcher, name.as_ref()))
     }
 
     /// Tries the folder: is it there, can it be listed, can files be moved within it. Leaves nothing.
     #[must_use]
     pub fn check(&self) -> Vec<Finding> {
-        let folder = self.folder.display();
-        let entries = match fs::read_dir(&self.folder) {
-            Ok(entries) => entries,
-            Err(error) => {
-                return vec![Finding::Wrong(format!(
-                    "{folder} can't be read: {error}; make the folder, or correct source.folder"
-                ))];
-            }
-        };
-        let waiting = entries
-            .flatten()
-            .filter(|entry| self.takes(&entry.file_name().to_string_lossy()))
-            .count();
-        vec![
-            Finding::Fine(format!(
-                "{folder} can be read; {waiting} file{} in it match \"{}\"",
-                if waiting == 1 { "" } else { "s" },
-                self.pattern
-            )),
-            self.try_move(),
-        ]
+        crate::check::check(self)
     }
-
-    fn try_move(&self) -> Finding {
-        let from = self.folder.join(".dray-check");
-        let result = archive::make(&self.folder).and_then(|()| {
-            fs::write(&from, b"")?;
-            let to = self.folder.join(archive::PENDING).join(".dray-check");
-            fs::rename(&from, &to)?;
-            fs::remove_file(to)
-        });
-        match result {
-            Ok(()) => Finding::Fine(format!("files can be moved to {}", shown(&self.folder))),
-            Err(error) => {
-                let _ = fs::remove_file(from);
-                Finding::Wrong(format!(
-                    "files in {} can't be moved to its archive folder: {error}; give the agent's user the right to write there",
-                    self.folder.display()
-                ))
-            }
-        }
-    }
-}
-
-fn shown(folder: &Path) -> String {
-    folder.join("archive").display().to_string()
 }

@@ -1,21 +1,46 @@
 //! A watched folder as a source.
 //!
+//! ```text
+//! FOLDER/                 files that are not yet appended
+//!   archive/pending/      appended: on this machine's disk
+//!   archive/              acked: on the collector's disk; pruned by age
+//!   archive/repeated/     the same content was there before
+//!   failed/               could not be read whole; nothing more of it is sent
+//! ```
+//!
 //! This crate promises that a file is read once, whole, in order, and can be read on exactly where an
 //! append ended; that it moves only when it is appended, and again only when it is acked; and that a
 //! file that cannot be read is set aside with a sentence, never passed over.
 //!
-//! It refuses to know what the records mean, the buffer and the network.
+//! A crash between an append and the move that follows is made up for at the next start: the position names
+//! the files that were appended whole. Files in `archive/pending` whose content the buffer does not know
+//! are read again: they are the second copy for the day that the agent's disk is lost.
 //!
 //! The polling scan is the truth; notify is the wake-up, and the only witness of a file being closed.
-//! Limits: see [`source`].
+//! It refuses to know what the records mean, the buffer and the network.
+//!
+//! Limits: a poll works for about a quarter of a second before it returns; 100,000 files are kept in
+//! mind at once (more are found by later scans); a file's memory is a window of 128 KiB to 1.1 MiB and
+//! one batch.
 
 mod archive;
+mod check;
 mod config;
+mod decide;
+mod find;
+mod first_pass;
+mod moves;
+mod notice;
 mod position;
+mod preview;
 mod reading;
 mod ready;
-pub mod source;
+mod scan;
+mod second_copy;
+mod source;
+mod start;
 mod watch;
 
 pub use config::{FileDropConfig, Finding, Order, ReadyWhen, Repeat};
-pub use source::{FileDrop, preview};
+pub use preview::preview;
+pub use source::FileDrop;

@@ -1,53 +1,34 @@
-//! One file: hashed and checked in one pass, then read in batches.
+//! The second pass: a file's records, a batch at a time.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _};
-use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
+use std::time::Instant;
 
-use dray_adapter::{Records, Reject};
 use dray_formats::csv::{Csv, Decoder};
-use dray_formats::{BadRecord, FileFault, Gather, GoodRecord, Sink, Tally, Window};
-use sha2::{Digest as _, Sha256};
+use dray_formats::{Gather, Sink as _, Window};
 
-use crate::position::Content;
+use crate::position::{At, Content, Finished, Goes};
 use crate::ready::Look;
-
-/// A file up to this size is decoded while it is hashed, and not read again.
-const SMALL_BYTES: u64 = 1024 * 1024;
-/// Bytes of a file that is set aside which its dead letter shows.
-const FIRST_BYTES: usize = 4_096;
-
-/// What the first pass found.
-pub(crate) enum Checked {
-    /// It can be read.
-    Good(Box<Reading>),
-    /// It changed while it was read: it is not complete.
-    Changing,
-    /// It has too many bad lines, or its header is unusable.
-    Bad {
-        content: Content,
-        reason: String,
-        first_bytes: Vec<u8>,
-    },
-}
+use crate::scan::look_of;
 
 /// A file that is being read.
 pub(crate) struct Reading {
     pub(crate) path: PathBuf,
-    pub(crate) name: String,
     pub(crate) content: Content,
     file: File,
     look: Look,
     from: From,
+    gather: Gather,
     next: u64,
 }
 
 /// Where the records come from.
 enum From {
     /// The first pass kept them.
-    Memory(Gather),
-    /// The second pass.
+    Memory,
+    /// The file, once more.
     File {
         decoder: Box<Decoder>,
         window: Window,
@@ -55,209 +36,122 @@ enum From {
     },
 }
 
-/// A part of a file.
-pub(crate) struct Part {
-    pub(crate) records: Records,
-    pub(crate) rejects: Vec<Reject>,
-    /// The ordinal that comes after it.
-    pub(crate) next: u64,
-    pub(crate) last: bool,
-}
-
-/// Counts what the decoder finds, and keeps it while it is little.
-struct FirstPass {
-    tally: Tally,
-    kept: Option<Gather>,
-}
-
-impl Sink for FirstPass {
-    const FIELDS: bool = true;
-
-    fn full(&self) -> bool {
-        self.tally.full()
-    }
-
-    fn record(&mut self, record: &GoodRecord<'_>) {
-        self.tally.record(record);
-        self.kept = self.kept.take().filter(|kept| !kept.full());
-        if let Some(kept) = &mut self.kept {
-            kept.record(record);
-        }
-    }
-
-    fn reject(&mut self, bad: &BadRecord<'_>) {
-        self.tally.reject(bad);
-        self.kept = self.kept.take().filter(|kept| !kept.full());
-        if let Some(kept) = &mut self.kept {
-            kept.reject(bad);
-        }
-    }
-}
-
-/// Reads and hashes a whole file, and decodes it until `sink` is full or the file proves unusable.
-fn first_pass<S: Sink>(
-    file: &mut File,
-    csv: &mut Csv,
-    first_bytes: &mut Vec<u8>,
-    hash: &mut Sha256,
-    sink: &mut S,
-) -> io::Result<(u64, Option<FileFault>)> {
-    let mut decoder = csv.decoder(0);
-    let mut window = Window::default();
-    let mut bytes = 0;
-    let mut fault = None;
-    loop {
-        let space = window.space();
-        let read = file.read(space)?;
-        hash.update(&space[..read]);
-        if first_bytes.is_empty() {
-            first_bytes.extend_from_slice(&space[..read.min(FIRST_BYTES)]);
-        }
-        bytes += read as u64;
-        window.filled(read);
-        if fault.is_some() || sink.full() {
-            window.clear();
-        } else {
-            match decoder.decode(window.bytes(), read == 0, sink) {
-                Ok(decoded) => window.take(decoded.bytes),
-                Err(found) => fault = Some(found),
-            }
-        }
-        if read == 0 {
-            csv.remember(&decoder);
-            return Ok((bytes, fault));
-        }
-    }
-}
-
-pub(crate) fn look_at(file: &File) -> io::Result<Look> {
-    file.metadata().map(|metadata| look_of(&metadata))
-}
-
-pub(crate) fn look_of(metadata: &std::fs::Metadata) -> Look {
-    Look {
-        bytes: metadata.len(),
-        modified_ns: i128::from(metadata.mtime()) * 1_000_000_000
-            + i128::from(metadata.mtime_nsec()),
-        inode: metadata.ino(),
-    }
+/// What a step came to.
+pub(crate) enum Part {
+    /// A batch; whether it is the last.
+    Batch(Gather, bool),
+    /// Time is up; there is no whole batch yet.
+    More,
+    /// The file is not what the first pass read.
+    Changed,
 }
 
 impl Reading {
-    /// The first pass: hashes the whole file and finds its bad lines. Nothing was sent yet.
-    pub(crate) fn check(path: PathBuf, csv: &mut Csv, bad_lines_max: u64) -> io::Result<Checked> {
-        let mut file = File::open(&path)?;
-        let look = look_at(&file)?;
-        let mut hash = Sha256::new();
-        let mut first_bytes = Vec::new();
-        let tally = Tally::new(bad_lines_max);
-        let (tally, kept, passed) = if look.bytes <= SMALL_BYTES {
-            let kept = Some(Gather::default().expecting(look.bytes));
-            let mut both = FirstPass { tally, kept };
-            let passed = first_pass(&mut file, csv, &mut first_bytes, &mut hash, &mut both)?;
-            (both.tally, both.kept, passed)
-        } else {
-            let mut tally = tally;
-            let passed = first_pass(&mut file, csv, &mut first_bytes, &mut hash, &mut tally)?;
-            (tally, None, passed)
-        };
-        let (bytes, fault) = passed;
-        if look_at(&file)? != look || bytes != look.bytes {
-            return Ok(Checked::Changing);
-        }
-        let content = Content {
-            sha256: hex::encode(hash.finalize()),
-            bytes,
-            again: 0,
-        };
-        let name = path
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
-        let too_bad = tally.is_too_bad().then(|| {
-            let first = tally.first_bad.clone().unwrap_or_default();
-            format!("more than {bad_lines_max} of its lines are bad; the first: {first}")
-        });
-        if let Some(reason) = fault.map(|FileFault(reason)| reason).or(too_bad) {
-            return Ok(Checked::Bad {
-                content,
-                reason,
-                first_bytes,
-            });
-        }
-        let from = match kept {
-            Some(kept) => From::Memory(kept),
-            None => second_pass(&mut file, csv, 0)?,
-        };
-        Ok(Checked::Good(Box::new(Self {
+    pub(crate) fn new(
+        path: PathBuf,
+        file: File,
+        look: Look,
+        content: Content,
+        kept: Option<Gather>,
+        csv: &Csv,
+    ) -> io::Result<Self> {
+        let mut reading = Self {
             path,
-            name,
             content,
             file,
             look,
-            from,
+            from: From::Memory,
+            gather: Gather::default(),
             next: 0,
-        })))
+        };
+        match kept {
+            Some(kept) => reading.gather = kept,
+            None => reading.go_on_at(0, csv)?,
+        }
+        Ok(reading)
     }
 
-    /// Goes on at the ordinal at which an earlier run ended.
-    pub(crate) fn resume_at(&mut self, next: u64, csv: &Csv) -> io::Result<()> {
+    /// Reads again from the file's beginning, and hands out what comes from the ordinal `next` on: exact
+    /// for every encoding, and far faster than sending.
+    pub(crate) fn go_on_at(&mut self, next: u64, csv: &Csv) -> io::Result<()> {
+        self.file.rewind()?;
+        self.from = From::File {
+            decoder: Box::new(csv.decoder(next)),
+            window: Window::default(),
+            read: 0,
+        };
+        self.gather = Gather::default().expecting(self.look.bytes);
         self.next = next;
-        self.from = second_pass(&mut self.file, csv, next)?;
         Ok(())
     }
 
-    /// How many records and rejects were given out.
+    /// Fewer records in a batch, for a person who looks at them.
+    pub(crate) fn limit(&mut self, records_max: usize, csv: &Csv) -> io::Result<()> {
+        self.go_on_at(self.next, csv)?;
+        self.gather = Gather::with_limits(records_max, usize::MAX);
+        Ok(())
+    }
+
+    /// How many records and rejects were handed out, in this life and before.
     pub(crate) fn given(&self) -> u64 {
         self.next
     }
 
-    /// The next part; `None` when the file is not what the first pass read.
-    pub(crate) fn part(&mut self) -> io::Result<Option<Part>> {
-        let (gather, last) = match &mut self.from {
-            From::Memory(kept) => (std::mem::take(kept), true),
+    /// The next batch. Nothing is handed out unless the file is still the one that the first pass saw.
+    pub(crate) fn step(&mut self, until: Instant) -> io::Result<Part> {
+        let last = match &mut self.from {
+            From::Memory => true,
             From::File {
                 decoder,
                 window,
                 read,
-            } => {
-                let mut gather = Gather::default().expecting(self.look.bytes.saturating_sub(*read));
-                let last = loop {
-                    let count = self.file.read(window.space())?;
-                    *read += count as u64;
-                    window.filled(count);
-                    // The first pass read the same bytes, so only other bytes can fail here.
-                    let Ok(decoded) = decoder.decode(window.bytes(), count == 0, &mut gather)
-                    else {
-                        return Ok(None);
-                    };
-                    window.take(decoded.bytes);
-                    if decoded.done || gather.full() {
-                        break decoded.done;
-                    }
+            } => loop {
+                let count = self.file.read(window.space())?;
+                *read += count as u64;
+                window.filled(count);
+                // The first pass read the same bytes, so only other bytes can fail here.
+                let Ok(decoded) = decoder.decode(window.bytes(), count == 0, &mut self.gather)
+                else {
+                    return Ok(Part::Changed);
                 };
-                if look_at(&self.file)? != self.look {
-                    return Ok(None);
+                window.take(decoded.bytes);
+                if decoded.done || self.gather.full() {
+                    break decoded.done;
                 }
-                (gather, last)
-            }
+                if Instant::now() >= until {
+                    return Ok(Part::More);
+                }
+            },
         };
+        if look_of(&self.file.metadata()?) != self.look {
+            return Ok(Part::Changed);
+        }
+        let left = match &self.from {
+            From::Memory => 0,
+            From::File { read, .. } => self.look.bytes.saturating_sub(*read),
+        };
+        let gather = std::mem::replace(&mut self.gather, Gather::default().expecting(left));
         self.next = gather.next_ordinal().unwrap_or(self.next);
-        Ok(Some(Part {
-            records: gather.records,
-            rejects: gather.rejects,
-            next: self.next,
-            last,
-        }))
+        Ok(Part::Batch(gather, last))
     }
-}
 
-fn second_pass(file: &mut File, csv: &Csv, skip: u64) -> io::Result<From> {
-    file.rewind()?;
-    Ok(From::File {
-        decoder: Box::new(csv.decoder(skip)),
-        window: Window::default(),
-        read: 0,
-    })
+    pub(crate) fn name(&self) -> OsString {
+        self.path.file_name().unwrap_or_default().to_owned()
+    }
+
+    pub(crate) fn finished(&self, goes: Goes) -> Finished {
+        Finished {
+            name: self.name(),
+            content: self.content,
+            look: self.look,
+            goes,
+        }
+    }
+
+    pub(crate) fn at(&self) -> At {
+        At {
+            file: self.finished(Goes::Pending),
+            next: self.next,
+        }
+    }
 }

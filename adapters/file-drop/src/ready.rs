@@ -6,13 +6,43 @@ use std::time::Duration;
 
 use crate::config::ReadyWhen;
 
+/// How much longer than the quiet time a file that is seen to be written waits for its close. Some
+/// writers are never seen to close: their machine went away, or a link was made.
+const CLOSE_WAIT_FACTOR: u32 = 30;
+/// The least that such a file waits.
+const CLOSE_WAIT_MIN: Duration = Duration::from_secs(60);
+
 /// What is seen of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Look {
     pub(crate) bytes: u64,
-    /// Nanoseconds since 1970-01-01T00:00:00Z.
-    pub(crate) modified_ns: i128,
+    /// Microseconds since 1970-01-01T00:00:00Z.
+    pub(crate) modified_us: i64,
     pub(crate) inode: u64,
+    /// When the file was made, likewise; 0 where the file system does not tell. A new file may get the
+    /// inode of one that was deleted.
+    pub(crate) born_us: i64,
+}
+
+impl Look {
+    /// Whether both are looks at one file, changed or not.
+    pub(crate) fn is_same_file(&self, other: &Self) -> bool {
+        (self.inode, self.born_us) == (other.inode, other.born_us)
+    }
+
+    /// Whether size and time are the same, be it one file or a copy.
+    pub(crate) fn is_unchanged(&self, other: &Self) -> bool {
+        (self.bytes, self.modified_us) == (other.bytes, other.modified_us)
+    }
+}
+
+/// What notify told of a file, last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Witnessed {
+    /// It was made or written.
+    Written,
+    /// It was closed after writing, or renamed into the folder.
+    Closed,
 }
 
 /// Whether to take it.
@@ -32,11 +62,11 @@ pub(crate) struct Ready {
     first_scan: bool,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Watched {
-    look: Look,
+    look: Option<Look>,
     since: Duration,
-    closed: bool,
+    witnessed: Option<Witnessed>,
 }
 
 impl Ready {
@@ -49,16 +79,12 @@ impl Ready {
         }
     }
 
-    /// The file was closed after writing, or renamed into the folder.
-    pub(crate) fn closed(&mut self, name: &OsStr, look: Look, now: Duration) {
-        self.files.insert(
-            name.to_owned(),
-            Watched {
-                look,
-                since: now,
-                closed: true,
-            },
-        );
+    /// notify told of a file; look at it afterwards.
+    pub(crate) fn witnessed(&mut self, name: &OsStr, witnessed: Witnessed) {
+        let watched = self.files.entry(name.to_owned()).or_default();
+        watched.witnessed = Some(witnessed);
+        // What was seen before a close says nothing about the file after it.
+        watched.look = None;
     }
 
     /// The file was looked at. `age`: how long ago it was modified, by its own time.
@@ -72,33 +98,43 @@ impl Ready {
         age: Duration,
         now: Duration,
     ) -> Verdict {
-        let before = self.files.get(name).filter(|watched| watched.look == look);
-        if let Some(watched) = before {
-            let quiet_for = now.saturating_sub(watched.since);
-            let closed = watched.closed && self.when == ReadyWhen::Close;
-            return if closed || quiet_for >= self.quiet {
-                Verdict::Ready
-            } else {
-                Verdict::Wait(self.quiet - quiet_for)
-            };
+        let watched = self.files.entry(name.to_owned()).or_default();
+        match watched.look {
+            Some(before) if before == look => {}
+            None => {
+                watched.since = if self.first_scan {
+                    now.saturating_sub(age)
+                } else {
+                    now
+                };
+                watched.look = Some(look);
+                if self.first_scan
+                    && age >= self.quiet
+                    && watched.witnessed != Some(Witnessed::Written)
+                {
+                    return Verdict::Ready;
+                }
+            }
+            Some(_) => {
+                watched.since = now;
+                watched.look = Some(look);
+                // Whoever changed it has yet to close it, or can't be seen.
+                watched.witnessed = watched
+                    .witnessed
+                    .filter(|witnessed| *witnessed == Witnessed::Written);
+            }
         }
-        let since = if self.first_scan {
-            now.saturating_sub(age)
-        } else {
-            now
+        let wait = match (self.when, watched.witnessed) {
+            (ReadyWhen::Close, Some(Witnessed::Closed)) => Duration::ZERO,
+            (ReadyWhen::Close, Some(Witnessed::Written)) => {
+                (self.quiet * CLOSE_WAIT_FACTOR).max(CLOSE_WAIT_MIN)
+            }
+            _ => self.quiet,
         };
-        self.files.insert(
-            name.to_owned(),
-            Watched {
-                look,
-                since,
-                closed: false,
-            },
-        );
-        if (self.first_scan && age >= self.quiet) || self.quiet.is_zero() {
-            return Verdict::Ready;
+        match wait.saturating_sub(now.saturating_sub(watched.since)) {
+            Duration::ZERO => Verdict::Ready,
+            left => Verdict::Wait(left),
         }
-        Verdict::Wait(self.quiet.saturating_sub(now.saturating_sub(since)))
     }
 
     /// A scan is over: what it did not see is forgotten.
@@ -118,6 +154,7 @@ mod tests {
     use super::*;
 
     const QUIET: Duration = Duration::from_secs(2);
+    const OLD: Duration = Duration::from_secs(999);
 
     fn s(seconds: u64) -> Duration {
         Duration::from_secs(seconds)
@@ -126,8 +163,9 @@ mod tests {
     fn bytes(bytes: u64) -> Look {
         Look {
             bytes,
-            modified_ns: 0,
+            modified_us: 0,
             inode: 1,
+            born_us: 0,
         }
     }
 
@@ -145,7 +183,7 @@ mod tests {
             ready.look(name, bytes(1), s(0), s(10)),
             Verdict::Wait(QUIET)
         );
-        ready.closed(name, bytes(5), s(10));
+        ready.witnessed(name, Witnessed::Closed);
         assert_eq!(ready.look(name, bytes(5), s(0), s(10)), Verdict::Ready);
         assert_eq!(
             ready.look(name, bytes(6), s(0), s(10)),
@@ -155,36 +193,63 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_is_seen_to_be_written_waits_for_its_close() {
+        let name = OsStr::new("a");
+        let mut ready = started(ReadyWhen::Close);
+        ready.witnessed(name, Witnessed::Written);
+        assert_eq!(
+            ready.look(name, bytes(1), OLD, s(10)),
+            Verdict::Wait(CLOSE_WAIT_MIN)
+        );
+        assert_eq!(
+            ready.look(name, bytes(1), OLD, s(20)),
+            Verdict::Wait(s(50)),
+            "a pause is no end"
+        );
+        ready.witnessed(name, Witnessed::Closed);
+        assert_eq!(ready.look(name, bytes(2), OLD, s(20)), Verdict::Ready);
+        ready.witnessed(name, Witnessed::Written);
+        assert_eq!(
+            ready.look(name, bytes(2), OLD, s(21)),
+            Verdict::Wait(CLOSE_WAIT_MIN),
+            "opened again"
+        );
+        assert_eq!(
+            ready.look(name, bytes(2), OLD, s(81)),
+            Verdict::Ready,
+            "nobody closes it any more"
+        );
+    }
+
+    #[test]
     fn without_a_close_size_and_time_must_stand_still() {
         let name = OsStr::new("a");
         let mut ready = started(ReadyWhen::Close);
         assert_eq!(
-            ready.look(name, bytes(1), s(999), s(10)),
+            ready.look(name, bytes(1), OLD, s(10)),
             Verdict::Wait(QUIET),
             "a copy keeps an old time"
         );
+        assert_eq!(ready.look(name, bytes(1), OLD, s(11)), Verdict::Wait(s(1)));
         assert_eq!(
-            ready.look(name, bytes(1), s(999), s(11)),
-            Verdict::Wait(s(1))
-        );
-        assert_eq!(
-            ready.look(name, bytes(2), s(999), s(12)),
+            ready.look(name, bytes(2), OLD, s(12)),
             Verdict::Wait(QUIET),
             "it grew"
         );
-        assert_eq!(ready.look(name, bytes(2), s(999), s(14)), Verdict::Ready);
+        assert_eq!(ready.look(name, bytes(2), OLD, s(14)), Verdict::Ready);
         ready.forget(name);
-        assert_eq!(
-            ready.look(name, bytes(2), s(999), s(15)),
-            Verdict::Wait(QUIET)
-        );
+        assert_eq!(ready.look(name, bytes(2), OLD, s(15)), Verdict::Wait(QUIET));
     }
 
     #[test]
     fn quiet_time_ignores_the_close() {
         let name = OsStr::new("a");
         let mut ready = started(ReadyWhen::Quiet);
-        ready.closed(name, bytes(5), s(10));
+        ready.witnessed(name, Witnessed::Closed);
+        assert_eq!(
+            ready.look(name, bytes(5), s(0), s(10)),
+            Verdict::Wait(QUIET)
+        );
         assert_eq!(ready.look(name, bytes(5), s(0), s(11)), Verdict::Wait(s(1)));
         assert_eq!(ready.look(name, bytes(5), s(0), s(12)), Verdict::Ready);
     }
@@ -199,6 +264,15 @@ mod tests {
         assert_eq!(
             ready.look(OsStr::new("new"), bytes(1), s(1), s(10)),
             Verdict::Wait(s(1))
+        );
+        ready.witnessed(OsStr::new("open"), Witnessed::Written);
+        assert!(matches!(
+            ready.look(OsStr::new("open"), bytes(1), s(60), s(10)),
+            Verdict::Wait(_)
+        ));
+        assert_eq!(
+            ready.look(OsStr::new("future"), bytes(1), s(0), s(10)),
+            Verdict::Wait(QUIET)
         );
     }
 }

@@ -1,20 +1,25 @@
 //! notify: the wake-up, and the witness of closed files.
 
-use std::collections::BTreeSet;
+use std::collections::HashMap;
 use std::ffi::OsString;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use notify::event::{AccessKind, AccessMode, EventKind, ModifyKind, RenameMode};
+use globset::GlobMatcher;
+use notify::event::{AccessKind, AccessMode, CreateKind, EventKind, ModifyKind, RenameMode};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 
+use crate::ready::Witnessed;
+use crate::scan::takes;
+
 /// Names that wait to be looked at; with more, the folder is scanned instead.
-const NAMES_MAX: usize = 10_000;
+const NAMES_MAX: usize = 100_000;
 
 /// What was seen since the last look.
 #[derive(Debug, Default)]
 pub(crate) struct Heard {
-    pub(crate) closed: BTreeSet<OsString>,
+    /// Of each file, what was told last.
+    pub(crate) files: HashMap<OsString, Witnessed>,
     /// Something happened that only a scan tells.
     pub(crate) scan: bool,
 }
@@ -27,37 +32,20 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    /// Watches a folder; `wake` is called after each thing heard.
-    pub(crate) fn start(folder: &Path, wake: Arc<dyn Fn() + Send + Sync>) -> notify::Result<Self> {
+    /// Watches a folder; `wake` is called when a file is closed or something else needs a look.
+    pub(crate) fn start(
+        folder: &Path,
+        matcher: GlobMatcher,
+        wake: Arc<dyn Fn() + Send + Sync>,
+    ) -> notify::Result<Self> {
         let heard = Arc::new(Mutex::new(Heard::default()));
         let told = Arc::clone(&heard);
-        let mut watcher = notify::recommended_watcher(
-            move |event: notify::Result<notify::Event>| {
-                let mut heard = told.lock().expect("nobody panics holding it");
-                match event {
-                    Ok(event) => match event.kind {
-                        EventKind::Access(AccessKind::Close(AccessMode::Write))
-                        | EventKind::Modify(ModifyKind::Name(RenameMode::To | RenameMode::Both)) => {
-                            let name = event.paths.last().and_then(|path| path.file_name());
-                            if heard.closed.len() < NAMES_MAX {
-                                heard.closed.extend(name.map(OsString::from));
-                            } else {
-                                heard.scan = true;
-                            }
-                        }
-                        EventKind::Access(_)
-                        | EventKind::Modify(_)
-                        | EventKind::Create(_)
-                        | EventKind::Remove(_) => return,
-                        // A queue that overflowed, or a kind that is not known.
-                        EventKind::Any | EventKind::Other => heard.scan = true,
-                    },
-                    Err(_) => heard.scan = true,
+        let mut watcher =
+            notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+                if lock(&told).take_in(&matcher, event.as_ref().ok()) {
+                    wake();
                 }
-                drop(heard);
-                wake();
-            },
-        )?;
+            })?;
         watcher.watch(folder, RecursiveMode::NonRecursive)?;
         Ok(Self {
             heard,
@@ -67,6 +55,47 @@ impl Watch {
 
     /// What was heard since the last time.
     pub(crate) fn take(&self) -> Heard {
-        std::mem::take(&mut self.heard.lock().expect("nobody panics holding it"))
+        std::mem::take(&mut *lock(&self.heard))
     }
+}
+
+impl Heard {
+    /// Takes an event in; whether somebody should look now.
+    fn take_in(&mut self, matcher: &GlobMatcher, event: Option<&notify::Event>) -> bool {
+        let Some(event) = event else {
+            self.scan = true;
+            return true;
+        };
+        let witnessed = match event.kind {
+            EventKind::Access(AccessKind::Close(AccessMode::Write))
+            | EventKind::Modify(ModifyKind::Name(RenameMode::To)) => Witnessed::Closed,
+            EventKind::Create(CreateKind::File) | EventKind::Modify(ModifyKind::Data(_)) => {
+                Witnessed::Written
+            }
+            EventKind::Access(_)
+            | EventKind::Modify(_)
+            | EventKind::Create(_)
+            | EventKind::Remove(_) => return false,
+            // A queue that overflowed, or a kind that is not known.
+            EventKind::Any | EventKind::Other => {
+                self.scan = true;
+                return true;
+            }
+        };
+        let name = event.paths.last().and_then(|path| path.file_name());
+        let Some(name) = name.filter(|name| takes(matcher, name)) else {
+            return false;
+        };
+        if self.files.len() < NAMES_MAX || self.files.contains_key(name) {
+            self.files.insert(name.to_owned(), witnessed);
+        } else {
+            self.scan = true;
+        }
+        witnessed == Witnessed::Closed
+    }
+}
+
+/// A poisoned lock is used on: each statement leaves it whole.
+fn lock(heard: &Mutex<Heard>) -> MutexGuard<'_, Heard> {
+    heard.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -190,8 +190,42 @@ fn a_half_read_file_that_vanished_is_told_of_and_others_go_on() {
 }
 
 #[test]
+fn a_new_file_with_the_name_and_inode_of_a_half_read_one_is_another_file() {
+    let drops = Drops::new("");
+    drops.put("m.txt", large());
+    let mut agent = Agent::open(drops.source());
+    first_batch(&mut agent);
+    agent.kill();
+    fs::remove_file(drops.at("m.txt")).expect("it was there");
+    drops.put("m.txt", table(&["N|1"]));
+    agent.reopen(drops.source());
+    let told = work(&mut agent, BATCH_RECORDS_MAX + 2);
+    assert_eq!(
+        told[BATCH_RECORDS_MAX..],
+        ["m.txt:0! source", "m.txt:2: N|1"]
+    );
+    assert_eq!(drops.files("archive"), ["m.txt"]);
+}
+
+#[test]
+fn a_half_read_file_that_changed_meanwhile_is_set_aside() {
+    let drops = Drops::new("");
+    drops.put("m.txt", large());
+    let mut agent = Agent::open(drops.source());
+    first_batch(&mut agent);
+    agent.kill();
+    append(&drops, "m.txt", "late|1\n");
+    agent.reopen(drops.source());
+    let told = work(&mut agent, BATCH_RECORDS_MAX + 1);
+    assert_eq!(told[BATCH_RECORDS_MAX..], ["m.txt:0! source"]);
+    assert_eq!(drops.files("failed"), ["m.txt"]);
+    agent.reopen(drops.source());
+    agent.nothing_more("it is set aside");
+}
+
+#[test]
 fn a_slow_writer_is_waited_for_until_it_closes() {
-    let drops = Drops::new("quiet = \"1ms\"\n");
+    let drops = Drops::new("quiet = \"100ms\"\n");
     let mut agent = Agent::open(drops.source());
     agent.nothing_more("the folder is empty");
     let mut file = fs::File::create(drops.at("a.txt")).expect("a file");

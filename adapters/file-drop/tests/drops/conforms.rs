@@ -9,6 +9,8 @@ use crate::support::Drops;
 struct Folder {
     drops: Drops,
     next: usize,
+    /// What is set aside is in `failed/`: no second copy is read of it.
+    with_set_aside: bool,
 }
 
 impl Folder {
@@ -16,9 +18,13 @@ impl Folder {
         Self {
             drops: Drops::new("bad_lines_max = 2\n"),
             next: 0,
+            with_set_aside: true,
         }
     }
 }
+
+/// The file that has too many bad lines.
+const SET_ASIDE: usize = 4;
 
 fn file(number: usize) -> Option<(String, Vec<String>)> {
     let name = format!("f{number}.txt");
@@ -42,8 +48,7 @@ fn file(number: usize) -> Option<(String, Vec<String>)> {
         }
         // Nothing to send of it.
         3 => {}
-        // Set aside whole.
-        4 => {
+        SET_ASIDE => {
             text.push_str("C|1\na\nb\nc\n");
             expected = vec![format!("{name}:0! source")];
         }
@@ -71,6 +76,9 @@ impl Place for Folder {
 
     fn add(&mut self) -> Option<Vec<String>> {
         self.next += 1;
+        if self.next == SET_ASIDE && !self.with_set_aside {
+            self.next += 1;
+        }
         let (text, expected) = file(self.next)?;
         self.drops.put(&format!("f{}.txt", self.next), text);
         Some(expected)
@@ -85,7 +93,7 @@ fn a_folder_conforms() {
 #[test]
 fn what_is_not_acked_is_read_again_by_an_agent_that_lost_its_buffer() {
     conformance::run_second_copy(|| Folder {
-        next: 0,
+        with_set_aside: false,
         ..Folder::new()
     });
 }

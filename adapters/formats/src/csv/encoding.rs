@@ -82,8 +82,12 @@ impl Charset {
     /// Whether `bytes` end with the ASCII character `letter`.
     pub(super) fn ends_with(self, bytes: &[u8], letter: u8) -> bool {
         match self {
-            Self::Utf16 { big: false } => bytes.len() % 2 == 0 && bytes.ends_with(&[letter, 0]),
-            Self::Utf16 { big: true } => bytes.len() % 2 == 0 && bytes.ends_with(&[0, letter]),
+            Self::Utf16 { big: false } => {
+                bytes.len().is_multiple_of(2) && bytes.ends_with(&[letter, 0])
+            }
+            Self::Utf16 { big: true } => {
+                bytes.len().is_multiple_of(2) && bytes.ends_with(&[0, letter])
+            }
             _ => bytes.last() == Some(&letter),
         }
     }

@@ -144,10 +144,10 @@ impl Decoder {
                 });
             }
             if lines == 1
-                && !self
+                && self
                     .csv
                     .quote
-                    .is_some_and(|quote| memchr::memchr(quote, self.text.as_bytes()).is_some())
+                    .is_none_or(|quote| memchr::memchr(quote, self.text.as_bytes()).is_none())
             {
                 split_plain(self.text.as_bytes(), self.csv.delimiter, &mut self.fields);
                 break;

@@ -1,0 +1,144 @@
+//! Which file comes next, and what becomes of one that the first pass is through with.
+
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use dray_adapter::{MarkState, SourceError};
+
+use crate::config::Repeat;
+use crate::first_pass::{BadFile, Checked, FirstPass};
+use crate::notice::Notice;
+use crate::position::{Content, Finished, Goes, shown};
+use crate::ready::Look;
+use crate::source::{FileDrop, Work, changing, unreadable};
+
+impl FileDrop {
+    /// Decides what becomes of a file that the first pass is through with.
+    pub(crate) fn take_checked(
+        &mut self,
+        path: &Path,
+        checked: Checked,
+    ) -> Result<(), SourceError> {
+        self.troubles.remove(path.file_name().unwrap_or_default());
+        if self.resume.is_some() && !self.is_second_copy_first(path) {
+            return self.take_resumed(path, checked);
+        }
+        match checked {
+            Checked::Changing => self.trouble(path, changing()),
+            Checked::Good(reading) if self.is_pending(path) => {
+                return self.take_second_copy(path, Ok(reading));
+            }
+            Checked::Bad(bad) if self.is_pending(path) => {
+                return self.take_second_copy(path, Err(bad));
+            }
+            Checked::Good(mut reading) => {
+                let look = reading.finished(Goes::Pending).look;
+                match self.repeat_of(reading.content, look) {
+                    Some(repeat) => {
+                        reading.content.repeat = repeat;
+                        self.work = Work::Reading(reading);
+                    }
+                    None => return self.put_repeated(path, &reading.content),
+                }
+            }
+            Checked::Bad(bad) => self.set_aside(*bad),
+        }
+        Ok(())
+    }
+
+    pub(crate) fn set_aside(&mut self, bad: BadFile) {
+        let pending = self.is_pending(&bad.path);
+        let name = bad.path.file_name().unwrap_or_default().to_owned();
+        let file = Finished {
+            name,
+            content: bad.content,
+            look: bad.look,
+            goes: Goes::Failed,
+        };
+        let reason = format!(
+            "{}. Nothing of it was sent; mend it and drop it again",
+            bad.reason
+        );
+        self.notices.push_back(Notice::set_aside(
+            file,
+            bad.path,
+            pending,
+            &reason,
+            bad.first_bytes,
+        ));
+    }
+
+    /// The number that the content is sent under; `None` if it was there before and is not to be sent.
+    fn repeat_of(&self, mut content: Content, look: Look) -> Option<u64> {
+        let known = |content: &Content| {
+            self.state(content) != MarkState::New
+                || self
+                    .finished
+                    .iter()
+                    .any(|moving| moving.file.content == *content)
+        };
+        match self.config.repeat {
+            Repeat::Report => (!known(&content)).then_some(0),
+            Repeat::Send => {
+                content.repeat = repeat_from(look);
+                while known(&content) {
+                    content.repeat += 1;
+                }
+                Some(content.repeat)
+            }
+        }
+    }
+
+    /// Begins the first pass over a file.
+    pub(crate) fn check(&mut self, path: &Path) {
+        match FirstPass::begin(path, &self.csv, self.config.bad_lines_max) {
+            Ok(pass) => self.work = Work::Checking(Box::new(pass)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                tracing::warn!(file = %path.display(), "a file vanished before it was read; nothing of it was sent");
+                self.ready.forget(path.file_name().unwrap_or_default());
+            }
+            Err(error) => self.trouble(path, unreadable(&error)),
+        }
+    }
+
+    /// Finds the next file and begins it; otherwise how long there is nothing to do.
+    pub(crate) fn begin_next(&mut self) -> Result<Option<Duration>, SourceError> {
+        let wait = self.find()?;
+        let second_copy = |source: &mut Self| source.second_copies.pop_front();
+        let path = if self.is_new_epoch {
+            second_copy(self)
+        } else {
+            None
+        };
+        if path.is_none() && self.resume.is_some() {
+            return self.begin_resumed();
+        }
+        let next = path
+            .or_else(|| self.next_in_order())
+            .or_else(|| second_copy(self));
+        if let Some(path) = next {
+            self.check(&path);
+            return Ok(None);
+        }
+        self.prune();
+        match self.troubles.iter().next() {
+            Some((name, reason)) => {
+                let more = match self.troubles.len() {
+                    1 => String::new(),
+                    count => format!(" (and {} more)", count - 1),
+                };
+                Err(SourceError::Retry {
+                    reason: format!("{}: {reason}{more}", shown(name)),
+                    after: wait,
+                })
+            }
+            None => Ok(Some(wait)),
+        }
+    }
+}
+
+/// With `repeat = "send"`: a file keeps its time when it moves, so it keeps its number.
+pub(crate) fn repeat_from(look: Look) -> u64 {
+    u64::try_from(look.modified_us).unwrap_or(0).max(1)
+}

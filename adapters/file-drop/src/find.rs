@@ -1,0 +1,174 @@
+//! Finds complete files: by what notify told, and by scans.
+
+use std::collections::HashSet;
+use std::ffi::OsStr;
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use dray_adapter::SourceError;
+
+use crate::notice::now_us;
+use crate::ready::{Look, Verdict, Witnessed};
+use crate::scan::{list, look_of, order_key};
+use crate::source::{FileDrop, Work};
+use crate::watch::Watch;
+
+/// A scan takes at most one part in so many of the time.
+const SCAN_SHARE: u32 = 20;
+
+impl FileDrop {
+    pub(crate) fn folder_away(&self, error: &io::Error) -> SourceError {
+        let folder = self.config.folder.display();
+        let way_out = match error.kind() {
+            io::ErrorKind::NotFound => "make it or mount its share",
+            io::ErrorKind::PermissionDenied => {
+                "give the agent's user the right to read and enter it"
+            }
+            io::ErrorKind::NotADirectory => "it must be a folder",
+            _ => "look at its disk or share",
+        };
+        self.retry(format!(
+            "{folder} can't be read: {error}; {way_out}. The flow goes on by itself when it is back"
+        ))
+    }
+
+    /// Watches the folder if it is not watched; without a watch the scan alone finds files.
+    pub(crate) fn ensure_watch(&mut self) {
+        let Ok(metadata) = fs::metadata(&self.config.folder) else {
+            self.watch = None;
+            return;
+        };
+        let id = (metadata.dev(), metadata.ino());
+        if self.watch.is_some() && self.watched == id {
+            return;
+        }
+        let Some(wake) = &self.wake else { return };
+        match Watch::start(&self.config.folder, self.matcher.clone(), Arc::clone(wake)) {
+            Ok(watch) => {
+                self.watch = Some(watch);
+                self.watched = id;
+            }
+            Err(error) => {
+                self.watch = None;
+                tracing::debug!(%error, "the folder is not watched; it is scanned");
+            }
+        }
+    }
+
+    /// Finds complete files by what was heard, and by a scan when one is due; how long until the next.
+    pub(crate) fn find(&mut self) -> Result<Duration, SourceError> {
+        let heard = self.watch.as_ref().map(Watch::take).unwrap_or_default();
+        for (name, witnessed) in heard.files {
+            self.ready.witnessed(&name, witnessed);
+            let metadata = fs::symlink_metadata(self.config.folder.join(&name));
+            if witnessed == Witnessed::Closed
+                && let Ok(metadata) = metadata
+                && metadata.is_file()
+                && !self.is_under_way(&self.config.folder.join(&name))
+            {
+                self.sort_in(&name, look_of(&metadata));
+            }
+        }
+        let now = Instant::now();
+        if heard.scan || now >= self.next_scan {
+            let soonest = self.scan()?;
+            let took = now.elapsed();
+            self.next_scan = now
+                + self
+                    .config
+                    .scan_every
+                    .max(took * SCAN_SHARE)
+                    .min(soonest.max(took));
+        }
+        Ok(self
+            .next_scan
+            .saturating_duration_since(Instant::now())
+            .max(Duration::from_millis(1)))
+    }
+
+    /// Scans the folder; how long until a file may be complete.
+    fn scan(&mut self) -> Result<Duration, SourceError> {
+        let files = list(&self.config.folder, &self.matcher, self.config.order);
+        let files = match files {
+            Ok(files) => files,
+            Err(error) => {
+                self.watch = None;
+                return Err(self.folder_away(&error));
+            }
+        };
+        self.ensure_watch();
+        self.queue.clear();
+        self.incomplete.clear();
+        let under_way = self.under_way();
+        let mut soonest = Duration::MAX;
+        for ((_, name), look) in &files {
+            if !under_way.iter().any(|path| path.file_name() == Some(name)) {
+                soonest = soonest.min(self.sort_in(name, *look));
+            }
+        }
+        let names: HashSet<&OsStr> = files.keys().map(|(_, name)| name.as_os_str()).collect();
+        self.ready.scanned(|name| names.contains(name));
+        self.troubles
+            .retain(|name, _| names.contains(name.as_os_str()));
+        Ok(soonest)
+    }
+
+    /// Puts a file among the complete or the incomplete ones; how long until it may be complete.
+    fn sort_in(&mut self, name: &OsStr, look: Look) -> Duration {
+        let key = order_key(self.config.order, name, look);
+        let age_us = now_us().saturating_sub(look.modified_us);
+        let age = Duration::from_micros(u64::try_from(age_us).unwrap_or(0));
+        match self.ready.look(name, look, age, self.began.elapsed()) {
+            Verdict::Ready => {
+                self.incomplete.remove(&key);
+                self.queue.insert(key);
+                Duration::MAX
+            }
+            Verdict::Wait(time) => {
+                self.incomplete.insert(key);
+                time
+            }
+        }
+    }
+
+    /// The next complete file, unless one before it in order is not complete yet.
+    pub(crate) fn next_in_order(&mut self) -> Option<PathBuf> {
+        let first = self.queue.first()?;
+        if self
+            .incomplete
+            .first()
+            .is_some_and(|incomplete| incomplete < first)
+        {
+            return None;
+        }
+        let (_, name) = self.queue.pop_first()?;
+        Some(self.config.folder.join(name))
+    }
+
+    /// Files of the drop folder that are being read, or were and have not moved.
+    fn under_way(&self) -> Vec<PathBuf> {
+        let working = match &self.work {
+            Work::Nothing => None,
+            Work::Checking(pass) => Some(&pass.path),
+            Work::Reading(reading) => Some(&reading.path),
+        };
+        let finished = self
+            .finished
+            .iter()
+            .filter_map(|moving| moving.path.as_ref());
+        let told = self
+            .notices
+            .iter()
+            .filter_map(|notice| notice.path.as_ref());
+        let all = working.into_iter().chain(finished).chain(told);
+        all.filter(|path| !self.is_pending(path)).cloned().collect()
+    }
+
+    fn is_under_way(&self, path: &Path) -> bool {
+        self.under_way().iter().any(|other| other == path)
+    }
+}

@@ -1,0 +1,200 @@
+//! The first pass over a file: its hash, and whether it can be read. Nothing is sent yet.
+
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use dray_formats::csv::{Csv, Decoder};
+use dray_formats::{BadRecord, FileFault, Gather, GoodRecord, Sink, Tally, Window};
+use sha2::{Digest as _, Sha256};
+
+use crate::position::Content;
+use crate::reading::Reading;
+use crate::ready::Look;
+use crate::scan::look_of;
+
+/// A file up to this size is decoded while it is hashed, and not read again.
+const SMALL_BYTES: u64 = 1024 * 1024;
+/// Bytes of a file that is set aside which its dead letter shows.
+const FIRST_BYTES: usize = 4_096;
+
+/// What the first pass found.
+pub(crate) enum Checked {
+    /// It can be read.
+    Good(Box<Reading>),
+    /// It changed while it was read: it is not complete.
+    Changing,
+    /// It has too many bad lines, or its header is unusable.
+    Bad(Box<BadFile>),
+}
+
+/// A file that can't be read.
+pub(crate) struct BadFile {
+    pub(crate) path: PathBuf,
+    pub(crate) content: Content,
+    pub(crate) look: Look,
+    pub(crate) reason: String,
+    pub(crate) first_bytes: Vec<u8>,
+}
+
+/// A first pass under way.
+pub(crate) struct FirstPass {
+    pub(crate) path: PathBuf,
+    file: File,
+    look: Look,
+    decoder: Decoder,
+    window: Window,
+    hash: Sha256,
+    bytes: u64,
+    first_bytes: Vec<u8>,
+    sink: CountOrKeep,
+    fault: Option<FileFault>,
+}
+
+/// Counts what the decoder finds, and keeps it while it is little.
+struct CountOrKeep {
+    tally: Tally,
+    kept: Option<Gather>,
+}
+
+impl CountOrKeep {
+    fn room(&mut self) -> Option<&mut Gather> {
+        self.kept.take_if(|kept| kept.full());
+        self.kept.as_mut()
+    }
+}
+
+impl Sink for CountOrKeep {
+    const FIELDS: bool = true;
+
+    fn full(&self) -> bool {
+        self.tally.full()
+    }
+
+    fn record(&mut self, record: &GoodRecord<'_>) {
+        self.tally.record(record);
+        if let Some(kept) = self.room() {
+            kept.record(record);
+        }
+    }
+
+    fn reject(&mut self, bad: &BadRecord<'_>) {
+        self.tally.reject(bad);
+        if let Some(kept) = self.room() {
+            kept.reject(bad);
+        }
+    }
+}
+
+impl FirstPass {
+    pub(crate) fn begin(path: &Path, csv: &Csv, bad_lines_max: u64) -> io::Result<Self> {
+        let file = File::open(path)?;
+        let look = look_of(&file.metadata()?);
+        let kept = (look.bytes <= SMALL_BYTES).then(|| Gather::default().expecting(look.bytes));
+        Ok(Self {
+            path: path.to_owned(),
+            file,
+            look,
+            decoder: csv.decoder(0),
+            window: Window::default(),
+            hash: Sha256::new(),
+            bytes: 0,
+            first_bytes: Vec::new(),
+            sink: CountOrKeep {
+                tally: Tally::new(bad_lines_max),
+                kept,
+            },
+            fault: None,
+        })
+    }
+
+    /// Goes on until the file's end or until `until`; whether the end is reached.
+    pub(crate) fn step(&mut self, until: Instant) -> io::Result<bool> {
+        loop {
+            let space = self.window.space();
+            let count = self.file.read(space)?;
+            self.hash.update(&space[..count]);
+            let room = FIRST_BYTES.saturating_sub(self.first_bytes.len());
+            self.first_bytes
+                .extend_from_slice(&space[..count.min(room)]);
+            self.bytes += count as u64;
+            self.window.filled(count);
+            self.decode(count == 0);
+            if count == 0 {
+                return Ok(true);
+            }
+            if Instant::now() >= until {
+                return Ok(false);
+            }
+        }
+    }
+
+    fn decode(&mut self, end: bool) {
+        if self.fault.is_some() || self.sink.full() {
+            // It is set aside; only its hash is still wanted.
+            self.window.clear();
+            return;
+        }
+        let decoded = if self.sink.kept.is_some() {
+            self.decoder
+                .decode(self.window.bytes(), end, &mut self.sink)
+        } else {
+            self.decoder
+                .decode(self.window.bytes(), end, &mut self.sink.tally)
+        };
+        match decoded {
+            Ok(decoded) => self.window.take(decoded.bytes),
+            Err(fault) => self.fault = Some(fault),
+        }
+    }
+
+    /// What became of it. Call when [`Self::step`] reached the end.
+    pub(crate) fn end(self, csv: &mut Csv) -> io::Result<Checked> {
+        if look_of(&self.file.metadata()?) != self.look || self.bytes != self.look.bytes {
+            return Ok(Checked::Changing);
+        }
+        csv.remember(&self.decoder);
+        let content = Content {
+            sha256: self.hash.finalize().into(),
+            bytes: self.bytes,
+            repeat: 0,
+        };
+        let tally = self.sink.tally;
+        let reason = match self.fault {
+            Some(FileFault(reason)) => Some(reason),
+            None => tally.is_too_bad().then(|| {
+                let first = tally.first_bad.unwrap_or_default();
+                format!(
+                    "more than {} of its lines are bad (bad_lines_max); the first: {first}",
+                    tally.rejects - 1
+                )
+            }),
+        };
+        if let Some(reason) = reason {
+            let Self {
+                path,
+                look,
+                first_bytes,
+                ..
+            } = self;
+            return Ok(Checked::Bad(Box::new(BadFile {
+                path,
+                content,
+                look,
+                reason,
+                first_bytes,
+            })));
+        }
+        let records = tally.records + tally.rejects;
+        if records == 0 {
+            tracing::info!(file = %self.path.display(), bytes = self.bytes, "the file has no records; it is archived");
+        }
+        let kept = self.sink.kept.filter(|kept| {
+            kept.records.len() + kept.rejects.len()
+                == usize::try_from(records).unwrap_or(usize::MAX)
+        });
+        let reading = Reading::new(self.path, self.file, self.look, content, kept, csv)?;
+        Ok(Checked::Good(Box::new(reading)))
+    }
+}

@@ -1,0 +1,215 @@
+//! Moves: after the append, at the ack, of repeats; and what age deletes.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use dray_adapter::{MarkState, SourceError};
+
+use crate::archive::{self, ARCHIVE, FAILED, PENDING, REPEATED};
+use crate::notice::Notice;
+use crate::position::{Content, Finished, Goes};
+use crate::ready::Look;
+use crate::scan::look_of;
+use crate::source::{FileDrop, Moving, Pending};
+
+/// How often the archive is pruned.
+const PRUNE_EVERY: Duration = Duration::from_secs(3_600);
+
+impl FileDrop {
+    /// Moves a file whose last batch is appended.
+    pub(crate) fn move_finished(&mut self, moving: &Moving) -> Result<(), SourceError> {
+        let Moving {
+            file,
+            path: Some(path),
+        } = moving
+        else {
+            return Ok(());
+        };
+        let metadata = match fs::symlink_metadata(path) {
+            Ok(metadata) => metadata,
+            Err(error)
+                if error.kind() == io::ErrorKind::NotFound && self.config.folder.is_dir() =>
+            {
+                tracing::warn!(file = %path.display(), "the file was appended, and somebody else took it before it could move");
+                return Ok(());
+            }
+            Err(error) => return Err(self.no_move(path, PENDING, &error)),
+        };
+        self.ready.forget(&file.name);
+        let look = look_of(&metadata);
+        if !look.is_same_file(&file.look) || !metadata.is_file() {
+            tracing::warn!(file = %path.display(), "the file was appended, and another one has its name now; that is read by itself");
+            self.next_scan = Instant::now();
+            return Ok(());
+        }
+        let is_pending = self.is_pending(path);
+        match file.goes {
+            Goes::Pending if look != file.look => {
+                let reason = "it changed after it was read and appended. What it was then was sent, what it is now was not; \
+                              compare, and drop what is missing as a new file";
+                self.notices.push_back(Notice::set_aside(
+                    file.clone(),
+                    path.clone(),
+                    is_pending,
+                    reason,
+                    Vec::new(),
+                ));
+                self.ring();
+            }
+            Goes::Pending if is_pending => self.pending.push_back(Pending {
+                file: file.clone(),
+                path: path.clone(),
+            }),
+            Goes::Pending => {
+                let to = self.move_now(path, PENDING, &file.content)?;
+                self.pending.push_back(Pending {
+                    file: file.clone(),
+                    path: to,
+                });
+            }
+            Goes::Failed | Goes::FailedFromPending => {
+                self.move_now(path, FAILED, &file.content)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn no_move(&self, path: &Path, folder: &str, error: &io::Error) -> SourceError {
+        self.retry(format!(
+            "{} can't be moved to {folder}: {error}; give the agent's user the right to write in {}",
+            path.display(),
+            self.config.folder.display()
+        ))
+    }
+
+    /// Moves a file and makes the move last: what comes after relies on it.
+    fn move_now(
+        &self,
+        path: &Path,
+        folder: &str,
+        content: &Content,
+    ) -> Result<PathBuf, SourceError> {
+        let root = &self.config.folder;
+        let moved = archive::move_to(path, root, folder, &content.sha256).and_then(|to| {
+            archive::sync(&root.join(folder))?;
+            archive::sync(path.parent().unwrap_or(root))?;
+            Ok(to)
+        });
+        moved.map_err(|error| self.no_move(path, folder, &error))
+    }
+
+    pub(crate) fn put_repeated(
+        &mut self,
+        path: &Path,
+        content: &Content,
+    ) -> Result<(), SourceError> {
+        let to = self.move_now(path, REPEATED, content)?;
+        self.ready.forget(path.file_name().unwrap_or_default());
+        tracing::warn!(
+            file = %path.display(), moved_to = %to.display(),
+            "the same content was dropped again: it is not sent again; set repeat = \"send\" if that is wanted"
+        );
+        Ok(())
+    }
+
+    /// Moves what is acked from `archive/pending` to `archive`, from the oldest on.
+    pub(crate) fn release(&mut self) -> Result<(), SourceError> {
+        let mut moved = false;
+        for before in [true, false] {
+            loop {
+                let files = if before {
+                    &self.pending_before
+                } else {
+                    &self.pending
+                };
+                let Some(first) = files
+                    .front()
+                    .filter(|first| self.state(&first.file.content) == MarkState::Done)
+                else {
+                    break;
+                };
+                let notice = self.release_one(first, &mut moved)?;
+                let files = if before {
+                    &mut self.pending_before
+                } else {
+                    &mut self.pending
+                };
+                files.pop_front();
+                if let Some(notice) = notice {
+                    self.notices.push_back(notice);
+                    self.ring();
+                }
+            }
+        }
+        if moved {
+            for folder in [ARCHIVE, PENDING] {
+                let folder = self.config.folder.join(folder);
+                archive::sync(&folder).map_err(|error| self.no_move(&folder, ARCHIVE, &error))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Moves one; a notice where it changed since it was appended.
+    fn release_one(
+        &self,
+        Pending { file, path }: &Pending,
+        moved: &mut bool,
+    ) -> Result<Option<Notice>, SourceError> {
+        let gone = |error: &io::Error| {
+            error.kind() == io::ErrorKind::NotFound && self.config.folder.is_dir()
+        };
+        let result = fs::symlink_metadata(path).and_then(|metadata| {
+            let look = look_of(&metadata);
+            if !look.is_unchanged(&file.look) {
+                let reason = "it changed after it was appended and moved to archive/pending. What it was then was sent, \
+                              what it is now was not; compare, and drop what is missing as a new file";
+                return Ok(Some(Notice::set_aside(file_in(file, path, look), path.clone(), true, reason, Vec::new())));
+            }
+            archive::move_to(path, &self.config.folder, ARCHIVE, &file.content.sha256)?;
+            *moved = true;
+            Ok(None)
+        });
+        match result {
+            Err(error) if gone(&error) => {
+                tracing::warn!(file = %path.display(), "an acked file was taken by somebody else");
+                Ok(None)
+            }
+            result => result.map_err(|error| self.no_move(path, ARCHIVE, &error)),
+        }
+    }
+
+    pub(crate) fn prune(&mut self) {
+        let now = Instant::now();
+        if now < self.next_prune {
+            return;
+        }
+        self.next_prune = now + PRUNE_EVERY;
+        match archive::prune(&self.config.folder, &self.matcher, self.config.archive_days) {
+            Ok((0, _)) => {}
+            Ok((files, more)) => {
+                tracing::info!(files, "old files were deleted from the archive");
+                if more {
+                    self.next_prune = now + self.config.scan_every;
+                }
+            }
+            Err(error) => tracing::warn!(%error, "old files can't be deleted from the archive"),
+        }
+    }
+}
+
+/// A file under the name that it has in the archive.
+fn file_in(file: &Finished, path: &Path, look: Look) -> Finished {
+    let name = path.file_name().unwrap_or_default().to_owned();
+    Finished {
+        name,
+        look: Look {
+            inode: look.inode,
+            born_us: look.born_us,
+            ..file.look
+        },
+        ..file.clone()
+    }
+}

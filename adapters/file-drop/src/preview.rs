@@ -1,0 +1,67 @@
+//! A sample as the source would read it.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use dray_adapter::{Batch, Position};
+use dray_formats::csv::Csv;
+
+use crate::FileDropConfig;
+use crate::first_pass::{Checked, FirstPass};
+use crate::notice::{now_us, origin};
+use crate::position::shown;
+use crate::reading::Part;
+
+/// A file's first records and rejects, at most `records_max` in all; nothing moves. The ids are those
+/// of a first drop.
+///
+/// # Errors
+/// A sentence: the file can't be read, or would be set aside whole.
+pub fn preview(
+    flow: &str,
+    config: &FileDropConfig,
+    file: &Path,
+    records_max: usize,
+) -> Result<Vec<Batch>, String> {
+    let failed = |error: std::io::Error| format!("{} can't be read: {error}", file.display());
+    let mut csv = Csv::new(&config.format)?;
+    let mut pass = FirstPass::begin(file, &csv, config.bad_lines_max).map_err(failed)?;
+    while !pass.step(later()).map_err(failed)? {}
+    let mut reading = match pass.end(&mut csv).map_err(failed)? {
+        Checked::Changing => {
+            return Err(format!(
+                "{} changes while it is read; wait until it is complete",
+                file.display()
+            ));
+        }
+        Checked::Bad(bad) => {
+            return Err(format!(
+                "{} would be set aside whole: {}",
+                file.display(),
+                bad.reason
+            ));
+        }
+        Checked::Good(reading) => reading,
+    };
+    reading.limit(records_max, &csv).map_err(failed)?;
+    let (gather, last) = loop {
+        match reading.step(later()).map_err(failed)? {
+            Part::Batch(gather, last) => break (gather, last),
+            Part::More => {}
+            Part::Changed => return Err(format!("{} changed while it was read", file.display())),
+        }
+    };
+    Ok(vec![Batch {
+        origin: origin(flow, &shown(&reading.name()), &reading.content),
+        records: gather.records,
+        rejects: gather.rejects,
+        marks: Vec::new(),
+        position: Position::default(),
+        captured_us: now_us(),
+        ends_unit: last,
+    }])
+}
+
+fn later() -> Instant {
+    Instant::now() + Duration::from_secs(1)
+}

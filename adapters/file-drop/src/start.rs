@@ -1,0 +1,272 @@
+//! What is done at the start: moves that a crash prevented, and the file that was being read.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use dray_adapter::{Position, SourceError};
+
+use crate::archive::{self, PENDING};
+use crate::first_pass::Checked;
+use crate::notice::Notice;
+use crate::position::{Finished, Goes, Place};
+use crate::ready::Look;
+use crate::scan::look_of;
+use crate::source::{FileDrop, Moving, Resume, Work, changed_while_read};
+
+/// How many scans a file that was being read may be missing before it is given up: a share may take a
+/// moment to be mounted again.
+const MISSING_SCANS: u32 = 10;
+/// How long the start may look at files that wait for the ack.
+const START_MAX: Duration = Duration::from_millis(500);
+/// The least that it is waited for.
+const MISSING_MIN: Duration = Duration::from_secs(1);
+
+impl FileDrop {
+    pub(crate) fn start(&mut self, resume: Option<Position>) -> Result<(), SourceError> {
+        self.is_new_epoch = resume.is_none();
+        let place = resume
+            .as_ref()
+            .map_or_else(|| Ok(Place::default()), Place::decode);
+        let place = place.map_err(|reason| SourceError::Operator { reason })?;
+        self.work = Work::Nothing;
+        self.queue.clear();
+        self.incomplete.clear();
+        self.finished.clear();
+        self.notices.clear();
+        self.pending.clear();
+        self.pending_before.clear();
+        // Before anything is made: a folder that is away must not be made anew.
+        fs::read_dir(&self.config.folder).map_err(|error| self.folder_away(&error))?;
+        archive::make(&self.config.folder).map_err(|error| self.no_archive(&error))?;
+        self.ensure_watch();
+        self.next_scan = Instant::now();
+        self.resume = place.at.map(|at| Resume {
+            at,
+            missing_since: None,
+        });
+        for file in place.finished {
+            self.mend(file)?;
+        }
+        let second_copies = self
+            .list_second_copies()
+            .map_err(|error| self.folder_away(&error))?;
+        self.second_copies = second_copies.into();
+        self.take_first_copies()
+    }
+
+    /// Looks at the second copies as far as a moment allows, so that an ack that comes at once finds
+    /// them; the others are looked at when there is nothing else to do.
+    fn take_first_copies(&mut self) -> Result<(), SourceError> {
+        let until = Instant::now() + START_MAX;
+        while self.resume.is_none() && Instant::now() < until {
+            match &self.work {
+                Work::Nothing => match self.second_copies.pop_front() {
+                    Some(path) => self.check(&path),
+                    None => break,
+                },
+                Work::Checking(_) => {
+                    self.go_on(until)?;
+                }
+                Work::Reading(_) => break,
+            }
+        }
+        Ok(())
+    }
+
+    fn no_archive(&self, error: &io::Error) -> SourceError {
+        self.retry(format!(
+            "{} can't be made: {error}; give the agent's user the right to write in {}, and let nothing else be called \"archive\" there",
+            self.config.folder.join(PENDING).display(),
+            self.config.folder.display()
+        ))
+    }
+
+    /// Moves a file that was appended whole, if it is still where it was.
+    fn mend(&mut self, mut file: Finished) -> Result<(), SourceError> {
+        let folder = match file.goes {
+            Goes::FailedFromPending => self.config.folder.join(PENDING),
+            Goes::Pending | Goes::Failed => self.config.folder.clone(),
+        };
+        let path = folder.join(&file.name);
+        let Ok(metadata) = fs::symlink_metadata(&path) else {
+            return Ok(());
+        };
+        let look = look_of(&metadata);
+        let same_file = look.is_same_file(&file.look);
+        let same_times = look.is_unchanged(&file.look);
+        let is_it = match file.goes {
+            // It changed: only the inode tells that it is the one.
+            Goes::Failed | Goes::FailedFromPending => same_file,
+            // A folder that was copied, or mounted again, has other inodes.
+            Goes::Pending => same_file || (same_times && has_hash(&path, &file.content.sha256)),
+        };
+        if !metadata.is_file() || !is_it {
+            return Ok(());
+        }
+        tracing::info!(file = %path.display(), "the file was appended before the restart; it is moved now");
+        file.look = Look {
+            bytes: file.look.bytes,
+            modified_us: file.look.modified_us,
+            ..look
+        };
+        self.move_finished(&Moving {
+            file,
+            path: Some(path),
+        })
+    }
+
+    /// Begins the file that was being read.
+    pub(crate) fn begin_resumed(&mut self) -> Result<Option<Duration>, SourceError> {
+        let found = self
+            .find_half_read()
+            .map_err(|error| self.folder_away(&error))?;
+        if let Some(path) = found {
+            self.check(&path);
+            return Ok(None);
+        }
+        let wait = (self.config.scan_every * MISSING_SCANS).max(MISSING_MIN);
+        let folder = self.config.folder.display().to_string();
+        let Some(resume) = &mut self.resume else {
+            return Ok(None);
+        };
+        let since = *resume.missing_since.get_or_insert_with(Instant::now);
+        let (name, next) = (
+            resume.at.file.name.to_string_lossy().into_owned(),
+            resume.at.next,
+        );
+        if since.elapsed() < wait {
+            return Err(self.retry(format!(
+                "{name} is not in {folder} any more, but only its first {next} records were sent; put it back. Others go on in {} s",
+                wait.as_secs()
+            )));
+        }
+        let file = resume.at.file.clone();
+        self.resume = None;
+        let reason = format!(
+            "it is not in {folder} any more. Its first {next} records were sent, the others can't be"
+        );
+        self.notices.push_back(Notice::gone(file, &reason));
+        Ok(None)
+    }
+
+    /// Where the file that was being read is now: under its name, or renamed, or in the archive.
+    fn find_half_read(&self) -> io::Result<Option<PathBuf>> {
+        let Some(Resume { at, .. }) = &self.resume else {
+            return Ok(None);
+        };
+        let is_it = |path: &Path| {
+            fs::symlink_metadata(path).is_ok_and(|metadata| {
+                let (look, was) = (look_of(&metadata), &at.file.look);
+                metadata.is_file() && (look.is_same_file(was) || look.is_unchanged(was))
+            })
+        };
+        let folders = [self.config.folder.clone(), self.config.folder.join(PENDING)];
+        let by_name = folders
+            .iter()
+            .map(|folder| folder.join(&at.file.name))
+            .find(|path| is_it(path));
+        if by_name.is_some() {
+            return Ok(by_name);
+        }
+        for folder in folders {
+            for entry in fs::read_dir(folder)? {
+                let path = entry?.path();
+                if is_it(&path) {
+                    return Ok(Some(path));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether a file is a second copy that comes before the file that was being read.
+    pub(crate) fn is_second_copy_first(&self, path: &Path) -> bool {
+        self.is_new_epoch && self.is_pending(path)
+    }
+
+    /// Goes on in the file that was being read, if it is still what it was.
+    pub(crate) fn take_resumed(
+        &mut self,
+        path: &Path,
+        checked: Checked,
+    ) -> Result<(), SourceError> {
+        let Some(Resume { at, .. }) = self.resume.take() else {
+            return Ok(());
+        };
+        self.second_copies.retain(|copy| copy != path);
+        match checked {
+            Checked::Good(mut reading) if reading.content.is_copy_of(&at.file.content) => {
+                reading.content.repeat = at.file.content.repeat;
+                if let Err(error) = reading.go_on_at(at.next, &self.csv) {
+                    self.resume = Some(Resume {
+                        at,
+                        missing_since: None,
+                    });
+                    return Err(self.retry(format!("{} can't be read: {error}", path.display())));
+                }
+                self.work = Work::Reading(reading);
+            }
+            Checked::Bad(bad) if bad.content.is_copy_of(&at.file.content) => {
+                let reason = format!(
+                    "{}. Its first {} records were sent before the configuration changed",
+                    bad.reason, at.next
+                );
+                let file = at.file;
+                self.notices.push_back(Notice::set_aside(
+                    file,
+                    path.to_owned(),
+                    self.is_pending(path),
+                    &reason,
+                    bad.first_bytes,
+                ));
+            }
+            Checked::Good(_) | Checked::Bad(_) | Checked::Changing => {
+                self.resumed_is_another(path, at.next, at.file)
+            }
+        }
+        Ok(())
+    }
+
+    fn resumed_is_another(&mut self, path: &Path, next: u64, file: Finished) {
+        let same_file = fs::symlink_metadata(path)
+            .is_ok_and(|metadata| look_of(&metadata).is_same_file(&file.look));
+        let notice = if same_file {
+            Notice::set_aside(
+                file,
+                path.to_owned(),
+                self.is_pending(path),
+                &changed_while_read(next),
+                Vec::new(),
+            )
+        } else {
+            let reason = format!(
+                "another file is in its place. Its first {next} records were sent, the others can't be"
+            );
+            Notice::gone(file, &reason)
+        };
+        self.notices.push_back(notice);
+    }
+}
+
+fn has_hash(path: &Path, sha256: &[u8; 32]) -> bool {
+    use sha2::Digest as _;
+    let mut hash = sha2::Sha256::new();
+    let hashed =
+        fs::File::open(path).and_then(|mut file| io::copy(&mut file, &mut HashWriter(&mut hash)));
+    hashed.is_ok() && <[u8; 32]>::from(hash.finalize()) == *sha256
+}
+
+struct HashWriter<'a>(&'a mut sha2::Sha256);
+
+impl io::Write for HashWriter<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        sha2::Digest::update(self.0, bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
