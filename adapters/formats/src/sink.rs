@@ -18,8 +18,6 @@ pub struct FieldAt {
     pub start: u32,
     /// One past the last.
     pub end: u32,
-    /// Whether it holds doubled quotes, which stand for one.
-    pub doubled: bool,
 }
 
 /// A record as a decoder sees it.
@@ -31,14 +29,12 @@ pub struct GoodRecord<'a> {
     pub ordinal: u64,
     /// The line on which it starts, from 1.
     pub line: u64,
-    /// The record in UTF-8.
+    /// The record in UTF-8; where it has quotes, its cells without them, one behind the other.
     pub text: &'a str,
     /// Its bytes, where they differ from `text`.
     pub raw: Option<&'a [u8]>,
     /// The cells; empty for a sink that wants none.
     pub fields: &'a [FieldAt],
-    /// The quote that may stand doubled in a cell.
-    pub quote: u8,
 }
 
 /// Bytes that are not a record.
@@ -222,14 +218,8 @@ impl Sink for Gather {
         self.records
             .begin(record.shape, record.ordinal, record.line, raw);
         for field in record.fields {
-            let (start, end) = (field.start as usize, field.end as usize);
-            if field.doubled {
-                let single = undoubled(&record.text[start..end], record.quote);
-                let span = self.records.push_text(&single);
-                self.records.cell(span);
-            } else {
-                self.records.cell(text.part(start, end));
-            }
+            let cell = text.part(field.start as usize, field.end as usize);
+            self.records.cell(cell);
         }
     }
 
@@ -247,18 +237,4 @@ impl Sink for Gather {
             raw_sha256: bad.raw_sha256,
         });
     }
-}
-
-/// `a""b` → `a"b`.
-pub(crate) fn undoubled(text: &str, quote: u8) -> String {
-    let quote = char::from(quote);
-    let mut out = String::with_capacity(text.len());
-    let mut second = false;
-    for letter in text.chars() {
-        second = letter == quote && !second;
-        if !second {
-            out.push(letter);
-        }
-    }
-    out
 }

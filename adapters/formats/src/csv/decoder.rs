@@ -5,7 +5,7 @@ use std::sync::Arc;
 use dray_adapter::Shape;
 
 use super::encoding::{self, Charset};
-use super::fields::split_plain;
+use super::fields::{Splitter, split_plain};
 use super::long::Long;
 use super::reasons;
 use super::{CsvConfig, Encoding};
@@ -67,6 +67,7 @@ impl Csv {
             skip,
             long: None,
             searched: 0,
+            quotes: self.quote.map(|quote| Splitter::new(self.delimiter, quote)),
             fields: Vec::new(),
             text: String::new(),
         }
@@ -105,6 +106,9 @@ pub struct Decoder {
     pub(super) long: Option<Long>,
     /// Bytes of the record at hand that hold no line end.
     pub(super) searched: usize,
+    /// `None` where the system knows no quotes.
+    pub(super) quotes: Option<Splitter>,
+    /// The cells of the record at hand, as places in `text`.
     pub(super) fields: Vec<FieldAt>,
     pub(super) text: String,
 }
@@ -300,7 +304,6 @@ impl Decoder {
             } else {
                 &[]
             };
-            let quote = self.csv.quote.unwrap_or(0);
             sink.record(&GoodRecord {
                 shape,
                 ordinal,
@@ -308,7 +311,6 @@ impl Decoder {
                 text: line,
                 raw: None,
                 fields,
-                quote,
             });
         } else {
             let reason = reasons::wrong_columns(columns, shape.columns.len());

@@ -1,132 +1,112 @@
-//! Where the cells of a record are: the quoting rules, a piece of text at a time.
+//! Where the cells of a record are. The quoting rules are `csv-core`'s; what it forgives in silence is
+//! found here.
+
+use csv_core::{ReadFieldResult, Reader, ReaderBuilder, Terminator};
 
 use crate::FieldAt;
 
-/// Why a record's quotes don't hold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Misquoted {
-    /// Something stands between a closing quote and the delimiter, at this byte.
-    AfterQuote(usize),
-}
+/// Ends a record for `csv-core`: text never holds a NUL, the decoder refuses it before.
+const RECORD_END: u8 = 0;
 
+/// Something stands between the closing quote of this cell (from 1) and the delimiter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
-    CellStart,
-    Unquoted,
-    Quoted,
-    /// A quote within quotes: the end of the cell, or the first of two.
-    QuoteInQuoted,
-}
+pub(super) struct AfterQuote(pub(super) usize);
 
-/// Splits text that has quotes. The text may come in pieces: each call goes on where the last ended.
+/// Splits records that have quotes: once for each record, [`Self::begin`], then
+/// [`Self::split`] for each of its lines until one ends it.
 #[derive(Debug)]
 pub(super) struct Splitter {
-    delimiter: u8,
+    reader: Reader,
     quote: u8,
-    state: State,
+    /// Where the cell at hand begins in the text, and up to where it was read.
+    cell: usize,
     at: usize,
-    cell: FieldAt,
+    /// The cells without their quotes, and where the cell at hand begins.
+    out: Vec<u8>,
+    out_cell: usize,
+    out_end: usize,
 }
 
 impl Splitter {
     pub(super) fn new(delimiter: u8, quote: u8) -> Self {
-        let cell = FieldAt {
-            start: 0,
-            end: 0,
-            doubled: false,
-        };
+        let reader = ReaderBuilder::new()
+            .delimiter(delimiter)
+            .quote(quote)
+            .terminator(Terminator::Any(RECORD_END))
+            .build();
         Self {
-            delimiter,
+            reader,
             quote,
-            state: State::CellStart,
+            cell: 0,
             at: 0,
-            cell,
+            out: Vec::new(),
+            out_cell: 0,
+            out_end: 0,
         }
     }
 
-    /// Whether a quote is open where the last piece ended.
-    pub(super) fn is_open(&self) -> bool {
-        self.state == State::Quoted
+    /// A new record begins.
+    pub(super) fn begin(&mut self) {
+        self.reader.reset();
+        // At its first read it would pass over a byte order mark, which is text here.
+        self.reader.read_field(&[RECORD_END], &mut []);
+        (self.cell, self.at, self.out_cell, self.out_end) = (0, 0, 0, 0);
     }
 
-    /// Goes on to the end of `text`, which begins with what was split before.
+    /// Goes on to the end of `text`, which begins with what was split before. Whether the record may
+    /// end there: no quote is open.
     pub(super) fn split(
         &mut self,
         text: &[u8],
         fields: &mut Vec<FieldAt>,
-    ) -> Result<(), Misquoted> {
+    ) -> Result<bool, AfterQuote> {
+        // Cells are never longer than what they are written as; `RECORD_END` may join an open one.
+        self.out.resize(self.out.len().max(text.len() + 1), 0);
         while self.at < text.len() {
-            match self.state {
-                State::CellStart if text[self.at] == self.quote => {
-                    self.state = State::Quoted;
-                    self.cell = FieldAt {
-                        start: self.at as u32 + 1,
-                        end: 0,
-                        doubled: false,
-                    };
-                }
-                State::CellStart if text[self.at] != self.delimiter => {
-                    self.cell = FieldAt {
-                        start: self.at as u32,
-                        end: 0,
-                        doubled: false,
-                    };
-                    self.state = State::Unquoted;
-                }
-                State::CellStart => fields.push(FieldAt {
-                    start: self.at as u32,
-                    end: self.at as u32,
-                    doubled: false,
-                }),
-                State::Unquoted => {
-                    let rest = &text[self.at..];
-                    let Some(found) = memchr::memchr(self.delimiter, rest) else {
-                        self.at = text.len();
-                        break;
-                    };
-                    self.at += found;
-                    self.end_cell(self.at, fields);
-                }
-                State::Quoted => {
-                    let rest = &text[self.at..];
-                    let Some(found) = memchr::memchr(self.quote, rest) else {
-                        self.at = text.len();
-                        break;
-                    };
-                    self.at += found;
-                    self.state = State::QuoteInQuoted;
-                }
-                State::QuoteInQuoted if text[self.at] == self.quote => {
-                    self.cell.doubled = true;
-                    self.state = State::Quoted;
-                }
-                State::QuoteInQuoted if text[self.at] == self.delimiter => {
-                    self.end_cell(self.at - 1, fields)
-                }
-                State::QuoteInQuoted => return Err(Misquoted::AfterQuote(self.at)),
+            if self.read(&text[self.at..]) {
+                self.end_cell(&text[self.cell..self.at - 1], fields)?;
             }
-            self.at += 1;
         }
+        if self.read(&[RECORD_END]) {
+            self.end_cell(&text[self.cell..], fields)?;
+            return Ok(true);
+        }
+        // Within quotes it was taken for text, and changed nothing else.
+        (self.at, self.out_end) = (text.len(), self.out_end - 1);
+        Ok(false)
+    }
+
+    /// The cells without their quotes, one behind the other: what the fields point at.
+    pub(super) fn cells(&self) -> &[u8] {
+        &self.out[..self.out_end]
+    }
+
+    /// Whether a cell ended.
+    fn read(&mut self, text: &[u8]) -> bool {
+        let (result, read, written) = self.reader.read_field(text, &mut self.out[self.out_end..]);
+        self.at += read;
+        self.out_end += written;
+        matches!(result, ReadFieldResult::Field { .. })
+    }
+
+    /// `written`: the cell as the file has it.
+    fn end_cell(&mut self, written: &[u8], fields: &mut Vec<FieldAt>) -> Result<(), AfterQuote> {
+        let cell = &self.out[self.out_cell..self.out_end];
+        if written.first() == Some(&self.quote) {
+            // Each quote of the cell is written twice, and two stand around it: anything else is
+            // text behind the closing quote.
+            let quotes = memchr::memchr_iter(self.quote, cell).count();
+            let closed = written.last() == Some(&self.quote);
+            if !closed || written.len() != cell.len() + quotes + 2 {
+                return Err(AfterQuote(fields.len() + 1));
+            }
+        }
+        fields.push(FieldAt {
+            start: self.out_cell as u32,
+            end: self.out_end as u32,
+        });
+        (self.cell, self.out_cell) = (self.at, self.out_end);
         Ok(())
-    }
-
-    /// The record ends here; no quote is open.
-    pub(super) fn end(&mut self, fields: &mut Vec<FieldAt>) {
-        match self.state {
-            State::CellStart => fields.push(FieldAt {
-                start: self.at as u32,
-                end: self.at as u32,
-                doubled: false,
-            }),
-            State::QuoteInQuoted => self.end_cell(self.at - 1, fields),
-            State::Unquoted | State::Quoted => self.end_cell(self.at, fields),
-        }
-    }
-
-    fn end_cell(&mut self, end: usize, fields: &mut Vec<FieldAt>) {
-        self.cell.end = end as u32;
-        fields.push(self.cell);
-        self.state = State::CellStart;
     }
 }
 
@@ -138,14 +118,12 @@ pub(super) fn split_plain(text: &[u8], delimiter: u8, fields: &mut Vec<FieldAt>)
         fields.push(FieldAt {
             start,
             end: at as u32,
-            doubled: false,
         });
         start = at as u32 + 1;
     }
     fields.push(FieldAt {
         start,
         end: text.len() as u32,
-        doubled: false,
     });
 }
 
@@ -153,36 +131,55 @@ pub(super) fn split_plain(text: &[u8], delimiter: u8, fields: &mut Vec<FieldAt>)
 mod tests {
     use super::*;
 
-    fn cells(text: &str) -> Result<Vec<&str>, Misquoted> {
+    /// The cells, or `None` while a quote is open.
+    fn cells(splitter: &mut Splitter, text: &str) -> Result<Option<Vec<String>>, AfterQuote> {
         let mut fields = Vec::new();
-        let mut splitter = Splitter::new(b',', b'"');
-        splitter.split(text.as_bytes(), &mut fields)?;
-        splitter.end(&mut fields);
-        Ok(fields
-            .iter()
-            .map(|field| &text[field.start as usize..field.end as usize])
-            .collect())
+        splitter.begin();
+        let ended = splitter.split(text.as_bytes(), &mut fields)?;
+        let cell = |at: &FieldAt| {
+            let bytes = &splitter.cells()[at.start as usize..at.end as usize];
+            String::from_utf8(bytes.to_vec()).expect("UTF-8")
+        };
+        Ok(ended.then(|| fields.iter().map(cell).collect()))
     }
 
     #[test]
     fn cells_are_found_with_and_without_quotes() {
+        let mut splitter = Splitter::new(b',', b'"');
         for (text, expected) in [
-            ("", Ok(vec![""])),
-            (",", Ok(vec!["", ""])),
-            ("a,b", Ok(vec!["a", "b"])),
-            ("\"a\",\"b,c\"", Ok(vec!["a", "b,c"])),
-            ("\"\",\"\"", Ok(vec!["", ""])),
-            ("\"a\"\"b\",c", Ok(vec!["a\"\"b", "c"])),
-            ("5\" pipe,x\"\"y", Ok(vec!["5\" pipe", "x\"\"y"])),
-            ("\"a\" ,b", Err(Misquoted::AfterQuote(3))),
-            ("x,\"a\"b", Err(Misquoted::AfterQuote(5))),
+            (",", Ok(Some(vec!["", ""]))),
+            ("a,b", Ok(Some(vec!["a", "b"]))),
+            ("\u{feff}a,b", Ok(Some(vec!["\u{feff}a", "b"]))),
+            ("\"a\",\"b,c\"", Ok(Some(vec!["a", "b,c"]))),
+            ("\"\",\"\"", Ok(Some(vec!["", ""]))),
+            ("\"a\"\"b\",c", Ok(Some(vec!["a\"b", "c"]))),
+            ("\"\"\"\",\"\"\"\"\"\"", Ok(Some(vec!["\"", "\"\""]))),
+            ("5\" pipe,x\"\"y", Ok(Some(vec!["5\" pipe", "x\"\"y"]))),
+            ("a,\"b", Ok(None)),
+            ("\"", Ok(None)),
+            ("a,\"b\"\"", Ok(None)),
+            ("\"a\" ,b", Err(AfterQuote(1))),
+            ("\"a\"b", Err(AfterQuote(1))),
+            ("x,\"a\"b", Err(AfterQuote(2))),
+            ("x,\"a\"b\"", Err(AfterQuote(2))),
+            ("x,\"a\"b\"\",c", Err(AfterQuote(2))),
+            ("x,\"\"a\"\",c", Err(AfterQuote(2))),
         ] {
-            assert_eq!(cells(text), expected, "{text}");
-            if !text.contains('"') {
-                let mut plain = Vec::new();
-                split_plain(text.as_bytes(), b',', &mut plain);
-                assert_eq!(plain.len(), expected.expect("it is plain").len(), "{text}");
-            }
+            let expected = expected
+                .map(|cells| cells.map(|cells| cells.into_iter().map(String::from).collect()));
+            assert_eq!(cells(&mut splitter, text), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn a_record_may_come_line_by_line() {
+        let mut splitter = Splitter::new(b',', b'"');
+        let mut fields = Vec::new();
+        splitter.begin();
+        assert_eq!(splitter.split(b"1,\"a", &mut fields), Ok(false));
+        assert_eq!(fields.len(), 1);
+        assert_eq!(splitter.split(b"1,\"a\nb\"\"", &mut fields), Ok(false));
+        assert_eq!(splitter.split(b"1,\"a\nb\"\"\",c", &mut fields), Ok(true));
+        assert_eq!((fields.len(), splitter.cells()), (3, &b"1a\nb\"c"[..]));
     }
 }

@@ -3,20 +3,15 @@
 use std::collections::HashSet;
 
 use super::COLUMNS_MAX;
-use crate::sink::undoubled;
 use crate::{FieldAt, FileFault};
 
 /// The names in a header, without blanks around them.
-pub(super) fn names(text: &str, fields: &[FieldAt], quote: u8) -> Vec<String> {
-    let name = |field: &FieldAt| {
-        let cell = &text[field.start as usize..field.end as usize];
-        if field.doubled {
-            undoubled(cell, quote).trim().to_owned()
-        } else {
-            cell.trim().to_owned()
-        }
-    };
-    fields.iter().map(name).collect()
+pub(super) fn names(text: &str, fields: &[FieldAt]) -> Vec<String> {
+    let cell = |field: &FieldAt| &text[field.start as usize..field.end as usize];
+    fields
+        .iter()
+        .map(|field| cell(field).trim().to_owned())
+        .collect()
 }
 
 /// Refuses a header by which nobody could say which column is meant. The last name may be empty: many

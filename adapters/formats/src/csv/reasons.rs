@@ -30,10 +30,9 @@ pub(super) fn a_nul(at: usize) -> String {
     )
 }
 
-pub(super) fn after_quote(at: usize) -> String {
+pub(super) fn after_quote(cell: usize) -> String {
     format!(
-        "something follows the closing quote, at byte {}; a quote within a quoted cell is written twice",
-        at + 1
+        "something follows the closing quote of cell {cell}; a quote within a quoted cell is written twice"
     )
 }
 

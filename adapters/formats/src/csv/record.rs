@@ -7,7 +7,7 @@ use dray_adapter::Shape;
 
 use super::decoder::Decoder;
 use super::encoding::Charset;
-use super::fields::{Misquoted, Splitter, split_plain};
+use super::fields::{AfterQuote, split_plain};
 use super::{QUOTED_BYTES_MAX, QUOTED_LINES_MAX, header, reasons};
 use crate::{FileFault, GoodRecord, RECORD_BYTES_MAX, Sink};
 
@@ -108,7 +108,6 @@ impl Decoder {
                     &[]
                 };
                 let raw = (!same).then_some(raw);
-                let quote = self.csv.quote.unwrap_or(0);
                 sink.record(&GoodRecord {
                     shape,
                     ordinal,
@@ -116,7 +115,6 @@ impl Decoder {
                     text: &self.text,
                     raw,
                     fields,
-                    quote,
                 });
             }
             _ => {}
@@ -128,7 +126,6 @@ impl Decoder {
     fn assemble(&mut self, charset: Charset, rest: &[u8], first: Line, end: bool) -> Assembled {
         self.text.clear();
         self.fields.clear();
-        let mut splitter = None;
         let (mut line, mut lines) = (first, 1);
         loop {
             match charset.decode(&rest[line.start..line.end]) {
@@ -143,28 +140,30 @@ impl Decoder {
                     reasons::never_closed()
                 });
             }
-            if lines == 1
-                && self
-                    .csv
-                    .quote
-                    .is_none_or(|quote| memchr::memchr(quote, self.text.as_bytes()).is_none())
-            {
-                split_plain(self.text.as_bytes(), self.csv.delimiter, &mut self.fields);
-                break;
-            }
-            let quotes = splitter.get_or_insert_with(|| {
-                Splitter::new(self.csv.delimiter, self.csv.quote.unwrap_or(0))
-            });
-            match quotes.split(self.text.as_bytes(), &mut self.fields) {
-                Ok(()) => {}
-                Err(Misquoted::AfterQuote(at)) if lines == 1 => {
-                    return Assembled::Bad(reasons::after_quote(at));
+            let has_quotes = |quote| memchr::memchr(quote, self.text.as_bytes()).is_some();
+            let quotes = match &mut self.quotes {
+                Some(quotes) if lines > 1 || self.csv.quote.is_some_and(has_quotes) => quotes,
+                _ => {
+                    split_plain(self.text.as_bytes(), self.csv.delimiter, &mut self.fields);
+                    break;
                 }
-                Err(Misquoted::AfterQuote(_)) => return Assembled::Bad(reasons::never_closed()),
+            };
+            if lines == 1 {
+                quotes.begin();
             }
-            if !quotes.is_open() {
-                quotes.end(&mut self.fields);
-                break;
+            match quotes.split(self.text.as_bytes(), &mut self.fields) {
+                Ok(true) => {
+                    let cells = std::str::from_utf8(quotes.cells());
+                    self.text.clear();
+                    self.text
+                        .push_str(cells.expect("text without ASCII characters is text"));
+                    break;
+                }
+                Ok(false) => {}
+                Err(AfterQuote(cell)) if lines == 1 => {
+                    return Assembled::Bad(reasons::after_quote(cell));
+                }
+                Err(AfterQuote(_)) => return Assembled::Bad(reasons::never_closed()),
             }
             let columns = self
                 .shape
@@ -216,8 +215,7 @@ impl Decoder {
             }
             Assembled::More => return Ok(0),
         };
-        let quote = self.csv.quote.unwrap_or(0);
-        let names = header::names(&self.text, &self.fields, quote);
+        let names = header::names(&self.text, &self.fields);
         header::check(
             &names,
             &self.csv.columns,

@@ -220,7 +220,7 @@ fn a_bad_quote_takes_its_own_line_and_no_other() {
     check(
         &format,
         b"\"1\" |2\n3|4\n",
-        &["1! follows the closing quote, at byte 4", "2: 3·4"],
+        &["1! follows the closing quote of cell 1", "2: 3·4"],
     );
     check(&format, b"1|\"2\"\"\n3|4\n", &["1! never closes", "2: 3·4"]);
     // It would close five lines on, with too few columns.
@@ -575,10 +575,10 @@ fn oracle(bytes: &[u8]) -> Vec<Vec<String>> {
     }
 }
 
-/// Why the quoting rules are our own: `csv-core` forgives, and tells nobody. Here it makes one record
-/// of three lines, with the right number of columns; and drops quotes that belong to the text.
+/// `csv-core` forgives, and tells nobody. Here it makes one record of three lines, with the right number
+/// of columns; and drops quotes that belong to the text.
 #[test]
-fn csv_core_alone_would_swallow_lines_after_an_open_quote() {
+fn what_csv_core_forgives_is_told() {
     let format = two_columns();
     let open = b"\"1|2\n3|4\n\"5\"|6\n";
     assert_eq!(oracle(open), [["1|2\n3|4\n5\"", "6"]]);
