@@ -20,11 +20,15 @@ pub fn command(config: &Config, token: &str) -> Result<(), Failure> {
         .build();
     let runtime = runtime.map_err(|error| Failure::Failed(format!("no runtime: {error}")))?;
     let folder = config.identity_dir();
-    let identity = runtime.block_on(dray_uplink::enrol(&config.collector, &token, &folder)).map_err(|error| match error {
-        EnrolError::Link(sentence) => Failure::Unreachable(sentence),
-        EnrolError::Refused(sentence) => Failure::Failed(sentence),
-        EnrolError::Identity(error) => Failure::Failed(format!("{error}; data_dir must belong to the agent's user")),
-    })?;
+    let identity = runtime
+        .block_on(dray_uplink::enrol(&config.collector, &token, &folder))
+        .map_err(|error| match error {
+            EnrolError::Link(sentence) => Failure::Unreachable(sentence),
+            EnrolError::Refused(sentence) => Failure::Failed(sentence),
+            EnrolError::Identity(error) => {
+                Failure::Failed(format!("{error}; data_dir must belong to the agent's user"))
+            }
+        })?;
     check_site(config, &identity)?;
     println!(
         "Enrolled: agent {} of site \"{}\", certificate until {}.\nNext: dray-agent run --config {}",
