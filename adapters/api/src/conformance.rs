@@ -7,7 +7,7 @@
 //! Only the agent's side is played: an [`Agent`] keeps what was appended, the newest position and the
 //! marks, as the buffer would. A source is killed by dropping it without [`Source::close`].
 //!
-//! ```ignore
+//! ```text
 //! #[test]
 //! fn conforms() {
 //!     dray_adapter::conformance::run(|| MyPlace::new());

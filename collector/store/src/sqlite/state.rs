@@ -7,20 +7,17 @@ use bytes::Bytes;
 use dray_proto::{FlowName, Offset};
 use roaring::RoaringBitmap;
 use rusqlite::types::Value;
-use rusqlite::{
-    Connection, OpenFlags, OptionalExtension as _, Row, Transaction, params, params_from_iter,
-};
-use tokio::sync::oneshot;
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row, params_from_iter};
 
+mod agents;
+mod steps;
+
+use self::steps::{Stepping, write_steps};
 use super::{failed, log_file};
-use crate::api::{
-    Agent, Cursor, Exception, ExceptionQuery, ExceptionState, Receipt, Step, StoreError,
-};
+use crate::api::{Cursor, Exception, ExceptionQuery, ExceptionState, Receipt, Step, StoreError};
 
 /// Steps that wait for the writer, at most.
 const QUEUE: usize = 256;
-/// Steps that one commit takes in, at most.
-const COMMIT_STEPS_MAX: usize = 256;
 
 const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS setting (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
@@ -42,8 +39,6 @@ const SCHEMA: &str = "
         revoked INTEGER NOT NULL, last_seen_s INTEGER NOT NULL, version TEXT NOT NULL
     ) STRICT, WITHOUT ROWID;
 ";
-
-type Stepping = (Step, oneshot::Sender<Result<(), StoreError>>);
 
 /// The state's connection for questions, and its writer for steps.
 pub(crate) struct State {
@@ -232,75 +227,6 @@ impl State {
         })
         .map(drop)
     }
-
-    pub(crate) fn add_token(
-        &self,
-        secret_sha256: &str,
-        site: &str,
-        ends_s: i64,
-    ) -> Result<(), StoreError> {
-        self.ask(|connection| {
-            connection.execute(
-                "INSERT INTO token VALUES (?1, ?2, ?3)",
-                params![secret_sha256, site, ends_s],
-            )
-        })
-        .map(drop)
-    }
-
-    pub(crate) fn token_site(
-        &self,
-        secret_sha256: &str,
-        now_s: i64,
-    ) -> Result<Option<String>, StoreError> {
-        self.ask(|connection| token_site(connection, secret_sha256, now_s))
-    }
-
-    pub(crate) fn enrol(
-        &self,
-        secret_sha256: &str,
-        now_s: i64,
-        mut agent: Agent,
-    ) -> Result<Option<Agent>, StoreError> {
-        self.ask(|connection| {
-            let transaction = connection.transaction()?;
-            let Some(site) = token_site(&transaction, secret_sha256, now_s)? else {
-                return Ok(None);
-            };
-            transaction.execute(
-                "DELETE FROM token WHERE secret_sha256 = ?1 OR ends_s <= ?2",
-                params![secret_sha256, now_s],
-            )?;
-            agent.site = site;
-            put_agent(&transaction, &agent)?;
-            transaction.commit()?;
-            Ok(Some(agent))
-        })
-    }
-
-    pub(crate) fn agents(&self) -> Result<Vec<Agent>, StoreError> {
-        self.ask(|connection| {
-            let mut statement = connection.prepare_cached(
-                "SELECT agent, site, key_sha256, certificate_ends_s, revoked, last_seen_s, version FROM agent ORDER BY site, agent",
-            )?;
-            let rows = statement.query_map([], |row| {
-                Ok(Agent {
-                    agent: row.get(0)?,
-                    site: row.get(1)?,
-                    key_sha256: row.get(2)?,
-                    certificate_ends_s: row.get(3)?,
-                    revoked: row.get(4)?,
-                    last_seen_s: row.get(5)?,
-                    version: row.get(6)?,
-                })
-            })?;
-            rows.collect()
-        })
-    }
-
-    pub(crate) fn update_agent(&self, agent: &Agent) -> Result<(), StoreError> {
-        self.ask(|connection| put_agent(connection, agent))
-    }
 }
 
 impl Drop for State {
@@ -310,32 +236,6 @@ impl Drop for State {
             let _ = writer.join();
         }
     }
-}
-
-fn token_site(
-    connection: &Connection,
-    secret_sha256: &str,
-    now_s: i64,
-) -> rusqlite::Result<Option<String>> {
-    connection
-        .prepare_cached("SELECT site FROM token WHERE secret_sha256 = ?1 AND ends_s > ?2")?
-        .query_row(params![secret_sha256, now_s], |row| row.get(0))
-        .optional()
-}
-
-fn put_agent(connection: &Connection, agent: &Agent) -> rusqlite::Result<()> {
-    let mut statement = connection
-        .prepare_cached("INSERT OR REPLACE INTO agent VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?;
-    statement.execute(params![
-        agent.agent,
-        agent.site,
-        agent.key_sha256,
-        agent.certificate_ends_s,
-        agent.revoked,
-        agent.last_seen_s,
-        agent.version
-    ])?;
-    Ok(())
 }
 
 /// Every cursor: consumer, flow, through.
@@ -349,83 +249,6 @@ pub(crate) fn all_cursors(path: &Path) -> rusqlite::Result<Vec<(String, FlowName
     statement
         .query_map([], |row| Ok((row.get(0)?, flow(row, 1)?, offset(row, 2)?)))?
         .collect()
-}
-
-fn write_steps(mut connection: Connection, folder: &Path, steps: &mpsc::Receiver<Stepping>) {
-    while let Ok(first) = steps.recv() {
-        let mut group = vec![first];
-        while group.len() < COMMIT_STEPS_MAX {
-            let Ok(more) = steps.try_recv() else { break };
-            group.push(more);
-        }
-        let result = write_group(&mut connection, &group);
-        if let Err(error) = &result {
-            tracing::error!(%error, "the state cannot be written");
-        }
-        for (_, answer) in group {
-            let said = match &result {
-                Ok(()) => Ok(()),
-                Err(error) => Err(failed(folder, format!("state.db: {error}"))),
-            };
-            let _ = answer.send(said);
-        }
-    }
-}
-
-fn write_group(connection: &mut Connection, group: &[Stepping]) -> rusqlite::Result<()> {
-    let transaction =
-        connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-    for (step, _) in group {
-        write_step(&transaction, step)?;
-    }
-    transaction.commit()
-}
-
-fn write_step(transaction: &Transaction<'_>, step: &Step) -> rusqlite::Result<()> {
-    let mut put = transaction.prepare_cached(
-        "INSERT INTO cursor VALUES (?1, ?2, ?3, ?4)
-         ON CONFLICT (consumer, flow) DO UPDATE SET through = ?3, above = ?4",
-    )?;
-    for (flow, cursor) in &step.cursors {
-        let mut above = Vec::with_capacity(cursor.above.serialized_size());
-        cursor
-            .above
-            .serialize_into(&mut above)
-            .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
-        put.execute(params![
-            step.consumer,
-            flow.as_str(),
-            cursor.through.0 as i64,
-            above
-        ])?;
-    }
-    let mut add = transaction.prepare_cached(
-        "INSERT INTO exception (target, flow, event_offset, key, state, reason, at_us, event)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
-         ON CONFLICT (target, flow, event_offset) DO UPDATE SET key = ?4, state = ?5, reason = ?6, at_us = ?7, event = ?8",
-    )?;
-    for one in &step.add {
-        add.execute(params![
-            one.target,
-            one.flow.as_str(),
-            one.offset.0 as i64,
-            one.key,
-            number(one.state),
-            one.reason,
-            one.at_us,
-            one.event.as_ref()
-        ])?;
-    }
-    let mut change =
-        transaction.prepare_cached("UPDATE exception SET state = ?2, reason = ?3 WHERE id = ?1")?;
-    for (id, state, reason) in &step.change {
-        change.execute(params![*id as i64, number(*state), reason])?;
-    }
-    let mut remove = transaction.prepare_cached("DELETE FROM exception WHERE id = ?1")?;
-    for id in &step.remove {
-        remove.execute([*id as i64])?;
-    }
-    Ok(())
 }
 
 fn flow(row: &Row<'_>, index: usize) -> rusqlite::Result<FlowName> {

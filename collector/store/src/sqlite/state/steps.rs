@@ -1,0 +1,98 @@
+//! The one writer of the state: steps of many consumers, one commit.
+
+use std::path::Path;
+use std::sync::mpsc;
+
+use rusqlite::{Connection, Transaction, params};
+use tokio::sync::oneshot;
+
+use super::number;
+use crate::api::{Step, StoreError};
+use crate::sqlite::failed;
+
+/// Steps that one commit takes in, at most.
+const COMMIT_STEPS_MAX: usize = 256;
+
+/// A step, and who waits for it.
+pub(super) type Stepping = (Step, oneshot::Sender<Result<(), StoreError>>);
+
+pub(super) fn write_steps(
+    mut connection: Connection,
+    folder: &Path,
+    steps: &mpsc::Receiver<Stepping>,
+) {
+    while let Ok(first) = steps.recv() {
+        let mut group = vec![first];
+        while group.len() < COMMIT_STEPS_MAX {
+            let Ok(more) = steps.try_recv() else { break };
+            group.push(more);
+        }
+        let result = write_group(&mut connection, &group);
+        if let Err(error) = &result {
+            tracing::error!(%error, "the state cannot be written");
+        }
+        for (_, answer) in group {
+            let said = match &result {
+                Ok(()) => Ok(()),
+                Err(error) => Err(failed(folder, format!("state.db: {error}"))),
+            };
+            let _ = answer.send(said);
+        }
+    }
+}
+
+fn write_group(connection: &mut Connection, group: &[Stepping]) -> rusqlite::Result<()> {
+    let transaction =
+        connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+    for (step, _) in group {
+        write_step(&transaction, step)?;
+    }
+    transaction.commit()
+}
+
+fn write_step(transaction: &Transaction<'_>, step: &Step) -> rusqlite::Result<()> {
+    let mut put = transaction.prepare_cached(
+        "INSERT INTO cursor VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT (consumer, flow) DO UPDATE SET through = ?3, above = ?4",
+    )?;
+    for (flow, cursor) in &step.cursors {
+        let mut above = Vec::with_capacity(cursor.above.serialized_size());
+        cursor
+            .above
+            .serialize_into(&mut above)
+            .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
+        put.execute(params![
+            step.consumer,
+            flow.as_str(),
+            cursor.through.0 as i64,
+            above
+        ])?;
+    }
+    let mut add = transaction.prepare_cached(
+        "INSERT INTO exception (target, flow, event_offset, key, state, reason, at_us, event)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+         ON CONFLICT (target, flow, event_offset) DO UPDATE SET key = ?4, state = ?5, reason = ?6, at_us = ?7, event = ?8",
+    )?;
+    for one in &step.add {
+        add.execute(params![
+            one.target,
+            one.flow.as_str(),
+            one.offset.0 as i64,
+            one.key,
+            number(one.state),
+            one.reason,
+            one.at_us,
+            one.event.as_ref()
+        ])?;
+    }
+    let mut change =
+        transaction.prepare_cached("UPDATE exception SET state = ?2, reason = ?3 WHERE id = ?1")?;
+    for (id, state, reason) in &step.change {
+        change.execute(params![*id as i64, number(*state), reason])?;
+    }
+    let mut remove = transaction.prepare_cached("DELETE FROM exception WHERE id = ?1")?;
+    for id in &step.remove {
+        remove.execute([*id as i64])?;
+    }
+    Ok(())
+}
