@@ -4,8 +4,9 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+use dray_tests::daemon::Daemon;
 use dray_tests::drops::{drop_file, movements};
-use dray_tests::site::{Daemon, FlowSpec, Site};
+use dray_tests::site::{FlowSpec, Site};
 use dray_tests::target::Target;
 
 use crate::{PATIENCE, folder, target_table};

@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, ensure};
 use clap::Parser;
 use dray_tests::counter::Counter;
+use dray_tests::daemon::Usage;
 use dray_tests::drops::{self, drop_file, now_us};
-use dray_tests::site::{FlowSpec, Site, Usage};
+use dray_tests::site::{FlowSpec, Site};
 use dray_tests::target::Target;
 use hdrhistogram::Histogram;
 
