@@ -39,7 +39,7 @@ impl FileDrop {
                         reading.content.repeat = repeat;
                         self.work = Work::Reading(reading);
                     }
-                    None => return self.put_repeated(path, &reading.content),
+                    None => self.note_repeat(path, reading.content, look),
                 }
             }
             Checked::Bad(bad) => self.set_aside(*bad),
@@ -122,6 +122,7 @@ impl FileDrop {
             return Ok(None);
         }
         self.prune();
+        let wait = wait.min(self.put_repeats()?);
         match self.troubles.iter().next() {
             Some((name, reason)) => {
                 let more = match self.troubles.len() {

@@ -119,6 +119,9 @@ impl FileDrop {
 
     /// Puts a file among the complete or the incomplete ones; how long until it may be complete.
     fn sort_in(&mut self, name: &OsStr, look: Look) -> Duration {
+        if let Some(wait) = self.repeat_waits(name, look) {
+            return wait.max(Duration::from_millis(1));
+        }
         let key = order_key(self.config.order, name, look);
         let age_us = now_us().saturating_sub(look.modified_us);
         let age = Duration::from_micros(u64::try_from(age_us).unwrap_or(0));

@@ -1,5 +1,6 @@
 //! Moves: after the append, at the ack, of repeats; and what age deletes.
 
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -12,7 +13,7 @@ use crate::notice::Notice;
 use crate::position::{Content, Finished, Goes};
 use crate::ready::Look;
 use crate::scan::look_of;
-use crate::source::{FileDrop, Moving, Pending};
+use crate::source::{FileDrop, Moving, Pending, Repeated};
 
 /// How often the archive is pruned.
 const PRUNE_EVERY: Duration = Duration::from_secs(3_600);
@@ -100,18 +101,61 @@ impl FileDrop {
         moved.map_err(|error| self.no_move(path, folder, &error))
     }
 
-    pub(crate) fn put_repeated(
-        &mut self,
-        path: &Path,
-        content: &Content,
-    ) -> Result<(), SourceError> {
-        let to = self.move_now(path, REPEATED, content)?;
-        self.ready.forget(path.file_name().unwrap_or_default());
-        tracing::warn!(
-            file = %path.display(), moved_to = %to.display(),
-            "the same content was dropped again: it is not sent again; set repeat = \"send\" if that is wanted"
+    /// The file has the content of an earlier one. It stays until it has stood still for the quiet time:
+    /// who writes in two steps may have written the first one only.
+    pub(crate) fn note_repeat(&mut self, path: &Path, content: Content, look: Look) {
+        let name = path.file_name().unwrap_or_default().to_owned();
+        self.ready.forget(&name);
+        self.repeats.insert(
+            name,
+            Repeated {
+                content,
+                look,
+                since: Instant::now(),
+            },
         );
-        Ok(())
+    }
+
+    /// How long until a file that was found to be a repeat may move; `None` where it is none, or changed.
+    pub(crate) fn repeat_waits(&mut self, name: &OsStr, look: Look) -> Option<Duration> {
+        let repeated = self.repeats.get(name)?;
+        if repeated.look != look {
+            self.repeats.remove(name);
+            return None;
+        }
+        Some(self.config.quiet.saturating_sub(repeated.since.elapsed()))
+    }
+
+    /// Puts repeats beside that stood still; how long until the next may.
+    pub(crate) fn put_repeats(&mut self) -> Result<Duration, SourceError> {
+        let mut soonest = Duration::MAX;
+        let names: Vec<OsString> = self.repeats.keys().cloned().collect();
+        for name in names {
+            let path = self.config.folder.join(&name);
+            let Ok(metadata) = fs::symlink_metadata(&path) else {
+                self.repeats.remove(&name);
+                continue;
+            };
+            let Some(wait) = self.repeat_waits(&name, look_of(&metadata)) else {
+                // It changed: it is a file of its own.
+                self.next_scan = Instant::now();
+                continue;
+            };
+            if !wait.is_zero() {
+                soonest = soonest.min(wait);
+                continue;
+            }
+            let Some(content) = self.repeats.get(&name).map(|repeated| repeated.content) else {
+                continue;
+            };
+            let to = self.move_now(&path, REPEATED, &content)?;
+            self.repeats.remove(&name);
+            tracing::warn!(
+                file = %path.display(), moved_to = %to.display(),
+                "the same content was dropped again: it is not sent again; set repeat = \"send\" if that is wanted"
+            );
+        }
+        Ok(soonest)
     }
 
     /// Moves what is acked from `archive/pending` to `archive`, from the oldest on.

@@ -1,6 +1,6 @@
 //! The folder as a [`Source`]: what is done when.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::first_pass::FirstPass;
 use crate::notice::{Notice, now_us, origin};
 use crate::position::{At, Content, Finished, Goes, Place, shown};
 use crate::reading::{Part, Reading};
-use crate::ready::Ready;
+use crate::ready::{Look, Ready};
 use crate::scan::OrderKey;
 use crate::watch::Watch;
 
@@ -60,6 +60,8 @@ pub struct FileDrop {
     pub(crate) pending: VecDeque<Pending>,
     /// The same, found at the start.
     pub(crate) pending_before: VecDeque<Pending>,
+    /// Files of the folder whose content was there before.
+    pub(crate) repeats: HashMap<OsString, Repeated>,
     /// Files that could not be taken, and why.
     pub(crate) troubles: BTreeMap<OsString, String>,
     pub(crate) next_scan: Instant,
@@ -89,6 +91,14 @@ pub(crate) struct Moving {
     pub(crate) file: Finished,
     /// `None`: it is gone.
     pub(crate) path: Option<PathBuf>,
+}
+
+/// A file that was there before, and moves once it has stood still.
+#[derive(Debug)]
+pub(crate) struct Repeated {
+    pub(crate) content: Content,
+    pub(crate) look: Look,
+    pub(crate) since: Instant,
 }
 
 /// A file that waits for the ack.
@@ -129,6 +139,7 @@ impl FileDrop {
             is_new_epoch: false,
             pending: VecDeque::new(),
             pending_before: VecDeque::new(),
+            repeats: HashMap::new(),
             troubles: BTreeMap::new(),
             next_scan: now,
             next_prune: now,

@@ -35,6 +35,7 @@ impl FileDrop {
         self.incomplete.clear();
         self.finished.clear();
         self.notices.clear();
+        self.repeats.clear();
         self.pending.clear();
         self.pending_before.clear();
         // Before anything is made: a folder that is away must not be made anew.

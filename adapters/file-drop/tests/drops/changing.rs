@@ -14,12 +14,6 @@ fn large() -> String {
     table(&vec!["A|1"; BATCH_RECORDS_MAX + 10])
 }
 
-fn append(drops: &Drops, name: &str, text: &str) {
-    let file = OpenOptions::new().append(true).open(drops.at(name));
-    file.and_then(|mut file| file.write_all(text.as_bytes()))
-        .expect("an append");
-}
-
 /// Polls until the first batch of a file is appended.
 fn first_batch(agent: &mut Agent) {
     while agent.log.is_empty() {
@@ -43,7 +37,7 @@ fn a_file_that_grows_or_shrinks_while_it_is_read_is_set_aside_with_a_word() {
                 .expect("the file");
             file.set_len(100).expect("it is cut");
         } else {
-            append(&drops, "a.txt", "late|1\n");
+            drops.append("a.txt", "late|1\n");
         }
         let told = work(&mut agent, BATCH_RECORDS_MAX + 1);
         assert_eq!(told.last().map(String::as_str), Some("a.txt:0! source"));
@@ -60,7 +54,7 @@ fn a_file_that_changed_is_set_aside_once_whenever_the_agent_dies() {
     drops.put("a.txt", large());
     let mut agent = Agent::open(drops.source());
     first_batch(&mut agent);
-    append(&drops, "a.txt", "late|1\n");
+    drops.append("a.txt", "late|1\n");
     while agent.log.len() == BATCH_RECORDS_MAX {
         agent.poll();
         agent.append();
@@ -80,7 +74,7 @@ fn a_file_that_grew_before_it_was_moved_is_told_of() {
         agent.poll();
         agent.append();
     }
-    append(&drops, "a.txt", "late|1\n");
+    drops.append("a.txt", "late|1\n");
     let told = work(&mut agent, 2);
     assert_eq!(told, ["a.txt:2: A|1", "a.txt:0! source"]);
     assert_eq!(drops.files("failed"), ["a.txt"]);
@@ -94,7 +88,7 @@ fn a_file_that_grew_in_the_archive_is_told_of_and_kept() {
         drops.put("a.txt", table(&["A|1"]));
         let mut agent = Agent::open(drops.source());
         agent.finish(1, Pace::default());
-        append(&drops, "archive/pending/a.txt", "late|1\n");
+        drops.append("archive/pending/a.txt", "late|1\n");
         if restart {
             agent.reopen(drops.source());
         }
@@ -214,7 +208,7 @@ fn a_half_read_file_that_changed_meanwhile_is_set_aside() {
     let mut agent = Agent::open(drops.source());
     first_batch(&mut agent);
     agent.kill();
-    append(&drops, "m.txt", "late|1\n");
+    drops.append("m.txt", "late|1\n");
     agent.reopen(drops.source());
     let told = work(&mut agent, BATCH_RECORDS_MAX + 1);
     assert_eq!(told[BATCH_RECORDS_MAX..], ["m.txt:0! source"]);

@@ -4,7 +4,7 @@ use std::fs;
 
 use dray_adapter::conformance::{Agent, Pace};
 
-use crate::support::{Drops, acking, table, work};
+use crate::support::{Drops, acking, table, until, work};
 
 #[test]
 fn the_same_content_is_reported_and_put_beside() {
@@ -15,11 +15,30 @@ fn the_same_content_is_reported_and_put_beside() {
     let mut agent = Agent::open(drops.source());
     assert_eq!(work(&mut agent, 2), ["a.txt:2: A|1", "c.txt:2: C|1"]);
     assert_eq!(drops.files("archive"), ["a.txt", "c.txt"]);
-    assert_eq!(drops.files("archive/repeated"), ["b.txt"]);
+    until(&mut agent, || drops.files("archive/repeated") == ["b.txt"]);
     drops.put("c.txt", table(&["C|1"]));
     agent.reopen(drops.source());
     agent.nothing_more("c.txt came again after a restart");
-    assert_eq!(drops.files("archive/repeated"), ["b.txt", "c.txt"]);
+    until(&mut agent, || {
+        drops.files("archive/repeated") == ["b.txt", "c.txt"]
+    });
+}
+
+#[test]
+fn a_repeat_that_is_still_being_written_is_another_file() {
+    let drops = Drops::new("quiet = \"500ms\"\n");
+    drops.put("a.txt", table(&["A|1"]));
+    let mut agent = Agent::open(drops.source());
+    assert_eq!(work(&mut agent, 1), ["a.txt:2: A|1"]);
+    drops.put("b.txt", table(&["A|1"]));
+    agent.nothing_more("it is a repeat, and might not be whole");
+    drops.append("b.txt", "late|1\n");
+    assert_eq!(
+        work(&mut agent, 3)[1..],
+        ["b.txt:2: A|1", "b.txt:3: late|1"]
+    );
+    assert_eq!(drops.files("archive"), ["a.txt", "b.txt"]);
+    assert!(drops.files("archive/repeated").is_empty());
 }
 
 #[test]

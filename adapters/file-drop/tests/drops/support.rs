@@ -1,8 +1,9 @@
 //! A drop folder and a source over it.
 
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use dray_adapter::Source;
 use dray_adapter::conformance::{Agent, Pace, shown};
@@ -63,6 +64,12 @@ impl Drops {
         fs::rename(hidden, self.at(name)).expect("a rename");
     }
 
+    pub(crate) fn append(&self, name: &str, text: &str) {
+        let file = fs::File::options().append(true).open(self.at(name));
+        file.and_then(|mut file| file.write_all(text.as_bytes()))
+            .expect("an append");
+    }
+
     pub(crate) fn has(&self, name: &str) -> bool {
         self.at(name).exists()
     }
@@ -108,4 +115,13 @@ pub(crate) fn acking() -> Pace {
 pub(crate) fn work(agent: &mut Agent, entries: usize) -> Vec<String> {
     agent.finish(entries, acking());
     shown(&agent.log).into_iter().map(str::to_owned).collect()
+}
+
+/// Polls until it is so.
+pub(crate) fn until(agent: &mut Agent, mut done: impl FnMut() -> bool) {
+    let end = Instant::now() + Duration::from_secs(20);
+    while !done() {
+        assert!(Instant::now() < end, "it never is so");
+        agent.poll();
+    }
 }
