@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use prost_types::field_descriptor_proto::{Label, Type};
-use prost_types::{DescriptorProto, FieldDescriptorProto, FileDescriptorSet};
+use prost_types::{DescriptorProto, EnumDescriptorProto, FieldDescriptorProto, FileDescriptorSet};
 
 const FILES: [&str; 5] = ["event", "block", "uplink", "feed", "admin"];
 
@@ -36,6 +36,9 @@ fn schema_tables(set: &FileDescriptorSet) -> Result<String, Box<dyn std::error::
         .find(|file| file.name() == "dray/v1/event.proto")
         .ok_or("event.proto is not in the set")?;
     let mut code = String::new();
+    for names in &file.enum_type {
+        writeln!(code, "{}", enum_table(names))?;
+    }
     for message in &file.message_type {
         if matches!(
             message.name(),
@@ -80,6 +83,23 @@ fn schema_tables(set: &FileDescriptorSet) -> Result<String, Box<dyn std::error::
     Ok(code)
 }
 
+/// `DEAD_LETTER_STAGE_MAP = 3` becomes `"map"` at 3; zero, which is UNSPECIFIED, and gaps are empty.
+fn enum_table(names: &EnumDescriptorProto) -> String {
+    let table = upper_snake(names.name());
+    let most = names.value.iter().map(|value| value.number()).max();
+    let name = |number: i32| {
+        let value = names.value.iter().find(|value| value.number() == number);
+        let name = value.map_or("", |value| value.name());
+        name.trim_start_matches(&format!("{table}_")).to_lowercase()
+    };
+    let all: Vec<String> = (1..=most.unwrap_or(0)).map(name).collect();
+    format!(
+        "/// The names of `{}` by number.\npub static {table}: &[&str] = &{:?};",
+        names.name(),
+        [vec![String::new()], all].concat()
+    )
+}
+
 fn row(message: &DescriptorProto, field: &FieldDescriptorProto) -> String {
     format!(
         "Field {{ name: \"{}\", number: {}, kind: {} }}, ",
@@ -93,7 +113,8 @@ fn kind(message: &DescriptorProto, field: &FieldDescriptorProto) -> String {
     match field.r#type() {
         Type::String => "Kind::Text".into(),
         Type::Bytes => "Kind::Bytes".into(),
-        Type::Uint32 | Type::Uint64 | Type::Int64 | Type::Enum => "Kind::Integer".into(),
+        Type::Uint32 | Type::Uint64 | Type::Int64 => "Kind::Integer".into(),
+        Type::Enum => format!("Kind::Enum({})", upper_snake(last(field.type_name()))),
         Type::Message => match field.type_name() {
             ".dray.v1.Decimal" => "Kind::Decimal".into(),
             ".google.protobuf.Timestamp" => "Kind::Timestamp".into(),

@@ -41,8 +41,10 @@ pub enum Kind {
     Text,
     /// `bytes`.
     Bytes,
-    /// `uint32`, `uint64`, `int64` or an enum: a varint.
+    /// `uint32`, `uint64` or `int64`: a varint.
     Integer,
+    /// An enum's names by number, without its prefix and in small letters; empty for 0 and for gaps.
+    Enum(&'static [&'static str]),
     /// `Decimal`: a message with the digits in field 1.
     Decimal,
     /// `google.protobuf.Timestamp`.
@@ -65,6 +67,13 @@ impl Message {
     pub fn numbered(&self, number: u32) -> Option<&'static Field> {
         self.fields.iter().find(|field| field.number == number)
     }
+}
+
+/// The name of an enum's value; `None` for 0, and for one that only a newer peer knows.
+#[must_use]
+pub fn name_of(names: &[&'static str], number: u64) -> Option<&'static str> {
+    let name = names.get(usize::try_from(number).ok()?)?;
+    (!name.is_empty()).then_some(*name)
 }
 
 /// The body called `name`, e.g. `shipment`.
@@ -124,5 +133,8 @@ mod tests {
             shipment.field("attributes").expect("a field").kind,
             Kind::TextMap
         ));
+        assert_eq!(name_of(OPERATION, 4), Some("snapshot"));
+        assert_eq!(name_of(DEAD_LETTER_STAGE, 3), Some("map"));
+        assert_eq!((name_of(OPERATION, 0), name_of(OPERATION, 5)), (None, None));
     }
 }

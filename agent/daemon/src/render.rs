@@ -3,8 +3,7 @@
 use std::borrow::Cow;
 
 use dray_proto::event::{View, number};
-use dray_proto::schema::{Kind, Message};
-use dray_proto::v1::{DeadLetterStage, Operation};
+use dray_proto::schema::{self, Kind, Message};
 use dray_proto::wire::{self, Fields, Raw, WireError};
 use serde::ser::{Serialize, SerializeMap as _, Serializer};
 
@@ -68,7 +67,10 @@ impl Event {
             None => ("", Shown::Fields(Vec::new())),
         };
         let provenance = provenance(view.provenance)?;
-        let operation = operation(view.operation);
+        let operation = named(
+            schema::OPERATION,
+            u64::try_from(view.operation).unwrap_or(0),
+        );
         let mut whole: Vec<(Cow<'static, str>, Shown)> =
             vec![("id".into(), Shown::Text(view.id.to_string()))];
         put_text(&mut whole, "key", view.key);
@@ -168,28 +170,8 @@ pub fn time(micros: i64) -> String {
         .map_or_else(|_| format!("{micros} µs"), |time| time.to_string())
 }
 
-fn operation(number: i32) -> String {
-    let named = Operation::try_from(number)
-        .ok()
-        .filter(|operation| *operation != Operation::Unspecified);
-    named.map_or_else(String::new, |operation| {
-        operation
-            .as_str_name()
-            .trim_start_matches("OPERATION_")
-            .to_ascii_lowercase()
-    })
-}
-
-fn stage(number: u64) -> String {
-    let stage = i32::try_from(number)
-        .ok()
-        .and_then(|number| DeadLetterStage::try_from(number).ok());
-    stage.map_or_else(String::new, |stage| {
-        stage
-            .as_str_name()
-            .trim_start_matches("DEAD_LETTER_STAGE_")
-            .to_ascii_lowercase()
-    })
+fn named(names: &[&'static str], number: u64) -> String {
+    schema::name_of(names, number).map_or_else(|| number.to_string(), str::to_owned)
 }
 
 fn provenance(bytes: &[u8]) -> Result<Shown, WireError> {
@@ -223,7 +205,7 @@ fn message(message: &'static Message, bytes: &[u8]) -> Result<Shown, WireError> 
         match (known.kind, raw) {
             (Kind::TextMap, Raw::Bytes(bytes)) => put_entry(&mut fields, known.name, bytes)?,
             (kind, raw) => {
-                if let Some(value) = value(kind, known.name, raw)? {
+                if let Some(value) = value(kind, raw)? {
                     fields.push((known.name.into(), value));
                 }
             }
@@ -232,7 +214,7 @@ fn message(message: &'static Message, bytes: &[u8]) -> Result<Shown, WireError> 
     Ok(Shown::Fields(fields))
 }
 
-fn value(kind: Kind, name: &str, raw: Raw<'_>) -> Result<Option<Shown>, WireError> {
+fn value(kind: Kind, raw: Raw<'_>) -> Result<Option<Shown>, WireError> {
     Ok(Some(match (kind, raw) {
         (Kind::Text, Raw::Bytes(bytes)) => Shown::Text(wire::utf8(bytes)?.to_owned()),
         (Kind::Bytes, Raw::Bytes(bytes)) => {
@@ -241,7 +223,7 @@ fn value(kind: Kind, name: &str, raw: Raw<'_>) -> Result<Option<Shown>, WireErro
         (Kind::Decimal, Raw::Bytes(bytes)) => Shown::Text(wire::first_text(bytes)?.to_owned()),
         (Kind::Timestamp, Raw::Bytes(bytes)) => Shown::Text(time(wire::timestamp(bytes)?)),
         (Kind::Message(inner), Raw::Bytes(bytes)) => message(inner, bytes)?,
-        (Kind::Integer, Raw::Varint(number)) if name == "stage" => Shown::Text(stage(number)),
+        (Kind::Enum(names), Raw::Varint(number)) => Shown::Text(named(names, number)),
         (Kind::Integer, Raw::Varint(number)) => Shown::Number(number),
         _ => return Ok(None),
     }))

@@ -207,8 +207,8 @@ impl Placing<'_, '_> {
                 }
                 return;
             }
-            (Kind::Bytes, _) => {
-                return self.refuse(&path, "holds bytes, which cannot be mapped".into());
+            (Kind::Bytes | Kind::Enum(_), _) => {
+                return self.refuse(&path, "is not for mapping".into());
             }
             (Kind::Text, None) if name.ends_with("_date") => Target::Date,
             (Kind::Text, None) => Target::Text,

@@ -87,6 +87,7 @@ enum Write {
     Text,
     Bytes,
     Integer,
+    Enum(&'static [&'static str]),
     Decimal,
     Timestamp,
     TextMap,
@@ -149,6 +150,7 @@ impl Plan {
                 Kind::Text => Write::Text,
                 Kind::Bytes => Write::Bytes,
                 Kind::Integer => Write::Integer,
+                Kind::Enum(names) => Write::Enum(names),
                 Kind::Decimal => Write::Decimal,
                 Kind::Timestamp => Write::Timestamp,
                 Kind::TextMap => Write::TextMap,
@@ -314,6 +316,14 @@ impl Writer {
             }
             (Write::Integer, Raw::Varint(number)) => {
                 put_number(out, number);
+                Ok(number != 0)
+            }
+            // A number that a newer agent knows is delivered as it is.
+            (Write::Enum(names), Raw::Varint(number)) => {
+                match schema::name_of(names, number) {
+                    Some(name) => put_text(out, name.as_bytes())?,
+                    None => put_number(out, number),
+                }
                 Ok(number != 0)
             }
             (Write::Timestamp, Raw::Bytes(message)) => {

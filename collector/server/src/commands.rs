@@ -116,11 +116,11 @@ async fn check(config: &Config) -> Result<(), Failure> {
         .map_err(|error| Failure::Failed(error.to_string()))?;
     for finding in &findings {
         let mark = match finding.verdict {
-            Verdict::Fine => "ok     ",
-            Verdict::Warning => "warning",
-            Verdict::Wrong => "WRONG  ",
+            Verdict::Fine => "✓",
+            Verdict::Warning => "!",
+            Verdict::Wrong => "✗",
         };
-        println!("{mark}  {} {}", finding.what, finding.said);
+        println!("{mark} {} {}", finding.what, finding.said);
     }
     let count = |verdict| {
         findings

@@ -76,7 +76,7 @@ impl Uplink for Ingest {
             .check(&peer)
             .map_err(Status::permission_denied)?;
         let (down, answers) = mpsc::channel(DOWN_MAX);
-        let span = tracing::info_span!("uplink", site = %peer.site, agent = %peer.agent, address = ?address);
+        let span = tracing::info_span!("uplink", site = %peer.site, agent = %peer.agent, address = address.map(tracing::field::display));
         let stream = Stream {
             shared: Arc::clone(&self.shared),
             room: Arc::clone(&self.room),

@@ -10,7 +10,7 @@ fn main() -> ExitCode {
     match start(Cli::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{error:#}");
+            eprintln!("dray-collector: {error:#}");
             error
                 .downcast_ref::<Failure>()
                 .map_or(ExitCode::FAILURE, |failure| failure.exit_code().into())

@@ -35,7 +35,7 @@ fn put_sample(out: &mut Vec<u8>, message: &schema::Message) {
         match field.kind {
             Kind::Text => wire::put_text(out, field.number, &format!("{} 1", field.name)),
             Kind::Bytes => wire::put_bytes(out, field.number, b"\x00\xFFraw"),
-            Kind::Integer => wire::put_integer(out, field.number, 2),
+            Kind::Integer | Kind::Enum(_) => wire::put_integer(out, field.number, 2),
             Kind::Decimal => wire::put_decimal(out, field.number, "12.50"),
             Kind::Timestamp => wire::put_timestamp(out, field.number, 1_790_000_000_000_000),
             Kind::TextMap => {

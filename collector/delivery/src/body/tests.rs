@@ -151,7 +151,9 @@ fn every_field_of_every_body_is_written_under_its_name() {
             );
         }
     }
-    let raw = &written(&sample("dead_letter").expect("a body")).expect("a sample")["data"]["raw"];
+    let data = &written(&sample("dead_letter").expect("a body")).expect("a sample")["data"];
+    assert_eq!(data["stage"], "decode", "an enum goes by its name");
+    let raw = &data["raw"];
     assert_eq!(raw, &json!(STANDARD.encode(b"\x00\xFFraw")));
 }
 
