@@ -658,9 +658,10 @@ fn a_buffer_that_stops_stops_the_flow_and_commits_nothing() {
         folder: "/data/buffer".into(),
         reason: "fdatasync: I/O error; replace the disk".into(),
     };
-    open.send(Err(stopped)).expect("it waits");
+    // Said before the buffer stops: afterwards the flow may be gone.
     script.say(Ok(Polled::Idle(Duration::ZERO)));
     script.say(Ok(Polled::Idle(PATIENCE)));
+    open.send(Err(stopped)).expect("it waits");
     running.thread.join().expect("it ends by itself");
     let (health, detail) = running.state.get();
     assert_eq!(health, Health::Stopped);
