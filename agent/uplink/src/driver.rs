@@ -1,14 +1,13 @@
 //! The stream to the collector: dialled, fed, acked, and dialled again.
 //!
-//! Limits: a connection has [`WELCOME_TIMEOUT`] to be welcomed; between tries it waits
-//! [`RETRY_MIN`] to [`RETRY_MAX`], growing, with jitter.
+//! Limits: [`Patience`] says how long a connection may take to be made and welcomed, and the waits
+//! between tries, growing, with jitter.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use backon::BackoffBuilder as _;
 use bytes::Bytes;
 use dray_buffer::{Buffer, BufferError, Sequence, StoredBlock};
 use dray_proto::v1::uplink_client::UplinkClient;
@@ -22,15 +21,10 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
 
 use crate::identity::Identity;
+use crate::patience::Patience;
 use crate::tls;
 use crate::window::{self, Begin, Held, Own, Turn, Window};
 
-/// How long the collector may take to say Welcome.
-pub const WELCOME_TIMEOUT: Duration = Duration::from_secs(20);
-/// The first wait between two tries, at most: a collector that is restarted is found at once.
-pub const RETRY_MIN: Duration = Duration::from_millis(100);
-/// The longest.
-pub const RETRY_MAX: Duration = Duration::from_secs(30);
 /// A connection that lived this long begins again with the first wait.
 const LIVED: Duration = Duration::from_secs(5);
 /// Messages between the driver and the connection.
@@ -102,6 +96,7 @@ pub struct Uplink {
     buffer: Arc<dyn Buffer>,
     observer: Arc<dyn Observer>,
     counters: Arc<Counters>,
+    patience: Patience,
 }
 
 /// Why a connection ended.
@@ -121,7 +116,15 @@ impl Uplink {
             buffer,
             observer,
             counters: Arc::default(),
+            patience: Patience::default(),
         }
+    }
+
+    /// With other waits than an agent's.
+    #[must_use]
+    pub fn with_patience(mut self, patience: Patience) -> Self {
+        self.patience = patience;
+        self
     }
 
     /// The counts, to be kept.
@@ -132,15 +135,7 @@ impl Uplink {
 
     /// Sends until `shutdown` turns true.
     pub async fn run(self, mut shutdown: watch::Receiver<bool>) {
-        let waits = || {
-            backon::ExponentialBuilder::default()
-                .with_min_delay(RETRY_MIN)
-                .with_max_delay(RETRY_MAX)
-                .with_jitter()
-                .without_max_times()
-                .build()
-        };
-        let mut wait = waits();
+        let mut wait = self.patience.waits();
         let mut said = String::new();
         while !*shutdown.borrow() {
             let began = Instant::now();
@@ -154,11 +149,11 @@ impl Uplink {
             }
             self.observer.link(LinkState::Disconnected(reason));
             if began.elapsed() >= LIVED {
-                wait = waits();
+                wait = self.patience.waits();
                 said.clear();
             }
             tokio::select! {
-                () = tokio::time::sleep(wait.next().unwrap_or(RETRY_MAX)) => {}
+                () = tokio::time::sleep(wait.next().unwrap_or(self.patience.retry_max)) => {}
                 _ = shutdown.wait_for(|stop| *stop) => return,
             }
         }
@@ -178,7 +173,7 @@ impl Uplink {
             Ok(tls) => tls,
             Err(reason) => return End::Lost(reason),
         };
-        let channel = match tls::connect(collector, tls).await {
+        let channel = match tls::connect(collector, tls, self.patience.connect).await {
             Ok(channel) => channel,
             Err(reason) => return End::Lost(reason),
         };
@@ -191,7 +186,7 @@ impl Uplink {
             return End::Lost("the connection ended".into());
         }
         let mut client = UplinkClient::new(channel).max_decoding_message_size(MESSAGE_BYTES_MAX);
-        let welcomed = tokio::time::timeout(WELCOME_TIMEOUT, async {
+        let welcomed = tokio::time::timeout(self.patience.welcome, async {
             let mut incoming = client
                 .stream(ReceiverStream::new(outgoing))
                 .await?
@@ -200,7 +195,12 @@ impl Uplink {
             Ok::<_, tonic::Status>((incoming, welcome))
         });
         let (incoming, welcome) = match welcomed.await {
-            Err(_) => return End::Lost(format!("{collector}: it did not say Welcome in 20 s")),
+            Err(_) => {
+                return End::Lost(format!(
+                    "{collector}: it did not say Welcome in {} s",
+                    self.patience.welcome.as_secs_f32()
+                ));
+            }
             Ok(Err(status)) => return End::Lost(self.status_sentence(&status)),
             Ok(Ok(welcomed)) => welcomed,
         };

@@ -10,6 +10,7 @@ use thiserror::Error;
 use tonic::Code;
 
 use crate::identity::{self, Identity, IdentityError};
+use crate::patience::Patience;
 use crate::tls;
 
 /// How long the collector may take to answer.
@@ -44,7 +45,7 @@ pub async fn enrol(collector: &str, token: &Token, folder: &Path) -> Result<Iden
     let (key_pem, csr) = identity::new_key()
         .map_err(|error| EnrolError::Link(format!("no key can be made: {error}")))?;
     let config = tls::with_pin(token.ca_sha256).map_err(EnrolError::Link)?;
-    let channel = tls::connect(collector, config)
+    let channel = tls::connect(collector, config, Patience::default().connect)
         .await
         .map_err(EnrolError::Link)?;
     let request = EnrolRequest {

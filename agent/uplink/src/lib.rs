@@ -6,14 +6,16 @@
 //!
 //! It refuses to know sources, events and files other than the identity's.
 //!
-//! Limits: see [`window`] and [`driver`].
+//! Limits: see [`window`] and [`patience`].
 
 pub mod driver;
 pub mod enrol;
 pub mod identity;
+pub mod patience;
 mod tls;
 pub mod window;
 
 pub use driver::{Counters, FlowConfig, LinkState, Observer, Uplink, UplinkConfig};
 pub use enrol::{EnrolError, enrol};
 pub use identity::{Identity, IdentityError};
+pub use patience::Patience;

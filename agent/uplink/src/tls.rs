@@ -23,8 +23,6 @@ use tonic::transport::{Channel, Endpoint, Uri};
 
 use crate::identity::Identity;
 
-/// How long a connection may take to be made, and its handshake as well.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long sent bytes may stay without an answer of the other machine.
 const USER_TIMEOUT: Duration = Duration::from_secs(20);
 /// HTTP/2 pings, also while nothing is sent: a dead link is found within the sum of both.
@@ -128,11 +126,15 @@ impl ServerCertVerifier for Pinned {
     }
 }
 
-/// Connects to `host:port`.
+/// Connects to `host:port`; `patience` is for the connection, and again for its handshake.
 ///
 /// # Errors
 /// A sentence: what is wrong, and where to look.
-pub(crate) async fn connect(collector: &str, config: ClientConfig) -> Result<Channel, String> {
+pub(crate) async fn connect(
+    collector: &str,
+    config: ClientConfig,
+    patience: Duration,
+) -> Result<Channel, String> {
     let endpoint = Endpoint::from_shared(format!("http://{collector}"))
         .map_err(|_| format!("collector = \"{collector}\" is not HOST:PORT"))?
         .http2_keep_alive_interval(PING_EVERY)
@@ -143,6 +145,7 @@ pub(crate) async fn connect(collector: &str, config: ClientConfig) -> Result<Cha
     let connector = Connector {
         collector: collector.to_owned(),
         tls: TlsConnector::from(Arc::new(config)),
+        patience,
     };
     endpoint
         .connect_with_connector(connector)
@@ -154,6 +157,7 @@ pub(crate) async fn connect(collector: &str, config: ClientConfig) -> Result<Cha
 struct Connector {
     collector: String,
     tls: TlsConnector,
+    patience: Duration,
 }
 
 impl tower::Service<Uri> for Connector {
@@ -166,10 +170,14 @@ impl tower::Service<Uri> for Connector {
     }
 
     fn call(&mut self, _: Uri) -> Self::Future {
-        let Self { collector, tls } = self.clone();
+        let Self {
+            collector,
+            tls,
+            patience,
+        } = self.clone();
         Box::pin(async move {
-            let timeout = || io::Error::new(io::ErrorKind::TimedOut, "it did not answer in 10 s");
-            let stream = tokio::time::timeout(CONNECT_TIMEOUT, TcpStream::connect(&collector))
+            let timeout = || io::Error::from(io::ErrorKind::TimedOut);
+            let stream = tokio::time::timeout(patience, TcpStream::connect(&collector))
                 .await
                 .map_err(|_| timeout())??;
             stream.set_nodelay(true)?;
@@ -182,7 +190,7 @@ impl tower::Service<Uri> for Connector {
                 .trim_end_matches(']')
                 .to_owned();
             let name = ServerName::try_from(host).map_err(io::Error::other)?;
-            let stream = tokio::time::timeout(CONNECT_TIMEOUT, tls.connect(name, stream))
+            let stream = tokio::time::timeout(patience, tls.connect(name, stream))
                 .await
                 .map_err(|_| timeout())??;
             Ok(TokioIo::new(stream))
