@@ -1,0 +1,11 @@
+//! The uplink against a collector that the tests command: real gRPC over real mutual TLS on loopback.
+
+#![allow(clippy::unwrap_used)]
+
+mod agent;
+mod certificates;
+mod collector;
+
+mod reconnecting;
+mod sending;
+mod turns;
