@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use dray_buffer::{Buffer, BufferError, Sequence, StoredBlock};
+use dray_buffer::{Buffer, BufferError, Depth, Sequence, StoredBlock};
 use dray_proto::v1::uplink_client::UplinkClient;
 use dray_proto::v1::{
     Block, BlockHeader, FlowState, FromAgent, Hello, Refusal, RefusalCause, ToAgent, Welcome,
@@ -23,7 +23,7 @@ use tonic::Streaming;
 use crate::identity::Identity;
 use crate::patience::Patience;
 use crate::tls;
-use crate::window::{self, Begin, Held, Own, Turn, Window};
+use crate::window::{self, Begin, Held, Own, Place, Turn, Window};
 
 /// A connection that lived this long begins again with the first wait.
 const LIVED: Duration = Duration::from_secs(5);
@@ -251,18 +251,22 @@ impl Uplink {
                 Held {
                     epoch: 0,
                     next: Sequence(1),
+                    chain: 0,
                 },
                 |held| Held {
                     epoch: held.epoch,
                     next: Sequence(held.next_sequence),
+                    chain: held.chain,
                 },
             );
             let depth = self.buffer.depth(&flow.name);
+            let place = self.place(&flow.name, held.next, depth)?;
             match window::begin(
                 self.buffer.epoch(),
                 Own {
                     acked: depth.acked,
                     appended: depth.appended,
+                    place,
                 },
                 held,
             ) {
@@ -279,6 +283,22 @@ impl Uplink {
             window,
             ready: VecDeque::new(),
         })
+    }
+
+    /// What the blocks held here say of the place before `next`.
+    fn place(&self, flow: &str, next: Sequence, depth: Depth) -> Result<Place, BufferError> {
+        if next <= depth.acked || next.0 > depth.appended.0 + 1 {
+            return Ok(Place::Unknown);
+        }
+        let at_end = next > depth.appended;
+        let from = if at_end { depth.appended } else { next };
+        let place = |block: &StoredBlock| match (at_end, block.first_sequence == next) {
+            (true, _) => Place::Chain(block.chain_after),
+            (false, true) => Place::Chain(block.chain),
+            (false, false) => Place::Inside,
+        };
+        let blocks = self.buffer.read(flow, from, 0)?;
+        Ok(blocks.first().map_or(Place::Unknown, place))
     }
 
     /// The collector has it: the buffer may forget it, and the source learns of it.

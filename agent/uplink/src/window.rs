@@ -24,6 +24,19 @@ pub struct Held {
     pub epoch: u64,
     /// The sequence it expects next.
     pub next: Sequence,
+    /// The chain after its newest block; 0 for none.
+    pub chain: u64,
+}
+
+/// What the agent's blocks say of the place where the collector's end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// A block of ours ends or begins there, with this chain between.
+    Chain(u64),
+    /// It is in the middle of a block of ours.
+    Inside,
+    /// No block that touches it is held: nothing can be compared.
+    Unknown,
 }
 
 /// What the agent holds of a flow.
@@ -33,6 +46,8 @@ pub struct Own {
     pub acked: Sequence,
     /// The newest sequence appended; 0 for none.
     pub appended: Sequence,
+    /// Of the collector's next.
+    pub place: Place,
 }
 
 /// How a flow begins a connection.
@@ -47,7 +62,9 @@ pub enum Begin {
 /// Compares what both sides hold.
 ///
 /// A collector that holds more than was ever appended here, or less than was acked, has another past
-/// than this agent: one of the two was restored. Until that can be mended by itself, the flow stops.
+/// than this agent: one of the two was restored. So has one that holds other events under the same
+/// numbers, which the chains show: to take its word for an ack would forget events that it never
+/// had. Until that can be mended by itself, the flow stops.
 #[must_use]
 pub fn begin(epoch: u64, own: Own, held: Held) -> Begin {
     if held.epoch != epoch {
@@ -76,7 +93,16 @@ pub fn begin(epoch: u64, own: Own, held: Held) -> Begin {
             held.next, own.acked
         ));
     }
-    Begin::At(held.next)
+    match own.place {
+        Place::Chain(chain) if chain == held.chain => Begin::At(held.next),
+        Place::Unknown => Begin::At(held.next),
+        Place::Chain(_) | Place::Inside => Begin::Stop(format!(
+            "the collector holds other events than this agent under the numbers up to {}: the agent's disk or the \
+             collector's log was restored from an older state; move the agent's buffer folder away to send \
+             archive/pending anew",
+            held.next.0.saturating_sub(1)
+        )),
+    }
 }
 
 #[derive(Debug)]
@@ -219,10 +245,11 @@ mod tests {
 
     #[test]
     fn both_sides_agree_where_to_go_on_or_say_why_not() {
-        let check = |acked, appended, epoch, next, expected: Result<u64, &str>| {
+        let at = |acked, appended, epoch, next, place, expected: Result<u64, &str>| {
             let own = Own {
                 acked: Sequence(acked),
                 appended: Sequence(appended),
+                place,
             };
             match (
                 begin(
@@ -231,6 +258,7 @@ mod tests {
                     Held {
                         epoch,
                         next: Sequence(next),
+                        chain: 5,
                     },
                 ),
                 expected,
@@ -239,6 +267,9 @@ mod tests {
                 (Begin::Stop(why), Err(words)) => assert!(why.contains(words), "{why}"),
                 (found, expected) => panic!("{found:?}, {expected:?} was expected"),
             }
+        };
+        let check = |acked, appended, epoch, next, expected| {
+            at(acked, appended, epoch, next, Place::Chain(5), expected);
         };
         check(0, 0, 0, 1, Ok(1));
         check(0, 50, 0, 1, Ok(1));
@@ -249,6 +280,10 @@ mod tests {
         check(10, 50, 7, 52, Err("only up to 50"));
         check(10, 50, 7, 10, Err("acked and forgotten"));
         check(10, 50, 0, 1, Err("has forgotten"));
+        at(50, 50, 7, 51, Place::Unknown, Ok(51));
+        at(10, 50, 7, 31, Place::Chain(6), Err("other events"));
+        at(10, 50, 7, 31, Place::Inside, Err("up to 30"));
+        at(0, 50, 9, 400, Place::Inside, Ok(1));
     }
 
     fn opened(weights: &[u32]) -> Window {

@@ -6,6 +6,7 @@ mod agent;
 mod certificates;
 mod collector;
 
+mod beginning;
 mod reconnecting;
 mod sending;
 mod turns;
