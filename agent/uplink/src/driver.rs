@@ -27,6 +27,8 @@ use crate::window::{self, Begin, Held, Own, Place, Turn, Window};
 
 /// A connection that lived this long begins again with the first wait.
 const LIVED: Duration = Duration::from_secs(5);
+/// How long the collector's reason may take once the sending half has ended.
+const LAST_WORDS: Duration = Duration::from_secs(5);
 /// Messages between the driver and the connection.
 const QUEUE: usize = 32;
 /// The protocol that is spoken here.
@@ -315,12 +317,7 @@ impl Uplink {
     }
 
     fn status_sentence(&self, status: &tonic::Status) -> String {
-        use std::error::Error as _;
-        let collector = &self.config.collector;
-        match status.source() {
-            Some(_) => tls::sentence(collector, status),
-            None => format!("{collector}: {}", status.message()),
-        }
+        tls::status_sentence(&self.config.collector, status)
     }
 }
 
@@ -346,22 +343,38 @@ impl Session<'_> {
             tokio::select! {
                 permit = out.reserve(), if !self.ready.is_empty() => match (permit, self.ready.pop_front()) {
                     (Ok(permit), Some(message)) => permit.send(message),
-                    _ => return End::Lost("the connection ended".into()),
+                    _ => return End::Lost(self.last_words(incoming).await),
                 },
-                message = incoming.message() => match message {
-                    Ok(Some(ToAgent { message: Some(message) })) => match self.heard(message) {
-                        Ok(()) => {}
-                        Err(reason) => return End::Lost(reason),
-                    },
-                    Ok(Some(ToAgent { message: None })) => {}
-                    Ok(None) => return End::Lost("the collector ended the connection".into()),
-                    Err(status) => return End::Lost(self.uplink.status_sentence(&status)),
+                answer = incoming.message() => if let Err(reason) = self.answered(answer) {
+                    return End::Lost(reason);
                 },
                 changed = watch.changed() => match changed {
                     Ok(()) => self.look_for_new(),
                     Err(_) => return End::Lost("the buffer was closed".into()),
                 },
             }
+        }
+    }
+
+    /// The sending half ended; why is what the collector says last.
+    async fn last_words(&mut self, mut incoming: Streaming<ToAgent>) -> String {
+        let said = tokio::time::timeout(LAST_WORDS, async {
+            loop {
+                if let Err(reason) = self.answered(incoming.message().await) {
+                    return reason;
+                }
+            }
+        });
+        said.await
+            .unwrap_or_else(|_| "the collector takes no more, and does not say why".into())
+    }
+
+    /// One answer, or the end of them. An error ends the connection.
+    fn answered(&mut self, answer: Result<Option<ToAgent>, tonic::Status>) -> Result<(), String> {
+        match answer {
+            Ok(Some(ToAgent { message })) => message.map_or(Ok(()), |message| self.heard(message)),
+            Ok(None) => Err("the collector ended the connection".into()),
+            Err(status) => Err(self.uplink.status_sentence(&status)),
         }
     }
 
@@ -421,14 +434,18 @@ impl Session<'_> {
         let index = |name: &str| flows.iter().position(|flow| *flow.name == *name);
         match message {
             to_agent::Message::Ack(ack) => {
-                let Some(flow) =
-                    index(&ack.flow).filter(|_| ack.epoch == self.uplink.buffer.epoch())
-                else {
+                let Some(flow) = index(&ack.flow) else {
                     return Err(format!(
                         "the collector acked flow \"{}\", which was not sent",
                         ack.flow
                     ));
                 };
+                if ack.epoch != self.uplink.buffer.epoch() {
+                    return Err(format!(
+                        "the collector acked flow \"{}\" of another epoch than this agent's",
+                        ack.flow
+                    ));
+                }
                 if !self.window.acked(flow, Sequence(ack.through)) {
                     return Err(format!(
                         "the collector acked event {} of flow \"{}\", which was not sent",

@@ -13,7 +13,8 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
+    AlertDescription as Alert, CertificateError, ClientConfig, DigitallySignedStruct,
+    RootCertStore, SignatureScheme,
 };
 use sha2::{Digest as _, Sha256};
 use tokio::net::TcpStream;
@@ -28,6 +29,11 @@ const USER_TIMEOUT: Duration = Duration::from_secs(20);
 /// HTTP/2 pings, also while nothing is sent: a dead link is found within the sum of both.
 const PING_EVERY: Duration = Duration::from_secs(10);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
+/// Said of a server that leaves the handshake unanswered.
+const SILENT: &str =
+    "it accepts connections but says nothing: is it the right port, and is the collector well?";
+/// Said of a server that ends the connection within the handshake.
+const LEFT: &str = "it ended the connection before it was made: is it the right port?";
 const STREAM_WINDOW: u32 = 4 * 1024 * 1024;
 const CONNECTION_WINDOW: u32 = 8 * 1024 * 1024;
 
@@ -192,9 +198,24 @@ impl tower::Service<Uri> for Connector {
             let name = ServerName::try_from(host).map_err(io::Error::other)?;
             let stream = tokio::time::timeout(patience, tls.connect(name, stream))
                 .await
-                .map_err(|_| timeout())??;
+                .map_err(|_| io::Error::other(SILENT))?
+                .map_err(|error| match error.kind() {
+                    io::ErrorKind::UnexpectedEof
+                    | io::ErrorKind::ConnectionReset
+                    | io::ErrorKind::BrokenPipe => io::Error::other(LEFT),
+                    _ => error,
+                })?;
             Ok(TokioIo::new(stream))
         })
+    }
+}
+
+/// Why the collector, or the way to it, ended a call.
+pub(crate) fn status_sentence(collector: &str, status: &tonic::Status) -> String {
+    use std::error::Error as _;
+    match status.source() {
+        Some(_) => sentence(collector, status),
+        None => format!("{collector}: {}", status.message()),
     }
 }
 
@@ -212,8 +233,28 @@ pub(crate) fn sentence(collector: &str, error: &(dyn std::error::Error + 'static
         innermost = cause.to_string();
         source = cause.source();
     }
-    format!("{collector}: {innermost}")
+    format!("{collector}: {}", told(&innermost))
 }
+
+/// With TLS 1.3 the collector looks at our certificate after our handshake is done: its alert comes by
+/// way of h2 0.4, which keeps of an I/O error only the text.
+fn told(text: &str) -> String {
+    CERTIFICATE_ALERTS
+        .into_iter()
+        .map(rustls::Error::AlertReceived)
+        .find(|alert| alert.to_string() == text)
+        .map_or_else(|| text.to_owned(), |alert| tls_sentence(&alert))
+}
+
+/// How a collector says that it does not accept our certificate.
+const CERTIFICATE_ALERTS: [Alert; 6] = [
+    Alert::CertificateExpired,
+    Alert::UnknownCA,
+    Alert::BadCertificate,
+    Alert::DecryptError,
+    Alert::CertificateUnknown,
+    Alert::CertificateRequired,
+];
 
 fn io_sentence(collector: &str, error: &io::Error) -> Option<String> {
     if let Some(tls) = error
@@ -227,14 +268,15 @@ fn io_sentence(collector: &str, error: &io::Error) -> Option<String> {
             "nothing listens there: is the collector running, and is the port right?".into()
         }
         io::ErrorKind::TimedOut => "it does not answer: is a firewall in between?".to_owned(),
-        _ if error.get_ref().is_some() || error.raw_os_error().is_some() => error.to_string(),
+        _ if error.get_ref().is_some() || error.raw_os_error().is_some() => {
+            told(&error.to_string())
+        }
         _ => return None,
     };
     Some(format!("{collector}: {what}"))
 }
 
 fn tls_sentence(error: &rustls::Error) -> String {
-    use rustls::AlertDescription as Alert;
     match error {
         rustls::Error::InvalidCertificate(cause) => match cause {
             CertificateError::Expired | CertificateError::ExpiredContext { .. } => {

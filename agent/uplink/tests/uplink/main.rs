@@ -7,6 +7,8 @@ mod certificates;
 mod collector;
 
 mod beginning;
+mod failing;
 mod reconnecting;
+mod refusing;
 mod sending;
 mod turns;
