@@ -34,8 +34,8 @@ pub enum EnrolError {
 /// What was in the folder is replaced.
 ///
 /// # Errors
-/// [`EnrolError`]; the token is used up only where an identity was written or [`EnrolError::Identity`]
-/// is returned.
+/// [`EnrolError`]; the token is used up where an identity was written, where the collector's answer
+/// got lost on the way, and perhaps with [`EnrolError::Identity`].
 pub async fn enrol(collector: &str, token: &Token, folder: &Path) -> Result<Identity, EnrolError> {
     // Tried first: a token must not be used up for a folder that can't be written.
     std::fs::create_dir_all(folder).map_err(|error| IdentityError::File {
@@ -61,7 +61,7 @@ pub async fn enrol(collector: &str, token: &Token, folder: &Path) -> Result<Iden
             )));
         }
         Ok(Err(status)) if status.code() == Code::Unknown || status.code() == Code::Unavailable => {
-            return Err(EnrolError::Link(tls::sentence(collector, &status)));
+            return Err(EnrolError::Link(tls::status_sentence(collector, &status)));
         }
         Ok(Err(status)) => return Err(EnrolError::Refused(status.message().to_owned())),
         Ok(Ok(reply)) => reply.into_inner(),

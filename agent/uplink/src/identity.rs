@@ -107,7 +107,9 @@ impl Identity {
         }))
     }
 
-    /// Writes a new identity. The certificate comes last: with it the identity is there.
+    /// Writes a new identity in place of the one that is there: where a file can't be written, that
+    /// one stays. While the files are moved there is no certificate, and with it the new identity is
+    /// there: a key is never found beside another key's certificate.
     ///
     /// # Errors
     /// [`IdentityError::File`].
@@ -117,36 +119,50 @@ impl Identity {
         certificate_pem: &str,
         ca_pem: &str,
     ) -> Result<(), IdentityError> {
-        let failed = |error| IdentityError::File {
-            path: folder.to_owned(),
-            error,
+        let failed = |name: &str| {
+            let path = folder.join(name);
+            move |error| IdentityError::File { path, error }
         };
-        fs::create_dir_all(folder).map_err(failed)?;
+        fs::create_dir_all(folder).map_err(failed(""))?;
         for (name, text, mode) in [
             (KEY, key_pem, 0o600),
             (CA, ca_pem, 0o644),
             (CERTIFICATE, certificate_pem, 0o644),
         ] {
-            write(folder, name, text, mode).map_err(|error| IdentityError::File {
-                path: folder.join(name),
-                error,
-            })?;
+            write_hidden(folder, name, text, mode).map_err(failed(name))?;
+        }
+        match fs::remove_file(folder.join(CERTIFICATE)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(failed(CERTIFICATE)(error));
+            }
+            _ => sync(folder).map_err(failed(CERTIFICATE))?,
+        }
+        for name in [KEY, CA, CERTIFICATE] {
+            fs::rename(hidden(folder, name), folder.join(name))
+                .and_then(|()| sync(folder))
+                .map_err(failed(name))?;
         }
         Ok(())
     }
 }
 
-fn write(folder: &Path, name: &str, text: &str, mode: u32) -> io::Result<()> {
-    let hidden = folder.join(format!(".{name}"));
-    let _ = fs::remove_file(&hidden);
+fn hidden(folder: &Path, name: &str) -> PathBuf {
+    folder.join(format!(".{name}"))
+}
+
+fn write_hidden(folder: &Path, name: &str, text: &str, mode: u32) -> io::Result<()> {
+    let path = hidden(folder, name);
+    let _ = fs::remove_file(&path);
     let mut file = OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(mode)
-        .open(&hidden)?;
+        .open(&path)?;
     file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    fs::rename(&hidden, folder.join(name))?;
+    file.sync_all()
+}
+
+fn sync(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 

@@ -7,6 +7,7 @@ mod certificates;
 mod collector;
 
 mod beginning;
+mod enrolling;
 mod failing;
 mod reconnecting;
 mod refusing;
