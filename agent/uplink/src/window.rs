@@ -2,7 +2,7 @@
 //!
 //! Flows take turns by weight: each has a virtual time that runs on by what it sent divided by its
 //! weight, and the one that is farthest behind goes next. So a bulk flow gets what others leave, and
-//! an urgent block waits for at most one read of it.
+//! an urgent block waits for what is on its way alone: [`FLOW_BYTES_MAX`] of a flow, at most.
 
 use std::collections::VecDeque;
 

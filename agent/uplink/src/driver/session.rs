@@ -1,0 +1,227 @@
+//! A welcomed connection: blocks up, acks and refusals down.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use dray_buffer::{BufferError, Sequence, StoredBlock};
+use dray_proto::v1::{
+    Block, BlockHeader, FromAgent, Refusal, RefusalCause, ToAgent, from_agent, to_agent,
+};
+use tokio::sync::{mpsc, watch};
+use tonic::Streaming;
+
+use super::{QUEUE, Uplink};
+use crate::window::{Turn, Window};
+
+/// How long the collector's reason may take once the sending half has ended.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+
+/// See the module.
+pub(super) struct Session<'a> {
+    uplink: &'a Uplink,
+    window: Window,
+    /// Blocks that were read and wait for the connection.
+    ready: VecDeque<FromAgent>,
+}
+
+impl<'a> Session<'a> {
+    pub(super) fn new(uplink: &'a Uplink, window: Window) -> Self {
+        Self {
+            uplink,
+            window,
+            ready: VecDeque::new(),
+        }
+    }
+
+    /// Sends until the connection ends; why it did.
+    pub(super) async fn send(
+        &mut self,
+        out: &mpsc::Sender<FromAgent>,
+        mut incoming: Streaming<ToAgent>,
+        watch: &mut watch::Receiver<u64>,
+    ) -> String {
+        loop {
+            if let Err(error) = self.fill().await {
+                return error.to_string();
+            }
+            tokio::select! {
+                permit = out.reserve(), if !self.ready.is_empty() => match (permit, self.ready.pop_front()) {
+                    (Ok(permit), Some(message)) => permit.send(message),
+                    _ => return self.last_words(incoming).await,
+                },
+                answer = incoming.message() => if let Err(reason) = self.answered(answer) {
+                    return reason;
+                },
+                changed = watch.changed() => match changed {
+                    Ok(()) => self.look_for_new(),
+                    Err(_) => return "the buffer was closed".into(),
+                },
+            }
+        }
+    }
+
+    /// The sending half ended; why is what the collector says last.
+    async fn last_words(&mut self, mut incoming: Streaming<ToAgent>) -> String {
+        let said = tokio::time::timeout(LAST_WORDS, async {
+            loop {
+                if let Err(reason) = self.answered(incoming.message().await) {
+                    return reason;
+                }
+            }
+        });
+        said.await
+            .unwrap_or_else(|_| "the collector takes no more, and does not say why".into())
+    }
+
+    /// One answer, or the end of them. An error ends the connection.
+    fn answered(&mut self, answer: Result<Option<ToAgent>, tonic::Status>) -> Result<(), String> {
+        match answer {
+            Ok(Some(ToAgent { message })) => message.map_or(Ok(()), |message| self.heard(message)),
+            Ok(None) => Err("the collector ended the connection".into()),
+            Err(status) => Err(self.uplink.status_sentence(&status)),
+        }
+    }
+
+    fn look_for_new(&mut self) {
+        for (index, flow) in self.uplink.config.flows.iter().enumerate() {
+            self.window
+                .appended(index, self.uplink.buffer.depth(&flow.name).appended);
+        }
+    }
+
+    /// Reads what may be sent next, while less waits than the connection's queue takes.
+    async fn fill(&mut self) -> Result<(), BufferError> {
+        while self.ready.len() < QUEUE {
+            let Some(Turn {
+                flow,
+                from,
+                bytes_max,
+            }) = self.window.turn()
+            else {
+                return Ok(());
+            };
+            let name = Arc::clone(&self.uplink.config.flows[flow].name);
+            let (buffer, of) = (Arc::clone(&self.uplink.buffer), Arc::clone(&name));
+            let read = tokio::task::spawn_blocking(move || buffer.read(&of, from, bytes_max)).await;
+            let blocks = read.unwrap_or_else(|_| Ok(Vec::new()))?;
+            if blocks.is_empty() {
+                self.window.close(flow);
+                self.uplink.stop(
+                    &name,
+                    &format!("the buffer does not hold event {from}, which is to be sent next"),
+                );
+            }
+            for stored in blocks {
+                let last = Sequence(stored.first_sequence.0 + u64::from(stored.block.count) - 1);
+                self.window.sent(flow, last, stored.block.payload.len());
+                self.count(&stored);
+                self.ready.push_back(message(&name, stored));
+            }
+        }
+        Ok(())
+    }
+
+    fn count(&self, stored: &StoredBlock) {
+        let counters = &self.uplink.counters;
+        counters.blocks.fetch_add(1, Ordering::Relaxed);
+        counters
+            .events
+            .fetch_add(u64::from(stored.block.count), Ordering::Relaxed);
+        counters
+            .bytes
+            .fetch_add(stored.block.payload.len() as u64, Ordering::Relaxed);
+    }
+
+    /// An ack or a refusal. An error ends the connection.
+    fn heard(&mut self, message: to_agent::Message) -> Result<(), String> {
+        let flows = &self.uplink.config.flows;
+        let index = |name: &str| flows.iter().position(|flow| *flow.name == *name);
+        match message {
+            to_agent::Message::Ack(ack) => {
+                let Some(flow) = index(&ack.flow) else {
+                    return Err(format!(
+                        "the collector acked flow \"{}\", which was not sent",
+                        ack.flow
+                    ));
+                };
+                if ack.epoch != self.uplink.buffer.epoch() {
+                    return Err(format!(
+                        "the collector acked flow \"{}\" of another epoch than this agent's",
+                        ack.flow
+                    ));
+                }
+                if !self.window.acked(flow, Sequence(ack.through)) {
+                    return Err(format!(
+                        "the collector acked event {} of flow \"{}\", which was not sent",
+                        ack.through, ack.flow
+                    ));
+                }
+                self.uplink
+                    .ack(&ack.flow, Sequence(ack.through))
+                    .map_err(|error| error.to_string())
+            }
+            to_agent::Message::Refusal(refusal) => self.refused(&refusal, index(&refusal.flow)),
+            to_agent::Message::Welcome(_) => Err("the collector said Welcome twice".into()),
+        }
+    }
+
+    fn refused(&mut self, refusal: &Refusal, flow: Option<usize>) -> Result<(), String> {
+        match (refusal.cause(), flow) {
+            // It may pass by itself: what is not acked is sent again by the next connection.
+            (RefusalCause::Store, _) | (_, None) => {
+                Err(format!("the collector refuses: {}", refusal.reason))
+            }
+            (_, Some(flow)) => {
+                self.window.close(flow);
+                self.ready
+                    .retain(|message| !is_block_of(message, &refusal.flow));
+                self.uplink.stop(&refusal.flow, &refusal.reason);
+                Ok(())
+            }
+        }
+    }
+}
+
+fn is_block_of(message: &FromAgent, flow: &str) -> bool {
+    let Some(from_agent::Message::Block(block)) = &message.message else {
+        return false;
+    };
+    block
+        .header
+        .as_ref()
+        .is_some_and(|header| header.flow == flow)
+}
+
+/// The wire's header from what the buffer keeps beside the payload.
+fn message(flow: &str, stored: StoredBlock) -> FromAgent {
+    let StoredBlock {
+        epoch,
+        first_sequence,
+        chain,
+        chain_after,
+        block,
+    } = stored;
+    let header = BlockHeader {
+        flow: flow.to_owned(),
+        epoch,
+        first_sequence: first_sequence.0,
+        count: block.count,
+        first_captured_us: block.first_captured_us,
+        last_captured_us: block.last_captured_us,
+        codec: i32::from(block.codec),
+        decoded_bytes: block.decoded_bytes,
+        crc32c: block.crc32c,
+        position: block.position,
+        chain,
+        chain_after,
+        dead_letters: block.dead_letters,
+    };
+    FromAgent {
+        message: Some(from_agent::Message::Block(Block {
+            header: Some(header),
+            payload: block.payload,
+        })),
+    }
+}
