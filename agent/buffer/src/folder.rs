@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Syncs a folder, so that the names in it are on stable storage.
 pub(crate) fn sync(folder: &Path) -> io::Result<()> {
@@ -55,9 +55,9 @@ pub(crate) fn free(folder: &Path) -> u64 {
     })
 }
 
-/// Removes a folder: first out of sight, so that a cut in between leaves nothing half there.
-pub(crate) fn remove(parent: &Path, name: &str) -> io::Result<()> {
+/// Renames a folder out of sight, to be removed: a cut in between leaves nothing half there.
+pub(crate) fn put_away(parent: &Path, name: &str) -> io::Result<PathBuf> {
     let gone = parent.join(format!(".gone-{name}"));
     fs::rename(parent.join(name), &gone)?;
-    fs::remove_dir_all(gone)
+    Ok(gone)
 }

@@ -28,6 +28,15 @@ pub(crate) struct Generation {
     path: PathBuf,
 }
 
+/// What a commit wrote.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Written {
+    /// How many values.
+    pub(crate) values: u64,
+    /// Their bytes together.
+    pub(crate) bytes: u64,
+}
+
 /// The folder's name: the number of its first value.
 pub(crate) fn name(first: u64) -> String {
     format!("g-{first:020}")
@@ -50,7 +59,7 @@ impl Generation {
         let _ = fs::remove_dir_all(&hidden);
         let path = parent.join(name(first));
         {
-            let made = Self::open(&hidden)?;
+            let made = Self::open_or_make(&hidden)?;
             made.commit(first, [opening])?;
         }
         folder::sync_tree(&hidden).map_err(|error| failed(&error))?;
@@ -59,8 +68,16 @@ impl Generation {
         Self::open(&path)
     }
 
-    /// Opens a generation's database.
+    /// Opens a generation's database, which must be there: sled would make another.
     pub(crate) fn open(path: &Path) -> Result<Self, String> {
+        let file = path.join("db");
+        if !file.is_file() {
+            return Err(format!("{} is missing", file.display()));
+        }
+        Self::open_or_make(path)
+    }
+
+    fn open_or_make(path: &Path) -> Result<Self, String> {
         // A snapshot that was being written when the process ended blocks opening (sled#1527).
         if let Ok(entries) = fs::read_dir(path) {
             for entry in entries.flatten() {
@@ -101,12 +118,12 @@ impl Generation {
     }
 
     /// Writes records under consecutive numbers from `first`, as one atomic batch, and returns once
-    /// it is on stable storage. Returns how many bytes the values have.
+    /// it is on stable storage.
     pub(crate) fn commit<'a>(
         &self,
         first: u64,
         records: impl IntoIterator<Item = &'a Record>,
-    ) -> Result<u64, String> {
+    ) -> Result<Written, String> {
         let mut batch = sled::Batch::default();
         let mut number = first;
         let mut bytes = 0;
@@ -117,10 +134,11 @@ impl Generation {
                 number += 1;
             }
         }
+        let values = number - first;
         let failed = |error: &dyn std::fmt::Display| format!("{}: {error}", self.path.display());
         self.db.apply_batch(batch).map_err(|error| failed(&error))?;
         self.sync().map_err(|error| failed(&error))?;
-        Ok(bytes)
+        Ok(Written { values, bytes })
     }
 
     /// Takes what sled holds to stable storage.

@@ -17,7 +17,10 @@ mod layout;
 mod ledger;
 mod marks;
 mod memory;
+mod opening;
+mod shared;
 pub mod sled_buffer;
+mod witness;
 mod writer;
 
 pub use api::{

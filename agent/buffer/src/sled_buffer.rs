@@ -4,6 +4,7 @@
 //! buffer/
 //!   lock
 //!   ballast                    space that is given up when the disk is full
+//!   witness                    what was answered for last
 //!   marks/m-<first number>     marks of sealed generations; they outlive the blocks
 //!   g-<first number>/          a generation: a sled database
 //!     db conf snap.*           sled's
@@ -14,33 +15,27 @@
 //! is renamed and deleted, which works on a full disk. Opening reads the summaries and scans the
 //! newest generation alone.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fs::{self, File};
-use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, mpsc};
+use std::sync::{Arc, Condvar, Mutex, mpsc};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 
 use crate::api::{
-    Append, Appended, Buffer, BufferError, Depth, MarkState, Receipt, Sequence, Space, StoredBlock,
+    Append, Buffer, BufferError, Depth, MarkState, Receipt, Sequence, Space, StoredBlock,
 };
-use crate::folder;
-use crate::generation::{self, Generation};
-use crate::layout::{Note, Placed, Record};
-use crate::ledger::{Entry, Ledger, refuse};
-use crate::marks::MARK_SECONDS;
-use crate::writer::{Writer, write_marks};
+use crate::generation::{self};
+use crate::layout::Placed;
+use crate::ledger::refuse;
+use crate::opening;
+use crate::shared::{Shared, State, Waiting, Work};
+use crate::witness::{Said, Witness};
+use crate::writer::{DRAINED_BYTES, Writer, write_marks};
 
 /// Appends that wait for the writer, at most; a source has two under way.
 const QUEUE: usize = 256;
-/// Newest blocks that are kept in memory, so that sending them reads no disk.
-const RECENT_BYTES: usize = 8 * 1024 * 1024;
-/// Sealed generations that are open for reading, at most.
-const OPEN_MAX: usize = 2;
 pub(crate) const MARKS: &str = "marks";
 
 /// Where and how large.
@@ -73,151 +68,10 @@ impl Options {
     }
 }
 
-/// An append on its way to the writer.
-pub(crate) struct Waiting {
-    pub(crate) append: Append,
-    pub(crate) answer: oneshot::Sender<Result<Appended, BufferError>>,
-}
-
-/// A generation as the ledger's side sees it.
-#[derive(Debug, Default)]
-pub(crate) struct Slice {
-    /// Blocks that are not acked.
-    pub(crate) held: u64,
-    pub(crate) sealed: bool,
-    /// Bytes on disk, when it was last looked at.
-    pub(crate) bytes: u64,
-}
-
-/// What readers, acks and the writer share.
-#[derive(Debug, Default)]
-pub(crate) struct State {
-    pub(crate) ledger: Ledger,
-    pub(crate) slices: BTreeMap<u64, Slice>,
-    pub(crate) stopped: Option<BufferError>,
-    pub(crate) waiting: Option<String>,
-    recent: HashMap<u64, StoredBlock>,
-    recent_order: VecDeque<(u64, usize)>,
-    recent_bytes: usize,
-    pub(crate) closing: bool,
-}
-
-impl State {
-    /// Keeps a block in memory for whoever sends it next.
-    pub(crate) fn keep_recent(&mut self, number: u64, block: StoredBlock) {
-        let bytes = block.block.payload.len();
-        self.recent_bytes += bytes;
-        self.recent_order.push_back((number, bytes));
-        self.recent.insert(number, block);
-        while self.recent_bytes > RECENT_BYTES {
-            let Some((oldest, bytes)) = self.recent_order.pop_front() else {
-                break;
-            };
-            self.recent.remove(&oldest);
-            self.recent_bytes -= bytes;
-        }
-    }
-}
-
-pub(crate) struct Shared {
-    pub(crate) options: Options,
-    pub(crate) epoch: u64,
-    pub(crate) state: Mutex<State>,
-    /// Space came back, or the buffer closes.
-    pub(crate) freed: Condvar,
-    pub(crate) changed: watch::Sender<u64>,
-    pub(crate) bytes: AtomicU64,
-    /// Open databases of sealed generations, and of the newest one; the oldest use first.
-    pub(crate) open: Mutex<Vec<(u64, Arc<Generation>)>>,
-}
-
-impl Shared {
-    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().expect("nobody panics holding it")
-    }
-
-    /// The buffer takes nothing more.
-    pub(crate) fn stop(&self, reason: String) -> BufferError {
-        let error = BufferError::Stopped {
-            folder: self.options.folder.display().to_string(),
-            reason,
-        };
-        tracing::error!(%error, "the buffer stopped");
-        self.lock().stopped = Some(error.clone());
-        // Opening must work on a full disk, so room is made for it.
-        let _ = fs::remove_file(self.options.folder.join("ballast"));
-        error
-    }
-
-    fn stopped(&self, reason: String) -> BufferError {
-        BufferError::Stopped {
-            folder: self.options.folder.display().to_string(),
-            reason,
-        }
-    }
-
-    /// The open database of the generation that holds `number`.
-    fn generation_of(&self, number: u64) -> Result<Arc<Generation>, BufferError> {
-        let state = self.lock();
-        let first = state
-            .slices
-            .range(..=number)
-            .next_back()
-            .map(|(first, _)| *first);
-        let newest = state.slices.last_key_value().map(|(first, _)| *first);
-        drop(state);
-        let first =
-            first.ok_or_else(|| self.stopped(format!("no generation holds number {number}")))?;
-        let mut open = self.open.lock().expect("nobody panics holding it");
-        if let Some(at) = open.iter().position(|(known, _)| *known == first) {
-            let found = open.remove(at);
-            open.push(found.clone());
-            return Ok(found.1);
-        }
-        let path = self.options.folder.join(generation::name(first));
-        let opened = Arc::new(Generation::open(&path).map_err(|reason| self.stopped(reason))?);
-        // The newest stays: the writer has it open, and a second opening would wait for its lock.
-        if open.len() > OPEN_MAX
-            && let Some(oldest) = open.iter().position(|(known, _)| Some(*known) != newest)
-        {
-            open.remove(oldest);
-        }
-        open.push((first, Arc::clone(&opened)));
-        Ok(opened)
-    }
-
-    /// Deletes generations from the oldest on, as long as nothing of them is held.
-    pub(crate) fn drop_acked(&self) {
-        let mut gone = Vec::new();
-        let mut state = self.lock();
-        while let Some((&first, slice)) = state.slices.first_key_value() {
-            if slice.held > 0 || !slice.sealed {
-                break;
-            }
-            self.bytes.fetch_sub(slice.bytes, Ordering::Relaxed);
-            state.slices.remove(&first);
-            gone.push(first);
-        }
-        drop(state);
-        for first in &gone {
-            self.open
-                .lock()
-                .expect("nobody panics holding it")
-                .retain(|(known, _)| known != first);
-            if let Err(error) = folder::remove(&self.options.folder, &generation::name(*first)) {
-                tracing::warn!(generation = first, %error, "an acked generation could not be deleted; it is tried again at the next start");
-            }
-        }
-        if !gone.is_empty() {
-            self.freed.notify_all();
-        }
-    }
-}
-
 /// The durable buffer.
 pub struct SledBuffer {
     shared: Arc<Shared>,
-    queue: Option<mpsc::SyncSender<Waiting>>,
+    queue: Option<mpsc::SyncSender<Work>>,
     writer: Option<std::thread::JoinHandle<()>>,
     _lock: File,
 }
@@ -240,16 +94,33 @@ impl SledBuffer {
             reason,
         };
         let lock = lock(&folder).map_err(stopped)?;
-        let opened = open(&options).map_err(stopped)?;
+        let opened = opening::open(&options).map_err(stopped)?;
+        let next_number = opened
+            .placed
+            .last()
+            .map_or(opened.tail_first, |last| last.number + last.values);
+        let said = Said {
+            epoch: opened.epoch,
+            oldest: opened
+                .slices
+                .first_key_value()
+                .map_or(opened.tail_first, |(first, _)| *first),
+            newest: opened.tail_first,
+            next: next_number,
+        };
+        let witness = Witness::open(&folder, said)
+            .map_err(|error| stopped(format!("its witness can't be written: {error}")))?;
         let shared = Arc::new(Shared {
-            bytes: AtomicU64::new(folder::allocated(&folder)),
             options,
             epoch: opened.epoch,
             state: Mutex::new(State {
                 ledger: opened.ledger,
                 slices: opened.slices,
+                other_bytes: opening::other_bytes(&folder),
                 ..State::default()
             }),
+            witness: Mutex::new(witness),
+            dropping: Mutex::new(()),
             freed: Condvar::new(),
             changed: watch::Sender::new(0),
             open: Mutex::new(vec![(opened.tail_first, Arc::clone(&opened.tail))]),
@@ -285,6 +156,8 @@ impl Drop for SledBuffer {
         if let Some(writer) = self.writer.take() {
             let _ = writer.join();
         }
+        let witness = self.shared.witness.lock();
+        let _ = witness.map(|witness| witness.sync());
     }
 }
 
@@ -299,219 +172,6 @@ fn lock(folder: &Path) -> Result<File, String> {
             "another dray-agent uses it; stop that one, or give this one another data_dir".into(),
         ),
         Err(fs::TryLockError::Error(error)) => Err(format!("its lock can't be taken: {error}")),
-    }
-}
-
-/// What opening finds.
-struct Opened {
-    epoch: u64,
-    ledger: Ledger,
-    slices: BTreeMap<u64, Slice>,
-    tail: Arc<Generation>,
-    tail_first: u64,
-    placed: Vec<Placed>,
-}
-
-fn open(options: &Options) -> Result<Opened, String> {
-    let folder = &options.folder;
-    let firsts =
-        generations(folder).map_err(|error| format!("its folder can't be read: {error}"))?;
-    make_ballast(options);
-    let mut ledger = Ledger::default();
-    read_marks(folder, &mut ledger)?;
-    let mut slices = BTreeMap::new();
-    let (mut epoch, mut expected, mut tail) = (0, None, None);
-    for (index, first) in firsts.iter().copied().enumerate() {
-        let path = folder.join(generation::name(first));
-        if expected.is_some_and(|expected| expected != first) {
-            return Err(format!(
-                "{} does not join the generation before it; what is between is missing. Move the folder away to begin a new buffer: dropped files are read again from archive/pending",
-                path.display()
-            ));
-        }
-        let newest = index + 1 == firsts.len();
-        let (placed, opened) = match generation::summary(&path)? {
-            Some(placed) => (placed, None),
-            None => {
-                let opened = Generation::open(&path)?;
-                // After a kill the kernel may still hold what the disk does not: nobody is told of a
-                // block before it is on stable storage.
-                opened
-                    .sync()
-                    .map_err(|error| format!("{}: {error}", path.display()))?;
-                (opened.scan(first)?, Some(opened))
-            }
-        };
-        let held = take_in(&placed, &mut ledger, &mut epoch)
-            .map_err(|reason| format!("{}: {reason}", path.display()))?;
-        let last = placed
-            .last()
-            .ok_or_else(|| format!("{} is empty", path.display()))?;
-        expected = Some(last.number + last.values);
-        let sealed = opened.is_none() || !newest;
-        slices.insert(
-            first,
-            Slice {
-                held,
-                sealed,
-                bytes: folder::allocated(&path),
-            },
-        );
-        if newest {
-            tail = opened.map(|opened| (first, opened, placed));
-        }
-    }
-    if epoch == 0 {
-        epoch = rand::random::<u64>() | 1;
-    }
-    let (tail_first, tail, placed) = match tail {
-        Some(tail) => tail,
-        // The newest was sealed and the next one not yet made, or there is none at all.
-        None => {
-            let first = expected.unwrap_or(1);
-            let opening = Record::Opening {
-                epoch,
-                flows: ledger.standings(),
-            };
-            let made = Generation::create(folder, first, &opening)?;
-            slices.insert(first, Slice::default());
-            (
-                first,
-                made,
-                vec![Placed {
-                    number: first,
-                    values: 1,
-                    payload_bytes: 0,
-                    record: opening,
-                }],
-            )
-        }
-    };
-    Ok(Opened {
-        epoch,
-        ledger,
-        slices,
-        tail: Arc::new(tail),
-        tail_first,
-        placed,
-    })
-}
-
-/// The generations' first numbers, ascending; what a cut left half done is removed.
-fn generations(folder: &Path) -> io::Result<Vec<u64>> {
-    let mut firsts = Vec::new();
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if name.starts_with("tmp-") || name.starts_with(".gone-") {
-            if entry.file_type()?.is_dir() {
-                fs::remove_dir_all(entry.path())?
-            } else {
-                fs::remove_file(entry.path())?
-            }
-        }
-        firsts.extend(generation::parse_name(&name));
-    }
-    firsts.sort_unstable();
-    Ok(firsts)
-}
-
-/// Takes a generation's records into the ledger; how many blocks it holds.
-fn take_in(placed: &[Placed], ledger: &mut Ledger, epoch: &mut u64) -> Result<u64, String> {
-    let mut held = 0;
-    for one in placed {
-        match &one.record {
-            Record::Opening {
-                epoch: found,
-                flows,
-            } => {
-                if *epoch != 0 && epoch != found {
-                    return Err("it belongs to another buffer: its epoch differs".into());
-                }
-                *epoch = *found;
-                flows
-                    .iter()
-                    .try_for_each(|standing| ledger.stand(standing))?;
-            }
-            Record::Block { flow, block } => {
-                let entry = Entry::new(one.number, block, one.payload_bytes);
-                ledger.push(flow, entry, block.chain, block.chain_after)?;
-                held += 1;
-            }
-            Record::Note(note) => ledger.note(
-                &note.flow,
-                &note.position,
-                &note.marks,
-                note.through,
-                note.at_s,
-            ),
-        }
-    }
-    Ok(held)
-}
-
-/// Reads the marks of generations that are gone; files that are too old go.
-fn read_marks(folder: &Path, ledger: &mut Ledger) -> Result<(), String> {
-    let failed =
-        |path: &Path, error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
-    let marks = folder.join(MARKS);
-    let mut files: Vec<PathBuf> = fs::read_dir(&marks)
-        .map_err(|error| failed(&marks, &error))?
-        .flatten()
-        .map(|entry| entry.path())
-        .collect();
-    files.sort();
-    for path in files {
-        let age = path
-            .metadata()
-            .and_then(|metadata| metadata.modified())
-            .ok()
-            .and_then(|time| time.elapsed().ok());
-        let hidden = path
-            .file_name()
-            .is_some_and(|name| name.to_string_lossy().starts_with("tmp-"));
-        if hidden || age.is_some_and(|age| age.as_secs() > MARK_SECONDS) {
-            fs::remove_file(&path).map_err(|error| failed(&path, &error))?;
-            continue;
-        }
-        let bytes = fs::read(&path).map_err(|error| failed(&path, &error))?;
-        for one in crate::layout::decode_summary(&bytes).map_err(|what| failed(&path, &what))? {
-            if let Record::Note(Note {
-                flow,
-                marks,
-                through,
-                at_s,
-                ..
-            }) = one.record
-            {
-                ledger.remember(&flow, &marks, through, at_s);
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Space to give up later; made only where there is plenty.
-fn make_ballast(options: &Options) {
-    let path = options.folder.join("ballast");
-    if options.ballast_bytes == 0
-        || path.exists()
-        || folder::free(&options.folder) < options.ballast_bytes * 2 + options.reserve_bytes
-    {
-        return;
-    }
-    let made = File::create(&path).and_then(|file| {
-        rustix::fs::fallocate(
-            &file,
-            rustix::fs::FallocateFlags::empty(),
-            0,
-            options.ballast_bytes,
-        )
-        .map_err(io::Error::from)
-    });
-    if let Err(error) = made {
-        tracing::debug!(%error, "no ballast could be set aside");
-        let _ = fs::remove_file(path);
     }
 }
 
@@ -545,7 +205,7 @@ impl Buffer for SledBuffer {
         }
         if let Some(queue) = &self.queue {
             // An error means that the writer ended: the receipt says so by itself.
-            let _ = queue.send(Waiting { append, answer });
+            let _ = queue.send(Work::Append(Waiting { append, answer }));
         }
         receipt
     }
@@ -564,15 +224,20 @@ impl Buffer for SledBuffer {
             .collect();
         drop(state);
         let fetch = |(number, recent): (u64, Option<StoredBlock>)| match recent {
-            Some(block) => Ok(block),
-            None => {
-                let generation = self.shared.generation_of(number)?;
-                generation
+            Some(block) => Ok(Some(block)),
+            None => match self.shared.generation_of(number)? {
+                Some(generation) => generation
                     .block(number)
-                    .map_err(|reason| self.shared.stopped(reason))
-            }
+                    .map(Some)
+                    .map_err(|reason| self.shared.stopped(reason)),
+                // Acked since the lock was let go.
+                None => Ok(None),
+            },
         };
-        found.into_iter().map(fetch).collect()
+        found
+            .into_iter()
+            .filter_map(|found| fetch(found).transpose())
+            .collect()
     }
 
     fn ack(&self, flow: &str, through: Sequence) -> Result<Option<Bytes>, BufferError> {
@@ -585,9 +250,18 @@ impl Buffer for SledBuffer {
                 emptied |= slice.held == 0 && slice.sealed;
             }
         }
+        let newest = state
+            .slices
+            .last_key_value()
+            .map_or(0, |(_, slice)| slice.bytes);
+        let drained = newest >= DRAINED_BYTES && state.ledger.is_drained();
         drop(state);
         if emptied {
             self.shared.drop_acked();
+        }
+        if let (true, Some(queue)) = (drained, &self.queue) {
+            // Where it is full, an append comes, and that looks too.
+            let _ = queue.try_send(Work::Drained);
         }
         Ok(position)
     }
@@ -609,10 +283,11 @@ impl Buffer for SledBuffer {
     }
 
     fn space(&self) -> Space {
+        let state = self.shared.lock();
         Space {
-            bytes: self.shared.bytes.load(Ordering::Relaxed),
+            bytes: state.bytes(),
             bytes_max: self.shared.options.bytes_max,
-            waiting: self.shared.lock().waiting.clone(),
+            waiting: state.waiting.clone(),
         }
     }
 

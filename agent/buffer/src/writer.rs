@@ -2,7 +2,6 @@
 
 use std::panic::AssertUnwindSafe;
 use std::path::Path;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
@@ -12,7 +11,9 @@ use crate::generation::{self, Generation};
 use crate::layout::{self, Note, Placed, Record};
 use crate::ledger::{Entry, Numbering};
 use crate::marks;
-use crate::sled_buffer::{MARKS, Shared, Slice, Waiting, now_s, seal};
+use crate::opening;
+use crate::shared::{Shared, Slice, Waiting, Work};
+use crate::sled_buffer::{MARKS, now_s, seal};
 
 /// Payload that one commit takes in, at most, beyond its first append.
 const COMMIT_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -20,9 +21,9 @@ const COMMIT_BYTES_MAX: usize = 16 * 1024 * 1024;
 const ROOM_LOOK: Duration = Duration::from_millis(500);
 /// What a commit takes on disk besides its payload, generously.
 const ROOM_SLACK: u64 = 1024 * 1024;
-/// A drained generation of at least this many bytes is closed at the next append, so that a quiet
-/// agent gives the disk back.
-const DRAINED_BYTES: u64 = 16 * 1024 * 1024;
+/// A drained generation of at least this many bytes is closed, so that a quiet agent gives the disk
+/// back.
+pub(crate) const DRAINED_BYTES: u64 = 16 * 1024 * 1024;
 
 pub(crate) struct Writer {
     shared: Arc<Shared>,
@@ -53,7 +54,9 @@ impl Writer {
         let next_number = placed
             .last()
             .map_or(tail_first, |last| last.number + last.values);
-        let tail_bytes = placed.iter().map(|one| u64::from(one.payload_bytes)).sum();
+        let bytes =
+            |one: &Placed| layout::record_bytes(&one.record) as u64 + u64::from(one.payload_bytes);
+        let tail_bytes = placed.iter().map(bytes).sum();
         Self {
             shared,
             tail,
@@ -65,19 +68,27 @@ impl Writer {
         }
     }
 
-    pub(crate) fn run(mut self, queue: &mpsc::Receiver<Waiting>) {
+    pub(crate) fn run(mut self, queue: &mpsc::Receiver<Work>) {
         while let Ok(first) = queue.recv() {
-            let mut waiting = vec![first];
-            let mut bytes = payload_bytes(&waiting[0]);
-            while bytes < COMMIT_BYTES_MAX {
-                let Ok(more) = queue.try_recv() else { break };
-                bytes += payload_bytes(&more);
-                waiting.push(more);
+            let mut waiting = Vec::new();
+            let mut bytes = 0;
+            let mut next = Some(first);
+            while let Some(work) = next {
+                if let Work::Append(append) = work {
+                    bytes += payload_bytes(&append);
+                    waiting.push(append);
+                }
+                next = (bytes < COMMIT_BYTES_MAX)
+                    .then(|| queue.try_recv().ok())
+                    .flatten();
             }
             // What stopped the buffer answers for everything that comes after it.
             let stopped = self.shared.lock().stopped.clone();
             let result = match stopped {
                 Some(error) => Err((error, waiting)),
+                None if waiting.is_empty() => self
+                    .roll_if_due()
+                    .map_err(|reason| (self.shared.stop(reason), waiting)),
                 None => self.commit(waiting, bytes as u64),
             };
             if let Err((error, waiting)) = result {
@@ -104,10 +115,15 @@ impl Writer {
         // sled panics where it should fail; its state is not looked at again after that.
         let committed =
             std::panic::catch_unwind(AssertUnwindSafe(|| tail.commit(next, &group.records)));
+        let committed = committed
+            .unwrap_or_else(|_| Err("sled panicked; see the lines before".into()))
+            .and_then(|written| self.testify(written.values).map(|()| written));
         let failure = match committed {
-            Ok(Ok(_)) => None,
-            Ok(Err(reason)) => Some(reason),
-            Err(_) => Some("sled panicked; see the lines before".into()),
+            Ok(written) => {
+                self.tail_bytes += written.bytes;
+                None
+            }
+            Err(reason) => Some(reason),
         };
         if let Some(reason) = failure {
             let sentence = format!(
@@ -158,6 +174,18 @@ impl Writer {
         group
     }
 
+    /// The witness learns of a commit before anybody else does.
+    fn testify(&self, values: u64) -> Result<(), String> {
+        let mut witness = self
+            .shared
+            .witness
+            .lock()
+            .expect("nobody panics holding it");
+        witness
+            .committed(self.next_number + values)
+            .map_err(|error| format!("its witness can't be written: {error}"))
+    }
+
     /// It is on stable storage: readers may see it, and the answers leave.
     fn enter(&mut self, group: Group) {
         let mut state = self.shared.lock();
@@ -188,7 +216,6 @@ impl Writer {
                 Record::Opening { .. } => {}
             }
             let values = value_count(&record, payload_bytes);
-            self.tail_bytes += u64::from(payload_bytes);
             self.next_number += values;
             self.placed.push(Placed {
                 number,
@@ -209,35 +236,41 @@ impl Writer {
     fn measure(&self) {
         let bytes = folder::allocated(self.tail.path());
         let mut state = self.shared.lock();
-        let slice = state.slices.entry(self.tail_first).or_default();
-        let before = std::mem::replace(&mut slice.bytes, bytes);
-        self.shared
-            .bytes
-            .fetch_add(bytes.wrapping_sub(before), Ordering::Relaxed);
+        state.slices.entry(self.tail_first).or_default().bytes = bytes;
     }
 
     fn roll_if_due(&mut self) -> Result<(), String> {
-        let drained = self.tail_bytes >= DRAINED_BYTES && self.shared.lock().ledger.is_drained();
+        let state = self.shared.lock();
+        let on_disk = state
+            .slices
+            .get(&self.tail_first)
+            .map_or(0, |tail| tail.bytes);
+        let drained = on_disk >= DRAINED_BYTES && state.ledger.is_drained();
+        drop(state);
         if self.tail_bytes < self.shared.options.generation_bytes && !drained {
             return Ok(());
         }
         let folder = &self.shared.options.folder;
         seal(folder, self.tail_first, &self.placed)?;
+        self.measure();
+        self.shared.lock().other_bytes = opening::other_bytes(folder);
         let opening = Record::Opening {
             epoch: self.shared.epoch,
             flows: self.shared.lock().ledger.standings(),
         };
         let first = self.next_number;
         let made = Arc::new(Generation::create(folder, first, &opening)?);
+        self.announce(first)?;
         let mut open = self.shared.open.lock().expect("nobody panics holding it");
         open.push((first, Arc::clone(&made)));
-        drop(open);
         let mut state = self.shared.lock();
         state.slices.insert(first, Slice::default());
         if let Some(sealed) = state.slices.get_mut(&self.tail_first) {
             sealed.sealed = true;
         }
         drop(state);
+        self.shared.close_some(&mut open);
+        drop(open);
         self.tail = made;
         self.tail_first = first;
         self.tail_bytes = 0;
@@ -252,12 +285,25 @@ impl Writer {
         Ok(())
     }
 
+    /// The witness learns of a new generation.
+    fn announce(&self, newest: u64) -> Result<(), String> {
+        let mut witness = self
+            .shared
+            .witness
+            .lock()
+            .expect("nobody panics holding it");
+        let oldest = witness.said.oldest;
+        witness
+            .generations(oldest, newest)
+            .map_err(|error| format!("its witness can't be written: {error}"))
+    }
+
     /// Waits until the append fits below the cap and above the file system's reserve; false when the
     /// agent stops first.
     fn wait_for_room(&mut self, bytes: u64) -> bool {
         let options = self.shared.options.clone();
         loop {
-            let used = self.shared.bytes.load(Ordering::Relaxed);
+            let used = self.shared.lock().bytes();
             let free = folder::free(&options.folder);
             // sled writes what it is given about twice.
             let wanted = bytes * 2 + ROOM_SLACK;

@@ -1,5 +1,8 @@
 //! The sled buffer: reopened, killed, full, damaged.
 
+mod damage;
+mod room;
+
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};

@@ -1,0 +1,190 @@
+//! What readers, acks and the writer of the sled buffer share.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::fs;
+use std::io;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+
+use tokio::sync::{oneshot, watch};
+
+use crate::api::{Append, Appended, BufferError, StoredBlock};
+use crate::folder;
+use crate::generation::{self, Generation};
+use crate::ledger::Ledger;
+use crate::sled_buffer::Options;
+use crate::witness::Witness;
+
+/// Newest blocks that are kept in memory, so that sending them reads no disk.
+const RECENT_BYTES: usize = 8 * 1024 * 1024;
+/// Sealed generations that are open for reading, at most.
+const OPEN_MAX: usize = 2;
+
+/// What the writer is asked to do.
+pub(crate) enum Work {
+    Append(Waiting),
+    /// Everything is acked: the disk may be given back.
+    Drained,
+}
+
+/// An append on its way to the writer.
+pub(crate) struct Waiting {
+    pub(crate) append: Append,
+    pub(crate) answer: oneshot::Sender<Result<Appended, BufferError>>,
+}
+
+/// A generation as the ledger's side sees it.
+#[derive(Debug, Default)]
+pub(crate) struct Slice {
+    /// Blocks that are not acked.
+    pub(crate) held: u64,
+    pub(crate) sealed: bool,
+    /// Bytes on disk, when it was last looked at.
+    pub(crate) bytes: u64,
+}
+
+/// What readers, acks and the writer share.
+#[derive(Debug, Default)]
+pub(crate) struct State {
+    pub(crate) ledger: Ledger,
+    pub(crate) slices: BTreeMap<u64, Slice>,
+    /// Bytes on disk besides the generations: ballast, marks.
+    pub(crate) other_bytes: u64,
+    pub(crate) stopped: Option<BufferError>,
+    pub(crate) waiting: Option<String>,
+    pub(crate) recent: HashMap<u64, StoredBlock>,
+    pub(crate) recent_order: VecDeque<(u64, usize)>,
+    pub(crate) recent_bytes: usize,
+    pub(crate) closing: bool,
+}
+
+impl State {
+    /// Bytes on disk, all told.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.other_bytes + self.slices.values().map(|slice| slice.bytes).sum::<u64>()
+    }
+
+    /// Keeps a block in memory for whoever sends it next.
+    pub(crate) fn keep_recent(&mut self, number: u64, block: StoredBlock) {
+        let bytes = block.block.payload.len();
+        self.recent_bytes += bytes;
+        self.recent_order.push_back((number, bytes));
+        self.recent.insert(number, block);
+        while self.recent_bytes > RECENT_BYTES {
+            let Some((oldest, bytes)) = self.recent_order.pop_front() else {
+                break;
+            };
+            self.recent.remove(&oldest);
+            self.recent_bytes -= bytes;
+        }
+    }
+}
+
+pub(crate) struct Shared {
+    pub(crate) options: Options,
+    pub(crate) epoch: u64,
+    pub(crate) state: Mutex<State>,
+    pub(crate) witness: Mutex<Witness>,
+    /// Held by whoever deletes generations.
+    pub(crate) dropping: Mutex<()>,
+    /// Space came back, or the buffer closes.
+    pub(crate) freed: Condvar,
+    pub(crate) changed: watch::Sender<u64>,
+    /// Open databases of sealed generations, and of the newest one; the oldest use first.
+    pub(crate) open: Mutex<Vec<(u64, Arc<Generation>)>>,
+}
+
+impl Shared {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("nobody panics holding it")
+    }
+
+    /// The buffer takes nothing more.
+    pub(crate) fn stop(&self, reason: String) -> BufferError {
+        let error = BufferError::Stopped {
+            folder: self.options.folder.display().to_string(),
+            reason,
+        };
+        tracing::error!(%error, "the buffer stopped");
+        self.lock().stopped = Some(error.clone());
+        // Opening must work on a full disk, so room is made for it.
+        let _ = fs::remove_file(self.options.folder.join("ballast"));
+        error
+    }
+
+    pub(crate) fn stopped(&self, reason: String) -> BufferError {
+        BufferError::Stopped {
+            folder: self.options.folder.display().to_string(),
+            reason,
+        }
+    }
+
+    /// The open database of the generation that holds `number`; `None` if all of it is acked.
+    pub(crate) fn generation_of(
+        &self,
+        number: u64,
+    ) -> Result<Option<Arc<Generation>>, BufferError> {
+        // Held while it is opened: a folder that is being dropped must not be made again.
+        let mut open = self.open.lock().expect("nobody panics holding it");
+        let state = self.lock();
+        let first = state.slices.range(..=number).next_back();
+        let Some(first) = first.map(|(first, _)| *first) else {
+            return Ok(None);
+        };
+        drop(state);
+        if let Some(at) = open.iter().position(|(known, _)| *known == first) {
+            let found = open.remove(at);
+            open.push(found.clone());
+            return Ok(Some(found.1));
+        }
+        let path = self.options.folder.join(generation::name(first));
+        let opened = Arc::new(Generation::open(&path).map_err(|reason| self.stopped(reason))?);
+        open.push((first, Arc::clone(&opened)));
+        self.close_some(&mut open);
+        Ok(Some(opened))
+    }
+
+    /// Closes databases beyond [`OPEN_MAX`], the longest unused first. The newest stays: the writer
+    /// has it open, and a second opening would wait for its lock.
+    pub(crate) fn close_some(&self, open: &mut Vec<(u64, Arc<Generation>)>) {
+        let newest = self.lock().slices.last_key_value().map(|(first, _)| *first);
+        while open.len() > OPEN_MAX + 1 {
+            let oldest = open.iter().position(|(known, _)| Some(*known) != newest);
+            open.remove(oldest.unwrap_or(0));
+        }
+    }
+
+    /// Deletes generations from the oldest on, as long as nothing of them is held.
+    pub(crate) fn drop_acked(&self) {
+        let _one = self.dropping.lock().expect("nobody panics holding it");
+        while let Some((first, next)) = self.oldest_acked() {
+            if let Err(error) = self.drop_generation(first, next) {
+                tracing::warn!(generation = first, %error, "an acked generation could not be deleted; it is tried again");
+                return;
+            }
+            self.freed.notify_all();
+        }
+    }
+
+    /// The oldest generation if nothing of it is held, and the one after it.
+    fn oldest_acked(&self) -> Option<(u64, u64)> {
+        let state = self.lock();
+        let mut slices = state.slices.iter();
+        let (&first, slice) = slices.next()?;
+        let (&next, _) = slices.next()?;
+        (slice.held == 0 && slice.sealed).then_some((first, next))
+    }
+
+    fn drop_generation(&self, first: u64, next: u64) -> io::Result<()> {
+        // Said before it goes: what the witness names must be there, even after a power cut.
+        let mut witness = self.witness.lock().expect("nobody panics holding it");
+        let newest = witness.said.newest;
+        witness.generations(next, newest)?;
+        drop(witness);
+        let mut open = self.open.lock().expect("nobody panics holding it");
+        open.retain(|(known, _)| *known != first);
+        let gone = folder::put_away(&self.options.folder, &generation::name(first))?;
+        self.lock().slices.remove(&first);
+        drop(open);
+        fs::remove_dir_all(gone)
+    }
+}
