@@ -21,9 +21,9 @@ const COMMIT_BYTES_MAX: usize = 16 * 1024 * 1024;
 const ROOM_LOOK: Duration = Duration::from_millis(500);
 /// What a commit takes on disk besides its payload, generously.
 const ROOM_SLACK: u64 = 1024 * 1024;
-/// A drained generation of at least this many bytes is closed, so that a quiet agent gives the disk
+/// A drained generation that takes this much on disk is closed, so that a quiet agent gives the disk
 /// back.
-pub(crate) const DRAINED_BYTES: u64 = 16 * 1024 * 1024;
+pub(crate) const DRAINED_BYTES: u64 = 32 * 1024 * 1024;
 
 pub(crate) struct Writer {
     shared: Arc<Shared>,
