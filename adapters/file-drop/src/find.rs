@@ -13,7 +13,7 @@ use dray_adapter::SourceError;
 
 use crate::notice::now_us;
 use crate::ready::{Look, Verdict, Witnessed};
-use crate::scan::{list, look_of, order_key};
+use crate::scan::{Listed, list, look_of, order_key};
 use crate::source::{FileDrop, Work};
 use crate::watch::Watch;
 
@@ -92,9 +92,9 @@ impl FileDrop {
 
     /// Scans the folder; how long until a file may be complete.
     fn scan(&mut self) -> Result<Duration, SourceError> {
-        let files = list(&self.config.folder, &self.matcher, self.config.order);
-        let files = match files {
-            Ok(files) => files,
+        let listed = list(&self.config.folder, &self.matcher, self.config.order);
+        let Listed { files, links } = match listed {
+            Ok(listed) => listed,
             Err(error) => {
                 self.watch = None;
                 return Err(self.folder_away(&error));
@@ -114,6 +114,10 @@ impl FileDrop {
         self.ready.scanned(|name| names.contains(name));
         self.troubles
             .retain(|name, _| names.contains(name.as_os_str()));
+        for name in links.iter().filter(|name| !self.links.contains(name)) {
+            tracing::warn!(file = %self.config.folder.join(name).display(), "a symbolic link is not followed; drop the file itself");
+        }
+        self.links = links;
         Ok(soonest)
     }
 

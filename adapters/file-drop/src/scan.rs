@@ -16,6 +16,9 @@ use crate::ready::Look;
 /// Files kept in mind at once, the first in order; later scans find the others.
 const FILES_MAX: usize = 100_000;
 
+/// Symbolic links that are told of, at most.
+const LINKS_MAX: usize = 100;
+
 /// Where a file stands in the order in which files are taken.
 pub(crate) type OrderKey = (i128, OsString);
 
@@ -28,14 +31,18 @@ pub(crate) fn takes(matcher: &GlobMatcher, name: &OsStr) -> bool {
         && matcher.is_match(&*text)
 }
 
-/// The files of the folder that are taken, by their place in the order. Folders and symbolic links are
-/// not files.
-pub(crate) fn list(
-    folder: &Path,
-    matcher: &GlobMatcher,
-    order: Order,
-) -> io::Result<BTreeMap<OrderKey, Look>> {
+/// What a scan saw.
+pub(crate) struct Listed {
+    /// The files that are taken, by their place in the order.
+    pub(crate) files: BTreeMap<OrderKey, Look>,
+    /// Symbolic links of fitting names, which are not: who made them may expect it.
+    pub(crate) links: Vec<OsString>,
+}
+
+/// Looks through the folder. Folders in it are passed over.
+pub(crate) fn list(folder: &Path, matcher: &GlobMatcher, order: Order) -> io::Result<Listed> {
     let mut files = BTreeMap::new();
+    let mut links = Vec::new();
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         let name = entry.file_name();
@@ -54,9 +61,11 @@ pub(crate) fn list(
             if files.len() > FILES_MAX {
                 files.pop_last();
             }
+        } else if metadata.is_symlink() && links.len() < LINKS_MAX {
+            links.push(name);
         }
     }
-    Ok(files)
+    Ok(Listed { files, links })
 }
 
 pub(crate) fn look_of(metadata: &Metadata) -> Look {

@@ -62,6 +62,8 @@ pub struct FileDrop {
     pub(crate) pending_before: VecDeque<Pending>,
     /// Files of the folder whose content was there before.
     pub(crate) repeats: HashMap<OsString, Repeated>,
+    /// Symbolic links that were told of.
+    pub(crate) links: Vec<OsString>,
     /// Files that could not be taken, and why.
     pub(crate) troubles: BTreeMap<OsString, String>,
     pub(crate) next_scan: Instant,
@@ -140,6 +142,7 @@ impl FileDrop {
             pending: VecDeque::new(),
             pending_before: VecDeque::new(),
             repeats: HashMap::new(),
+            links: Vec::new(),
             troubles: BTreeMap::new(),
             next_scan: now,
             next_prune: now,
