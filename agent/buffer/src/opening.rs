@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use crate::folder;
 use crate::generation::{self, Generation};
-use crate::layout::{Note, Placed, Record};
+use crate::layout::{self, Note, Placed, Record};
 use crate::ledger::{Entry, Ledger};
 use crate::marks::MARK_SECONDS;
 use crate::shared::Slice;
@@ -54,18 +54,19 @@ pub(crate) fn open(options: &Options) -> Result<Opened, String> {
             ));
         }
         let newest = index + 1 == firsts.len();
-        let (placed, opened) = match generation::summary(&path)? {
-            Some(placed) => (placed, None),
-            None => {
-                let opened = Generation::open(&path)?;
-                // After a kill the kernel may still hold what the disk does not: nobody is told of a
-                // block before it is on stable storage.
-                opened
-                    .sync()
-                    .map_err(|error| format!("{}: {error}", path.display()))?;
-                (opened.scan(first)?, Some(opened))
-            }
-        };
+        let (placed, opened) =
+            match generation::summary(&path).map_err(|reason| format!("{reason}. {WAY_OUT}"))? {
+                Some(placed) => (placed, None),
+                None => {
+                    let opened = Generation::open(&path)?;
+                    // After a kill the kernel may still hold what the disk does not: nobody is told of a
+                    // block before it is on stable storage.
+                    opened
+                        .sync()
+                        .map_err(|error| format!("{}: {error}", path.display()))?;
+                    (opened.scan(first)?, Some(opened))
+                }
+            };
         let held = take_in(&placed, &mut ledger, &mut epoch)
             .map_err(|reason| format!("{}: {reason}", path.display()))?;
         let last = placed
@@ -233,7 +234,13 @@ fn read_marks(folder: &Path, ledger: &mut Ledger) -> Result<(), String> {
             continue;
         }
         let bytes = fs::read(&path).map_err(|error| failed(&path, &error))?;
-        for one in crate::layout::decode_summary(&bytes).map_err(|what| failed(&path, &what))? {
+        let notes = layout::decode_summary(&bytes).map_err(|what| {
+            failed(
+                &path,
+                &format!("{what}. Remove it to go on; dropped files that it remembers are then sent again if they come again"),
+            )
+        })?;
+        for one in notes {
             if let Record::Note(Note {
                 flow,
                 marks,

@@ -118,11 +118,17 @@ impl Shared {
         }
     }
 
+    /// A block from the disk; `None` if it is acked.
+    pub(crate) fn fetch(&self, number: u64) -> Result<Option<StoredBlock>, BufferError> {
+        let Some(generation) = self.generation_of(number)? else {
+            return Ok(None);
+        };
+        let block = generation.block(number);
+        block.map(Some).map_err(|reason| self.stopped(reason))
+    }
+
     /// The open database of the generation that holds `number`; `None` if all of it is acked.
-    pub(crate) fn generation_of(
-        &self,
-        number: u64,
-    ) -> Result<Option<Arc<Generation>>, BufferError> {
+    fn generation_of(&self, number: u64) -> Result<Option<Arc<Generation>>, BufferError> {
         // Held while it is opened: a folder that is being dropped must not be made again.
         let mut open = self.open.lock().expect("nobody panics holding it");
         let state = self.lock();

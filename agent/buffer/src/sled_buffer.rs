@@ -216,28 +216,25 @@ impl Buffer for SledBuffer {
         from: Sequence,
         bytes_max: usize,
     ) -> Result<Vec<StoredBlock>, BufferError> {
-        let state = self.shared.lock();
-        let entries = state.ledger.entries(flow, from, bytes_max);
-        let found: Vec<(u64, Option<StoredBlock>)> = entries
-            .iter()
-            .map(|entry| (entry.number, state.recent.get(&entry.number).cloned()))
-            .collect();
-        drop(state);
-        let fetch = |(number, recent): (u64, Option<StoredBlock>)| match recent {
-            Some(block) => Ok(Some(block)),
-            None => match self.shared.generation_of(number)? {
-                Some(generation) => generation
-                    .block(number)
-                    .map(Some)
-                    .map_err(|reason| self.shared.stopped(reason)),
-                // Acked since the lock was let go.
-                None => Ok(None),
-            },
-        };
-        found
-            .into_iter()
-            .filter_map(|found| fetch(found).transpose())
-            .collect()
+        loop {
+            let state = self.shared.lock();
+            let entries = state.ledger.entries(flow, from, bytes_max);
+            let found: Vec<(u64, Option<StoredBlock>)> = entries
+                .iter()
+                .map(|entry| (entry.number, state.recent.get(&entry.number).cloned()))
+                .collect();
+            drop(state);
+            let fetch = |(number, recent): (u64, Option<StoredBlock>)| match recent {
+                Some(block) => Ok(Some(block)),
+                None => self.shared.fetch(number),
+            };
+            let blocks: Option<Vec<StoredBlock>> =
+                found.into_iter().map(fetch).collect::<Result<_, _>>()?;
+            // One that was acked since the lock was let go is not held any more: look again.
+            if let Some(blocks) = blocks {
+                return Ok(blocks);
+            }
+        }
     }
 
     fn ack(&self, flow: &str, through: Sequence) -> Result<Option<Bytes>, BufferError> {

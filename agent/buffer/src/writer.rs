@@ -21,6 +21,8 @@ const COMMIT_BYTES_MAX: usize = 16 * 1024 * 1024;
 const ROOM_LOOK: Duration = Duration::from_millis(500);
 /// What a commit takes on disk besides its payload, generously.
 const ROOM_SLACK: u64 = 1024 * 1024;
+/// What a new generation takes on disk before anything is in it, generously.
+const ROLL_BYTES: u64 = 24 * 1024 * 1024;
 /// A drained generation that takes this much on disk is closed, so that a quiet agent gives the disk
 /// back.
 pub(crate) const DRAINED_BYTES: u64 = 32 * 1024 * 1024;
@@ -87,7 +89,7 @@ impl Writer {
             let result = match stopped {
                 Some(error) => Err((error, waiting)),
                 None if waiting.is_empty() => self
-                    .roll_if_due()
+                    .give_back()
                     .map_err(|reason| (self.shared.stop(reason), waiting)),
                 None => self.commit(waiting, bytes as u64),
             };
@@ -104,8 +106,8 @@ impl Writer {
         waiting: Vec<Waiting>,
         bytes: u64,
     ) -> Result<(), (crate::BufferError, Vec<Waiting>)> {
-        if !self.wait_for_room(bytes) {
-            return Err((self.shared.stop("the agent is stopping".into()), waiting));
+        if let Err(reason) = self.wait_for_room(bytes) {
+            return Err((self.shared.stop(reason), waiting));
         }
         if let Err(reason) = self.roll_if_due() {
             return Err((self.shared.stop(reason), waiting));
@@ -298,9 +300,17 @@ impl Writer {
             .map_err(|error| format!("its witness can't be written: {error}"))
     }
 
-    /// Waits until the append fits below the cap and above the file system's reserve; false when the
-    /// agent stops first.
-    fn wait_for_room(&mut self, bytes: u64) -> bool {
+    /// Closes a drained tail, if there is room for the next one: on a full disk it can wait.
+    fn give_back(&mut self) -> Result<(), String> {
+        if folder::free(&self.shared.options.folder) < ROLL_BYTES {
+            return Ok(());
+        }
+        self.roll_if_due()
+    }
+
+    /// Waits until the append fits below the cap and above the file system's reserve. An error when
+    /// the agent stops first.
+    fn wait_for_room(&mut self, bytes: u64) -> Result<(), String> {
         let options = self.shared.options.clone();
         loop {
             let used = self.shared.lock().bytes();
@@ -330,20 +340,18 @@ impl Writer {
             let waits = why.is_some();
             state.waiting = why;
             if !waits {
-                return true;
+                return Ok(());
             }
             // A drained tail is given back even when nothing new fits.
-            let give_back = self.tail_bytes > 0 && state.ledger.is_drained();
+            let give_back = self.tail_bytes > 0 && state.ledger.is_drained() && free >= ROLL_BYTES;
             if give_back {
                 drop(state);
                 self.tail_bytes = self.tail_bytes.max(options.generation_bytes);
-                if self.roll_if_due().is_err() {
-                    return false;
-                }
+                self.roll_if_due()?;
                 continue;
             }
             if state.closing {
-                return false;
+                return Err("the agent is stopping".into());
             }
             drop(
                 self.shared

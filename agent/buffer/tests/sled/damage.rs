@@ -66,6 +66,30 @@ fn a_missing_generation_is_said_wherever_it_stood() {
 }
 
 #[test]
+fn a_witness_that_is_old_torn_or_absent_keeps_nothing_closed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let witness = folder.path().join("witness");
+    fill(folder.path(), 20);
+    let old = fs::read(&witness).expect("a witness");
+    let mut appended = 200;
+    for said in [
+        Some(old.clone()),
+        Some(old[..20].to_vec()),
+        Some(vec![0; 36]),
+        None,
+    ] {
+        fill(folder.path(), 20);
+        appended += 200;
+        match said {
+            Some(bytes) => fs::write(&witness, bytes).expect("a witness"),
+            None => fs::remove_file(&witness).expect("a witness"),
+        }
+        assert_eq!(open(folder.path()).depth("a").appended, Sequence(appended));
+        assert_eq!(fs::read(&witness).expect("said again").len(), 36);
+    }
+}
+
+#[test]
 fn a_generation_without_its_database_is_said_and_nothing_is_put_in_its_place() {
     let folder = tempfile::tempdir().expect("a folder");
     fill(folder.path(), 60);
