@@ -8,13 +8,14 @@ use dray_proto::v1::collector_admin_server::CollectorAdmin;
 use dray_proto::v1::{
     CollectorStatus, CollectorStatusRequest, ConsumerActReply, ConsumerActRequest, ConsumerStatus,
     DeadLetterActReply, DeadLetterActRequest, DeadLettersReply, DeadLettersRequest, FlowStatus,
-    InviteReply, InviteRequest, SiteStatus, SitesReply, SitesRequest, TargetActReply,
-    TargetActRequest, consumer_act_request, target_act_request,
+    InviteReply, InviteRequest, SiteActReply, SiteActRequest, SiteStatus, SitesReply, SitesRequest,
+    TargetActReply, TargetActRequest, consumer_act_request, site_act_request, target_act_request,
 };
 use dray_store::StoreError;
 use tonic::{Request, Response, Status};
 
 use crate::core::{Shared, ask, now_s};
+use crate::identity::refresh;
 use crate::identity::tokens::{self, TOKEN_SECONDS};
 use crate::targets;
 
@@ -99,6 +100,28 @@ impl CollectorAdmin for Admin {
             .collect();
         sites.sort_by(|a, b| (&a.site, &a.agent).cmp(&(&b.site, &b.agent)));
         Ok(Response::new(SitesReply { sites }))
+    }
+
+    async fn site_act(&self, request: Request<SiteActRequest>) -> Answer<SiteActReply> {
+        let request = request.into_inner();
+        if request.act() != site_act_request::Act::Revoke {
+            return Err(Status::invalid_argument("no act was named"));
+        }
+        let agent = request.agent;
+        let of = agent.clone();
+        let known = ask(&self.shared.store, move |store| store.revoke_agent(&of));
+        if !known.await.map_err(failed)? {
+            return Err(Status::not_found(format!(
+                "there is no agent {agent}; \"dray-collector sites\" lists them"
+            )));
+        }
+        tracing::warn!(agent, "an agent is revoked");
+        refresh(&self.shared).await.map_err(failed)?;
+        Ok(Response::new(SiteActReply {
+            said: format!(
+                "Agent {agent} is revoked: it is cut off and can't come back. Its site enrols again with a token of \"dray-collector invite\"."
+            ),
+        }))
     }
 
     async fn dead_letters(&self, request: Request<DeadLettersRequest>) -> Answer<DeadLettersReply> {

@@ -50,8 +50,12 @@ pub enum Command {
         /// The site, e.g. "north".
         site: String,
     },
-    /// List the agents and their sites.
-    Sites,
+    /// List the agents and their sites, or revoke one.
+    Sites {
+        /// What to do; without it they are listed.
+        #[command(subcommand)]
+        command: Option<Sites>,
+    },
     /// Make a key and a certificate for a reader of the feed.
     Reader {
         /// The reader, e.g. "lakehouse"; its durable consumers are called so, or begin so.
@@ -148,6 +152,18 @@ pub enum DeadLetters {
         /// All of this target; "agents": all that agents sent.
         #[arg(long, conflicts_with = "id")]
         target: Option<String>,
+    },
+}
+
+/// `sites`.
+#[derive(Debug, Subcommand)]
+pub enum Sites {
+    /// List them.
+    List,
+    /// Cut an agent off for good, e.g. when its machine was stolen.
+    Revoke {
+        /// The agent, as the list shows it, e.g. "a-3df78a6c".
+        agent: String,
     },
 }
 

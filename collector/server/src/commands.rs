@@ -8,13 +8,15 @@ mod tail;
 use std::path::Path;
 
 use dray_proto::v1::consumer_act_request::Act as ConsumerActKind;
+use dray_proto::v1::site_act_request::Act as SiteActKind;
 use dray_proto::v1::target_act_request::Act as TargetActKind;
 use dray_proto::v1::{
-    CollectorStatusRequest, ConsumerActRequest, InviteRequest, SitesRequest, TargetActRequest,
+    CollectorStatusRequest, ConsumerActRequest, InviteRequest, SiteActRequest, SitesRequest,
+    TargetActRequest,
 };
 
 use crate::check::{self, Verdict};
-use crate::cli::{Command, Consumer, Target};
+use crate::cli::{Command, Consumer, Sites, Target};
 use crate::config::Config;
 use crate::core::now_s;
 use crate::failure::Failure;
@@ -33,7 +35,23 @@ pub async fn run(command: Command, config: &Config) -> Result<(), Failure> {
         Command::Tail(arguments) => tail::run(config, arguments).await,
         Command::DeadLetters { command } => dead_letters::run(config, command).await,
         Command::Invite { site } => invite(config, site).await,
-        Command::Sites => {
+        Command::Sites {
+            command: Some(Sites::Revoke { agent }),
+        } => {
+            let request = SiteActRequest {
+                act: SiteActKind::Revoke as i32,
+                agent,
+            };
+            let reply = connect(config)
+                .await?
+                .site_act(request)
+                .await
+                .map_err(said)?
+                .into_inner();
+            println!("{}", reply.said);
+            Ok(())
+        }
+        Command::Sites { .. } => {
             let reply = connect(config)
                 .await?
                 .sites(SitesRequest {})

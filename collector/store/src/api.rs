@@ -343,11 +343,23 @@ pub trait Store: Send + Sync {
     /// [`StoreError`].
     fn agents(&self) -> Result<Vec<Agent>, StoreError>;
 
-    /// Records what changed of an agent: certificate, revocation, version, last seen.
+    /// Records that an agent was here (seconds since 1970-01-01T00:00:00Z), and its version where it
+    /// said one. Nothing else of it changes; an unknown one is passed over.
     ///
     /// # Errors
     /// [`StoreError`].
-    fn update_agent(&self, agent: &Agent) -> Result<(), StoreError>;
+    fn saw_agent(
+        &self,
+        agent: &str,
+        last_seen_s: i64,
+        version: Option<&str>,
+    ) -> Result<(), StoreError>;
+
+    /// Forbids an agent to connect, for good; whether there is one of this id.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn revoke_agent(&self, agent: &str) -> Result<bool, StoreError>;
 
     /// Bytes of the log on disk, and its cap.
     fn log_bytes(&self) -> (u64, u64);

@@ -342,11 +342,16 @@ fn tokens_work_once(store: &impl Store) {
         None,
         "it was used"
     );
+    assert!(store.revoke_agent("a-1").expect("an answer"));
+    assert!(!store.revoke_agent("a-2").expect("an answer"));
+    store.saw_agent("a-1", 7, Some("0.2")).expect("done");
+    store.saw_agent("a-1", 8, None).expect("done");
+    store.saw_agent("a-2", 8, None).expect("passed over");
     let revoked = Agent {
         revoked: true,
-        last_seen_s: 7,
+        last_seen_s: 8,
+        version: "0.2".into(),
         ..enrolled
     };
-    store.update_agent(&revoked).expect("done");
     assert_eq!(store.agents().expect("an answer"), [revoked]);
 }

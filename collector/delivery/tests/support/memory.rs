@@ -286,8 +286,12 @@ impl Store for Memory {
         Ok(Vec::new())
     }
 
-    fn update_agent(&self, _: &Agent) -> Result<(), StoreError> {
+    fn saw_agent(&self, _: &str, _: i64, _: Option<&str>) -> Result<(), StoreError> {
         Ok(())
+    }
+
+    fn revoke_agent(&self, _: &str) -> Result<bool, StoreError> {
+        Ok(false)
     }
 
     fn log_bytes(&self) -> (u64, u64) {

@@ -113,8 +113,6 @@ impl AllowList {
 
 /// Reads the store's list, and writes down who was seen.
 ///
-/// What is written is what was just read, never an older copy: that might undo a revocation.
-///
 /// # Errors
 /// [`StoreError`]; who was seen is then forgotten, and seen again soon.
 pub(crate) async fn refresh(shared: &Shared) -> Result<(), StoreError> {
@@ -126,19 +124,10 @@ pub(crate) async fn refresh(shared: &Shared) -> Result<(), StoreError> {
             .unwrap_or_else(PoisonError::into_inner),
     );
     let agents = ask(&shared.store, move |store| {
-        let mut agents = store.agents()?;
-        for agent in &mut agents {
-            let Some(seen) = seen.get(&agent.agent) else {
-                continue;
-            };
-            agent.last_seen_s = seen.at_s;
-            agent.version = seen
-                .version
-                .clone()
-                .unwrap_or_else(|| agent.version.clone());
-            store.update_agent(agent)?;
+        for (agent, seen) in seen {
+            store.saw_agent(&agent, seen.at_s, seen.version.as_deref())?;
         }
-        Ok(agents)
+        store.agents()
     });
     shared.allow.replace(agents.await?);
     Ok(())

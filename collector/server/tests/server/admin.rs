@@ -1,11 +1,12 @@
 use std::os::unix::fs::PermissionsExt as _;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use dray_collector::{Running, Stop};
 use dray_proto::v1::dead_letter_act_request::Act;
 use dray_proto::v1::{
     CollectorStatusRequest, ConsumerActRequest, DeadLetterActRequest, DeadLettersReply,
-    DeadLettersRequest, InviteRequest, SitesRequest, TargetActRequest,
+    DeadLettersRequest, InviteRequest, SiteActRequest, SitesRequest, TargetActRequest,
+    site_act_request,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tonic::Code;
@@ -197,6 +198,41 @@ async fn status_and_sites_show_what_runs() {
         admin.invite(invite).await.expect_err("no name").code(),
         Code::InvalidArgument
     );
+}
+
+#[tokio::test]
+async fn an_agent_is_revoked_at_once_and_others_stay() {
+    let collector = Collector::start().await;
+    let (lost, kept) = (
+        collector.enrol("north").await,
+        collector.enrol("north").await,
+    );
+    let mut cut = Stream::open(&collector, &lost, &["stock"])
+        .await
+        .expect("welcome");
+    let mut stays = Stream::open(&collector, &kept, &["orders"])
+        .await
+        .expect("welcome");
+    let mut admin = collector.admin().await;
+    let revoke = |agent: &str| SiteActRequest {
+        act: site_act_request::Act::Revoke as i32,
+        agent: agent.into(),
+    };
+    let unknown = admin.site_act(revoke("a-0")).await.expect_err("unknown");
+    assert_eq!(unknown.code(), Code::NotFound);
+    let began = Instant::now();
+    let said = admin.site_act(revoke(&lost.agent)).await.expect("done");
+    assert!(said.into_inner().said.contains("revoked"));
+    let status = cut.ended().await;
+    assert_eq!(status.code(), Code::PermissionDenied);
+    assert!(began.elapsed() < Duration::from_secs(5));
+    stays.send(block_of("orders", 1, 3)).await;
+    stays.acked("orders", 3).await;
+    let sites = admin.sites(SitesRequest {}).await.expect("sites");
+    let sites = sites.into_inner().sites;
+    let state = |agent: &str| sites.iter().find(|site| site.agent == agent);
+    assert!(state(&lost.agent).is_some_and(|site| site.revoked && !site.connected));
+    assert!(state(&kept.agent).is_some_and(|site| !site.revoked && site.connected));
 }
 
 #[tokio::test]

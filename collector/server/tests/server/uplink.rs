@@ -170,9 +170,8 @@ async fn a_revoked_agent_is_cut_off() {
         .await
         .expect("welcome");
     let store = collector.store();
-    let mut known = collector.seen().await;
-    known.revoked = true;
-    store.update_agent(&known).expect("noted");
+    let known = collector.seen().await;
+    assert!(store.revoke_agent(&known.agent).expect("noted"));
     let status = stream.ended().await;
     assert_eq!(status.code(), Code::PermissionDenied);
     assert!(status.message().contains("revoked"), "{}", status.message());

@@ -383,8 +383,17 @@ impl Store for SqliteStore {
         self.state.agents()
     }
 
-    fn update_agent(&self, agent: &Agent) -> Result<(), StoreError> {
-        self.state.update_agent(agent)
+    fn saw_agent(
+        &self,
+        agent: &str,
+        last_seen_s: i64,
+        version: Option<&str>,
+    ) -> Result<(), StoreError> {
+        self.state.saw_agent(agent, last_seen_s, version)
+    }
+
+    fn revoke_agent(&self, agent: &str) -> Result<bool, StoreError> {
+        self.state.revoke_agent(agent)
     }
 
     fn log_bytes(&self) -> (u64, u64) {

@@ -71,8 +71,25 @@ impl State {
         })
     }
 
-    pub(crate) fn update_agent(&self, agent: &Agent) -> Result<(), StoreError> {
-        self.ask(|connection| put_agent(connection, agent))
+    pub(crate) fn saw_agent(
+        &self,
+        agent: &str,
+        last_seen_s: i64,
+        version: Option<&str>,
+    ) -> Result<(), StoreError> {
+        self.ask(|connection| {
+            connection
+                .prepare_cached("UPDATE agent SET last_seen_s = ?2, version = coalesce(?3, version) WHERE agent = ?1")?
+                .execute(params![agent, last_seen_s, version])
+        })
+        .map(drop)
+    }
+
+    pub(crate) fn revoke_agent(&self, agent: &str) -> Result<bool, StoreError> {
+        self.ask(|connection| {
+            connection.execute("UPDATE agent SET revoked = 1 WHERE agent = ?1", [agent])
+        })
+        .map(|changed| changed > 0)
     }
 }
 
