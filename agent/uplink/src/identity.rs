@@ -1,11 +1,10 @@
 //! Who this agent is: a key made here, and the collector's certificate for it.
 //!
 //! ```text
-//! identity/
-//!   key.pem           0600; never leaves this machine
-//!   certificate.pem   names site and agent
-//!   ca.pem            the collector's CA
+//! identity/identity.pem   0600: the key, which never leaves this machine; the certificate, which names
+//!                         site and agent; the collector's CA
 //! ```
+//! One file, so that a key never stands beside another key's certificate, whenever the power fails.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
@@ -19,9 +18,7 @@ use thiserror::Error;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
-const KEY: &str = "key.pem";
-const CERTIFICATE: &str = "certificate.pem";
-const CA: &str = "ca.pem";
+const NAME: &str = "identity.pem";
 
 /// Why an identity can't be used.
 #[derive(Debug, Error)]
@@ -77,26 +74,27 @@ impl Identity {
     /// # Errors
     /// [`IdentityError`] names the file.
     pub fn load(folder: &Path) -> Result<Option<Self>, IdentityError> {
-        if !folder.join(CERTIFICATE).exists() {
-            return Ok(None);
-        }
-        let read = |name: &str| {
-            let path = folder.join(name);
-            fs::read(&path).map_err(|error| IdentityError::File { path, error })
+        let path = folder.join(NAME);
+        let pem = match fs::read(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            read => read.map_err(|error| IdentityError::File {
+                path: path.clone(),
+                error,
+            })?,
         };
-        let wrong = |name: &str, reason: &dyn std::fmt::Display| IdentityError::Content {
-            path: folder.join(name),
+        let wrong = |reason: &dyn std::fmt::Display| IdentityError::Content {
+            path: path.clone(),
             reason: format!("it is not what enrolling wrote: {reason}"),
         };
-        let certificates: Vec<_> = CertificateDer::pem_slice_iter(&read(CERTIFICATE)?)
+        let key = PrivateKeyDer::from_pem_slice(&pem).map_err(|error| wrong(&error))?;
+        let mut certificates: Vec<_> = CertificateDer::pem_slice_iter(&pem)
             .collect::<Result<_, _>>()
-            .map_err(|error| wrong(CERTIFICATE, &error))?;
-        let own = certificates
-            .first()
-            .ok_or_else(|| wrong(CERTIFICATE, &"there is no certificate in it"))?;
-        let (site, agent, ends_s) = names(own).map_err(|reason| wrong(CERTIFICATE, &reason))?;
-        let key = PrivateKeyDer::from_pem_slice(&read(KEY)?).map_err(|error| wrong(KEY, &error))?;
-        let ca = CertificateDer::from_pem_slice(&read(CA)?).map_err(|error| wrong(CA, &error))?;
+            .map_err(|error| wrong(&error))?;
+        let ca = certificates.pop();
+        let (Some(ca), Some(own)) = (ca, certificates.first()) else {
+            return Err(wrong(&"it holds too few certificates"));
+        };
+        let (site, agent, ends_s) = names(own).map_err(|reason| wrong(&reason))?;
         Ok(Some(Self {
             site,
             agent,
@@ -107,59 +105,42 @@ impl Identity {
         }))
     }
 
-    /// Writes a new identity in place of the one that is there: where a file can't be written, that
-    /// one stays. While the files are moved there is no certificate, and with it the new identity is
-    /// there: a key is never found beside another key's certificate.
+    /// Writes a new identity in place of the one that is there, whole or not at all.
     ///
     /// # Errors
-    /// [`IdentityError::File`].
+    /// [`IdentityError::File`]; the old one is still there.
     pub fn save(
         folder: &Path,
         key_pem: &str,
         certificate_pem: &str,
         ca_pem: &str,
     ) -> Result<(), IdentityError> {
-        let failed = |name: &str| {
-            let path = folder.join(name);
-            move |error| IdentityError::File { path, error }
-        };
-        fs::create_dir_all(folder).map_err(failed(""))?;
-        for (name, text, mode) in [
-            (KEY, key_pem, 0o600),
-            (CA, ca_pem, 0o644),
-            (CERTIFICATE, certificate_pem, 0o644),
-        ] {
-            write_hidden(folder, name, text, mode).map_err(failed(name))?;
-        }
-        match fs::remove_file(folder.join(CERTIFICATE)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(failed(CERTIFICATE)(error));
-            }
-            _ => sync(folder).map_err(failed(CERTIFICATE))?,
-        }
-        for name in [KEY, CA, CERTIFICATE] {
-            fs::rename(hidden(folder, name), folder.join(name))
-                .and_then(|()| sync(folder))
-                .map_err(failed(name))?;
-        }
-        Ok(())
+        let path = folder.join(NAME);
+        let written = write(
+            folder,
+            &path,
+            &[key_pem, certificate_pem, ca_pem].join("\n"),
+        );
+        written.map_err(|error| IdentityError::File { path, error })
     }
 }
 
-fn hidden(folder: &Path, name: &str) -> PathBuf {
-    folder.join(format!(".{name}"))
-}
-
-fn write_hidden(folder: &Path, name: &str, text: &str, mode: u32) -> io::Result<()> {
-    let path = hidden(folder, name);
-    let _ = fs::remove_file(&path);
+fn write(folder: &Path, path: &Path, text: &str) -> io::Result<()> {
+    fs::create_dir_all(folder)?;
+    let hidden = folder.join(format!(".{NAME}"));
+    match fs::remove_file(&hidden) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
     let mut file = OpenOptions::new()
         .write(true)
         .create_new(true)
-        .mode(mode)
-        .open(&path)?;
+        .mode(0o600)
+        .open(&hidden)?;
     file.write_all(text.as_bytes())?;
-    file.sync_all()
+    file.sync_all()?;
+    fs::rename(&hidden, path)?;
+    sync(folder)
 }
 
 fn sync(folder: &Path) -> io::Result<()> {

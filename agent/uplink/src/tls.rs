@@ -46,13 +46,15 @@ pub(crate) fn with_identity(identity: &Identity) -> Result<ClientConfig, String>
     let mut roots = RootCertStore::empty();
     roots
         .add(identity.ca.clone())
-        .map_err(|error| format!("ca.pem can't be trusted: {error}"))?;
+        .map_err(|error| format!("the CA in identity.pem can't be trusted: {error}"))?;
     let mut config = ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&rustls::version::TLS13])
         .map_err(|error| error.to_string())?
         .with_root_certificates(roots)
         .with_client_auth_cert(identity.certificates.clone(), identity.key.clone_key())
-        .map_err(|error| format!("key.pem and certificate.pem don't belong together: {error}"))?;
+        .map_err(|error| {
+            format!("key and certificate in identity.pem don't belong together: {error}")
+        })?;
     config.alpn_protocols = vec![b"h2".to_vec()];
     Ok(config)
 }

@@ -9,6 +9,8 @@ use dray_buffer::MemoryBuffer;
 use dray_proto::token::Token;
 use dray_uplink::{EnrolError, Identity, enrol};
 use rcgen::{KeyPair, PublicKeyData as _};
+use rustls::pki_types::PrivateKeyDer;
+use rustls::pki_types::pem::PemObject as _;
 use tonic::Status;
 
 use crate::agent::{Agent, put};
@@ -22,8 +24,10 @@ fn token(pin: [u8; 32]) -> Token {
     }
 }
 
-fn mode(folder: &Path, name: &str) -> u32 {
-    fs::metadata(folder.join(name))
+const NAME: &str = "identity.pem";
+
+fn mode(folder: &Path) -> u32 {
+    fs::metadata(folder.join(NAME))
         .unwrap()
         .permissions()
         .mode()
@@ -54,15 +58,10 @@ async fn a_token_makes_an_identity_that_is_read_again_and_connects() {
     let made = enrol(&collector.address, &token, &folder).await.unwrap();
     assert_eq!((made.site.as_str(), made.agent.as_str()), ("north", "a-7"));
     assert_eq!(collector.seen.borrow().secrets, [token.secret_text()]);
-    assert_eq!(
-        (
-            mode(&folder, "key.pem"),
-            mode(&folder, "certificate.pem"),
-            mode(&folder, "ca.pem")
-        ),
-        (0o600, 0o644, 0o644)
-    );
-    let key = KeyPair::from_pem(&fs::read_to_string(folder.join("key.pem")).unwrap()).unwrap();
+    assert_eq!(mode(&folder), 0o600);
+    let pem = fs::read(folder.join(NAME)).unwrap();
+    let key = PrivateKeyDer::from_pem_slice(&pem).unwrap();
+    let key = KeyPair::try_from(&key).unwrap();
     let csr = collector.seen.borrow().requests[0].clone();
     let der = key.serialize_der();
     assert!(
@@ -153,11 +152,7 @@ async fn a_refused_token_is_told_in_the_collectors_words_and_the_old_identity_st
         assert!(files(folder.path()) == before);
     }
     collector.enrols(Ok(()));
-    fs::set_permissions(
-        folder.path().join("key.pem"),
-        fs::Permissions::from_mode(0o644),
-    )
-    .unwrap();
+    fs::set_permissions(folder.path().join(NAME), fs::Permissions::from_mode(0o644)).unwrap();
     let made = enrol(
         &collector.address,
         &token(collector.ca.pin()),
@@ -166,65 +161,46 @@ async fn a_refused_token_is_told_in_the_collectors_words_and_the_old_identity_st
     .await
     .unwrap();
     assert_eq!(made.agent, "a-7", "the new one is there");
-    assert_eq!(mode(folder.path(), "key.pem"), 0o600);
+    assert_eq!(mode(folder.path()), 0o600);
 }
 
 #[test]
 fn an_identity_that_cannot_be_written_whole_leaves_the_old_one() {
     let ca = Ca::new("ours");
-    for name in ["key.pem", "ca.pem", "certificate.pem"] {
-        let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        ca.identity(folder.path(), VALID);
-        ca.identity(other.path(), VALID);
-        let new = |name: &str| fs::read_to_string(other.path().join(name)).unwrap();
-        // In the way of writing: a folder that isn't empty.
-        let hidden = folder.path().join(format!(".{name}"));
-        fs::create_dir_all(hidden.join("in the way")).unwrap();
-        let before = files_only(folder.path());
-        let failed = Identity::save(
-            folder.path(),
-            &new("key.pem"),
-            &new("certificate.pem"),
-            &new("ca.pem"),
-        );
-        let why = failed.unwrap_err().to_string();
-        assert!(why.contains(name), "{why}");
-        assert!(files_only(folder.path()) == before, "{name}");
-    }
-}
-
-fn files_only(folder: &Path) -> Vec<Vec<u8>> {
-    ["key.pem", "ca.pem", "certificate.pem"]
-        .iter()
-        .map(|name| fs::read(folder.join(name)).unwrap())
-        .collect()
+    let folder = tempfile::tempdir().unwrap();
+    ca.identity(folder.path(), VALID);
+    let before = fs::read(folder.path().join(NAME)).unwrap();
+    // In the way of writing: a folder that isn't empty.
+    fs::create_dir_all(folder.path().join(".identity.pem/in the way")).unwrap();
+    let failed = Identity::save(folder.path(), "key", "certificate", "ca");
+    let why = failed.unwrap_err().to_string();
+    assert!(why.contains(NAME), "{why}");
+    assert!(fs::read(folder.path().join(NAME)).unwrap() == before);
 }
 
 #[test]
-fn a_file_of_the_identity_that_is_not_what_it_was_is_named() {
+fn an_identity_that_is_not_what_it_was_is_named() {
     let ca = Ca::new("ours");
-    let nameless = ca.pem.clone();
-    let table: [(&str, Option<&str>, &str); 7] = [
-        ("key.pem", None, "No such file"),
-        ("ca.pem", None, "No such file"),
-        ("key.pem", Some(""), "not what enrolling wrote"),
-        ("ca.pem", Some("-----BEGIN"), "not what enrolling wrote"),
-        ("certificate.pem", Some(""), "there is no certificate in it"),
-        ("certificate.pem", Some(&ca.pem), "names no site and agent"),
+    let folder = tempfile::tempdir().unwrap();
+    ca.identity(folder.path(), VALID);
+    let path = folder.path().join(NAME);
+    let whole = fs::read_to_string(&path).unwrap();
+    let (key, certificates) = whole.split_at(whole.find("-----BEGIN CERTIFICATE").unwrap());
+    for (text, words) in [
+        (String::new(), "not what enrolling wrote"),
         (
-            "certificate.pem",
-            Some(&nameless[..200]),
+            whole[..whole.len() - 200].to_owned(),
             "not what enrolling wrote",
         ),
-    ];
-    for (name, text, words) in table {
-        let folder = tempfile::tempdir().unwrap();
-        ca.identity(folder.path(), VALID);
-        let path = folder.path().join(name);
-        match text {
-            None => fs::remove_file(&path).unwrap(),
-            Some(text) => fs::write(&path, text).unwrap(),
-        }
+        (key.to_owned(), "too few certificates"),
+        (certificates.to_owned(), "not what enrolling wrote"),
+        (format!("{key}{}", ca.pem), "too few certificates"),
+        (
+            format!("{key}{}{}", ca.pem, ca.pem),
+            "names no site and agent",
+        ),
+    ] {
+        fs::write(&path, text).unwrap();
         let why = Identity::load(folder.path()).unwrap_err().to_string();
         assert!(
             why.starts_with(&path.display().to_string()) && why.contains(words),

@@ -76,7 +76,10 @@ async fn a_collector_that_does_not_accept_the_agents_certificate_is_told() {
     // Signed by another CA, while the collector is trusted.
     let folder = tempfile::tempdir().unwrap();
     other.identity(folder.path(), VALID);
-    std::fs::write(folder.path().join("ca.pem"), &ours.pem).unwrap();
+    let path = folder.path().join("identity.pem");
+    let pem = std::fs::read_to_string(&path).unwrap();
+    assert!(pem.contains(&other.pem));
+    std::fs::write(&path, pem.replace(&other.pem, &ours.pem)).unwrap();
     let stranger = Identity::load(folder.path()).unwrap().unwrap();
     let collector = Collector::start_with(ours, Some(door)).await;
     for (identity, words) in [
