@@ -120,6 +120,23 @@ mod tests {
     use super::*;
 
     #[test]
+    fn it_keeps_its_bytes() {
+        let said = Said {
+            epoch: 0x0807,
+            oldest: 1,
+            newest: 20,
+            next: 33,
+        };
+        let mut expected = vec![7, 8, 0, 0, 0, 0, 0, 0];
+        for number in [1, 20, 33] {
+            expected.extend_from_slice(&[number, 0, 0, 0, 0, 0, 0, 0]);
+        }
+        let bytes = said.encode();
+        assert_eq!(bytes[..32], expected);
+        assert_eq!(bytes[32..], crc32c::crc32c(&expected).to_le_bytes());
+    }
+
+    #[test]
     fn what_was_said_is_read_again_and_half_of_it_is_not() {
         let folder = tempfile::tempdir().expect("a folder");
         assert_eq!(Witness::read(folder.path()).expect("a read"), None);
