@@ -49,7 +49,7 @@ check: test
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps
-	for crate in $(CRATES); do $(CARGO) test -p $$crate --no-run || exit 1; done
+	for crate in $(CRATES); do $(RUN_TESTS) -p $$crate || exit 1; done
 	command -v cargo-deny >/dev/null || $(CARGO) install cargo-deny --locked
 	$(CARGO) deny check bans licenses sources
 
