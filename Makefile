@@ -43,6 +43,7 @@ tools:
 
 soak: tools
 	$(CARGO) build --release --workspace --bins
+	PROPTEST_CASES=100000 $(CARGO) test --release -p dray-formats -p dray-mapping
 	DRAY_SOAK=1 DRAY_BIN_DIR=$(CURDIR)/target/release $(CARGO) test -p dray-tests -- --test-threads=1 --nocapture
 
 check: test

@@ -205,11 +205,13 @@ impl Decoder {
         if self.terminator.is_some() {
             return true;
         }
-        let is_cr_file = || charset.find(b'\r', rest, 0).is_some();
-        if charset.find(b'\n', rest, 0).is_some() {
+        // Only ever the same bytes are looked at, however many are there already.
+        let head = &rest[..rest.len().min(CR_FILE_BYTES)];
+        let holds = |line_end| charset.find(line_end, head, 0).is_some();
+        if holds(b'\n') {
             self.terminator = Some(b'\n');
-        } else if end || rest.len() > CR_FILE_BYTES {
-            self.terminator = Some(if is_cr_file() { b'\r' } else { b'\n' });
+        } else if end || rest.len() >= CR_FILE_BYTES {
+            self.terminator = Some(if holds(b'\r') { b'\r' } else { b'\n' });
         }
         self.terminator.is_some()
     }

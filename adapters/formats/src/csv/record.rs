@@ -54,7 +54,9 @@ impl Decoder {
         if first.end > RECORD_BYTES_MAX {
             return self.begin_long(charset, rest, sink);
         }
-        if first.end == 0 || (end && first.next == rest.len() && rest[..first.end] == [0x1A]) {
+        // A line without an end stands only at the file's end, however its bytes arrive.
+        let is_dos_end = rest == [0x1A];
+        if first.end == 0 || is_dos_end {
             self.searched = 0;
             self.line += 1;
             return Ok(first.next);

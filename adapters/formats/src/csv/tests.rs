@@ -169,6 +169,23 @@ fn lines_end_as_systems_end_them() {
         b"1|2\n\x1A\n3|4\n",
         &["1: 1·2", "2! 1 column,", "3: 3·4"],
     );
+    check(&format, b"1|2\n\x1A\n", &["1: 1·2", "2! 1 column,"]);
+    check(&format, b"1|2\r\x1A", &["1: 1·2"]);
+}
+
+#[test]
+fn what_ends_a_line_is_seen_in_the_first_64_kib_however_they_arrive() {
+    let format = two_columns();
+    let text = format!("1|{}\r2|b\n", "a".repeat(64 * 1024));
+    for chunk in [1_000, 64 * 1024, usize::MAX] {
+        let told = told_of(&format, text.as_bytes(), chunk).expect("records");
+        assert_eq!(told.len(), 1, "the CR is behind them: {chunk}");
+    }
+    let text = format!("1|a\r2|{}\n", "b".repeat(64 * 1024));
+    for chunk in [1_000, 64 * 1024, usize::MAX] {
+        let told = told_of(&format, text.as_bytes(), chunk).expect("records");
+        assert_eq!(told.len(), 2, "the CR is among them: {chunk}");
+    }
 }
 
 #[test]
@@ -589,8 +606,6 @@ fn what_csv_core_forgives_is_told() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
-
     #[test]
     fn well_formed_records_are_what_csv_core_reads(
         rows in prop::collection::vec((("[a-zü€]{0,3}|[a|\"\n\r ]{0,4}"), ("[a-z]{1,4}|[|\"\n]{1,4}"), any::<bool>()), 0..12),
