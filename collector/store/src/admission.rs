@@ -3,6 +3,7 @@
 use dray_proto::v1::BlockHeader;
 use dray_proto::{FlowName, Offset, Sequence};
 
+use crate::WATCH;
 use crate::api::{AppendError, Held};
 
 /// What becomes of a block.
@@ -60,24 +61,74 @@ pub(crate) fn admit(
     }
 }
 
-/// What is held once the block is.
-pub(crate) fn after(held: &Held, agent: &str, header: &BlockHeader) -> Held {
-    let count = u64::from(header.count);
+/// What is held once the block is, of which `kept` events were not left out.
+pub(crate) fn after(
+    held: &Held,
+    agent: &str,
+    header: &BlockHeader,
+    kept: u64,
+    now_us: i64,
+) -> Held {
     Held {
         epoch: header.epoch,
-        next_sequence: Sequence(header.first_sequence + count),
+        next_sequence: Sequence(header.first_sequence + u64::from(header.count)),
         chain: header.chain_after,
         position: header.position.clone(),
-        newest_offset: Offset(held.newest_offset.0 + count),
+        newest_offset: Offset(held.newest_offset.0 + kept),
         oldest_offset: Offset(held.oldest_offset.0.max(1)),
         last_captured_us: header.last_captured_us,
         agent: agent.to_owned(),
+        epoch_since_us: if changes_epoch(held, header) {
+            now_us.max(1)
+        } else {
+            held.epoch_since_us
+        },
     }
+}
+
+/// Whether the block begins another epoch than the one before it.
+pub(crate) fn changes_epoch(held: &Held, header: &BlockHeader) -> bool {
+    held.epoch != 0 && held.epoch != header.epoch
+}
+
+/// Whether a flow's blocks may hold what the log has already. A clock that went back lengthens the time.
+pub(crate) fn is_watched(held: &Held, header: &BlockHeader, now_us: i64) -> bool {
+    let watch_us = i64::try_from(WATCH.as_micros()).unwrap_or(i64::MAX);
+    changes_epoch(held, header)
+        || (held.epoch_since_us != 0 && now_us < held.epoch_since_us.saturating_add(watch_us))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_change_of_epoch_is_watched_for_a_day() {
+        let header = |epoch| BlockHeader {
+            epoch,
+            first_sequence: 1,
+            count: 5,
+            ..Default::default()
+        };
+        let day = 24 * 3600 * 1_000_000;
+        let none = Held::default();
+        assert!(!is_watched(&none, &header(7), 10));
+        let first = after(&none, "a-1", &header(7), 5, 10);
+        assert_eq!(
+            first.epoch_since_us, 0,
+            "a flow's first epoch brings nothing again"
+        );
+        assert!(is_watched(&first, &header(8), 20));
+        let second = after(&first, "a-1", &header(8), 2, 20);
+        assert_eq!(
+            (second.epoch_since_us, second.newest_offset),
+            (20, Offset(7))
+        );
+        assert!(is_watched(&second, &header(8), 20 + day - 1));
+        assert!(!is_watched(&second, &header(8), 20 + day));
+        assert!(is_watched(&second, &header(8), -day), "the clock went back");
+        assert_eq!(after(&second, "a-1", &header(8), 5, 30).epoch_since_us, 20);
+    }
 
     #[test]
     fn a_flow_takes_its_next_block_repeats_and_nothing_else() {

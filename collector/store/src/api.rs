@@ -35,6 +35,23 @@ pub struct Held {
     pub last_captured_us: i64,
     /// The agent that writes it; empty where there is none.
     pub agent: String,
+    /// When its epoch took the place of another one: microseconds since 1970-01-01T00:00:00Z; 0 for the flow's first.
+    pub epoch_since_us: i64,
+}
+
+/// Events that are missing for good, in an agent's numbers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gap {
+    /// The agent's epoch.
+    pub epoch: u64,
+    /// The oldest sequence that the agent still holds.
+    pub next: Sequence,
+    /// The chain before it.
+    pub chain: u64,
+    /// An encoded event that tells of the gap: an agent's dead letter.
+    pub event: Bytes,
+    /// Microseconds since 1970-01-01T00:00:00Z.
+    pub at_us: i64,
 }
 
 /// A block in the log.
@@ -234,17 +251,33 @@ pub struct Agent {
 
 /// The store. Shared by threads and tasks; reads may touch the disk.
 pub trait Store: Send + Sync {
-    /// The log's random id; another one after a restore from elsewhere.
+    /// The log's random id; another one after a restore: offsets given out before may now name other events.
     fn incarnation(&self) -> u64;
+
+    /// The log turned out to be restored from an older state: it gets another incarnation, which is returned.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn was_restored(&self) -> Result<u64, StoreError>;
 
     /// Appends blocks of one flow, in order, all or none. A block whose numbers are held with the same chain and CRC
     /// is an exact repeat and changes nothing. A first block with another epoch starts at sequence
-    /// 1 with chain 0. One commit may answer many calls, of many agents.
+    /// 1 with chain 0; for [`crate::WATCH`] from then on, events whose ids stand among the flow's last
+    /// [`crate::IDS_MAX`] are left out. One commit may answer many calls, of many agents.
     fn append(
         &self,
         agent: &str,
         flow: &FlowName,
         blocks: Vec<Block>,
+    ) -> Receipt<Result<Held, AppendError>>;
+
+    /// Goes on behind events that nobody can send any more: writes the gap's own event in their place, and expects the
+    /// agent's next block at `gap.next`.
+    fn accept_gap(
+        &self,
+        agent: &str,
+        flow: &FlowName,
+        gap: Gap,
     ) -> Receipt<Result<Held, AppendError>>;
 
     /// What is held of a flow; the default where there is nothing.

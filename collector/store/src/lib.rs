@@ -5,7 +5,8 @@
 //! offsets have no gaps, that an exact repeat changes nothing, and that a healthy event costs no row
 //! of its own. Every key leads with the flow or the target.
 //!
-//! It refuses to know targets, certificates, gRPC and what is inside a block.
+//! It refuses to know targets, certificates and gRPC. What is inside a block it looks at only after a flow's change of
+//! epoch, to leave out what the log has already.
 //!
 //! Limits: see the constants in [`api`].
 
@@ -13,7 +14,9 @@ mod admission;
 pub mod api;
 pub mod conformance;
 mod recent;
+mod returning;
 pub mod sqlite;
 
 pub use api::*;
+pub use returning::{IDS_MAX, WATCH};
 pub use sqlite::{Options, SqliteStore};

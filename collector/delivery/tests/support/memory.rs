@@ -7,8 +7,8 @@ use std::time::Duration;
 use dray_proto::v1::Block;
 use dray_proto::{FlowName, Offset, Sequence};
 use dray_store::{
-    Agent, AppendError, Cursor, Exception, ExceptionQuery, Held, LogBlock, Receipt, Step, Store,
-    StoreError,
+    Agent, AppendError, Cursor, Exception, ExceptionQuery, Gap, Held, LogBlock, Receipt, Step,
+    Store, StoreError,
 };
 use tokio::sync::{oneshot, watch};
 
@@ -126,6 +126,14 @@ fn answered<T>(value: T) -> Receipt<T> {
 impl Store for Memory {
     fn incarnation(&self) -> u64 {
         1
+    }
+
+    fn was_restored(&self) -> Result<u64, StoreError> {
+        Ok(2)
+    }
+
+    fn accept_gap(&self, _: &str, flow: &FlowName, _: Gap) -> Receipt<Result<Held, AppendError>> {
+        answered(Ok(self.held(flow)))
     }
 
     fn append(

@@ -21,7 +21,8 @@ const SCHEMA: &str = "
     CREATE TABLE flow (
         id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, opened_at INTEGER NOT NULL,
         epoch INTEGER NOT NULL, next_sequence INTEGER NOT NULL, chain INTEGER NOT NULL, position BLOB NOT NULL,
-        newest_offset INTEGER NOT NULL, last_captured_us INTEGER NOT NULL, agent TEXT NOT NULL
+        newest_offset INTEGER NOT NULL, last_captured_us INTEGER NOT NULL, agent TEXT NOT NULL,
+        epoch_since_us INTEGER NOT NULL
     ) STRICT;
     CREATE TABLE block (
         id INTEGER PRIMARY KEY, flow INTEGER NOT NULL, first_offset INTEGER NOT NULL,
@@ -192,7 +193,7 @@ pub(crate) fn open_all(
 
 fn standings(connection: &Connection) -> rusqlite::Result<Vec<(FlowName, Offset, Held)>> {
     let mut statement = connection.prepare(
-        "SELECT name, opened_at, epoch, next_sequence, chain, position, newest_offset, last_captured_us, agent FROM flow",
+        "SELECT name, opened_at, epoch, next_sequence, chain, position, newest_offset, last_captured_us, agent, epoch_since_us FROM flow",
     )?;
     let rows = statement.query_map([], |row| {
         let name: String = row.get(0)?;
@@ -207,6 +208,7 @@ fn standings(connection: &Connection) -> rusqlite::Result<Vec<(FlowName, Offset,
             oldest_offset: Offset(1),
             last_captured_us: row.get(7)?,
             agent: row.get(8)?,
+            epoch_since_us: row.get(9)?,
         };
         Ok((flow, Offset(unsigned(1)?), held))
     })?;
@@ -220,10 +222,10 @@ pub(crate) fn put_head(
     held: &Held,
 ) -> rusqlite::Result<()> {
     let mut statement = connection.prepare_cached(
-        "INSERT INTO flow (name, opened_at, epoch, next_sequence, chain, position, newest_offset, last_captured_us, agent)
-         VALUES (?1, 0, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+        "INSERT INTO flow (name, opened_at, epoch, next_sequence, chain, position, newest_offset, last_captured_us, agent, epoch_since_us)
+         VALUES (?1, 0, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
          ON CONFLICT (name) DO UPDATE SET epoch = ?2, next_sequence = ?3, chain = ?4, position = ?5,
-             newest_offset = ?6, last_captured_us = ?7, agent = ?8",
+             newest_offset = ?6, last_captured_us = ?7, agent = ?8, epoch_since_us = ?9",
     )?;
     statement.execute(params![
         flow.as_str(),
@@ -234,6 +236,7 @@ pub(crate) fn put_head(
         held.newest_offset.0 as i64,
         held.last_captured_us,
         held.agent,
+        held.epoch_since_us,
     ])?;
     Ok(())
 }

@@ -3,8 +3,10 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, mpsc};
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use dray_proto::v1::Block;
+use dray_proto::block::Builder;
+use dray_proto::v1::{Block, BlockHeader};
 use dray_proto::{FlowName, Offset, Sequence};
 use rusqlite::Connection;
 use tokio::sync::oneshot;
@@ -12,10 +14,29 @@ use tokio::sync::oneshot;
 use super::log_file::{self, LogFile};
 use super::{Shared, state};
 use crate::admission::{self, Admitted};
-use crate::api::{AppendError, Held, LogBlock};
+use crate::api::{AppendError, Gap, Held, LogBlock, StoreError};
+use crate::returning::{IDS_MAX, Ids};
 
 /// Payload that one commit takes in, at most, beyond its first append.
 const COMMIT_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Flows whose newest ids are kept in memory at once; they are read again where more are in turn.
+const RETURNING_MAX: usize = 2;
+/// Payload that one read of the log fetches.
+const READ_BYTES: usize = 4 * 1024 * 1024;
+
+/// What the writer is asked to do.
+pub(crate) enum Work {
+    Append(Appending),
+    Gap(AcceptingGap),
+}
+
+/// A gap that an operator accepted, on its way to the writer.
+pub(crate) struct AcceptingGap {
+    pub(crate) agent: String,
+    pub(crate) flow: FlowName,
+    pub(crate) gap: Gap,
+    pub(crate) answer: oneshot::Sender<Result<Held, AppendError>>,
+}
 
 /// An append on its way to the writer.
 pub(crate) struct Appending {
@@ -30,6 +51,8 @@ pub(crate) struct LogWriter {
     state_path: PathBuf,
     connection: Connection,
     number: u64,
+    /// Of flows that changed their epoch lately.
+    returning: HashMap<FlowName, Ids>,
 }
 
 /// What one commit will have changed.
@@ -44,7 +67,7 @@ impl LogWriter {
         let mut log = shared.lock();
         let number = log.files.last().map_or(1, |file| file.number);
         let folder = shared.log_folder();
-        let connection = log_file::open_writer(&folder, number, shared.incarnation, &log.heads)
+        let connection = log_file::open_writer(&folder, number, shared.id, &log.heads)
             .map_err(|error| format!("{}: {error}", log_file::path(&folder, number).display()))?;
         if log.files.is_empty() {
             let file = LogFile::new(number, &log.heads);
@@ -56,19 +79,27 @@ impl LogWriter {
             state_path,
             connection,
             number,
+            returning: HashMap::new(),
         })
     }
 
-    pub(crate) fn run(mut self, queue: &mpsc::Receiver<Appending>) {
+    pub(crate) fn run(mut self, queue: &mpsc::Receiver<Work>) {
         while let Ok(first) = queue.recv() {
-            let mut bytes = payload_bytes(&first);
-            let mut waiting = vec![first];
-            while bytes < COMMIT_BYTES_MAX {
-                let Ok(more) = queue.try_recv() else { break };
-                bytes += payload_bytes(&more);
-                waiting.push(more);
+            let (mut waiting, mut bytes) = (Vec::new(), 0);
+            let mut next = Some(first);
+            while let Some(Work::Append(append)) = next {
+                bytes += payload_bytes(&append);
+                waiting.push(append);
+                next = (bytes < COMMIT_BYTES_MAX)
+                    .then(|| queue.try_recv().ok())
+                    .flatten();
             }
-            self.commit(waiting, bytes as u64);
+            if !waiting.is_empty() {
+                self.commit(waiting, bytes as u64);
+            }
+            if let Some(Work::Gap(gap)) = next {
+                self.accept_gap(gap);
+            }
         }
     }
 
@@ -83,8 +114,9 @@ impl LogWriter {
         let mut group = Group::default();
         let mut answers = Vec::with_capacity(waiting.len());
         let mut accepted = Vec::with_capacity(waiting.len());
+        let now_us = now_us();
         for mut appending in waiting {
-            match self.admit(&mut group, &mut appending) {
+            match self.admit(&mut group, &mut appending, now_us) {
                 Ok(held) => {
                     accepted.push(appending);
                     answers.push(held);
@@ -97,6 +129,8 @@ impl LogWriter {
         if let Err(error) = self.write(&group) {
             let _ = self.connection.execute_batch("ROLLBACK");
             tracing::error!(%error, "the log cannot be written");
+            // They hold ids of what is not in the log.
+            self.returning.clear();
             return refuse_all(
                 accepted,
                 &format!(
@@ -112,58 +146,58 @@ impl LogWriter {
     }
 
     /// Takes one call's blocks into the group, all or none.
-    fn admit(&self, group: &mut Group, appending: &mut Appending) -> Result<Held, AppendError> {
+    fn admit(
+        &mut self,
+        group: &mut Group,
+        appending: &mut Appending,
+        now_us: i64,
+    ) -> Result<Held, AppendError> {
         let flow = &appending.flow;
-        let known = group
-            .heads
-            .get(flow)
-            .cloned()
-            .or_else(|| self.shared.lock().heads.get(flow).cloned());
-        let mut held = known.unwrap_or_else(|| Held {
-            next_sequence: Sequence(1),
-            oldest_offset: Offset(1),
-            ..Held::default()
-        });
+        let mut held = self.head(group, flow);
         let mut new = Vec::new();
         for block in appending.blocks.drain(..) {
-            let Some(header) = &block.header else {
+            let Some(header) = block.header.clone() else {
                 return Err(AppendError::Failed("a block came without a header".into()));
             };
-            match admission::admit(&appending.agent, flow, &held, header)? {
+            let watched = admission::is_watched(&held, &header, now_us);
+            match admission::admit(&appending.agent, flow, &held, &header)? {
                 Admitted::New => {
-                    let first_offset = Offset(held.newest_offset.0 + 1);
-                    held = admission::after(&held, &appending.agent, header);
-                    new.push((
-                        flow.clone(),
-                        LogBlock {
-                            first_offset,
-                            block,
-                        },
-                    ));
+                    if admission::changes_epoch(&held, &header) {
+                        tracing::warn!(%flow, agent = appending.agent, "a new epoch begins: the agent lost its buffer or was restored; what it sends again is left out for a day");
+                    }
+                    let blocks = if watched {
+                        let stripped = self.ids(group, &new, flow)?.strip(block);
+                        if stripped.left_out > 0 {
+                            tracing::info!(%flow, events = stripped.left_out, "left out what the log has already");
+                        }
+                        stripped.runs
+                    } else {
+                        vec![block]
+                    };
+                    let mut next = held.newest_offset.0 + 1;
+                    for block in blocks {
+                        let count = block.header.as_ref().map_or(0, |header| header.count);
+                        let first_offset = Offset(next);
+                        next += u64::from(count);
+                        new.push((
+                            flow.clone(),
+                            LogBlock {
+                                first_offset,
+                                block,
+                            },
+                        ));
+                    }
+                    let kept = next - held.newest_offset.0 - 1;
+                    held = admission::after(&held, &appending.agent, &header, kept, now_us);
                 }
                 Admitted::Repeat => {
-                    let same = |stored: &dray_proto::v1::BlockHeader| {
-                        (stored.count, stored.crc32c, stored.chain_after)
-                            == (header.count, header.crc32c, header.chain_after)
-                    };
-                    let in_group = group.blocks.iter().chain(&new).filter_map(|(of, stored)| {
-                        let stored = stored.block.header.as_ref()?;
-                        (of == flow
-                            && stored.epoch == header.epoch
-                            && stored.first_sequence == header.first_sequence)
-                            .then_some(stored)
-                    });
-                    let found = match in_group.last() {
-                        Some(stored) => Some(same(stored)),
-                        None => self
-                            .stored_header(flow, header.epoch, header.first_sequence)?
-                            .map(|stored| same(&stored)),
-                    };
-                    if found != Some(true) {
-                        let at = Sequence(header.first_sequence);
+                    // While it is watched, what is held may be written otherwise than it came.
+                    let known = self.is_held(group, &new, flow, &header)?
+                        || (watched && self.ids(group, &new, flow)?.has_all_of(&block));
+                    if !known {
                         return Err(AppendError::Forked {
                             flow: flow.clone(),
-                            at,
+                            at: Sequence(header.first_sequence),
                         });
                     }
                 }
@@ -176,13 +210,154 @@ impl LogWriter {
         Ok(held)
     }
 
+    /// What is held of a flow once the group is written.
+    fn head(&self, group: &Group, flow: &FlowName) -> Held {
+        let known = group.heads.get(flow).cloned();
+        known.unwrap_or_else(|| self.shared.held(flow))
+    }
+
+    /// The ids of what the log has of a flow, and of what the group will add.
+    fn ids(
+        &mut self,
+        group: &Group,
+        new: &[(FlowName, LogBlock)],
+        flow: &FlowName,
+    ) -> Result<&mut Ids, AppendError> {
+        if !self.returning.contains_key(flow) {
+            if self.returning.len() >= RETURNING_MAX {
+                self.returning.clear();
+            }
+            let mut ids = self
+                .newest_ids(flow)
+                .map_err(|error| AppendError::Failed(error.to_string()))?;
+            let waiting = group.blocks.iter().chain(new);
+            waiting
+                .filter(|(of, _)| of == flow)
+                .for_each(|(_, stored)| ids.learn(&stored.block));
+            self.returning.insert(flow.clone(), ids);
+        }
+        Ok(self.returning.entry(flow.clone()).or_default())
+    }
+
+    /// The ids of a flow's newest events in the log.
+    fn newest_ids(&self, flow: &FlowName) -> Result<Ids, StoreError> {
+        let held = self.shared.held(flow);
+        let mut from = Offset(
+            (held.newest_offset.0 + 1)
+                .saturating_sub(IDS_MAX as u64)
+                .max(held.oldest_offset.0),
+        );
+        let mut ids = Ids::default();
+        loop {
+            let blocks = self.shared.read(flow, from, READ_BYTES)?;
+            let Some(last) = blocks.last() else {
+                return Ok(ids);
+            };
+            let count = last.block.header.as_ref().map_or(1, |header| header.count);
+            from = Offset(last.first_offset.0 + u64::from(count));
+            blocks.iter().for_each(|stored| ids.learn(&stored.block));
+        }
+    }
+
+    /// Writes a gap's event where the missing ones should be.
+    fn accept_gap(&mut self, accepting: AcceptingGap) {
+        let AcceptingGap {
+            agent,
+            flow,
+            gap,
+            answer,
+        } = accepting;
+        let _ = answer.send(self.write_gap(&agent, &flow, &gap));
+    }
+
+    fn write_gap(&mut self, agent: &str, flow: &FlowName, gap: &Gap) -> Result<Held, AppendError> {
+        let before = self.shared.held(flow);
+        let expected = if before.epoch == gap.epoch {
+            before.next_sequence
+        } else {
+            Sequence(1)
+        };
+        if gap.next <= expected {
+            return Err(AppendError::Failed(format!(
+                "there is no gap: event {expected} is expected, and the agent holds events from {} on",
+                gap.next
+            )));
+        }
+        let mut builder = Builder::default();
+        builder.push_dead_letter(&gap.event, gap.at_us);
+        let Some(encoded) = builder.close() else {
+            return Err(AppendError::Failed("a gap without an event".into()));
+        };
+        let header = BlockHeader {
+            flow: flow.flow().to_owned(),
+            epoch: gap.epoch,
+            first_sequence: expected.0,
+            count: encoded.count,
+            first_captured_us: encoded.first_captured_us,
+            last_captured_us: encoded.last_captured_us,
+            codec: encoded.codec as i32,
+            decoded_bytes: encoded.decoded_bytes,
+            crc32c: encoded.crc32c,
+            dead_letters: encoded.dead_letters,
+            position: before.position.clone(),
+            chain: before.chain,
+            chain_after: gap.chain,
+        };
+        let mut held = admission::after(&before, agent, &header, 1, now_us());
+        held.next_sequence = gap.next;
+        let block = LogBlock {
+            first_offset: Offset(before.newest_offset.0 + 1),
+            block: Block {
+                header: Some(header),
+                payload: encoded.payload,
+            },
+        };
+        let group = Group {
+            heads: HashMap::from([(flow.clone(), held.clone())]),
+            blocks: vec![(flow.clone(), block)],
+        };
+        self.begin_file_if_due().map_err(AppendError::Failed)?;
+        self.write(&group).map_err(|error| {
+            let _ = self.connection.execute_batch("ROLLBACK");
+            AppendError::Failed(error.to_string())
+        })?;
+        self.enter(group);
+        Ok(held)
+    }
+
+    /// Whether exactly this block stands in the log, or will.
+    fn is_held(
+        &self,
+        group: &Group,
+        new: &[(FlowName, LogBlock)],
+        flow: &FlowName,
+        header: &BlockHeader,
+    ) -> Result<bool, AppendError> {
+        let same = |stored: &BlockHeader| {
+            (stored.count, stored.crc32c, stored.chain_after)
+                == (header.count, header.crc32c, header.chain_after)
+        };
+        let waiting = group.blocks.iter().chain(new).filter_map(|(of, stored)| {
+            let stored = stored.block.header.as_ref()?;
+            (of == flow
+                && stored.epoch == header.epoch
+                && stored.first_sequence == header.first_sequence)
+                .then_some(stored)
+        });
+        if let Some(stored) = waiting.last() {
+            return Ok(same(stored));
+        }
+        let stored = self.stored_header(flow, header.epoch, header.first_sequence)?;
+        Ok(stored.is_some_and(|stored| same(&stored)))
+    }
+
     /// The header that stands in the log at this sequence; the newest file first.
     fn stored_header(
         &self,
         flow: &FlowName,
         epoch: u64,
         first: u64,
-    ) -> Result<Option<dray_proto::v1::BlockHeader>, AppendError> {
+    ) -> Result<Option<BlockHeader>, AppendError> {
         let failed = |error: rusqlite::Error| AppendError::Failed(error.to_string());
         if let Some(found) =
             log_file::header_at(&self.connection, flow, epoch, first).map_err(failed)?
@@ -209,7 +384,7 @@ impl LogWriter {
     }
 
     fn write(&mut self, group: &Group) -> rusqlite::Result<()> {
-        if group.blocks.is_empty() {
+        if group.heads.is_empty() {
             return Ok(());
         }
         self.connection.execute_batch("BEGIN IMMEDIATE")?;
@@ -234,7 +409,7 @@ impl LogWriter {
 
     /// It is on stable storage: readers may see it.
     fn enter(&self, group: Group) {
-        if group.blocks.is_empty() {
+        if group.heads.is_empty() {
             return;
         }
         let mut log = self.shared.lock();
@@ -272,10 +447,8 @@ impl LogWriter {
             .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
         let mut log = self.shared.lock();
         let number = self.number + 1;
-        self.connection =
-            log_file::open_writer(&folder, number, self.shared.incarnation, &log.heads).map_err(
-                |error| format!("{}: {error}", log_file::path(&folder, number).display()),
-            )?;
+        self.connection = log_file::open_writer(&folder, number, self.shared.id, &log.heads)
+            .map_err(|error| format!("{}: {error}", log_file::path(&folder, number).display()))?;
         self.number = number;
         let file = LogFile::new(number, &log.heads);
         log.files.push(file);
@@ -372,4 +545,13 @@ pub(crate) fn drop_files(
         tracing::info!(file = %path.display(), "a log file was dropped");
         dropped += 1;
     }
+}
+
+/// Microseconds since 1970-01-01T00:00:00Z.
+fn now_us() -> i64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| {
+            i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
+        })
 }

@@ -18,6 +18,7 @@ mod state;
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, mpsc};
 use std::time::Duration;
 
@@ -26,12 +27,12 @@ use dray_proto::{FlowName, Offset, Sequence};
 use tokio::sync::watch;
 
 use crate::api::{
-    Agent, AppendError, Cursor, Exception, ExceptionQuery, Held, LogBlock, Receipt, Step, Store,
-    StoreError,
+    Agent, AppendError, Cursor, Exception, ExceptionQuery, Gap, Held, LogBlock, Receipt, Step,
+    Store, StoreError,
 };
 use crate::recent::Recent;
 use log_file::LogFile;
-use log_writer::{Appending, LogWriter};
+use log_writer::{AcceptingGap, Appending, LogWriter, Work};
 use state::State;
 
 /// Appends that wait for the writer, at most.
@@ -69,7 +70,8 @@ impl Options {
 /// What readers and the log's writer share.
 pub(crate) struct Shared {
     pub(crate) options: Options,
-    pub(crate) incarnation: u64,
+    /// The store's id, in each of its files.
+    pub(crate) id: u64,
     pub(crate) log: Mutex<Log>,
     pub(crate) changed: watch::Sender<u64>,
     readers: Mutex<Vec<(u64, rusqlite::Connection)>>,
@@ -108,6 +110,55 @@ impl Shared {
             .filter_map(|entry| entry.metadata().ok())
             .map(|metadata| metadata.blocks() * 512)
             .sum()
+    }
+
+    /// What is held of a flow.
+    pub(crate) fn held(&self, flow: &FlowName) -> Held {
+        let log = self.lock();
+        let none = || Held {
+            next_sequence: Sequence(1),
+            oldest_offset: Offset(1),
+            ..Held::default()
+        };
+        log.heads.get(flow).cloned().unwrap_or_else(none)
+    }
+
+    /// Blocks from the one that holds `from`.
+    pub(crate) fn read(
+        &self,
+        flow: &FlowName,
+        from: Offset,
+        bytes_max: usize,
+    ) -> Result<Vec<LogBlock>, StoreError> {
+        let log = self.lock();
+        let Some(held) = log.heads.get(flow) else {
+            return Ok(Vec::new());
+        };
+        if from < held.oldest_offset {
+            return Err(StoreError::Dropped {
+                flow: flow.clone(),
+                asked: from,
+                oldest: held.oldest_offset,
+            });
+        }
+        if from > held.newest_offset {
+            return Ok(Vec::new());
+        }
+        if let Some(blocks) = log.recent.read(flow, from, bytes_max) {
+            return Ok(blocks);
+        }
+        // The newest file that was begun before this offset holds it.
+        let number = log
+            .files
+            .iter()
+            .rev()
+            .find(|file| file.opened_at(flow) < from)
+            .map(|file| file.number);
+        drop(log);
+        match number {
+            Some(number) => self.read_file(number, flow, from, bytes_max),
+            None => Err(self.failed(format!("no log file holds offset {from} of flow {flow}"))),
+        }
     }
 
     /// Blocks from a file, by a connection of its own.
@@ -155,7 +206,8 @@ pub(crate) fn failed(folder: &Path, error: impl std::fmt::Display) -> StoreError
 pub struct SqliteStore {
     shared: Arc<Shared>,
     state: State,
-    queue: Option<mpsc::SyncSender<Appending>>,
+    queue: Option<mpsc::SyncSender<Work>>,
+    incarnation: AtomicU64,
     writer: Option<std::thread::JoinHandle<()>>,
     _lock: File,
 }
@@ -175,12 +227,17 @@ impl SqliteStore {
         let folder = options.folder.clone();
         let lock = lock(&folder)?;
         let state = State::open(&folder)?;
-        let incarnation = state.incarnation()?;
-        let (files, heads) = log_file::open_all(&folder.join("log"), incarnation)
-            .map_err(|error| failed(&folder, error))?;
+        let id = state.id()?;
+        let (files, heads) =
+            log_file::open_all(&folder.join("log"), id).map_err(|error| failed(&folder, error))?;
+        let newest = |flow: &FlowName| heads.get(flow).map_or(Offset(0), |held| held.newest_offset);
+        if state.cut_back(newest)? {
+            state.renew_incarnation()?;
+        }
+        let incarnation = AtomicU64::new(state.incarnation()?);
         let shared = Arc::new(Shared {
             options,
-            incarnation,
+            id,
             log: Mutex::new(Log {
                 heads,
                 files,
@@ -200,6 +257,7 @@ impl SqliteStore {
             shared,
             state,
             queue: Some(queue),
+            incarnation,
             writer: Some(writer),
             _lock: lock,
         })
@@ -249,7 +307,13 @@ fn lock(folder: &Path) -> Result<File, StoreError> {
 
 impl Store for SqliteStore {
     fn incarnation(&self) -> u64 {
-        self.shared.incarnation
+        self.incarnation.load(Ordering::Relaxed)
+    }
+
+    fn was_restored(&self) -> Result<u64, StoreError> {
+        let renewed = self.state.renew_incarnation()?;
+        self.incarnation.store(renewed, Ordering::Relaxed);
+        Ok(renewed)
     }
 
     fn append(
@@ -261,24 +325,36 @@ impl Store for SqliteStore {
         let (answer, receipt) = Receipt::new();
         if let Some(queue) = &self.queue {
             // An error means that the writer ended: the receipt says so by itself.
-            let _ = queue.send(Appending {
+            let _ = queue.send(Work::Append(Appending {
                 agent: agent.to_owned(),
                 flow: flow.clone(),
                 blocks,
                 answer,
-            });
+            }));
+        }
+        receipt
+    }
+
+    fn accept_gap(
+        &self,
+        agent: &str,
+        flow: &FlowName,
+        gap: Gap,
+    ) -> Receipt<Result<Held, AppendError>> {
+        let (answer, receipt) = Receipt::new();
+        if let Some(queue) = &self.queue {
+            let _ = queue.send(Work::Gap(AcceptingGap {
+                agent: agent.to_owned(),
+                flow: flow.clone(),
+                gap,
+                answer,
+            }));
         }
         receipt
     }
 
     fn held(&self, flow: &FlowName) -> Held {
-        let log = self.shared.lock();
-        let none = || Held {
-            next_sequence: Sequence(1),
-            oldest_offset: Offset(1),
-            ..Held::default()
-        };
-        log.heads.get(flow).cloned().unwrap_or_else(none)
+        self.shared.held(flow)
     }
 
     fn flows(&self) -> Vec<FlowName> {
@@ -293,37 +369,7 @@ impl Store for SqliteStore {
         from: Offset,
         bytes_max: usize,
     ) -> Result<Vec<LogBlock>, StoreError> {
-        let log = self.shared.lock();
-        let Some(held) = log.heads.get(flow) else {
-            return Ok(Vec::new());
-        };
-        if from < held.oldest_offset {
-            return Err(StoreError::Dropped {
-                flow: flow.clone(),
-                asked: from,
-                oldest: held.oldest_offset,
-            });
-        }
-        if from > held.newest_offset {
-            return Ok(Vec::new());
-        }
-        if let Some(blocks) = log.recent.read(flow, from, bytes_max) {
-            return Ok(blocks);
-        }
-        // The newest file that was begun before this offset holds it.
-        let number = log
-            .files
-            .iter()
-            .rev()
-            .find(|file| file.opened_at(flow) < from)
-            .map(|file| file.number);
-        drop(log);
-        match number {
-            Some(number) => self.shared.read_file(number, flow, from, bytes_max),
-            None => Err(self
-                .shared
-                .failed(format!("no log file holds offset {from} of flow {flow}"))),
-        }
+        self.shared.read(flow, from, bytes_max)
     }
 
     fn watch(&self) -> watch::Receiver<u64> {

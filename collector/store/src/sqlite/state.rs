@@ -97,17 +97,68 @@ impl State {
             .map_err(|error| failed(&self.folder, format!("state.db: {error}")))
     }
 
-    /// The store's random id, made at its first opening.
-    pub(crate) fn incarnation(&self) -> Result<u64, StoreError> {
-        if let Some(known) = self
-            .setting("incarnation")?
-            .and_then(|text| u64::from_str_radix(&text, 16).ok())
-        {
-            return Ok(known);
+    /// The store's random id, made at its first opening; it stands in every file of the log.
+    pub(crate) fn id(&self) -> Result<u64, StoreError> {
+        match self.number("store")? {
+            Some(known) => Ok(known),
+            None => self.make_number("store"),
         }
+    }
+
+    /// The id of the log's offsets: another one once it was restored.
+    pub(crate) fn incarnation(&self) -> Result<u64, StoreError> {
+        match self.number("incarnation")? {
+            Some(known) => Ok(known),
+            None => self.make_number("incarnation"),
+        }
+    }
+
+    pub(crate) fn renew_incarnation(&self) -> Result<u64, StoreError> {
+        self.make_number("incarnation")
+    }
+
+    fn number(&self, setting: &str) -> Result<Option<u64>, StoreError> {
+        let text = self.setting(setting)?;
+        Ok(text.and_then(|text| u64::from_str_radix(&text, 16).ok()))
+    }
+
+    fn make_number(&self, setting: &str) -> Result<u64, StoreError> {
         let made = rand::random::<u64>() | 1;
-        self.set("incarnation", Some(&format!("{made:016x}")))?;
+        self.set(setting, Some(&format!("{made:016x}")))?;
         Ok(made)
+    }
+
+    /// Sets cursors back that stand behind the log's end, which happens when the log was restored from an older
+    /// state than this file; whether there were any. Exceptions from behind the end keep their bytes and get a number that no
+    /// event will have.
+    pub(crate) fn cut_back(
+        &self,
+        newest: impl Fn(&FlowName) -> Offset,
+    ) -> Result<bool, StoreError> {
+        let mut any = false;
+        for consumer in self.consumers()? {
+            for (flow, cursor) in self.cursors(&consumer)? {
+                let end = newest(&flow);
+                let highest = cursor.above.max().map_or(0, u64::from);
+                if cursor.through.0 + highest <= end.0 {
+                    continue;
+                }
+                any = true;
+                tracing::error!(consumer, %flow, finished = cursor.through.0, log_ends = end.0, "the log was restored from an older state than state.db: events from its end on are handed out again");
+                let through = cursor.through.min(end);
+                self.ask(|connection| {
+                    connection.execute(
+                        "UPDATE cursor SET through = ?3, above = ?4 WHERE consumer = ?1 AND flow = ?2",
+                        rusqlite::params![consumer, flow.as_str(), through.0 as i64, empty()],
+                    )?;
+                    connection.execute(
+                        "UPDATE exception SET event_offset = -id WHERE flow = ?1 AND event_offset > ?2",
+                        rusqlite::params![flow.as_str(), end.0 as i64],
+                    )
+                })?;
+            }
+        }
+        Ok(any)
     }
 
     pub(crate) fn step(&self, step: Step) -> Receipt<Result<(), StoreError>> {
@@ -236,6 +287,15 @@ impl Drop for State {
             let _ = writer.join();
         }
     }
+}
+
+/// A bitmap of nothing, as it stands on disk.
+fn empty() -> Vec<u8> {
+    let mut bytes = Vec::new();
+    RoaringBitmap::new()
+        .serialize_into(&mut bytes)
+        .expect("memory takes it");
+    bytes
 }
 
 /// Every cursor: consumer, flow, through.

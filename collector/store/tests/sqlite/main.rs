@@ -1,5 +1,7 @@
 //! The SQLite store: reopened, killed, rolled, damaged.
 
+mod epochs;
+
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
