@@ -113,6 +113,37 @@ pub struct Depth {
     pub oldest_captured_us: Option<i64>,
 }
 
+/// Events that can't be read any more: the disk lost or changed them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Loss {
+    /// Their flow; empty where that can't be read either.
+    pub flow: Arc<str>,
+    /// The epoch that they were numbered in.
+    pub epoch: u64,
+    /// The first one's sequence.
+    pub first: Sequence,
+    /// The last one's; `None` where nobody knows how many there were.
+    pub last: Option<Sequence>,
+}
+
+impl fmt::Display for Loss {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            flow, epoch, first, ..
+        } = self;
+        match self.last {
+            Some(last) => write!(
+                f,
+                "events {first} to {last} of flow {flow}, epoch {epoch:016x}"
+            ),
+            None => write!(
+                f,
+                "events from {first} on of flow {flow}, epoch {epoch:016x}"
+            ),
+        }
+    }
+}
+
 /// The buffer's room on disk.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Space {
@@ -130,6 +161,9 @@ pub enum BufferError {
     /// The append breaks a limit or is malformed: the caller's fault; nothing was written.
     #[error("the append was refused: {0}")]
     Refused(String),
+    /// A block can't be read. It is put aside, and a new epoch begins with what is left.
+    #[error("the buffer is damaged and mends itself: {0}")]
+    Damaged(String),
     /// The disk failed, or what it holds is damaged. The buffer takes nothing more until the agent
     /// is restarted; what was answered before stands.
     #[error("the buffer in {folder} stopped: {reason}")]
@@ -172,7 +206,7 @@ impl Future for Receipt {
     }
 }
 
-fn gone() -> BufferError {
+pub(crate) fn gone() -> BufferError {
     BufferError::Stopped {
         folder: String::new(),
         reason: "its writer ended; restart the agent".into(),
@@ -184,8 +218,18 @@ fn gone() -> BufferError {
 /// Shared by threads and tasks. `read`, `ack`, `seen`, `depth` return quickly and may touch the
 /// disk; call them where a millisecond of blocking is allowed.
 pub trait Buffer: Send + Sync {
-    /// The random id born with this buffer; never 0.
+    /// The random id that sequences belong to; never 0. Another one after [`Self::begin_epoch`], and after damage.
     fn epoch(&self) -> u64;
+
+    /// Begins a new epoch: what is held is numbered from 1 again, in its order. Returns once that is on stable
+    /// storage.
+    ///
+    /// # Errors
+    /// [`BufferError`].
+    fn begin_epoch(&self) -> Result<u64, BufferError>;
+
+    /// What damage took from the epochs before this one. The collector may have had it.
+    fn losses(&self) -> Vec<Loss>;
 
     /// Appends all or nothing. Appends of one flow are numbered in the order of the calls; one sync
     /// may answer many. While there is no room the receipt waits: stop reading the source.
@@ -195,7 +239,8 @@ pub trait Buffer: Send + Sync {
     /// and at least one if there is any. Only what is on stable storage is returned.
     ///
     /// # Errors
-    /// [`BufferError::Stopped`] where a block is damaged.
+    /// [`BufferError::Damaged`] where a block can't be read: what is left is mended in a new epoch, and can be read
+    /// after that.
     fn read(
         &self,
         flow: &str,
@@ -203,14 +248,14 @@ pub trait Buffer: Send + Sync {
         bytes_max: usize,
     ) -> Result<Vec<StoredBlock>, BufferError>;
 
-    /// Everything of the flow up to `through` may be forgotten. Repeats and older numbers do
+    /// Everything of the flow up to `through` in this epoch may be forgotten. Of another epoch: nothing. Repeats and older numbers do
     /// nothing; numbers inside a block count for the blocks before it. Returns the position after
     /// the newest acked block, where it moved. Not durable by itself: after a restart the collector
     /// tells again.
     ///
     /// # Errors
     /// [`BufferError`].
-    fn ack(&self, flow: &str, through: Sequence) -> Result<Option<Bytes>, BufferError>;
+    fn ack(&self, flow: &str, epoch: u64, through: Sequence) -> Result<Option<Bytes>, BufferError>;
 
     /// What became of a mark of this flow.
     fn seen(&self, flow: &str, mark: &[u8]) -> MarkState;

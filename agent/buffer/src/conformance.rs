@@ -50,6 +50,67 @@ pub fn run<B: Buffer>(mut make: impl FnMut() -> B) {
     blocks_of_any_length_come_back(&make());
     refused_appends_leave_nothing(&make());
     every_commit_is_announced(&make());
+    a_new_epoch_numbers_what_is_held_anew(&make());
+}
+
+fn a_new_epoch_numbers_what_is_held_anew(buffer: &impl Buffer) {
+    let old = buffer.epoch();
+    for n in 1..=4_u32 {
+        let made = append(
+            "a",
+            vec![block(n, 200, &format!("p{n}"))],
+            &[&format!("m{n}")],
+        );
+        buffer.append(made).wait().expect("it fits");
+    }
+    buffer
+        .append(append("b", vec![block(7, 70_000, "q")], &[]))
+        .wait()
+        .expect("it fits");
+    buffer.ack("a", old, Sequence(3)).expect("an answer");
+    let epoch = buffer.begin_epoch().expect("an epoch");
+    assert!(epoch != old && epoch != 0 && buffer.epoch() == epoch);
+    assert_eq!(
+        buffer.ack("a", old, Sequence(7)).expect("an answer"),
+        None,
+        "numbers of an epoch that is over"
+    );
+    let depth = buffer.depth("a");
+    assert_eq!((depth.acked, depth.appended), (Sequence(0), Sequence(7)));
+    let marks = |n: u32| buffer.seen("a", format!("m{n}").as_bytes());
+    assert_eq!((marks(2), marks(3)), (MarkState::Done, MarkState::Pending));
+    assert_eq!(buffer.position("a").expect("a position"), "p4");
+    buffer
+        .append(append("a", vec![block(5, 100, "p5")], &[]))
+        .wait()
+        .expect("it fits");
+    let read = buffer.read("a", Sequence(1), usize::MAX).expect("blocks");
+    let shape: Vec<_> = read
+        .iter()
+        .map(|stored| (stored.first_sequence.0, stored.block.count))
+        .collect();
+    assert_eq!(shape, [(1, 3), (4, 4), (8, 5)]);
+    assert_eq!(read[0].chain, 0);
+    let joined = |pair: &[crate::StoredBlock]| pair[0].chain_after == pair[1].chain;
+    assert!(read.windows(2).all(joined) && read.iter().all(|stored| stored.epoch == epoch));
+    assert_eq!(
+        buffer.read("b", Sequence(1), usize::MAX).expect("blocks")[0]
+            .block
+            .payload
+            .len(),
+        70_000
+    );
+    assert_eq!(
+        buffer.ack("a", epoch, Sequence(3)).expect("an answer"),
+        Some("p3".into())
+    );
+    assert_eq!(marks(3), MarkState::Done);
+    let third = buffer.begin_epoch().expect("another");
+    assert_eq!(
+        buffer.read("a", Sequence(1), 0).expect("blocks")[0].epoch,
+        third
+    );
+    assert_eq!(buffer.depth("a").appended, Sequence(9));
 }
 
 fn numbers_have_no_gaps_and_chains_join(buffer: &impl Buffer) {
@@ -142,7 +203,7 @@ fn acks_forget_whole_blocks_and_give_the_position(buffer: &impl Buffer) {
     }
     let ack = |through: u64| {
         buffer
-            .ack("a", Sequence(through))
+            .ack("a", buffer.epoch(), Sequence(through))
             .expect("an answer")
             .map(|position| position.to_vec())
     };
@@ -173,7 +234,12 @@ fn acks_forget_whole_blocks_and_give_the_position(buffer: &impl Buffer) {
         buffer.read("a", Sequence(1), usize::MAX).expect("one")[0].first_sequence,
         Sequence(31)
     );
-    assert_eq!(buffer.ack("other", Sequence(9)).expect("an answer"), None);
+    assert_eq!(
+        buffer
+            .ack("other", buffer.epoch(), Sequence(9))
+            .expect("an answer"),
+        None
+    );
 }
 
 fn marks_are_new_pending_and_done(buffer: &impl Buffer) {
@@ -188,7 +254,9 @@ fn marks_are_new_pending_and_done(buffer: &impl Buffer) {
         MarkState::New,
         "marks are a flow's own"
     );
-    buffer.ack("a", Sequence(5)).expect("an answer");
+    buffer
+        .ack("a", buffer.epoch(), Sequence(5))
+        .expect("an answer");
     assert_eq!(buffer.seen("a", b"file"), MarkState::Done);
     buffer
         .append(append("a", Vec::new(), &["empty file"]))

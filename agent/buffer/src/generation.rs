@@ -42,6 +42,11 @@ pub(crate) fn name(first: u64) -> String {
     format!("g-{first:020}")
 }
 
+/// The name of the file that keeps its marks.
+pub(crate) fn marks_name(first: u64) -> String {
+    format!("m-{first:020}")
+}
+
 /// The number in a folder's name.
 pub(crate) fn parse_name(name: &str) -> Option<u64> {
     name.strip_prefix("g-")
@@ -52,20 +57,21 @@ pub(crate) fn parse_name(name: &str) -> Option<u64> {
 
 impl Generation {
     /// Makes a generation with its opening record, durably, and opens it.
-    pub(crate) fn create(parent: &Path, first: u64, opening: &Record) -> Result<Self, String> {
+    pub(crate) fn create(
+        parent: &Path,
+        first: u64,
+        opening: &Record,
+    ) -> Result<(Self, Written), String> {
         let hidden = parent.join(format!("tmp-{}", name(first)));
         let failed =
             |error: &dyn std::fmt::Display| format!("{} can't be made: {error}", hidden.display());
         let _ = fs::remove_dir_all(&hidden);
         let path = parent.join(name(first));
-        {
-            let made = Self::open_or_make(&hidden)?;
-            made.commit(first, [opening])?;
-        }
+        let written = Self::open_or_make(&hidden)?.commit(first, [opening])?;
         folder::sync_tree(&hidden).map_err(|error| failed(&error))?;
         fs::rename(&hidden, &path).map_err(|error| failed(&error))?;
         folder::sync(parent).map_err(|error| failed(&error))?;
-        Self::open(&path)
+        Ok((Self::open(&path)?, written))
     }
 
     /// Opens a generation's database, which must be there: sled would make another.
@@ -75,6 +81,51 @@ impl Generation {
             return Err(format!("{} is missing", file.display()));
         }
         Self::open_or_make(path)
+    }
+
+    /// Makes an empty database.
+    pub(crate) fn make(path: &Path) -> Result<Self, String> {
+        Self::open_or_make(path)
+    }
+
+    /// Writes one record; [`Self::sync`] takes it to stable storage.
+    pub(crate) fn put(&self, first: u64, record: &Record) -> Result<(), String> {
+        let mut batch = sled::Batch::default();
+        for (number, value) in (first..).zip(layout::values(record)) {
+            batch.insert(&number.to_be_bytes(), value);
+        }
+        self.db
+            .apply_batch(batch)
+            .map_err(|error| format!("{}: {error}", self.path.display()))
+    }
+
+    /// The number after the last value; `None` where there is none.
+    pub(crate) fn end(&self) -> Result<Option<u64>, String> {
+        let last = self
+            .db
+            .last()
+            .map_err(|error| format!("{}: {error}", self.path.display()))?;
+        let number = |(key, _): (sled::IVec, sled::IVec)| key.as_ref().try_into().ok();
+        Ok(last.and_then(number).map(|key| u64::from_be_bytes(key) + 1))
+    }
+
+    /// The record at this number and its values, if it is whole and its CRC is right.
+    pub(crate) fn readable(&self, number: u64) -> Option<(Record, u64)> {
+        let get = |number: u64| self.db.get(number.to_be_bytes()).ok().flatten();
+        let mut next = number;
+        let joined = layout::join(&get(number)?, || {
+            next += 1;
+            get(next).map(|value| value.to_vec())
+        });
+        let (record, values) = joined.ok()?;
+        match &record {
+            Record::Block { block, .. }
+                if crc32c::crc32c(&block.block.payload) != block.block.crc32c =>
+            {
+                None
+            }
+            _ => Some((record, values)),
+        }
     }
 
     fn open_or_make(path: &Path) -> Result<Self, String> {

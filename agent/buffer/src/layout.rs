@@ -12,6 +12,10 @@
 //!          | payload bytes |
 //! note     | flow text | through u64 | seconds u64 | position bytes | marks u32 × 16 bytes |
 //! opening  | epoch u64 | flows u32 × ( flow text | next u64 | chain u64 | position bytes ) |
+//! renewal  | epoch u64 | flows u32 × ( flow text | next u64 | chain u64 | position bytes
+//!          |   blocks u32 × ( number u64 | first u64 | chain u64 ) )
+//!          | losses u32 × ( flow text | epoch u64 | first u64 | last u64, 0 for unknown ) |
+//! lost     | (nothing: its place in a summary says which numbers can't be read)
 //! ```
 //!
 //! Numbers are little-endian; text and bytes have their length (u32) before them. A sealed
@@ -21,7 +25,7 @@
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
-use crate::api::{NewBlock, Sequence, StoredBlock};
+use crate::api::{Loss, NewBlock, Sequence, StoredBlock};
 use crate::marks::MarkHash;
 
 /// A value's bytes, at most: far below what makes sled write unsynced files beside its log.
@@ -30,6 +34,8 @@ const CONTINUED: u8 = 0;
 const BLOCK: u8 = 1;
 const NOTE: u8 = 2;
 const OPENING: u8 = 3;
+const RENEWAL: u8 = 4;
+const LOST: u8 = 5;
 
 /// A flow's standing at the beginning of a generation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +44,32 @@ pub(crate) struct Standing {
     pub(crate) next: Sequence,
     pub(crate) chain: u64,
     pub(crate) position: Bytes,
+}
+
+/// The first record of a generation that begins a new epoch: blocks of the generations before it are held under new
+/// sequences.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Renewal {
+    pub(crate) epoch: u64,
+    pub(crate) flows: Vec<Renewed>,
+    /// What the epoch before lost.
+    pub(crate) losses: Vec<Loss>,
+}
+
+/// One flow of a [`Renewal`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Renewed {
+    pub(crate) standing: Standing,
+    /// The blocks that were held; all others are acked.
+    pub(crate) blocks: Vec<Renumbered>,
+}
+
+/// A block's new place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Renumbered {
+    pub(crate) number: u64,
+    pub(crate) first: Sequence,
+    pub(crate) chain: u64,
 }
 
 /// What a generation holds besides blocks: where a source stands, and its marks.
@@ -58,6 +90,8 @@ pub(crate) enum Record {
     Block { flow: String, block: StoredBlock },
     Note(Note),
     Opening { epoch: u64, flows: Vec<Standing> },
+    Renewal(Renewal),
+    Lost,
 }
 
 /// `chain_after`: the first 8 bytes, little-endian, of SHA-256 over the chain before and the header's
@@ -81,6 +115,35 @@ pub(crate) fn chain_after(chain: u64, epoch: u64, first: Sequence, block: &NewBl
 fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     out.extend_from_slice(&(bytes.len() as u32).to_le_bytes());
     out.extend_from_slice(bytes);
+}
+
+fn put_standing(out: &mut Vec<u8>, standing: &Standing) {
+    put_bytes(out, standing.flow.as_bytes());
+    out.extend_from_slice(&standing.next.0.to_le_bytes());
+    out.extend_from_slice(&standing.chain.to_le_bytes());
+    put_bytes(out, &standing.position);
+}
+
+fn put_renewal(out: &mut Vec<u8>, renewal: &Renewal) {
+    out.extend_from_slice(&renewal.epoch.to_le_bytes());
+    out.extend_from_slice(&(renewal.flows.len() as u32).to_le_bytes());
+    for flow in &renewal.flows {
+        put_standing(out, &flow.standing);
+        out.extend_from_slice(&(flow.blocks.len() as u32).to_le_bytes());
+        for block in &flow.blocks {
+            for number in [block.number, block.first.0, block.chain] {
+                out.extend_from_slice(&number.to_le_bytes());
+            }
+        }
+    }
+    out.extend_from_slice(&(renewal.losses.len() as u32).to_le_bytes());
+    for loss in &renewal.losses {
+        put_bytes(out, loss.flow.as_bytes());
+        let last = loss.last.map_or(0, |last| last.0);
+        for number in [loss.epoch, loss.first.0, last] {
+            out.extend_from_slice(&number.to_le_bytes());
+        }
+    }
 }
 
 /// The record's bytes; `payload` false leaves a block's payload out.
@@ -126,14 +189,16 @@ fn encode(record: &Record, payload: bool) -> (u8, Vec<u8>) {
         Record::Opening { epoch, flows } => {
             out.extend_from_slice(&epoch.to_le_bytes());
             out.extend_from_slice(&(flows.len() as u32).to_le_bytes());
-            for standing in flows {
-                put_bytes(&mut out, standing.flow.as_bytes());
-                out.extend_from_slice(&standing.next.0.to_le_bytes());
-                out.extend_from_slice(&standing.chain.to_le_bytes());
-                put_bytes(&mut out, &standing.position);
-            }
+            flows
+                .iter()
+                .for_each(|standing| put_standing(&mut out, standing));
             (OPENING, out)
         }
+        Record::Renewal(renewal) => {
+            put_renewal(&mut out, renewal);
+            (RENEWAL, out)
+        }
+        Record::Lost => (LOST, out),
     }
 }
 
@@ -249,19 +314,13 @@ fn decode(kind: u8, bytes: &[u8], payload: bool) -> Result<Record, Damage> {
         OPENING => {
             let epoch = reader.u64()?;
             let count = reader.u32()?;
-            let mut standing = || {
-                Ok(Standing {
-                    flow: reader.text()?,
-                    next: Sequence(reader.u64()?),
-                    chain: reader.u64()?,
-                    position: Bytes::copy_from_slice(reader.bytes()?),
-                })
-            };
             let flows = (0..count)
-                .map(|_| standing())
+                .map(|_| reader.standing())
                 .collect::<Result<_, Damage>>()?;
             Record::Opening { epoch, flows }
         }
+        RENEWAL => Record::Renewal(reader.renewal()?),
+        LOST => Record::Lost,
         _ => return Err("a record of a kind that this version does not know"),
     };
     if reader.0.is_empty() {
@@ -351,6 +410,46 @@ impl<'a> Reader<'a> {
 
     fn text(&mut self) -> Result<String, Damage> {
         String::from_utf8(self.bytes()?.to_vec()).map_err(|_| "a name is not UTF-8")
+    }
+
+    fn standing(&mut self) -> Result<Standing, Damage> {
+        Ok(Standing {
+            flow: self.text()?,
+            next: Sequence(self.u64()?),
+            chain: self.u64()?,
+            position: Bytes::copy_from_slice(self.bytes()?),
+        })
+    }
+
+    fn renewal(&mut self) -> Result<Renewal, Damage> {
+        let epoch = self.u64()?;
+        let mut flows = Vec::new();
+        for _ in 0..self.u32()? {
+            let standing = self.standing()?;
+            let mut blocks = Vec::new();
+            for _ in 0..self.u32()? {
+                blocks.push(Renumbered {
+                    number: self.u64()?,
+                    first: Sequence(self.u64()?),
+                    chain: self.u64()?,
+                });
+            }
+            flows.push(Renewed { standing, blocks });
+        }
+        let mut losses = Vec::new();
+        for _ in 0..self.u32()? {
+            losses.push(Loss {
+                flow: self.text()?.into(),
+                epoch: self.u64()?,
+                first: Sequence(self.u64()?),
+                last: Some(Sequence(self.u64()?)).filter(|last| last.0 != 0),
+            });
+        }
+        Ok(Renewal {
+            epoch,
+            flows,
+            losses,
+        })
     }
 
     fn mark(&mut self) -> Result<MarkHash, Damage> {

@@ -3,13 +3,13 @@
 //! The writer numbers an append with a [`Numbering`] of its own; the [`Ledger`] that readers see gets
 //! it only once it is on stable storage.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::api::{Append, Depth, MarkState, Sequence, StoredBlock};
-use crate::layout::{Standing, chain_after};
+use crate::api::{Append, Depth, Loss, MarkState, NewBlock, Sequence, StoredBlock};
+use crate::layout::{Renewal, Renewed, Renumbered, Standing, chain_after};
 use crate::marks::{self, MarkHash, Marks};
 
 /// The next numbers of every flow.
@@ -70,6 +70,8 @@ pub(crate) struct Entry {
     pub(crate) first: Sequence,
     pub(crate) count: u32,
     pub(crate) payload_bytes: u32,
+    pub(crate) chain: u64,
+    pub(crate) chain_after: u64,
     pub(crate) first_captured_us: i64,
     pub(crate) position: Bytes,
 }
@@ -81,6 +83,8 @@ impl Entry {
             first: stored.first_sequence,
             count: stored.block.count,
             payload_bytes,
+            chain: stored.chain,
+            chain_after: stored.chain_after,
             first_captured_us: stored.block.first_captured_us,
             position: stored.block.position.clone(),
         }
@@ -89,6 +93,15 @@ impl Entry {
     fn last(&self) -> Sequence {
         Sequence(self.first.0 + u64::from(self.count) - 1)
     }
+
+    /// The block as it is sent: under the numbers that it has now.
+    pub(crate) fn place(&self, epoch: u64, mut stored: StoredBlock) -> StoredBlock {
+        stored.epoch = epoch;
+        stored.first_sequence = self.first;
+        stored.chain = self.chain;
+        stored.chain_after = self.chain_after;
+        stored
+    }
 }
 
 #[derive(Debug, Default)]
@@ -96,6 +109,8 @@ struct Flow {
     next: u64,
     chain: u64,
     acked: u64,
+    /// The number of the newest block.
+    newest: u64,
     position: Option<Bytes>,
     held: VecDeque<Entry>,
     held_bytes: u64,
@@ -104,11 +119,22 @@ struct Flow {
 /// All flows.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
+    pub(crate) epoch: u64,
     flows: HashMap<Arc<str>, Flow>,
     marks: Marks,
+    /// What is missing since the newest renewal; only while a buffer is opened or mended.
+    pub(crate) losses: Vec<Loss>,
 }
 
 impl Ledger {
+    /// Nothing, in this epoch.
+    pub(crate) fn new(epoch: u64) -> Self {
+        Self {
+            epoch,
+            ..Self::default()
+        }
+    }
+
     /// The flow's one name.
     pub(crate) fn name(&mut self, flow: &str) -> Arc<str> {
         if let Some((name, _)) = self.flows.get_key_value(flow) {
@@ -130,75 +156,231 @@ impl Ledger {
         self.flows.get_mut(&name).expect("it was just put there")
     }
 
-    /// A generation says where a flow stood at its beginning. What is before is acked, or held in
-    /// the generation before; those two must agree.
-    pub(crate) fn stand(&mut self, standing: &Standing) -> Result<(), String> {
+    /// A generation says where a flow stood at its beginning. What is before is acked if this is the `oldest` one,
+    /// and else held; what is neither is lost.
+    pub(crate) fn stand(&mut self, standing: &Standing, oldest: bool) -> Result<(), String> {
+        let epoch = self.epoch;
         let flow = self.flow(&standing.flow);
-        if flow.held.is_empty() && flow.next <= standing.next.0 {
-            (flow.next, flow.chain, flow.acked) =
-                (standing.next.0, standing.chain, standing.next.0 - 1);
-            flow.position = (!standing.position.is_empty()).then(|| standing.position.clone());
-            return Ok(());
+        let (next, found) = (flow.next, standing.next.0);
+        if found < next || (found == next && flow.chain != standing.chain && !oldest) {
+            return Err(format!(
+                "flow {} continues at {found}, {next} was expected",
+                standing.flow
+            ));
         }
-        if (flow.next, flow.chain) == (standing.next.0, standing.chain) {
-            return Ok(());
+        (flow.next, flow.chain) = (found, standing.chain);
+        if !standing.position.is_empty() {
+            flow.position = Some(standing.position.clone());
         }
-        Err(format!(
-            "flow {} continues at {}, {} was expected",
-            standing.flow, standing.next, flow.next
-        ))
+        if oldest {
+            flow.acked = found - 1;
+        } else if found > next {
+            self.lost(&standing.flow, epoch, next, Some(found - 1));
+        }
+        Ok(())
+    }
+
+    /// Events of a flow can't be read any more.
+    pub(crate) fn lost(&mut self, flow: &str, epoch: u64, first: u64, last: Option<u64>) {
+        self.losses.push(Loss {
+            flow: flow.into(),
+            epoch,
+            first: Sequence(first),
+            last: last.map(Sequence),
+        });
+    }
+
+    /// The newest part of all flows can't be read any more.
+    pub(crate) fn lost_end(&mut self) {
+        let ends: Vec<(Arc<str>, u64)> = self
+            .flows
+            .iter()
+            .map(|(name, flow)| (Arc::clone(name), flow.next))
+            .collect();
+        let epoch = self.epoch;
+        if ends.is_empty() {
+            // Whose they were cannot be read either.
+            self.lost("", epoch, 1, None);
+        }
+        for (flow, next) in ends {
+            self.lost(&flow, epoch, next, None);
+        }
+    }
+
+    /// Blocks of another epoch follow, and what began it can't be read: all that is held stays held.
+    pub(crate) fn enter(&mut self, epoch: u64) {
+        self.epoch = epoch;
+        for flow in self.flows.values_mut() {
+            (flow.next, flow.chain) = (1, 0);
+        }
+    }
+
+    /// A block is found on disk: the flow's next, or what is between is lost.
+    pub(crate) fn find(&mut self, flow: &str, entry: Entry) -> Result<(), String> {
+        let epoch = self.epoch;
+        let known = self.flow(flow);
+        let (expected, found) = (known.next, entry.first.0);
+        if found < expected || (found == expected && entry.chain != known.chain) {
+            return Err(format!(
+                "flow {flow} continues at {found}, {expected} was expected"
+            ));
+        }
+        if found > expected {
+            (known.next, known.chain) = (found, entry.chain);
+            self.lost(flow, epoch, expected, Some(found - 1));
+        }
+        self.push(flow, entry)
     }
 
     /// A block is on stable storage.
-    pub(crate) fn push(
-        &mut self,
-        flow: &str,
-        entry: Entry,
-        chain: u64,
-        chain_after: u64,
-    ) -> Result<(), String> {
+    pub(crate) fn push(&mut self, flow: &str, entry: Entry) -> Result<(), String> {
         let held = self.flow(flow);
-        if entry.first.0 != held.next || chain != held.chain || entry.count == 0 {
+        if entry.first.0 != held.next || entry.chain != held.chain || entry.count == 0 {
             return Err(format!(
                 "flow {flow} continues at {}, {} was expected",
                 entry.first, held.next
             ));
         }
         held.next += u64::from(entry.count);
-        held.chain = chain_after;
+        held.chain = entry.chain_after;
+        held.newest = entry.number;
         held.held_bytes += u64::from(entry.payload_bytes);
         held.position = Some(entry.position.clone());
         held.held.push_back(entry);
         Ok(())
     }
 
-    /// A source's position and marks are on stable storage.
-    pub(crate) fn note(
-        &mut self,
-        flow: &str,
-        position: &Bytes,
-        marks: &[MarkHash],
-        through: Sequence,
-        at_s: u64,
-    ) {
+    /// What the next epoch is to say: every held block under a new number. `headers`: all blocks on disk, in order.
+    pub(crate) fn plan(
+        &self,
+        epoch: u64,
+        headers: impl Iterator<Item = (String, u64, NewBlock)>,
+    ) -> Result<Renewal, String> {
+        let mut planned: HashMap<&str, (Renewed, usize)> = HashMap::new();
+        for (name, flow) in &self.flows {
+            let standing = Standing {
+                flow: name.to_string(),
+                next: Sequence(1),
+                chain: 0,
+                position: flow.position.clone().unwrap_or_default(),
+            };
+            let blocks = Vec::with_capacity(flow.held.len());
+            planned.insert(name, (Renewed { standing, blocks }, 0));
+        }
+        for (name, number, block) in headers {
+            let Some((renewed, at)) = planned.get_mut(name.as_str()) else {
+                continue;
+            };
+            let entry = self.flows[name.as_str()].held.get(*at);
+            if entry.is_none_or(|entry| entry.number != number) {
+                continue;
+            }
+            *at += 1;
+            let Standing { next, chain, .. } = &mut renewed.standing;
+            renewed.blocks.push(Renumbered {
+                number,
+                first: *next,
+                chain: *chain,
+            });
+            *chain = chain_after(*chain, epoch, *next, &block);
+            next.0 += u64::from(block.count);
+        }
+        for (name, (_, at)) in &planned {
+            if *at != self.flows[*name].held.len() {
+                return Err(format!("blocks of flow {name} have no header on disk"));
+            }
+        }
+        let mut flows: Vec<Renewed> = planned.into_values().map(|(renewed, _)| renewed).collect();
+        flows.sort_by(|a, b| a.standing.flow.cmp(&b.standing.flow));
+        Ok(Renewal {
+            epoch,
+            flows,
+            losses: self.losses.clone(),
+        })
+    }
+
+    /// A new epoch begins. Blocks that it does not name are acked; returns their numbers.
+    pub(crate) fn renew(&mut self, renewal: &Renewal) -> Vec<u64> {
+        let mut acked = Vec::new();
+        (self.epoch, self.losses) = (renewal.epoch, Vec::new());
+        for Renewed { standing, blocks } in &renewal.flows {
+            let flow = self.flow(&standing.flow);
+            let mut chain_after = standing.chain;
+            let mut held = VecDeque::with_capacity(blocks.len());
+            for new in blocks.iter().rev() {
+                while let Some(entry) = flow.held.pop_back_if(|entry| entry.number >= new.number) {
+                    if entry.number != new.number {
+                        acked.push(entry.number);
+                        continue;
+                    }
+                    held.push_front(Entry {
+                        first: new.first,
+                        chain: new.chain,
+                        chain_after,
+                        ..entry
+                    });
+                }
+                chain_after = new.chain;
+            }
+            acked.extend(flow.held.drain(..).map(|entry| entry.number));
+            (flow.next, flow.chain) = (standing.next.0, standing.chain);
+            flow.acked = held.front().map_or(flow.next, |entry| entry.first.0) - 1;
+            flow.held_bytes = held
+                .iter()
+                .map(|entry| u64::from(entry.payload_bytes))
+                .sum();
+            flow.held = held;
+            if !standing.position.is_empty() {
+                flow.position = Some(standing.position.clone());
+            }
+            for (at, name) in holes(&self.flows[standing.flow.as_str()].held, &standing.flow) {
+                self.lost(name, renewal.epoch, at.0, Some(at.1));
+            }
+        }
+        acked
+    }
+
+    /// Blocks of these numbers can't be read any more, but for `left`.
+    pub(crate) fn lose(&mut self, numbers: std::ops::Range<u64>, left: &HashSet<u64>) {
+        let gone = |entry: &Entry| numbers.contains(&entry.number) && !left.contains(&entry.number);
+        let mut losses = Vec::new();
+        for (name, flow) in &mut self.flows {
+            for entry in flow.held.iter().filter(|entry| gone(entry)) {
+                losses.push((Arc::clone(name), entry.first.0, entry.last().0));
+                flow.held_bytes -= u64::from(entry.payload_bytes);
+            }
+            flow.held.retain(|entry| !gone(entry));
+        }
+        let epoch = self.epoch;
+        for (flow, first, last) in losses {
+            self.lost(&flow, epoch, first, Some(last));
+        }
+        self.marks.forget(numbers);
+    }
+
+    /// The numbers of all blocks that are held.
+    pub(crate) fn numbers(&self) -> impl Iterator<Item = u64> {
+        self.flows
+            .values()
+            .flat_map(|flow| flow.held.iter().map(|entry| entry.number))
+    }
+
+    /// A source's position and marks are on stable storage, after the flow's newest block.
+    pub(crate) fn note(&mut self, flow: &str, position: &Bytes, marks: &[MarkHash], at_s: u64) {
         let name = self.name(flow);
-        self.flow(flow).position = Some(position.clone());
+        let known = self.flow(flow);
+        known.position = Some(position.clone());
+        let newest = known.newest;
         for mark in marks {
-            self.marks.add(&name, *mark, through, at_s);
+            self.marks.add(&name, *mark, newest, at_s);
         }
     }
 
-    /// Only the marks of a note whose generation is gone.
-    pub(crate) fn remember(
-        &mut self,
-        flow: &str,
-        marks: &[MarkHash],
-        through: Sequence,
-        at_s: u64,
-    ) {
+    /// Marks of a generation that is gone: everything up to them is acked.
+    pub(crate) fn remember(&mut self, flow: &str, marks: &[MarkHash], at_s: u64) {
         let name = self.name(flow);
         for mark in marks {
-            self.marks.add(&name, *mark, through, at_s);
+            self.marks.add(&name, *mark, 0, at_s);
         }
     }
 
@@ -233,10 +415,10 @@ impl Ledger {
     }
 
     pub(crate) fn seen(&self, flow: &str, mark: &[u8]) -> MarkState {
-        let acked = self.flows.get(flow).map_or(0, |flow| flow.acked);
+        let oldest = self.flows.get(flow).and_then(|flow| flow.held.front());
         match self.marks.get(&marks::hash(flow, mark)) {
             None => MarkState::New,
-            Some(through) if through.0 <= acked => MarkState::Done,
+            Some(through) if oldest.is_none_or(|entry| entry.number > through) => MarkState::Done,
             Some(_) => MarkState::Pending,
         }
     }
@@ -275,8 +457,8 @@ impl Ledger {
     }
 
     /// Numbers as the ledger has them.
-    pub(crate) fn numbering(&self, epoch: u64) -> Numbering {
-        let mut numbering = Numbering::new(epoch);
+    pub(crate) fn numbering(&self) -> Numbering {
+        let mut numbering = Numbering::new(self.epoch);
         for (name, flow) in &self.flows {
             numbering.stand(name, Sequence(flow.next), flow.chain);
         }
@@ -287,6 +469,21 @@ impl Ledger {
     pub(crate) fn is_drained(&self) -> bool {
         self.flows.values().all(|flow| flow.held.is_empty())
     }
+}
+
+/// Sequences between blocks that should join.
+fn holes<'n>(
+    held: &VecDeque<Entry>,
+    flow: &'n str,
+) -> impl Iterator<Item = ((u64, u64), &'n str)> + use<'n> {
+    let mut found = Vec::new();
+    for (before, after) in held.iter().zip(held.iter().skip(1)) {
+        let (end, first) = (before.last().0 + 1, after.first.0);
+        if end < first {
+            found.push(((end, first - 1), flow));
+        }
+    }
+    found.into_iter()
 }
 
 /// What is wrong with an append, before anything is written.

@@ -17,6 +17,7 @@ mod layout;
 mod ledger;
 mod marks;
 mod memory;
+mod mending;
 mod opening;
 mod shared;
 pub mod sled_buffer;
@@ -24,7 +25,7 @@ mod witness;
 mod writer;
 
 pub use api::{
-    Append, Appended, Buffer, BufferError, Depth, MarkState, NewBlock, Receipt, Sequence, Space,
+    Append, Appended, Buffer, BufferError, Depth, Loss, MarkState, NewBlock, Receipt, Sequence, Space,
     StoredBlock,
 };
 pub use memory::MemoryBuffer;

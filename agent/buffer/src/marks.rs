@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use crate::api::{MARK_DAYS, MARKS_MAX, Sequence};
+use crate::api::{MARK_DAYS, MARKS_MAX};
 
 /// 16 bytes of SHA-256 over the flow's name, its length before it, and the mark.
 pub(crate) type MarkHash = [u8; 16];
@@ -27,13 +27,14 @@ pub(crate) fn hash(flow: &str, mark: &[u8]) -> MarkHash {
 /// The marks of all flows.
 #[derive(Debug, Default)]
 pub(crate) struct Marks {
-    through: HashMap<MarkHash, Sequence>,
+    /// The number of the flow's newest block when the mark was appended; 0 where all of that was acked.
+    through: HashMap<MarkHash, u64>,
     by_age: HashMap<Arc<str>, VecDeque<(u64, MarkHash)>>,
 }
 
 impl Marks {
-    /// Remembers a mark that was appended at `at_s` with the flow's newest sequence `through`.
-    pub(crate) fn add(&mut self, flow: &Arc<str>, hash: MarkHash, through: Sequence, at_s: u64) {
+    /// Remembers a mark that was appended at `at_s`, when `through` was the number of the flow's newest block.
+    pub(crate) fn add(&mut self, flow: &Arc<str>, hash: MarkHash, through: u64, at_s: u64) {
         if self.through.insert(hash, through).is_some() {
             return;
         }
@@ -57,9 +58,20 @@ impl Marks {
         }
     }
 
-    /// The flow's newest sequence when the mark was appended.
-    pub(crate) fn get(&self, hash: &MarkHash) -> Option<Sequence> {
+    /// The number of the flow's newest block when the mark was appended.
+    pub(crate) fn get(&self, hash: &MarkHash) -> Option<u64> {
         self.through.get(hash).copied()
+    }
+}
+
+impl Marks {
+    /// Forgets the marks that were appended with blocks of these numbers.
+    pub(crate) fn forget(&mut self, numbers: std::ops::Range<u64>) {
+        let through = &mut self.through;
+        through.retain(|_, number| !numbers.contains(number));
+        for ages in self.by_age.values_mut() {
+            ages.retain(|(_, hash)| through.contains_key(hash));
+        }
     }
 }
 
@@ -73,11 +85,14 @@ mod tests {
         let mut marks = Marks::default();
         assert_ne!(hash("a", b"1"), hash("b", b"1"));
         assert_ne!(hash("ab", b"c"), hash("a", b"bc"));
-        marks.add(&a, hash("a", b"1"), Sequence(5), 1_000);
-        marks.add(&b, hash("b", b"1"), Sequence(9), 1_000);
-        assert_eq!(marks.get(&hash("a", b"1")), Some(Sequence(5)));
-        marks.add(&a, hash("a", b"2"), Sequence(6), 1_001 + MARK_SECONDS);
+        marks.add(&a, hash("a", b"1"), 5, 1_000);
+        marks.add(&b, hash("b", b"1"), 9, 1_000);
+        assert_eq!(marks.get(&hash("a", b"1")), Some(5));
+        marks.add(&a, hash("a", b"2"), 6, 1_001 + MARK_SECONDS);
         assert_eq!(marks.get(&hash("a", b"1")), None);
-        assert_eq!(marks.get(&hash("b", b"1")), Some(Sequence(9)));
+        assert_eq!(marks.get(&hash("b", b"1")), Some(9));
+        marks.forget(5..7);
+        assert_eq!(marks.get(&hash("a", b"2")), None);
+        assert_eq!(marks.get(&hash("b", b"1")), Some(9));
     }
 }

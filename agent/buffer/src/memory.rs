@@ -7,7 +7,8 @@ use bytes::Bytes;
 use tokio::sync::watch;
 
 use crate::api::{
-    Append, Appended, Buffer, BufferError, Depth, MarkState, Receipt, Sequence, Space, StoredBlock,
+    Append, Appended, Buffer, BufferError, Depth, Loss, MarkState, Receipt, Sequence, Space,
+    StoredBlock,
 };
 use crate::ledger::{Entry, Ledger, Numbering, refuse};
 use crate::marks;
@@ -15,7 +16,6 @@ use crate::marks;
 /// A buffer in memory. What it answers is gone with the process.
 #[derive(Debug)]
 pub struct MemoryBuffer {
-    epoch: u64,
     state: Mutex<State>,
     changed: watch::Sender<u64>,
 }
@@ -24,7 +24,7 @@ pub struct MemoryBuffer {
 struct State {
     ledger: Ledger,
     numbering: Numbering,
-    blocks: HashMap<u64, StoredBlock>,
+    blocks: HashMap<u64, (Arc<str>, StoredBlock)>,
     next_number: u64,
 }
 
@@ -40,13 +40,12 @@ impl MemoryBuffer {
     pub fn new() -> Self {
         let epoch = rand::random::<u64>() | 1;
         let state = State {
-            ledger: Ledger::default(),
+            ledger: Ledger::new(epoch),
             numbering: Numbering::new(epoch),
             blocks: HashMap::new(),
             next_number: 1,
         };
         Self {
-            epoch,
             state: Mutex::new(state),
             changed: watch::Sender::new(0),
         }
@@ -59,7 +58,28 @@ impl MemoryBuffer {
 
 impl Buffer for MemoryBuffer {
     fn epoch(&self) -> u64 {
-        self.epoch
+        self.lock().ledger.epoch
+    }
+
+    fn begin_epoch(&self) -> Result<u64, BufferError> {
+        let mut state = self.lock();
+        let epoch = rand::random::<u64>() | 1;
+        let mut blocks: Vec<_> = state
+            .blocks
+            .iter()
+            .map(|(number, (flow, stored))| (flow.to_string(), *number, stored.block.clone()))
+            .collect();
+        blocks.sort_by_key(|(_, number, _)| *number);
+        let renewal = state.ledger.plan(epoch, blocks.into_iter());
+        state.ledger.renew(&renewal.expect("all blocks are here"));
+        state.numbering = state.ledger.numbering();
+        drop(state);
+        self.changed.send_modify(|version| *version += 1);
+        Ok(epoch)
+    }
+
+    fn losses(&self) -> Vec<Loss> {
+        Vec::new()
     }
 
     fn append(&self, append: Append) -> Receipt {
@@ -78,9 +98,9 @@ impl Buffer for MemoryBuffer {
         for stored in numbering.number(&append) {
             let entry = Entry::new(*next_number, &stored, stored.block.payload.len() as u32);
             ledger
-                .push(&append.flow, entry, stored.chain, stored.chain_after)
+                .push(&append.flow, entry)
                 .expect("it was just numbered");
-            blocks.insert(*next_number, stored);
+            blocks.insert(*next_number, (Arc::clone(&append.flow), stored));
             *next_number += 1;
         }
         let through = numbering.through(&append.flow);
@@ -89,7 +109,7 @@ impl Buffer for MemoryBuffer {
             .iter()
             .map(|mark| marks::hash(&append.flow, mark))
             .collect();
-        ledger.note(&append.flow, &append.position, &hashes, through, 0);
+        ledger.note(&append.flow, &append.position, &hashes, 0);
         drop(state);
         self.changed.send_modify(|version| *version += 1);
         let _ = answer.send(Ok(Appended { through }));
@@ -106,12 +126,18 @@ impl Buffer for MemoryBuffer {
         let entries = state.ledger.entries(flow, from, bytes_max);
         Ok(entries
             .iter()
-            .filter_map(|entry| state.blocks.get(&entry.number).cloned())
+            .filter_map(|entry| {
+                let (_, stored) = state.blocks.get(&entry.number)?;
+                Some(entry.place(state.ledger.epoch, stored.clone()))
+            })
             .collect())
     }
 
-    fn ack(&self, flow: &str, through: Sequence) -> Result<Option<Bytes>, BufferError> {
+    fn ack(&self, flow: &str, epoch: u64, through: Sequence) -> Result<Option<Bytes>, BufferError> {
         let mut state = self.lock();
+        if epoch != state.ledger.epoch {
+            return Ok(None);
+        }
         let (numbers, position) = state.ledger.ack(flow, through);
         for number in numbers {
             state.blocks.remove(&number);

@@ -8,29 +8,54 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::api::{Loss, NewBlock};
 use crate::folder;
 use crate::generation::{self, Generation};
-use crate::layout::{self, Note, Placed, Record};
+use crate::layout::{self, Note, Placed, Record, Renewal};
 use crate::ledger::{Entry, Ledger};
 use crate::marks::MARK_SECONDS;
+use crate::mending;
 use crate::shared::Slice;
-use crate::sled_buffer::{MARKS, Options};
+use crate::sled_buffer::{MARKS, Options, seal};
 use crate::witness::{Said, Witness};
-
-const WAY_OUT: &str =
-    "Move the folder away to begin a new buffer: dropped files are read again from archive/pending";
 
 /// What opening finds.
 pub(crate) struct Opened {
-    pub(crate) epoch: u64,
     pub(crate) ledger: Ledger,
     pub(crate) slices: BTreeMap<u64, Slice>,
     pub(crate) tail: Arc<Generation>,
     pub(crate) tail_first: u64,
     pub(crate) placed: Vec<Placed>,
+    /// What damage took from earlier epochs.
+    pub(crate) losses: Vec<Loss>,
 }
 
-/// Opens the newest generation and takes in what all of them hold.
+/// A generation as it was found, or mended.
+struct Part {
+    first: u64,
+    placed: Vec<Placed>,
+    /// Open if it isn't sealed.
+    tail: Option<Generation>,
+}
+
+impl Part {
+    fn end(&self) -> u64 {
+        self.placed
+            .last()
+            .map_or(self.first, |last| last.number + last.values)
+    }
+
+    fn sealed(first: u64, placed: Vec<Placed>) -> Self {
+        Self {
+            first,
+            placed,
+            tail: None,
+        }
+    }
+}
+
+/// Takes in what all generations hold, and opens the newest one. What is missing or damaged is stood in for, and
+/// what is left begins a new epoch.
 pub(crate) fn open(options: &Options) -> Result<Opened, String> {
     let folder = &options.folder;
     let firsts =
@@ -41,110 +66,208 @@ pub(crate) fn open(options: &Options) -> Result<Opened, String> {
         tracing::error!(folder = %folder.display(), "the buffer's generations are gone; a new epoch begins, and dropped files are read again from archive/pending");
         forget_marks(folder)?;
     }
+    let mut parts = parts(folder, &firsts, said)?;
     let mut ledger = Ledger::default();
-    read_marks(folder, &mut ledger)?;
-    let mut slices = BTreeMap::new();
-    let (mut epoch, mut expected, mut tail) = (0, None, None);
-    for (index, first) in firsts.iter().copied().enumerate() {
-        let path = folder.join(generation::name(first));
-        if expected.is_some_and(|expected| expected != first) {
-            return Err(format!(
-                "{} does not join the generation before it; what is between is missing. {WAY_OUT}",
-                path.display()
-            ));
-        }
-        let newest = index + 1 == firsts.len();
-        let (placed, opened) =
-            match generation::summary(&path).map_err(|reason| format!("{reason}. {WAY_OUT}"))? {
-                Some(placed) => (placed, None),
-                None => {
-                    let opened = Generation::open(&path)?;
-                    // After a kill the kernel may still hold what the disk does not: nobody is told of a
-                    // block before it is on stable storage.
-                    opened
-                        .sync()
-                        .map_err(|error| format!("{}: {error}", path.display()))?;
-                    (opened.scan(first)?, Some(opened))
+    read_marks(folder, &mut ledger, parts.first().map(|part| part.first))?;
+    let mut losses = Vec::new();
+    let mut lost = false;
+    for (index, part) in parts.iter().enumerate() {
+        take_in(part, index == 0, &mut ledger, &mut losses, &mut lost)
+            .map_err(|reason| format!("{}: {reason}", generation::name(part.first)))?;
+    }
+    if lost {
+        ledger.lost_end();
+    }
+    let epoch = ledger.epoch;
+    let unnamed = ledger.losses.iter_mut().filter(|loss| loss.epoch == 0);
+    unnamed.for_each(|loss| loss.epoch = epoch);
+    let ended = parts.pop_if(|part| part.tail.is_some());
+    let damaged = lost || !ledger.losses.is_empty();
+    let (tail_first, tail, placed) = match ended {
+        Some(Part {
+            first,
+            placed,
+            tail: Some(tail),
+        }) if !damaged => (first, tail, placed),
+        ended => {
+            let first = ended.as_ref().or(parts.last()).map_or(1, Part::end);
+            if let Some(part) = ended {
+                seal(folder, part.first, &part.placed)?;
+                parts.push(Part::sealed(part.first, part.placed));
+            }
+            let opening = if damaged {
+                let headers = parts.iter().flat_map(|part| headers(&part.placed));
+                let renewal = ledger.plan(rand::random::<u64>() | 1, headers)?;
+                ledger.renew(&renewal);
+                tell(&renewal);
+                losses.clone_from(&renewal.losses);
+                Record::Renewal(renewal)
+            } else {
+                if ledger.epoch == 0 {
+                    ledger.epoch = rand::random::<u64>() | 1;
+                }
+                Record::Opening {
+                    epoch: ledger.epoch,
+                    flows: ledger.standings(),
                 }
             };
-        let held = take_in(&placed, &mut ledger, &mut epoch)
-            .map_err(|reason| format!("{}: {reason}", path.display()))?;
-        let last = placed
-            .last()
-            .ok_or_else(|| format!("{} is empty", path.display()))?;
-        expected = Some(last.number + last.values);
-        let sealed = opened.is_none() || !newest;
-        slices.insert(
-            first,
-            Slice {
-                held,
-                sealed,
-                bytes: folder::allocated(&path),
-            },
-        );
-        if newest {
-            tail = opened.map(|opened| (first, opened, placed));
-        }
-    }
-    if let Some(said) = said.filter(|said| said.epoch == epoch) {
-        agree(said, &firsts, expected.unwrap_or(1))?;
-    }
-    if epoch == 0 {
-        epoch = rand::random::<u64>() | 1;
-    }
-    let (tail_first, tail, placed) = match tail {
-        Some(tail) => tail,
-        // The newest was sealed and the next one not yet made, or there is none at all.
-        None => {
-            let first = expected.unwrap_or(1);
-            let opening = Record::Opening {
-                epoch,
-                flows: ledger.standings(),
-            };
-            let made = Generation::create(folder, first, &opening)?;
-            let bytes = folder::allocated(made.path());
-            slices.insert(
-                first,
-                Slice {
-                    bytes,
-                    ..Slice::default()
-                },
-            );
-            (
-                first,
-                made,
-                vec![Placed {
-                    number: first,
-                    values: 1,
-                    payload_bytes: 0,
-                    record: opening,
-                }],
-            )
+            let (tail, placed) = begin(folder, first, opening)?;
+            (first, tail, vec![placed])
         }
     };
+    let mut slices: BTreeMap<u64, Slice> = parts
+        .iter()
+        .map(|part| (part.first, true))
+        .chain([(tail_first, false)])
+        .map(|(first, sealed)| {
+            let bytes = folder::allocated(&folder.join(generation::name(first)));
+            let slice = Slice {
+                held: 0,
+                sealed,
+                bytes,
+            };
+            (first, slice)
+        })
+        .collect();
+    for number in ledger.numbers() {
+        if let Some((_, slice)) = slices.range_mut(..=number).next_back() {
+            slice.held += 1;
+        }
+    }
     Ok(Opened {
-        epoch,
         ledger,
         slices,
         tail: Arc::new(tail),
         tail_first,
         placed,
+        losses,
     })
 }
 
-/// What was answered for must be there.
-fn agree(said: Said, firsts: &[u64], next: u64) -> Result<(), String> {
-    let gone = |first: u64| Err(format!("{} is missing. {WAY_OUT}", generation::name(first)));
-    match (firsts.first(), firsts.last()) {
-        (Some(oldest), _) if *oldest > said.oldest => gone(said.oldest),
-        (_, Some(newest)) if *newest < said.newest => gone(said.newest),
-        (_, Some(newest)) if next < said.next => Err(format!(
-            "{} is damaged: its numbers from {next} to {} are missing. {WAY_OUT}",
-            generation::name(*newest),
-            said.next - 1
-        )),
-        _ => Ok(()),
+/// Makes a generation that begins with this record.
+pub(crate) fn begin(
+    folder: &Path,
+    first: u64,
+    opening: Record,
+) -> Result<(Generation, Placed), String> {
+    let (made, written) = Generation::create(folder, first, &opening)?;
+    let placed = Placed {
+        number: first,
+        values: written.values,
+        payload_bytes: 0,
+        record: opening,
+    };
+    Ok((made, placed))
+}
+
+/// Says what a new epoch is for.
+pub(crate) fn tell(renewal: &Renewal) {
+    let epoch = format!("{:016x}", renewal.epoch);
+    for loss in &renewal.losses {
+        tracing::error!(%loss, "the disk lost them; whether the collector had them, its log says");
     }
+    tracing::warn!(epoch, "a new epoch begins");
+}
+
+/// The blocks of a generation, without payloads.
+pub(crate) fn headers(placed: &[Placed]) -> impl Iterator<Item = (String, u64, NewBlock)> + '_ {
+    placed.iter().filter_map(|one| match &one.record {
+        Record::Block { flow, block } => Some((flow.clone(), one.number, block.block.clone())),
+        _ => None,
+    })
+}
+
+/// All generations, ascending and joined. `said`: what the witness knows of them.
+fn parts(folder: &Path, firsts: &[u64], said: Option<Said>) -> Result<Vec<Part>, String> {
+    let mut parts: Vec<Part> = Vec::new();
+    for (index, first) in firsts.iter().copied().enumerate() {
+        let expected = parts.last().map_or(first, Part::end);
+        if first > expected {
+            parts.push(Part::sealed(
+                expected,
+                mending::stand_in(folder, expected, first)?,
+            ));
+        }
+        if first < expected {
+            return Err(format!(
+                "{} begins before the generation before it ends; these are parts of two buffers. Move the folder away to begin a \
+                 new one: dropped files are read again from archive/pending",
+                generation::name(first)
+            ));
+        }
+        let next = firsts.get(index + 1).copied();
+        parts.push(load(folder, first, next, said)?);
+    }
+    // A witness of another epoch is that of another buffer, or older than this one.
+    let epoch = parts.iter().rev().find_map(|part| epoch_of(&part.placed));
+    let Some(said) = said.filter(|said| epoch == Some(said.epoch)) else {
+        return Ok(parts);
+    };
+    let oldest = parts.first().map_or(said.oldest, |part| part.first);
+    if said.oldest < oldest {
+        let placed = mending::stand_in(folder, said.oldest, oldest)?;
+        parts.insert(0, Part::sealed(said.oldest, placed));
+    }
+    let end = parts.last().map_or(said.next, Part::end);
+    if end < said.next {
+        match parts.last_mut() {
+            Some(part) if part.tail.is_some() => part.placed.push(mending::lost(end, said.next)),
+            _ => {
+                let placed = mending::stand_in(folder, end, said.next)?;
+                parts.push(Part::sealed(end, placed));
+            }
+        }
+    }
+    Ok(parts)
+}
+
+/// One generation's records. One that can't be read is mended. `next`: where the one after it begins.
+fn load(folder: &Path, first: u64, next: Option<u64>, said: Option<Said>) -> Result<Part, String> {
+    let path = folder.join(generation::name(first));
+    let has_blocks = |placed: &[Placed]| headers(placed).next().is_some();
+    let mend = |reason: String| {
+        tracing::error!(reason, "a part of the buffer is damaged");
+        let end = next.or(said.map(|said| said.next)).unwrap_or(first);
+        mending::mend(folder, first, end.max(first + 1)).map(|placed| Part::sealed(first, placed))
+    };
+    match generation::summary(&path) {
+        Ok(Some(placed)) if path.join("db").is_file() || !has_blocks(&placed) => {
+            Ok(Part::sealed(first, placed))
+        }
+        Ok(Some(_)) => mend(format!("{}: its database is missing", path.display())),
+        Err(reason) => mend(reason),
+        Ok(None) => {
+            let of = path.clone();
+            let scanned = mending::guarded(&path, move || {
+                let opened = Generation::open(&of)?;
+                // After a kill the kernel may still hold what the disk does not: nobody is told of a
+                // block before it is on stable storage.
+                opened.sync().map_err(|error| error.to_string())?;
+                let placed = opened.scan(first)?;
+                if placed.is_empty() {
+                    return Err("it is empty".into());
+                }
+                Ok((opened, placed))
+            });
+            match scanned {
+                Ok((opened, placed)) => Ok(Part {
+                    first,
+                    placed,
+                    tail: next.is_none().then_some(opened),
+                }),
+                Err(reason) => mend(reason),
+            }
+        }
+    }
+}
+
+/// The epoch that a generation ends with.
+fn epoch_of(placed: &[Placed]) -> Option<u64> {
+    placed.iter().rev().find_map(|one| match &one.record {
+        Record::Opening { epoch, .. } => Some(*epoch),
+        Record::Renewal(renewal) => Some(renewal.epoch),
+        _ => None,
+    })
 }
 
 /// Without their generations marks would say of files that they were sent.
@@ -175,42 +298,47 @@ fn generations(folder: &Path) -> io::Result<Vec<u64>> {
     Ok(firsts)
 }
 
-/// Takes a generation's records into the ledger; how many blocks it holds.
-fn take_in(placed: &[Placed], ledger: &mut Ledger, epoch: &mut u64) -> Result<u64, String> {
-    let mut held = 0;
-    for one in placed {
+/// Takes a generation's records into the ledger. `lost`: numbers before this can't be read, and no generation after
+/// them has said yet where the flows stood.
+fn take_in(
+    part: &Part,
+    oldest: bool,
+    ledger: &mut Ledger,
+    losses: &mut Vec<Loss>,
+    lost: &mut bool,
+) -> Result<(), String> {
+    for one in &part.placed {
         match &one.record {
-            Record::Opening {
-                epoch: found,
-                flows,
-            } => {
-                if *epoch != 0 && epoch != found {
+            Record::Opening { epoch, flows } => {
+                if ledger.epoch != 0 && ledger.epoch != *epoch {
                     return Err("it belongs to another buffer: its epoch differs".into());
                 }
-                *epoch = *found;
-                flows
-                    .iter()
-                    .try_for_each(|standing| ledger.stand(standing))?;
+                ledger.epoch = *epoch;
+                for standing in flows {
+                    ledger.stand(standing, oldest && !*lost)?;
+                }
+                *lost = false;
+            }
+            Record::Renewal(renewal) => {
+                ledger.renew(renewal);
+                losses.clone_from(&renewal.losses);
+                *lost = false;
             }
             Record::Block { flow, block } => {
-                let entry = Entry::new(one.number, block, one.payload_bytes);
-                ledger.push(flow, entry, block.chain, block.chain_after)?;
-                held += 1;
+                if ledger.epoch != block.epoch {
+                    ledger.enter(block.epoch);
+                }
+                ledger.find(flow, Entry::new(one.number, block, one.payload_bytes))?;
             }
-            Record::Note(note) => ledger.note(
-                &note.flow,
-                &note.position,
-                &note.marks,
-                note.through,
-                note.at_s,
-            ),
+            Record::Note(note) => ledger.note(&note.flow, &note.position, &note.marks, note.at_s),
+            Record::Lost => *lost = true,
         }
     }
-    Ok(held)
+    Ok(())
 }
 
-/// Reads the marks of generations that are gone; files that are too old go.
-fn read_marks(folder: &Path, ledger: &mut Ledger) -> Result<(), String> {
+/// Reads the marks of generations that are gone, which are those before `oldest`; files that are too old go.
+fn read_marks(folder: &Path, ledger: &mut Ledger, oldest: Option<u64>) -> Result<(), String> {
     let failed =
         |path: &Path, error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
     let marks = folder.join(MARKS);
@@ -233,6 +361,11 @@ fn read_marks(folder: &Path, ledger: &mut Ledger) -> Result<(), String> {
             fs::remove_file(&path).map_err(|error| failed(&path, &error))?;
             continue;
         }
+        // Those of generations that are there stand in their summaries, too.
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if oldest.is_none_or(|oldest| *name >= *generation::marks_name(oldest)) {
+            break;
+        }
         let bytes = fs::read(&path).map_err(|error| failed(&path, &error))?;
         let notes = layout::decode_summary(&bytes).map_err(|what| {
             failed(
@@ -242,14 +375,10 @@ fn read_marks(folder: &Path, ledger: &mut Ledger) -> Result<(), String> {
         })?;
         for one in notes {
             if let Record::Note(Note {
-                flow,
-                marks,
-                through,
-                at_s,
-                ..
+                flow, marks, at_s, ..
             }) = one.record
             {
-                ledger.remember(&flow, &marks, through, at_s);
+                ledger.remember(&flow, &marks, at_s);
             }
         }
     }

@@ -7,10 +7,11 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
 use tokio::sync::{oneshot, watch};
 
-use crate::api::{Append, Appended, BufferError, StoredBlock};
+use crate::api::{Append, Appended, BufferError, Loss, StoredBlock};
 use crate::folder;
 use crate::generation::{self, Generation};
 use crate::ledger::Ledger;
+use crate::mending;
 use crate::sled_buffer::Options;
 use crate::witness::Witness;
 
@@ -22,6 +23,10 @@ const OPEN_MAX: usize = 2;
 /// What the writer is asked to do.
 pub(crate) enum Work {
     Append(Waiting),
+    /// A new epoch is wanted.
+    Renew(oneshot::Sender<Result<u64, BufferError>>),
+    /// The generation that begins with this number can't be read.
+    Mend(u64, String),
     /// Everything is acked: the disk may be given back.
     Drained,
 }
@@ -55,6 +60,10 @@ pub(crate) struct State {
     pub(crate) recent_order: VecDeque<(u64, usize)>,
     pub(crate) recent_bytes: usize,
     pub(crate) closing: bool,
+    /// What damage took from the epochs before this one.
+    pub(crate) losses: Vec<Loss>,
+    /// The generation that is being mended.
+    pub(crate) mending: Option<u64>,
 }
 
 impl State {
@@ -81,7 +90,6 @@ impl State {
 
 pub(crate) struct Shared {
     pub(crate) options: Options,
-    pub(crate) epoch: u64,
     pub(crate) state: Mutex<State>,
     pub(crate) witness: Mutex<Witness>,
     /// Held by whoever deletes generations.
@@ -111,24 +119,17 @@ impl Shared {
         error
     }
 
-    pub(crate) fn stopped(&self, reason: String) -> BufferError {
-        BufferError::Stopped {
-            folder: self.options.folder.display().to_string(),
-            reason,
-        }
-    }
-
-    /// A block from the disk; `None` if it is acked.
-    pub(crate) fn fetch(&self, number: u64) -> Result<Option<StoredBlock>, BufferError> {
-        let Some(generation) = self.generation_of(number)? else {
+    /// A block from the disk; `None` if it is acked. The error: its generation, and what is wrong.
+    pub(crate) fn fetch(&self, number: u64) -> Result<Option<StoredBlock>, (u64, String)> {
+        let Some((first, generation)) = self.generation_of(number)? else {
             return Ok(None);
         };
         let block = generation.block(number);
-        block.map(Some).map_err(|reason| self.stopped(reason))
+        block.map(Some).map_err(|reason| (first, reason))
     }
 
     /// The open database of the generation that holds `number`; `None` if all of it is acked.
-    fn generation_of(&self, number: u64) -> Result<Option<Arc<Generation>>, BufferError> {
+    fn generation_of(&self, number: u64) -> Result<Option<(u64, Arc<Generation>)>, (u64, String)> {
         // Held while it is opened: a folder that is being dropped must not be made again.
         let mut open = self.open.lock().expect("nobody panics holding it");
         let state = self.lock();
@@ -140,13 +141,15 @@ impl Shared {
         if let Some(at) = open.iter().position(|(known, _)| *known == first) {
             let found = open.remove(at);
             open.push(found.clone());
-            return Ok(Some(found.1));
+            return Ok(Some(found));
         }
         let path = self.options.folder.join(generation::name(first));
-        let opened = Arc::new(Generation::open(&path).map_err(|reason| self.stopped(reason))?);
+        let of = path.clone();
+        let opened = mending::guarded(&path, move || Generation::open(&of));
+        let opened = Arc::new(opened.map_err(|reason| (first, reason))?);
         open.push((first, Arc::clone(&opened)));
         self.close_some(&mut open);
-        Ok(Some(opened))
+        Ok(Some((first, opened)))
     }
 
     /// Closes databases beyond [`OPEN_MAX`], the longest unused first. The newest stays: the writer

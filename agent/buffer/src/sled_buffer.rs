@@ -5,6 +5,7 @@
 //!   lock
 //!   ballast                    space that is given up when the disk is full
 //!   witness                    what was answered for last
+//!   quarantine/                damaged generations, as they were found
 //!   marks/m-<first number>     marks of sealed generations; they outlive the blocks
 //!   g-<first number>/          a generation: a sled database
 //!     db conf snap.*           sled's
@@ -21,14 +22,15 @@ use std::sync::{Arc, Condvar, Mutex, mpsc};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 use crate::api::{
-    Append, Buffer, BufferError, Depth, MarkState, Receipt, Sequence, Space, StoredBlock,
+    Append, Buffer, BufferError, Depth, Loss, MarkState, Receipt, Sequence, Space, StoredBlock,
+    gone,
 };
 use crate::generation::{self};
 use crate::layout::Placed;
-use crate::ledger::refuse;
+use crate::ledger::{Entry, refuse};
 use crate::opening;
 use crate::shared::{Shared, State, Waiting, Work};
 use crate::witness::{Said, Witness};
@@ -100,7 +102,7 @@ impl SledBuffer {
             .last()
             .map_or(opened.tail_first, |last| last.number + last.values);
         let said = Said {
-            epoch: opened.epoch,
+            epoch: opened.ledger.epoch,
             oldest: opened
                 .slices
                 .first_key_value()
@@ -112,10 +114,10 @@ impl SledBuffer {
             .map_err(|error| stopped(format!("its witness can't be written: {error}")))?;
         let shared = Arc::new(Shared {
             options,
-            epoch: opened.epoch,
             state: Mutex::new(State {
                 ledger: opened.ledger,
                 slices: opened.slices,
+                losses: opened.losses,
                 other_bytes: opening::other_bytes(&folder),
                 ..State::default()
             }),
@@ -126,7 +128,7 @@ impl SledBuffer {
             open: Mutex::new(vec![(opened.tail_first, Arc::clone(&opened.tail))]),
         });
         shared.drop_acked();
-        let numbering = shared.lock().ledger.numbering(shared.epoch);
+        let numbering = shared.lock().ledger.numbering();
         let (queue, waiting) = mpsc::sync_channel(QUEUE);
         let writer = Writer::new(
             Arc::clone(&shared),
@@ -145,6 +147,17 @@ impl SledBuffer {
             writer: Some(writer),
             _lock: lock,
         })
+    }
+}
+
+impl SledBuffer {
+    /// Has the writer mend a generation, once.
+    fn damaged(&self, first: u64, reason: String) -> BufferError {
+        let news = self.shared.lock().mending.replace(first) != Some(first);
+        if let (true, Some(queue)) = (news, &self.queue) {
+            let _ = queue.send(Work::Mend(first, reason.clone()));
+        }
+        BufferError::Damaged(reason)
     }
 }
 
@@ -190,7 +203,20 @@ pub(crate) fn seal(folder: &Path, first: u64, placed: &[Placed]) -> Result<(), S
 
 impl Buffer for SledBuffer {
     fn epoch(&self) -> u64 {
-        self.shared.epoch
+        self.shared.lock().ledger.epoch
+    }
+
+    fn begin_epoch(&self) -> Result<u64, BufferError> {
+        let (answer, done) = oneshot::channel();
+        if let Some(queue) = &self.queue {
+            // An error means that the writer ended: the answer says so by itself.
+            let _ = queue.send(Work::Renew(answer));
+        }
+        done.blocking_recv().unwrap_or_else(|_| Err(gone()))
+    }
+
+    fn losses(&self) -> Vec<Loss> {
+        self.shared.lock().losses.clone()
     }
 
     fn append(&self, append: Append) -> Receipt {
@@ -219,14 +245,24 @@ impl Buffer for SledBuffer {
         loop {
             let state = self.shared.lock();
             let entries = state.ledger.entries(flow, from, bytes_max);
-            let found: Vec<(u64, Option<StoredBlock>)> = entries
-                .iter()
-                .map(|entry| (entry.number, state.recent.get(&entry.number).cloned()))
+            let epoch = state.ledger.epoch;
+            let found: Vec<(Entry, Option<StoredBlock>)> = entries
+                .into_iter()
+                .map(|entry| {
+                    let recent = state.recent.get(&entry.number).cloned();
+                    (entry, recent)
+                })
                 .collect();
             drop(state);
-            let fetch = |(number, recent): (u64, Option<StoredBlock>)| match recent {
-                Some(block) => Ok(Some(block)),
-                None => self.shared.fetch(number),
+            let fetch = |(entry, recent): (Entry, Option<StoredBlock>)| {
+                let stored = match recent {
+                    Some(block) => Some(block),
+                    None => self
+                        .shared
+                        .fetch(entry.number)
+                        .map_err(|(first, reason)| self.damaged(first, reason))?,
+                };
+                Ok::<_, BufferError>(stored.map(|stored| entry.place(epoch, stored)))
             };
             let blocks: Option<Vec<StoredBlock>> =
                 found.into_iter().map(fetch).collect::<Result<_, _>>()?;
@@ -237,8 +273,11 @@ impl Buffer for SledBuffer {
         }
     }
 
-    fn ack(&self, flow: &str, through: Sequence) -> Result<Option<Bytes>, BufferError> {
+    fn ack(&self, flow: &str, epoch: u64, through: Sequence) -> Result<Option<Bytes>, BufferError> {
         let mut state = self.shared.lock();
+        if epoch != state.ledger.epoch {
+            return Ok(None);
+        }
         let (numbers, position) = state.ledger.ack(flow, through);
         let mut emptied = false;
         for number in numbers {

@@ -1,5 +1,6 @@
 //! The one thread that writes: group commit, rolling, and waiting for room.
 
+use std::collections::HashSet;
 use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::sync::{Arc, mpsc};
@@ -11,6 +12,7 @@ use crate::generation::{self, Generation};
 use crate::layout::{self, Note, Placed, Record};
 use crate::ledger::{Entry, Numbering};
 use crate::marks;
+use crate::mending;
 use crate::opening;
 use crate::shared::{Shared, Slice, Waiting, Work};
 use crate::sled_buffer::{MARKS, now_s, seal};
@@ -71,32 +73,48 @@ impl Writer {
     }
 
     pub(crate) fn run(mut self, queue: &mpsc::Receiver<Work>) {
-        while let Ok(first) = queue.recv() {
-            let mut waiting = Vec::new();
-            let mut bytes = 0;
-            let mut next = Some(first);
-            while let Some(work) = next {
-                if let Work::Append(append) = work {
-                    bytes += payload_bytes(&append);
-                    waiting.push(append);
-                }
-                next = (bytes < COMMIT_BYTES_MAX)
-                    .then(|| queue.try_recv().ok())
-                    .flatten();
-            }
+        let mut next = None;
+        while let Some(first) = next.take().or_else(|| queue.recv().ok()) {
             // What stopped the buffer answers for everything that comes after it.
             let stopped = self.shared.lock().stopped.clone();
-            let result = match stopped {
-                Some(error) => Err((error, waiting)),
-                None if waiting.is_empty() => self
-                    .give_back()
-                    .map_err(|reason| (self.shared.stop(reason), waiting)),
-                None => self.commit(waiting, bytes as u64),
-            };
-            if let Err((error, waiting)) = result {
-                for Waiting { answer, .. } in waiting {
-                    let _ = answer.send(Err(error.clone()));
+            match (first, stopped) {
+                (Work::Append(first), stopped) => {
+                    let mut bytes = payload_bytes(&first);
+                    let mut waiting = vec![first];
+                    while next.is_none() && bytes < COMMIT_BYTES_MAX {
+                        match queue.try_recv() {
+                            Ok(Work::Append(append)) => {
+                                bytes += payload_bytes(&append);
+                                waiting.push(append);
+                            }
+                            Ok(other) => next = Some(other),
+                            Err(_) => break,
+                        }
+                    }
+                    let result = match stopped {
+                        Some(error) => Err((error, waiting)),
+                        None => self.commit(waiting, bytes as u64),
+                    };
+                    if let Err((error, waiting)) = result {
+                        for Waiting { answer, .. } in waiting {
+                            let _ = answer.send(Err(error.clone()));
+                        }
+                    }
                 }
+                (Work::Renew(answer), stopped) => {
+                    let renewed = stopped.map_or_else(|| self.renew(), Err);
+                    let _ = answer.send(renewed);
+                }
+                (Work::Mend(first, reason), None) => {
+                    // Its failure has stopped the buffer, which says so.
+                    let _ = self.mend(first, &reason);
+                }
+                (Work::Drained, None) => {
+                    if let Err(reason) = self.give_back() {
+                        self.shared.stop(reason);
+                    }
+                }
+                (Work::Mend(..) | Work::Drained, Some(_)) => {}
             }
         }
     }
@@ -200,22 +218,18 @@ impl Writer {
                     let entry = Entry::new(number, block, payload_bytes);
                     state
                         .ledger
-                        .push(flow, entry, block.chain, block.chain_after)
+                        .push(flow, entry)
                         .expect("the writer numbered it");
                     state.keep_recent(number, block.clone());
                     state.slices.entry(self.tail_first).or_default().held += 1;
                     block.block.payload = bytes::Bytes::new();
                 }
                 Record::Note(note) => {
-                    state.ledger.note(
-                        &note.flow,
-                        &note.position,
-                        &note.marks,
-                        note.through,
-                        note.at_s,
-                    );
+                    state
+                        .ledger
+                        .note(&note.flow, &note.position, &note.marks, note.at_s);
                 }
-                Record::Opening { .. } => {}
+                Record::Opening { .. } | Record::Renewal(_) | Record::Lost => {}
             }
             let values = value_count(&record, payload_bytes);
             self.next_number += values;
@@ -252,49 +266,148 @@ impl Writer {
         if self.tail_bytes < self.shared.options.generation_bytes && !drained {
             return Ok(());
         }
+        self.roll()?;
+        self.shared.drop_acked();
+        Ok(())
+    }
+
+    fn roll(&mut self) -> Result<(), String> {
+        let state = self.shared.lock();
+        let opening = Record::Opening {
+            epoch: state.ledger.epoch,
+            flows: state.ledger.standings(),
+        };
+        drop(state);
+        self.seal_tail()?;
+        self.begin(opening)
+    }
+
+    fn seal_tail(&mut self) -> Result<(), String> {
         let folder = &self.shared.options.folder;
         seal(folder, self.tail_first, &self.placed)?;
         self.measure();
-        self.shared.lock().other_bytes = opening::other_bytes(folder);
-        let opening = Record::Opening {
-            epoch: self.shared.epoch,
-            flows: self.shared.lock().ledger.standings(),
-        };
-        let first = self.next_number;
-        let made = Arc::new(Generation::create(folder, first, &opening)?);
-        self.announce(first)?;
-        let mut open = self.shared.open.lock().expect("nobody panics holding it");
-        open.push((first, Arc::clone(&made)));
+        let other = opening::other_bytes(folder);
         let mut state = self.shared.lock();
-        state.slices.insert(first, Slice::default());
+        state.other_bytes = other;
         if let Some(sealed) = state.slices.get_mut(&self.tail_first) {
             sealed.sealed = true;
         }
-        drop(state);
+        Ok(())
+    }
+
+    /// Begins a generation with this record.
+    fn begin(&mut self, opening: Record) -> Result<(), String> {
+        let first = self.next_number;
+        let folder = &self.shared.options.folder;
+        let epoch = match &opening {
+            Record::Renewal(renewal) => renewal.epoch,
+            _ => self.shared.lock().ledger.epoch,
+        };
+        let (made, placed) = opening::begin(folder, first, opening)?;
+        let made = Arc::new(made);
+        self.announce(epoch, first)?;
+        let mut open = self.shared.open.lock().expect("nobody panics holding it");
+        open.push((first, Arc::clone(&made)));
+        self.shared.lock().slices.insert(first, Slice::default());
         self.shared.close_some(&mut open);
         drop(open);
         self.tail = made;
         self.tail_first = first;
         self.tail_bytes = 0;
-        self.placed = vec![Placed {
-            number: first,
-            values: 1,
-            payload_bytes: 0,
-            record: opening,
-        }];
-        self.next_number = first + 1;
-        self.shared.drop_acked();
+        self.next_number = first + placed.values;
+        self.placed = vec![placed];
         Ok(())
     }
 
+    /// A new epoch with all that is held.
+    fn renew(&mut self) -> Result<u64, crate::BufferError> {
+        let renewed = self.seal_tail().and_then(|()| self.begin_epoch());
+        renewed.map_err(|reason| {
+            self.shared
+                .stop(format!("no new epoch can begin: {reason}"))
+        })
+    }
+
+    fn begin_epoch(&mut self) -> Result<u64, String> {
+        let folder = self.shared.options.folder.clone();
+        let firsts: Vec<u64> = self.shared.lock().slices.keys().copied().collect();
+        let mut headers = Vec::new();
+        for first in firsts {
+            let placed = generation::summary(&folder.join(generation::name(first)))?;
+            // One that was dropped meanwhile holds nothing.
+            headers.extend(placed.iter().flat_map(|placed| opening::headers(placed)));
+        }
+        let epoch = rand::random::<u64>() | 1;
+        let renewal = self.shared.lock().ledger.plan(epoch, headers.into_iter())?;
+        opening::tell(&renewal);
+        self.begin(Record::Renewal(renewal.clone()))?;
+        let mut state = self.shared.lock();
+        state.losses.clone_from(&renewal.losses);
+        let acked = state.ledger.renew(&renewal);
+        for number in acked {
+            if let Some((_, slice)) = state.slices.range_mut(..=number).next_back() {
+                slice.held -= 1;
+            }
+        }
+        self.numbering = state.ledger.numbering();
+        state.mending = None;
+        drop(state);
+        self.shared.drop_acked();
+        self.shared.changed.send_modify(|version| *version += 1);
+        Ok(epoch)
+    }
+
+    /// Puts a generation that can't be read aside; what is left of it begins a new epoch with the rest.
+    fn mend(&mut self, first: u64, reason: &str) -> Result<u64, crate::BufferError> {
+        tracing::error!(reason, "a part of the buffer is damaged");
+        // The damaged one may be the newest: what is written must not be open while it is mended.
+        let mended = self.roll().and_then(|()| {
+            let mut open = self.shared.open.lock().expect("nobody panics holding it");
+            open.retain(|(known, _)| *known != first);
+            let state = self.shared.lock();
+            let next = state
+                .slices
+                .range(first + 1..)
+                .next()
+                .map(|(next, _)| *next);
+            if !state.slices.contains_key(&first) {
+                // All of it was acked meanwhile.
+                return Ok(());
+            }
+            drop(state);
+            let end = next.unwrap_or(self.next_number);
+            let folder = &self.shared.options.folder;
+            let placed = mending::mend(folder, first, end)?;
+            let left: HashSet<u64> = opening::headers(&placed)
+                .map(|(_, number, _)| number)
+                .collect();
+            let mut state = self.shared.lock();
+            state.ledger.lose(first..end, &left);
+            let held = state
+                .ledger
+                .numbers()
+                .filter(|number| (first..end).contains(number))
+                .count();
+            if let Some(slice) = state.slices.get_mut(&first) {
+                slice.held = held as u64;
+            }
+            Ok(())
+        });
+        mended
+            .and_then(|()| self.seal_tail())
+            .and_then(|()| self.begin_epoch())
+            .map_err(|reason| self.shared.stop(format!("it can't be mended: {reason}")))
+    }
+
     /// The witness learns of a new generation.
-    fn announce(&self, newest: u64) -> Result<(), String> {
+    fn announce(&self, epoch: u64, newest: u64) -> Result<(), String> {
         let mut witness = self
             .shared
             .witness
             .lock()
             .expect("nobody panics holding it");
         let oldest = witness.said.oldest;
+        witness.said.epoch = epoch;
         witness
             .generations(oldest, newest)
             .map_err(|error| format!("its witness can't be written: {error}"))

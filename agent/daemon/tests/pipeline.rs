@@ -144,7 +144,11 @@ impl Running {
     fn ack_all(&self) {
         let through = self.buffer.depth("stock").appended;
         self.state.acked(through);
-        if let Some(position) = self.buffer.ack("stock", through).expect("an ack") {
+        if let Some(position) = self
+            .buffer
+            .ack("stock", buffer.epoch(), through)
+            .expect("an ack")
+        {
             self.bell.acked(position);
         }
     }

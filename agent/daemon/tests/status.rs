@@ -43,7 +43,9 @@ async fn board() -> Arc<Board> {
         marks: Vec::new(),
     };
     buffer.append(append).await.expect("an append");
-    buffer.ack("stock", Sequence(3)).expect("an ack");
+    buffer
+        .ack("stock", buffer.epoch(), Sequence(3))
+        .expect("an ack");
     let metrics = Metrics::new().expect("metrics");
     let flow = |name: &str| {
         let name = FlowName::new("north", name).expect("a name");

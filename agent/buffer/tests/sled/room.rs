@@ -90,7 +90,7 @@ fn after_a_drain_the_disk_is_back_within_64_mib() {
             .through;
     }
     let full = buffer.space().bytes;
-    buffer.ack("a", through).expect("an answer");
+    buffer.ack("a", buffer.epoch(), through).expect("an answer");
     soon("the disk comes back without another append", || {
         buffer.space().bytes <= 64 * MIB
     });
@@ -108,7 +108,7 @@ fn what_space_says_is_what_the_disk_says() {
             through = buffer.append(made).wait().expect("it fits").through;
         }
         let half = Sequence(through.0 - 200);
-        buffer.ack("a", half).expect("an answer");
+        buffer.ack("a", buffer.epoch(), half).expect("an answer");
         let (said, there) = (buffer.space().bytes, allocated(folder.path()));
         let apart = said.abs_diff(there);
         assert!(apart < MIB / 4, "{said} said, {there} there");
@@ -138,11 +138,11 @@ fn a_generation_that_cannot_be_deleted_keeps_those_after_it() {
     // A folder that is not empty can't be renamed over.
     let in_the_way = folder.path().join(".gone-g-00000000000000000001/x");
     std::fs::create_dir_all(&in_the_way).expect("a folder");
-    buffer.ack("a", through).expect("an answer");
+    buffer.ack("a", buffer.epoch(), through).expect("an answer");
     drop(buffer);
     let buffer = open(folder.path());
     assert_eq!(buffer.depth("a").appended, through);
-    buffer.ack("a", through).expect("an answer");
+    buffer.ack("a", buffer.epoch(), through).expect("an answer");
     assert_eq!(generations(folder.path()), 1);
 }
 
@@ -161,7 +161,9 @@ fn reading_beside_acks_brings_no_folder_back() {
             scope.spawn(|| {
                 let first = buffer.depth("a").acked.0 + 1;
                 for acked in (first + 9..=through.0).step_by(10) {
-                    buffer.ack("a", Sequence(acked)).expect("an answer");
+                    buffer
+                        .ack("a", buffer.epoch(), Sequence(acked))
+                        .expect("an answer");
                     std::thread::yield_now();
                 }
             });
@@ -171,7 +173,7 @@ fn reading_beside_acks_brings_no_folder_back() {
                 assert!(read.iter().all(|stored| stored.epoch == buffer.epoch()));
             }
         });
-        buffer.ack("a", through).expect("an answer");
+        buffer.ack("a", buffer.epoch(), through).expect("an answer");
     }
     assert_eq!(open(folder.path()).depth("a").appended, Sequence(3 * 2_400));
 }

@@ -27,7 +27,9 @@ async fn check(case: Case) {
         4 | 9 | 11 => chain_before(&buffer, "a", case.next),
         _ => 0,
     };
-    buffer.ack("a", Sequence(case.acked)).unwrap();
+    buffer
+        .ack("a", buffer.epoch(), Sequence(case.acked))
+        .unwrap();
     let before = buffer.depth("a");
     let epoch = buffer.epoch() ^ u64::from(!case.ours);
     collector.holds("a", epoch, case.next, chain ^ u64::from(case.chain_differs));

@@ -1,0 +1,172 @@
+//! Damaged generations: what can be read of one is put in its place, the rest is put aside.
+//!
+//! ```text
+//! buffer/quarantine/g-<first number>-<n>/   as it was found
+//! ```
+//! A mended generation is sealed. Its summary says which numbers can't be read ([`Record::Lost`]), so that the generations
+//! join. Its marks are forgotten: files that it remembered are read again if they are there.
+
+use std::fs;
+use std::io;
+use std::panic::AssertUnwindSafe;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use crate::folder;
+use crate::generation::{self, Generation};
+use crate::layout::{Placed, Record};
+use crate::sled_buffer::MARKS;
+
+pub(crate) const QUARANTINE: &str = "quarantine";
+/// How long sled may take to open a generation or to read what is left of one. Opening 64 MiB takes 0.1 s.
+const SLED_MAX: Duration = Duration::from_secs(60);
+
+/// Runs what calls sled in a thread of its own: a panic or a hang of sled becomes a sentence.
+pub(crate) fn guarded<T: Send + 'static>(
+    what: &Path,
+    work: impl FnOnce() -> Result<T, String> + Send + 'static,
+) -> Result<T, String> {
+    let (sender, answer) = mpsc::channel();
+    let thread = std::thread::Builder::new().name("sled".into());
+    let started = thread.spawn(move || {
+        let done = std::panic::catch_unwind(AssertUnwindSafe(work));
+        // Nobody waits any more if it took too long.
+        let _ = sender.send(done.unwrap_or_else(|_| Err("sled panicked".into())));
+    });
+    started.map_err(|error| error.to_string())?;
+    answer
+        .recv_timeout(SLED_MAX)
+        .unwrap_or_else(|_| Err(format!("sled does not come back after {SLED_MAX:?}")))
+        .map_err(|reason| format!("{}: {reason}", what.display()))
+}
+
+/// Puts a sealed generation in the place of a damaged one: what is readable of the numbers from `first` to
+/// `end`.
+pub(crate) fn mend(buffer: &Path, first: u64, end: u64) -> Result<Vec<Placed>, String> {
+    let name = generation::name(first);
+    let path = buffer.join(&name);
+    let hidden = buffer.join(format!("tmp-{name}"));
+    let failed = |error: io::Error| format!("{} can't be mended: {error}", path.display());
+    remove(&hidden).map_err(failed)?;
+    let (from, to) = (path.clone(), hidden.clone());
+    let copied = guarded(&path, move || copy_readable(&from, &to, first, end));
+    let placed = match copied {
+        Ok(placed) => placed,
+        Err(reason) => {
+            tracing::error!(reason, "nothing of it can be read");
+            remove(&hidden).map_err(failed)?;
+            fs::create_dir(&hidden).map_err(failed)?;
+            vec![lost(first, end)]
+        }
+    };
+    generation::seal(&hidden, &placed)?;
+    folder::sync_tree(&hidden).map_err(failed)?;
+    exchange(&hidden, &path).map_err(failed)?;
+    let aside = put_aside(buffer, &hidden, &name).map_err(failed)?;
+    forget_marks(buffer, first).map_err(failed)?;
+    tracing::error!(generation = name, aside = %aside.display(), "a damaged part of the buffer was put aside; a new epoch begins with what is left");
+    Ok(placed)
+}
+
+/// Stands in for generations that are missing: numbers from `first` to `end`.
+pub(crate) fn stand_in(buffer: &Path, first: u64, end: u64) -> Result<Vec<Placed>, String> {
+    let name = generation::name(first);
+    let failed = |error: io::Error| format!("{name} can't be stood in for: {error}");
+    let hidden = buffer.join(format!("tmp-{name}"));
+    let placed = vec![lost(first, end)];
+    remove(&hidden).map_err(failed)?;
+    fs::create_dir(&hidden).map_err(failed)?;
+    generation::seal(&hidden, &placed)?;
+    fs::rename(&hidden, buffer.join(&name)).map_err(failed)?;
+    folder::sync(buffer).map_err(failed)?;
+    forget_marks(buffer, first).map_err(failed)?;
+    tracing::error!(
+        generation = name,
+        "a part of the buffer is missing; a new epoch begins with what is left"
+    );
+    Ok(placed)
+}
+
+/// Numbers that can't be read.
+pub(crate) fn lost(first: u64, end: u64) -> Placed {
+    Placed {
+        number: first,
+        values: end - first,
+        payload_bytes: 0,
+        record: Record::Lost,
+    }
+}
+
+/// Copies every record that can be read, under its number.
+fn copy_readable(from: &Path, to: &Path, first: u64, end: u64) -> Result<Vec<Placed>, String> {
+    let damaged = Generation::open(from)?;
+    let end = end.max(damaged.end()?.unwrap_or(first));
+    let copy = Generation::make(to)?;
+    let mut placed: Vec<Placed> = Vec::new();
+    let mut number = first;
+    while number < end {
+        let Some((mut record, values)) = damaged.readable(number) else {
+            match placed.last_mut() {
+                Some(last) if matches!(last.record, Record::Lost) => last.values += 1,
+                _ => placed.push(lost(number, number + 1)),
+            }
+            number += 1;
+            continue;
+        };
+        if let Record::Note(note) = &mut record {
+            note.marks.clear();
+        }
+        let mut payload_bytes = 0;
+        copy.put(number, &record)?;
+        if let Record::Block { block, .. } = &mut record {
+            payload_bytes = std::mem::take(&mut block.block.payload).len() as u32;
+        }
+        placed.push(Placed {
+            number,
+            values,
+            payload_bytes,
+            record,
+        });
+        number += values;
+    }
+    copy.sync()
+        .map_err(|error| format!("{}: {error}", to.display()))?;
+    Ok(placed)
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Swaps two folders' names: a cut leaves one or the other.
+fn exchange(one: &Path, other: &Path) -> io::Result<()> {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE)?;
+    folder::sync(one.parent().unwrap_or(one))
+}
+
+fn put_aside(buffer: &Path, damaged: &Path, name: &str) -> io::Result<PathBuf> {
+    let quarantine = buffer.join(QUARANTINE);
+    fs::create_dir_all(&quarantine)?;
+    let free = (1..)
+        .map(|n| quarantine.join(format!("{name}-{n}")))
+        .find(|path| !path.exists());
+    let aside = free.unwrap_or_else(|| quarantine.join(name));
+    fs::rename(damaged, &aside)?;
+    folder::sync(&quarantine)?;
+    folder::sync(buffer)?;
+    Ok(aside)
+}
+
+fn forget_marks(buffer: &Path, first: u64) -> io::Result<()> {
+    let marks = buffer.join(MARKS);
+    match fs::remove_file(marks.join(generation::marks_name(first))) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    folder::sync(&marks)
+}
