@@ -107,6 +107,8 @@ pub struct Depth {
     pub appended: Sequence,
     /// The newest sequence acked; 0 for none.
     pub acked: Sequence,
+    /// The chain before the oldest event that is held, or the next one where none is; 0 before the first.
+    pub oldest_chain: u64,
     /// Bytes of payload between.
     pub bytes: u64,
     /// When the oldest event not acked was captured.

@@ -434,6 +434,7 @@ impl Ledger {
         Depth {
             appended: Sequence(flow.next - 1),
             acked: Sequence(flow.acked),
+            oldest_chain: flow.held.front().map_or(flow.chain, |entry| entry.chain),
             bytes: flow.held_bytes,
             oldest_captured_us: flow.held.front().map(|entry| entry.first_captured_us),
         }

@@ -25,8 +25,8 @@ mod witness;
 mod writer;
 
 pub use api::{
-    Append, Appended, Buffer, BufferError, Depth, Loss, MarkState, NewBlock, Receipt, Sequence, Space,
-    StoredBlock,
+    Append, Appended, Buffer, BufferError, Depth, Loss, MarkState, NewBlock, Receipt, Sequence,
+    Space, StoredBlock,
 };
 pub use memory::MemoryBuffer;
 pub use sled_buffer::{Options, SledBuffer};

@@ -88,6 +88,9 @@ impl State {
     }
 }
 
+/// A generation's first number and its open database.
+pub(crate) type Open = (u64, Arc<Generation>);
+
 pub(crate) struct Shared {
     pub(crate) options: Options,
     pub(crate) state: Mutex<State>,
@@ -98,7 +101,7 @@ pub(crate) struct Shared {
     pub(crate) freed: Condvar,
     pub(crate) changed: watch::Sender<u64>,
     /// Open databases of sealed generations, and of the newest one; the oldest use first.
-    pub(crate) open: Mutex<Vec<(u64, Arc<Generation>)>>,
+    pub(crate) open: Mutex<Vec<Open>>,
 }
 
 impl Shared {
@@ -129,7 +132,7 @@ impl Shared {
     }
 
     /// The open database of the generation that holds `number`; `None` if all of it is acked.
-    fn generation_of(&self, number: u64) -> Result<Option<(u64, Arc<Generation>)>, (u64, String)> {
+    fn generation_of(&self, number: u64) -> Result<Option<Open>, (u64, String)> {
         // Held while it is opened: a folder that is being dropped must not be made again.
         let mut open = self.open.lock().expect("nobody panics holding it");
         let state = self.lock();
@@ -154,7 +157,7 @@ impl Shared {
 
     /// Closes databases beyond [`OPEN_MAX`], the longest unused first. The newest stays: the writer
     /// has it open, and a second opening would wait for its lock.
-    pub(crate) fn close_some(&self, open: &mut Vec<(u64, Arc<Generation>)>) {
+    pub(crate) fn close_some(&self, open: &mut Vec<Open>) {
         let newest = self.lock().slices.last_key_value().map(|(first, _)| *first);
         while open.len() > OPEN_MAX + 1 {
             let oldest = open.iter().position(|(known, _)| Some(*known) != newest);

@@ -24,6 +24,10 @@ pub struct Rung {
     pub woken: bool,
     /// The newest position that the collector acked.
     pub acked: Option<Bytes>,
+    /// The collector takes the flow, and holds it up to this position; empty where it holds nothing.
+    pub held: Option<Bytes>,
+    /// The source is to be opened again, at this position or else at its own.
+    pub reopen: Option<Option<Bytes>>,
     /// The agent ends. Stays told.
     pub stop: bool,
 }
@@ -37,6 +41,16 @@ impl Bell {
     /// Everything up to `position` is on the collector's disk.
     pub fn acked(&self, position: Bytes) {
         self.ring(|rung| rung.acked = Some(position));
+    }
+
+    /// The collector takes the flow, and holds it up to `position`.
+    pub fn held(&self, position: Bytes) {
+        self.ring(|rung| rung.held = Some(position));
+    }
+
+    /// A new epoch began: the source is to be opened again.
+    pub fn reopen(&self, position: Option<Bytes>) {
+        self.ring(|rung| rung.reopen = Some(position));
     }
 
     /// The agent ends.

@@ -8,10 +8,10 @@
 //! the whole batch is read again and what was held already is dropped by its id.
 
 use bytes::Bytes;
-use dray_adapter::{Batch, RecordView, Reject};
-use dray_buffer::NewBlock;
+use dray_adapter::{Batch, IdScope, Origin, RecordView, Reject};
 use dray_buffer::api::APPEND_BYTES_MAX;
-use dray_mapping::Mapper;
+use dray_buffer::{Loss, NewBlock};
+use dray_mapping::{Letter, Mapper};
 use dray_proto::block::{Builder, Encoded};
 use dray_proto::v1::DeadLetterStage;
 
@@ -118,6 +118,41 @@ impl BlockMaker {
             .mapper
             .dead_letter_of_reject(&batch.origin, batch.captured_us, reject);
         self.closing.push(&letter, batch.captured_us, true);
+    }
+
+    /// The next batch begins at another place than the one before it ended.
+    pub fn resume_at(&mut self, position: Bytes) {
+        self.position = position;
+    }
+
+    /// What tells the centre of events that the disk lost: a dead letter at the flow's place.
+    pub fn lost(&mut self, flow: &str, loss: &Loss, captured_us: i64) -> Vec<NewBlock> {
+        let (epoch, first) = (loss.epoch.to_be_bytes(), loss.first.0.to_be_bytes());
+        let origin = Origin {
+            scope: IdScope::of(&[b"lost", flow.as_bytes(), &epoch, &first]),
+            file: "".into(),
+            message_id: "".into(),
+            change_position: "".into(),
+        };
+        let reason = format!(
+            "{loss}: the agent's disk lost them before it was known here that the collector has them. What the log does not hold is read \
+             again where the source still has it"
+        );
+        let letter = Letter {
+            ordinal: 0,
+            line: 0,
+            record_type: "",
+            stage: DeadLetterStage::Gap,
+            reason: &reason,
+            raw: &[],
+            raw_bytes: 0,
+            raw_sha256: None,
+        };
+        let event = self.mapper.dead_letter(&origin, captured_us, &letter);
+        self.closing.push(&event, captured_us, true);
+        self.closing.close();
+        let position = self.position.clone();
+        self.positioned(&position)
     }
 
     /// Takes the closed blocks and gives them their positions.

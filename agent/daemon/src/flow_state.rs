@@ -134,6 +134,11 @@ impl FlowState {
         }
     }
 
+    /// Sequences begin anew: what is timed under the old ones is not timed any more.
+    pub fn renumbered(&self) {
+        *lock(&self.timed) = Timed::default();
+    }
+
     fn observe(&self, captured_us: i64) {
         let took_us = now_us().saturating_sub(captured_us).max(0);
         self.metrics.capture_to_ack.observe(took_us as f64 / 1e6);

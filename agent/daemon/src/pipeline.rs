@@ -19,7 +19,7 @@ use tracing::{debug, error, info, warn};
 
 use crate::bell::{Bell, Rung};
 use crate::block_maker::BlockMaker;
-use crate::flow_state::{FlowState, Health};
+use crate::flow_state::{FlowState, Health, now_us};
 
 /// Batches between poll and commit: one is synced while the next is read.
 pub const IN_FLIGHT_MAX: usize = 2;
@@ -48,6 +48,13 @@ pub struct Pipeline {
     /// The newest append, where it held no event: no ack of a block will ever name its position, so
     /// it counts as acked with the events before it.
     without_events: Option<(Sequence, Position)>,
+    /// A flow that stands nowhere waits for the collector to say where it stood.
+    asks_collector: bool,
+    /// Up to where the collector holds the flow; `None` until it said so.
+    held: Option<Bytes>,
+    /// Where the source is to be opened again, if not at its own position.
+    reopen_at: Option<Bytes>,
+    reopen: bool,
     next_poll: Instant,
     /// When to tell the source again, after it could not commit or ack.
     next_tell: Instant,
@@ -70,6 +77,8 @@ enum Ended {
     Asked,
     /// A person is needed: the sentence says what for.
     Stopped(String),
+    /// The source is to be opened again.
+    Reopened,
 }
 
 impl Pipeline {
@@ -94,41 +103,58 @@ impl Pipeline {
             to_commit: VecDeque::new(),
             to_ack: None,
             without_events: None,
+            asks_collector: false,
+            held: None,
+            reopen_at: None,
+            reopen: false,
             next_poll: now,
             next_tell: now,
         }
     }
 
+    /// Where the buffer is new, the source is opened only when the collector has said where the flow stood: an agent that lost
+    /// its disk goes on there.
+    #[must_use]
+    pub fn asking_the_collector(mut self) -> Self {
+        self.asks_collector = true;
+        self
+    }
+
     /// Runs until the agent ends or the flow must stop. The source is closed afterwards.
     pub fn run(mut self) {
-        let ended = match self.open() {
-            Ok(()) => self.work(),
-            Err(ended) => ended,
-        };
-        self.source.close();
-        match ended {
-            Ended::Asked => info!("closed"),
-            Ended::Stopped(reason) => {
-                self.state.set(Health::Stopped, &reason);
-                error!(reason, "the flow stopped");
+        loop {
+            let ended = match self.open() {
+                Ok(()) => self.work(),
+                Err(ended) => ended,
+            };
+            self.source.close();
+            match ended {
+                Ended::Reopened => info!("a new epoch: the source is opened again"),
+                Ended::Asked => return info!("closed"),
+                Ended::Stopped(reason) => {
+                    self.state.set(Health::Stopped, &reason);
+                    return error!(reason, "the flow stopped");
+                }
             }
         }
     }
 
     /// Opens the source, again and again while it says that it may pass.
     fn open(&mut self) -> Result<(), Ended> {
+        (self.reopen, self.to_ack, self.without_events) = (false, None, None);
+        self.to_commit.clear();
+        self.appending.clear();
+        let resume = self.resume()?;
+        self.maker.resume_at(resume.clone().unwrap_or_default());
+        self.tell_of_losses()?;
         loop {
-            let resume = self
-                .buffer
-                .position(&self.flow)
-                .filter(|position| !position.is_empty());
             let seen = Arc::new(BufferSeen {
                 buffer: Arc::clone(&self.buffer),
                 flow: Arc::clone(&self.flow),
             });
             let bell = Arc::clone(&self.bell);
             let wake = Arc::new(move || bell.wake_source());
-            match self.source.open(resume.map(Position), seen, wake) {
+            match self.source.open(resume.clone().map(Position), seen, wake) {
                 Ok(()) => {
                     self.running();
                     return Ok(());
@@ -136,19 +162,91 @@ impl Pipeline {
                 Err(error) => self.next_poll = self.held_up(error)?,
             }
             while Instant::now() < self.next_poll {
-                self.bell
-                    .wait(self.next_poll.saturating_duration_since(Instant::now()));
-                if self.listen().stop {
-                    return Err(Ended::Asked);
-                }
+                let left = self.next_poll.saturating_duration_since(Instant::now());
+                self.pause(left)?;
             }
         }
+    }
+
+    /// Where the source is to go on: where it was told to, or where its newest append ended, or, in a new buffer, where the collector
+    /// says that it stood.
+    fn resume(&mut self) -> Result<Option<Bytes>, Ended> {
+        let position = |bytes: Option<Bytes>| bytes.filter(|position| !position.is_empty());
+        let own = position(self.buffer.position(&self.flow));
+        let told = match position(self.reopen_at.take()) {
+            Some(told) => told,
+            None if own.is_some() || !self.asks_collector => return Ok(own),
+            None => {
+                let why = "the buffer is new: the collector is asked where this flow stands";
+                while self.held.is_none() {
+                    self.state.set(Health::Waiting, why);
+                    self.pause(IDLE_MAX)?;
+                }
+                match position(self.held.clone()) {
+                    Some(held) => held,
+                    None => return Ok(None),
+                }
+            }
+        };
+        info!("goes on where the collector says that this flow stood");
+        self.keep(Vec::new(), told.clone(), Vec::new())?;
+        Ok(Some(told))
+    }
+
+    /// Tells the centre of what the buffer lost, once.
+    fn tell_of_losses(&mut self) -> Result<(), Ended> {
+        for loss in self.buffer.losses() {
+            let mark = format!("lost:{:016x}:{}", loss.epoch, loss.first).into_bytes();
+            let is_ours = loss.flow.is_empty() || loss.flow == self.flow;
+            let is_told = self.buffer.seen(&self.flow, &mark) != dray_buffer::MarkState::New;
+            if !is_ours || is_told {
+                continue;
+            }
+            let blocks = self.maker.lost(&self.flow, &loss, now_us());
+            let position = self.buffer.position(&self.flow).unwrap_or_default();
+            self.keep(blocks, position, vec![mark])?;
+            self.state.metrics.dead_letters.inc();
+        }
+        Ok(())
+    }
+
+    /// Appends something that no source gave, and waits for it.
+    fn keep(
+        &mut self,
+        blocks: Vec<dray_buffer::NewBlock>,
+        position: Bytes,
+        marks: Vec<Vec<u8>>,
+    ) -> Result<(), Ended> {
+        let receipt = self.buffer.append(Append {
+            flow: Arc::clone(&self.flow),
+            blocks,
+            position,
+            marks,
+        });
+        let kept = receipt.wait();
+        kept.map(drop)
+            .map_err(|error| Ended::Stopped(buffer_sentence(&error)))
+    }
+
+    /// Waits, unless the agent ends.
+    fn pause(&mut self, time: Duration) -> Result<(), Ended> {
+        self.bell.wait(time);
+        if self.listen().stop {
+            return Err(Ended::Asked);
+        }
+        Ok(())
     }
 
     fn work(&mut self) -> Ended {
         loop {
             if self.listen().stop {
                 return self.drain();
+            }
+            if self.reopen {
+                return match self.drain() {
+                    Ended::Asked => Ended::Reopened,
+                    stopped => stopped,
+                };
             }
             match self.step() {
                 Ok(true) => {}
@@ -166,6 +264,13 @@ impl Pipeline {
         }
         if rung.woken {
             self.next_poll = Instant::now();
+        }
+        if let Some(held) = rung.held.take() {
+            self.held = Some(held);
+        }
+        if let Some(position) = rung.reopen.take() {
+            self.reopen = true;
+            self.reopen_at = position.or(self.reopen_at.take());
         }
         rung
     }
@@ -368,7 +473,7 @@ fn buffer_sentence(error: &BufferError) -> String {
         BufferError::Refused(_) => {
             format!("{error}; this is a defect of the agent, please report it")
         }
-        BufferError::Stopped { .. } => error.to_string(),
+        BufferError::Stopped { .. } | BufferError::Damaged(_) => error.to_string(),
     }
 }
 

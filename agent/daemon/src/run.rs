@@ -186,7 +186,8 @@ impl Flow {
             Arc::clone(buffer),
             Arc::clone(&bell),
             Arc::clone(&state),
-        );
+        )
+        .asking_the_collector();
         Ok(Self {
             state,
             bell,

@@ -98,9 +98,21 @@ impl Observer for Telling {
         }
     }
 
-    fn flow_goes_on(&self, flow: &str) {
+    fn flow_goes_on(&self, flow: &str, position: Bytes) {
         if let Some(state) = self.board.flow(flow) {
             state.set_refused("");
+        }
+        if let Some(bell) = self.bells.get(flow) {
+            bell.held(position);
+        }
+    }
+
+    fn flow_reopens(&self, flow: &str, position: Option<Bytes>) {
+        if let Some(state) = self.board.flow(flow) {
+            state.renumbered();
+        }
+        if let Some(bell) = self.bells.get(flow) {
+            bell.reopen(position);
         }
     }
 }

@@ -19,8 +19,8 @@ use dray_agent::metrics::Metrics;
 use dray_agent::pipeline::{Pipeline, resume_position};
 use dray_agent::render::Event;
 use dray_buffer::{
-    Append, Buffer, BufferError, Depth, MarkState, MemoryBuffer, Receipt, Sequence, SledBuffer,
-    Space, StoredBlock,
+    Append, Buffer, BufferError, Depth, Loss, MarkState, MemoryBuffer, Receipt, Sequence,
+    SledBuffer, Space, StoredBlock,
 };
 use dray_mapping::Mapper;
 use dray_proto::block;
@@ -146,7 +146,7 @@ impl Running {
         self.state.acked(through);
         if let Some(position) = self
             .buffer
-            .ack("stock", buffer.epoch(), through)
+            .ack("stock", self.buffer.epoch(), through)
             .expect("an ack")
         {
             self.bell.acked(position);
@@ -545,6 +545,14 @@ impl Buffer for Gate {
         self.inner.epoch()
     }
 
+    fn begin_epoch(&self) -> Result<u64, BufferError> {
+        self.inner.begin_epoch()
+    }
+
+    fn losses(&self) -> Vec<Loss> {
+        self.inner.losses()
+    }
+
     fn append(&self, append: Append) -> Receipt {
         let answer = self.inner.append(append);
         let gate = self.open.lock().expect("no panic").take();
@@ -569,8 +577,8 @@ impl Buffer for Gate {
         self.inner.read(flow, from, bytes_max)
     }
 
-    fn ack(&self, flow: &str, through: Sequence) -> Result<Option<Bytes>, BufferError> {
-        self.inner.ack(flow, through)
+    fn ack(&self, flow: &str, epoch: u64, through: Sequence) -> Result<Option<Bytes>, BufferError> {
+        self.inner.ack(flow, epoch, through)
     }
 
     fn seen(&self, flow: &str, mark: &[u8]) -> MarkState {

@@ -71,8 +71,11 @@ pub trait Observer: Send + Sync {
     fn link(&self, state: LinkState);
     /// The collector won't take this flow any more, and why; until the next connection.
     fn flow_stopped(&self, flow: &str, reason: &str);
-    /// The flow goes on.
-    fn flow_goes_on(&self, flow: &str);
+    /// The flow goes on. `position`: of the newest event that the collector holds; empty where it holds none. A source that
+    /// stands nowhere yet begins there.
+    fn flow_goes_on(&self, flow: &str, position: Bytes);
+    /// A new epoch began: the flow's source is to be opened again, at this position where there is one, else at its own.
+    fn flow_reopens(&self, flow: &str, position: Option<Bytes>);
 }
 
 /// Counts since the start.
@@ -95,6 +98,16 @@ pub struct Uplink {
     observer: Arc<dyn Observer>,
     counters: Arc<Counters>,
     patience: Patience,
+    /// The epoch of the connection before this one.
+    epoch: AtomicU64,
+}
+
+/// A flow whose source is opened anew in a new epoch.
+struct Reopen {
+    flow: Arc<str>,
+    /// Where the collector is ahead: its position.
+    at: Option<Bytes>,
+    why: String,
 }
 
 /// Why a connection ended.
@@ -115,6 +128,7 @@ impl Uplink {
             observer,
             counters: Arc::default(),
             patience: Patience::default(),
+            epoch: AtomicU64::new(0),
         }
     }
 
@@ -176,9 +190,17 @@ impl Uplink {
             Err(reason) => return End::Lost(reason),
         };
         let mut watch = self.buffer.watch();
+        let epoch = self.buffer.epoch();
+        if ![0, epoch].contains(&self.epoch.swap(epoch, Ordering::Relaxed)) {
+            // Damage began it: what was lost may be read again.
+            let flows = &self.config.flows;
+            flows
+                .iter()
+                .for_each(|flow| self.observer.flow_reopens(&flow.name, None));
+        }
         let (out, outgoing) = mpsc::channel(QUEUE);
         let hello = FromAgent {
-            message: Some(from_agent::Message::Hello(self.hello())),
+            message: Some(from_agent::Message::Hello(self.hello(epoch))),
         };
         if out.send(hello).await.is_err() {
             return End::Lost("the connection ended".into());
@@ -208,8 +230,9 @@ impl Uplink {
                 "{collector}: it did not say Welcome; is it a dray-collector of another version?"
             ));
         };
-        let mut session = match self.begin(&welcome) {
-            Ok(session) => session,
+        let mut session = match self.begin(&welcome, epoch) {
+            Ok(Ok(session)) => session,
+            Ok(Err(reopen)) => return self.begin_epoch(reopen).await,
             Err(error) => return End::Lost(error.to_string()),
         };
         self.counters.connections.fetch_add(1, Ordering::Relaxed);
@@ -222,61 +245,87 @@ impl Uplink {
         End::Lost(session.send(&out, incoming, &mut watch).await)
     }
 
-    fn hello(&self) -> Hello {
+    fn hello(&self, epoch: u64) -> Hello {
         let state = |flow: &FlowConfig| {
             let depth = self.buffer.depth(&flow.name);
             FlowState {
                 flow: flow.name.to_string(),
                 next_sequence: depth.appended.0 + 1,
                 oldest_sequence: depth.acked.0 + 1,
+                oldest_chain: depth.oldest_chain,
             }
         };
         Hello {
             protocol: PROTOCOL,
             version: self.config.version.clone(),
-            epoch: self.buffer.epoch(),
+            epoch,
             flows: self.config.flows.iter().map(state).collect(),
         }
     }
 
-    /// Compares what both sides hold, and opens the flows that agree.
-    fn begin(&self, welcome: &Welcome) -> Result<Session<'_>, BufferError> {
+    /// Compares what both sides hold, and opens the flows that agree. Or else: the flows that are to be opened anew, and
+    /// where.
+    fn begin(
+        &self,
+        welcome: &Welcome,
+        epoch: u64,
+    ) -> Result<Result<Session<'_>, Vec<Reopen>>, BufferError> {
         let weights: Vec<u32> = self.config.flows.iter().map(|flow| flow.weight).collect();
         let mut window = Window::new(&weights);
+        let mut reopen = Vec::new();
         for (index, flow) in self.config.flows.iter().enumerate() {
-            let held = welcome.flows.iter().find(|held| *held.flow == *flow.name);
-            let held = held.map_or(
-                Held {
-                    epoch: 0,
-                    next: Sequence(1),
-                    chain: 0,
-                },
-                |held| Held {
-                    epoch: held.epoch,
-                    next: Sequence(held.next_sequence),
-                    chain: held.chain,
-                },
-            );
+            let said = welcome.flows.iter().find(|held| *held.flow == *flow.name);
+            let held = Held {
+                epoch: said.map_or(0, |held| held.epoch),
+                next: Sequence(said.map_or(1, |held| held.next_sequence)),
+                chain: said.map_or(0, |held| held.chain),
+                knows_epoch: said.is_some_and(|held| held.knows_epoch),
+            };
+            let position = said.map(|held| held.position.clone()).unwrap_or_default();
             let depth = self.buffer.depth(&flow.name);
-            let place = self.place(&flow.name, held.next, depth)?;
-            match window::begin(
-                self.buffer.epoch(),
-                Own {
-                    acked: depth.acked,
-                    appended: depth.appended,
-                    place,
-                },
-                held,
-            ) {
+            let own = Own {
+                acked: depth.acked,
+                appended: depth.appended,
+                place: self.place(&flow.name, held.next, depth)?,
+            };
+            match window::begin(epoch, own, held) {
                 Begin::At(next) => {
-                    self.ack(&flow.name, Sequence(next.0 - 1))?;
+                    self.ack(&flow.name, epoch, Sequence(next.0 - 1))?;
                     window.open(index, next, depth.appended);
-                    self.observer.flow_goes_on(&flow.name);
+                    self.observer.flow_goes_on(&flow.name, position);
+                }
+                Begin::NewEpoch { why, behind } => {
+                    tracing::error!(flow = &*flow.name, reason = why, "a new epoch is needed");
+                    reopen.push(Reopen {
+                        flow: Arc::clone(&flow.name),
+                        at: (behind && !position.is_empty()).then_some(position),
+                        why,
+                    });
                 }
                 Begin::Stop(reason) => self.stop(&flow.name, &reason),
             }
         }
-        Ok(Session::new(self, window))
+        if reopen.is_empty() {
+            Ok(Ok(Session::new(self, window, epoch)))
+        } else {
+            Ok(Err(reopen))
+        }
+    }
+
+    /// All that is held gets new numbers; the next connection sends it.
+    async fn begin_epoch(&self, reopen: Vec<Reopen>) -> End {
+        let buffer = Arc::clone(&self.buffer);
+        let begun = tokio::task::spawn_blocking(move || buffer.begin_epoch()).await;
+        match begun {
+            Ok(Ok(epoch)) => self.epoch.store(epoch, Ordering::Relaxed),
+            Ok(Err(error)) => return End::Lost(error.to_string()),
+            Err(error) => return End::Lost(error.to_string()),
+        }
+        let why = reopen.first().map(|reopen| reopen.why.clone());
+        for Reopen { flow, at, .. } in reopen {
+            self.observer.flow_reopens(&flow, at);
+        }
+        End::Lost(format!("a new epoch begins: {}", why.unwrap_or_default()))
     }
 
     /// What the blocks held here say of the place before `next`.
@@ -296,8 +345,8 @@ impl Uplink {
     }
 
     /// The collector has it: the buffer may forget it, and the source learns of it.
-    fn ack(&self, flow: &str, through: Sequence) -> Result<(), BufferError> {
-        if let Some(position) = self.buffer.ack(flow, through)? {
+    fn ack(&self, flow: &str, epoch: u64, through: Sequence) -> Result<(), BufferError> {
+        if let Some(position) = self.buffer.ack(flow, epoch, through)? {
             self.observer.acked(flow, position);
         }
         Ok(())

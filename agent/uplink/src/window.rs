@@ -26,6 +26,8 @@ pub struct Held {
     pub next: Sequence,
     /// The chain after its newest block; 0 for none.
     pub chain: u64,
+    /// Whether it holds anything of this agent's epoch.
+    pub knows_epoch: bool,
 }
 
 /// What the agent's blocks say of the place where the collector's end.
@@ -55,54 +57,75 @@ pub struct Own {
 pub enum Begin {
     /// Everything below is acked; sending goes on here.
     At(Sequence),
-    /// It can't go on, and why.
+    /// The two have another past: all that is held here is sent in a new epoch, of which the collector takes what it does not
+    /// have.
+    NewEpoch {
+        /// A sentence.
+        why: String,
+        /// Whether the collector is ahead: the source goes on at its position.
+        behind: bool,
+    },
+    /// What the collector needs is held by nobody any more; a person decides.
     Stop(String),
 }
 
 /// Compares what both sides hold.
 ///
-/// A collector that holds more than was ever appended here, or less than was acked, has another past
-/// than this agent: one of the two was restored. So has one that holds other events under the same
-/// numbers, which the chains show: to take its word for an ack would forget events that it never
-/// had. Until that can be mended by itself, the flow stops.
+/// A collector that holds more than was ever appended here, or other events under the same numbers, has another past than
+/// this agent: the agent's disk was restored, and a new epoch begins. To take the collector's word for an ack would
+/// forget events that it never had. One that holds less than was acked was restored itself: those events are gone here, and
+/// only a person may go on without them.
 #[must_use]
 pub fn begin(epoch: u64, own: Own, held: Held) -> Begin {
+    let (next, acked) = (held.next, own.acked);
     if held.epoch != epoch {
         // A flow that the collector never had, or had from a buffer before this one.
-        if own.acked == Sequence(0) {
+        if acked == Sequence(0) {
             return Begin::At(Sequence(1));
         }
-        return Begin::Stop(format!(
-            "the collector has forgotten this flow, of which {} events were acked: it was restored or detached; \
-             restore its log, or move the agent's buffer folder away to send archive/pending anew",
-            own.acked
-        ));
+        if held.knows_epoch {
+            return Begin::NewEpoch {
+                why: "the collector has events of a later epoch of this flow: this agent's disk was restored from an older state, or \
+                      is a copy of another one's"
+                    .into(),
+                behind: true,
+            };
+        }
+        return gap(Sequence(1), acked);
     }
-    if held.next.0 > own.appended.0 + 1 {
-        return Begin::Stop(format!(
-            "the collector holds events up to {}, this agent only up to {}: the agent's disk was restored from an older \
-             state; move its buffer folder away to begin a new one",
-            held.next.0.saturating_sub(1),
-            own.appended
-        ));
+    if next.0 > own.appended.0 + 1 {
+        return Begin::NewEpoch {
+            why: format!(
+                "the collector holds events up to {}, this agent only up to {}: its disk was restored from an older state",
+                next.0 - 1,
+                own.appended
+            ),
+            behind: true,
+        };
     }
-    if held.next.0 <= own.acked.0 {
-        return Begin::Stop(format!(
-            "the collector expects event {}, but events up to {} were acked and forgotten: the collector was restored \
-             from an older state",
-            held.next, own.acked
-        ));
+    if next <= acked {
+        return gap(next, acked);
     }
     match own.place {
-        Place::Chain(chain) if chain == held.chain => Begin::At(held.next),
-        Place::Unknown => Begin::At(held.next),
-        Place::Chain(_) | Place::Inside => Begin::Stop(format!(
-            "the collector holds other events than this agent under the numbers up to {}: the agent's disk or the \
-             collector's log was restored from an older state; move the agent's buffer folder away to send \
-             archive/pending anew",
-            held.next.0.saturating_sub(1)
-        )),
+        Place::Chain(chain) if chain == held.chain => Begin::At(next),
+        Place::Unknown => Begin::At(next),
+        Place::Chain(_) | Place::Inside => Begin::NewEpoch {
+            why: format!(
+                "the collector holds other events under the numbers up to {} than this agent: its disk was restored from an \
+                 older state and written on",
+                next.0.saturating_sub(1)
+            ),
+            behind: false,
+        },
     }
+}
+
+fn gap(first: Sequence, last: Sequence) -> Begin {
+    Begin::Stop(format!(
+        "events {first} to {last} were acked and forgotten here, and the collector does not have them: its log was restored from an older \
+         state, or lost. Restore a newer one; or put the files from archive/ that it lacks into the drop folder again; then, on \
+         the collector: dray-collector resume SITE/FLOW --accept-gap"
+    ))
 }
 
 #[derive(Debug)]
@@ -245,31 +268,39 @@ mod tests {
 
     #[test]
     fn both_sides_agree_where_to_go_on_or_say_why_not() {
-        let at = |acked, appended, epoch, next, place, expected: Result<u64, &str>| {
-            let own = Own {
-                acked: Sequence(acked),
-                appended: Sequence(appended),
-                place,
+        let at =
+            |acked, appended, (epoch, knows_epoch), next, place, expected: Result<u64, &str>| {
+                let own = Own {
+                    acked: Sequence(acked),
+                    appended: Sequence(appended),
+                    place,
+                };
+                let held = Held {
+                    epoch,
+                    next: Sequence(next),
+                    chain: 5,
+                    knows_epoch,
+                };
+                let found = match begin(7, own, held) {
+                    Begin::At(at) => Ok(at.0),
+                    Begin::NewEpoch { why, behind } => Err(format!("new epoch, {behind}: {why}")),
+                    Begin::Stop(why) => Err(format!("stop: {why}")),
+                };
+                match (&found, expected) {
+                    (Ok(at), Ok(expected)) => assert_eq!(*at, expected),
+                    (Err(why), Err(words)) => assert!(why.contains(words), "{why}"),
+                    (found, expected) => panic!("{found:?}, {expected:?} was expected"),
+                }
             };
-            match (
-                begin(
-                    7,
-                    own,
-                    Held {
-                        epoch,
-                        next: Sequence(next),
-                        chain: 5,
-                    },
-                ),
-                expected,
-            ) {
-                (Begin::At(at), Ok(expected)) => assert_eq!(at.0, expected),
-                (Begin::Stop(why), Err(words)) => assert!(why.contains(words), "{why}"),
-                (found, expected) => panic!("{found:?}, {expected:?} was expected"),
-            }
-        };
         let check = |acked, appended, epoch, next, expected| {
-            at(acked, appended, epoch, next, Place::Chain(5), expected);
+            at(
+                acked,
+                appended,
+                (epoch, epoch == 7),
+                next,
+                Place::Chain(5),
+                expected,
+            );
         };
         check(0, 0, 0, 1, Ok(1));
         check(0, 50, 0, 1, Ok(1));
@@ -277,13 +308,35 @@ mod tests {
         check(10, 50, 7, 31, Ok(31));
         check(10, 50, 7, 51, Ok(51));
         check(10, 50, 7, 11, Ok(11));
-        check(10, 50, 7, 52, Err("only up to 50"));
-        check(10, 50, 7, 10, Err("acked and forgotten"));
-        check(10, 50, 0, 1, Err("has forgotten"));
-        at(50, 50, 7, 51, Place::Unknown, Ok(51));
-        at(10, 50, 7, 31, Place::Chain(6), Err("other events"));
-        at(10, 50, 7, 31, Place::Inside, Err("up to 30"));
-        at(0, 50, 9, 400, Place::Inside, Ok(1));
+        check(
+            10,
+            50,
+            7,
+            52,
+            Err("new epoch, true: the collector holds events up to 51, this agent only up to 50"),
+        );
+        check(10, 50, 7, 10, Err("stop: events 10 to 10 were acked"));
+        check(10, 50, 0, 1, Err("stop: events 1 to 10 were acked"));
+        check(10, 50, 9, 1, Err("stop: events 1 to 10 were acked"));
+        at(
+            10,
+            50,
+            (9, true),
+            400,
+            Place::Unknown,
+            Err("new epoch, true: the collector has events of a later epoch"),
+        );
+        at(50, 50, (7, true), 51, Place::Unknown, Ok(51));
+        at(
+            10,
+            50,
+            (7, true),
+            31,
+            Place::Chain(6),
+            Err("new epoch, false: the collector holds other events"),
+        );
+        at(10, 50, (7, true), 31, Place::Inside, Err("up to 30"));
+        at(0, 50, (9, false), 400, Place::Inside, Ok(1));
     }
 
     fn opened(weights: &[u32]) -> Window {

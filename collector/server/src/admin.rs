@@ -4,17 +4,20 @@ mod letters;
 
 use std::sync::Arc;
 
+use dray_proto::FlowName;
 use dray_proto::v1::collector_admin_server::CollectorAdmin;
 use dray_proto::v1::{
-    CollectorStatus, CollectorStatusRequest, ConsumerActReply, ConsumerActRequest, ConsumerStatus,
-    DeadLetterActReply, DeadLetterActRequest, DeadLettersReply, DeadLettersRequest, FlowStatus,
-    InviteReply, InviteRequest, SiteActReply, SiteActRequest, SiteStatus, SitesReply, SitesRequest,
-    TargetActReply, TargetActRequest, consumer_act_request, site_act_request, target_act_request,
+    AcceptGapReply, AcceptGapRequest, CollectorStatus, CollectorStatusRequest, ConsumerActReply,
+    ConsumerActRequest, ConsumerStatus, DeadLetterActReply, DeadLetterActRequest, DeadLettersReply,
+    DeadLettersRequest, FlowStatus, InviteReply, InviteRequest, SiteActReply, SiteActRequest,
+    SiteStatus, SitesReply, SitesRequest, TargetActReply, TargetActRequest, consumer_act_request,
+    site_act_request, target_act_request,
 };
 use dray_store::StoreError;
 use tonic::{Request, Response, Status};
 
 use crate::core::{Shared, ask, now_s};
+use crate::gaps;
 use crate::identity::refresh;
 use crate::identity::tokens::{self, TOKEN_SECONDS};
 use crate::targets;
@@ -37,13 +40,23 @@ impl CollectorAdmin for Admin {
     async fn status(&self, _: Request<CollectorStatusRequest>) -> Answer<CollectorStatus> {
         let shared = &self.shared;
         let connected = shared.uplinks.flows();
-        let flows = shared.store.flows().into_iter().map(|flow| {
+        // A log that was lost does not know the flows that it lost.
+        let mut names = shared.store.flows();
+        names.extend(shared.gaps.flows());
+        names.sort();
+        names.dedup();
+        let flows = names.into_iter().map(|flow| {
             let held = shared.store.held(&flow);
             FlowStatus {
                 flow: flow.to_string(),
                 newest_offset: held.newest_offset.0,
                 connected: connected.contains(&flow),
                 last_captured_us: held.last_captured_us,
+                gap: shared
+                    .gaps
+                    .get(&flow)
+                    .map(|missing| missing.sentence(&flow))
+                    .unwrap_or_default(),
             }
         });
         let (log_bytes, log_bytes_max) = shared.store.log_bytes();
@@ -122,6 +135,19 @@ impl CollectorAdmin for Admin {
                 "Agent {agent} is revoked: it is cut off and can't come back. Its site enrols again with a token of \"dray-collector invite\"."
             ),
         }))
+    }
+
+    async fn accept_gap(&self, request: Request<AcceptGapRequest>) -> Answer<AcceptGapReply> {
+        let name = request.into_inner().flow;
+        let Some(flow) = FlowName::parse(&name) else {
+            return Err(Status::invalid_argument(format!(
+                "\"{name}\" is no flow: name its site, too, as in north/shipments"
+            )));
+        };
+        let said = gaps::accept(&self.shared, &flow)
+            .await
+            .map_err(Status::failed_precondition)?;
+        Ok(Response::new(AcceptGapReply { said }))
     }
 
     async fn dead_letters(&self, request: Request<DeadLettersRequest>) -> Answer<DeadLettersReply> {

@@ -67,6 +67,14 @@ pub enum Command {
         #[arg(long, default_value_t = 365, value_parser = clap::value_parser!(u32).range(1..=825))]
         days: u32,
     },
+    /// Let a flow go on that a gap has stopped: events that neither its agent nor the log has any more.
+    Resume {
+        /// The flow with its site, e.g. "north/shipments".
+        flow: String,
+        /// That they are missing is accepted; the log says so in their place.
+        #[arg(long, required = true)]
+        accept_gap: bool,
+    },
     /// Print the events in the log.
     Tail(TailArgs),
     /// See and settle what could not go on.

@@ -11,8 +11,8 @@ use dray_proto::v1::consumer_act_request::Act as ConsumerActKind;
 use dray_proto::v1::site_act_request::Act as SiteActKind;
 use dray_proto::v1::target_act_request::Act as TargetActKind;
 use dray_proto::v1::{
-    CollectorStatusRequest, ConsumerActRequest, InviteRequest, SiteActRequest, SitesRequest,
-    TargetActRequest,
+    AcceptGapRequest, CollectorStatusRequest, ConsumerActRequest, InviteRequest, SiteActRequest,
+    SitesRequest, TargetActRequest,
 };
 
 use crate::check::{self, Verdict};
@@ -59,6 +59,16 @@ pub async fn run(command: Command, config: &Config) -> Result<(), Failure> {
                 .map_err(said)?
                 .into_inner();
             show::sites(&reply.sites);
+            Ok(())
+        }
+        Command::Resume { flow, .. } => {
+            let reply = connect(config)
+                .await?
+                .accept_gap(AcceptGapRequest { flow })
+                .await
+                .map_err(said)?
+                .into_inner();
+            println!("{}", reply.said);
             Ok(())
         }
         Command::Status => {

@@ -17,12 +17,14 @@ use dray_proto::v1::uplink_server::Uplink;
 use dray_proto::v1::{
     FromAgent, Held, Hello, RefusalCause, ToAgent, Welcome, from_agent, to_agent,
 };
+use dray_store::StoreError;
 use tokio::sync::{Semaphore, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 use tracing::Instrument as _;
 
-use crate::core::{Shared, now_s};
+use crate::core::{Shared, ask, now_s};
+use crate::gaps;
 use crate::identity::{Peer, PeerIdentity};
 use crate::incoming::Origin;
 use pump::{Down, FLOWS_MAX, Pump};
@@ -121,7 +123,7 @@ impl Stream {
         tracing::info!(version = %hello.version, flows = names.len(), "the agent is connected");
         self.shared
             .allow
-            .saw(&self.peer.agent, Some(hello.version), now_s());
+            .saw(&self.peer.agent, Some(hello.version.clone()), now_s());
 
         let Self {
             shared,
@@ -130,7 +132,13 @@ impl Stream {
             down,
         } = self;
         let pump = Pump::new(Arc::clone(&shared), room, peer.clone(), down);
-        pump.send(to_agent::Message::Welcome(welcome(&shared, &names)))
+        let held = held(&shared, names, hello.epoch)
+            .await
+            .map_err(|error| Status::unavailable(error.to_string()))?;
+        gaps::compare(&shared, &peer.agent, &hello, &held)
+            .await
+            .map_err(|error| Status::unavailable(error.to_string()))?;
+        pump.send(to_agent::Message::Welcome(welcome(&shared, held)))
             .await?;
         for (flow, _) in bad {
             let reason = pump::bad_name(&flow);
@@ -140,7 +148,7 @@ impl Stream {
         let mut stopping = shared.stopping();
         let ended = tokio::select! {
             ended = pump.run(inbound) => ended,
-            () = seat.replaced() => Err(Status::aborted("another stream of this agent has taken over")),
+            () = seat.replaced() => Err(Status::aborted("another stream of this agent has taken over, or it was asked to begin again")),
             reason = revoked(&shared, &peer) => Err(Status::permission_denied(reason)),
             () = stopping.wait() => Err(Status::unavailable("the collector is stopping")),
             never = keep_seen(&shared, &peer) => match never {},
@@ -177,22 +185,37 @@ async fn hello(inbound: &mut Streaming<FromAgent>) -> Result<Hello, Status> {
     Ok(hello)
 }
 
-fn welcome(shared: &Shared, names: &[FlowName]) -> Welcome {
-    let held = |name: &FlowName| {
-        let held = shared.store.held(name);
-        Held {
-            flow: name.flow().to_owned(),
-            epoch: held.epoch,
-            next_sequence: held.next_sequence.0.max(1),
-            chain: held.chain,
-            position: held.position,
-        }
+/// What the log holds of flows, and whether it has anything of this epoch.
+async fn held(
+    shared: &Shared,
+    names: Vec<FlowName>,
+    epoch: u64,
+) -> Result<Vec<(FlowName, dray_store::Held, bool)>, StoreError> {
+    ask(&shared.store, move |store| {
+        let held = |name: FlowName| {
+            let held = store.held(&name);
+            let knows_epoch = store.knows_epoch(&name, epoch)?;
+            Ok((name, held, knows_epoch))
+        };
+        names.into_iter().map(held).collect()
+    })
+    .await
+}
+
+fn welcome(shared: &Shared, held: Vec<(FlowName, dray_store::Held, bool)>) -> Welcome {
+    let of = |(name, held, knows_epoch): (FlowName, dray_store::Held, bool)| Held {
+        flow: name.flow().to_owned(),
+        epoch: held.epoch,
+        next_sequence: held.next_sequence.0.max(1),
+        chain: held.chain,
+        position: held.position,
+        knows_epoch,
     };
     Welcome {
         protocol: PROTOCOL,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         incarnation: shared.store.incarnation(),
-        flows: names.iter().map(held).collect(),
+        flows: held.into_iter().map(of).collect(),
     }
 }
 

@@ -24,6 +24,7 @@ mod enrol;
 mod failure;
 mod feed;
 mod fullness;
+mod gaps;
 mod incoming;
 mod ingest;
 mod json;

@@ -25,6 +25,7 @@ use crate::core::{Shared, Stop, Stopping, now_s, now_us};
 use crate::enrol::{self, EnrolService};
 use crate::failure::Failure;
 use crate::feed::FeedService;
+use crate::gaps::Gaps;
 use crate::identity::{self, AllowList, Authority};
 use crate::ingest::{self, Ingest};
 use crate::metrics::Metrics;
@@ -116,6 +117,7 @@ impl Running {
             allow: AllowList::default(),
             uplinks: Arc::new(Seats::default()),
             readers: Arc::new(Seats::default()),
+            gaps: Gaps::default(),
             targets: Targets::start(&config.targets, Arc::clone(&store) as Arc<dyn Store>)
                 .map_err(Failure::Setup)?,
             metrics: Metrics::new().map_err(setup)?,

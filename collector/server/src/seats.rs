@@ -58,6 +58,11 @@ impl Seats {
         }
     }
 
+    /// Whoever sits there is told to go.
+    pub(crate) fn clear(&self, name: &str) {
+        self.state().taken.remove(name);
+    }
+
     /// Whether somebody sits there.
     pub(crate) fn is_taken(&self, name: &str) -> bool {
         self.state().taken.contains_key(name)

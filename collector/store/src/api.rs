@@ -283,6 +283,12 @@ pub trait Store: Send + Sync {
     /// What is held of a flow; the default where there is nothing.
     fn held(&self, flow: &FlowName) -> Held;
 
+    /// Whether the log has blocks of this epoch of a flow.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn knows_epoch(&self, flow: &FlowName, epoch: u64) -> Result<bool, StoreError>;
+
     /// All flows, by name.
     fn flows(&self) -> Vec<FlowName>;
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use dray_buffer::{BufferError, Sequence, StoredBlock};
+use dray_buffer::{Sequence, StoredBlock};
 use dray_proto::v1::{
     Block, BlockHeader, FromAgent, Refusal, RefusalCause, ToAgent, from_agent, to_agent,
 };
@@ -22,15 +22,18 @@ const LAST_WORDS: Duration = Duration::from_secs(5);
 pub(super) struct Session<'a> {
     uplink: &'a Uplink,
     window: Window,
+    /// Of all that is sent.
+    epoch: u64,
     /// Blocks that were read and wait for the connection.
     ready: VecDeque<FromAgent>,
 }
 
 impl<'a> Session<'a> {
-    pub(super) fn new(uplink: &'a Uplink, window: Window) -> Self {
+    pub(super) fn new(uplink: &'a Uplink, window: Window, epoch: u64) -> Self {
         Self {
             uplink,
             window,
+            epoch,
             ready: VecDeque::new(),
         }
     }
@@ -43,8 +46,8 @@ impl<'a> Session<'a> {
         watch: &mut watch::Receiver<u64>,
     ) -> String {
         loop {
-            if let Err(error) = self.fill().await {
-                return error.to_string();
+            if let Err(reason) = self.fill().await {
+                return reason;
             }
             tokio::select! {
                 permit = out.reserve(), if !self.ready.is_empty() => match (permit, self.ready.pop_front()) {
@@ -92,7 +95,7 @@ impl<'a> Session<'a> {
     }
 
     /// Reads what may be sent next, while less waits than the connection's queue takes.
-    async fn fill(&mut self) -> Result<(), BufferError> {
+    async fn fill(&mut self) -> Result<(), String> {
         while self.ready.len() < QUEUE {
             let Some(Turn {
                 flow,
@@ -105,8 +108,16 @@ impl<'a> Session<'a> {
             let name = Arc::clone(&self.uplink.config.flows[flow].name);
             let (buffer, of) = (Arc::clone(&self.uplink.buffer), Arc::clone(&name));
             let read = tokio::task::spawn_blocking(move || buffer.read(&of, from, bytes_max)).await;
-            let blocks = read.unwrap_or_else(|_| Ok(Vec::new()))?;
+            let blocks = read
+                .unwrap_or_else(|_| Ok(Vec::new()))
+                .map_err(|error| error.to_string())?;
+            if blocks.iter().any(|stored| stored.epoch != self.epoch) {
+                return Err("a new epoch began in the buffer".into());
+            }
             if blocks.is_empty() {
+                if self.uplink.buffer.epoch() != self.epoch {
+                    return Err("a new epoch began in the buffer".into());
+                }
                 self.window.close(flow);
                 self.uplink.stop(
                     &name,
@@ -146,7 +157,7 @@ impl<'a> Session<'a> {
                         ack.flow
                     ));
                 };
-                if ack.epoch != self.uplink.buffer.epoch() {
+                if ack.epoch != self.epoch {
                     return Err(format!(
                         "the collector acked flow \"{}\" of another epoch than this agent's",
                         ack.flow
@@ -159,7 +170,7 @@ impl<'a> Session<'a> {
                     ));
                 }
                 self.uplink
-                    .ack(&ack.flow, Sequence(ack.through))
+                    .ack(&ack.flow, self.epoch, Sequence(ack.through))
                     .map_err(|error| error.to_string())
             }
             to_agent::Message::Refusal(refusal) => self.refused(&refusal, index(&refusal.flow)),

@@ -27,6 +27,9 @@ pub(crate) struct Told {
     pub(crate) positions: Vec<(String, Bytes)>,
     /// Flows that are stopped now, and why.
     pub(crate) stopped: HashMap<String, String>,
+    /// Up to where the collector holds what goes on.
+    pub(crate) held: HashMap<String, Bytes>,
+    pub(crate) reopened: Vec<(String, Option<Bytes>)>,
 }
 
 impl Told {
@@ -58,8 +61,17 @@ impl Observer for Ear {
             .send_modify(|told| drop(told.stopped.insert(flow, reason)));
     }
 
-    fn flow_goes_on(&self, flow: &str) {
-        self.0.send_modify(|told| drop(told.stopped.remove(flow)));
+    fn flow_goes_on(&self, flow: &str, position: Bytes) {
+        self.0.send_modify(|told| {
+            told.stopped.remove(flow);
+            told.held.insert(flow.to_owned(), position);
+        });
+    }
+
+    fn flow_reopens(&self, flow: &str, position: Option<Bytes>) {
+        let flow = flow.to_owned();
+        self.0
+            .send_modify(|told| told.reopened.push((flow, position)));
     }
 }
 

@@ -123,12 +123,26 @@ impl Collector {
 
     /// Holds this flow up to before `next` of `epoch`.
     pub(crate) fn holds(&self, flow: &str, epoch: u64, next_sequence: u64, chain: u64) {
+        self.holds_also(flow, epoch, next_sequence, chain, "", false);
+    }
+
+    /// The same, up to this position, and the agent's epoch before that one or not.
+    pub(crate) fn holds_also(
+        &self,
+        flow: &str,
+        epoch: u64,
+        next_sequence: u64,
+        chain: u64,
+        position: &'static str,
+        knows_epoch: bool,
+    ) {
         let held = Held {
             flow: flow.into(),
             epoch,
             next_sequence,
             chain,
-            position: Default::default(),
+            position: position.into(),
+            knows_epoch,
         };
         self.answers().held.insert(flow.into(), held);
     }

@@ -175,6 +175,10 @@ impl Store for Memory {
         }
     }
 
+    fn knows_epoch(&self, flow: &FlowName, epoch: u64) -> Result<bool, StoreError> {
+        Ok(self.held(flow).epoch == epoch)
+    }
+
     fn flows(&self) -> Vec<FlowName> {
         self.kept().log.keys().cloned().collect()
     }

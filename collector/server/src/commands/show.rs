@@ -117,6 +117,9 @@ pub(super) fn status(status: &CollectorStatus) {
             table(&["FLOW", "AGENT", "EVENTS", "LAST CAPTURED"], &flows)
         );
     }
+    for flow in status.flows.iter().filter(|flow| !flow.gap.is_empty()) {
+        println!("{} is stopped: {}\n", flow.flow, flow.gap);
+    }
     let targets: Vec<_> = status
         .targets
         .iter()

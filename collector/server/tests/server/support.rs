@@ -282,6 +282,7 @@ impl Stream {
             flow: (*flow).into(),
             next_sequence: 1,
             oldest_sequence: 1,
+            oldest_chain: 0,
         };
         let hello = Hello {
             protocol: 1,

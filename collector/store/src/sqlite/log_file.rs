@@ -288,6 +288,19 @@ pub(crate) fn header_at(
     Ok(bytes.and_then(|bytes| BlockHeader::decode(bytes.as_slice()).ok()))
 }
 
+/// Whether there is a block of this epoch.
+pub(crate) fn has_epoch(
+    connection: &Connection,
+    flow: &FlowName,
+    epoch: u64,
+) -> rusqlite::Result<bool> {
+    connection
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM block WHERE flow = (SELECT id FROM flow WHERE name = ?1) AND epoch = ?2)",
+        )?
+        .query_row(params![flow.as_str(), epoch as i64], |row| row.get(0))
+}
+
 /// Blocks from the one that holds `from`.
 pub(crate) fn read(
     connection: &Connection,

@@ -357,6 +357,24 @@ impl Store for SqliteStore {
         self.shared.held(flow)
     }
 
+    fn knows_epoch(&self, flow: &FlowName, epoch: u64) -> Result<bool, StoreError> {
+        let log = self.shared.lock();
+        if log.heads.get(flow).is_none_or(|held| held.epoch == epoch) {
+            return Ok(log.heads.contains_key(flow));
+        }
+        let numbers: Vec<u64> = log.files.iter().rev().map(|file| file.number).collect();
+        drop(log);
+        for number in numbers {
+            let known = log_file::open_reader(&self.shared.log_folder(), number)
+                .and_then(|reader| log_file::has_epoch(&reader, flow, epoch))
+                .map_err(|error| self.shared.failed(error))?;
+            if known {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     fn flows(&self) -> Vec<FlowName> {
         let mut flows: Vec<_> = self.shared.lock().heads.keys().cloned().collect();
         flows.sort();
