@@ -6,6 +6,7 @@ mod arrows;
 mod commands;
 mod damage;
 mod kills;
+mod restored;
 mod syncs;
 mod targets;
 mod whole;

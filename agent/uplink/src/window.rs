@@ -122,9 +122,9 @@ pub fn begin(epoch: u64, own: Own, held: Held) -> Begin {
 
 fn gap(first: Sequence, last: Sequence) -> Begin {
     Begin::Stop(format!(
-        "events {first} to {last} were acked and forgotten here, and the collector does not have them: its log was restored from an older \
-         state, or lost. Restore a newer one; or put the files from archive/ that it lacks into the drop folder again; then, on \
-         the collector: dray-collector resume SITE/FLOW --accept-gap"
+        "events {first} to {last} were acked and forgotten here, and the collector does not have them: its log was restored from an \
+         older state, or lost. Restore a newer one, or go on without them, on the collector: dray-collector resume SITE/FLOW \
+         --accept-gap"
     ))
 }
 
