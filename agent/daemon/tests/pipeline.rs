@@ -92,6 +92,15 @@ impl Place {
     }
 
     fn start_with(&self, source: Box<dyn Source>, buffer: &Arc<dyn Buffer>) -> Running {
+        self.start_as(source, buffer, |pipeline| pipeline)
+    }
+
+    fn start_as(
+        &self,
+        source: Box<dyn Source>,
+        buffer: &Arc<dyn Buffer>,
+        made: impl FnOnce(Pipeline) -> Pipeline,
+    ) -> Running {
         let metrics = Metrics::new().expect("metrics");
         let state = Arc::new(FlowState::new(
             self.flow.name.clone(),
@@ -110,7 +119,10 @@ impl Place {
             state,
             bell,
             buffer: Arc::clone(buffer),
-            thread: std::thread::spawn(move || pipeline.run()),
+            thread: std::thread::spawn({
+                let pipeline = made(pipeline);
+                move || pipeline.run()
+            }),
         }
     }
 }
@@ -538,6 +550,7 @@ fn a_commit_that_fails_is_repeated_before_the_ack() {
 struct Gate {
     inner: MemoryBuffer,
     open: Mutex<Option<Receiver<Result<(), BufferError>>>>,
+    losses: Vec<Loss>,
 }
 
 impl Buffer for Gate {
@@ -550,7 +563,7 @@ impl Buffer for Gate {
     }
 
     fn losses(&self) -> Vec<Loss> {
-        self.inner.losses()
+        self.losses.clone()
     }
 
     fn append(&self, append: Append) -> Receipt {
@@ -616,6 +629,7 @@ fn gate() -> (Sender<Result<(), BufferError>>, Arc<dyn Buffer>) {
         Arc::new(Gate {
             inner: MemoryBuffer::new(),
             open: Mutex::new(Some(gate)),
+            losses: Vec::new(),
         }),
     )
 }
@@ -703,5 +717,83 @@ fn a_restart_opens_the_source_at_the_newest_append() {
         running.wait_appended(before + 1);
         running.end();
         assert_eq!(buffer.seen("stock", next.as_bytes()), MarkState::Pending);
+    }
+}
+
+#[test]
+fn a_flow_in_a_new_buffer_waits_for_the_collector_and_goes_on_where_it_stood() {
+    let place = Place::new();
+    for (held, opened) in [("", "open new"), ("7", "open 7")] {
+        let buffer: Arc<dyn Buffer> = Arc::new(MemoryBuffer::new());
+        let (script, source) = Script::new();
+        let running = place.start_as(Box::new(source), &buffer, Pipeline::asking_the_collector);
+        assert!(script.calls.try_recv().is_err(), "nothing is opened yet");
+        running.bell.held(Bytes::from_static(held.as_bytes()));
+        script.expect(&[opened, "poll"]);
+        let stands = buffer.position("stock").unwrap_or_default();
+        assert_eq!(stands, held, "the buffer knows it before the source does");
+        drop(script.say);
+        running.end();
+        let (_script, source) = Script::new();
+        place
+            .start_as(Box::new(source), &buffer, Pipeline::asking_the_collector)
+            .end();
+    }
+}
+
+#[test]
+fn a_new_epoch_opens_the_source_again_where_it_is_told_to_or_where_it_stands() {
+    let place = Place::new();
+    let buffer: Arc<dyn Buffer> = Arc::new(MemoryBuffer::new());
+    let (script, source) = Script::new();
+    let running = place.start_with(Box::new(source), &buffer);
+    script.say(one("1"));
+    running.wait_appended(1);
+    running.bell.reopen(None);
+    script.say(Ok(Polled::Idle(PATIENCE)));
+    let heard = |end: &str| -> Vec<String> {
+        let mut heard = Vec::new();
+        while heard.last().is_none_or(|call| call != end) {
+            heard.push(script.calls.recv_timeout(PATIENCE).expect("a call"));
+        }
+        heard.retain(|call| call != "poll");
+        heard
+    };
+    assert_eq!(heard("open 1"), ["open new", "commit 1", "close", "open 1"]);
+    running.bell.reopen(Some(Bytes::from_static(b"9")));
+    script.say(Ok(Polled::Idle(PATIENCE)));
+    assert_eq!(heard("open 9"), ["close", "open 9"]);
+    assert_eq!(buffer.position("stock").as_deref(), Some(&b"9"[..]));
+    drop(script.say);
+    running.end();
+}
+
+#[test]
+fn what_the_disk_lost_is_told_once_as_a_dead_letter() {
+    let place = Place::new();
+    let loss = Loss {
+        flow: "stock".into(),
+        epoch: 5,
+        first: Sequence(11),
+        last: Some(Sequence(20)),
+    };
+    let other = Loss {
+        flow: "shipments".into(),
+        ..loss.clone()
+    };
+    let buffer: Arc<dyn Buffer> = Arc::new(Gate {
+        inner: MemoryBuffer::new(),
+        open: Mutex::new(None),
+        losses: vec![loss, other],
+    });
+    for _ in 0..2 {
+        let (script, source) = Script::new();
+        let running = place.start_with(Box::new(source), &buffer);
+        script.expect(&["open new", "poll"]);
+        drop(script.say);
+        running.end();
+        let told = events(buffer.as_ref());
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert!(told[0].starts_with("dead_letter"), "{told:?}");
     }
 }

@@ -84,7 +84,34 @@ fn records_and_summaries_keep_their_bytes() {
         position: Bytes::from_static(b"there"),
         marks: vec![[7; 16]],
     });
+    let renewal = Record::Renewal(Renewal {
+        epoch: 9,
+        flows: vec![Renewed {
+            standing: Standing {
+                flow: "stock".into(),
+                next: Sequence(4),
+                chain: 5,
+                position: Bytes::from_static(b"here"),
+            },
+            blocks: vec![Renumbered {
+                number: 6,
+                first: Sequence(1),
+                chain: 0,
+            }],
+        }],
+        losses: vec![Loss {
+            flow: "stock".into(),
+            epoch: 8,
+            first: Sequence(11),
+            last: Some(Sequence(13)),
+        }],
+    });
     for (record, expected) in [
+        (
+            renewal,
+            "046e0000000900000000000000010000000500000073746f636b04000000000000000500000000000000040000006865726501000000060000000000000001000000000000000000000000000000010000000500000073746f636b08000000000000000b000000000000000d00000000000000",
+        ),
+        (Record::Lost, "0500000000"),
         (
             opening,
             "033100000008000000000000000100000009000000736869706d656e74730b0000000000000004000000000000000400000068657265",
