@@ -287,10 +287,13 @@ impl Reader {
         let ranges = match opened {
             Ok(ranges) => ranges,
             Err(error) => {
-                let reason = format!(
-                    "the block of {} events does not open: {error}",
-                    header.count
-                );
+                let stored = LogBlock {
+                    first_offset: first,
+                    block: block.clone(),
+                };
+                let count = header.count;
+                let unopened = || format!("the block of {count} events does not open: {error}");
+                let reason = stored.lost().unwrap_or_else(unopened);
                 scan.pieces
                     .push(lost(0..header.count, reason, &block.payload));
                 return;

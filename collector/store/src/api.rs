@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use dray_proto::v1::Block;
+use dray_proto::v1::{Block, BlockHeader, Codec};
 use dray_proto::{FlowName, Offset, Sequence};
 use roaring::RoaringBitmap;
 use thiserror::Error;
@@ -61,6 +61,36 @@ pub struct LogBlock {
     pub first_offset: Offset,
     /// Header and payload as they came.
     pub block: Block,
+}
+
+impl LogBlock {
+    /// Stands for offsets that the log's disk lost: a header that counts them and opens to nothing.
+    #[must_use]
+    pub fn hole(flow: &FlowName, first: Offset, count: u32) -> Self {
+        let header = BlockHeader {
+            flow: flow.flow().to_owned(),
+            count,
+            ..BlockHeader::default()
+        };
+        Self {
+            first_offset: first,
+            block: Block {
+                header: Some(header),
+                payload: Bytes::new(),
+            },
+        }
+    }
+
+    /// In words, what the log's disk lost here; `None` where it lost nothing.
+    #[must_use]
+    pub fn lost(&self) -> Option<String> {
+        let header = self.block.header.as_ref()?;
+        let first = self.first_offset.0;
+        let last = first + u64::from(header.count.max(1)) - 1;
+        let is_hole = header.codec == Codec::Unspecified as i32 && header.chain_after == 0;
+        is_hole
+            .then(|| format!("the offsets {first} to {last} are damaged on the collector's disk"))
+    }
 }
 
 /// Why blocks are not taken. Nothing of the call was stored.
@@ -293,7 +323,7 @@ pub trait Store: Send + Sync {
     fn flows(&self) -> Vec<FlowName>;
 
     /// Blocks from the one that holds `from`, as many as fit in `bytes_max` of payload and at least
-    /// one if there is any. Only what is on stable storage.
+    /// one if there is any. Only what is on stable storage. What the disk lost comes as [`LogBlock::hole`]s.
     ///
     /// # Errors
     /// [`StoreError`].

@@ -102,13 +102,13 @@ fn events(
     memory: &mut Vec<u8>,
 ) -> Result<Vec<Event>, String> {
     let header = log.block.header.as_ref().ok_or("it has no header")?;
-    block::open(
-        &log.block.payload,
-        header.codec,
-        header.decoded_bytes,
-        memory,
-    )
-    .map_err(|error| error.to_string())?;
+    if let Some(lost) = log.lost() {
+        return Err(lost);
+    }
+    let payload = &log.block.payload;
+    block::check_crc(payload, header.crc32c)
+        .and_then(|()| block::open(payload, header.codec, header.decoded_bytes, memory))
+        .map_err(|error| error.to_string())?;
     let ranges = block::split(memory, header.count).map_err(|error| error.to_string())?;
     let mut events = Vec::new();
     for (index, range) in ranges.into_iter().enumerate() {

@@ -1,6 +1,6 @@
 //! The one thread that writes the log: group commit, new files, and the cap.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::{Arc, mpsc};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -11,8 +11,9 @@ use dray_proto::{FlowName, Offset, Sequence};
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use super::log_file::{self, LogFile};
-use super::{Shared, state};
+use super::log_file::{self, LogFile, rows};
+use super::reading::ReadError;
+use super::{Shared, salvage, state};
 use crate::admission::{self, Admitted};
 use crate::api::{AppendError, Gap, Held, LogBlock, StoreError};
 use crate::returning::{IDS_MAX, Ids};
@@ -28,6 +29,12 @@ const READ_BYTES: usize = 4 * 1024 * 1024;
 pub(crate) enum Work {
     Append(Appending),
     Gap(AcceptingGap),
+    /// A reader met damage in this file.
+    Mend {
+        number: u64,
+        reason: String,
+        answer: oneshot::Sender<Result<(), String>>,
+    },
 }
 
 /// A gap that an operator accepted, on its way to the writer.
@@ -53,6 +60,8 @@ pub(crate) struct LogWriter {
     number: u64,
     /// Of flows that changed their epoch lately.
     returning: HashMap<FlowName, Ids>,
+    /// Files that were mended: none is twice.
+    mended: HashSet<u64>,
 }
 
 /// What one commit will have changed.
@@ -80,6 +89,7 @@ impl LogWriter {
             connection,
             number,
             returning: HashMap::new(),
+            mended: HashSet::new(),
         })
     }
 
@@ -97,8 +107,14 @@ impl LogWriter {
             if !waiting.is_empty() {
                 self.commit(waiting, bytes as u64);
             }
-            if let Some(Work::Gap(gap)) = next {
-                self.accept_gap(gap);
+            match next {
+                Some(Work::Gap(gap)) => self.accept_gap(gap),
+                Some(Work::Mend {
+                    number,
+                    reason,
+                    answer,
+                }) => drop(answer.send(self.mend(number, &reason))),
+                Some(Work::Append(_)) | None => {}
             }
         }
     }
@@ -129,6 +145,11 @@ impl LogWriter {
         if let Err(error) = self.write(&group) {
             let _ = self.connection.execute_batch("ROLLBACK");
             tracing::error!(%error, "the log cannot be written");
+            if rows::is_damage(&error)
+                && let Err(reason) = self.mend(self.number, &error.to_string())
+            {
+                tracing::error!(reason, "the log file can't be mended");
+            }
             // They hold ids of what is not in the log.
             self.returning.clear();
             return refuse_all(
@@ -240,7 +261,7 @@ impl LogWriter {
     }
 
     /// The ids of a flow's newest events in the log.
-    fn newest_ids(&self, flow: &FlowName) -> Result<Ids, StoreError> {
+    fn newest_ids(&mut self, flow: &FlowName) -> Result<Ids, StoreError> {
         let held = self.shared.held(flow);
         let mut from = Offset(
             (held.newest_offset.0 + 1)
@@ -249,7 +270,15 @@ impl LogWriter {
         );
         let mut ids = Ids::default();
         loop {
-            let blocks = self.shared.read(flow, from, READ_BYTES)?;
+            let blocks = match self.shared.read(flow, from, READ_BYTES) {
+                Ok(blocks) => blocks,
+                Err(ReadError::Damaged { number, reason }) => {
+                    let mended = self.mend(number, &reason);
+                    mended.map_err(|reason| self.shared.failed(reason))?;
+                    continue;
+                }
+                Err(error) => return Err(error.into_store(&self.shared)),
+            };
             let Some(last) = blocks.last() else {
                 return Ok(ids);
             };
@@ -358,26 +387,21 @@ impl LogWriter {
         epoch: u64,
         first: u64,
     ) -> Result<Option<BlockHeader>, AppendError> {
-        let failed = |error: rusqlite::Error| AppendError::Failed(error.to_string());
-        if let Some(found) =
-            log_file::header_at(&self.connection, flow, epoch, first).map_err(failed)?
-        {
-            return Ok(Some(found));
-        }
-        let numbers: Vec<u64> = self
-            .shared
-            .lock()
-            .files
-            .iter()
-            .rev()
-            .skip(1)
-            .map(|file| file.number)
-            .collect();
+        let numbers: Vec<u64> = {
+            let log = self.shared.lock();
+            log.files.iter().rev().map(|file| file.number).collect()
+        };
         for number in numbers {
-            let reader =
-                log_file::open_reader(&self.shared.log_folder(), number).map_err(failed)?;
-            if let Some(found) = log_file::header_at(&reader, flow, epoch, first).map_err(failed)? {
-                return Ok(Some(found));
+            let asked = |file: &Connection| rows::header_at(file, flow, epoch, first);
+            let found = match self.shared.ask_file(number, asked) {
+                // What is damaged there is not found; whoever reads it has it mended.
+                Err(ReadError::Damaged { .. }) => continue,
+                found => found.map_err(|error| {
+                    AppendError::Failed(error.into_store(&self.shared).to_string())
+                })?,
+            };
+            if found.is_some() {
+                return Ok(found);
             }
         }
         Ok(None)
@@ -390,14 +414,16 @@ impl LogWriter {
         self.connection.execute_batch("BEGIN IMMEDIATE")?;
         let mut ids: HashMap<&FlowName, i64> = HashMap::new();
         for (flow, held) in &group.heads {
-            log_file::put_head(&self.connection, flow, held)?;
-            ids.insert(flow, log_file::flow_id(&self.connection, flow)?);
+            let opened_at = self.opened_at(flow);
+            rows::put_head(&self.connection, flow, opened_at, held)?;
+            let id = rows::flow_id(&self.connection, flow)?;
+            ids.insert(flow, id.ok_or(rusqlite::Error::QueryReturnedNoRows)?);
         }
         for (flow, stored) in &group.blocks {
             if let Some(header) = &stored.block.header {
-                log_file::put_block(
+                rows::put_block(
                     &self.connection,
-                    ids[flow],
+                    (ids[flow], flow),
                     stored.first_offset,
                     header,
                     &stored.block.payload,
@@ -405,6 +431,48 @@ impl LogWriter {
             }
         }
         self.connection.execute_batch("COMMIT")
+    }
+
+    /// The flow's newest offset when the file that is written was begun.
+    fn opened_at(&self, flow: &FlowName) -> Offset {
+        let log = self.shared.lock();
+        log.files
+            .last()
+            .map_or(Offset(0), |file| file.opened_at(flow))
+    }
+
+    /// Makes a damaged file anew, from what can be read of it.
+    fn mend(&mut self, number: u64, reason: &str) -> Result<(), String> {
+        if !self.mended.insert(number) {
+            return Err(format!(
+                "log file {number} is damaged again: {reason}. Look at the disk"
+            ));
+        }
+        let is_tail = number == self.number;
+        if is_tail {
+            // Nothing may be written to the file that goes away.
+            self.connection = Connection::open_in_memory().map_err(|error| error.to_string())?;
+        }
+        let (folder, heads) = (self.shared.log_folder(), self.shared.lock().heads.clone());
+        let kept = salvage::salvage(&folder, number, self.shared.id, &heads, reason);
+        self.shared.readers.forget(number);
+        if is_tail {
+            self.open_tail(&heads).map_err(|error| error.to_string())?;
+        } else if kept == Ok(false) {
+            let mut log = self.shared.lock();
+            log.files.retain(|file| file.number != number);
+        }
+        kept.map(drop)
+    }
+
+    /// Opens the file that is written, and says in it how flows stand.
+    fn open_tail(&mut self, heads: &HashMap<FlowName, Held>) -> rusqlite::Result<()> {
+        let folder = self.shared.log_folder();
+        self.connection = log_file::open_writer(&folder, self.number, self.shared.id, heads)?;
+        for (flow, held) in heads {
+            rows::put_head(&self.connection, flow, self.opened_at(flow), held)?;
+        }
+        Ok(())
     }
 
     /// It is on stable storage: readers may see it.
@@ -528,11 +596,7 @@ pub(crate) fn drop_files(
             held.oldest_offset = held.oldest_offset.max(Offset(next.opened_at(flow).0 + 1));
         }
         drop(log);
-        shared
-            .readers
-            .lock()
-            .expect("nobody panics holding it")
-            .retain(|(known, _)| *known != number);
+        shared.readers.forget(number);
         let path = log_file::path(&shared.log_folder(), number);
         for end in ["-wal", "-shm", ""] {
             let mut name = path.clone().into_os_string();

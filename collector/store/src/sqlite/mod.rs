@@ -5,6 +5,7 @@
 //!   lock
 //!   state.db                 cursors, exceptions, settings, tokens, agents, the incarnation
 //!   log/log-0000000001.db    blocks, and each flow's standing when the file was begun and now
+//!   log/quarantine/          damaged log files, as they were found
 //! ```
 //!
 //! Everything runs in WAL mode with `synchronous=FULL`: a commit returns after its bytes are synced.
@@ -13,7 +14,11 @@
 
 mod log_file;
 mod log_writer;
+mod opening;
+mod reading;
+mod salvage;
 mod state;
+mod sums;
 
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -31,14 +36,13 @@ use crate::api::{
     Store, StoreError,
 };
 use crate::recent::Recent;
-use log_file::LogFile;
+use log_file::{LogFile, rows};
 use log_writer::{AcceptingGap, Appending, LogWriter, Work};
+use reading::{ReadError, Readers};
 use state::State;
 
 /// Appends that wait for the writer, at most.
 const QUEUE: usize = 256;
-/// Idle connections for reading that are kept.
-const READERS_MAX: usize = 8;
 
 /// Where and how large.
 #[derive(Debug, Clone)]
@@ -74,7 +78,7 @@ pub(crate) struct Shared {
     pub(crate) id: u64,
     pub(crate) log: Mutex<Log>,
     pub(crate) changed: watch::Sender<u64>,
-    readers: Mutex<Vec<(u64, rusqlite::Connection)>>,
+    readers: Readers,
 }
 
 /// The log as it stands on disk.
@@ -122,76 +126,6 @@ impl Shared {
         };
         log.heads.get(flow).cloned().unwrap_or_else(none)
     }
-
-    /// Blocks from the one that holds `from`.
-    pub(crate) fn read(
-        &self,
-        flow: &FlowName,
-        from: Offset,
-        bytes_max: usize,
-    ) -> Result<Vec<LogBlock>, StoreError> {
-        let log = self.lock();
-        let Some(held) = log.heads.get(flow) else {
-            return Ok(Vec::new());
-        };
-        if from < held.oldest_offset {
-            return Err(StoreError::Dropped {
-                flow: flow.clone(),
-                asked: from,
-                oldest: held.oldest_offset,
-            });
-        }
-        if from > held.newest_offset {
-            return Ok(Vec::new());
-        }
-        if let Some(blocks) = log.recent.read(flow, from, bytes_max) {
-            return Ok(blocks);
-        }
-        // The newest file that was begun before this offset holds it.
-        let number = log
-            .files
-            .iter()
-            .rev()
-            .find(|file| file.opened_at(flow) < from)
-            .map(|file| file.number);
-        drop(log);
-        match number {
-            Some(number) => self.read_file(number, flow, from, bytes_max),
-            None => Err(self.failed(format!("no log file holds offset {from} of flow {flow}"))),
-        }
-    }
-
-    /// Blocks from a file, by a connection of its own.
-    fn read_file(
-        &self,
-        number: u64,
-        flow: &FlowName,
-        from: Offset,
-        bytes_max: usize,
-    ) -> Result<Vec<LogBlock>, StoreError> {
-        let mut readers = self.readers.lock().expect("nobody panics holding it");
-        let found = readers
-            .iter()
-            .position(|(known, _)| *known == number)
-            .map(|at| readers.swap_remove(at).1);
-        drop(readers);
-        let connection = match found {
-            Some(connection) => connection,
-            None => log_file::open_reader(&self.log_folder(), number)
-                .map_err(|error| self.failed(error))?,
-        };
-        let blocks = log_file::read(&connection, flow, from, bytes_max).map_err(|error| {
-            self.failed(format!(
-                "{}: {error}",
-                log_file::path(&self.log_folder(), number).display()
-            ))
-        })?;
-        let mut readers = self.readers.lock().expect("nobody panics holding it");
-        if readers.len() < READERS_MAX {
-            readers.push((number, connection));
-        }
-        Ok(blocks)
-    }
 }
 
 /// The one way that a failure of this folder is said.
@@ -229,7 +163,7 @@ impl SqliteStore {
         let state = State::open(&folder)?;
         let id = state.id()?;
         let (files, heads) =
-            log_file::open_all(&folder.join("log"), id).map_err(|error| failed(&folder, error))?;
+            opening::open_all(&folder.join("log"), id).map_err(|error| failed(&folder, error))?;
         let newest = |flow: &FlowName| heads.get(flow).map_or(Offset(0), |held| held.newest_offset);
         if state.cut_back(newest)? {
             state.renew_incarnation()?;
@@ -244,7 +178,7 @@ impl SqliteStore {
                 recent: Recent::default(),
             }),
             changed: watch::Sender::new(0),
-            readers: Mutex::default(),
+            readers: Readers::default(),
         });
         let (queue, waiting) = mpsc::sync_channel(QUEUE);
         let writer = LogWriter::open(Arc::clone(&shared), state.path())
@@ -261,6 +195,30 @@ impl SqliteStore {
             writer: Some(writer),
             _lock: lock,
         })
+    }
+
+    /// Asks the log's files; a damaged one is mended first, once.
+    fn mending<T>(&self, ask: impl Fn() -> Result<T, ReadError>) -> Result<T, StoreError> {
+        match ask() {
+            Ok(found) => Ok(found),
+            Err(ReadError::Store(error)) => Err(error),
+            Err(ReadError::Damaged { number, reason }) => {
+                let (answer, receipt) = Receipt::new();
+                let work = Work::Mend {
+                    number,
+                    reason,
+                    answer,
+                };
+                if let Some(queue) = &self.queue {
+                    let _ = queue.send(work);
+                }
+                match receipt.wait() {
+                    Some(Ok(())) => ask().map_err(|error| error.into_store(&self.shared)),
+                    Some(Err(reason)) => Err(self.shared.failed(reason)),
+                    None => Err(self.shared.failed("its writer ended")),
+                }
+            }
+        }
     }
 
     /// Drops log files that are older than `keep` and below every cursor; returns how many. `now_us`:
@@ -365,10 +323,11 @@ impl Store for SqliteStore {
         let numbers: Vec<u64> = log.files.iter().rev().map(|file| file.number).collect();
         drop(log);
         for number in numbers {
-            let known = log_file::open_reader(&self.shared.log_folder(), number)
-                .and_then(|reader| log_file::has_epoch(&reader, flow, epoch))
-                .map_err(|error| self.shared.failed(error))?;
-            if known {
+            let known = self.mending(|| {
+                let asked = |reader: &_| rows::has_epoch(reader, flow, epoch);
+                self.shared.ask_file(number, asked)
+            });
+            if known? {
                 return Ok(true);
             }
         }
@@ -387,7 +346,7 @@ impl Store for SqliteStore {
         from: Offset,
         bytes_max: usize,
     ) -> Result<Vec<LogBlock>, StoreError> {
-        self.shared.read(flow, from, bytes_max)
+        self.mending(|| self.shared.read(flow, from, bytes_max))
     }
 
     fn watch(&self) -> watch::Receiver<u64> {

@@ -1,5 +1,6 @@
 //! The SQLite store: reopened, killed, rolled, damaged.
 
+mod damage;
 mod epochs;
 
 use std::io::{BufRead, BufReader};
@@ -160,27 +161,6 @@ fn at_the_cap_appends_are_refused_in_words() {
     };
     assert!(
         reason.contains("cap") && reason.contains("bytes_max"),
-        "{reason}"
-    );
-}
-
-#[test]
-fn a_damaged_file_is_named() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let store = open(folder.path());
-    fill(&store);
-    drop(store);
-    let path = folder.path().join("log/log-0000000001.db");
-    let mut bytes = std::fs::read(&path).expect("the file");
-    bytes[..4_096].fill(0xAA);
-    std::fs::write(&path, bytes).expect("the file");
-    let Err(StoreError::Failed { reason, .. }) =
-        SqliteStore::open(Options::in_folder(folder.path()))
-    else {
-        panic!("damage was passed over")
-    };
-    assert!(
-        reason.contains("log-0000000001.db") && reason.contains("backup"),
         "{reason}"
     );
 }

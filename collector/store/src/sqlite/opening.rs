@@ -1,0 +1,120 @@
+//! Opening the log's files: which there are, what they hold, and what is damaged.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::Path;
+
+use dray_proto::{FlowName, Offset};
+use rusqlite::{Connection, OpenFlags};
+
+use super::log_file::{self, LogFile, rows};
+use super::{salvage, sums};
+use crate::api::Held;
+
+/// Why a file is not opened.
+enum Unopened {
+    /// It belongs elsewhere; a person put it there.
+    Foreign(String),
+    /// It is not what was written.
+    Damaged(String),
+}
+
+impl From<rusqlite::Error> for Unopened {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Damaged(error.to_string())
+    }
+}
+
+/// All files, ascending, and what is held; an empty folder has none. Damaged files are mended with what can be read of
+/// them; the originals go to `quarantine/`.
+pub(super) fn open_all(
+    folder: &Path,
+    id: u64,
+) -> Result<(Vec<LogFile>, HashMap<FlowName, Held>), String> {
+    let mut files: Vec<LogFile> = Vec::new();
+    let mut heads: HashMap<FlowName, Held> = HashMap::new();
+    let mut oldest: HashMap<FlowName, Offset> = HashMap::new();
+    for number in numbers(folder)? {
+        let named =
+            |reason: String| format!("{}: {reason}", log_file::path(folder, number).display());
+        salvage::finish(folder, number).map_err(|error| named(error.to_string()))?;
+        let found = match open_one(folder, number, id) {
+            Err(Unopened::Damaged(reason)) => {
+                let mended = salvage::salvage(folder, number, id, &heads, &reason)
+                    .map_err(|error| named(format!("{reason}; it can't be mended: {error}")))?;
+                if !mended {
+                    continue;
+                }
+                open_one(folder, number, id)
+            }
+            found => found,
+        };
+        let standings = found.map_err(|unopened| match unopened {
+            Unopened::Foreign(reason) | Unopened::Damaged(reason) => named(reason),
+        })?;
+        let mut file = LogFile::new(number, &HashMap::new());
+        for rows::Standing {
+            flow,
+            opened_at,
+            held,
+            ..
+        } in standings
+        {
+            file.last_captured_us = held.last_captured_us.max(file.last_captured_us);
+            oldest
+                .entry(flow.clone())
+                .or_insert(Offset(opened_at.0 + 1));
+            file.opened_at.insert(flow.clone(), opened_at);
+            heads.insert(flow, held);
+        }
+        files.push(file);
+    }
+    for (flow, held) in &mut heads {
+        held.oldest_offset = oldest[flow];
+    }
+    Ok((files, heads))
+}
+
+fn numbers(folder: &Path) -> Result<Vec<u64>, String> {
+    let entries = fs::read_dir(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    let number = |entry: fs::DirEntry| {
+        let name = entry.file_name();
+        let digits = name.to_str()?.strip_prefix("log-")?.strip_suffix(".db")?;
+        digits.parse().ok()
+    };
+    let mut numbers: Vec<u64> = entries.flatten().filter_map(number).collect();
+    numbers.sort_unstable();
+    Ok(numbers)
+}
+
+fn open_one(folder: &Path, number: u64, id: u64) -> Result<Vec<rows::Standing>, Unopened> {
+    let path = log_file::path(folder, number);
+    let connection = log_file::connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    // After a kill the kernel may still hold what the disk does not: nobody reads it before.
+    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+    check_id(&connection, id)?;
+    let standings = rows::standings(&connection)?;
+    if let Some((standing, _)) = standings.iter().find(|(_, is_whole)| !is_whole) {
+        let reason = format!("what it says of flow {} is damaged", standing.flow);
+        return Err(Unopened::Damaged(reason));
+    }
+    Ok(standings
+        .into_iter()
+        .map(|(standing, _)| standing)
+        .collect())
+}
+
+fn check_id(connection: &Connection, id: u64) -> Result<(), Unopened> {
+    let (found, sum) = connection.query_row("SELECT incarnation, sum FROM meta", [], |row| {
+        Ok((row.get::<_, i64>(0)? as u64, row.get::<_, u32>(1)?))
+    })?;
+    if sum != sums::meta(found) {
+        return Err(Unopened::Damaged("its id is damaged".into()));
+    }
+    if found != id {
+        return Err(Unopened::Foreign(
+            "it belongs to another store than state.db: they were restored from different times. Restore both from one backup".into(),
+        ));
+    }
+    Ok(())
+}
