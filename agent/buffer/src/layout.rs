@@ -16,6 +16,7 @@
 //!          |   blocks u32 × ( number u64 | first u64 | chain u64 ) )
 //!          | losses u32 × ( flow text | epoch u64 | first u64 | last u64, 0 for unknown ) |
 //! lost     | (nothing: its place in a summary says which numbers can't be read)
+//! compacted| epoch u64 | end u64 | flows u32 × ( flow text | next u64 | chain u64 | position bytes ) |
 //! ```
 //!
 //! Numbers are little-endian; text and bytes have their length (u32) before them. A sealed
@@ -39,6 +40,7 @@ const NOTE: u8 = 2;
 const OPENING: u8 = 3;
 const RENEWAL: u8 = 4;
 const LOST: u8 = 5;
+const COMPACTED: u8 = 6;
 
 /// A flow's standing at the beginning of a generation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,6 +77,17 @@ pub(crate) struct Renumbered {
     pub(crate) chain: u64,
 }
 
+/// The first record of a generation that stands for several: what it does not hold of their numbers is acked. Only in
+/// its summary.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Compacted {
+    pub(crate) epoch: u64,
+    /// The number behind all of them.
+    pub(crate) end: u64,
+    /// Where flows stand behind what is left out; what is before is acked.
+    pub(crate) flows: Vec<Standing>,
+}
+
 /// What a generation holds besides blocks: where a source stands, and its marks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Note {
@@ -95,6 +108,7 @@ pub(crate) enum Record {
     Opening { epoch: u64, flows: Vec<Standing> },
     Renewal(Renewal),
     Lost,
+    Compacted(Compacted),
 }
 
 /// `chain_after`: the first 8 bytes, little-endian, of SHA-256 over the chain before and the header's

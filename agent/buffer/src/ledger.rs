@@ -180,6 +180,19 @@ impl Ledger {
         Ok(())
     }
 
+    /// Everything of a flow before this place is acked.
+    pub(crate) fn settle(&mut self, standing: &Standing) {
+        let flow = self.flow(&standing.flow);
+        while let Some(entry) = flow.held.pop_front_if(|entry| entry.first < standing.next) {
+            flow.held_bytes -= u64::from(entry.payload_bytes);
+        }
+        (flow.next, flow.chain) = (standing.next.0, standing.chain);
+        flow.acked = standing.next.0 - 1;
+        if !standing.position.is_empty() {
+            flow.position = Some(standing.position.clone());
+        }
+    }
+
     /// Events of a flow can't be read any more.
     pub(crate) fn lost(&mut self, flow: &str, epoch: u64, first: u64, last: Option<u64>) {
         self.losses.push(Loss {
@@ -360,16 +373,45 @@ impl Ledger {
 
     /// The numbers of all blocks that are held.
     pub(crate) fn numbers(&self) -> impl Iterator<Item = u64> {
+        self.held().map(|(number, _)| number)
+    }
+
+    /// All blocks that are held: number and payload bytes.
+    pub(crate) fn held(&self) -> impl Iterator<Item = (u64, u32)> {
+        let of = |entry: &Entry| (entry.number, entry.payload_bytes);
         self.flows
             .values()
-            .flat_map(|flow| flow.held.iter().map(|entry| entry.number))
+            .flat_map(move |flow| flow.held.iter().map(of))
+    }
+
+    /// The number of a flow's oldest block that is held.
+    pub(crate) fn oldest_held(&self, flow: &str) -> Option<u64> {
+        let flow = self.flows.get(flow)?;
+        flow.held.front().map(|entry| entry.number)
+    }
+
+    /// Payload bytes that a flow holds.
+    pub(crate) fn held_bytes(&self, flow: &str) -> u64 {
+        self.flows.get(flow).map_or(0, |flow| flow.held_bytes)
+    }
+
+    /// Whether a flow's block at this number is held.
+    pub(crate) fn holds(&self, flow: &str, number: u64) -> bool {
+        let flow = self.flows.get(flow);
+        flow.is_some_and(|flow| {
+            flow.held
+                .binary_search_by_key(&number, |entry| entry.number)
+                .is_ok()
+        })
     }
 
     /// A source's position and marks are on stable storage, after the flow's newest block.
     pub(crate) fn note(&mut self, flow: &str, position: &Bytes, marks: &[MarkHash], at_s: u64) {
         let name = self.name(flow);
         let known = self.flow(flow);
-        known.position = Some(position.clone());
+        if !position.is_empty() {
+            known.position = Some(position.clone());
+        }
         let newest = known.newest;
         for mark in marks {
             self.marks.add(&name, *mark, newest, at_s);
@@ -438,6 +480,10 @@ impl Ledger {
             bytes: flow.held_bytes,
             oldest_captured_us: flow.held.front().map(|entry| entry.first_captured_us),
         }
+    }
+
+    pub(crate) fn flow_count(&self) -> usize {
+        self.flows.len()
     }
 
     pub(crate) fn names(&self) -> Vec<Arc<str>> {

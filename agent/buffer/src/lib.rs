@@ -10,6 +10,7 @@
 //! Limits: see the constants in [`api`].
 
 pub mod api;
+mod compacting;
 pub mod conformance;
 mod folder;
 mod generation;

@@ -143,7 +143,7 @@ fn remove(path: &Path) -> io::Result<()> {
 }
 
 /// Swaps two folders' names: a cut leaves one or the other.
-fn exchange(one: &Path, other: &Path) -> io::Result<()> {
+pub(crate) fn exchange(one: &Path, other: &Path) -> io::Result<()> {
     use rustix::fs::{CWD, RenameFlags, renameat_with};
     renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE)?;
     folder::sync(one.parent().unwrap_or(one))

@@ -1,7 +1,7 @@
 //! What opening a buffer's folder finds, and what it refuses: generations that don't join, and less than
 //! the witness says.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
@@ -40,9 +40,16 @@ struct Part {
 
 impl Part {
     fn end(&self) -> u64 {
-        self.placed
-            .last()
-            .map_or(self.first, |last| last.number + last.values)
+        let end = |one: &Placed| match &one.record {
+            Record::Compacted(compacted) => compacted.end,
+            _ => one.number + one.values,
+        };
+        self.placed.iter().map(end).max().unwrap_or(self.first)
+    }
+
+    fn is_compacted(&self) -> bool {
+        let first = self.placed.first().map(|one| &one.record);
+        matches!(first, Some(Record::Compacted(_)))
     }
 
     fn sealed(first: u64, placed: Vec<Placed>) -> Self {
@@ -115,6 +122,18 @@ pub(crate) fn open(options: &Options) -> Result<Opened, String> {
             (first, tail, vec![placed])
         }
     };
+    let begins_epoch = |placed: &[Placed]| {
+        let is_renewal = |one: &Placed| matches!(one.record, Record::Renewal(_));
+        placed.iter().any(is_renewal)
+    };
+    let tail_part = (tail_first, begins_epoch(&placed));
+    let renewed: HashSet<u64> = parts
+        .iter()
+        .map(|part| (part.first, begins_epoch(&part.placed)))
+        .chain([tail_part])
+        .filter(|(_, begins)| *begins)
+        .map(|(first, _)| first)
+        .collect();
     let mut slices: BTreeMap<u64, Slice> = parts
         .iter()
         .map(|part| (part.first, true))
@@ -122,9 +141,10 @@ pub(crate) fn open(options: &Options) -> Result<Opened, String> {
         .map(|(first, sealed)| {
             let bytes = folder::allocated(&folder.join(generation::name(first)));
             let slice = Slice {
-                held: 0,
                 sealed,
                 bytes,
+                begins_epoch: renewed.contains(&first),
+                ..Slice::default()
             };
             (first, slice)
         })
@@ -187,6 +207,13 @@ fn parts(folder: &Path, firsts: &[u64], said: Option<Said>) -> Result<Vec<Part>,
                 expected,
                 mending::stand_in(folder, expected, first)?,
             ));
+        }
+        if first < expected && parts.last().is_some_and(Part::is_compacted) {
+            // Its blocks stand in the one before it, which took its place; a cut came before it was removed.
+            let gone = folder::put_away(folder, &generation::name(first));
+            gone.and_then(fs::remove_dir_all)
+                .map_err(|error| error.to_string())?;
+            continue;
         }
         if first < expected {
             return Err(format!(
@@ -266,6 +293,7 @@ fn epoch_of(placed: &[Placed]) -> Option<u64> {
     placed.iter().rev().find_map(|one| match &one.record {
         Record::Opening { epoch, .. } => Some(*epoch),
         Record::Renewal(renewal) => Some(renewal.epoch),
+        Record::Compacted(compacted) => Some(compacted.epoch),
         _ => None,
     })
 }
@@ -317,6 +345,14 @@ fn take_in(
                 for standing in flows {
                     ledger.stand(standing, oldest && !*lost)?;
                 }
+                *lost = false;
+            }
+            Record::Compacted(compacted) => {
+                ledger.epoch = compacted.epoch;
+                compacted
+                    .flows
+                    .iter()
+                    .for_each(|standing| ledger.settle(standing));
                 *lost = false;
             }
             Record::Renewal(renewal) => {

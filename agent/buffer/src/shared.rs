@@ -8,6 +8,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use tokio::sync::{oneshot, watch};
 
 use crate::api::{Append, Appended, BufferError, Loss, StoredBlock};
+use crate::compacting::{self, Run};
 use crate::folder;
 use crate::generation::{self, Generation};
 use crate::ledger::Ledger;
@@ -29,6 +30,8 @@ pub(crate) enum Work {
     Mend(u64, String),
     /// Everything is acked: the disk may be given back.
     Drained,
+    /// Appends that were kept back are looked at again.
+    Unpark,
 }
 
 /// An append on its way to the writer.
@@ -45,6 +48,8 @@ pub(crate) struct Slice {
     pub(crate) sealed: bool,
     /// Bytes on disk, when it was last looked at.
     pub(crate) bytes: u64,
+    /// It begins a new epoch: the blocks before it stand on disk under other numbers than they have.
+    pub(crate) begins_epoch: bool,
 }
 
 /// What readers, acks and the writer share.
@@ -56,6 +61,8 @@ pub(crate) struct State {
     pub(crate) other_bytes: u64,
     pub(crate) stopped: Option<BufferError>,
     pub(crate) waiting: Option<String>,
+    /// Why some flows' appends wait, while others go on.
+    pub(crate) parked: Option<String>,
     pub(crate) recent: HashMap<u64, StoredBlock>,
     pub(crate) recent_order: VecDeque<(u64, usize)>,
     pub(crate) recent_bytes: usize,
@@ -175,6 +182,68 @@ impl Shared {
             }
             self.freed.notify_all();
         }
+    }
+
+    /// Puts generations together of which little is held, when more than half of the cap is used; whether any were. A failure
+    /// leaves all as it was.
+    pub(crate) fn compact(&self) -> bool {
+        let _one = self.dropping.lock().expect("nobody panics holding it");
+        let state = self.lock();
+        if state.bytes() * 2 < self.options.bytes_max {
+            return false;
+        }
+        let held_bytes_max = self.options.generation_bytes;
+        let Some(run) = compacting::choose(&state.slices, &state.ledger, held_bytes_max) else {
+            return false;
+        };
+        drop(state);
+        match self.compact_run(&run) {
+            Ok(()) => true,
+            Err(reason) => {
+                tracing::warn!(
+                    reason,
+                    "acked parts of the buffer could not be given back; it is tried again"
+                );
+                false
+            }
+        }
+    }
+
+    fn compact_run(&self, run: &Run) -> Result<(), String> {
+        let folder = &self.options.folder;
+        let mut records = Vec::new();
+        for first in &run.firsts {
+            let placed = generation::summary(&folder.join(generation::name(*first)))?;
+            records.extend(placed.ok_or("a generation is not sealed")?);
+        }
+        let placed = compacting::plan(run, &records, &self.lock().ledger);
+        compacting::copy(folder, run, &placed, |number| self.fetch(number))?;
+        let mut open = self.open.lock().expect("nobody panics holding it");
+        open.retain(|(known, _)| !run.firsts.contains(known));
+        let mut state = self.lock();
+        let first = run.firsts[0];
+        let numbers = first..run.end;
+        let held = state
+            .ledger
+            .numbers()
+            .filter(|number| numbers.contains(number));
+        let held = held.count() as u64;
+        for other in &run.firsts[1..] {
+            state.slices.remove(other);
+        }
+        if let Some(slice) = state.slices.get_mut(&first) {
+            slice.held = held;
+            slice.bytes = folder::allocated(&folder.join(generation::name(first)));
+        }
+        drop(state);
+        drop(open);
+        compacting::remove(folder, run).map_err(|error| error.to_string())?;
+        tracing::info!(
+            generations = run.firsts.len(),
+            blocks = held,
+            "acked parts of the buffer were given back"
+        );
+        Ok(())
     }
 
     /// The oldest generation if nothing of it is held, and the one after it.

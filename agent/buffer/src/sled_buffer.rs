@@ -257,10 +257,12 @@ impl Buffer for SledBuffer {
             let fetch = |(entry, recent): (Entry, Option<StoredBlock>)| {
                 let stored = match recent {
                     Some(block) => Some(block),
-                    None => self
-                        .shared
-                        .fetch(entry.number)
-                        .map_err(|(first, reason)| self.damaged(first, reason))?,
+                    None => match self.shared.fetch(entry.number) {
+                        Ok(stored) => stored,
+                        // Acked since, and left out when generations were put together.
+                        Err(_) if !self.shared.lock().ledger.holds(flow, entry.number) => None,
+                        Err((first, reason)) => return Err(self.damaged(first, reason)),
+                    },
                 };
                 Ok::<_, BufferError>(stored.map(|stored| entry.place(epoch, stored)))
             };
@@ -323,7 +325,7 @@ impl Buffer for SledBuffer {
         Space {
             bytes: state.bytes(),
             bytes_max: self.shared.options.bytes_max,
-            waiting: state.waiting.clone(),
+            waiting: state.waiting.clone().or_else(|| state.parked.clone()),
         }
     }
 

@@ -38,6 +38,8 @@ pub(crate) struct Writer {
     placed: Vec<Placed>,
     next_number: u64,
     numbering: Numbering,
+    /// Appends of flows that hold half the cap, in their order: others go on.
+    parked: Vec<Waiting>,
 }
 
 /// One commit's records, and what the ledger learns once they are on stable storage.
@@ -69,12 +71,13 @@ impl Writer {
             placed,
             next_number,
             numbering,
+            parked: Vec::new(),
         }
     }
 
     pub(crate) fn run(mut self, queue: &mpsc::Receiver<Work>) {
         let mut next = None;
-        while let Some(first) = next.take().or_else(|| queue.recv().ok()) {
+        while let Some(first) = next.take().or_else(|| self.next_work(queue)) {
             // What stopped the buffer answers for everything that comes after it.
             let stopped = self.shared.lock().stopped.clone();
             match (first, stopped) {
@@ -114,9 +117,60 @@ impl Writer {
                         self.shared.stop(reason);
                     }
                 }
-                (Work::Mend(..) | Work::Drained, Some(_)) => {}
+                (Work::Unpark, None) => {
+                    let waiting = std::mem::take(&mut self.parked);
+                    let bytes = waiting.iter().map(payload_bytes).sum::<usize>();
+                    if let Err((error, waiting)) = self.commit(waiting, bytes as u64) {
+                        for Waiting { answer, .. } in waiting {
+                            let _ = answer.send(Err(error.clone()));
+                        }
+                    }
+                }
+                (Work::Mend(..) | Work::Drained | Work::Unpark, Some(_)) => {}
             }
         }
+    }
+
+    /// What is to be done next; `None` when the buffer closes. While appends are parked they are looked at again.
+    fn next_work(&mut self, queue: &mpsc::Receiver<Work>) -> Option<Work> {
+        if self.parked.is_empty() {
+            return queue.recv().ok();
+        }
+        match queue.recv_timeout(ROOM_LOOK) {
+            Ok(work) => Some(work),
+            Err(mpsc::RecvTimeoutError::Timeout) => Some(Work::Unpark),
+            Err(mpsc::RecvTimeoutError::Disconnected) => None,
+        }
+    }
+
+    /// Keeps appends of flows that hold half the cap back, with all that come after them of their flow.
+    fn park(&mut self, waiting: Vec<Waiting>) -> Vec<Waiting> {
+        let share = self.shared.options.bytes_max / 2;
+        let state = self.shared.lock();
+        let mut full: HashSet<Arc<str>> = HashSet::new();
+        full.extend(self.parked.iter().map(|one| Arc::clone(&one.append.flow)));
+        let is_alone = state.ledger.flow_count() < 2;
+        let mut is_full = |one: &Waiting| {
+            let flow = &one.append.flow;
+            // sled takes about twice what it is given.
+            let holds = state.ledger.held_bytes(flow) * 2 >= share && !is_alone;
+            holds && full.insert(Arc::clone(flow)) || full.contains(flow)
+        };
+        let (parked, rest): (Vec<_>, Vec<_>) = waiting.into_iter().partition(&mut is_full);
+        drop(state);
+        self.parked.extend(parked);
+        let names: Vec<&str> = full.iter().map(|flow| &**flow).collect();
+        let said = (!names.is_empty()).then(|| {
+            let names = names.join(", ");
+            format!("{names}: half of the buffer is held already; other flows go on, and this waits for the collector")
+        });
+        let mut state = self.shared.lock();
+        if said.is_some() != state.parked.is_some() {
+            let reason = said.as_deref().unwrap_or("there is room again");
+            tracing::warn!(reason, "a flow's appends wait");
+        }
+        state.parked = said;
+        rest
     }
 
     fn commit(
@@ -124,6 +178,10 @@ impl Writer {
         waiting: Vec<Waiting>,
         bytes: u64,
     ) -> Result<(), (crate::BufferError, Vec<Waiting>)> {
+        let waiting = self.park(waiting);
+        if waiting.is_empty() {
+            return Ok(());
+        }
         if let Err(reason) = self.wait_for_room(bytes) {
             return Err((self.shared.stop(reason), waiting));
         }
@@ -229,7 +287,10 @@ impl Writer {
                         .ledger
                         .note(&note.flow, &note.position, &note.marks, note.at_s);
                 }
-                Record::Opening { .. } | Record::Renewal(_) | Record::Lost => {}
+                Record::Opening { .. }
+                | Record::Renewal(_)
+                | Record::Lost
+                | Record::Compacted(_) => {}
             }
             let values = value_count(&record, payload_bytes);
             self.next_number += values;
@@ -268,6 +329,7 @@ impl Writer {
         }
         self.roll()?;
         self.shared.drop_acked();
+        self.shared.compact();
         Ok(())
     }
 
@@ -308,7 +370,11 @@ impl Writer {
         self.announce(epoch, first)?;
         let mut open = self.shared.open.lock().expect("nobody panics holding it");
         open.push((first, Arc::clone(&made)));
-        self.shared.lock().slices.insert(first, Slice::default());
+        let slice = Slice {
+            begins_epoch: matches!(placed.record, Record::Renewal(_)),
+            ..Slice::default()
+        };
+        self.shared.lock().slices.insert(first, slice);
         self.shared.close_some(&mut open);
         drop(open);
         self.tail = made;
@@ -466,6 +532,11 @@ impl Writer {
             if state.closing {
                 return Err("the agent is stopping".into());
             }
+            drop(state);
+            if self.shared.compact() {
+                continue;
+            }
+            let state = self.shared.lock();
             drop(
                 self.shared
                     .freed

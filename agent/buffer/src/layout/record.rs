@@ -3,8 +3,8 @@
 use bytes::Bytes;
 
 use super::{
-    BLOCK, Damage, LOST, NOTE, Note, OPENING, RENEWAL, Record, Renewal, Renewed, Renumbered,
-    Standing,
+    BLOCK, COMPACTED, Compacted, Damage, LOST, NOTE, Note, OPENING, RENEWAL, Record, Renewal,
+    Renewed, Renumbered, Standing,
 };
 use crate::api::{Loss, NewBlock, Sequence, StoredBlock};
 use crate::marks::MarkHash;
@@ -41,6 +41,13 @@ fn put_renewal(out: &mut Vec<u8>, renewal: &Renewal) {
             out.extend_from_slice(&number.to_le_bytes());
         }
     }
+}
+
+fn put_standings(out: &mut Vec<u8>, flows: &[Standing]) {
+    out.extend_from_slice(&(flows.len() as u32).to_le_bytes());
+    flows
+        .iter()
+        .for_each(|standing| put_standing(out, standing));
 }
 
 /// The record's bytes; `payload` false leaves a block's payload out.
@@ -85,10 +92,7 @@ pub(super) fn encode(record: &Record, payload: bool) -> (u8, Vec<u8>) {
         }
         Record::Opening { epoch, flows } => {
             out.extend_from_slice(&epoch.to_le_bytes());
-            out.extend_from_slice(&(flows.len() as u32).to_le_bytes());
-            flows
-                .iter()
-                .for_each(|standing| put_standing(&mut out, standing));
+            put_standings(&mut out, flows);
             (OPENING, out)
         }
         Record::Renewal(renewal) => {
@@ -96,6 +100,12 @@ pub(super) fn encode(record: &Record, payload: bool) -> (u8, Vec<u8>) {
             (RENEWAL, out)
         }
         Record::Lost => (LOST, out),
+        Record::Compacted(compacted) => {
+            out.extend_from_slice(&compacted.epoch.to_le_bytes());
+            out.extend_from_slice(&compacted.end.to_le_bytes());
+            put_standings(&mut out, &compacted.flows);
+            (COMPACTED, out)
+        }
     }
 }
 
@@ -160,13 +170,14 @@ pub(super) fn decode(kind: u8, bytes: &[u8], payload: bool) -> Result<Record, Da
             })
         }
         OPENING => {
-            let epoch = reader.u64()?;
-            let count = reader.u32()?;
-            let flows = (0..count)
-                .map(|_| reader.standing())
-                .collect::<Result<_, Damage>>()?;
+            let (epoch, flows) = (reader.u64()?, reader.standings()?);
             Record::Opening { epoch, flows }
         }
+        COMPACTED => Record::Compacted(Compacted {
+            epoch: reader.u64()?,
+            end: reader.u64()?,
+            flows: reader.standings()?,
+        }),
         RENEWAL => Record::Renewal(reader.renewal()?),
         LOST => Record::Lost,
         _ => return Err("a record of a kind that this version does not know"),
@@ -210,6 +221,11 @@ impl<'a> Reader<'a> {
 
     fn text(&mut self) -> Result<String, Damage> {
         String::from_utf8(self.bytes()?.to_vec()).map_err(|_| "a name is not UTF-8")
+    }
+
+    fn standings(&mut self) -> Result<Vec<Standing>, Damage> {
+        let count = self.u32()?;
+        (0..count).map(|_| self.standing()).collect()
     }
 
     fn standing(&mut self) -> Result<Standing, Damage> {

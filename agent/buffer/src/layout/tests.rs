@@ -113,6 +113,19 @@ fn records_and_summaries_keep_their_bytes() {
         ),
         (Record::Lost, "0500000000"),
         (
+            Record::Compacted(Compacted {
+                epoch: 8,
+                end: 12,
+                flows: vec![Standing {
+                    flow: "stock".into(),
+                    next: Sequence(4),
+                    chain: 5,
+                    position: Bytes::from_static(b"here"),
+                }],
+            }),
+            "063500000008000000000000000c00000000000000010000000500000073746f636b040000000000000005000000000000000400000068657265",
+        ),
+        (
             opening,
             "033100000008000000000000000100000009000000736869706d656e74730b0000000000000004000000000000000400000068657265",
         ),

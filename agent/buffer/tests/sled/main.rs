@@ -2,6 +2,7 @@
 
 mod damage;
 mod room;
+mod slow;
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
