@@ -1,10 +1,11 @@
 //! What the whole agent knows of itself, for `status` and the metrics page.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use dray_buffer::Buffer;
 use dray_proto::v1::{AgentFlowStatus, AgentStatus};
+use dray_uplink::CertificateState;
 
 use crate::flow_state::{FlowState, Health, now_us};
 use crate::metrics::{FlowSample, Metrics};
@@ -21,7 +22,7 @@ pub struct Who {
     pub agent: String,
     /// Host and port.
     pub collector: String,
-    /// Seconds since 1970-01-01T00:00:00Z at which the certificate ends.
+    /// Seconds since 1970-01-01T00:00:00Z at which the certificate that it started with ends.
     pub certificate_ends_s: i64,
 }
 
@@ -34,6 +35,14 @@ pub struct Board {
     /// Counters, and gauges that are set when somebody looks.
     pub metrics: Metrics,
     link: Mutex<Link>,
+    certificate: Mutex<Certificate>,
+}
+
+#[derive(Debug)]
+struct Certificate {
+    ends_s: i64,
+    /// Why it could not be renewed; empty where nothing is wrong.
+    failing: String,
 }
 
 #[derive(Debug)]
@@ -56,12 +65,17 @@ impl Board {
             connected: false,
             said: "not connected yet".into(),
         });
+        let certificate = Mutex::new(Certificate {
+            ends_s: who.certificate_ends_s,
+            failing: String::new(),
+        });
         Self {
             who,
             buffer,
             flows,
             metrics,
             link,
+            certificate,
         }
     }
 
@@ -79,6 +93,26 @@ impl Board {
     /// The collector is not there, and why.
     pub fn disconnected(&self, why: String) {
         self.set_link(false, why);
+    }
+
+    /// The certificate was renewed, or could not be.
+    pub fn set_certificate(&self, state: CertificateState) {
+        let mut certificate = self.certificate();
+        match state {
+            CertificateState::Renewed { ends_s } => {
+                *certificate = Certificate {
+                    ends_s,
+                    failing: String::new(),
+                };
+            }
+            CertificateState::Failing(reason) => certificate.failing = reason,
+        }
+    }
+
+    fn certificate(&self) -> MutexGuard<'_, Certificate> {
+        self.certificate
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn set_link(&self, connected: bool, said: String) {
@@ -103,6 +137,10 @@ impl Board {
             let link = self.link.lock().unwrap_or_else(PoisonError::into_inner);
             (link.connected, link.said.clone())
         };
+        let (certificate_ends_s, renewal) = {
+            let certificate = self.certificate();
+            (certificate.ends_s, certificate.failing.clone())
+        };
         AgentStatus {
             version: VERSION.into(),
             site: self.who.site.clone(),
@@ -110,7 +148,8 @@ impl Board {
             collector: self.who.collector.clone(),
             connected,
             link,
-            certificate_ends_s: self.who.certificate_ends_s,
+            certificate_ends_s,
+            renewal,
             buffer_bytes: space.bytes,
             buffer_bytes_max: space.bytes_max,
             flows: self
@@ -159,7 +198,7 @@ impl Board {
         let space = self.buffer.space();
         self.metrics
             .sample_buffer(space.bytes, space.bytes_max, space.waiting.is_some());
-        self.metrics.sample_certificate(self.who.certificate_ends_s);
+        self.metrics.sample_certificate(self.certificate().ends_s);
         self.metrics.text()
     }
 }

@@ -65,6 +65,9 @@ pub fn text(status: &AgentStatus) -> String {
         "certificate  until {}",
         render::time(status.certificate_ends_s.saturating_mul(1_000_000))
     );
+    if !status.renewal.is_empty() {
+        let _ = writeln!(out, "             not renewed yet: {}", status.renewal);
+    }
     let _ = writeln!(
         out,
         "buffer       {} of {}",
@@ -125,7 +128,7 @@ fn as_json_value(status: &AgentStatus) -> serde_json::Value {
     json!({
         "version": status.version, "site": status.site, "agent": status.agent,
         "collector": status.collector, "connected": status.connected, "link": status.link,
-        "certificate_ends_s": status.certificate_ends_s,
+        "certificate_ends_s": status.certificate_ends_s, "renewal": status.renewal,
         "buffer_bytes": status.buffer_bytes, "buffer_bytes_max": status.buffer_bytes_max,
         "flows": flows,
     })

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use dray_buffer::{Buffer, Options, SledBuffer};
-use dray_uplink::{FlowConfig, Identity, LinkState, Observer, Uplink, UplinkConfig};
+use dray_uplink::{
+    CertificateState, FlowConfig, Identity, LinkState, Observer, Uplink, UplinkConfig,
+};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -114,5 +116,8 @@ impl Observer for Telling {
         if let Some(bell) = self.bells.get(flow) {
             bell.reopen(position);
         }
+    }
+    fn certificate(&self, state: CertificateState) {
+        self.board.set_certificate(state);
     }
 }

@@ -14,12 +14,14 @@ use dray_proto::v1::{FlowState, FromAgent, Hello, Welcome, from_agent, to_agent}
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tokio_stream::wrappers::ReceiverStream;
+use tonic::transport::Channel;
 
 mod session;
 
 use self::session::Session;
 use crate::identity::Identity;
 use crate::patience::Patience;
+use crate::renewal::{CertificateState, Renewal};
 use crate::tls;
 use crate::window::{self, Begin, Held, Own, Place, Window};
 
@@ -76,6 +78,8 @@ pub trait Observer: Send + Sync {
     fn flow_goes_on(&self, flow: &str, position: Bytes);
     /// A new epoch began: the flow's source is to be opened again, at this position where there is one, else at its own.
     fn flow_reopens(&self, flow: &str, position: Option<Bytes>);
+    /// The certificate was renewed, or could not be.
+    fn certificate(&self, state: CertificateState);
 }
 
 /// Counts since the start.
@@ -116,6 +120,8 @@ enum End {
     Shutdown,
     /// To be tried again.
     Lost(String),
+    /// To be dialled again at once, with the certificate that is new.
+    Renewed,
 }
 
 impl Uplink {
@@ -149,10 +155,12 @@ impl Uplink {
     pub async fn run(self, mut shutdown: watch::Receiver<bool>) {
         let mut wait = self.patience.waits();
         let mut said = String::new();
+        let mut renewal = Renewal::new(self.config.identity.clone());
         while !*shutdown.borrow() {
             let began = Instant::now();
-            let reason = match self.connection(&mut shutdown).await {
+            let reason = match self.connection(&mut renewal, &mut shutdown).await {
                 End::Shutdown => return,
+                End::Renewed => continue,
                 End::Lost(reason) => reason,
             };
             if reason != said {
@@ -172,16 +180,16 @@ impl Uplink {
     }
 
     /// One connection, from dialling to its end.
-    async fn connection(&self, shutdown: &mut watch::Receiver<bool>) -> End {
+    async fn connection(&self, renewal: &mut Renewal, shutdown: &mut watch::Receiver<bool>) -> End {
         tokio::select! {
-            end = self.dial_and_send() => end,
+            end = self.dial_and_send(renewal) => end,
             _ = shutdown.wait_for(|stop| *stop) => End::Shutdown,
         }
     }
 
-    async fn dial_and_send(&self) -> End {
+    async fn dial_and_send(&self, renewal: &mut Renewal) -> End {
         let collector = &self.config.collector;
-        let tls = match tls::with_identity(&self.config.identity) {
+        let tls = match tls::with_identity(&renewal.identity) {
             Ok(tls) => tls,
             Err(reason) => return End::Lost(reason),
         };
@@ -205,7 +213,8 @@ impl Uplink {
         if out.send(hello).await.is_err() {
             return End::Lost("the connection ended".into());
         }
-        let mut client = UplinkClient::new(channel).max_decoding_message_size(MESSAGE_BYTES_MAX);
+        let mut client =
+            UplinkClient::new(channel.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX);
         let welcomed = tokio::time::timeout(self.patience.welcome, async {
             let mut incoming = client
                 .stream(ReceiverStream::new(outgoing))
@@ -242,7 +251,32 @@ impl Uplink {
             "connected"
         );
         self.observer.link(LinkState::Connected);
-        End::Lost(session.send(&out, incoming, &mut watch).await)
+        // What is on its way when the new certificate is there is sent again by the next connection.
+        tokio::select! {
+            reason = session.send(&out, incoming, &mut watch) => End::Lost(reason),
+            () = self.renewed(renewal, &channel) => End::Renewed,
+        }
+    }
+
+    /// Returns when there is another certificate to connect with.
+    async fn renewed(&self, renewal: &mut Renewal, channel: &Channel) {
+        loop {
+            let state = renewal.next(&self.config.collector, channel).await;
+            let is_new = matches!(state, CertificateState::Renewed { .. });
+            match &state {
+                CertificateState::Renewed { ends_s } => {
+                    tracing::info!(ends_s, "the certificate is renewed")
+                }
+                CertificateState::Failing(reason) => tracing::warn!(
+                    reason,
+                    "the certificate could not be renewed; it is tried again"
+                ),
+            }
+            self.observer.certificate(state);
+            if is_new {
+                return;
+            }
+        }
     }
 
     fn hello(&self, epoch: u64) -> Hello {

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use rcgen::{CertificateParams, KeyPair};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
@@ -48,8 +49,12 @@ pub struct Identity {
     pub site: String,
     /// The agent's id within it.
     pub agent: String,
-    /// When the certificate ends: seconds since 1970-01-01T00:00:00Z.
+    /// When the certificate begins to be valid: seconds since 1970-01-01T00:00:00Z.
+    pub begins_s: i64,
+    /// When it ends: likewise.
     pub ends_s: i64,
+    /// Where it was read, and where a renewed one is written.
+    folder: PathBuf,
     pub(crate) certificates: Vec<CertificateDer<'static>>,
     pub(crate) key: PrivateKeyDer<'static>,
     pub(crate) ca: CertificateDer<'static>,
@@ -60,7 +65,9 @@ impl Clone for Identity {
         Self {
             site: self.site.clone(),
             agent: self.agent.clone(),
+            begins_s: self.begins_s,
             ends_s: self.ends_s,
+            folder: self.folder.clone(),
             certificates: self.certificates.clone(),
             key: self.key.clone_key(),
             ca: self.ca.clone(),
@@ -82,27 +89,75 @@ impl Identity {
                 error,
             })?,
         };
-        let wrong = |reason: &dyn std::fmt::Display| IdentityError::Content {
-            path: path.clone(),
-            reason: format!("it is not what enrolling wrote: {reason}"),
-        };
-        let key = PrivateKeyDer::from_pem_slice(&pem).map_err(|error| wrong(&error))?;
-        let mut certificates: Vec<_> = CertificateDer::pem_slice_iter(&pem)
+        Self::parse(folder, &pem)
+            .map(Some)
+            .map_err(|reason| IdentityError::Content {
+                path,
+                reason: format!("it is not what enrolling wrote: {reason}"),
+            })
+    }
+
+    fn parse(folder: &Path, pem: &[u8]) -> Result<Self, String> {
+        let said = |error: rustls::pki_types::pem::Error| error.to_string();
+        let key = PrivateKeyDer::from_pem_slice(pem).map_err(said)?;
+        let mut certificates: Vec<_> = CertificateDer::pem_slice_iter(pem)
             .collect::<Result<_, _>>()
-            .map_err(|error| wrong(&error))?;
+            .map_err(said)?;
         let ca = certificates.pop();
         let (Some(ca), Some(own)) = (ca, certificates.first()) else {
-            return Err(wrong(&"it holds too few certificates"));
+            return Err("it holds too few certificates".into());
         };
-        let (site, agent, ends_s) = names(own).map_err(|reason| wrong(&reason))?;
-        Ok(Some(Self {
-            site,
-            agent,
-            ends_s,
+        let named = names(own)?;
+        Ok(Self {
+            site: named.site,
+            agent: named.agent,
+            begins_s: named.begins_s,
+            ends_s: named.ends_s,
+            folder: folder.to_owned(),
             certificates,
             key,
             ca,
-        }))
+        })
+    }
+
+    /// The same key with another certificate, and the file that holds both: not written yet.
+    ///
+    /// # Errors
+    /// What is wrong with the certificates, or with the key.
+    pub(crate) fn certified(
+        &self,
+        certificate_pem: &str,
+        ca_pem: &str,
+    ) -> Result<(Self, String), String> {
+        let key = KeyPair::try_from(&self.key).map_err(|error| error.to_string())?;
+        let text = [&key.serialize_pem(), certificate_pem, ca_pem].join("\n");
+        let made = Self::parse(&self.folder, text.as_bytes())
+            .map_err(|reason| format!("the collector's answer is no certificate: {reason}"))?;
+        Ok((made, text))
+    }
+
+    /// Writes the file that [`Self::certified`] made in place of the one that is there, whole or not at
+    /// all.
+    ///
+    /// # Errors
+    /// [`IdentityError::File`]; the old one is still there.
+    pub(crate) fn put(&self, text: &str) -> Result<(), IdentityError> {
+        let path = self.folder.join(NAME);
+        write(&self.folder, &path, text).map_err(|error| IdentityError::File { path, error })
+    }
+
+    /// A certificate signing request for the key, DER.
+    ///
+    /// # Errors
+    /// What the cryptography says.
+    pub(crate) fn request(&self) -> Result<Vec<u8>, rcgen::Error> {
+        signing_request(&KeyPair::try_from(&self.key)?)
+    }
+
+    /// A number that is the certificate's own, evenly spread.
+    pub(crate) fn dice(&self) -> u8 {
+        let own = self.certificates.first();
+        own.map_or(0, |own| Sha256::digest(own)[0])
     }
 
     /// Writes a new identity in place of the one that is there, whole or not at all.
@@ -147,10 +202,17 @@ fn sync(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-/// Site and agent from `spiffe://dray/site/SITE/agent/AGENT`, and the end.
-fn names(certificate: &CertificateDer<'_>) -> Result<(String, String, i64), String> {
+/// What a certificate says of its agent.
+struct Named {
+    site: String,
+    agent: String,
+    begins_s: i64,
+    ends_s: i64,
+}
+
+/// Site and agent from `spiffe://dray/site/SITE/agent/AGENT`, and from when to when.
+fn names(certificate: &CertificateDer<'_>) -> Result<Named, String> {
     let (_, parsed) = X509Certificate::from_der(certificate).map_err(|error| error.to_string())?;
-    let ends_s = parsed.validity().not_after.timestamp();
     let alternatives = parsed
         .subject_alternative_name()
         .map_err(|error| error.to_string())?;
@@ -164,7 +226,12 @@ fn names(certificate: &CertificateDer<'_>) -> Result<(String, String, i64), Stri
     let (site, agent) = uri
         .and_then(|rest| rest.split_once("/agent/"))
         .ok_or("the certificate names no site and agent")?;
-    Ok((site.to_owned(), agent.to_owned(), ends_s))
+    Ok(Named {
+        site: site.to_owned(),
+        agent: agent.to_owned(),
+        begins_s: parsed.validity().not_before.timestamp(),
+        ends_s: parsed.validity().not_after.timestamp(),
+    })
 }
 
 /// A new key, PEM, and a certificate signing request for it, DER.
@@ -173,6 +240,10 @@ fn names(certificate: &CertificateDer<'_>) -> Result<(String, String, i64), Stri
 /// What the cryptography says.
 pub(crate) fn new_key() -> Result<(String, Vec<u8>), rcgen::Error> {
     let key = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256)?;
-    let request = CertificateParams::default().serialize_request(&key)?;
-    Ok((key.serialize_pem(), request.der().to_vec()))
+    Ok((key.serialize_pem(), signing_request(&key)?))
+}
+
+fn signing_request(key: &KeyPair) -> Result<Vec<u8>, rcgen::Error> {
+    let request = CertificateParams::default().serialize_request(key)?;
+    Ok(request.der().to_vec())
 }

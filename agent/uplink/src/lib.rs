@@ -2,7 +2,8 @@
 //!
 //! This crate promises that blocks of a flow are sent in order, each again until it is acked, and that
 //! an ack reaches the buffer only when the collector said it; that a dead link is found within 30 s;
-//! and that what the collector will not take stops its flow with a sentence, and no other.
+//! that what the collector will not take stops its flow with a sentence, and no other; and that the
+//! certificate is renewed before it ends.
 //!
 //! It refuses to know sources, events and files other than the identity's.
 //!
@@ -12,6 +13,7 @@ pub mod driver;
 pub mod enrol;
 pub mod identity;
 pub mod patience;
+mod renewal;
 mod tls;
 pub mod window;
 
@@ -19,3 +21,4 @@ pub use driver::{Counters, FlowConfig, LinkState, Observer, Uplink, UplinkConfig
 pub use enrol::{EnrolError, enrol};
 pub use identity::{Identity, IdentityError};
 pub use patience::Patience;
+pub use renewal::CertificateState;

@@ -16,7 +16,7 @@ use tokio_rustls::server::TlsStream;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::server::Connected;
 
-use crate::core::Shared;
+use crate::core::{Shared, now_s};
 use crate::identity::Peer;
 use crate::tls::Door;
 
@@ -61,7 +61,8 @@ pub(crate) fn accept(
             };
             match accepted {
                 Ok((stream, address)) => {
-                    let (acceptor, sender) = (door.acceptor(&shared), sender.clone());
+                    let (acceptor, sender) =
+                        (door.acceptor(&shared.authority, now_s()), sender.clone());
                     let metrics = shared.metrics.clone();
                     let strangers = Arc::clone(&strangers);
                     tokio::spawn(async move {

@@ -9,13 +9,15 @@ mod check;
 mod inbound;
 mod pump;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use dray_proto::FlowName;
 use dray_proto::v1::uplink_server::Uplink;
 use dray_proto::v1::{
-    FromAgent, Held, Hello, RefusalCause, ToAgent, Welcome, from_agent, to_agent,
+    FromAgent, Held, Hello, RefusalCause, RenewReply, RenewRequest, ToAgent, Welcome, from_agent,
+    to_agent,
 };
 use dray_store::StoreError;
 use tokio::sync::{Semaphore, mpsc};
@@ -27,6 +29,7 @@ use crate::core::{Shared, ask, now_s};
 use crate::gaps;
 use crate::identity::{Peer, PeerIdentity};
 use crate::incoming::Origin;
+use crate::renew;
 use pump::{Down, FLOWS_MAX, Pump};
 
 pub(crate) use check::MESSAGE_BYTES_MAX;
@@ -63,20 +66,7 @@ impl Uplink for Ingest {
         &self,
         request: Request<Streaming<FromAgent>>,
     ) -> Result<Response<Self::StreamStream>, Status> {
-        let origin = request.extensions().get::<Origin>().cloned();
-        let Some(Origin {
-            peer: Peer::Agent(peer),
-            address,
-        }) = origin
-        else {
-            return Err(Status::unauthenticated(
-                "an agent's certificate is needed; \"dray-collector invite SITE\" and \"dray-agent enroll TOKEN\" make one",
-            ));
-        };
-        self.shared
-            .allow
-            .check(&peer)
-            .map_err(Status::permission_denied)?;
+        let (peer, address) = agent(&self.shared, &request)?;
         let (down, answers) = mpsc::channel(DOWN_MAX);
         let span = tracing::info_span!("uplink", site = %peer.site, agent = %peer.agent, address = address.map(tracing::field::display));
         let stream = Stream {
@@ -101,6 +91,34 @@ impl Uplink for Ingest {
         );
         Ok(Response::new(ReceiverStream::new(answers)))
     }
+
+    async fn renew(&self, request: Request<RenewRequest>) -> Result<Response<RenewReply>, Status> {
+        let (peer, _) = agent(&self.shared, &request)?;
+        let reply = renew::renew(&self.shared, &peer, &request.into_inner().csr).await?;
+        Ok(Response::new(reply))
+    }
+}
+
+/// Who asks, by its certificate, and from where.
+fn agent<T>(
+    shared: &Shared,
+    request: &Request<T>,
+) -> Result<(PeerIdentity, Option<SocketAddr>), Status> {
+    let origin = request.extensions().get::<Origin>().cloned();
+    let Some(Origin {
+        peer: Peer::Agent(peer),
+        address,
+    }) = origin
+    else {
+        return Err(Status::unauthenticated(
+            "an agent's certificate is needed; \"dray-collector invite SITE\" and \"dray-agent enroll TOKEN\" make one",
+        ));
+    };
+    shared.allow.check(&peer).map_err(|reason| {
+        tracing::info!(site = %peer.site, address = address.map(tracing::field::display), reason, "an agent is turned away");
+        Status::permission_denied(reason)
+    })?;
+    Ok((peer, address))
 }
 
 /// One agent's stream.

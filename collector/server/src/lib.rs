@@ -31,6 +31,7 @@ mod json;
 mod local;
 mod metrics;
 mod metrics_page;
+mod renew;
 mod run;
 mod seats;
 mod targets;

@@ -101,7 +101,7 @@ impl Running {
         // First of all: the store's lock keeps a second collector off everything else in the folder.
         let store = Arc::new(open_store(&config).await?);
         let authority = Authority::open_or_create(&config.ca_dir(), now_s()).map_err(setup)?;
-        let door = Door::new(&authority, &config.names).map_err(setup)?;
+        let door = Door::new(&authority, &config.names, now_s()).map_err(setup)?;
         let listener = bind("listen", config.listen).await?;
         let metrics_listener = match config.metrics {
             Some(address) => Some(bind("metrics", address).await?),

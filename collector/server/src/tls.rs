@@ -13,11 +13,12 @@ use rustls::server::WebPkiClientVerifier;
 use thiserror::Error;
 use tokio_rustls::TlsAcceptor;
 
-use crate::core::{Shared, now_s};
 use crate::identity::{Authority, AuthorityError};
 
 /// How old the server's certificate becomes before it is made anew: a third of its 90 days.
 const RENEW_S: i64 = 30 * 24 * 3600;
+/// When it is tried again where that failed.
+const AGAIN_S: i64 = 3600;
 
 /// Why the door does not open.
 #[derive(Debug, Error)]
@@ -73,28 +74,62 @@ pub(crate) struct Door {
 
 impl Door {
     /// With a first certificate.
-    pub(crate) fn new(authority: &Authority, names: &[String]) -> Result<Self, TlsError> {
-        let made_s = now_s();
-        let acceptor = acceptor(authority, names, made_s)?;
+    pub(crate) fn new(
+        authority: &Authority,
+        names: &[String],
+        now_s: i64,
+    ) -> Result<Self, TlsError> {
+        let acceptor = acceptor(authority, names, now_s)?;
         Ok(Self {
             names: names.to_vec(),
-            made_s,
+            made_s: now_s,
             acceptor,
         })
     }
 
-    /// For the next connection.
-    pub(crate) fn acceptor(&mut self, shared: &Shared) -> TlsAcceptor {
-        let now_s = now_s();
-        if now_s.saturating_sub(self.made_s) >= RENEW_S {
-            self.made_s = now_s;
-            match acceptor(&shared.authority, &self.names, now_s) {
-                Ok(acceptor) => self.acceptor = acceptor,
+    /// For the next connection. `now_s`: seconds since 1970-01-01T00:00:00Z.
+    pub(crate) fn acceptor(&mut self, authority: &Authority, now_s: i64) -> TlsAcceptor {
+        // Also where the clock was set back: what was made in its future is not valid yet.
+        if !(0..RENEW_S).contains(&now_s.saturating_sub(self.made_s)) {
+            match acceptor(authority, &self.names, now_s) {
+                Ok(acceptor) => {
+                    self.acceptor = acceptor;
+                    self.made_s = now_s;
+                }
                 Err(error) => {
-                    tracing::error!(%error, "the server's certificate could not be renewed; restart the collector")
+                    self.made_s = now_s - RENEW_S + AGAIN_S;
+                    tracing::error!(%error, "the server's certificate could not be renewed; it is tried again within the hour");
                 }
             }
         }
         self.acceptor.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_servers_certificate_is_made_anew_before_it_ends_and_after_the_clock_was_set_back() {
+        const NOW: i64 = 1_795_000_000;
+        const DAY: i64 = 24 * 3600;
+        let folder = tempfile::tempdir().expect("a folder");
+        let authority = Authority::open_or_create(&folder.path().join("ca"), NOW).expect("a CA");
+        let mut door = Door::new(&authority, &["localhost".into()], NOW).expect("a door");
+        let mut last = door.acceptor(&authority, NOW);
+        for (day, anew) in [
+            (0, false),
+            (29, false),
+            (30, true),
+            (59, false),
+            (61, true),
+            (60, true),
+        ] {
+            let acceptor = door.acceptor(&authority, NOW + day * DAY);
+            let same = Arc::ptr_eq(last.config(), acceptor.config());
+            assert_eq!(!same, anew, "on day {day}");
+            last = acceptor;
+        }
     }
 }

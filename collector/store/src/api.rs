@@ -424,6 +424,13 @@ pub trait Store: Send + Sync {
         version: Option<&str>,
     ) -> Result<(), StoreError>;
 
+    /// Records that an agent has a certificate that ends at `ends_s`; its key stays. `false`: there is no
+    /// such agent with this key, or it is revoked, and nothing changed.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn renew_agent(&self, agent: &str, key_sha256: &str, ends_s: i64) -> Result<bool, StoreError>;
+
     /// Forbids an agent to connect, for good; whether there is one of this id.
     ///
     /// # Errors

@@ -1,13 +1,14 @@
 //! What every store does, whatever it is made of: one suite for all.
 
+mod agents;
+
 use bytes::Bytes;
 use dray_proto::v1::{Block, BlockHeader};
 use dray_proto::{FlowName, Offset, Sequence};
 use roaring::RoaringBitmap;
 
 use crate::api::{
-    Agent, AppendError, Cursor, Exception, ExceptionQuery, ExceptionState, Held, Step, Store,
-    StoreError,
+    AppendError, Cursor, Exception, ExceptionQuery, ExceptionState, Held, Step, Store, StoreError,
 };
 
 /// A flow of site "north".
@@ -67,7 +68,8 @@ pub fn run<S: Store>(mut make: impl FnMut() -> S) {
     repeats_change_nothing_and_the_rest_is_refused(&make());
     reads_begin_in_the_block_that_holds_the_offset(&make());
     a_step_is_whole(&make());
-    tokens_work_once(&make());
+    agents::tokens_work_once(&make());
+    agents::a_renewal_moves_the_end_and_nothing_else(&make());
 }
 
 fn offsets_have_no_gaps_over_epochs_and_flows(store: &impl Store) {
@@ -303,55 +305,4 @@ fn a_step_is_whole(store: &impl Store) {
     );
     store.set("paused:erp", None).expect("done");
     assert_eq!(store.setting("paused:erp").expect("an answer"), None);
-}
-
-fn tokens_work_once(store: &impl Store) {
-    let agent = Agent {
-        agent: "a-1".into(),
-        site: "forged".into(),
-        key_sha256: "k".into(),
-        certificate_ends_s: 9,
-        revoked: false,
-        last_seen_s: 0,
-        version: String::new(),
-    };
-    store.add_token("hash", "north", 100).expect("done");
-    assert_eq!(
-        store.token_site("hash", 99).expect("an answer").as_deref(),
-        Some("north")
-    );
-    assert_eq!(
-        store.token_site("hash", 100).expect("an answer"),
-        None,
-        "it ended"
-    );
-    assert_eq!(
-        store.enrol("other", 50, agent.clone()).expect("an answer"),
-        None
-    );
-    let enrolled = store
-        .enrol("hash", 50, agent.clone())
-        .expect("an answer")
-        .expect("a good token");
-    assert_eq!(
-        enrolled.site, "north",
-        "the token's site, whatever was said"
-    );
-    assert_eq!(
-        store.enrol("hash", 50, agent).expect("an answer"),
-        None,
-        "it was used"
-    );
-    assert!(store.revoke_agent("a-1").expect("an answer"));
-    assert!(!store.revoke_agent("a-2").expect("an answer"));
-    store.saw_agent("a-1", 7, Some("0.2")).expect("done");
-    store.saw_agent("a-1", 8, None).expect("done");
-    store.saw_agent("a-2", 8, None).expect("passed over");
-    let revoked = Agent {
-        revoked: true,
-        last_seen_s: 8,
-        version: "0.2".into(),
-        ..enrolled
-    };
-    assert_eq!(store.agents().expect("an answer"), [revoked]);
 }

@@ -9,7 +9,8 @@ use bytes::Bytes;
 use dray_buffer::conformance::{append, block};
 use dray_buffer::{Buffer, MemoryBuffer, NewBlock, Sequence};
 use dray_uplink::{
-    Counters, FlowConfig, Identity, LinkState, Observer, Patience, Uplink, UplinkConfig,
+    CertificateState, Counters, FlowConfig, Identity, LinkState, Observer, Patience, Uplink,
+    UplinkConfig,
 };
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -30,6 +31,7 @@ pub(crate) struct Told {
     /// Up to where the collector holds what goes on.
     pub(crate) held: HashMap<String, Bytes>,
     pub(crate) reopened: Vec<(String, Option<Bytes>)>,
+    pub(crate) certificate: Vec<CertificateState>,
 }
 
 impl Told {
@@ -72,6 +74,10 @@ impl Observer for Ear {
         let flow = flow.to_owned();
         self.0
             .send_modify(|told| told.reopened.push((flow, position)));
+    }
+
+    fn certificate(&self, state: CertificateState) {
+        self.0.send_modify(|told| told.certificate.push(state));
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use dray_uplink::Identity;
 use rcgen::{
@@ -73,24 +74,47 @@ impl Ca {
 
     /// PEM, for a signing request.
     pub(crate) fn answer(&self, csr: &[u8], site: &str, agent: &str) -> String {
+        self.answer_until(csr, site, agent, start_of(VALID))
+    }
+
+    pub(crate) fn answer_until(&self, csr: &[u8], site: &str, agent: &str, ends_s: u64) -> String {
         let request = CertificateSigningRequestParams::from_der(&csr.into()).unwrap();
-        self.sign(&request.public_key, site, agent, VALID)
+        self.sign(&request.public_key, site, agent, ends_s)
     }
 
     /// Writes an agent's identity into the folder, as enrolling does, and reads it.
     pub(crate) fn identity(&self, folder: &Path, last_year: i32) -> Identity {
+        self.identity_until(folder, start_of(last_year))
+    }
+
+    /// The same, to the second. It began in 1975: two thirds of its life may be over.
+    pub(crate) fn identity_until(&self, folder: &Path, ends_s: u64) -> Identity {
         let key = KeyPair::generate().unwrap();
-        let certificate = self.sign(&key, "north", "a-1", last_year);
+        let certificate = self.sign(&key, "north", "a-1", ends_s);
         Identity::save(folder, &key.serialize_pem(), &certificate, &self.pem).unwrap();
         Identity::load(folder).unwrap().unwrap()
     }
 
-    fn sign(&self, key: &impl PublicKeyData, site: &str, agent: &str, last_year: i32) -> String {
+    fn sign(&self, key: &impl PublicKeyData, site: &str, agent: &str, ends_s: u64) -> String {
         let uri = format!("spiffe://dray/site/{site}/agent/{agent}");
         let mut params = CertificateParams::default();
         params.subject_alt_names = vec![SanType::URI(uri.try_into().unwrap())];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-        params.not_after = date_time_ymd(last_year, 1, 1);
+        params.not_after = date_time_ymd(1970, 1, 1) + Duration::from_secs(ends_s);
         params.signed_by(key, &self.issuer).unwrap().pem()
     }
+}
+
+/// Seconds since 1970-01-01T00:00:00Z.
+fn start_of(year: i32) -> u64 {
+    date_time_ymd(year, 1, 1).unix_timestamp() as u64
+}
+
+/// In this many seconds.
+pub(crate) fn ends_in(seconds: u64) -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap()
+        .as_secs()
+        + seconds
 }

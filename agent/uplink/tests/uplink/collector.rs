@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use dray_proto::v1::enrolment_server::{Enrolment, EnrolmentServer};
 use dray_proto::v1::uplink_server::{Uplink, UplinkServer};
 use dray_proto::v1::{
-    Ack, Block, EnrolReply, EnrolRequest, FromAgent, Held, Hello, Refusal, RefusalCause, ToAgent,
-    Welcome, from_agent, to_agent,
+    Ack, Block, EnrolReply, EnrolRequest, FromAgent, Held, Hello, Refusal, RefusalCause,
+    RenewReply, RenewRequest, ToAgent, Welcome, from_agent, to_agent,
 };
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
 use tokio::net::{TcpListener, TcpStream};
@@ -35,6 +35,8 @@ pub(crate) struct Seen {
     pub(crate) secrets: Vec<String>,
     /// Signing requests, DER.
     pub(crate) requests: Vec<Vec<u8>>,
+    /// The certificate of each connection, DER; empty where there was none.
+    pub(crate) certificates: Vec<Vec<u8>>,
 }
 
 impl Seen {
@@ -66,7 +68,12 @@ struct Answers {
     /// Each connection goes on while its sender lives.
     lines: Vec<mpsc::Sender<()>>,
     enrols: Option<Result<(), Status>>,
+    /// The certificate, for the signing request; without this it knows no renewal.
+    renews: Option<Renews>,
 }
+
+/// What renewing answers: PEM, for a signing request.
+type Renews = Box<dyn Fn(&Ca, &[u8]) -> Result<String, Status> + Send>;
 
 #[derive(Clone)]
 struct Service {
@@ -163,6 +170,13 @@ impl Collector {
         self.answers().enrols = Some(answer);
     }
 
+    pub(crate) fn renews(
+        &self,
+        answer: impl Fn(&Ca, &[u8]) -> Result<String, Status> + Send + 'static,
+    ) {
+        self.answers().renews = Some(Box::new(answer));
+    }
+
     /// In the newest stream.
     pub(crate) async fn ack(&self, flow: &str, epoch: u64, through: u64) {
         self.say(ack(flow, epoch, through)).await;
@@ -210,12 +224,17 @@ async fn accept(
         service.seen.send_modify(|seen| seen.connections += 1);
         let (alive, line) = mpsc::channel(1);
         service.answers.lock().unwrap().lines.push(alive);
-        let (incoming, door) = (incoming.clone(), door.clone());
+        let (incoming, door, service) = (incoming.clone(), door.clone(), service.clone());
         tokio::spawn(async move {
             match door {
                 None => carry(stream, line, incoming).await,
                 Some(door) => {
                     if let Ok(stream) = door.accept::<TcpStream>(stream).await {
+                        let shown = stream.get_ref().1.peer_certificates();
+                        let shown = shown.map_or(Vec::new(), |chain| chain[0].to_vec());
+                        service
+                            .seen
+                            .send_modify(|seen| seen.certificates.push(shown));
                         carry(stream, line, incoming).await;
                     }
                 }
@@ -271,6 +290,20 @@ impl Uplink for Service {
             }
         });
         Ok(Response::new(ReceiverStream::new(answers)))
+    }
+
+    async fn renew(&self, request: Request<RenewRequest>) -> Result<Response<RenewReply>, Status> {
+        let csr = request.into_inner().csr;
+        self.seen
+            .send_modify(|seen| seen.requests.push(csr.clone()));
+        let certificate = match &self.answers.lock().unwrap().renews {
+            None => Err(Status::unimplemented("")),
+            Some(answer) => answer(&self.ca, &csr),
+        };
+        Ok(Response::new(RenewReply {
+            certificate_pem: certificate?,
+            ca_pem: self.ca.pem.clone(),
+        }))
     }
 }
 

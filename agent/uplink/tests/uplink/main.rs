@@ -11,5 +11,6 @@ mod enrolling;
 mod failing;
 mod reconnecting;
 mod refusing;
+mod renewing;
 mod sending;
 mod turns;

@@ -302,6 +302,10 @@ impl Store for Memory {
         Ok(())
     }
 
+    fn renew_agent(&self, _: &str, _: &str, _: i64) -> Result<bool, StoreError> {
+        Ok(false)
+    }
+
     fn revoke_agent(&self, _: &str) -> Result<bool, StoreError> {
         Ok(false)
     }

@@ -5,5 +5,6 @@ mod admin;
 mod blocks;
 mod enrolment;
 mod feed;
+mod renewal;
 mod support;
 mod uplink;

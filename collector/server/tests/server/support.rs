@@ -219,6 +219,25 @@ impl Identity {
     }
 }
 
+impl Identity {
+    /// A signing request for its key, DER.
+    pub(crate) fn request(&self) -> Vec<u8> {
+        let key = KeyPair::try_from(self.key.as_slice()).expect("PKCS#8");
+        let request = CertificateParams::default().serialize_request(&key);
+        request.expect("a request").der().to_vec()
+    }
+
+    /// The same key with another certificate.
+    pub(crate) fn with(&self, certificate_pem: &str) -> Self {
+        let certificate = CertificateDer::from_pem_slice(certificate_pem.as_bytes()).expect("PEM");
+        Self {
+            chain: vec![certificate],
+            key: self.key.clone(),
+            agent: self.agent.clone(),
+        }
+    }
+}
+
 /// A key and a signing request that asks to be agent a-0 of site "south", and a CA.
 pub(crate) fn request() -> (KeyPair, Vec<u8>) {
     let key = KeyPair::generate().expect("a key");

@@ -415,6 +415,10 @@ impl Store for SqliteStore {
         self.state.saw_agent(agent, last_seen_s, version)
     }
 
+    fn renew_agent(&self, agent: &str, key_sha256: &str, ends_s: i64) -> Result<bool, StoreError> {
+        self.state.renew_agent(agent, key_sha256, ends_s)
+    }
+
     fn revoke_agent(&self, agent: &str) -> Result<bool, StoreError> {
         self.state.revoke_agent(agent)
     }

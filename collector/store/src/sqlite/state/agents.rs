@@ -85,6 +85,21 @@ impl State {
         .map(drop)
     }
 
+    pub(crate) fn renew_agent(
+        &self,
+        agent: &str,
+        key_sha256: &str,
+        ends_s: i64,
+    ) -> Result<bool, StoreError> {
+        self.ask(|connection| {
+            connection.execute(
+                "UPDATE agent SET certificate_ends_s = ?3 WHERE agent = ?1 AND key_sha256 = ?2 AND revoked = 0",
+                params![agent, key_sha256, ends_s],
+            )
+        })
+        .map(|changed| changed > 0)
+    }
+
     pub(crate) fn revoke_agent(&self, agent: &str) -> Result<bool, StoreError> {
         self.ask(|connection| {
             connection.execute("UPDATE agent SET revoked = 1 WHERE agent = ?1", [agent])
