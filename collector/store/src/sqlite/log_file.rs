@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use dray_proto::{FlowName, Offset};
-use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
+use rusqlite::{Connection, OpenFlags, params};
 
 use super::sums;
 use crate::api::Held;
@@ -85,14 +85,7 @@ pub(crate) fn open_writer(
     let path = path(folder, number);
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
     let mut connection = connect(&path, flags)?;
-    let made: Option<String> = connection
-        .query_row(
-            "SELECT name FROM sqlite_schema WHERE name = 'meta'",
-            [],
-            |row| row.get(0),
-        )
-        .optional()?;
-    if made.is_none() {
+    if !is_begun(&connection)? {
         let transaction = connection.transaction()?;
         begin(&transaction, incarnation)?;
         for (flow, held) in heads {
@@ -115,6 +108,15 @@ pub(super) fn begin(connection: &Connection, id: u64) -> rusqlite::Result<()> {
     let sum = sums::meta(id);
     connection.execute("INSERT INTO meta VALUES (?1, ?2)", params![id as i64, sum])?;
     Ok(())
+}
+
+/// Whether the file says whose it is, which is the first thing that is committed to it.
+pub(super) fn is_begun(connection: &Connection) -> rusqlite::Result<bool> {
+    connection.query_row(
+        "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'meta')",
+        [],
+        |row| row.get(0),
+    )
 }
 
 /// For reading.

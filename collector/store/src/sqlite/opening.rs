@@ -15,8 +15,19 @@ use crate::api::Held;
 enum Unopened {
     /// It belongs elsewhere; a person put it there.
     Foreign(String),
+    /// There is no table in it.
+    NotBegun,
     /// It is not what was written.
     Damaged(String),
+}
+
+impl Unopened {
+    fn reason(self) -> String {
+        match self {
+            Self::Foreign(reason) | Self::Damaged(reason) => reason,
+            Self::NotBegun => "it is empty".into(),
+        }
+    }
 }
 
 impl From<rusqlite::Error> for Unopened {
@@ -34,12 +45,18 @@ pub(super) fn open_all(
     let mut files: Vec<LogFile> = Vec::new();
     let mut heads: HashMap<FlowName, Held> = HashMap::new();
     let mut oldest: HashMap<FlowName, Offset> = HashMap::new();
-    for number in numbers(folder)? {
+    let numbers = numbers(folder)?;
+    let newest = numbers.last().copied();
+    for number in numbers {
         let named =
             |reason: String| format!("{}: {reason}", log_file::path(folder, number).display());
         salvage::finish(folder, number).map_err(|error| named(error.to_string()))?;
         let found = match open_one(folder, number, id) {
-            Err(Unopened::Damaged(reason)) => {
+            // The process ended between the making of the file and its first commit: nothing was ever in it, and the writer
+            // begins it again.
+            Err(Unopened::NotBegun) if Some(number) == newest => continue,
+            Err(unopened @ (Unopened::NotBegun | Unopened::Damaged(_))) => {
+                let reason = unopened.reason();
                 let mended = salvage::salvage(folder, number, id, &heads, &reason)
                     .map_err(|error| named(format!("{reason}; it can't be mended: {error}")))?;
                 if !mended {
@@ -49,9 +66,7 @@ pub(super) fn open_all(
             }
             found => found,
         };
-        let standings = found.map_err(|unopened| match unopened {
-            Unopened::Foreign(reason) | Unopened::Damaged(reason) => named(reason),
-        })?;
+        let standings = found.map_err(|unopened| named(unopened.reason()))?;
         let mut file = LogFile::new(number, &HashMap::new());
         for rows::Standing {
             flow,
@@ -92,6 +107,9 @@ fn open_one(folder: &Path, number: u64, id: u64) -> Result<Vec<rows::Standing>, 
     let connection = log_file::connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     // After a kill the kernel may still hold what the disk does not: nobody reads it before.
     connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+    if !log_file::is_begun(&connection)? {
+        return Err(Unopened::NotBegun);
+    }
     check_id(&connection, id)?;
     let standings = rows::standings(&connection)?;
     if let Some((standing, _)) = standings.iter().find(|(_, is_whole)| !is_whole) {

@@ -71,6 +71,24 @@ fn reopening_finds_everything_and_goes_on() {
     assert!(reason.contains("another dray-collector"), "{reason}");
 }
 
+#[test]
+fn a_log_file_that_was_only_just_made_is_begun_again() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let append = |store: &SqliteStore, first: u64, chain: u64| {
+        let appended = store.append("a-1", &flow("x"), blocks(7, first, chain, &[10]));
+        appended.wait().expect("it lives").expect("it fits")
+    };
+    let held = append(&open(folder.path()), 1, 0);
+    // What a kill leaves between the file's making and its first commit.
+    std::fs::write(folder.path().join("log/log-0000000002.db"), "").expect("a file");
+    let store = SqliteStore::open(small(folder.path())).expect("it opens");
+    assert_eq!(store.held(&flow("x")).next_sequence, held.next_sequence);
+    append(&store, held.next_sequence.0, held.chain);
+    drop(store);
+    let read = open(folder.path()).read(&flow("x"), Offset(1), usize::MAX);
+    assert_eq!(read.expect("all of it").len(), 2);
+}
+
 /// Fills about three files of 1 MiB; the number of events.
 fn fill(store: &SqliteStore) -> u64 {
     let (mut first, mut chain) = (1, 0);
