@@ -8,7 +8,9 @@
 
 CARGO ?= cargo
 NEXTEST := $(shell command -v cargo-nextest 2>/dev/null)
-CRATES := dray-proto dray-adapter dray-formats dray-file-drop dray-mapping dray-buffer dray-uplink \
+# What the scenarios need of the daemons: points to be killed at (see dray-edges). Nobody else builds them so.
+FAILPOINTS := --features dray-agent/failpoints,dray-collector/failpoints
+CRATES := dray-edges dray-proto dray-adapter dray-formats dray-file-drop dray-mapping dray-buffer dray-uplink \
           dray-agent dray-store dray-delivery dray-collector dray-tests
 
 ifdef NEXTEST
@@ -29,10 +31,11 @@ demo-keep:
 
 # The daemons are built first: the scenarios run them as processes.
 build:
-	$(CARGO) build --workspace --bins
+	$(CARGO) build --workspace --bins $(FAILPOINTS)
 
+# With the same features: otherwise the daemons would be built again without their points.
 test: tools build
-	$(RUN_TESTS) --workspace
+	$(RUN_TESTS) --workspace $(FAILPOINTS)
 
 test-quick:
 	$(CARGO) test --workspace --exclude dray-tests
@@ -42,15 +45,18 @@ tools:
 	@packaging/install-tools strace
 
 soak: tools
-	$(CARGO) build --release --workspace --bins
+	$(CARGO) build --release --workspace --bins $(FAILPOINTS)
 	PROPTEST_CASES=100000 $(CARGO) test --release -p dray-formats -p dray-mapping
 	DRAY_SOAK=1 DRAY_BIN_DIR=$(CURDIR)/target/release $(CARGO) test -p dray-tests -- --test-threads=1 --nocapture
 
 check: test
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --workspace --all-targets $(FAILPOINTS) -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps
-	for crate in $(CRATES); do $(RUN_TESTS) -p $$crate || exit 1; done
+	for crate in $(filter-out dray-tests,$(CRATES)); do $(RUN_TESTS) -p $$crate || exit 1; done
+	$(MAKE) build
+	$(RUN_TESTS) -p dray-tests
 	command -v cargo-deny >/dev/null || $(CARGO) install cargo-deny --locked
 	$(CARGO) deny check bans licenses sources
 

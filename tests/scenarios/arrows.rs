@@ -7,18 +7,23 @@ use cargo_metadata::{DependencyKind, MetadataCommand};
 
 /// Left may use right, and nothing else of the workspace.
 const ARROWS: &[(&str, &[&str])] = &[
+    ("dray-edges", &[]),
     ("dray-proto", &[]),
     ("dray-adapter", &[]),
     ("dray-formats", &["dray-adapter"]),
-    ("dray-file-drop", &["dray-adapter", "dray-formats"]),
+    (
+        "dray-file-drop",
+        &["dray-adapter", "dray-edges", "dray-formats"],
+    ),
     ("dray-mapping", &["dray-adapter", "dray-proto"]),
-    ("dray-buffer", &[]),
-    ("dray-uplink", &["dray-buffer", "dray-proto"]),
+    ("dray-buffer", &["dray-edges"]),
+    ("dray-uplink", &["dray-buffer", "dray-edges", "dray-proto"]),
     (
         "dray-agent",
         &[
             "dray-adapter",
             "dray-buffer",
+            "dray-edges",
             "dray-file-drop",
             "dray-formats",
             "dray-mapping",
@@ -26,11 +31,11 @@ const ARROWS: &[(&str, &[&str])] = &[
             "dray-uplink",
         ],
     ),
-    ("dray-store", &["dray-proto"]),
-    ("dray-delivery", &["dray-proto", "dray-store"]),
+    ("dray-store", &["dray-edges", "dray-proto"]),
+    ("dray-delivery", &["dray-edges", "dray-proto", "dray-store"]),
     (
         "dray-collector",
-        &["dray-delivery", "dray-proto", "dray-store"],
+        &["dray-delivery", "dray-edges", "dray-proto", "dray-store"],
     ),
     (
         "dray-tests",
@@ -48,6 +53,7 @@ const KEPT: &[(&str, &[&str])] = &[
     ("rusqlite", &["dray-store"]),
     ("minijinja", &["dray-mapping", "dray-delivery"]),
     ("notify", &["dray-file-drop"]),
+    ("fail", &["dray-edges"]),
 ];
 
 /// Pure crates: no runtime among their dependencies.

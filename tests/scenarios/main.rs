@@ -3,15 +3,20 @@
 //! `DRAY_SOAK=1` makes the counts long; without it they fit into a build.
 
 mod arrows;
+mod audit;
 mod commands;
 mod damage;
+mod dying;
+mod edges;
 mod kills;
+mod planted;
 mod restored;
 mod syncs;
 mod targets;
+mod trace;
 mod whole;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long a scenario waits for what should take seconds.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -19,6 +24,15 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// Whether the long counts were asked for.
 fn soak() -> bool {
     std::env::var_os("DRAY_SOAK").is_some()
+}
+
+/// Waits for something that only the file system tells.
+fn wait(what: &str, done: impl Fn() -> bool) {
+    let end = Instant::now() + PATIENCE;
+    while !done() {
+        assert!(Instant::now() < end, "waited in vain: {what}");
+        std::thread::park_timeout(Duration::from_millis(10));
+    }
 }
 
 /// A target's table for a collector's configuration.

@@ -4,14 +4,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant};
 
 use dray_tests::drops::{drop_file, movements};
 use dray_tests::site::{FlowSpec, Site};
 use dray_tests::target::Target;
 use dray_tests::verdict::{Verdict, judge};
 
-use crate::{PATIENCE, folder, target_table};
+use crate::{PATIENCE, folder, target_table, wait};
 
 /// Lines of each file, and its items.
 const LINES: u64 = 1_000;
@@ -135,17 +134,9 @@ impl Story {
     }
 }
 
-fn copy(from: &Path, to: &Path) {
+pub(crate) fn copy(from: &Path, to: &Path) {
     let copied = Command::new("cp").arg("-a").arg(from).arg(to).status();
     assert!(copied.expect("cp runs").success());
-}
-
-fn wait(what: &str, done: impl Fn() -> bool) {
-    let end = Instant::now() + PATIENCE;
-    while !done() {
-        assert!(Instant::now() < end, "waited in vain: {what}");
-        std::thread::park_timeout(Duration::from_millis(10));
-    }
 }
 
 #[test]

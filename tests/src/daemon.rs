@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
@@ -11,6 +11,9 @@ use anyhow::{Context, bail, ensure};
 
 /// How long a process may take for what should take a moment.
 pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Stands in the kept log after a daemon's last line.
+const LOG_ENDED: &str = "(its log ended)";
 
 /// Where a daemon's program stands: beside this one, or where `DRAY_BIN_DIR` says.
 ///
@@ -55,6 +58,20 @@ impl Daemon {
         Self::start_with(Command::new(program(name)?), name, config)
     }
 
+    /// The same with these variables in its environment.
+    ///
+    /// # Errors
+    /// If it can't be started.
+    pub fn start_in(
+        name: &'static str,
+        config: &Path,
+        environment: &[(String, String)],
+    ) -> anyhow::Result<Self> {
+        let mut command = Command::new(program(name)?);
+        command.envs(environment.iter().cloned());
+        Self::start_with(command, name, config)
+    }
+
     /// The same behind another command, e.g. `strace … dray-agent`.
     ///
     /// # Errors
@@ -88,7 +105,7 @@ impl Daemon {
             kept.0
                 .lock()
                 .expect("nobody panics holding it")
-                .push("(its log ended)".into());
+                .push(LOG_ENDED.into());
             kept.1.notify_all();
         });
         Ok(Self { name, child, log })
@@ -113,7 +130,7 @@ impl Daemon {
                 return Ok(line.clone());
             }
             read = log.len();
-            let ended = log.last().is_some_and(|line| line == "(its log ended)");
+            let ended = log.last().is_some_and(|line| line == LOG_ENDED);
             let left = end
                 .checked_duration_since(Instant::now())
                 .filter(|_| !ended);
@@ -149,6 +166,21 @@ impl Daemon {
         Ok(())
     }
 
+    /// How it ended, if it does by itself before `limit` passes.
+    ///
+    /// # Errors
+    /// If the process can't be waited for.
+    pub fn wait_end(&mut self, limit: Duration) -> anyhow::Result<Option<ExitStatus>> {
+        let log = self.log.0.lock().expect("nobody panics holding it");
+        let goes_on = |log: &mut Vec<String>| log.last().is_none_or(|line| line != LOG_ENDED);
+        let waited = self.log.1.wait_timeout_while(log, limit, goes_on);
+        let in_time = !waited.expect("nobody panics holding it").1.timed_out();
+        in_time
+            .then(|| self.child.wait())
+            .transpose()
+            .map_err(Into::into)
+    }
+
     /// SIGTERM, and its exit code.
     ///
     /// # Errors
@@ -156,7 +188,7 @@ impl Daemon {
     pub fn terminate(&mut self) -> anyhow::Result<Option<i32>> {
         let pid = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(pid, rustix::process::Signal::TERM)?;
-        self.wait_log("(its log ended)")?;
+        self.wait_log(LOG_ENDED)?;
         Ok(self.child.wait()?.code())
     }
 

@@ -57,6 +57,8 @@ pub struct Site {
     pub port: u16,
     /// Where the agent and the collector show metrics.
     pub metrics: [u16; 2],
+    /// What both daemons find in their environment from their next start on.
+    pub environment: Vec<(String, String)>,
     /// The collector, while it runs.
     pub collector: Option<Daemon>,
     /// The agent, while it runs.
@@ -75,6 +77,7 @@ impl Site {
             folder: folder.to_owned(),
             port: free_port()?,
             metrics: [free_port()?, free_port()?],
+            environment: Vec::new(),
             collector: None,
             agent: None,
         };
@@ -144,7 +147,11 @@ impl Site {
     /// # Errors
     /// With its last log lines.
     pub fn start_collector(&mut self) -> anyhow::Result<()> {
-        let collector = Daemon::start("dray-collector", &self.collector_config())?;
+        let collector = Daemon::start_in(
+            "dray-collector",
+            &self.collector_config(),
+            &self.environment,
+        )?;
         collector.wait_log("listening")?;
         self.collector = Some(collector);
         Ok(())
@@ -155,7 +162,8 @@ impl Site {
     /// # Errors
     /// If it can't be started.
     pub fn start_agent(&mut self) -> anyhow::Result<()> {
-        self.agent = Some(Daemon::start("dray-agent", &self.agent_config())?);
+        let agent = Daemon::start_in("dray-agent", &self.agent_config(), &self.environment)?;
+        self.agent = Some(agent);
         Ok(())
     }
 

@@ -17,7 +17,7 @@ pub struct Arrival {
 }
 
 /// Counts what went wrong.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Verdict {
     /// Records expected.
     pub expected: u64,

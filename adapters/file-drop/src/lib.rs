@@ -27,6 +27,7 @@ mod archive;
 mod check;
 mod config;
 mod decide;
+mod edges;
 mod find;
 mod first_pass;
 mod moves;
@@ -42,5 +43,6 @@ mod start;
 mod watch;
 
 pub use config::{FileDropConfig, Finding, Order, ReadyWhen, Repeat};
+pub use edges::EDGES;
 pub use preview::preview;
 pub use source::FileDrop;

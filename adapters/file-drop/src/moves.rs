@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use dray_adapter::{MarkState, SourceError};
+use dray_edges::edge;
 
 use crate::archive::{self, ARCHIVE, FAILED, PENDING, REPEATED};
 use crate::notice::Notice;
@@ -64,6 +65,7 @@ impl FileDrop {
                 path: path.clone(),
             }),
             Goes::Pending => {
+                edge!("file_drop.before_pending");
                 let to = self.move_now(path, PENDING, &file.content)?;
                 self.pending.push_back(Pending {
                     file: file.clone(),
@@ -94,7 +96,9 @@ impl FileDrop {
     ) -> Result<PathBuf, SourceError> {
         let root = &self.config.folder;
         let moved = archive::move_to(path, root, folder, &content.sha256).and_then(|to| {
+            edge!("file_drop.before_folder_sync");
             archive::sync(&root.join(folder))?;
+            edge!("file_drop.between_folder_syncs");
             archive::sync(path.parent().unwrap_or(root))?;
             Ok(to)
         });
@@ -188,6 +192,7 @@ impl FileDrop {
             }
         }
         if moved {
+            edge!("file_drop.before_archive_sync");
             for folder in [ARCHIVE, PENDING] {
                 let folder = self.config.folder.join(folder);
                 archive::sync(&folder).map_err(|error| self.no_move(&folder, ARCHIVE, &error))?;
@@ -212,6 +217,10 @@ impl FileDrop {
                               what it is now was not; compare, and drop what is missing as a new file";
                 return Ok(Some(Notice::set_aside(file_in(file, path, look), path.clone(), true, reason, Vec::new())));
             }
+            if *moved {
+                edge!("file_drop.between_archive_moves");
+            }
+            edge!("file_drop.before_archive");
             archive::move_to(path, &self.config.folder, ARCHIVE, &file.content.sha256)?;
             *moved = true;
             Ok(None)

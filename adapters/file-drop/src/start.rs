@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use dray_adapter::{Position, SourceError};
+use dray_edges::edge;
 
 use crate::archive::{self, PENDING};
 use crate::first_pass::Checked;
@@ -47,7 +48,10 @@ impl FileDrop {
             at,
             missing_since: None,
         });
-        for file in place.finished {
+        for (index, file) in place.finished.into_iter().enumerate() {
+            if index > 0 {
+                edge!("file_drop.between_moves");
+            }
             self.mend(file)?;
         }
         let second_copies = self

@@ -5,13 +5,16 @@
 //! file. Values stay below 64 KiB, because larger ones go to files that sled never syncs. Nothing is
 //! removed inside a generation, because sled's file does not shrink while it runs: whole folders go.
 
+use std::borrow::Cow;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use dray_edges::{Plant, edge, is_planted};
+
 use crate::api::StoredBlock;
 use crate::folder;
-use crate::layout::{self, Placed, Record};
+use crate::layout::{self, Note, Placed, Record};
 
 const SEGMENT_BYTES: usize = 8 * 1024 * 1024;
 const CACHE_BYTES: u64 = 8 * 1024 * 1024;
@@ -69,8 +72,12 @@ impl Generation {
         let path = parent.join(name(first));
         let written = Self::open_or_make(&hidden)?.commit(first, [opening])?;
         folder::sync_tree(&hidden).map_err(|error| failed(&error))?;
+        edge!("buffer.before_rename");
         fs::rename(&hidden, &path).map_err(|error| failed(&error))?;
-        folder::sync(parent).map_err(|error| failed(&error))?;
+        edge!("buffer.before_folder_sync");
+        if !is_planted(Plant::UnsyncedFolder) {
+            folder::sync(parent).map_err(|error| failed(&error))?;
+        }
         Ok((Self::open(&path)?, written))
     }
 
@@ -179,7 +186,7 @@ impl Generation {
         let mut number = first;
         let mut bytes = 0;
         for record in records {
-            for value in layout::values(record) {
+            for value in layout::values(&written(record)) {
                 bytes += value.len() as u64;
                 batch.insert(&number.to_be_bytes(), value);
                 number += 1;
@@ -188,14 +195,30 @@ impl Generation {
         let values = number - first;
         let failed = |error: &dyn std::fmt::Display| format!("{}: {error}", self.path.display());
         self.db.apply_batch(batch).map_err(|error| failed(&error))?;
-        self.sync().map_err(|error| failed(&error))?;
+        self.flush()
+            .and_then(|()| {
+                edge!("buffer.before_sync");
+                self.sync_data()
+            })
+            .map_err(|error| failed(&error))?;
         Ok(Written { values, bytes })
     }
 
     /// Takes what sled holds to stable storage.
     pub(crate) fn sync(&self) -> io::Result<()> {
-        self.db.flush().map_err(io::Error::other)?;
-        // flush() is not durable by itself: see the top of this file.
+        self.flush()?;
+        self.sync_data()
+    }
+
+    fn flush(&self) -> io::Result<()> {
+        self.db.flush().map(drop).map_err(io::Error::other)
+    }
+
+    /// [`Self::flush`] is not durable by itself: see the top of this file.
+    fn sync_data(&self) -> io::Result<()> {
+        if is_planted(Plant::MissingFdatasync) {
+            return Ok(());
+        }
         self.file.sync_data()
     }
 
@@ -277,6 +300,17 @@ impl Generation {
     /// The folder.
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+}
+
+/// A record as it goes to the disk.
+fn written(record: &Record) -> Cow<'_, Record> {
+    match record {
+        Record::Note(note) if is_planted(Plant::LostMark) => Cow::Owned(Record::Note(Note {
+            marks: Vec::new(),
+            ..note.clone()
+        })),
+        record => Cow::Borrowed(record),
     }
 }
 

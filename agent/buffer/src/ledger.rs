@@ -442,6 +442,16 @@ impl Ledger {
         (numbers, position)
     }
 
+    /// A planted bug: every flow's newest block is not known to have been numbered.
+    pub(crate) fn forget_newest(&mut self) {
+        for flow in self.flows.values_mut() {
+            if let Some(newest) = flow.held.pop_back() {
+                (flow.next, flow.chain) = (newest.first.0, newest.chain);
+                flow.held_bytes -= u64::from(newest.payload_bytes);
+            }
+        }
+    }
+
     /// The entries from the one that holds `from`, up to `bytes_max`, at least one if there is any.
     pub(crate) fn entries(&self, flow: &str, from: Sequence, bytes_max: usize) -> Vec<Entry> {
         let Some(flow) = self.flows.get(flow) else {

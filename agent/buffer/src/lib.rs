@@ -12,6 +12,7 @@
 pub mod api;
 mod compacting;
 pub mod conformance;
+mod edges;
 mod folder;
 mod generation;
 mod layout;
@@ -29,5 +30,6 @@ pub use api::{
     Append, Appended, Buffer, BufferError, Depth, Loss, MarkState, NewBlock, Receipt, Sequence,
     Space, StoredBlock,
 };
+pub use edges::EDGES;
 pub use memory::MemoryBuffer;
 pub use sled_buffer::{Options, SledBuffer};

@@ -5,6 +5,7 @@ use std::fs;
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
+use dray_edges::edge;
 use tokio::sync::{oneshot, watch};
 
 use crate::api::{Append, Appended, BufferError, Loss, StoredBlock};
@@ -261,11 +262,13 @@ impl Shared {
         let newest = witness.said.newest;
         witness.generations(next, newest)?;
         drop(witness);
+        edge!("buffer.before_putting_away");
         let mut open = self.open.lock().expect("nobody panics holding it");
         open.retain(|(known, _)| *known != first);
         let gone = folder::put_away(&self.options.folder, &generation::name(first))?;
         self.lock().slices.remove(&first);
         drop(open);
+        edge!("buffer.before_delete");
         fs::remove_dir_all(gone)
     }
 }

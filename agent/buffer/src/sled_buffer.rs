@@ -22,6 +22,7 @@ use std::sync::{Arc, Condvar, Mutex, mpsc};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
+use dray_edges::{Plant, edge, is_planted};
 use tokio::sync::{oneshot, watch};
 
 use crate::api::{
@@ -128,6 +129,9 @@ impl SledBuffer {
             open: Mutex::new(vec![(opened.tail_first, Arc::clone(&opened.tail))]),
         });
         shared.drop_acked();
+        if is_planted(Plant::ReusedSequence) {
+            shared.lock().ledger.forget_newest();
+        }
         let numbering = shared.lock().ledger.numbering();
         let (queue, waiting) = mpsc::sync_channel(QUEUE);
         let writer = Writer::new(
@@ -198,7 +202,10 @@ pub(crate) fn now_s() -> u64 {
 /// Seals a generation: its marks first, as they outlive it, then its summary.
 pub(crate) fn seal(folder: &Path, first: u64, placed: &[Placed]) -> Result<(), String> {
     write_marks(folder, first, placed)?;
-    generation::seal(&folder.join(generation::name(first)), placed)
+    edge!("buffer.before_summary");
+    generation::seal(&folder.join(generation::name(first)), placed)?;
+    edge!("buffer.sealed");
+    Ok(())
 }
 
 impl Buffer for SledBuffer {

@@ -6,6 +6,8 @@ use std::path::Path;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
+use dray_edges::{Plant, edge, is_planted};
+
 use crate::api::{Appended, StoredBlock};
 use crate::folder;
 use crate::generation::{self, Generation};
@@ -190,6 +192,7 @@ impl Writer {
         }
         let group = self.group(waiting);
         let (tail, next) = (&self.tail, self.next_number);
+        edge!("buffer.before_write");
         // sled panics where it should fail; its state is not looked at again after that.
         let committed =
             std::panic::catch_unwind(AssertUnwindSafe(|| tail.commit(next, &group.records)));
@@ -214,6 +217,7 @@ impl Writer {
                 .collect();
             return Err((self.shared.stop(sentence), waiting));
         }
+        edge!("buffer.before_receipts");
         self.enter(group);
         Ok(())
     }
@@ -254,6 +258,7 @@ impl Writer {
 
     /// The witness learns of a commit before anybody else does.
     fn testify(&self, values: u64) -> Result<(), String> {
+        edge!("buffer.before_witness");
         let mut witness = self
             .shared
             .witness
@@ -291,6 +296,9 @@ impl Writer {
                 | Record::Renewal(_)
                 | Record::Lost
                 | Record::Compacted(_) => {}
+            }
+            if let (Record::Note(note), true) = (&mut record, is_planted(Plant::LostMark)) {
+                note.marks.clear();
             }
             let values = value_count(&record, payload_bytes);
             self.next_number += values;
@@ -367,6 +375,7 @@ impl Writer {
         };
         let (made, placed) = opening::begin(folder, first, opening)?;
         let made = Arc::new(made);
+        edge!("buffer.before_announcing");
         self.announce(epoch, first)?;
         let mut open = self.shared.open.lock().expect("nobody panics holding it");
         open.push((first, Arc::clone(&made)));
@@ -406,7 +415,9 @@ impl Writer {
         let epoch = rand::random::<u64>() | 1;
         let renewal = self.shared.lock().ledger.plan(epoch, headers.into_iter())?;
         opening::tell(&renewal);
+        edge!("buffer.before_epoch");
         self.begin(Record::Renewal(renewal.clone()))?;
+        edge!("buffer.after_epoch");
         let mut state = self.shared.lock();
         state.losses.clone_from(&renewal.losses);
         let acked = state.ledger.renew(&renewal);

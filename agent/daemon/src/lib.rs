@@ -37,3 +37,10 @@ pub mod render;
 pub mod run;
 pub mod status;
 pub mod uplink;
+
+/// The edges of all its crates: see dray-edges.
+pub const EDGES: &[&[&str]] = &[
+    dray_buffer::EDGES,
+    dray_file_drop::EDGES,
+    dray_uplink::EDGES,
+];

@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use dray_adapter::{Batch, Mark, Polled, Position, Source, SourceError};
 use dray_buffer::{Append, Buffer, BufferError, Receipt, Sequence};
+use dray_edges::{Plant, is_planted};
 use tracing::{debug, error, info, warn};
 
 use crate::bell::{Bell, Rung};
@@ -223,6 +224,9 @@ impl Pipeline {
             "a batch"
         );
         self.state.metrics.skipped.inc_by(made.skipped);
+        if is_planted(Plant::EarlyAck) {
+            let _ = self.source.commit(&batch.position);
+        }
         let receipt = self.buffer.append(Append {
             flow: Arc::clone(&self.flow),
             blocks: made.blocks,

@@ -21,9 +21,14 @@ use crate::failure::Failure;
 /// # Errors
 /// [`Failure::Failed`] with the buffer's sentence.
 pub fn open_buffer(config: &Config) -> Result<Arc<dyn Buffer>, Failure> {
+    let defaults = Options::in_folder(config.buffer_dir());
     let options = Options {
         bytes_max: config.buffer_bytes_max,
-        ..Options::in_folder(config.buffer_dir())
+        generation_bytes: dray_edges::bytes(
+            dray_edges::Bytes::Generation,
+            defaults.generation_bytes,
+        ),
+        ..defaults
     };
     match SledBuffer::open(options) {
         Ok(buffer) => Ok(Arc::new(buffer)),

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use dray_buffer::{Buffer, BufferError, Depth, Sequence, StoredBlock};
+use dray_edges::edge;
 use dray_proto::v1::uplink_client::UplinkClient;
 use dray_proto::v1::{FlowState, FromAgent, Hello, Welcome, from_agent, to_agent};
 use tokio::sync::{mpsc, watch};
@@ -380,7 +381,9 @@ impl Uplink {
 
     /// The collector has it: the buffer may forget it, and the source learns of it.
     fn ack(&self, flow: &str, epoch: u64, through: Sequence) -> Result<(), BufferError> {
+        edge!("uplink.before_forgetting");
         if let Some(position) = self.buffer.ack(flow, epoch, through)? {
+            edge!("uplink.after_forgetting");
             self.observer.acked(flow, position);
         }
         Ok(())

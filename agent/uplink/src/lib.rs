@@ -10,6 +10,7 @@
 //! Limits: see [`window`] and [`patience`].
 
 pub mod driver;
+mod edges;
 pub mod enrol;
 pub mod identity;
 pub mod patience;
@@ -18,6 +19,7 @@ mod tls;
 pub mod window;
 
 pub use driver::{Counters, FlowConfig, LinkState, Observer, Uplink, UplinkConfig};
+pub use edges::EDGES;
 pub use enrol::{EnrolError, enrol};
 pub use identity::{Identity, IdentityError};
 pub use patience::Patience;

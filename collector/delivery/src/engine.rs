@@ -21,6 +21,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
+use dray_edges::{Plant, is_planted};
 use dray_store::{EXCEPTIONS_MAX, Store};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
@@ -308,6 +309,10 @@ impl Engine {
                 // JSON is about twice as long as the wire format; the writer cuts exactly.
                 bytes += (meta.end - meta.start) as usize * 2 + 256;
                 batch.push(slot, &loaded, spot.event);
+                if is_planted(Plant::CursorTooSoon) {
+                    self.finish(&loaded, meta);
+                    self.pending.urgent = true;
+                }
             } else if !self.gate.is_open() {
                 break;
             }

@@ -19,6 +19,7 @@ pub mod actions;
 pub mod body;
 pub mod config;
 pub mod cursor;
+mod edges;
 pub mod engine;
 pub mod gate;
 pub mod http;
@@ -36,6 +37,7 @@ mod json;
 mod reader;
 
 pub use config::TargetConfig;
+pub use edges::EDGES;
 pub use status::{FlowMetrics, Latency, Metrics, State};
 pub use target::{Target, TargetHandle};
 

@@ -41,3 +41,6 @@ pub use config::Config;
 pub use core::{Stop, Stopping};
 pub use failure::Failure;
 pub use run::{Running, run};
+
+/// The edges of all its crates: see dray-edges.
+pub const EDGES: &[&[&str]] = &[dray_store::EDGES, dray_delivery::EDGES];

@@ -7,6 +7,11 @@ use dray_collector::cli::Cli;
 use dray_collector::{Config, Failure, commands, logs};
 
 fn main() -> ExitCode {
+    #[cfg(feature = "failpoints")]
+    if let Err(reason) = dray_edges::arm(dray_collector::EDGES) {
+        eprintln!("dray-collector: {reason}");
+        return ExitCode::FAILURE;
+    }
     match start(Cli::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

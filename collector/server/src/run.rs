@@ -243,7 +243,7 @@ async fn open_store(config: &Config) -> Result<SqliteStore, Failure> {
     let options = Options {
         bytes_max,
         keep: config.log.keep,
-        file_bytes,
+        file_bytes: dray_edges::bytes(dray_edges::Bytes::LogFile, file_bytes),
         ..defaults
     };
     let opened = tokio::task::spawn_blocking(move || SqliteStore::open(options))

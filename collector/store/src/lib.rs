@@ -13,10 +13,12 @@
 mod admission;
 pub mod api;
 pub mod conformance;
+mod edges;
 mod recent;
 mod returning;
 pub mod sqlite;
 
 pub use api::*;
+pub use edges::EDGES;
 pub use returning::{IDS_MAX, WATCH};
 pub use sqlite::{Options, SqliteStore};

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use dray_buffer::{Sequence, StoredBlock};
+use dray_edges::edge;
 use dray_proto::v1::{
     Block, BlockHeader, FromAgent, Refusal, RefusalCause, ToAgent, from_agent, to_agent,
 };
@@ -51,7 +52,10 @@ impl<'a> Session<'a> {
             }
             tokio::select! {
                 permit = out.reserve(), if !self.ready.is_empty() => match (permit, self.ready.pop_front()) {
-                    (Ok(permit), Some(message)) => permit.send(message),
+                    (Ok(permit), Some(message)) => {
+                        permit.send(message);
+                        edge!("uplink.sent");
+                    }
                     _ => return self.last_words(incoming).await,
                 },
                 answer = incoming.message() => if let Err(reason) = self.answered(answer) {
@@ -151,6 +155,7 @@ impl<'a> Session<'a> {
         let index = |name: &str| flows.iter().position(|flow| *flow.name == *name);
         match message {
             to_agent::Message::Ack(ack) => {
+                edge!("uplink.before_ack");
                 let Some(flow) = index(&ack.flow) else {
                     return Err(format!(
                         "the collector acked flow \"{}\", which was not sent",

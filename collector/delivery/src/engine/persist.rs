@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use dray_edges::edge;
 use dray_proto::{FlowName, Offset};
 use dray_store::{Exception, ExceptionQuery, ExceptionState, Step, Store, StoreError};
 
@@ -252,8 +253,9 @@ async fn take_step(
 ) -> Done {
     loop {
         let reason = match prepare(&store, &target, &mut step, &mut pending).await {
-            Ok(()) => match store.step(step.clone()).await {
+            Ok(()) => match write(&store, &step).await {
                 Some(Ok(())) => {
+                    edge!("delivery.after_step");
                     return Done::Stepped {
                         opens: pending.opens,
                         then_load: pending.then_load,
@@ -272,6 +274,11 @@ async fn take_step(
         shared.note_error(&reason);
         tokio::time::sleep(STORE_RETRY).await;
     }
+}
+
+async fn write(store: &Arc<dyn Store>, step: &Step) -> Option<Result<(), StoreError>> {
+    edge!("delivery.before_step");
+    store.step(step.clone()).await
 }
 
 /// What goes before a step, where anything does: the pause, and finding what is overtaken.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
+use dray_edges::edge;
 use dray_store::ExceptionState;
 use tokio::task::JoinError;
 
@@ -92,6 +93,7 @@ impl Engine {
 
     /// The target took them all.
     fn deliver(&mut self, batch: &Batch) {
+        edge!("delivery.answered");
         self.rejects = 0;
         self.successes += 1;
         if self.successes >= GROW_AFTER && self.batch_now < self.config.batch {

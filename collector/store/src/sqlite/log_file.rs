@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use dray_edges::{Plant, edge, is_planted};
 use dray_proto::{FlowName, Offset};
 use rusqlite::{Connection, OpenFlags, params};
 
@@ -68,7 +69,12 @@ pub(crate) fn connect(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connect
     connection.busy_timeout(std::time::Duration::from_secs(10))?;
     connection.pragma_update(None, "page_size", 16_384)?;
     connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
-    connection.pragma_update(None, "synchronous", "FULL")?;
+    let synchronous = if is_planted(Plant::MissingFdatasync) {
+        "OFF"
+    } else {
+        "FULL"
+    };
+    connection.pragma_update(None, "synchronous", synchronous)?;
     // In pages: about 32 MiB of WAL before it is copied into the file.
     connection.pragma_update(None, "wal_autocheckpoint", 2_000)?;
     connection.pragma_update(None, "cache_size", -2_048)?;
@@ -86,18 +92,21 @@ pub(crate) fn open_writer(
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
     let mut connection = connect(&path, flags)?;
     if !is_begun(&connection)? {
+        edge!("store.before_file_schema");
         let transaction = connection.transaction()?;
         begin(&transaction, incarnation)?;
         for (flow, held) in heads {
             rows::put_head(&transaction, flow, held.newest_offset, held)?;
         }
         transaction.commit()?;
-        // The file's name must be on stable storage before an answer rests on it.
-        if let Ok(folder) = fs::File::open(folder) {
-            folder
-                .sync_all()
+        edge!("store.before_file_folder_sync");
+        if !is_planted(Plant::UnsyncedFolder) {
+            // The file's name must be on stable storage before an answer rests on it.
+            fs::File::open(folder)
+                .and_then(|folder| folder.sync_all())
                 .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
         }
+        edge!("store.after_file_folder_sync");
     }
     Ok(connection)
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, mpsc};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use dray_edges::{Plant, edge, is_planted};
 use dray_proto::block::Builder;
 use dray_proto::v1::{Block, BlockHeader};
 use dray_proto::{FlowName, Offset, Sequence};
@@ -142,6 +143,10 @@ impl LogWriter {
                 }
             }
         }
+        if is_planted(Plant::EarlyAck) {
+            answer_all(&mut accepted, &mut answers);
+            let_acks_leave();
+        }
         if let Err(error) = self.write(&group) {
             let _ = self.connection.execute_batch("ROLLBACK");
             tracing::error!(%error, "the log cannot be written");
@@ -160,10 +165,9 @@ impl LogWriter {
                 ),
             );
         }
+        edge!("store.after_log_commit");
         self.enter(group);
-        for (appending, held) in accepted.into_iter().zip(answers) {
-            let _ = appending.answer.send(Ok(held));
-        }
+        answer_all(&mut accepted, &mut answers);
     }
 
     /// Takes one call's blocks into the group, all or none.
@@ -430,6 +434,7 @@ impl LogWriter {
                 )?;
             }
         }
+        edge!("store.before_log_commit");
         self.connection.execute_batch("COMMIT")
     }
 
@@ -562,6 +567,21 @@ fn payload_bytes(appending: &Appending) -> usize {
         .sum()
 }
 
+fn answer_all(accepted: &mut Vec<Appending>, answers: &mut Vec<Held>) {
+    for (appending, held) in accepted.drain(..).zip(answers.drain(..)) {
+        let _ = appending.answer.send(Ok(held));
+    }
+}
+
+/// A planted bug must be there long enough to be seen.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "never in a build without failpoints"
+)]
+fn let_acks_leave() {
+    std::thread::sleep(std::time::Duration::from_millis(50));
+}
+
 fn refuse_all(waiting: Vec<Appending>, reason: &str) {
     for appending in waiting {
         let _ = appending
@@ -598,6 +618,7 @@ pub(crate) fn drop_files(
         drop(log);
         shared.readers.forget(number);
         let path = log_file::path(&shared.log_folder(), number);
+        edge!("store.before_file_removal");
         for end in ["-wal", "-shm", ""] {
             let mut name = path.clone().into_os_string();
             name.push(end);
@@ -605,6 +626,7 @@ pub(crate) fn drop_files(
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
                 _ => {}
             }
+            edge!("store.between_file_removals");
         }
         tracing::info!(file = %path.display(), "a log file was dropped");
         dropped += 1;

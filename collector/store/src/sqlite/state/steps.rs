@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::mpsc;
 
+use dray_edges::edge;
 use rusqlite::{Connection, Transaction, params};
 use tokio::sync::oneshot;
 
@@ -47,7 +48,10 @@ fn write_group(connection: &mut Connection, group: &[Stepping]) -> rusqlite::Res
     for (step, _) in group {
         write_step(&transaction, step)?;
     }
-    transaction.commit()
+    edge!("store.before_step_commit");
+    transaction.commit()?;
+    edge!("store.after_step_commit");
+    Ok(())
 }
 
 fn write_step(transaction: &Transaction<'_>, step: &Step) -> rusqlite::Result<()> {
