@@ -495,7 +495,13 @@ impl LogWriter {
             .map(|held| held.last_captured_us)
             .max()
             .unwrap_or(0);
-        log.heads.extend(group.heads);
+        for (flow, mut held) in group.heads {
+            // Files may have gone since the group was admitted.
+            let known = log.heads.get(&flow);
+            let oldest = known.map_or(held.oldest_offset, |known| known.oldest_offset);
+            held.oldest_offset = held.oldest_offset.max(oldest);
+            log.heads.insert(flow, held);
+        }
         if let Some(file) = log.files.last_mut() {
             file.last_captured_us = file.last_captured_us.max(last);
         }

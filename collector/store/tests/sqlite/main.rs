@@ -108,6 +108,31 @@ fn fill(store: &SqliteStore) -> u64 {
 }
 
 #[test]
+fn the_oldest_offset_never_goes_back_while_files_go_and_others_come() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let options = Options {
+        file_bytes: 64 * 1024,
+        ..small(folder.path())
+    };
+    let store = SqliteStore::open(options).expect("a store");
+    let filled = std::sync::atomic::AtomicBool::new(false);
+    let mut oldest = Offset(1);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            fill(&store);
+            filled.store(true, std::sync::atomic::Ordering::Relaxed);
+        });
+        while !filled.load(std::sync::atomic::Ordering::Relaxed) {
+            store.retain(i64::MAX).expect("an answer");
+            let now = store.held(&flow("x")).oldest_offset;
+            assert!(now >= oldest, "{now} after {oldest}");
+            oldest = now;
+        }
+    });
+    assert!(oldest > Offset(1), "files went");
+}
+
+#[test]
 fn files_roll_are_read_across_and_are_dropped_below_every_cursor() {
     let folder = tempfile::tempdir().expect("a folder");
     let store = SqliteStore::open(small(folder.path())).expect("a store");
