@@ -157,7 +157,11 @@ impl Dying {
 
     /// Waits until the daemon has died by SIGKILL; meanwhile more files keep coming.
     pub(crate) fn wait_death(&mut self, dies: Dies) -> Result<(), Found> {
-        let end = Instant::now() + DIES_WITHIN;
+        self.wait_death_within(dies, DIES_WITHIN)
+    }
+
+    pub(crate) fn wait_death_within(&mut self, dies: Dies, limit: Duration) -> Result<(), Found> {
+        let end = Instant::now() + limit;
         loop {
             let daemon = self.daemon(dies).as_mut().expect("it was started");
             let ended = daemon

@@ -37,7 +37,7 @@ fn an_edge_that_no_daemon_knows_is_refused_with_all_that_it_knows() {
 }
 
 /// The edges of a daemon: it tells them when it is given another one.
-fn edges(dies: Dies) -> Vec<String> {
+pub(crate) fn edges(dies: Dies) -> Vec<String> {
     let mut command = Command::new(program(dies.program()).expect("it is built"));
     let output = command.arg("run").env("DRAY_KILL_AT", "nowhere").output();
     let output = output.expect("it runs");

@@ -6,6 +6,7 @@ mod arrows;
 mod audit;
 mod commands;
 mod damage;
+mod deaths;
 mod dying;
 mod edges;
 mod kills;
