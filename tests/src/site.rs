@@ -7,17 +7,26 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context, bail};
+use rand::RngExt as _;
 use serde_json::Value;
 
 use crate::daemon::{Daemon, PATIENCE, program};
 use crate::verdict::Arrival;
 
-/// A free port of the loopback. Somebody else might take it before it is used; tests run alone.
+/// Below the ports that the kernel gives to connections (from 32,768 on): while a daemon is down, none of them may take its
+/// port, not even the agent's own attempt to reach it.
+const PORTS: std::ops::Range<u16> = 20_000..32_000;
+const PORT_TRIES: u32 = 1_000;
+
+/// A free port of the loopback. Somebody else might take it before it is used, if by chance the same one is wanted.
 ///
 /// # Errors
 /// If there is none.
 pub fn free_port() -> anyhow::Result<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+    let mut random = rand::rng();
+    let mut tries = (0..PORT_TRIES).map(|_| random.random_range(PORTS));
+    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    tries.find(is_free).context("there is no free port")
 }
 
 /// A flow of a site's agent.
