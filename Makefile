@@ -40,9 +40,10 @@ test: tools build
 test-quick:
 	$(CARGO) test --workspace --exclude dray-tests
 
-# strace shows that no ack leaves before the sync that it rests on.
+# strace shows that no ack leaves before the sync that it rests on. e2fsprogs and xfsprogs make the disks whose
+# power is cut, and xfsprogs cuts it.
 tools:
-	@packaging/install-tools strace
+	@packaging/install-tools strace e2fsprogs=mkfs.ext4 xfsprogs=mkfs.xfs
 
 soak: tools
 	$(CARGO) build --release --workspace --bins $(FAILPOINTS)

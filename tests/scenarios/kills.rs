@@ -6,7 +6,7 @@ use dray_tests::target::Target;
 use dray_tests::verdict::judge;
 use rand::RngExt as _;
 
-use crate::{PATIENCE, folder, soak, target_table};
+use crate::{PATIENCE, all_arrive, folder, numbers, soak, target_table};
 
 /// Drops files, kills at random in between, and judges target and log.
 #[test]
@@ -56,26 +56,10 @@ fn nothing_is_lost_doubled_or_out_of_order_when_either_side_is_killed() {
             site.start_collector().expect("a collector");
         }
     }
-    let sent = || (0..dropped).map(|n| format!("MV{n:010}"));
-    let mut wanted = dropped;
-    let verdict = loop {
-        let in_time = erp.wait(PATIENCE, |events| events >= wanted);
-        // Counted before the arrivals are looked at: what comes in between must not be waited for.
-        let events = erp.events();
-        let verdict = judge(sent(), &erp.arrivals());
-        assert!(
-            in_time,
-            "{} events came, and no more: {verdict}",
-            erp.events()
-        );
-        if verdict.lost == 0 {
-            break verdict;
-        }
-        wanted = events + 1;
-    };
+    let verdict = all_arrive(&erp, dropped);
     println!("{kills} kills, target: {verdict}");
     assert!(verdict.clean(), "at the target: {verdict}");
-    let in_log = judge(sent(), &site.log_arrivals().expect("the log"));
+    let in_log = judge(numbers(dropped), &site.log_arrivals().expect("the log"));
     println!("{kills} kills, log: {in_log}");
     assert!(
         in_log.clean() && in_log.repeats == 0,

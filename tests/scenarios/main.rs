@@ -11,13 +11,18 @@ mod dying;
 mod edges;
 mod kills;
 mod planted;
+mod power;
 mod restored;
 mod syncs;
 mod targets;
 mod trace;
 mod whole;
+mod young;
 
 use std::time::{Duration, Instant};
+
+use dray_tests::target::Target;
+use dray_tests::verdict::{Verdict, judge};
 
 /// How long a scenario waits for what should take seconds.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -51,4 +56,25 @@ fn folder(name: &str) -> tempfile::TempDir {
         .expect("a temporary folder");
     folder.disable_cleanup(std::env::var_os("DRAY_KEEP").is_some());
     folder
+}
+
+/// The numbers of the first so many movements.
+fn numbers(count: u64) -> impl Iterator<Item = String> {
+    (0..count).map(|n| format!("MV{n:010}"))
+}
+
+/// Waits until all that was sent has arrived, and judges it.
+fn all_arrive(erp: &Target, sent: u64) -> Verdict {
+    let mut wanted = sent;
+    loop {
+        let in_time = erp.wait(PATIENCE, |events| events >= wanted);
+        // Counted before the arrivals are looked at: what comes in between must not be waited for.
+        let events = erp.events();
+        let verdict = judge(numbers(sent), &erp.arrivals());
+        assert!(in_time, "{events} events came, and no more: {verdict}");
+        if verdict.lost == 0 {
+            return verdict;
+        }
+        wanted = events + 1;
+    }
 }

@@ -77,6 +77,21 @@ pub fn drop_file(folder: &Path, name: &str, content: &[u8]) -> io::Result<()> {
     fs::rename(hidden, folder.join(name))
 }
 
+/// The same, and on stable storage when it returns, as far as the disk lives: what a system that
+/// cares for its files does, and what a power cut may not take.
+///
+/// # Errors
+/// Those of the file system; the file may be there or not.
+pub fn drop_file_synced(folder: &Path, name: &str, content: &[u8]) -> io::Result<()> {
+    let hidden = folder.join(format!(".{name}"));
+    let mut file = File::create(&hidden)?;
+    file.write_all(content)?;
+    file.sync_all()?;
+    drop(file);
+    fs::rename(hidden, folder.join(name))?;
+    File::open(folder)?.sync_all()
+}
+
 /// `lines` movements numbered from `first`, over `items` items, as a file's text with a header.
 /// `REF` is each line's number within its item, so that order can be checked per key.
 #[must_use]

@@ -11,6 +11,7 @@ use rand::RngExt as _;
 use serde_json::Value;
 
 use crate::daemon::{Daemon, PATIENCE, program};
+use crate::places::Places;
 use crate::verdict::Arrival;
 
 /// Below the ports that the kernel gives to connections (from 32,768 on): while a daemon is down, none of them may take its
@@ -62,6 +63,7 @@ impl FlowSpec {
 #[derive(Debug)]
 pub struct Site {
     folder: PathBuf,
+    places: Places,
     /// Where the collector listens.
     pub port: u16,
     /// Where the agent and the collector show metrics.
@@ -82,18 +84,33 @@ impl Site {
     /// # Errors
     /// Those of the file system.
     pub fn lay_out(folder: &Path, flows: &[FlowSpec], targets: &str) -> anyhow::Result<Self> {
+        Self::lay_out_at(folder, Places::in_folder(folder), flows, targets)
+    }
+
+    /// The same with parts of it elsewhere; configurations and logs stay in the folder.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn lay_out_at(
+        folder: &Path,
+        places: Places,
+        flows: &[FlowSpec],
+        targets: &str,
+    ) -> anyhow::Result<Self> {
         let site = Self {
             folder: folder.to_owned(),
+            places,
             port: free_port()?,
             metrics: [free_port()?, free_port()?],
             environment: Vec::new(),
             collector: None,
             agent: None,
         };
-        let shown = folder.display();
         let mut agent = format!(
-            "site = \"north\"\ndata_dir = \"{shown}/agent\"\ncollector = \"127.0.0.1:{}\"\nmetrics = \"127.0.0.1:{}\"\n",
-            site.port, site.metrics[0]
+            "site = \"north\"\ndata_dir = \"{}\"\ncollector = \"127.0.0.1:{}\"\nmetrics = \"127.0.0.1:{}\"\n",
+            site.places.agent.display(),
+            site.port,
+            site.metrics[0]
         );
         for FlowSpec {
             name,
@@ -114,8 +131,10 @@ impl Site {
         fs::write(
             site.collector_config(),
             format!(
-                "data_dir = \"{shown}/collector\"\nlisten = \"127.0.0.1:{}\"\nnames = [\"127.0.0.1\"]\nmetrics = \"127.0.0.1:{}\"\n{targets}",
-                site.port, site.metrics[1]
+                "data_dir = \"{}\"\nlisten = \"127.0.0.1:{}\"\nnames = [\"127.0.0.1\"]\nmetrics = \"127.0.0.1:{}\"\n{targets}",
+                site.places.collector.display(),
+                site.port,
+                site.metrics[1]
             ),
         )?;
         Ok(site)
@@ -126,17 +145,24 @@ impl Site {
     /// # Errors
     /// With the sentence of what failed.
     pub fn start(folder: &Path, flows: &[FlowSpec], targets: &str) -> anyhow::Result<Self> {
-        let mut site = Self::lay_out(folder, flows, targets)?;
-        site.start_collector()?;
-        site.enrol()?;
-        site.start_agent()?;
-        Ok(site)
+        Self::lay_out(folder, flows, targets)?.begin()
+    }
+
+    /// Starts the collector of a new site, enrols the agent and starts it.
+    ///
+    /// # Errors
+    /// With the sentence of what failed.
+    pub fn begin(mut self) -> anyhow::Result<Self> {
+        self.start_collector()?;
+        self.enrol()?;
+        self.start_agent()?;
+        Ok(self)
     }
 
     /// Where a flow's files are dropped.
     #[must_use]
     pub fn drops(&self, flow: &str) -> PathBuf {
-        self.folder.join("drops").join(flow)
+        self.places.drops.join(flow)
     }
 
     /// The agent's configuration file.
@@ -181,14 +207,23 @@ impl Site {
     /// # Errors
     /// With what the commands said.
     pub fn enrol(&self) -> anyhow::Result<()> {
+        let token = self.invite()?;
+        self.agent_command(&["enroll", &token])?;
+        Ok(())
+    }
+
+    /// Fetches a token for the agent.
+    ///
+    /// # Errors
+    /// With what the command said.
+    pub fn invite(&self) -> anyhow::Result<String> {
         let invited = self.collector_command(&["invite", "north"])?;
         let said = String::from_utf8_lossy(&invited.stdout);
         let token = said
             .split_whitespace()
             .find(|word| word.starts_with("dray1."))
             .context("invite prints a token")?;
-        self.agent_command(&["enroll", token])?;
-        Ok(())
+        Ok(token.to_owned())
     }
 
     /// Runs a command of the agent with the site's configuration; it must succeed.

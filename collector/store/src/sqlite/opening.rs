@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use dray_proto::{FlowName, Offset};
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::log_file::{self, LogFile, rows};
 use super::{salvage, sums};
@@ -15,6 +15,8 @@ use crate::api::Held;
 enum Unopened {
     /// It belongs elsewhere; a person put it there.
     Foreign(String),
+    /// The disk is full, or refuses: nothing is wrong with the file.
+    Failed(String),
     /// There is no table in it.
     NotBegun,
     /// It is not what was written.
@@ -24,7 +26,7 @@ enum Unopened {
 impl Unopened {
     fn reason(self) -> String {
         match self {
-            Self::Foreign(reason) | Self::Damaged(reason) => reason,
+            Self::Foreign(reason) | Self::Failed(reason) | Self::Damaged(reason) => reason,
             Self::NotBegun => "it is empty".into(),
         }
     }
@@ -32,7 +34,19 @@ impl Unopened {
 
 impl From<rusqlite::Error> for Unopened {
     fn from(error: rusqlite::Error) -> Self {
-        Self::Damaged(error.to_string())
+        match error.sqlite_error_code() {
+            Some(
+                ErrorCode::DiskFull
+                | ErrorCode::DatabaseBusy
+                | ErrorCode::DatabaseLocked
+                | ErrorCode::PermissionDenied
+                | ErrorCode::ReadOnly
+                | ErrorCode::OutOfMemory,
+            ) => Self::Failed(format!(
+                "{error}. Make room, or mend the disk's permissions"
+            )),
+            _ => Self::Damaged(error.to_string()),
+        }
     }
 }
 
@@ -105,8 +119,7 @@ fn numbers(folder: &Path) -> Result<Vec<u64>, String> {
 fn open_one(folder: &Path, number: u64, id: u64) -> Result<Vec<rows::Standing>, Unopened> {
     let path = log_file::path(folder, number);
     let connection = log_file::connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-    // After a kill the kernel may still hold what the disk does not: nobody reads it before.
-    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+    settle(&connection, &path)?;
     if !log_file::is_begun(&connection)? {
         return Err(Unopened::NotBegun);
     }
@@ -120,6 +133,22 @@ fn open_one(folder: &Path, number: u64, id: u64) -> Result<Vec<rows::Standing>, 
         .into_iter()
         .map(|(standing, _)| standing)
         .collect())
+}
+
+/// After a kill the kernel may still hold what the disk does not: nobody reads it before this.
+fn settle(connection: &Connection, path: &Path) -> Result<(), Unopened> {
+    let copied = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+    match copied {
+        // There is no room for the copy; the WAL is as good, once it is synced.
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::DiskFull) => {
+            let mut wal = path.as_os_str().to_owned();
+            wal.push("-wal");
+            fs::File::open(wal)
+                .and_then(|wal| wal.sync_all())
+                .map_err(|error| Unopened::Failed(error.to_string()))
+        }
+        copied => Ok(copied?),
+    }
 }
 
 fn check_id(connection: &Connection, id: u64) -> Result<(), Unopened> {
