@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use dray_tests::daemon::Daemon;
 use dray_tests::disk::{Disk, Kind};
+use dray_tests::frozen::Frozen;
 use dray_tests::load::Load;
 use dray_tests::places::Places;
 use dray_tests::site::{FlowSpec, Site};
@@ -61,11 +62,14 @@ pub(crate) fn kill(daemon: &mut Option<Daemon>) {
 
 /// Cuts the disk, kills who stands on it, and starts it again.
 pub(crate) fn cut(site: &mut Site, disk: &Disk, side: Side) {
+    let (config, daemon) = match side {
+        Side::Agent => (site.agent_config(), &mut site.agent),
+        Side::Collector => (site.collector_config(), &mut site.collector),
+    };
+    let frozen = Frozen::all_of(&config).expect("it stops");
     disk.cut().expect("a cut");
-    match side {
-        Side::Agent => kill(&mut site.agent),
-        Side::Collector => kill(&mut site.collector),
-    }
+    drop(frozen);
+    kill(daemon);
     disk.remount().expect("the disk comes back");
     match side {
         Side::Agent => site.start_agent().expect("an agent"),

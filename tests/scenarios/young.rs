@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use dray_tests::disk::{Disk, Kind};
+use dray_tests::frozen::Frozen;
 use dray_tests::load::Load;
 use dray_tests::site::Site;
 use dray_tests::target::Target;
@@ -141,12 +142,15 @@ fn young_store(kind: Kind) {
     let disk = Disk::new(folder.path(), kind, DISK_MIB).expect("a disk");
     let erp = Target::start(false).expect("a target");
     let mut site = lay_out(folder.path(), &disk, Side::Collector, &erp);
+    let config = site.collector_config();
     let load = Load::new(site.drops("movements"), KEYS);
     let came = load.during(&erp, || {
         let said = std::thread::scope(|scope| {
             scope.spawn(|| {
                 grow_up();
+                let frozen = Frozen::all_of(&config).expect("they stop");
                 disk.cut().expect("a cut");
+                drop(frozen);
             });
             begin(&mut site)
         });

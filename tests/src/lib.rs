@@ -8,6 +8,7 @@ pub mod counter;
 pub mod daemon;
 pub mod disk;
 pub mod drops;
+pub mod frozen;
 pub mod load;
 pub mod places;
 pub mod site;

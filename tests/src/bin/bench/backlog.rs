@@ -72,7 +72,11 @@ pub(crate) fn measure(folder: &Path, arguments: &Arguments) -> anyhow::Result<Ro
     let shrunk = probe::until(PATIENCE, || Ok(probe::disk_bytes(&data)? <= allowed));
     let after = probe::disk_bytes(&data)?;
 
-    row.at_most("reopened after kill -9 in", Figure::new(opened, 2, "s"), 1.0);
+    row.at_most(
+        "reopened after kill -9 in",
+        Figure::new(opened, 2, "s"),
+        1.0,
+    );
     let rate = Figure::new(events as f64 / delivered, 0, "events/s");
     row.at_least("drained and delivered at", rate, 400_000.0);
     row.say(format!("all acked after {acked:.1} s"));

@@ -34,7 +34,11 @@ pub(crate) fn describe(folder: &Path) -> anyhow::Result<String> {
         sync_ms(folder)?,
         said(&["rustc", "--version"]),
         said(&["git", "describe", "--always", "--dirty"]),
-        loads.split_whitespace().take(3).collect::<Vec<_>>().join(" "),
+        loads
+            .split_whitespace()
+            .take(3)
+            .collect::<Vec<_>>()
+            .join(" "),
         busiest()?,
     ))
 }
@@ -123,7 +127,8 @@ fn ticks_by_process() -> Vec<(u32, String, u64)> {
             let stat = fs::read_to_string(entry.path().join("stat")).ok()?;
             let (head, tail) = stat.rsplit_once(')')?;
             let fields: Vec<&str> = tail.split_whitespace().collect();
-            let ticks = fields.get(11)?.parse::<u64>().ok()? + fields.get(12)?.parse::<u64>().ok()?;
+            let ticks =
+                fields.get(11)?.parse::<u64>().ok()? + fields.get(12)?.parse::<u64>().ok()?;
             Some((pid, head.split_once('(')?.1.to_owned(), ticks))
         })
         .collect()

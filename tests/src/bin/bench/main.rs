@@ -109,7 +109,9 @@ fn main() -> anyhow::Result<ExitCode> {
             }
             Err(error) => {
                 all_met = false;
-                let error = format!("{error:#}").replace('\n', "<br>").replace('|', "\\|");
+                let error = format!("{error:#}")
+                    .replace('\n', "<br>")
+                    .replace('|', "\\|");
                 page.line(&format!("| {name} | **failed: {error}** | | | | |"))?;
             }
         }
@@ -145,7 +147,10 @@ fn median_round(
         }
     }
     made.sort_by(|(a, _), (b, _)| a.headline.total_cmp(&b.headline));
-    let all: Vec<String> = made.iter().map(|(row, _)| format!("{:.4}", row.headline)).collect();
+    let all: Vec<String> = made
+        .iter()
+        .map(|(row, _)| format!("{:.4}", row.headline))
+        .collect();
     let (mut row, others) = made.swap_remove(made.len() / 2);
     if all.len() > 1 {
         row.say(format!("median of {}", all.len()));

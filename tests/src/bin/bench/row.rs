@@ -61,7 +61,8 @@ impl Row {
         let text = format!("{name} {}", figure.text());
         let text = text.trim().to_owned();
         let wanted = figure.with(goal).text();
-        self.goals.push(format!("{name} {sign} {wanted}").trim().to_owned());
+        self.goals
+            .push(format!("{name} {sign} {wanted}").trim().to_owned());
         if !met {
             self.missed.push(format!("{text}, not {sign} {wanted}"));
         }
