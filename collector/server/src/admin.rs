@@ -7,20 +7,25 @@ use std::sync::Arc;
 use dray_proto::FlowName;
 use dray_proto::v1::collector_admin_server::CollectorAdmin;
 use dray_proto::v1::{
-    AcceptGapReply, AcceptGapRequest, CollectorStatus, CollectorStatusRequest, ConsumerActReply,
-    ConsumerActRequest, ConsumerStatus, DeadLetterActReply, DeadLetterActRequest, DeadLettersReply,
-    DeadLettersRequest, FlowStatus, InviteReply, InviteRequest, SiteActReply, SiteActRequest,
-    SiteStatus, SitesReply, SitesRequest, TargetActReply, TargetActRequest, consumer_act_request,
+    AcceptGapReply, AcceptGapRequest, AuditEntry, AuditReply, AuditRequest, CollectorStatus,
+    CollectorStatusRequest, ConsumerActReply, ConsumerActRequest, ConsumerStatus,
+    DeadLetterActReply, DeadLetterActRequest, DeadLettersReply, DeadLettersRequest, FlowStatus,
+    InviteReply, InviteRequest, SiteActReply, SiteActRequest, SiteStatus, SitesReply, SitesRequest,
+    TargetActReply, TargetActRequest, consumer_act_request, dead_letter_act_request,
     site_act_request, target_act_request,
 };
 use dray_store::StoreError;
 use tonic::{Request, Response, Status};
 
+use crate::audit;
 use crate::core::{Shared, ask, now_s};
 use crate::gaps;
-use crate::identity::refresh;
 use crate::identity::tokens::{self, TOKEN_SECONDS};
+use crate::sites;
 use crate::targets;
+
+/// Entries of the audit trail that one answer holds, at most.
+const AUDIT_SHOWN_MAX: usize = 10_000;
 
 /// The service.
 pub(crate) struct Admin {
@@ -74,6 +79,7 @@ impl CollectorAdmin for Admin {
     }
 
     async fn invite(&self, request: Request<InviteRequest>) -> Answer<InviteReply> {
+        let actor = audit::actor(&request);
         let site = request.into_inner().site;
         if !dray_proto::is_name(&site) {
             return Err(Status::invalid_argument(format!(
@@ -89,6 +95,7 @@ impl CollectorAdmin for Admin {
         .await
         .map_err(failed)?;
         tracing::info!(site, "an agent of this site is invited");
+        audit::note(&self.shared, actor, "invite", &site, "").await;
         Ok(Response::new(InviteReply {
             token: token.to_string(),
             ends_s,
@@ -116,37 +123,34 @@ impl CollectorAdmin for Admin {
     }
 
     async fn site_act(&self, request: Request<SiteActRequest>) -> Answer<SiteActReply> {
+        let actor = audit::actor(&request);
         let request = request.into_inner();
-        if request.act() != site_act_request::Act::Revoke {
-            return Err(Status::invalid_argument("no act was named"));
-        }
-        let agent = request.agent;
-        let of = agent.clone();
-        let known = ask(&self.shared.store, move |store| store.revoke_agent(&of));
-        if !known.await.map_err(failed)? {
-            return Err(Status::not_found(format!(
-                "there is no agent {agent}; \"dray-collector sites\" lists them"
-            )));
-        }
-        tracing::warn!(agent, "an agent is revoked");
-        refresh(&self.shared).await.map_err(failed)?;
-        Ok(Response::new(SiteActReply {
-            said: format!(
-                "Agent {agent} is revoked: it is cut off and can't come back. Its site enrols again with a token of \"dray-collector invite\"."
-            ),
-        }))
+        let agent = request.agent.clone();
+        let (said, action, subject) = match request.act() {
+            site_act_request::Act::Revoke => {
+                let said = sites::revoke(&self.shared, request.agent).await?;
+                (said, "revoke", agent)
+            }
+            site_act_request::Act::Move => {
+                let flow = flow_name(&request.flow)?;
+                let said = sites::move_flow(&self.shared, flow, request.agent).await?;
+                (said, "move", request.flow)
+            }
+            site_act_request::Act::Unspecified => {
+                return Err(Status::invalid_argument("no act was named"));
+            }
+        };
+        audit::note(&self.shared, actor, action, subject, &said).await;
+        Ok(Response::new(SiteActReply { said }))
     }
 
     async fn accept_gap(&self, request: Request<AcceptGapRequest>) -> Answer<AcceptGapReply> {
-        let name = request.into_inner().flow;
-        let Some(flow) = FlowName::parse(&name) else {
-            return Err(Status::invalid_argument(format!(
-                "\"{name}\" is no flow: name its site, too, as in north/shipments"
-            )));
-        };
+        let actor = audit::actor(&request);
+        let flow = flow_name(&request.into_inner().flow)?;
         let said = gaps::accept(&self.shared, &flow)
             .await
             .map_err(Status::failed_precondition)?;
+        audit::note(&self.shared, actor, "accept gap", flow.as_str(), &said).await;
         Ok(Response::new(AcceptGapReply { said }))
     }
 
@@ -160,27 +164,65 @@ impl CollectorAdmin for Admin {
         &self,
         request: Request<DeadLetterActRequest>,
     ) -> Answer<DeadLetterActReply> {
-        letters::act(&self.shared, request.into_inner())
-            .await
-            .map(Response::new)
+        let actor = audit::actor(&request);
+        let request = request.into_inner();
+        let (action, subject) = match request.act() {
+            dead_letter_act_request::Act::Discard => ("discard", request.target.clone()),
+            _ => ("retry", request.target.clone()),
+        };
+        let reply = letters::act(&self.shared, request).await?;
+        audit::note(
+            &self.shared,
+            actor,
+            action,
+            subject,
+            format!("{} of them", reply.done),
+        )
+        .await;
+        Ok(Response::new(reply))
     }
 
     async fn target_act(&self, request: Request<TargetActRequest>) -> Answer<TargetActReply> {
+        let actor = audit::actor(&request);
         let request = request.into_inner();
         let (act, target) = (request.act(), request.target);
         let targets = &self.shared.targets;
-        let said = match act {
-            target_act_request::Act::Pause => targets.pause(&target).await?,
-            target_act_request::Act::Resume => targets.resume(&target).await?,
-            target_act_request::Act::Detach => targets.detach(&target).await?,
+        let (said, action) = match act {
+            target_act_request::Act::Pause => (targets.pause(&target).await?, "pause"),
+            target_act_request::Act::Resume => (targets.resume(&target).await?, "resume"),
+            target_act_request::Act::Detach => (targets.detach(&target).await?, "detach"),
             target_act_request::Act::Unspecified => {
                 return Err(Status::invalid_argument("no act was named"));
             }
         };
+        audit::note(&self.shared, actor, action, target, &said).await;
         Ok(Response::new(TargetActReply { said }))
     }
 
+    async fn audit(&self, request: Request<AuditRequest>) -> Answer<AuditReply> {
+        let limit = match request.into_inner().limit {
+            0 => 100,
+            limit => (limit as usize).min(AUDIT_SHOWN_MAX),
+        };
+        let entries = ask(&self.shared.store, move |store| store.audit_entries(limit)).await;
+        let entries = entries
+            .map_err(failed)?
+            .into_iter()
+            .map(|entry| AuditEntry {
+                id: entry.id,
+                at_us: entry.at_us,
+                actor: entry.actor,
+                action: entry.action,
+                subject: entry.subject,
+                detail: entry.detail,
+            });
+        Ok(Response::new(AuditReply {
+            entries: entries.collect(),
+        }))
+    }
+
     async fn consumer_act(&self, request: Request<ConsumerActRequest>) -> Answer<ConsumerActReply> {
+        let actor = audit::actor(&request);
         let request = request.into_inner();
         if request.act() != consumer_act_request::Act::Detach {
             return Err(Status::invalid_argument("no act was named"));
@@ -202,6 +244,7 @@ impl CollectorAdmin for Admin {
         });
         if detached.await.map_err(failed)? {
             tracing::info!(consumer = name, "a consumer is detached");
+            audit::note(&self.shared, actor, "detach", &name, "").await;
             return Ok(Response::new(ConsumerActReply {
                 said: format!("Consumer {name} is detached; it pins the log no longer."),
             }));
@@ -224,4 +267,12 @@ fn feed_consumer(consumer: ConsumerStatus) -> Option<ConsumerStatus> {
 
 pub(crate) fn failed(error: StoreError) -> Status {
     Status::internal(error.to_string())
+}
+
+fn flow_name(name: &str) -> Result<FlowName, Status> {
+    FlowName::parse(name).ok_or_else(|| {
+        Status::invalid_argument(format!(
+            "\"{name}\" is no flow: name its site, too, as in north/shipments"
+        ))
+    })
 }

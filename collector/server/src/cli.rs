@@ -67,6 +67,15 @@ pub enum Command {
         #[arg(long, default_value_t = 365, value_parser = clap::value_parser!(u32).range(1..=825))]
         days: u32,
     },
+    /// Who did what, and what was refused to whom; the newest last.
+    Audit {
+        /// Show this many.
+        #[arg(long, default_value_t = 100)]
+        limit: u32,
+        /// One JSON object a line.
+        #[arg(long)]
+        json: bool,
+    },
     /// Let a flow go on that a gap has stopped: events that neither its agent nor the log has any more.
     Resume {
         /// The flow with its site, e.g. "north/shipments".
@@ -172,6 +181,14 @@ pub enum Sites {
     Revoke {
         /// The agent, as the list shows it, e.g. "a-3df78a6c".
         agent: String,
+    },
+    /// Have another agent of the site write a flow from now on, e.g. when the machine of the one before is gone.
+    Move {
+        /// The flow with its site, e.g. "north/shipments".
+        flow: String,
+        /// The agent that writes it from now on, as the list shows it.
+        #[arg(long)]
+        to: String,
     },
 }
 

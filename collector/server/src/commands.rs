@@ -11,8 +11,8 @@ use dray_proto::v1::consumer_act_request::Act as ConsumerActKind;
 use dray_proto::v1::site_act_request::Act as SiteActKind;
 use dray_proto::v1::target_act_request::Act as TargetActKind;
 use dray_proto::v1::{
-    AcceptGapRequest, CollectorStatusRequest, ConsumerActRequest, InviteRequest, SiteActRequest,
-    SitesRequest, TargetActRequest,
+    AcceptGapRequest, AuditRequest, CollectorStatusRequest, ConsumerActRequest, InviteRequest,
+    SiteActRequest, SitesRequest, TargetActRequest,
 };
 
 use crate::check::{self, Verdict};
@@ -41,15 +41,19 @@ pub async fn run(command: Command, config: &Config) -> Result<(), Failure> {
             let request = SiteActRequest {
                 act: SiteActKind::Revoke as i32,
                 agent,
+                ..SiteActRequest::default()
             };
-            let reply = connect(config)
-                .await?
-                .site_act(request)
-                .await
-                .map_err(said)?
-                .into_inner();
-            println!("{}", reply.said);
-            Ok(())
+            site_act(config, request).await
+        }
+        Command::Sites {
+            command: Some(Sites::Move { flow, to }),
+        } => {
+            let request = SiteActRequest {
+                act: SiteActKind::Move as i32,
+                agent: to,
+                flow,
+            };
+            site_act(config, request).await
         }
         Command::Sites { .. } => {
             let reply = connect(config)
@@ -69,6 +73,11 @@ pub async fn run(command: Command, config: &Config) -> Result<(), Failure> {
                 .map_err(said)?
                 .into_inner();
             println!("{}", reply.said);
+            Ok(())
+        }
+        Command::Audit { limit, json } => {
+            let answer = connect(config).await?.audit(AuditRequest { limit }).await;
+            show::audit(&answer.map_err(said)?.into_inner().entries, json);
             Ok(())
         }
         Command::Status => {
@@ -99,6 +108,12 @@ pub async fn run(command: Command, config: &Config) -> Result<(), Failure> {
             Ok(())
         }
     }
+}
+
+async fn site_act(config: &Config, request: SiteActRequest) -> Result<(), Failure> {
+    let answer = connect(config).await?.site_act(request).await;
+    println!("{}", answer.map_err(said)?.into_inner().said);
+    Ok(())
 }
 
 async fn target(config: &Config, command: Target) -> Result<(), Failure> {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use dray_store::{Step, Store, StoreError};
 use tokio::sync::{mpsc, watch};
 
+use crate::audit::Refusals;
 use crate::gaps::Gaps;
 use crate::identity::{AllowList, Authority};
 use crate::metrics::Metrics;
@@ -23,6 +24,7 @@ pub(crate) struct Shared {
     pub(crate) readers: Arc<Seats>,
     pub(crate) targets: Targets,
     pub(crate) gaps: Gaps,
+    pub(crate) refusals: Refusals,
     pub(crate) metrics: Metrics,
     pub(crate) stopping: Stopping,
     /// Closed once nobody shares this any longer; the last field, so that the store is put away before.

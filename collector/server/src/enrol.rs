@@ -7,6 +7,7 @@ use dray_proto::v1::{EnrolReply, EnrolRequest};
 use dray_store::Agent;
 use tonic::{Request, Response, Status};
 
+use crate::audit;
 use crate::core::{Shared, ask, now_s};
 use crate::identity::{self, AuthorityError, tokens};
 
@@ -72,6 +73,7 @@ impl Enrolment for EnrolService {
             .ok_or_else(|| Status::permission_denied(NO_TOKEN))?;
         identity::refresh(&self.shared).await.map_err(failed)?;
         tracing::info!(site, agent, "an agent has enrolled");
+        audit::note(&self.shared, &agent, "enrol", &site, "").await;
         let certificate_pem = issued.certificate_pem;
         let ca_pem = self.shared.authority.certificate_pem().to_owned();
         Ok(Response::new(EnrolReply {

@@ -128,6 +128,7 @@ async fn shake(
         from: Origin {
             peer,
             address: Some(address),
+            uid: None,
         },
         ends,
         _seats: seats,
@@ -139,6 +140,8 @@ async fn shake(
 pub(crate) struct Origin {
     pub(crate) peer: Peer,
     pub(crate) address: Option<SocketAddr>,
+    /// Of the process, where it came over the local socket.
+    pub(crate) uid: Option<u32>,
 }
 
 /// A connection after its handshake.

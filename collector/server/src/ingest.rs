@@ -25,6 +25,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 use tracing::Instrument as _;
 
+use crate::audit;
 use crate::core::{Shared, ask, now_s};
 use crate::gaps;
 use crate::identity::{Peer, PeerIdentity};
@@ -108,6 +109,7 @@ fn agent<T>(
     let Some(Origin {
         peer: Peer::Agent(peer),
         address,
+        ..
     }) = origin
     else {
         return Err(Status::unauthenticated(
@@ -167,7 +169,10 @@ impl Stream {
         let ended = tokio::select! {
             ended = pump.run(inbound) => ended,
             () = seat.replaced() => Err(Status::aborted("another stream of this agent has taken over, or it was asked to begin again")),
-            reason = revoked(&shared, &peer) => Err(Status::permission_denied(reason)),
+            reason = revoked(&shared, &peer) => {
+                audit::note(&shared, &peer.agent, "cut off", &peer.site, &reason).await;
+                Err(Status::permission_denied(reason))
+            }
             () = stopping.wait() => Err(Status::unavailable("the collector is stopping")),
             never = keep_seen(&shared, &peer) => match never {},
         };

@@ -17,6 +17,7 @@ pub mod identity;
 pub mod logs;
 
 mod admin;
+mod audit;
 mod check;
 mod core;
 mod dead_letters;
@@ -34,6 +35,7 @@ mod metrics_page;
 mod renew;
 mod run;
 mod seats;
+mod sites;
 mod targets;
 mod tls;
 

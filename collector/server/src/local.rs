@@ -51,7 +51,8 @@ pub(crate) fn accept(
             let uid = |stream: &UnixStream| stream.peer_cred().map(|peer| peer.uid());
             match accepted.and_then(|(stream, _)| uid(&stream).map(|uid| (stream, uid))) {
                 Ok((stream, uid)) if uid == 0 || uid == own => {
-                    if sender.send(Ok(LocalConnection(stream))).await.is_err() {
+                    let connection = LocalConnection { stream, uid };
+                    if sender.send(Ok(connection)).await.is_err() {
                         return;
                     }
                 }
@@ -68,7 +69,10 @@ pub(crate) fn accept(
 
 /// A connection of root or of our own user.
 #[derive(Debug)]
-pub(crate) struct LocalConnection(UnixStream);
+pub(crate) struct LocalConnection {
+    stream: UnixStream,
+    uid: u32,
+}
 
 impl Connected for LocalConnection {
     type ConnectInfo = Origin;
@@ -77,6 +81,7 @@ impl Connected for LocalConnection {
         Origin {
             peer: Peer::Local,
             address: None,
+            uid: Some(self.uid),
         }
     }
 }
@@ -87,7 +92,7 @@ impl AsyncRead for LocalConnection {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(context, buffer)
+        Pin::new(&mut self.stream).poll_read(context, buffer)
     }
 }
 
@@ -97,14 +102,14 @@ impl AsyncWrite for LocalConnection {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(context, bytes)
+        Pin::new(&mut self.stream).poll_write(context, bytes)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(context)
+        Pin::new(&mut self.stream).poll_flush(context)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(context)
+        Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }

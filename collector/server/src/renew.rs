@@ -10,6 +10,7 @@ use std::sync::Arc;
 use dray_proto::v1::RenewReply;
 use tonic::Status;
 
+use crate::audit;
 use crate::core::{Shared, ask, now_s};
 use crate::identity::{AuthorityError, PeerIdentity, refresh};
 
@@ -48,6 +49,7 @@ pub(crate) async fn renew(
     }
     refresh(shared).await.map_err(failed)?;
     tracing::info!(site, agent, ends_s, "an agent's certificate is renewed");
+    audit::note(shared, &agent, "renew", &site, "").await;
     Ok(RenewReply {
         certificate_pem: issued.certificate_pem,
         ca_pem: shared.authority.certificate_pem().to_owned(),

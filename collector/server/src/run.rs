@@ -20,6 +20,7 @@ use tokio::task::JoinSet;
 use tonic::transport::Server;
 
 use crate::admin::Admin;
+use crate::audit::Refusals;
 use crate::config::Config;
 use crate::core::{Shared, Stop, Stopping, now_s, now_us};
 use crate::enrol::{self, EnrolService};
@@ -118,6 +119,7 @@ impl Running {
             uplinks: Arc::new(Seats::default()),
             readers: Arc::new(Seats::default()),
             gaps: Gaps::default(),
+            refusals: Refusals::default(),
             targets: Targets::start(&config.targets, Arc::clone(&store) as Arc<dyn Store>)
                 .map_err(Failure::Setup)?,
             metrics: Metrics::new().map_err(setup)?,

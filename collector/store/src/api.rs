@@ -16,6 +16,9 @@ pub const EXCEPTIONS_MAX: u64 = 1_000_000;
 /// How far above its cursor a consumer may finish events.
 pub const CURSOR_SPAN_MAX: u64 = 1_000_000;
 
+/// Entries of the audit trail that are kept.
+pub const AUDIT_MAX: u64 = 100_000;
+
 /// What the store holds of a flow.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Held {
@@ -97,7 +100,9 @@ impl LogBlock {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum AppendError {
     /// Another agent owns the flow.
-    #[error("flow {flow} is written by agent {owner}; \"dray-collector sites\" lists the agents")]
+    #[error(
+        "flow {flow} is written by agent {owner}; where that one is gone for good: dray-collector sites move {flow} --to AGENT"
+    )]
     NotOwner {
         /// The flow.
         flow: FlowName,
@@ -279,6 +284,23 @@ pub struct Agent {
     pub version: String,
 }
 
+/// Something that was done or refused, for whoever asks later.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct AuditEntry {
+    /// Given by the store, from 1, ascending; 0 in a new one.
+    pub id: u64,
+    /// When: microseconds since 1970-01-01T00:00:00Z.
+    pub at_us: i64,
+    /// Who: an agent's id, or "uid 991" for who asked over the local socket.
+    pub actor: String,
+    /// What, e.g. "revoke".
+    pub action: String,
+    /// To what, e.g. "north/shipments".
+    pub subject: String,
+    /// A sentence; may be empty.
+    pub detail: String,
+}
+
 /// The store. Shared by threads and tasks; reads may touch the disk.
 pub trait Store: Send + Sync {
     /// The log's random id; another one after a restore: offsets given out before may now name other events.
@@ -309,6 +331,10 @@ pub trait Store: Send + Sync {
         flow: &FlowName,
         gap: Gap,
     ) -> Receipt<Result<Held, AppendError>>;
+
+    /// From now on this agent writes the flow, and the one before it does not any more. Answered once that is on stable
+    /// storage; false where there is no such flow.
+    fn move_flow(&self, flow: &FlowName, agent: &str) -> Receipt<Result<bool, AppendError>>;
 
     /// What is held of a flow; the default where there is nothing.
     fn held(&self, flow: &FlowName) -> Held;
@@ -436,6 +462,18 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// [`StoreError`].
     fn revoke_agent(&self, agent: &str) -> Result<bool, StoreError>;
+
+    /// Keeps an entry of the audit trail; the oldest beyond [`AUDIT_MAX`] go.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn audit(&self, entry: &AuditEntry) -> Result<(), StoreError>;
+
+    /// The newest entries, at most `limit`, the newest last.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn audit_entries(&self, limit: usize) -> Result<Vec<AuditEntry>, StoreError>;
 
     /// Bytes of the log on disk, and its cap.
     fn log_bytes(&self) -> (u64, u64);

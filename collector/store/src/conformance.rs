@@ -8,7 +8,8 @@ use dray_proto::{FlowName, Offset, Sequence};
 use roaring::RoaringBitmap;
 
 use crate::api::{
-    AppendError, Cursor, Exception, ExceptionQuery, ExceptionState, Held, Step, Store, StoreError,
+    AppendError, AuditEntry, Cursor, Exception, ExceptionQuery, ExceptionState, Held, Step, Store,
+    StoreError,
 };
 
 /// A flow of site "north".
@@ -69,6 +70,8 @@ pub fn run<S: Store>(mut make: impl FnMut() -> S) {
     reads_begin_in_the_block_that_holds_the_offset(&make());
     a_step_is_whole(&make());
     agents::tokens_work_once(&make());
+    what_was_done_is_kept_in_order(&make());
+    a_flow_that_was_moved_is_the_other_agents(&make());
     agents::a_renewal_moves_the_end_and_nothing_else(&make());
 }
 
@@ -305,4 +308,42 @@ fn a_step_is_whole(store: &impl Store) {
     );
     store.set("paused:erp", None).expect("done");
     assert_eq!(store.setting("paused:erp").expect("an answer"), None);
+}
+
+fn what_was_done_is_kept_in_order(store: &impl Store) {
+    let entry = |id: u64| AuditEntry {
+        id,
+        at_us: id as i64 * 10,
+        actor: "uid 0".into(),
+        action: "revoke".into(),
+        subject: format!("a-{id}"),
+        detail: String::new(),
+    };
+    for id in 1..=3 {
+        store.audit(&entry(id)).expect("done");
+    }
+    assert_eq!(
+        store.audit_entries(2).expect("an answer"),
+        [entry(2), entry(3)]
+    );
+}
+
+fn a_flow_that_was_moved_is_the_other_agents(store: &impl Store) {
+    let moved = |name: &str| {
+        store
+            .move_flow(&flow(name), "a-2")
+            .wait()
+            .expect("it lives")
+    };
+    assert_eq!(moved("x"), Ok(false), "nobody wrote it");
+    append(store, "a-1", "x", blocks(7, 1, 0, &[3])).expect("it fits");
+    assert_eq!(moved("x"), Ok(true));
+    let next = || blocks(7, 4, store.held(&flow("x")).chain, &[2]);
+    let refused = append(store, "a-1", "x", next());
+    assert!(
+        matches!(refused, Err(AppendError::NotOwner { .. })),
+        "{refused:?}"
+    );
+    append(store, "a-2", "x", next()).expect("it is its own now");
+    append(store, "a-2", "x", blocks(9, 1, 0, &[2])).expect("in an epoch of its own, too");
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 use dray_proto::v1::Block;
 use dray_proto::{FlowName, Offset, Sequence};
 use dray_store::{
-    Agent, AppendError, Cursor, Exception, ExceptionQuery, Gap, Held, LogBlock, Receipt, Step,
-    Store, StoreError,
+    Agent, AppendError, AuditEntry, Cursor, Exception, ExceptionQuery, Gap, Held, LogBlock,
+    Receipt, Step, Store, StoreError,
 };
 use tokio::sync::{oneshot, watch};
 
@@ -300,6 +300,20 @@ impl Store for Memory {
 
     fn saw_agent(&self, _: &str, _: i64, _: Option<&str>) -> Result<(), StoreError> {
         Ok(())
+    }
+
+    fn audit(&self, _: &AuditEntry) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn audit_entries(&self, _: usize) -> Result<Vec<AuditEntry>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    fn move_flow(&self, _: &FlowName, _: &str) -> Receipt<Result<bool, AppendError>> {
+        let (answer, receipt) = Receipt::new();
+        answer.send(Ok(false)).expect("it waits");
+        receipt
     }
 
     fn renew_agent(&self, _: &str, _: &str, _: i64) -> Result<bool, StoreError> {

@@ -1,6 +1,6 @@
 //! Answers as a person reads them.
 
-use dray_proto::v1::{CollectorStatus, DeadLetterEntry, SiteStatus};
+use dray_proto::v1::{AuditEntry, CollectorStatus, DeadLetterEntry, SiteStatus};
 
 /// Lines under a head, columns as wide as their widest cell; numbers to the right.
 pub(super) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
@@ -38,6 +38,30 @@ pub(super) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
             .map(|row| line(&mut row.iter().map(String::as_str))),
     );
     lines.join("\n")
+}
+
+pub(super) fn audit(entries: &[AuditEntry], json: bool) {
+    if json {
+        for entry in entries {
+            let line = serde_json::json!({
+                "id": entry.id, "at_us": entry.at_us, "actor": entry.actor, "action": entry.action,
+                "subject": entry.subject, "detail": entry.detail,
+            });
+            println!("{line}");
+        }
+        return;
+    }
+    let row = |entry: &AuditEntry| {
+        vec![
+            time_s(entry.at_us.div_euclid(1_000_000)),
+            entry.actor.clone(),
+            entry.action.clone(),
+            entry.subject.clone(),
+            entry.detail.clone(),
+        ]
+    };
+    let rows: Vec<_> = entries.iter().map(row).collect();
+    println!("{}", table(&["AT", "WHO", "WHAT", "TO", "DETAIL"], &rows));
 }
 
 pub(super) fn sites(sites: &[SiteStatus]) {

@@ -18,6 +18,7 @@ use tonic::{Status, Streaming};
 
 use super::check;
 use super::inbound::{next_block, waiting_block};
+use crate::audit;
 use crate::core::{Shared, now_us};
 use crate::identity::PeerIdentity;
 use crate::metrics::FlowIngest;
@@ -322,6 +323,9 @@ impl Pump {
         cause: RefusalCause,
         reason: String,
     ) -> Result<(), Status> {
+        if matches!(cause, RefusalCause::NotOwner | RefusalCause::Malformed) {
+            audit::refused(&self.shared, &self.peer.agent, &flow, &reason).await;
+        }
         self.send(to_agent::Message::Refusal(Refusal {
             flow,
             cause: cause as i32,

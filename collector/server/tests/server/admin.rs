@@ -215,6 +215,7 @@ async fn an_agent_is_revoked_at_once_and_others_stay() {
         .expect("welcome");
     let mut admin = collector.admin().await;
     let revoke = |agent: &str| SiteActRequest {
+        flow: String::new(),
         act: site_act_request::Act::Revoke as i32,
         agent: agent.into(),
     };

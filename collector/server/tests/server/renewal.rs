@@ -87,6 +87,7 @@ async fn nobody_gets_a_certificate_for_another_key_without_one_or_after_being_re
         "an agent's certificate is needed",
     );
     let revoke = SiteActRequest {
+        flow: String::new(),
         act: Act::Revoke as i32,
         agent: agent.agent.clone(),
     };

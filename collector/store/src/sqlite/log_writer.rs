@@ -30,6 +30,12 @@ const READ_BYTES: usize = 4 * 1024 * 1024;
 pub(crate) enum Work {
     Append(Appending),
     Gap(AcceptingGap),
+    /// Another agent is to write the flow.
+    Move {
+        flow: FlowName,
+        agent: String,
+        answer: oneshot::Sender<Result<bool, AppendError>>,
+    },
     /// A reader met damage in this file.
     Mend {
         number: u64,
@@ -110,6 +116,11 @@ impl LogWriter {
             }
             match next {
                 Some(Work::Gap(gap)) => self.accept_gap(gap),
+                Some(Work::Move {
+                    flow,
+                    agent,
+                    answer,
+                }) => drop(answer.send(self.move_flow(flow, agent))),
                 Some(Work::Mend {
                     number,
                     reason,
@@ -292,6 +303,29 @@ impl LogWriter {
         }
     }
 
+    fn move_flow(&mut self, flow: FlowName, agent: String) -> Result<bool, AppendError> {
+        let held = self.shared.held(&flow);
+        if held.agent.is_empty() {
+            return Ok(false);
+        }
+        let group = Group {
+            heads: HashMap::from([(flow, Held { agent, ..held })]),
+            ..Group::default()
+        };
+        self.write_alone(group).map(|()| true)
+    }
+
+    /// Writes a group that no append made.
+    fn write_alone(&mut self, group: Group) -> Result<(), AppendError> {
+        self.begin_file_if_due().map_err(AppendError::Failed)?;
+        self.write(&group).map_err(|error| {
+            let _ = self.connection.execute_batch("ROLLBACK");
+            AppendError::Failed(error.to_string())
+        })?;
+        self.enter(group);
+        Ok(())
+    }
+
     /// Writes a gap's event where the missing ones should be.
     fn accept_gap(&mut self, accepting: AcceptingGap) {
         let AcceptingGap {
@@ -349,12 +383,7 @@ impl LogWriter {
             heads: HashMap::from([(flow.clone(), held.clone())]),
             blocks: vec![(flow.clone(), block)],
         };
-        self.begin_file_if_due().map_err(AppendError::Failed)?;
-        self.write(&group).map_err(|error| {
-            let _ = self.connection.execute_batch("ROLLBACK");
-            AppendError::Failed(error.to_string())
-        })?;
-        self.enter(group);
+        self.write_alone(group)?;
         Ok(held)
     }
 

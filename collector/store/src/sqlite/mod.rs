@@ -32,8 +32,8 @@ use dray_proto::{FlowName, Offset, Sequence};
 use tokio::sync::watch;
 
 use crate::api::{
-    Agent, AppendError, Cursor, Exception, ExceptionQuery, Gap, Held, LogBlock, Receipt, Step,
-    Store, StoreError,
+    Agent, AppendError, AuditEntry, Cursor, Exception, ExceptionQuery, Gap, Held, LogBlock,
+    Receipt, Step, Store, StoreError,
 };
 use crate::recent::Recent;
 use log_file::{LogFile, rows};
@@ -311,6 +311,18 @@ impl Store for SqliteStore {
         receipt
     }
 
+    fn move_flow(&self, flow: &FlowName, agent: &str) -> Receipt<Result<bool, AppendError>> {
+        let (answer, receipt) = Receipt::new();
+        if let Some(queue) = &self.queue {
+            let _ = queue.send(Work::Move {
+                flow: flow.clone(),
+                agent: agent.to_owned(),
+                answer,
+            });
+        }
+        receipt
+    }
+
     fn held(&self, flow: &FlowName) -> Held {
         self.shared.held(flow)
     }
@@ -421,6 +433,14 @@ impl Store for SqliteStore {
 
     fn revoke_agent(&self, agent: &str) -> Result<bool, StoreError> {
         self.state.revoke_agent(agent)
+    }
+
+    fn audit(&self, entry: &AuditEntry) -> Result<(), StoreError> {
+        self.state.audit(entry)
+    }
+
+    fn audit_entries(&self, limit: usize) -> Result<Vec<AuditEntry>, StoreError> {
+        self.state.audit_entries(limit)
     }
 
     fn log_bytes(&self) -> (u64, u64) {

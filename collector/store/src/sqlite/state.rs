@@ -10,6 +10,7 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row, params_from_iter};
 
 mod agents;
+mod audit;
 mod steps;
 
 use self::steps::{Stepping, write_steps};
@@ -38,6 +39,10 @@ const SCHEMA: &str = "
         agent TEXT PRIMARY KEY, site TEXT NOT NULL, key_sha256 TEXT NOT NULL, certificate_ends_s INTEGER NOT NULL,
         revoked INTEGER NOT NULL, last_seen_s INTEGER NOT NULL, version TEXT NOT NULL
     ) STRICT, WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS audit (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, at_us INTEGER NOT NULL, actor TEXT NOT NULL, action TEXT NOT NULL,
+        subject TEXT NOT NULL, detail TEXT NOT NULL
+    ) STRICT;
 ";
 
 /// The state's connection for questions, and its writer for steps.
