@@ -9,6 +9,7 @@ mod damage;
 mod deaths;
 mod dying;
 mod edges;
+mod full;
 mod kills;
 mod planted;
 mod power;

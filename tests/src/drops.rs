@@ -87,9 +87,18 @@ pub fn drop_file_synced(folder: &Path, name: &str, content: &[u8]) -> io::Result
     let mut file = File::create(&hidden)?;
     file.write_all(content)?;
     file.sync_all()?;
-    drop(file);
     fs::rename(hidden, folder.join(name))?;
-    File::open(folder)?.sync_all()
+    sync_names(folder, &file)
+}
+
+/// Syncs a folder. `file`: any on the same disk.
+///
+/// # Errors
+/// Those of the file system.
+pub fn sync_names(folder: &Path, file: &File) -> io::Result<()> {
+    File::open(folder)?.sync_all()?;
+    // XFS (Linux 6.18) says of a folder on a dead disk that it is synced, but never of a file.
+    file.sync_all()
 }
 
 /// `lines` movements numbered from `first`, over `items` items, as a file's text with a header.

@@ -1,6 +1,6 @@
 //! Files that are dropped all the time, by a legacy system that cares for them.
 
-use std::fs;
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rand::RngExt as _;
 
-use crate::drops::{drop_file_synced, movements};
+use crate::drops::{drop_file_synced, movements, sync_names};
 use crate::target::Target;
 
 /// Lines of a file, at most.
@@ -101,14 +101,12 @@ impl Drop for End<'_> {
 /// A file whose dropping failed may have outlived the cut: it is looked for once the disk takes
 /// writes again, on the way that it goes.
 fn drop_unless_there(folder: &Path, name: &str, content: &[u8]) -> io::Result<()> {
-    let probe = folder.join(".probe");
-    fs::write(&probe, b"p")?;
-    fs::File::open(&probe)?.sync_all()?;
-    fs::remove_file(probe)?;
+    let probe = File::create(folder.join(".probe"))?;
+    probe.sync_all()?;
     let places = ["", "archive/pending", "archive"];
     let there = |place| folder.join(place).join(name).exists();
     if places.into_iter().any(there) {
-        return fs::File::open(folder)?.sync_all();
+        return sync_names(folder, &probe);
     }
     drop_file_synced(folder, name, content)
 }

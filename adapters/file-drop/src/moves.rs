@@ -15,6 +15,7 @@ use crate::position::{Content, Finished, Goes};
 use crate::ready::Look;
 use crate::scan::look_of;
 use crate::source::{FileDrop, Moving, Pending, Repeated};
+use crate::start::has_hash;
 
 /// How often the archive is pruned.
 const PRUNE_EVERY: Duration = Duration::from_secs(3_600);
@@ -47,8 +48,15 @@ impl FileDrop {
             return Ok(());
         }
         let is_pending = self.is_pending(path);
+        // One that was touched, or written again as it was, is what was sent.
+        let is_same = look == file.look
+            || (file.goes == Goes::Pending && has_hash(path, &file.content.sha256));
+        let file = &Finished {
+            look: if is_same { look } else { file.look },
+            ..file.clone()
+        };
         match file.goes {
-            Goes::Pending if look != file.look => {
+            Goes::Pending if !is_same => {
                 let reason = "it changed after it was read and appended. What it was then was sent, what it is now was not; \
                               compare, and drop what is missing as a new file";
                 self.notices.push_back(Notice::set_aside(

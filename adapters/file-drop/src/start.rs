@@ -168,10 +168,18 @@ impl FileDrop {
             })
         };
         let folders = [self.config.folder.clone(), self.config.folder.join(PENDING)];
+        // A power cut may have taken it before its name was on stable storage: it is dropped again.
+        let is_copy = |path: &Path| {
+            fs::symlink_metadata(path).is_ok_and(|metadata| {
+                metadata.is_file()
+                    && metadata.len() == at.file.look.bytes
+                    && has_hash(path, &at.file.content.sha256)
+            })
+        };
         let by_name = folders
             .iter()
             .map(|folder| folder.join(&at.file.name))
-            .find(|path| is_it(path));
+            .find(|path| is_it(path) || is_copy(path));
         if by_name.is_some() {
             return Ok(by_name);
         }
@@ -255,7 +263,8 @@ impl FileDrop {
     }
 }
 
-fn has_hash(path: &Path, sha256: &[u8; 32]) -> bool {
+/// Whether a file's content is this now.
+pub(crate) fn has_hash(path: &Path, sha256: &[u8; 32]) -> bool {
     use sha2::Digest as _;
     let mut hash = sha2::Sha256::new();
     let hashed =

@@ -145,8 +145,15 @@ impl Running {
         tasks.spawn(done(fullness::watch(Arc::clone(&shared))));
         tasks.spawn(done(retain(store, shared.stopping())));
 
-        say_where(&config.data_dir, listen, metrics)
-            .map_err(|error| setup(format!("{}: {error}", config.data_dir.display())))?;
+        match say_where(&config.data_dir, listen, metrics) {
+            // On a full disk it starts all the same: what is in the log is delivered, and agents hear why they wait.
+            Err(error) if error.kind() == std::io::ErrorKind::StorageFull => {
+                tracing::warn!(data_dir = %config.data_dir.display(), "the disk is full: make room");
+            }
+            said => {
+                said.map_err(|error| setup(format!("{}: {error}", config.data_dir.display())))?
+            }
+        }
         tracing::info!(
             %listen,
             metrics = metrics.map(tracing::field::display),

@@ -82,6 +82,48 @@ fn a_file_that_grew_before_it_was_moved_is_told_of() {
 }
 
 #[test]
+fn a_file_that_was_touched_before_it_was_moved_is_what_it_was() {
+    for restart in [false, true] {
+        let drops = Drops::new("");
+        drops.put("a.txt", table(&["A|1"]));
+        let mut agent = Agent::open(drops.source());
+        while agent.log.is_empty() {
+            agent.poll();
+            agent.append();
+        }
+        age(&drops.at("a.txt"), Duration::from_secs(3_600));
+        if restart {
+            agent.reopen(drops.source());
+        }
+        agent.finish(1, acking());
+        agent.nothing_more("it is the same content");
+        let kept = [drops.files("archive"), drops.files("archive/pending")].concat();
+        assert_eq!(kept, ["a.txt"], "restart {restart}");
+    }
+}
+
+#[test]
+fn a_file_that_a_power_cut_took_is_read_on_when_it_is_dropped_again() {
+    let drops = Drops::new("");
+    drops.put("a.txt", large());
+    let mut agent = Agent::open(drops.source());
+    first_batch(&mut agent);
+    // The first one stays in the way, so that the second gets another inode.
+    fs::rename(drops.at("a.txt"), drops.at(".first")).expect("a rename");
+    let mut first = fs::File::create(drops.at(".first")).expect("a file");
+    first.write_all(b"another").expect("a write");
+    drops.put("a.txt", large());
+    age(&drops.at("a.txt"), Duration::from_secs(7_200));
+    agent.reopen(drops.source());
+    let told = work(&mut agent, BATCH_RECORDS_MAX + 10);
+    assert!(
+        told.iter().all(|told| !told.contains('!')),
+        "nothing of it is missing"
+    );
+    agent.nothing_more("each record once");
+}
+
+#[test]
 fn a_file_that_grew_in_the_archive_is_told_of_and_kept() {
     for restart in [false, true] {
         let drops = Drops::new("");

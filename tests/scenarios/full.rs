@@ -1,0 +1,170 @@
+//! A disk that is full to the last byte: the flow waits and says so, and goes on once there is room.
+
+use std::time::Duration;
+
+use dray_tests::disk::{Disk, Kind};
+use dray_tests::load::Load;
+use dray_tests::places::Places;
+use dray_tests::site::{FlowSpec, Site};
+use dray_tests::target::Target;
+
+use crate::power::{KEYS, judge_all, kill};
+use crate::{PATIENCE, folder, target_table};
+
+/// The buffer leaves 64 MiB of a disk free, and sets 16 MiB aside where there is plenty.
+const AGENT_MIB: u64 = 128;
+const COLLECTOR_MIB: u64 = 64;
+/// Events that arrive before the disk is filled.
+const BEFORE: u64 = 2_000;
+/// How soon it goes on once there is room.
+const SOON: Duration = Duration::from_secs(10);
+
+/// The site's parts of one side stand on a small disk.
+struct Narrow {
+    site: Site,
+    erp: Target,
+    load: Load,
+    disk: Disk,
+    _folder: tempfile::TempDir,
+}
+
+impl Narrow {
+    fn new(name: &str, mib: u64, on: impl FnOnce(Places, Places) -> Places) -> Self {
+        let folder = folder(name);
+        let disk = Disk::new(folder.path(), Kind::Ext4, mib).expect("a disk");
+        let erp = Target::start(false).expect("a target");
+        let places = on(
+            Places::in_folder(folder.path()),
+            Places::in_folder(disk.path()),
+        );
+        let mut flow = FlowSpec::movements("movements");
+        flow.source += "quiet = \"10ms\"\n";
+        let targets = target_table("erp", &erp.url(), "");
+        let site = Site::lay_out_at(folder.path(), places, &[flow], &targets)
+            .and_then(Site::begin)
+            .expect("a site");
+        Self {
+            load: Load::new(site.drops("movements"), KEYS),
+            site,
+            erp,
+            disk,
+            _folder: folder,
+        }
+    }
+
+    /// Does `meanwhile` with the disk full while events flow; they must go on soon after it, and
+    /// nothing be lost.
+    fn full(mut self, what: &str, meanwhile: impl FnOnce(&mut Site, &Disk)) {
+        let Self {
+            site,
+            erp,
+            load,
+            disk,
+            ..
+        } = &mut self;
+        load.during(erp, || {
+            assert!(
+                erp.wait(PATIENCE, |events| events >= BEFORE),
+                "nothing flows"
+            );
+            disk.fill().expect("it fills");
+            meanwhile(site, disk);
+            let stood = erp.events();
+            disk.make_room().expect("there is room");
+            assert!(
+                erp.wait(SOON, |events| events > stood),
+                "{what}: it does not go on within {SOON:?}"
+            );
+        });
+        judge_all(what, site, erp, load.sent());
+    }
+}
+
+/// The agent's log and its status say that it waits for room.
+fn agent_says_so(site: &Site) {
+    let agent = site.agent.as_ref().expect("it runs");
+    agent
+        .wait_log("\"waiting\",\"reason\":\"the disk of")
+        .expect("the log says it");
+    let status = site.agent_command(&["status"]).expect("a status");
+    let status = String::from_utf8_lossy(&status.stdout).into_owned();
+    assert!(
+        status.contains("waiting") && status.contains("make room"),
+        "{status}"
+    );
+}
+
+/// The collector's log says that it can't write. Where it is the log of events, the agent hears it,
+/// too; a cursor that can't be written stops its target alone.
+fn collector_says_so(site: &Site) {
+    let collector = site.collector.as_ref().expect("it runs");
+    collector.wait_log("disk is full").expect("the log says it");
+    let refuses = |line: &String| line.contains("blocks refused");
+    if collector.log().iter().any(refuses) {
+        let agent = site.agent.as_ref().expect("it runs");
+        agent
+            .wait_log("look at the disk of")
+            .expect("the agent hears it");
+    }
+}
+
+#[test]
+fn an_agent_with_a_full_disk_waits_says_so_and_goes_on() {
+    let places = |off: Places, on: Places| Places {
+        agent: on.agent,
+        ..off
+    };
+    Narrow::new("agent-full", AGENT_MIB, places).full("an agent's full disk", |site, _| {
+        agent_says_so(site);
+    });
+}
+
+#[test]
+fn an_agent_that_is_killed_with_a_full_disk_starts_and_waits_for_room() {
+    let places = |off: Places, on: Places| Places {
+        agent: on.agent,
+        ..off
+    };
+    Narrow::new("agent-killed", AGENT_MIB, places).full(
+        "an agent killed when full",
+        |site, disk| {
+            agent_says_so(site);
+            kill(&mut site.agent);
+            disk.fill().expect("it fills");
+            assert_eq!(disk.free().expect("the disk"), 0);
+            site.start_agent().expect("an agent");
+            agent_says_so(site);
+        },
+    );
+}
+
+#[test]
+fn a_collector_with_a_full_disk_refuses_says_so_and_goes_on() {
+    let places = |off: Places, on: Places| Places {
+        collector: on.collector,
+        ..off
+    };
+    Narrow::new("collector-full", COLLECTOR_MIB, places).full(
+        "a collector's full disk",
+        |site, _| {
+            collector_says_so(site);
+        },
+    );
+}
+
+#[test]
+fn a_collector_that_is_killed_with_a_full_disk_starts_and_refuses() {
+    let places = |off: Places, on: Places| Places {
+        collector: on.collector,
+        ..off
+    };
+    let what = "a collector killed when full";
+    Narrow::new("collector-killed", COLLECTOR_MIB, places).full(what, |site, disk| {
+        collector_says_so(site);
+        kill(&mut site.collector);
+        disk.fill().expect("it fills");
+        assert_eq!(disk.free().expect("the disk"), 0);
+        site.start_collector().expect("a collector");
+        collector_says_so(site);
+    });
+}
