@@ -11,7 +11,7 @@ use crate::{PATIENCE, all_arrive, folder, numbers, soak, target_table};
 /// Drops files, kills at random in between, and judges target and log.
 #[test]
 fn nothing_is_lost_doubled_or_out_of_order_when_either_side_is_killed() {
-    let kills: u64 = if soak() { 40 } else { 4 };
+    let kills: u64 = if soak() { 200 } else { 20 };
     let (lines_a_file, files_a_kill, keys) = (2_500, 4, 700);
     let folder = folder("kills");
     let erp = Target::start(false).expect("a target");

@@ -29,6 +29,7 @@ impl Pipeline {
             let wake = Arc::new(move || bell.wake_source());
             match self.source.open(resume.clone().map(Position), seen, wake) {
                 Ok(()) => {
+                    info!("the source is open");
                     self.running();
                     return Ok(());
                 }

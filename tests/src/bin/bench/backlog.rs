@@ -11,7 +11,7 @@ use dray_tests::site::Site;
 use crate::Arguments;
 use crate::fence::Fence;
 use crate::load;
-use crate::probe::{self, CONNECTED};
+use crate::probe::{self, CONNECTED, READING};
 use crate::row::{Figure, Row, mib, thousands};
 
 /// What the agent may use under load.
@@ -28,7 +28,6 @@ pub(crate) fn measure(folder: &Path, arguments: &Arguments) -> anyhow::Result<Ro
     let mut site = Site::lay_out(folder, &[load::movements_flow()], &targets)?;
     site.start_collector()?;
     site.enrol()?;
-    site.collector = None;
 
     let events = arguments.backlog;
     let mut row = Row::of(
@@ -41,7 +40,9 @@ pub(crate) fn measure(folder: &Path, arguments: &Arguments) -> anyhow::Result<Ro
     });
     let start = |site: &Site| start_agent(site, fence.as_ref().ok());
     site.agent = Some(start(&site)?);
-    wait_started(&site)?;
+    // An agent with a new buffer asks the collector first where its flows stand.
+    site.agent.as_ref().context("it runs")?.wait_log(READING)?;
+    site.collector = None;
     let data = folder.join("agent");
     let before = probe::disk_bytes(&data)?;
     fill(&site, events, arguments.keys)?;

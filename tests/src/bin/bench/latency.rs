@@ -11,7 +11,7 @@ use hdrhistogram::Histogram;
 
 use crate::Arguments;
 use crate::load::{self, ten_a_second};
-use crate::probe::CONNECTED;
+use crate::probe::READING;
 use crate::row::{Figure, Row};
 
 /// 10 files a second of 100 lines each; each line carries the time at which its file was written.
@@ -22,7 +22,8 @@ pub(crate) fn measure(folder: &Path, arguments: &Arguments) -> anyhow::Result<Ro
     let targets = load::target(&target.url(), 200, "");
     let site = Site::start(folder, &[load::movements_flow()], &targets)?;
     let agent = site.agent.as_ref().context("it was started")?;
-    agent.wait_log(CONNECTED)?;
+    // A file that was there before the source was watched waits for its quiet time.
+    agent.wait_log(READING)?;
     let files = lines / 100;
     ten_a_second(|file| {
         let now = now_us();

@@ -12,6 +12,8 @@ use crate::load::pause;
 
 /// How the agent's log says that its line is up.
 pub(crate) const CONNECTED: &str = "\"message\":\"connected\"";
+/// The same of a flow whose folder is watched.
+pub(crate) const READING: &str = "\"message\":\"the source is open\"";
 
 /// A metric of the agent (0) or the collector (1), summed over its labels.
 pub(crate) fn metric(site: &Site, which: usize, name: &str) -> anyhow::Result<f64> {
