@@ -1,14 +1,15 @@
 //! A site in a box: real agent, real collector, real files, and a target that checks what arrives.
 //!
 //! Scenarios, the demo and the bench stand on the same parts: [`drops`] makes what a legacy system
-//! would drop, [`site`] runs the processes as [`daemon`]s and kills them, [`disk`] cuts their power, [`target`] is
-//! the ERP, [`verdict`] says what was lost, doubled or out of order.
+//! would drop, [`site`] runs the processes as [`daemon`]s and kills them, [`line`] is the network between them, [`disk`]
+//! cuts their power, [`target`] is the ERP, [`verdict`] says what was lost, doubled or out of order.
 
 pub mod counter;
 pub mod daemon;
 pub mod disk;
 pub mod drops;
 pub mod frozen;
+pub mod line;
 pub mod load;
 pub mod places;
 pub mod site;

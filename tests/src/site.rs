@@ -11,6 +11,7 @@ use rand::RngExt as _;
 use serde_json::Value;
 
 use crate::daemon::{Daemon, PATIENCE, program};
+use crate::line::Line;
 use crate::places::Places;
 use crate::verdict::Arrival;
 
@@ -157,6 +158,27 @@ impl Site {
         self.enrol()?;
         self.start_agent()?;
         Ok(self)
+    }
+
+    /// The same with a [`Line`] between the agent and the collector.
+    ///
+    /// # Errors
+    /// With the sentence of what failed.
+    pub fn start_on_a_line(
+        folder: &Path,
+        flows: &[FlowSpec],
+        targets: &str,
+    ) -> anyhow::Result<(Self, Line)> {
+        let mut site = Self::lay_out(folder, flows, targets)?;
+        let line = Line::start(site.port)?;
+        let config = fs::read_to_string(site.agent_config())?;
+        let direct = format!("collector = \"127.0.0.1:{}\"", site.port);
+        let by_line = format!("collector = \"127.0.0.1:{}\"", line.port());
+        fs::write(site.agent_config(), config.replace(&direct, &by_line))?;
+        site.start_collector()?;
+        site.enrol()?;
+        site.start_agent()?;
+        Ok((site, line))
     }
 
     /// Where a flow's files are dropped.
