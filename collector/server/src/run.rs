@@ -184,6 +184,8 @@ impl Running {
     pub async fn ended(mut self) -> Result<(), Failure> {
         let mut stopping = self.shared.stopping();
         let early = tokio::select! {
+            // First: what ended because it was told to did not end by itself.
+            biased;
             () = stopping.wait() => None,
             ended = self.tasks.join_next() => Some(match ended {
                 Some(Ok(Ok(()))) | None => "a part of the collector ended by itself".to_owned(),

@@ -267,6 +267,20 @@ async fn the_socket_is_its_owners_and_the_folder_one_collectors() {
     collector.restart().await;
 }
 
+/// Its parts end as soon as they are told to, and may be gone before the whole looks at them: rounds are coin's throws.
+#[tokio::test]
+async fn a_collector_that_is_told_to_stop_ends_well() {
+    for _ in 0..8 {
+        let mut collector = Collector::start().await;
+        let running = collector.told_to_stop();
+        while tokio::net::TcpStream::connect(collector.metrics)
+            .await
+            .is_ok()
+        {}
+        soon(running.ended()).await.expect("it ends well");
+    }
+}
+
 #[tokio::test]
 async fn metrics_are_prometheus_text() {
     let collector =

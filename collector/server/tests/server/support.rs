@@ -89,10 +89,14 @@ impl Collector {
     }
 
     pub(crate) async fn down(&mut self) {
-        self.stop.take().expect("it runs").stop();
-        soon(self.running.take().expect("it runs").ended())
+        soon(self.told_to_stop().ended())
             .await
             .expect("it stops well");
+    }
+
+    pub(crate) fn told_to_stop(&mut self) -> Running {
+        self.stop.take().expect("it runs").stop();
+        self.running.take().expect("it runs")
     }
 
     pub(crate) async fn restart(&mut self) {
