@@ -4,7 +4,7 @@
 //! between tries, growing, with jitter.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -26,7 +26,8 @@ use crate::renewal::{CertificateState, Renewal};
 use crate::tls;
 use crate::window::{self, Begin, Held, Own, Place, Window};
 
-/// A connection that lived this long begins again with the first wait.
+/// A connection that lived this long begins again with the first wait, and so does one that moved an ack: a line that
+/// breaks often is slow enough.
 const LIVED: Duration = Duration::from_secs(5);
 /// Messages between the driver and the connection.
 const QUEUE: usize = 32;
@@ -105,6 +106,8 @@ pub struct Uplink {
     patience: Patience,
     /// The epoch of the connection before this one.
     epoch: AtomicU64,
+    /// The collector acked what it had not acked before, since this was last asked.
+    acked: AtomicBool,
 }
 
 /// A flow whose source is opened anew in a new epoch.
@@ -136,6 +139,7 @@ impl Uplink {
             counters: Arc::default(),
             patience: Patience::default(),
             epoch: AtomicU64::new(0),
+            acked: AtomicBool::new(false),
         }
     }
 
@@ -169,8 +173,11 @@ impl Uplink {
                 said.clone_from(&reason);
             }
             self.observer.link(LinkState::Disconnected(reason));
-            if began.elapsed() >= LIVED {
+            let lived = began.elapsed() >= LIVED;
+            if self.acked.swap(false, Ordering::Relaxed) || lived {
                 wait = self.patience.waits();
+            }
+            if lived {
                 said.clear();
             }
             tokio::select! {
@@ -384,6 +391,7 @@ impl Uplink {
         edge!("uplink.before_forgetting");
         if let Some(position) = self.buffer.ack(flow, epoch, through)? {
             edge!("uplink.after_forgetting");
+            self.acked.store(true, Ordering::Relaxed);
             self.observer.acked(flow, position);
         }
         Ok(())

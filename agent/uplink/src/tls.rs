@@ -238,9 +238,16 @@ pub(crate) fn sentence(collector: &str, error: &(dyn std::error::Error + 'static
     format!("{collector}: {}", told(&innermost))
 }
 
+/// What h2 0.4 says of a stream whose connection is gone: pings stayed unanswered, or it was closed.
+const GONE: &str = "stream closed because of a broken pipe";
+
 /// With TLS 1.3 the collector looks at our certificate after our handshake is done: its alert comes by
 /// way of h2 0.4, which keeps of an I/O error only the text.
 fn told(text: &str) -> String {
+    if text == GONE {
+        return "the connection was lost, or nothing came over it any more: is the network well?"
+            .into();
+    }
     CERTIFICATE_ALERTS
         .into_iter()
         .map(rustls::Error::AlertReceived)

@@ -21,6 +21,14 @@ use crate::collector::Collector;
 /// How long anything may take before a test fails.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Short waits, so that what never answers is found soon.
+pub(crate) const SHORT: Patience = Patience {
+    connect: Duration::from_millis(500),
+    welcome: Duration::from_millis(500),
+    retry_min: Duration::from_millis(10),
+    retry_max: Duration::from_millis(100),
+};
+
 /// What the observer heard.
 #[derive(Debug, Default)]
 pub(crate) struct Told {
@@ -102,6 +110,16 @@ impl Agent {
         buffer: &Arc<MemoryBuffer>,
         flows: &[&str],
     ) -> Self {
+        Self::start_waiting(identity, collector, buffer, flows, SHORT)
+    }
+
+    pub(crate) fn start_waiting(
+        identity: Identity,
+        collector: &str,
+        buffer: &Arc<MemoryBuffer>,
+        flows: &[&str],
+        patience: Patience,
+    ) -> Self {
         let flow = |name: &&str| FlowConfig {
             name: (*name).into(),
             weight: 1,
@@ -115,13 +133,7 @@ impl Agent {
         let (ear, told) = watch::channel(Told::default());
         let (stop, stopped) = watch::channel(false);
         let uplink = Uplink::new(config, Arc::clone(buffer) as _, Arc::new(Ear(ear)));
-        // Short, so that what never answers is found soon.
-        let uplink = uplink.with_patience(Patience {
-            connect: Duration::from_millis(500),
-            welcome: Duration::from_millis(500),
-            retry_min: Duration::from_millis(10),
-            retry_max: Duration::from_millis(100),
-        });
+        let uplink = uplink.with_patience(patience);
         Self {
             told,
             counters: uplink.counters(),

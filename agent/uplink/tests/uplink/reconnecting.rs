@@ -1,10 +1,13 @@
 //! A line that is cut: sending goes on where the collector says.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use dray_buffer::{Buffer as _, MemoryBuffer, Sequence};
+use dray_uplink::Patience;
 
-use crate::agent::{Agent, chain_before, put};
+use crate::agent::{Agent, SHORT, chain_before, put};
+use crate::certificates::VALID;
 use crate::collector::Collector;
 
 #[tokio::test]
@@ -82,5 +85,45 @@ async fn a_line_that_is_cut_again_and_again_brings_every_event_once() {
         stored.iter().copied().eq(1..=stored.len() as u64),
         "{stored:?}"
     );
+    agent.stop().await;
+}
+
+/// Waits that grew from cut to cut would be minutes long at the end.
+#[tokio::test]
+async fn a_line_that_breaks_often_is_tried_again_soon_while_acks_come() {
+    let collector = Collector::start().await;
+    let buffer = Arc::new(MemoryBuffer::new());
+    let folder = tempfile::tempdir().unwrap();
+    let patience = Patience {
+        retry_max: Duration::from_secs(3_600),
+        ..SHORT
+    };
+    let agent = Agent::start_waiting(
+        collector.ca.identity(folder.path(), VALID),
+        &collector.address,
+        &buffer,
+        &["a"],
+        patience,
+    );
+    for cut in 1..=16 {
+        put(&buffer, "a", &[1]).await;
+        collector
+            .until("the block", |seen| {
+                (seen.firsts(cut, "a") == [cut as u64]).then_some(())
+            })
+            .await;
+        let (through, next) = (cut as u64, cut as u64 + 1);
+        // Read before the ack: the buffer forgets what is acked.
+        let chain = chain_before(&buffer, "a", next);
+        collector.ack("a", buffer.epoch(), through).await;
+        let position = format!("a:{through}");
+        agent
+            .until("an ack", |told| {
+                (told.positions.last()?.1 == position).then_some(())
+            })
+            .await;
+        collector.holds("a", buffer.epoch(), next, chain);
+        collector.cut();
+    }
     agent.stop().await;
 }
