@@ -8,8 +8,8 @@ use dray_tests::places::Places;
 use dray_tests::site::{FlowSpec, Site};
 use dray_tests::target::Target;
 
-use crate::power::{KEYS, judge_all, kill};
-use crate::{PATIENCE, folder, target_table};
+use crate::power::{KEYS, kill};
+use crate::{PATIENCE, arrives_whole, folder, target_table};
 
 /// The buffer leaves 64 MiB of a disk free, and sets 16 MiB aside where there is plenty.
 const AGENT_MIB: u64 = 128;
@@ -76,7 +76,7 @@ impl Narrow {
                 "{what}: it does not go on within {SOON:?}"
             );
         });
-        judge_all(what, site, erp, load.sent());
+        arrives_whole(site, erp, load.sent(), what);
     }
 }
 

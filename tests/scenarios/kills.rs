@@ -3,10 +3,9 @@
 use dray_tests::drops::{drop_file, movements};
 use dray_tests::site::{FlowSpec, Site};
 use dray_tests::target::Target;
-use dray_tests::verdict::judge;
 use rand::RngExt as _;
 
-use crate::{PATIENCE, all_arrive, folder, numbers, soak, target_table};
+use crate::{PATIENCE, arrives_whole, folder, soak, target_table};
 
 /// Drops files, kills at random in between, and judges target and log.
 #[test]
@@ -56,13 +55,5 @@ fn nothing_is_lost_doubled_or_out_of_order_when_either_side_is_killed() {
             site.start_collector().expect("a collector");
         }
     }
-    let verdict = all_arrive(&erp, dropped);
-    println!("{kills} kills, target: {verdict}");
-    assert!(verdict.clean(), "at the target: {verdict}");
-    let in_log = judge(numbers(dropped), &site.log_arrivals().expect("the log"));
-    println!("{kills} kills, log: {in_log}");
-    assert!(
-        in_log.clean() && in_log.repeats == 0,
-        "in the log: {in_log}"
-    );
+    arrives_whole(&site, &erp, dropped, &format!("{kills} kills"));
 }

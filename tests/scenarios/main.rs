@@ -11,6 +11,7 @@ mod dying;
 mod edges;
 mod full;
 mod kills;
+mod network;
 mod planted;
 mod power;
 mod restored;
@@ -22,6 +23,7 @@ mod young;
 
 use std::time::{Duration, Instant};
 
+use dray_tests::site::Site;
 use dray_tests::target::Target;
 use dray_tests::verdict::{Verdict, judge};
 
@@ -78,4 +80,17 @@ fn all_arrive(erp: &Target, sent: u64) -> Verdict {
         }
         wanted = events + 1;
     }
+}
+
+/// Waits until movements 0 to `sent` have arrived, and judges the target and the log: once each and in order.
+fn arrives_whole(site: &Site, erp: &Target, sent: u64, after: &str) {
+    let verdict = all_arrive(erp, sent);
+    println!("{after}, target: {verdict}");
+    let in_log = judge(numbers(sent), &site.log_arrivals().expect("the log"));
+    println!("{after}, log: {in_log}");
+    assert!(
+        in_log.clean() && in_log.repeats == 0,
+        "in the log: {in_log}"
+    );
+    assert!(verdict.clean(), "at the target: {verdict}");
 }

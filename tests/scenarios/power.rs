@@ -10,10 +10,9 @@ use dray_tests::load::Load;
 use dray_tests::places::Places;
 use dray_tests::site::{FlowSpec, Site};
 use dray_tests::target::Target;
-use dray_tests::verdict::judge;
 use rand::RngExt as _;
 
-use crate::{PATIENCE, all_arrive, folder, numbers, soak, target_table};
+use crate::{PATIENCE, arrives_whole, folder, soak, target_table};
 
 /// Sparse, and no smaller than XFS wants it.
 pub(crate) const DISK_MIB: u64 = 1024;
@@ -84,19 +83,6 @@ pub(crate) fn cut(site: &mut Site, disk: &Disk, side: Side) {
     }
 }
 
-/// All that was sent is at the target and in the log, once and in order.
-pub(crate) fn judge_all(what: &str, site: &Site, erp: &Target, sent: u64) {
-    let verdict = all_arrive(erp, sent);
-    println!("{what}, target: {verdict}");
-    let in_log = judge(numbers(sent), &site.log_arrivals().expect("the log"));
-    println!("{what}, log: {in_log}");
-    assert!(
-        in_log.clean() && in_log.repeats == 0,
-        "in the log: {in_log}"
-    );
-    assert!(verdict.clean(), "at the target: {verdict}");
-}
-
 fn cuts_under_load(side: Side, kind: Kind) {
     let folder = folder("power");
     let disk = Disk::new(folder.path(), kind, DISK_MIB).expect("a disk");
@@ -118,7 +104,7 @@ fn cuts_under_load(side: Side, kind: Kind) {
         }
     });
     let what = format!("{} cuts of the {side:?}'s {kind:?}", cuts());
-    judge_all(&what, &site, &erp, load.sent());
+    arrives_whole(&site, &erp, load.sent(), &what);
 }
 
 #[test]

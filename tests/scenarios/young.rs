@@ -12,8 +12,8 @@ use dray_tests::site::Site;
 use dray_tests::target::Target;
 use rand::RngExt as _;
 
-use crate::power::{DISK_MIB, KEYS, Side, cut, cuts, judge_all, kill, lay_out};
-use crate::{all_arrive, folder};
+use crate::power::{DISK_MIB, KEYS, Side, cut, cuts, kill, lay_out};
+use crate::{all_arrive, arrives_whole, folder};
 
 /// How young it is when it is cut, at most, in seconds.
 const YOUNG_S_MAX: f64 = 2.0;
@@ -42,7 +42,7 @@ fn young_buffers(kind: Kind) {
         all_arrive(&erp, load.sent());
     }
     let what = format!("{} cuts of young buffers on {kind:?}", cuts());
-    judge_all(&what, &site, &erp, load.sent());
+    arrives_whole(&site, &erp, load.sent(), &what);
 }
 
 /// The identity stays, the buffer goes; that it went is not what is cut.
@@ -166,7 +166,7 @@ fn young_store(kind: Kind) {
     });
     println!("cut at {came}");
     let what = format!("a cut of a young store on {kind:?}");
-    judge_all(&what, &site, &erp, load.sent());
+    arrives_whole(&site, &erp, load.sent(), &what);
 }
 
 #[test]

@@ -170,6 +170,13 @@ impl Line {
         self.shared.lock().connections
     }
 
+    /// Connections up to this one were reset or cut; 0 for none.
+    #[must_use]
+    pub fn broken(&self) -> u64 {
+        let orders = self.shared.orders.borrow();
+        orders.reset_through.max(orders.cut_through)
+    }
+
     /// Bytes carried so far, both ways together.
     #[must_use]
     pub fn passed(&self) -> u64 {
