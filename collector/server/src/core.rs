@@ -65,6 +65,11 @@ impl Stopping {
         // An error means that the sender is gone, which is a stop too.
         let _ = self.0.wait_for(|stop| *stop).await;
     }
+
+    /// Whether it is to stop.
+    pub(crate) fn is_told(&self) -> bool {
+        *self.0.borrow()
+    }
 }
 
 /// Asks the store on a thread that may wait for the disk.

@@ -184,14 +184,14 @@ impl Running {
     pub async fn ended(mut self) -> Result<(), Failure> {
         let mut stopping = self.shared.stopping();
         let early = tokio::select! {
-            // First: what ended because it was told to did not end by itself.
-            biased;
             () = stopping.wait() => None,
-            ended = self.tasks.join_next() => Some(match ended {
-                Some(Ok(Ok(()))) | None => "a part of the collector ended by itself".to_owned(),
-                Some(Ok(Err(reason))) => reason,
-                Some(Err(panic)) => format!("a part of the collector failed: {panic}"),
-            }),
+            ended = self.tasks.join_next() => match ended {
+                // It was told to, and seen here before the word itself was.
+                Some(Ok(Ok(()))) if self.shared.stopping.is_told() => None,
+                Some(Ok(Ok(()))) | None => Some("a part of the collector ended by itself".to_owned()),
+                Some(Ok(Err(reason))) => Some(reason),
+                Some(Err(panic)) => Some(format!("a part of the collector failed: {panic}")),
+            },
         };
         if early.is_none() {
             let goodbye = async { while self.tasks.join_next().await.is_some() {} };
