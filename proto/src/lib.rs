@@ -14,6 +14,7 @@ pub mod block;
 pub mod event;
 mod id;
 mod numbers;
+pub mod protocol;
 pub mod schema;
 pub mod token;
 pub mod wire;

@@ -10,6 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use dray_buffer::{Buffer, BufferError, Depth, Sequence, StoredBlock};
 use dray_edges::edge;
+use dray_proto::protocol::{self, PROTOCOL};
 use dray_proto::v1::uplink_client::UplinkClient;
 use dray_proto::v1::{FlowState, FromAgent, Hello, Welcome, from_agent, to_agent};
 use tokio::sync::{mpsc, watch};
@@ -31,8 +32,6 @@ use crate::window::{self, Begin, Held, Own, Place, Window};
 const LIVED: Duration = Duration::from_secs(5);
 /// Messages between the driver and the connection.
 const QUEUE: usize = 32;
-/// The protocol that is spoken here.
-const PROTOCOL: u32 = 1;
 /// A message of the collector, at most: a Welcome for all flows of a site.
 const MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
 
@@ -247,6 +246,10 @@ impl Uplink {
                 "{collector}: it did not say Welcome; is it a dray-collector of another version?"
             ));
         };
+        // Before anything else of it is believed.
+        if let Some(reason) = protocol::mismatch(PROTOCOL, welcome.protocol) {
+            return End::Lost(format!("{collector}: {reason}"));
+        }
         let mut session = match self.begin(&welcome, epoch) {
             Ok(Ok(session)) => session,
             Ok(Err(reopen)) => return self.begin_epoch(reopen).await,

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dray_proto::FlowName;
+use dray_proto::protocol::{self, PROTOCOL};
 use dray_proto::v1::uplink_server::Uplink;
 use dray_proto::v1::{
     FromAgent, Held, Hello, RefusalCause, RenewReply, RenewRequest, ToAgent, Welcome, from_agent,
@@ -35,8 +36,6 @@ use pump::{Down, FLOWS_MAX, Pump};
 
 pub(crate) use check::MESSAGE_BYTES_MAX;
 
-/// The protocol that we speak.
-const PROTOCOL: u32 = 1;
 /// How long an agent may take for its Hello.
 const HELLO: Duration = Duration::from_secs(10);
 /// Answers that the agent has not read.
@@ -192,12 +191,8 @@ async fn hello(inbound: &mut Streaming<FromAgent>) -> Result<Hello, Status> {
     let Some(from_agent::Message::Hello(hello)) = first.and_then(|first| first.message) else {
         return Err(Status::invalid_argument("a stream begins with a Hello"));
     };
-    if hello.protocol != PROTOCOL {
-        let said = format!(
-            "protocol {} is not spoken here, only {PROTOCOL}; update the older side",
-            hello.protocol
-        );
-        return Err(Status::failed_precondition(said));
+    if let Some(reason) = protocol::mismatch(hello.protocol, PROTOCOL) {
+        return Err(Status::failed_precondition(reason));
     }
     if hello.flows.len() > FLOWS_MAX {
         return Err(Status::invalid_argument(format!(

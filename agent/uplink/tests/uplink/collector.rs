@@ -62,6 +62,8 @@ struct Answers {
     mute: bool,
     /// Ends each stream so, instead of a Welcome.
     ends: Option<Status>,
+    /// The protocol of each Welcome, where it is not 1.
+    protocol: Option<u32>,
     /// Acks each block as it comes.
     acks: bool,
     down: Option<Down>,
@@ -160,6 +162,10 @@ impl Collector {
 
     pub(crate) fn ends_with(&self, status: Option<Status>) {
         self.answers().ends = status;
+    }
+
+    pub(crate) fn speaks(&self, protocol: u32) {
+        self.answers().protocol = Some(protocol);
     }
 
     pub(crate) fn acks_each(&self) {
@@ -365,7 +371,7 @@ impl Answers {
             self.held.get(flow).cloned().unwrap_or(none)
         };
         Welcome {
-            protocol: 1,
+            protocol: self.protocol.unwrap_or(1),
             version: "test".into(),
             incarnation: 1,
             flows: hello.flows.iter().map(|state| held(&state.flow)).collect(),

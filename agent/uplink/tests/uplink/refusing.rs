@@ -66,7 +66,9 @@ async fn what_the_collector_says_when_it_ends_the_line_reaches_the_status() {
     let table = [
         Status::permission_denied("agent a-1 of site north was revoked; invite it anew"),
         Status::unauthenticated("an agent's certificate is needed"),
-        Status::failed_precondition("protocol 1 is not spoken here, only 2; update the older side"),
+        Status::failed_precondition(
+            "the agent speaks protocol 1 and the collector protocol 2: update the agent",
+        ),
         Status::unavailable("the collector is stopping"),
         Status::aborted("another stream of this agent has taken over"),
     ];
@@ -85,6 +87,40 @@ async fn what_the_collector_says_when_it_ends_the_line_reaches_the_status() {
         .until("it is welcome", |told| {
             told.links.contains(&LinkState::Connected).then_some(())
         })
+        .await;
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn a_collector_of_another_protocol_is_told_as_that_and_tried_until_it_is_updated() {
+    let collector = Collector::start().await;
+    collector.acks_each();
+    let buffer = Arc::new(MemoryBuffer::new());
+    put(&buffer, "a", &[2]).await;
+    // What else it says is not believed: this would be another past.
+    collector.holds("a", buffer.epoch(), 40, 7);
+    for (protocol, older) in [(0, "collector"), (2, "agent")] {
+        collector.speaks(protocol);
+        let agent = Agent::start(&collector, &buffer, &["a"]);
+        let why = agent.until("three tries", |told| Some(told.away().get(2)?.to_string()));
+        let expected = format!(
+            "{}: the agent speaks protocol 1 and the collector protocol {protocol}: update the {older}",
+            collector.address
+        );
+        assert_eq!(why.await, expected);
+        assert_eq!(agent.connections(), 0);
+        assert!(agent.told.borrow().reopened.is_empty());
+        agent.stop().await;
+    }
+    assert!(collector.seen.borrow().blocks.is_empty());
+    let agent = Agent::start(&collector, &buffer, &["a"]);
+    agent
+        .until("a try", |told| told.away().first().map(drop))
+        .await;
+    collector.holds("a", 0, 1, 0);
+    collector.speaks(1);
+    agent
+        .until("an ack", |told| (!told.positions.is_empty()).then_some(()))
         .await;
     agent.stop().await;
 }

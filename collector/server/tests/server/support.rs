@@ -296,6 +296,16 @@ impl Stream {
         identity: &Identity,
         flows: &[&str],
     ) -> Result<Self, Status> {
+        Self::open_speaking(1, collector, identity, flows).await
+    }
+
+    /// In this protocol.
+    pub(crate) async fn open_speaking(
+        protocol: u32,
+        collector: &Collector,
+        identity: &Identity,
+        flows: &[&str],
+    ) -> Result<Self, Status> {
         let channel = collector
             .dial(Some(identity))
             .await
@@ -308,7 +318,7 @@ impl Stream {
             oldest_chain: 0,
         };
         let hello = Hello {
-            protocol: 1,
+            protocol,
             version: "0.1.0".into(),
             epoch: 7,
             flows: flows.iter().map(state).collect(),

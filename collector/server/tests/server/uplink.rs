@@ -44,6 +44,28 @@ async fn blocks_are_acked_once_they_are_in_the_log_and_repeats_change_nothing() 
 }
 
 #[tokio::test]
+async fn an_agent_of_another_protocol_is_told_which_side_to_update() {
+    let collector = Collector::start().await;
+    let agent = collector.enrol("north").await;
+    for (protocol, older) in [(0, "agent"), (2, "collector")] {
+        let Err(status) = Stream::open_speaking(protocol, &collector, &agent, &["stock"]).await
+        else {
+            panic!("protocol {protocol} is welcome")
+        };
+        let said = format!(
+            "the agent speaks protocol {protocol} and the collector protocol 1: update the {older}"
+        );
+        assert_eq!(
+            (status.code(), status.message()),
+            (Code::FailedPrecondition, said.as_str())
+        );
+    }
+    Stream::open(&collector, &agent, &["stock"])
+        .await
+        .expect("welcome");
+}
+
+#[tokio::test]
 async fn a_gap_stops_its_flow_and_no_other() {
     let collector = Collector::start().await;
     let agent = collector.enrol("north").await;
