@@ -5,6 +5,7 @@
 mod arrows;
 mod audit;
 mod commands;
+mod crowd;
 mod damage;
 mod deaths;
 mod dying;
