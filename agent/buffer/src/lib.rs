@@ -11,6 +11,7 @@
 
 pub mod api;
 mod compacting;
+mod databases;
 pub mod conformance;
 mod edges;
 mod folder;

@@ -10,6 +10,7 @@ use tokio::sync::{oneshot, watch};
 
 use crate::api::{Append, Appended, BufferError, Loss, StoredBlock};
 use crate::compacting::{self, Run};
+use crate::databases::Databases;
 use crate::folder;
 use crate::generation::{self, Generation};
 use crate::ledger::Ledger;
@@ -19,8 +20,6 @@ use crate::witness::Witness;
 
 /// Newest blocks that are kept in memory, so that sending them reads no disk.
 const RECENT_BYTES: usize = 8 * 1024 * 1024;
-/// Sealed generations that are open for reading, at most.
-const OPEN_MAX: usize = 2;
 
 /// What the writer is asked to do.
 pub(crate) enum Work {
@@ -96,9 +95,6 @@ impl State {
     }
 }
 
-/// A generation's first number and its open database.
-pub(crate) type Open = (u64, Arc<Generation>);
-
 pub(crate) struct Shared {
     pub(crate) options: Options,
     pub(crate) state: Mutex<State>,
@@ -108,8 +104,7 @@ pub(crate) struct Shared {
     /// Space came back, or the buffer closes.
     pub(crate) freed: Condvar,
     pub(crate) changed: watch::Sender<u64>,
-    /// Open databases of sealed generations, and of the newest one; the oldest use first.
-    pub(crate) open: Mutex<Vec<Open>>,
+    pub(crate) open: Mutex<Databases>,
 }
 
 impl Shared {
@@ -140,7 +135,7 @@ impl Shared {
     }
 
     /// The open database of the generation that holds `number`; `None` if all of it is acked.
-    fn generation_of(&self, number: u64) -> Result<Option<Open>, (u64, String)> {
+    fn generation_of(&self, number: u64) -> Result<Option<(u64, Arc<Generation>)>, (u64, String)> {
         // Held while it is opened: a folder that is being dropped must not be made again.
         let mut open = self.open.lock().expect("nobody panics holding it");
         let state = self.lock();
@@ -149,28 +144,15 @@ impl Shared {
             return Ok(None);
         };
         drop(state);
-        if let Some(at) = open.iter().position(|(known, _)| *known == first) {
-            let found = open.remove(at);
-            open.push(found.clone());
-            return Ok(Some(found));
+        if let Some(found) = open.read(first) {
+            return Ok(Some((first, found)));
         }
         let path = self.options.folder.join(generation::name(first));
         let of = path.clone();
         let opened = mending::guarded(&path, move || Generation::open(&of));
         let opened = Arc::new(opened.map_err(|reason| (first, reason))?);
-        open.push((first, Arc::clone(&opened)));
-        self.close_some(&mut open);
+        open.keep(first, Arc::clone(&opened));
         Ok(Some((first, opened)))
-    }
-
-    /// Closes databases beyond [`OPEN_MAX`], the longest unused first. The newest stays: the writer
-    /// has it open, and a second opening would wait for its lock.
-    pub(crate) fn close_some(&self, open: &mut Vec<Open>) {
-        let newest = self.lock().slices.last_key_value().map(|(first, _)| *first);
-        while open.len() > OPEN_MAX + 1 {
-            let oldest = open.iter().position(|(known, _)| Some(*known) != newest);
-            open.remove(oldest.unwrap_or(0));
-        }
     }
 
     /// Deletes generations from the oldest on, as long as nothing of them is held.
@@ -220,7 +202,7 @@ impl Shared {
         let placed = compacting::plan(run, &records, &self.lock().ledger);
         compacting::copy(folder, run, &placed, |number| self.fetch(number))?;
         let mut open = self.open.lock().expect("nobody panics holding it");
-        open.retain(|(known, _)| !run.firsts.contains(known));
+        run.firsts.iter().for_each(|first| open.close(*first));
         let mut state = self.lock();
         let first = run.firsts[0];
         let numbers = first..run.end;
@@ -264,7 +246,7 @@ impl Shared {
         drop(witness);
         edge!("buffer.before_putting_away");
         let mut open = self.open.lock().expect("nobody panics holding it");
-        open.retain(|(known, _)| *known != first);
+        open.close(first);
         let gone = folder::put_away(&self.options.folder, &generation::name(first))?;
         self.lock().slices.remove(&first);
         drop(open);

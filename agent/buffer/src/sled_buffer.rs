@@ -29,6 +29,7 @@ use crate::api::{
     Append, Buffer, BufferError, Depth, Loss, MarkState, Receipt, Sequence, Space, StoredBlock,
     gone,
 };
+use crate::databases::Databases;
 use crate::generation::{self};
 use crate::layout::Placed;
 use crate::ledger::{Entry, refuse};
@@ -126,7 +127,7 @@ impl SledBuffer {
             dropping: Mutex::new(()),
             freed: Condvar::new(),
             changed: watch::Sender::new(0),
-            open: Mutex::new(vec![(opened.tail_first, Arc::clone(&opened.tail))]),
+            open: Mutex::new(Databases::of(opened.tail_first, Arc::clone(&opened.tail))),
         });
         shared.drop_acked();
         if is_planted(Plant::ReusedSequence) {

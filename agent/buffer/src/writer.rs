@@ -378,15 +378,15 @@ impl Writer {
         edge!("buffer.before_announcing");
         self.announce(epoch, first)?;
         let mut open = self.shared.open.lock().expect("nobody panics holding it");
-        open.push((first, Arc::clone(&made)));
         let slice = Slice {
             begins_epoch: matches!(placed.record, Record::Renewal(_)),
             ..Slice::default()
         };
         self.shared.lock().slices.insert(first, slice);
-        self.shared.close_some(&mut open);
-        drop(open);
+        open.roll(first, Arc::clone(&made));
+        // Before a reader may open the one that was sealed: its lock must be free.
         self.tail = made;
+        drop(open);
         self.tail_first = first;
         self.tail_bytes = 0;
         self.next_number = first + placed.values;
@@ -440,7 +440,7 @@ impl Writer {
         // The damaged one may be the newest: what is written must not be open while it is mended.
         let mended = self.roll().and_then(|()| {
             let mut open = self.shared.open.lock().expect("nobody panics holding it");
-            open.retain(|(known, _)| *known != first);
+            open.close(first);
             let state = self.shared.lock();
             let next = state
                 .slices

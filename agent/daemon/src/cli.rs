@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::config::{Config, DEFAULT_FILE};
 use crate::failure::Failure;
 use crate::logs::{self, LogFormat};
-use crate::{check, enroll, preview, run, status};
+use crate::{check, enroll, heap, preview, run, status};
 
 /// The agent beside a legacy system: takes what it drops and carries it to the collector.
 #[derive(Debug, Parser)]
@@ -81,6 +81,7 @@ fn dispatch(arguments: Arguments) -> Result<ExitCode, Failure> {
     let config = || Config::load(&arguments.config);
     match arguments.command {
         Command::Run => {
+            heap::settle();
             logs::start(arguments.log);
             run::run(config()?).map(|()| fine)
         }

@@ -26,6 +26,7 @@ mod config_parts;
 pub mod enroll;
 pub mod failure;
 pub mod flow_state;
+mod heap;
 pub mod identity;
 pub mod logs;
 pub mod metrics;
