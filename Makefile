@@ -41,9 +41,9 @@ test-quick:
 	$(CARGO) test --workspace --exclude dray-tests
 
 # strace shows that no ack leaves before the sync that it rests on. e2fsprogs and xfsprogs make the disks whose
-# power is cut, and xfsprogs cuts it.
+# power is cut, and xfsprogs cuts it. iproute2 and nftables make the network that loses packets; faketime sets clocks.
 tools:
-	@packaging/install-tools strace e2fsprogs=mkfs.ext4 xfsprogs=mkfs.xfs
+	@packaging/install-tools strace e2fsprogs=mkfs.ext4 xfsprogs=mkfs.xfs iproute2=ip nftables=nft faketime
 
 soak: tools
 	$(CARGO) build --release --workspace --bins $(FAILPOINTS)

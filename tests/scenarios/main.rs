@@ -4,6 +4,7 @@
 
 mod arrows;
 mod audit;
+mod clocks;
 mod commands;
 mod crowd;
 mod damage;

@@ -3,8 +3,10 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use dray_tests::daemon::{Daemon, program};
 use dray_tests::drops::{drop_file, movements};
 use dray_tests::line::Line;
+use dray_tests::namespace::Namespace;
 use dray_tests::site::{FlowSpec, Site};
 use dray_tests::target::Target;
 use rand::RngExt as _;
@@ -197,4 +199,35 @@ fn a_collector_that_is_rolled_under_load_ends_in_time_and_loses_nothing() {
         load.dropped,
         &format!("{rolls} rolls"),
     );
+}
+
+#[test]
+fn a_network_that_loses_a_tenth_of_its_packets_is_slow_and_nothing_else() {
+    let lines: u64 = if soak() { 200_000 } else { 20_000 };
+    let folder = folder("lossy");
+    let erp = Target::start(false).expect("a target");
+    let targets = target_table("erp", &erp.url(), "");
+    let namespace = Namespace::make().expect("a namespace");
+    let flows = [FlowSpec::movements("movements")];
+    let mut site = Site::lay_out(folder.path(), &flows, &targets).expect("a site");
+    site.listen_at(namespace.outside()).expect("configurations");
+    site.start_collector().expect("a collector");
+    site.enrol().expect("enrolled");
+    namespace.lose(10).expect("packets are lost");
+    let inside = namespace.command(&program("dray-agent").expect("it is built"));
+    let agent = Daemon::start_with(inside, "dray-agent", &site.agent_config());
+    site.agent = Some(agent.expect("an agent"));
+    let began = Instant::now();
+    for first in (0..lines).step_by(2_500) {
+        let text = movements(first, 2_500.min(lines - first), KEYS);
+        let name = format!("{first:09}.txt");
+        drop_file(&site.drops("movements"), &name, text.as_bytes()).expect("a drop");
+    }
+    arrives_whole(&site, &erp, lines, "a tenth of the packets lost");
+    let lost = namespace.lost().expect("counts");
+    println!(
+        "{lines} lines took {:.1?}; {lost} packets were lost",
+        began.elapsed()
+    );
+    assert!(lost > 0, "nothing was lost");
 }

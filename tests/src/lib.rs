@@ -1,9 +1,11 @@
 //! A site in a box: real agent, real collector, real files, and a target that checks what arrives.
 //!
-//! Scenarios, the demo and the bench stand on the same parts: [`drops`] makes what a legacy system
-//! would drop, [`site`] runs the processes as [`daemon`]s and kills them, [`line`] is the network between them, [`disk`]
-//! cuts their power, [`target`] is the ERP, [`verdict`] says what was lost, doubled or out of order.
+//! Scenarios, the demo and the bench stand on the same parts: [`drops`] makes what a legacy system would drop, [`site`] runs
+//! the processes as [`daemon`]s and kills them, [`line`] or a [`namespace`] is the network between them, [`disk`] cuts
+//! their power, [`clock`] tells them the time, [`target`] is the ERP, [`verdict`] says what was lost, doubled or out
+//! of order.
 
+pub mod clock;
 pub mod counter;
 pub mod daemon;
 pub mod disk;
@@ -11,6 +13,7 @@ pub mod drops;
 pub mod frozen;
 pub mod line;
 pub mod load;
+pub mod namespace;
 pub mod places;
 pub mod site;
 pub mod target;

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -179,6 +179,25 @@ impl Site {
         site.enrol()?;
         site.start_agent()?;
         Ok((site, line))
+    }
+
+    /// The collector is to listen at this address, and the agent to dial it there.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn listen_at(&self, address: Ipv4Addr) -> anyhow::Result<()> {
+        let port = self.port;
+        let moved = |text: String| {
+            text.replace(&format!("127.0.0.1:{port}"), &format!("{address}:{port}"))
+                .replace(
+                    "names = [\"127.0.0.1\"]",
+                    &format!("names = [\"{address}\"]"),
+                )
+        };
+        for config in [self.agent_config(), self.collector_config()] {
+            fs::write(&config, moved(fs::read_to_string(&config)?))?;
+        }
+        Ok(())
     }
 
     /// Where a flow's files are dropped.

@@ -11,8 +11,8 @@
 
 pub mod api;
 mod compacting;
-mod databases;
 pub mod conformance;
+mod databases;
 mod edges;
 mod folder;
 mod generation;

@@ -18,6 +18,7 @@ use tonic::transport::server::Connected;
 
 use crate::core::{Shared, now_s};
 use crate::identity::Peer;
+use crate::refusal;
 use crate::tls::Door;
 
 /// How long a client may take for its handshake.
@@ -103,7 +104,7 @@ async fn shake(
     let stream = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream))
         .await
         .map_err(|_| format!("no TLS handshake within {} s", HANDSHAKE.as_secs()))?
-        .map_err(|error| error.to_string())?;
+        .map_err(|error| refusal::sentence(&error))?;
     let peer = match stream
         .get_ref()
         .1

@@ -32,6 +32,7 @@ mod json;
 mod local;
 mod metrics;
 mod metrics_page;
+mod refusal;
 mod renew;
 mod run;
 mod seats;
