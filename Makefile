@@ -2,7 +2,7 @@
 # demo-keep  the same, left running, for your own files
 # test       everything that CI runs
 # test-quick the part that needs no rights and no servers
-# soak       the long counts: 40 kills and more (about half an hour)
+# soak       the long counts: 200 kills, 50 power cuts a side and more (about an hour)
 # check      formatting, lints, docs, tests, each crate alone, licences
 # bench      the figures, on this machine
 
@@ -48,6 +48,7 @@ tools:
 soak: tools
 	$(CARGO) build --release --workspace --bins $(FAILPOINTS)
 	PROPTEST_CASES=100000 $(CARGO) test --release -p dray-formats -p dray-mapping
+	DRAY_SOAK=1 $(CARGO) test --release -p dray-buffer -p dray-store -- --nocapture
 	DRAY_SOAK=1 DRAY_BIN_DIR=$(CURDIR)/target/release $(CARGO) test -p dray-tests -- --test-threads=1 --nocapture
 
 check: test

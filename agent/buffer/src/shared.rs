@@ -95,6 +95,9 @@ impl State {
     }
 }
 
+/// A generation's first number and its open database.
+type Open = (u64, Arc<Generation>);
+
 pub(crate) struct Shared {
     pub(crate) options: Options,
     pub(crate) state: Mutex<State>,
@@ -135,7 +138,7 @@ impl Shared {
     }
 
     /// The open database of the generation that holds `number`; `None` if all of it is acked.
-    fn generation_of(&self, number: u64) -> Result<Option<(u64, Arc<Generation>)>, (u64, String)> {
+    fn generation_of(&self, number: u64) -> Result<Option<Open>, (u64, String)> {
         // Held while it is opened: a folder that is being dropped must not be made again.
         let mut open = self.open.lock().expect("nobody panics holding it");
         let state = self.lock();

@@ -145,6 +145,16 @@ pub enum StoreError {
         /// A sentence with the way out.
         reason: String,
     },
+    /// A newer dray-collector wrote the store.
+    #[error(
+        "the store was written in format {format}, and this dray-collector knows formats up to {known}: install the newer one again"
+    )]
+    Newer {
+        /// Of the store.
+        format: u32,
+        /// The newest that is known.
+        known: u32,
+    },
     /// What was asked for is no longer in the log.
     #[error("flow {flow}: offset {asked} is no longer in the log; the oldest is {oldest}")]
     Dropped {

@@ -1,6 +1,7 @@
 //! The sled buffer: reopened, killed, full, damaged.
 
 mod damage;
+mod model;
 mod room;
 mod slow;
 

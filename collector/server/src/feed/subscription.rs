@@ -317,6 +317,8 @@ fn failed(error: StoreError) -> Status {
         StoreError::Dropped { .. } => {
             Status::data_loss(format!("{error}; detach the consumer to begin anew"))
         }
-        StoreError::Failed { .. } => Status::unavailable(error.to_string()),
+        StoreError::Failed { .. } | StoreError::Newer { .. } => {
+            Status::unavailable(error.to_string())
+        }
     }
 }

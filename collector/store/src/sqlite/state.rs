@@ -45,6 +45,9 @@ const SCHEMA: &str = "
     ) STRICT;
 ";
 
+/// Stands as `user_version` in `state.db`, for the log's files too. Another one: a change that today's code can't read.
+const FORMAT: u32 = 1;
+
 /// The state's connection for questions, and its writer for steps.
 pub(crate) struct State {
     folder: PathBuf,
@@ -60,13 +63,29 @@ fn connect(folder: &Path) -> rusqlite::Result<Connection> {
     )
 }
 
+/// Makes the tables of a new file. The inner error: it was written in a format that is not known here.
+fn prepare(connection: &Connection) -> rusqlite::Result<Result<(), StoreError>> {
+    let format: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if format > FORMAT {
+        return Ok(Err(StoreError::Newer {
+            format,
+            known: FORMAT,
+        }));
+    }
+    connection.execute_batch(SCHEMA)?;
+    if format < FORMAT {
+        connection.pragma_update(None, "user_version", FORMAT)?;
+    }
+    Ok(Ok(()))
+}
+
 impl State {
     pub(crate) fn open(folder: &Path) -> Result<Self, StoreError> {
         let said = |error: &dyn std::fmt::Display| failed(folder, format!("state.db: {error}"));
         let connection = connect(folder).map_err(|error| said(&error))?;
-        connection.execute_batch(SCHEMA).map_err(|error| {
+        prepare(&connection).map_err(|error| {
             said(&format!("{error}. If it is damaged, restore the folder from a backup; the log's files are beside it"))
-        })?;
+        })??;
         if let Ok(opened) = std::fs::File::open(folder) {
             opened.sync_all().map_err(|error| said(&error))?;
         }

@@ -2,6 +2,8 @@
 
 mod damage;
 mod epochs;
+mod golden;
+mod model;
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
