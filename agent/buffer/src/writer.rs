@@ -1,10 +1,11 @@
-//! The one thread that writes: group commit, rolling, and waiting for room.
+//! The one thread that writes: group commit and rolling.
 
-use std::collections::HashSet;
+mod renewing;
+mod room;
+
 use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::sync::{Arc, mpsc};
-use std::time::Duration;
 
 use dray_edges::{Plant, edge, is_planted};
 
@@ -14,19 +15,13 @@ use crate::generation::{self, Generation};
 use crate::layout::{self, Note, Placed, Record};
 use crate::ledger::{Entry, Numbering};
 use crate::marks;
-use crate::mending;
 use crate::opening;
 use crate::shared::{Shared, Slice, Waiting, Work};
 use crate::sled_buffer::{MARKS, now_s, seal};
+use room::ROOM_LOOK;
 
 /// Payload that one commit takes in, at most, beyond its first append.
 const COMMIT_BYTES_MAX: usize = 16 * 1024 * 1024;
-/// How often room is looked for while there is none.
-const ROOM_LOOK: Duration = Duration::from_millis(500);
-/// What a commit takes on disk besides its payload, generously.
-const ROOM_SLACK: u64 = 1024 * 1024;
-/// What a new generation takes on disk before anything is in it, generously.
-const ROLL_BYTES: u64 = 24 * 1024 * 1024;
 /// A drained generation that takes this much on disk is closed, so that a quiet agent gives the disk
 /// back.
 pub(crate) const DRAINED_BYTES: u64 = 32 * 1024 * 1024;
@@ -143,36 +138,6 @@ impl Writer {
             Err(mpsc::RecvTimeoutError::Timeout) => Some(Work::Unpark),
             Err(mpsc::RecvTimeoutError::Disconnected) => None,
         }
-    }
-
-    /// Keeps appends of flows that hold half the cap back, with all that come after them of their flow.
-    fn park(&mut self, waiting: Vec<Waiting>) -> Vec<Waiting> {
-        let share = self.shared.options.bytes_max / 2;
-        let state = self.shared.lock();
-        let mut full: HashSet<Arc<str>> = HashSet::new();
-        full.extend(self.parked.iter().map(|one| Arc::clone(&one.append.flow)));
-        let is_alone = state.ledger.flow_count() < 2;
-        let mut is_full = |one: &Waiting| {
-            let flow = &one.append.flow;
-            // sled takes about twice what it is given.
-            let holds = state.ledger.held_bytes(flow) * 2 >= share && !is_alone;
-            holds && full.insert(Arc::clone(flow)) || full.contains(flow)
-        };
-        let (parked, rest): (Vec<_>, Vec<_>) = waiting.into_iter().partition(&mut is_full);
-        drop(state);
-        self.parked.extend(parked);
-        let names: Vec<&str> = full.iter().map(|flow| &**flow).collect();
-        let said = (!names.is_empty()).then(|| {
-            let names = names.join(", ");
-            format!("{names}: half of the buffer is held already; other flows go on, and this waits for the collector")
-        });
-        let mut state = self.shared.lock();
-        if said.is_some() != state.parked.is_some() {
-            let reason = said.as_deref().unwrap_or("there is room again");
-            tracing::warn!(reason, "a flow's appends wait");
-        }
-        state.parked = said;
-        rest
     }
 
     fn commit(
@@ -394,88 +359,6 @@ impl Writer {
         Ok(())
     }
 
-    /// A new epoch with all that is held.
-    fn renew(&mut self) -> Result<u64, crate::BufferError> {
-        let renewed = self.seal_tail().and_then(|()| self.begin_epoch());
-        renewed.map_err(|reason| {
-            self.shared
-                .stop(format!("no new epoch can begin: {reason}"))
-        })
-    }
-
-    fn begin_epoch(&mut self) -> Result<u64, String> {
-        let folder = self.shared.options.folder.clone();
-        let firsts: Vec<u64> = self.shared.lock().slices.keys().copied().collect();
-        let mut headers = Vec::new();
-        for first in firsts {
-            let placed = generation::summary(&folder.join(generation::name(first)))?;
-            // One that was dropped meanwhile holds nothing.
-            headers.extend(placed.iter().flat_map(|placed| opening::headers(placed)));
-        }
-        let epoch = rand::random::<u64>() | 1;
-        let renewal = self.shared.lock().ledger.plan(epoch, headers.into_iter())?;
-        opening::tell(&renewal);
-        edge!("buffer.before_epoch");
-        self.begin(Record::Renewal(renewal.clone()))?;
-        edge!("buffer.after_epoch");
-        let mut state = self.shared.lock();
-        state.losses.clone_from(&renewal.losses);
-        let acked = state.ledger.renew(&renewal);
-        for number in acked {
-            if let Some((_, slice)) = state.slices.range_mut(..=number).next_back() {
-                slice.held -= 1;
-            }
-        }
-        self.numbering = state.ledger.numbering();
-        state.mending = None;
-        drop(state);
-        self.shared.drop_acked();
-        self.shared.changed.send_modify(|version| *version += 1);
-        Ok(epoch)
-    }
-
-    /// Puts a generation that can't be read aside; what is left of it begins a new epoch with the rest.
-    fn mend(&mut self, first: u64, reason: &str) -> Result<u64, crate::BufferError> {
-        tracing::error!(reason, "a part of the buffer is damaged");
-        // The damaged one may be the newest: what is written must not be open while it is mended.
-        let mended = self.roll().and_then(|()| {
-            let mut open = self.shared.open.lock().expect("nobody panics holding it");
-            open.close(first);
-            let state = self.shared.lock();
-            let next = state
-                .slices
-                .range(first + 1..)
-                .next()
-                .map(|(next, _)| *next);
-            if !state.slices.contains_key(&first) {
-                // All of it was acked meanwhile.
-                return Ok(());
-            }
-            drop(state);
-            let end = next.unwrap_or(self.next_number);
-            let folder = &self.shared.options.folder;
-            let placed = mending::mend(folder, first, end)?;
-            let left: HashSet<u64> = opening::headers(&placed)
-                .map(|(_, number, _)| number)
-                .collect();
-            let mut state = self.shared.lock();
-            state.ledger.lose(first..end, &left);
-            let held = state
-                .ledger
-                .numbers()
-                .filter(|number| (first..end).contains(number))
-                .count();
-            if let Some(slice) = state.slices.get_mut(&first) {
-                slice.held = held as u64;
-            }
-            Ok(())
-        });
-        mended
-            .and_then(|()| self.seal_tail())
-            .and_then(|()| self.begin_epoch())
-            .map_err(|reason| self.shared.stop(format!("it can't be mended: {reason}")))
-    }
-
     /// The witness learns of a new generation.
     fn announce(&self, epoch: u64, newest: u64) -> Result<(), String> {
         let mut witness = self
@@ -488,73 +371,6 @@ impl Writer {
         witness
             .generations(oldest, newest)
             .map_err(|error| format!("its witness can't be written: {error}"))
-    }
-
-    /// Closes a drained tail, if there is room for the next one: on a full disk it can wait.
-    fn give_back(&mut self) -> Result<(), String> {
-        if folder::free(&self.shared.options.folder) < ROLL_BYTES {
-            return Ok(());
-        }
-        self.roll_if_due()
-    }
-
-    /// Waits until the append fits below the cap and above the file system's reserve. An error when
-    /// the agent stops first.
-    fn wait_for_room(&mut self, bytes: u64) -> Result<(), String> {
-        let options = self.shared.options.clone();
-        loop {
-            let used = self.shared.lock().bytes();
-            let free = folder::free(&options.folder);
-            // sled writes what it is given about twice.
-            let wanted = bytes * 2 + ROOM_SLACK;
-            let why = if used + wanted > options.bytes_max {
-                Some(format!(
-                    "the buffer holds {used} bytes of {}: it waits for the collector",
-                    options.bytes_max
-                ))
-            } else if free < options.reserve_bytes + wanted {
-                Some(format!(
-                    "the disk of {} has {free} bytes left: make room",
-                    options.folder.display()
-                ))
-            } else {
-                None
-            };
-            let mut state = self.shared.lock();
-            if state.waiting.is_none() != why.is_none() {
-                tracing::warn!(
-                    reason = why.as_deref().unwrap_or("there is room again"),
-                    "appends wait"
-                );
-            }
-            let waits = why.is_some();
-            state.waiting = why;
-            if !waits {
-                return Ok(());
-            }
-            // A drained tail is given back even when nothing new fits.
-            let give_back = self.tail_bytes > 0 && state.ledger.is_drained() && free >= ROLL_BYTES;
-            if give_back {
-                drop(state);
-                self.tail_bytes = self.tail_bytes.max(options.generation_bytes);
-                self.roll_if_due()?;
-                continue;
-            }
-            if state.closing {
-                return Err("the agent is stopping".into());
-            }
-            drop(state);
-            if self.shared.compact() {
-                continue;
-            }
-            let state = self.shared.lock();
-            drop(
-                self.shared
-                    .freed
-                    .wait_timeout(state, ROOM_LOOK)
-                    .expect("nobody panics holding it"),
-            );
-        }
     }
 }
 

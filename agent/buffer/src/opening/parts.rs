@@ -1,0 +1,167 @@
+//! The generations of a folder, each read or mended, and joined.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use super::headers;
+use crate::folder;
+use crate::generation::{self, Generation};
+use crate::layout::{Placed, Record};
+use crate::mending;
+use crate::witness::Said;
+
+/// A generation as it was found, or mended.
+pub(super) struct Part {
+    pub(super) first: u64,
+    pub(super) placed: Vec<Placed>,
+    /// Open if it isn't sealed.
+    pub(super) tail: Option<Generation>,
+}
+
+impl Part {
+    pub(super) fn end(&self) -> u64 {
+        let end = |one: &Placed| match &one.record {
+            Record::Compacted(compacted) => compacted.end,
+            _ => one.number + one.values,
+        };
+        self.placed.iter().map(end).max().unwrap_or(self.first)
+    }
+
+    pub(super) fn is_compacted(&self) -> bool {
+        let first = self.placed.first().map(|one| &one.record);
+        matches!(first, Some(Record::Compacted(_)))
+    }
+
+    pub(super) fn sealed(first: u64, placed: Vec<Placed>) -> Self {
+        Self {
+            first,
+            placed,
+            tail: None,
+        }
+    }
+}
+
+/// All generations, ascending and joined. `said`: what the witness knows of them.
+pub(super) fn parts(
+    folder: &Path,
+    firsts: &[u64],
+    said: Option<Said>,
+) -> Result<Vec<Part>, String> {
+    let mut parts: Vec<Part> = Vec::new();
+    for (index, first) in firsts.iter().copied().enumerate() {
+        let expected = parts.last().map_or(first, Part::end);
+        if first > expected {
+            parts.push(Part::sealed(
+                expected,
+                mending::stand_in(folder, expected, first)?,
+            ));
+        }
+        if first < expected && parts.last().is_some_and(Part::is_compacted) {
+            // Its blocks stand in the one before it, which took its place; a cut came before it was removed.
+            let gone = folder::put_away(folder, &generation::name(first));
+            gone.and_then(fs::remove_dir_all)
+                .map_err(|error| error.to_string())?;
+            continue;
+        }
+        if first < expected {
+            return Err(format!(
+                "{} begins before the generation before it ends; these are parts of two buffers. Move the folder away to begin a \
+                 new one: dropped files are read again from archive/pending",
+                generation::name(first)
+            ));
+        }
+        let next = firsts.get(index + 1).copied();
+        parts.push(load(folder, first, next, said)?);
+    }
+    // A witness of another epoch is that of another buffer, or older than this one.
+    let epoch = parts.iter().rev().find_map(|part| epoch_of(&part.placed));
+    let Some(said) = said.filter(|said| epoch == Some(said.epoch)) else {
+        return Ok(parts);
+    };
+    let oldest = parts.first().map_or(said.oldest, |part| part.first);
+    if said.oldest < oldest {
+        let placed = mending::stand_in(folder, said.oldest, oldest)?;
+        parts.insert(0, Part::sealed(said.oldest, placed));
+    }
+    let end = parts.last().map_or(said.next, Part::end);
+    if end < said.next {
+        match parts.last_mut() {
+            Some(part) if part.tail.is_some() => part.placed.push(mending::lost(end, said.next)),
+            _ => {
+                let placed = mending::stand_in(folder, end, said.next)?;
+                parts.push(Part::sealed(end, placed));
+            }
+        }
+    }
+    Ok(parts)
+}
+
+/// One generation's records. One that can't be read is mended. `next`: where the one after it begins.
+fn load(folder: &Path, first: u64, next: Option<u64>, said: Option<Said>) -> Result<Part, String> {
+    let path = folder.join(generation::name(first));
+    let has_blocks = |placed: &[Placed]| headers(placed).next().is_some();
+    let mend = |reason: String| {
+        tracing::error!(reason, "a part of the buffer is damaged");
+        let end = next.or(said.map(|said| said.next)).unwrap_or(first);
+        mending::mend(folder, first, end.max(first + 1)).map(|placed| Part::sealed(first, placed))
+    };
+    match generation::summary(&path) {
+        Ok(Some(placed)) if path.join("db").is_file() || !has_blocks(&placed) => {
+            Ok(Part::sealed(first, placed))
+        }
+        Ok(Some(_)) => mend(format!("{}: its database is missing", path.display())),
+        Err(reason) => mend(reason),
+        Ok(None) => {
+            let of = path.clone();
+            let scanned = mending::guarded(&path, move || {
+                let opened = Generation::open(&of)?;
+                // After a kill the kernel may still hold what the disk does not: nobody is told of a
+                // block before it is on stable storage.
+                opened.sync().map_err(|error| error.to_string())?;
+                let placed = opened.scan(first)?;
+                if placed.is_empty() {
+                    return Err("it is empty".into());
+                }
+                Ok((opened, placed))
+            });
+            match scanned {
+                Ok((opened, placed)) => Ok(Part {
+                    first,
+                    placed,
+                    tail: next.is_none().then_some(opened),
+                }),
+                Err(reason) => mend(reason),
+            }
+        }
+    }
+}
+
+/// The epoch that a generation ends with.
+fn epoch_of(placed: &[Placed]) -> Option<u64> {
+    placed.iter().rev().find_map(|one| match &one.record {
+        Record::Opening { epoch, .. } => Some(*epoch),
+        Record::Renewal(renewal) => Some(renewal.epoch),
+        Record::Compacted(compacted) => Some(compacted.epoch),
+        _ => None,
+    })
+}
+
+/// The generations' first numbers, ascending; what a cut left half done is removed.
+pub(super) fn generations(folder: &Path) -> io::Result<Vec<u64>> {
+    let mut firsts = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name.starts_with("tmp-") || name.starts_with(".gone-") {
+            if entry.file_type()?.is_dir() {
+                fs::remove_dir_all(entry.path())?
+            } else {
+                fs::remove_file(entry.path())?
+            }
+        }
+        firsts.extend(generation::parse_name(&name));
+    }
+    firsts.sort_unstable();
+    Ok(firsts)
+}

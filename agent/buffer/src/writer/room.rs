@@ -1,0 +1,114 @@
+//! Waiting for room: at the cap, on a full disk, and of a flow that holds too much.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Writer;
+use crate::folder;
+use crate::shared::Waiting;
+
+/// How often room is looked for while there is none.
+pub(super) const ROOM_LOOK: Duration = Duration::from_millis(500);
+/// What a commit takes on disk besides its payload, generously.
+const ROOM_SLACK: u64 = 1024 * 1024;
+/// What a new generation takes on disk before anything is in it, generously.
+const ROLL_BYTES: u64 = 24 * 1024 * 1024;
+impl Writer {
+    /// Keeps appends of flows that hold half the cap back, with all that come after them of their flow.
+    pub(super) fn park(&mut self, waiting: Vec<Waiting>) -> Vec<Waiting> {
+        let share = self.shared.options.bytes_max / 2;
+        let state = self.shared.lock();
+        let mut full: HashSet<Arc<str>> = HashSet::new();
+        full.extend(self.parked.iter().map(|one| Arc::clone(&one.append.flow)));
+        let is_alone = state.ledger.flow_count() < 2;
+        let mut is_full = |one: &Waiting| {
+            let flow = &one.append.flow;
+            // sled takes about twice what it is given.
+            let holds = state.ledger.held_bytes(flow) * 2 >= share && !is_alone;
+            holds && full.insert(Arc::clone(flow)) || full.contains(flow)
+        };
+        let (parked, rest): (Vec<_>, Vec<_>) = waiting.into_iter().partition(&mut is_full);
+        drop(state);
+        self.parked.extend(parked);
+        let names: Vec<&str> = full.iter().map(|flow| &**flow).collect();
+        let said = (!names.is_empty()).then(|| {
+            let names = names.join(", ");
+            format!("{names}: half of the buffer is held already; other flows go on, and this waits for the collector")
+        });
+        let mut state = self.shared.lock();
+        if said.is_some() != state.parked.is_some() {
+            let reason = said.as_deref().unwrap_or("there is room again");
+            tracing::warn!(reason, "a flow's appends wait");
+        }
+        state.parked = said;
+        rest
+    }
+
+    /// Closes a drained tail, if there is room for the next one: on a full disk it can wait.
+    pub(super) fn give_back(&mut self) -> Result<(), String> {
+        if folder::free(&self.shared.options.folder) < ROLL_BYTES {
+            return Ok(());
+        }
+        self.roll_if_due()
+    }
+
+    /// Waits until the append fits below the cap and above the file system's reserve. An error when
+    /// the agent stops first.
+    pub(super) fn wait_for_room(&mut self, bytes: u64) -> Result<(), String> {
+        let options = self.shared.options.clone();
+        loop {
+            let used = self.shared.lock().bytes();
+            let free = folder::free(&options.folder);
+            // sled writes what it is given about twice.
+            let wanted = bytes * 2 + ROOM_SLACK;
+            let why = if used + wanted > options.bytes_max {
+                Some(format!(
+                    "the buffer holds {used} bytes of {}: it waits for the collector",
+                    options.bytes_max
+                ))
+            } else if free < options.reserve_bytes + wanted {
+                Some(format!(
+                    "the disk of {} has {free} bytes left: make room",
+                    options.folder.display()
+                ))
+            } else {
+                None
+            };
+            let mut state = self.shared.lock();
+            if state.waiting.is_none() != why.is_none() {
+                tracing::warn!(
+                    reason = why.as_deref().unwrap_or("there is room again"),
+                    "appends wait"
+                );
+            }
+            let waits = why.is_some();
+            state.waiting = why;
+            if !waits {
+                return Ok(());
+            }
+            // A drained tail is given back even when nothing new fits.
+            let give_back = self.tail_bytes > 0 && state.ledger.is_drained() && free >= ROLL_BYTES;
+            if give_back {
+                drop(state);
+                self.tail_bytes = self.tail_bytes.max(options.generation_bytes);
+                self.roll_if_due()?;
+                continue;
+            }
+            if state.closing {
+                return Err("the agent is stopping".into());
+            }
+            drop(state);
+            if self.shared.compact() {
+                continue;
+            }
+            let state = self.shared.lock();
+            drop(
+                self.shared
+                    .freed
+                    .wait_timeout(state, ROOM_LOOK)
+                    .expect("nobody panics holding it"),
+            );
+        }
+    }
+}
