@@ -14,6 +14,7 @@ mod edges;
 mod full;
 mod kills;
 mod network;
+mod pins;
 mod planted;
 mod power;
 mod restored;
