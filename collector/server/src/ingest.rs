@@ -66,7 +66,7 @@ impl Uplink for Ingest {
         &self,
         request: Request<Streaming<FromAgent>>,
     ) -> Result<Response<Self::StreamStream>, Status> {
-        let (peer, address) = agent(&self.shared, &request)?;
+        let (peer, address) = agent(&self.shared, &request).await?;
         let (down, answers) = mpsc::channel(DOWN_MAX);
         let span = tracing::info_span!("uplink", site = %peer.site, agent = %peer.agent, address = address.map(tracing::field::display));
         let stream = Stream {
@@ -93,15 +93,15 @@ impl Uplink for Ingest {
     }
 
     async fn renew(&self, request: Request<RenewRequest>) -> Result<Response<RenewReply>, Status> {
-        let (peer, _) = agent(&self.shared, &request)?;
+        let (peer, _) = agent(&self.shared, &request).await?;
         let reply = renew::renew(&self.shared, &peer, &request.into_inner().csr).await?;
         Ok(Response::new(reply))
     }
 }
 
 /// Who asks, by its certificate, and from where.
-fn agent<T>(
-    shared: &Shared,
+async fn agent<T>(
+    shared: &Arc<Shared>,
     request: &Request<T>,
 ) -> Result<(PeerIdentity, Option<SocketAddr>), Status> {
     let origin = request.extensions().get::<Origin>().cloned();
@@ -115,10 +115,11 @@ fn agent<T>(
             "an agent's certificate is needed; \"dray-collector invite SITE\" and \"dray-agent enroll TOKEN\" make one",
         ));
     };
-    shared.allow.check(&peer).map_err(|reason| {
+    if let Err(reason) = shared.allow.check(&peer) {
         tracing::info!(site = %peer.site, address = address.map(tracing::field::display), reason, "an agent is turned away");
-        Status::permission_denied(reason)
-    })?;
+        audit::refused(shared, &peer.agent, &peer.site, &reason).await;
+        return Err(Status::permission_denied(reason));
+    }
     Ok((peer, address))
 }
 

@@ -134,10 +134,17 @@ async fn revoking_cuts_a_live_stream_within_five_seconds_and_is_noted() {
     assert!(said.expect("revoked").contains("cut off"));
     assert_eq!(stream.ended().await.code(), Code::PermissionDenied);
     assert!(began.elapsed() < Duration::from_secs(5));
+    let again = Stream::open(&collector, &agent, &["stock"]).await;
+    assert_eq!(
+        again.err().expect("turned away").code(),
+        Code::PermissionDenied
+    );
     let noted: Vec<_> = trail(&collector).await;
     let actions: Vec<&str> = noted.iter().map(|entry| entry.action.as_str()).collect();
     assert!(
-        actions.contains(&"revoke") && actions.contains(&"cut off"),
+        ["revoke", "cut off", "refused"]
+            .iter()
+            .all(|action| actions.contains(action)),
         "{actions:?}"
     );
     assert!(
