@@ -8,6 +8,7 @@
 use std::borrow::Cow;
 use std::fs::{self, File, OpenOptions};
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use dray_edges::{Plant, edge, is_planted};
@@ -201,7 +202,15 @@ impl Generation {
                 self.sync_data()
             })
             .map_err(|error| failed(&error))?;
+        if self.is_deleted() {
+            return Err(failed(&"it was deleted while the agent ran"));
+        }
         Ok(Written { values, bytes })
+    }
+
+    /// Whether sled's file has no name any more: what is written to it goes with the process.
+    pub(crate) fn is_deleted(&self) -> bool {
+        self.file.metadata().is_ok_and(|file| file.nlink() == 0)
     }
 
     /// Takes what sled holds to stable storage.

@@ -41,11 +41,15 @@ pub(crate) fn guarded<T: Send + 'static>(
         .map_err(|reason| format!("{}: {reason}", what.display()))
 }
 
-/// Puts a sealed generation in the place of a damaged one: what is readable of the numbers from `first` to
+/// Puts a sealed generation in the place of a damaged or missing one: what is readable of the numbers from `first` to
 /// `end`.
 pub(crate) fn mend(buffer: &Path, first: u64, end: u64) -> Result<Vec<Placed>, String> {
     let name = generation::name(first);
     let path = buffer.join(&name);
+    if !path.exists() {
+        // Somebody deleted it while the buffer was open.
+        return stand_in(buffer, first, end);
+    }
     let hidden = buffer.join(format!("tmp-{name}"));
     let failed = |error: io::Error| format!("{} can't be mended: {error}", path.display());
     remove(&hidden).map_err(failed)?;

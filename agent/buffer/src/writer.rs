@@ -172,9 +172,12 @@ impl Writer {
             Err(reason) => Some(reason),
         };
         if let Some(reason) = failure {
-            let sentence = format!(
-                "{reason}. Nothing that was accepted is lost; mend the disk, then restart the agent"
-            );
+            let way_out = if self.tail.is_deleted() {
+                "Restart the agent: it tells what is missing, and reads files in archive/pending again"
+            } else {
+                "Nothing that was accepted is lost; mend the disk, then restart the agent"
+            };
+            let sentence = format!("{reason}. {way_out}");
             let waiting = group
                 .answers
                 .into_iter()

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use dray_buffer::conformance::{append, block};
-use dray_buffer::{Buffer, BufferError, MarkState, Sequence};
+use dray_buffer::{Buffer, BufferError, MarkState, Sequence, SledBuffer};
 
 use crate::open;
 
@@ -30,7 +30,11 @@ fn fill(folder: &Path, appends: usize) {
 /// What of flow "a" the buffer of `appends` appends of 10 events still has and says to have lost: all must be one or
 /// the other. How many events are left.
 fn account(place: &Path, appends: u64, what: &str) -> u64 {
-    let buffer = open(place);
+    account_of(open(place), place, appends, what)
+}
+
+/// The same of one that is open.
+fn account_of(buffer: SledBuffer, place: &Path, appends: u64, what: &str) -> u64 {
     // A block that turns out to be damaged is mended behind the first read.
     let blocks = loop {
         let read = buffer.read("a", Sequence(1), usize::MAX);
@@ -104,6 +108,36 @@ fn a_missing_generation_is_told_by_its_numbers_wherever_it_stood() {
         let left = account(place.path(), 60, &name.to_string_lossy());
         assert!(left < 600 && left > 300, "{left}");
     }
+}
+
+#[test]
+fn a_generation_that_somebody_deletes_is_told_while_the_buffer_is_open() {
+    let folder = tempfile::tempdir().expect("a folder");
+    fill(folder.path(), 60);
+    let buffer = open(folder.path());
+    fs::remove_dir_all(&folders(folder.path())[1]).expect("it goes");
+    let left = account_of(buffer, folder.path(), 60, "deleted while open");
+    assert!(left < 600 && left > 300, "{left}");
+}
+
+#[test]
+fn nothing_is_answered_for_in_a_newest_generation_that_somebody_deleted() {
+    let folder = tempfile::tempdir().expect("a folder");
+    fill(folder.path(), 30);
+    let buffer = open(folder.path());
+    let newest = folders(folder.path()).pop().expect("one");
+    fs::remove_dir_all(newest).expect("it goes");
+    let receipt = buffer.append(append("a", vec![block(10, 20_000, "p")], &[]));
+    let said = receipt
+        .wait()
+        .expect_err("it has no name any more")
+        .to_string();
+    assert!(
+        said.contains("deleted") && said.contains("Restart the agent"),
+        "{said}"
+    );
+    drop(buffer);
+    account(folder.path(), 30, "the newest deleted while open");
 }
 
 #[test]
