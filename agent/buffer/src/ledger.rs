@@ -6,7 +6,7 @@
 mod numbering;
 mod renewing;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -70,12 +70,34 @@ struct Flow {
     held_bytes: u64,
 }
 
+/// Marks behind a part that can't be read, the first ones of each flow: their files may have begun in it.
+#[derive(Debug, Default)]
+struct Torn {
+    passed: HashSet<Arc<str>>,
+    marks: Vec<(Arc<str>, MarkHash, u64, u64)>,
+}
+
+impl Torn {
+    /// Whether these are a flow's first.
+    fn takes(&mut self, flow: &Arc<str>, marks: &[MarkHash], newest: u64, at_s: u64) -> bool {
+        let first = !marks.is_empty() && self.passed.insert(Arc::clone(flow));
+        if first {
+            let all = marks
+                .iter()
+                .map(|mark| (Arc::clone(flow), *mark, newest, at_s));
+            self.marks.extend(all);
+        }
+        first
+    }
+}
+
 /// All flows.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
     pub(crate) epoch: u64,
     flows: HashMap<Arc<str>, Flow>,
     marks: Marks,
+    torn: Option<Torn>,
     /// What is missing since the newest renewal; only while a buffer is opened or mended.
     pub(crate) losses: Vec<Loss>,
 }
@@ -232,6 +254,11 @@ impl Ledger {
             known.position = Some(position.clone());
         }
         let newest = known.newest;
+        if let Some(torn) = &mut self.torn
+            && torn.takes(&name, marks, newest, at_s)
+        {
+            return;
+        }
         for mark in marks {
             self.marks.add(&name, *mark, newest, at_s);
         }

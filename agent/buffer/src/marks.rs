@@ -73,6 +73,26 @@ impl Marks {
             ages.retain(|(_, hash)| through.contains_key(hash));
         }
     }
+
+    /// Forgets a flow's first marks that were appended with a block of this number or one after it: their file may have
+    /// begun before.
+    pub(crate) fn forget_first(&mut self, flow: &str, number: u64) {
+        let Some(ages) = self.by_age.get_mut(flow) else {
+            return;
+        };
+        let through = &mut self.through;
+        let behind = ages.iter().filter_map(|(_, hash)| through.get(hash));
+        let Some(first) = behind.filter(|at| **at >= number).min().copied() else {
+            return;
+        };
+        ages.retain(|(_, hash)| {
+            let kept = through.get(hash) != Some(&first);
+            if !kept {
+                through.remove(hash);
+            }
+            kept
+        });
+    }
 }
 
 #[cfg(test)]
@@ -94,5 +114,20 @@ mod tests {
         marks.forget(5..7);
         assert_eq!(marks.get(&hash("a", b"2")), None);
         assert_eq!(marks.get(&hash("b", b"1")), Some(9));
+    }
+
+    #[test]
+    fn the_first_marks_behind_a_number_are_forgotten() {
+        let a: Arc<str> = "a".into();
+        let mut marks = Marks::default();
+        for (mark, through) in [(b"1", 5), (b"2", 8), (b"3", 8), (b"4", 9)] {
+            marks.add(&a, hash("a", mark), through, 1_000);
+        }
+        marks.forget_first("a", 6);
+        let left = [b"1", b"2", b"3", b"4"].map(|mark| marks.get(&hash("a", mark)));
+        assert_eq!(left, [Some(5), None, None, Some(9)]);
+        marks.forget_first("a", 10);
+        marks.forget_first("b", 1);
+        assert_eq!(marks.get(&hash("a", b"4")), Some(9));
     }
 }

@@ -53,6 +53,7 @@ pub(crate) fn open(options: &Options) -> Result<Opened, String> {
         take_in(part, index == 0, &mut ledger, &mut losses, &mut lost)
             .map_err(|reason| format!("{}: {reason}", generation::name(part.first)))?;
     }
+    ledger.end_reading();
     if lost {
         ledger.lost_end();
     }
@@ -207,6 +208,7 @@ fn take_in(
                 *lost = false;
             }
             Record::Renewal(renewal) => {
+                ledger.believe();
                 ledger.renew(renewal);
                 losses.clone_from(&renewal.losses);
                 *lost = false;
@@ -218,7 +220,10 @@ fn take_in(
                 ledger.find(flow, Entry::new(one.number, block, one.payload_bytes))?;
             }
             Record::Note(note) => ledger.note(&note.flow, &note.position, &note.marks, note.at_s),
-            Record::Lost => *lost = true,
+            Record::Lost => {
+                ledger.tear();
+                *lost = true;
+            }
         }
     }
     Ok(())

@@ -8,8 +8,36 @@ use crate::api::{Loss, NewBlock, Sequence};
 use crate::layout::{Renewal, Renewed, Renumbered, Standing, chain_after};
 
 impl Ledger {
-    /// Events of a flow can't be read any more.
+    /// What was appended here can't be read any more. A file that began in it and ended behind it is read again, so the mark
+    /// that it left is not believed, unless a renewal follows: then that was done.
+    pub(crate) fn tear(&mut self) {
+        self.torn.get_or_insert_default().passed.clear();
+    }
+
+    /// A renewal follows what is torn, and whoever it told has read files again.
+    pub(crate) fn believe(&mut self) {
+        for (flow, mark, newest, at_s) in self.torn.take().unwrap_or_default().marks {
+            self.marks.add(&flow, mark, newest, at_s);
+        }
+    }
+
+    /// Nothing more is read: what is torn stays so.
+    pub(crate) fn end_reading(&mut self) {
+        self.torn = None;
+    }
+
+    /// Events of a flow can't be read any more. What joins the loss before it is one with it.
     pub(crate) fn lost(&mut self, flow: &str, epoch: u64, first: u64, last: Option<u64>) {
+        let before = self.losses.last_mut();
+        let joined = before.filter(|loss| {
+            *loss.flow == *flow
+                && loss.epoch == epoch
+                && loss.last.is_some_and(|last| last.0 + 1 == first)
+        });
+        if let (Some(joined), Some(last)) = (joined, last) {
+            joined.last = Some(Sequence(last));
+            return;
+        }
         self.losses.push(Loss {
             flow: flow.into(),
             epoch,
@@ -135,6 +163,10 @@ impl Ledger {
                 flow.held_bytes -= u64::from(entry.payload_bytes);
             }
             flow.held.retain(|entry| !gone(entry));
+        }
+        let torn: HashSet<&Arc<str>> = losses.iter().map(|(flow, ..)| flow).collect();
+        for flow in torn {
+            self.marks.forget_first(flow, numbers.end);
         }
         let epoch = self.epoch;
         for (flow, first, last) in losses {
