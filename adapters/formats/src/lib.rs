@@ -10,6 +10,7 @@
 //! Limits: a record holds at most [`RECORD_BYTES_MAX`] bytes; a window grows to
 //! [`WINDOW_BYTES_MAX`], whatever the file's size.
 
+pub mod cobol;
 pub mod csv;
 mod sink;
 mod window;

@@ -1,0 +1,6 @@
+//! What COBOL programs write: copybooks, EBCDIC, and numbers that are packed, zoned or binary.
+
+pub mod code_page;
+pub mod copybook;
+pub mod number;
+pub mod picture;
