@@ -2,5 +2,6 @@
 
 pub mod code_page;
 pub mod copybook;
+pub mod layout;
 pub mod number;
 pub mod picture;
