@@ -240,7 +240,12 @@ fn read_field(field: &Field, bytes: &[u8], kept: &Text, text: &mut String) -> Re
         ..
     } = field.picture
     else {
-        kept.push(bytes, text);
+        // LOW-VALUES behind a text are no text.
+        let end = bytes
+            .iter()
+            .rposition(|byte| *byte != 0)
+            .map_or(0, |last| last + 1);
+        kept.push(&bytes[..end], text);
         return Ok(());
     };
     let space = kept.space();
@@ -495,6 +500,7 @@ mod tests {
         let book = "01 R. 05 A PIC X(3). 05 FILLER PIC X. 05 B PIC S9(3)V9. 05 C PIC 9(3)P(2).";
         check(book, b"ab -012M123", Ok("A=ab B=-12.4 C=12300"));
         check(book, b"ab -    000", Ok("A=ab B= C=0"));
+        check(book, b"a\x00\x00-\x00\x00\x00\x00000", Ok("A=a B= C=0"));
         check(
             book,
             b"ab -01x2123",
