@@ -1,7 +1,7 @@
 //! A site in a box: real agent, real collector, real files, and a target that checks what arrives.
 //!
 //! Scenarios, the demo and the bench stand on the same parts: [`drops`] makes what a legacy system would drop, [`site`] runs
-//! the processes as [`daemon`]s and kills them, [`line`] or a [`namespace`] is the network between them, [`disk`] cuts
+//! the processes as [`daemon`]s and kills them, [`mod@line`] or a [`namespace`] is the network between them, [`disk`] cuts
 //! their power, [`clock`] tells them the time, [`target`] is the ERP, [`verdict`] says what was lost, doubled or out
 //! of order.
 

@@ -3,7 +3,7 @@
 //! It passes bytes until it is told to go silent (nothing is carried and nothing is closed, as when a firewall
 //! forgets a connection), to reset, to be narrow, or to end after so many bytes.
 //!
-//! Limits: it holds 16 KiB a direction, besides [`RECEIVE_BYTES`] that the kernel may hold.
+//! Limits: it holds 16 KiB a direction, besides `RECEIVE_BYTES` that the kernel may hold.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
