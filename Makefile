@@ -48,7 +48,7 @@ tools:
 soak: tools
 	$(CARGO) build --release --workspace --bins $(FAILPOINTS)
 	PROPTEST_CASES=100000 $(CARGO) test --release -p dray-formats -p dray-mapping
-	DRAY_SOAK=1 $(CARGO) test --release -p dray-buffer -p dray-store -- --nocapture
+	DRAY_SOAK=1 $(CARGO) test --release -p dray-buffer -p dray-store -- --test-threads=1 --nocapture
 	DRAY_SOAK=1 DRAY_BIN_DIR=$(CURDIR)/target/release $(CARGO) test -p dray-tests -- --test-threads=1 --nocapture
 
 check: test

@@ -14,6 +14,7 @@ pub mod cobol;
 pub mod csv;
 mod sink;
 mod window;
+pub mod x12;
 
 pub use sink::{BadRecord, FieldAt, FileFault, Gather, GoodRecord, Sink, Tally};
 pub use window::{WINDOW_BYTES_MAX, Window};

@@ -2,24 +2,30 @@
 //! clone by itself, there is nothing to read.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use dray_formats::FieldAt;
 use dray_formats::cobol::code_page::CodePage;
 use dray_formats::cobol::copybook;
 use dray_formats::cobol::layout::{Cells, Layout, Text};
+use dray_formats::x12::{Envelope, Found, Segments};
 use serde_json::Value;
 
-/// A file of the corpora: in the folder that `DRAY_CORPORA` names, or beside this project.
+/// A file of the corpora.
 fn corpus(path: &str) -> Option<Vec<u8>> {
+    let path = corpora()?.join(path);
+    Some(fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display())))
+}
+
+/// The corpora: in the folder that `DRAY_CORPORA` names, or beside this project.
+fn corpora() -> Option<PathBuf> {
     let beside = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpora");
     let folder = std::env::var_os("DRAY_CORPORA").map_or_else(beside, PathBuf::from);
-    if !folder.is_dir() {
+    let found = folder.is_dir();
+    if !found {
         println!("there are no corpora to read");
-        return None;
     }
-    let path = folder.join(path);
-    Some(fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display())))
+    found.then_some(folder)
 }
 
 /// The values of a JSON object in their order, those of its objects and arrays among them.
@@ -189,4 +195,124 @@ fn records_whose_length_depends_on_counts_are_cut_right() {
     let Some(sample) = sample else { return };
     assert_eq!(sample.found.len(), 5);
     sample.check(0..5);
+}
+
+/// All files below a folder, by their paths from there.
+fn files(folder: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(next) = folders.pop() {
+        for entry in fs::read_dir(&next).expect("a folder").flatten() {
+            if entry.path().is_dir() {
+                folders.push(entry.path());
+            } else if entry.file_name() != "README.md" {
+                let path = entry.path();
+                let path = path.strip_prefix(folder).expect("below it");
+                found.push(path.to_string_lossy().into_owned());
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+/// How many segments an X12 file has, if its envelopes hold.
+fn x12_segments(file: &[u8]) -> Result<usize, String> {
+    let (mut segments, mut envelope) = (Segments::new(), Envelope::default());
+    let (mut at, mut count) = (0, 0);
+    loop {
+        match segments.next(&file[at..], true).map_err(|fault| fault.0)? {
+            Found::More(_) => return envelope.end().map(|()| count),
+            Found::Segment(bytes) => at += bytes,
+        }
+        envelope.take(&segments.segment().expect("it was found"))?;
+        count += 1;
+    }
+}
+
+/// Files whose envelopes do not hold, each with the rule: their authors wrote them to show something else.
+const X12_REFUSED: [(&str, &str); 16] = [
+    (
+        "EDI.Net/x12.832.edi",
+        "line 14: SE01 counts 17 segments, and there are 12",
+    ),
+    (
+        "EDI.Net/x12.850.edi",
+        "line 15: IEA02 is 000000001, but ISA13 of line 1 is 000000055",
+    ),
+    (
+        "EDI.Net/x12.850a.edi",
+        "line 54: IEA02 is 000000001, but ISA13 of line 1 is 000000055",
+    ),
+    (
+        "gozer/po850.txt",
+        "line 23: SE01 counts 33 segments, and there are 21",
+    ),
+    (
+        "x12-types/004010_940_1.edi",
+        "line 32: GE02 is 575103, but GS06 of line 2 is 3317",
+    ),
+    // Its ISA ends after ten elements.
+    (
+        "x12-types/004010_940_6.edi",
+        "line 1: the ISA segment names 0x34 as what ends a segment",
+    ),
+    (
+        "x12-types/004010_940_7.edi",
+        "line 5: SE01 counts 4 segments, and there are 3",
+    ),
+    // A bar stands where an asterisk should.
+    (
+        "x12-types/004010_940_8.edi",
+        "line 1: the ISA segment names 0x4F as what ends a segment",
+    ),
+    (
+        "x12-types/004010_940_9.edi",
+        "line 1: the file does not begin with an ISA segment",
+    ),
+    (
+        "x12-types/004010_945_1.edi",
+        "line 1: the file does not begin with an ISA segment",
+    ),
+    (
+        "x12-types/004010_945_2.edi",
+        "line 1: the file does not begin with an ISA segment",
+    ),
+    (
+        "x12-types/004010_945_3.edi",
+        "line 1: the file does not begin with an ISA segment",
+    ),
+    (
+        "x12-types/004010_945_4.edi",
+        "line 7: SE01 counts 4 segments, and there are 5",
+    ),
+    (
+        "x12-types/004010_945_5.edi",
+        "line 18: SE01 counts 12 segments, and there are 16",
+    ),
+    (
+        "x12-types/004010_945_6.edi",
+        "line 18: SE01 counts 12 segments, and there are 16",
+    ),
+    (
+        "gozer/asn856.txt",
+        "line 35: IEA02 is 000000049, but ISA13 of line 1 is 000003438",
+    ),
+];
+
+#[test]
+fn x12_files_hold_what_their_envelopes_say_or_are_refused_by_a_rule() {
+    let Some(corpora) = corpora() else { return };
+    let folder = corpora.join("x12");
+    let mut whole = 0;
+    for name in files(&folder) {
+        let file = fs::read(folder.join(&name)).expect("readable");
+        let refused = X12_REFUSED.iter().find(|(refused, _)| *refused == name);
+        match (x12_segments(&file), refused) {
+            (Ok(_), None) => whole += 1,
+            (Err(found), Some((_, words))) => assert!(found.contains(words), "{name}: {found}"),
+            (found, _) => panic!("{name}: {found:?}"),
+        }
+    }
+    assert_eq!(whole, 18);
 }

@@ -1,0 +1,469 @@
+//! Bytes to segments.
+
+use super::{ELEMENTS_MAX, SEGMENT_BYTES_MAX};
+use crate::{FieldAt, FileFault, RECORD_BYTES_MAX};
+
+/// Elements of an ISA segment besides its name.
+const ISA_ELEMENTS: usize = 16;
+/// Bytes within which an ISA must be over, whatever its elements' lengths; by the standard it has 106.
+const ISA_BYTES_MAX: usize = 256;
+
+/// What separates what, as an interchange's ISA says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Separators {
+    element: u8,
+    /// Within an element; `None` where ISA16 is empty.
+    component: Option<u8>,
+    /// Between repetitions of an element: ISA11, from version 00402 on.
+    repetition: Option<u8>,
+    segment: u8,
+}
+
+/// Cuts a file into segments. Line ends are passed over wherever they stand, as files are wrapped at 80 columns, unless
+/// they end segments.
+#[derive(Debug, Default)]
+pub struct Segments {
+    separators: Option<Separators>,
+    /// The segment at hand, without line ends.
+    text: Vec<u8>,
+    elements: Vec<FieldAt>,
+    /// Where that one starts, and where the next one may.
+    starts: u64,
+    line: u64,
+}
+
+/// What a look at a window found.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Found {
+    /// A segment of so many bytes, with what stands before it: see [`Segments::segment`].
+    Segment(usize),
+    /// Nothing but so many bytes of white space; more is needed.
+    More(usize),
+}
+
+/// The segment that was found last.
+#[derive(Debug, Clone, Copy)]
+pub struct Segment<'a> {
+    text: &'a [u8],
+    elements: &'a [FieldAt],
+    separators: Separators,
+    /// The line on which it starts, from 1.
+    pub line: u64,
+}
+
+impl<'a> Segment<'a> {
+    /// Element `index`; 0 is the segment's name, 1 is what the standard numbers 01. Empty beyond the last.
+    #[must_use]
+    pub fn element(&self, index: usize) -> &'a [u8] {
+        self.elements
+            .get(index)
+            .map_or(&[], |at| &self.text[at.start as usize..at.end as usize])
+    }
+
+    /// How many elements it has, its name counted.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.elements.len()
+    }
+
+    /// Never: it has a name.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.elements.is_empty()
+    }
+
+    /// The parts of an element, from 1; one where the interchange knows no parts.
+    pub fn components(&self, index: usize) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        let component = self.separators.component;
+        self.element(index)
+            .split(move |byte| Some(*byte) == component)
+    }
+
+    /// The repetitions of an element; one where the interchange's version knows none.
+    pub fn repetitions(&self, index: usize) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        let repetition = self.separators.repetition;
+        self.element(index)
+            .split(move |byte| Some(*byte) == repetition)
+    }
+
+    /// Without its terminator.
+    #[must_use]
+    pub fn text(&self) -> &'a [u8] {
+        self.text
+    }
+}
+
+impl Segments {
+    /// At a file's beginning.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            line: 1,
+            ..Self::default()
+        }
+    }
+
+    /// The segment that was found last; `None` before the first.
+    #[must_use]
+    pub fn segment(&self) -> Option<Segment<'_>> {
+        Some(Segment {
+            text: &self.text,
+            elements: &self.elements,
+            separators: self.separators?,
+            line: self.starts,
+        })
+    }
+
+    /// Looks for the next segment. `end`: nothing follows the window. Takes at least something of a window of
+    /// [`crate::WINDOW_BYTES_MAX`] bytes.
+    ///
+    /// # Errors
+    /// [`FileFault`]: from here on nothing tells where a segment ends.
+    pub fn next(&mut self, window: &[u8], end: bool) -> Result<Found, FileFault> {
+        let mark = usize::from(window.starts_with(b"\xEF\xBB\xBF")) * 3;
+        let blank = window[mark..]
+            .iter()
+            .take_while(|byte| byte.is_ascii_whitespace());
+        let start = mark + blank.count();
+        let rest = &window[start..];
+        let new_lines = count_lines(&window[..start]);
+        if rest.is_empty() {
+            self.line += new_lines;
+            return Ok(Found::More(start));
+        }
+        // Each interchange has separators of its own.
+        if rest.starts_with(b"ISA")
+            && rest
+                .get(3)
+                .is_some_and(|byte| !byte.is_ascii_alphanumeric())
+        {
+            match isa(rest, end).map_err(|what| self.fault(new_lines, &what))? {
+                Some(separators) => self.separators = Some(separators),
+                None => return Ok(Found::More(0)),
+            }
+        } else if rest.len() < 4 && !end {
+            return Ok(Found::More(0));
+        }
+        let Some(separators) = self.separators else {
+            return Err(self.fault(
+                new_lines,
+                "the file does not begin with an ISA segment: it is no X12 interchange",
+            ));
+        };
+        let from = match self.binary(rest, separators) {
+            Ok(from) => from,
+            Err(what) => return Err(self.fault(new_lines, &what)),
+        };
+        let ended = rest
+            .get(from..)
+            .and_then(|rest| memchr::memchr(separators.segment, rest));
+        let length = ended.map_or(rest.len(), |at| from + at);
+        if length > SEGMENT_BYTES_MAX.max(from) {
+            return Err(self.fault(
+                new_lines,
+                &format!("a segment has no end within {SEGMENT_BYTES_MAX} bytes"),
+            ));
+        }
+        // A line end that ends segments may be left out behind the last one.
+        let by_lines = matches!(separators.segment, b'\n' | b'\r');
+        if ended.is_none() && end && !by_lines {
+            return Err(self.fault(new_lines, "the last segment is not ended: the file is cut"));
+        }
+        if ended.is_none() && !end {
+            return Ok(Found::More(0));
+        }
+        self.line += new_lines;
+        self.starts = self.line;
+        self.take(&rest[..length], separators, from);
+        if self.elements.len() > ELEMENTS_MAX {
+            return Err(self.fault(
+                0,
+                &format!("a segment has more than {ELEMENTS_MAX} elements"),
+            ));
+        }
+        let used = rest.len().min(length + 1);
+        self.line += count_lines(&rest[..used]);
+        Ok(Found::Segment(start + used))
+    }
+
+    /// Where to look for a segment's end: behind what a BIN or BDS segment carries, which may hold anything. A length that is not there
+    /// yet counts as 0.
+    fn binary(&self, rest: &[u8], separators: Separators) -> Result<usize, String> {
+        let before = match rest.get(..3) {
+            Some(b"BIN") => 1,
+            Some(b"BDS") => 2,
+            _ => return Ok(0),
+        };
+        let mut at = memchr::memchr_iter(separators.element, rest).take(before + 1);
+        let (Some(first), Some(last)) = (at.nth(before - 1), at.next()) else {
+            return Ok(0);
+        };
+        if first != 3 && before == 1 {
+            return Ok(0);
+        }
+        let length = std::str::from_utf8(&rest[first + 1..last]).ok();
+        let length: usize = length
+            .and_then(|digits| digits.parse().ok())
+            .ok_or("the length of a binary segment is no number")?;
+        if length > RECORD_BYTES_MAX - SEGMENT_BYTES_MAX {
+            return Err(format!("a binary segment of {length} bytes is too long"));
+        }
+        Ok(last + 1 + length)
+    }
+
+    /// Keeps a segment. `from`: where bytes are taken as they are.
+    fn take(&mut self, bytes: &[u8], separators: Separators, from: usize) {
+        self.text.clear();
+        self.elements.clear();
+        let keeps = |byte: &u8| !matches!(byte, b'\r' | b'\n');
+        let carried = from > 0;
+        if carried {
+            self.text.extend_from_slice(bytes);
+        } else {
+            self.text
+                .extend(bytes.iter().copied().filter(|byte| keeps(byte)));
+        }
+        let mut start = 0;
+        let ends = memchr::memchr_iter(separators.element, &self.text);
+        // What is carried may hold separators: it is the last element.
+        let limit = if !carried {
+            usize::MAX
+        } else if self.text.starts_with(b"BIN") {
+            2
+        } else {
+            3
+        };
+        for end in ends.take(limit) {
+            self.elements.push(FieldAt {
+                start: start as u32,
+                end: end as u32,
+            });
+            start = end + 1;
+        }
+        self.elements.push(FieldAt {
+            start: start as u32,
+            end: self.text.len() as u32,
+        });
+    }
+
+    fn fault(&self, lines: u64, what: &str) -> FileFault {
+        FileFault(format!("line {}: {what}", self.line + lines))
+    }
+}
+
+fn count_lines(bytes: &[u8]) -> u64 {
+    memchr::memchr_iter(b'\n', bytes).count() as u64
+}
+
+/// What an ISA segment says; `None` where more of it is needed.
+fn isa(bytes: &[u8], end: bool) -> Result<Option<Separators>, String> {
+    let element = bytes[3];
+    let last = memchr::memchr_iter(element, bytes).nth(ISA_ELEMENTS - 1);
+    // Its last element is one byte, and one more ends it.
+    let (Some(last), Some(&one), Some(&two)) = (
+        last,
+        last.and_then(|last| bytes.get(last + 1)),
+        last.and_then(|last| bytes.get(last + 2)),
+    ) else {
+        let cut = end || bytes.len() > ISA_BYTES_MAX;
+        let what = format!("the ISA segment has fewer than {ISA_ELEMENTS} elements");
+        return if cut { Err(what) } else { Ok(None) };
+    };
+    if last > ISA_BYTES_MAX {
+        return Err(format!(
+            "the ISA segment is longer than {ISA_BYTES_MAX} bytes"
+        ));
+    }
+    // Some systems leave ISA16 out: then its terminator stands there, which is mostly a tilde.
+    let is_left_out = one == b'~' || one.is_ascii_control() || two.is_ascii_alphanumeric();
+    let (component, segment) = if is_left_out {
+        (None, one)
+    } else {
+        (Some(one), two)
+    };
+    if segment.is_ascii_alphanumeric() || segment == element || Some(segment) == component {
+        return Err(format!(
+            "the ISA segment names 0x{segment:02X} as what ends a segment"
+        ));
+    }
+    let nth = |index: usize| {
+        bytes[..last]
+            .split(|byte| *byte == element)
+            .nth(index)
+            .unwrap_or(&[])
+    };
+    let version = nth(12);
+    let repetition = match nth(11) {
+        [byte] if version >= b"00402".as_slice() && !byte.is_ascii_alphanumeric() => Some(*byte),
+        _ => None,
+    };
+    Ok(Some(Separators {
+        element,
+        component,
+        repetition,
+        segment,
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ISA: &str = "ISA*00*          *00*          *ZZ*SENDER         *ZZ*RECEIVER       *200101*1200*U*00401*000000001*0*P*:~";
+
+    /// All segments as text, or what is wrong; cut into windows of every length up to 40.
+    fn check(file: &str, expected: Result<&[&str], &str>) {
+        for cut in (1..40).chain([usize::MAX]) {
+            let found = segments(file.as_bytes(), cut);
+            match (found, expected) {
+                (Ok(found), Ok(expected)) => assert_eq!(found, expected, "in windows of {cut}"),
+                (Err(found), Err(words)) => assert!(found.contains(words), "{found}"),
+                (found, _) => panic!("{found:?} in windows of {cut}"),
+            }
+        }
+    }
+
+    fn segments(file: &[u8], cut: usize) -> Result<Vec<String>, String> {
+        let (mut segments, mut found) = (Segments::new(), Vec::new());
+        let (mut at, mut read) = (0, 0);
+        loop {
+            let end = read == file.len();
+            match segments
+                .next(&file[at..read], end)
+                .map_err(|fault| fault.0)?
+            {
+                Found::Segment(bytes) => {
+                    let segment = segments.segment().expect("it was found");
+                    let elements = (0..segment.len())
+                        .map(|index| String::from_utf8_lossy(segment.element(index)));
+                    found.push(format!(
+                        "{} {}",
+                        segment.line,
+                        elements.collect::<Vec<_>>().join("|")
+                    ));
+                    at += bytes;
+                }
+                Found::More(bytes) if end => {
+                    at += bytes;
+                    assert_eq!(at, file.len());
+                    return Ok(found);
+                }
+                Found::More(bytes) => {
+                    at += bytes;
+                    read = read.saturating_add(cut).min(file.len());
+                }
+            }
+        }
+    }
+
+    fn isa_shown(line: u64) -> String {
+        format!("{line} {}", ISA.trim_end_matches('~').replace('*', "|"))
+    }
+
+    #[test]
+    fn separators_are_those_of_the_isa() {
+        check(&format!("{ISA}GS*OW*A~"), Ok(&[&isa_shown(1), "1 GS|OW|A"]));
+        let other = ISA.replace('*', "|").replace(":~", ">\n");
+        check(
+            &format!("{other}GS|OW|A\n"),
+            Ok(&[&isa_shown(1).replace(':', ">"), "2 GS|OW|A"]),
+        );
+    }
+
+    #[test]
+    fn line_ends_between_and_within_segments_are_passed_over() {
+        check(
+            &format!("{ISA}\r\nGS*OW*A~\r\n\r\nST*94\r\n0*1~\n"),
+            Ok(&[&isa_shown(1), "2 GS|OW|A", "4 ST|940|1"]),
+        );
+    }
+
+    #[test]
+    fn several_interchanges_each_have_their_separators() {
+        let second = ISA.replace('*', "+").replace(":~", ":!");
+        check(
+            &format!("{ISA}IEA*0*1~\n{second}IEA+0+1!"),
+            Ok(&[
+                &isa_shown(1),
+                "1 IEA|0|1",
+                &isa_shown(2).replace('*', "|"),
+                "2 IEA|0|1",
+            ]),
+        );
+    }
+
+    #[test]
+    fn a_binary_segment_carries_anything() {
+        check(
+            &format!("{ISA}BIN*7*a~b*c\nd~SE*1~"),
+            Ok(&[&isa_shown(1), "1 BIN|7|a~b*c\nd", "2 SE|1"]),
+        );
+        check(
+            &format!("{ISA}BDS*ASC*3*~*~~SE*1~"),
+            Ok(&[&isa_shown(1), "1 BDS|ASC|3|~*~", "1 SE|1"]),
+        );
+        check(&format!("{ISA}BIN*x*abc~"), Err("no number"));
+        check(&format!("{ISA}BIN*99*abc~"), Err("the file is cut"));
+    }
+
+    #[test]
+    fn an_isa_may_have_short_elements_or_no_last_one() {
+        check(
+            "ISA*00**00**ZZ*A*ZZ*B*200101*1200*U*00401*1*0*P*:~GS*A~",
+            Ok(&[
+                "1 ISA|00||00||ZZ|A|ZZ|B|200101|1200|U|00401|1|0|P|:",
+                "1 GS|A",
+            ]),
+        );
+        check(
+            "ISA*00**00**ZZ*A*ZZ*B*200101*1200*U*00401*1*0*P*~\nGS*A~\n",
+            Ok(&[
+                "1 ISA|00||00||ZZ|A|ZZ|B|200101|1200|U|00401|1|0|P|",
+                "2 GS|A",
+            ]),
+        );
+    }
+
+    #[test]
+    fn what_is_no_interchange_is_refused_by_its_line() {
+        check(
+            "\nST*940*0001~",
+            Err("line 2: the file does not begin with an ISA"),
+        );
+        check("ISA*00*~", Err("fewer than 16"));
+        check(
+            &format!("{ISA}GS*OW"),
+            Err("line 1: the last segment is not ended"),
+        );
+        check(&ISA.replace(":~", ":A"), Err("line 1"));
+        check("", Ok(&[]));
+    }
+
+    #[test]
+    fn components_and_repetitions_are_apart() {
+        let text = ISA.replace("*U*00401", "*^*00501") + "N1*ST*a:b^c:d~";
+        let mut segments = Segments::new();
+        let Ok(Found::Segment(first)) = segments.next(text.as_bytes(), true) else {
+            panic!("no ISA")
+        };
+        let found = segments.next(&text.as_bytes()[first..], true);
+        assert!(matches!(found, Ok(Found::Segment(_))));
+        let segment = segments.segment().expect("found");
+        let repetitions: Vec<_> = segment.repetitions(2).collect();
+        assert_eq!(repetitions, [&b"a:b"[..], b"c:d"]);
+        let components: Vec<_> = segment.components(2).collect();
+        assert_eq!(components, [&b"a"[..], b"b^c", b"d"]);
+        assert_eq!(segment.element(9), b"");
+    }
+
+    #[test]
+    fn limits_are_told() {
+        check(
+            &format!("{ISA}N1{}~", "*".repeat(1_001)),
+            Err("more than 1000 elements"),
+        );
+        let long = format!("{ISA}N1*{}~", "a".repeat(SEGMENT_BYTES_MAX + 1));
+        let found = segments(long.as_bytes(), 1_000);
+        assert!(found.is_err_and(|what| what.contains("no end within")));
+    }
+}
