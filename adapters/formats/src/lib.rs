@@ -12,6 +12,7 @@
 
 pub mod cobol;
 pub mod csv;
+pub mod edifact;
 mod sink;
 mod window;
 pub mod x12;

@@ -8,7 +8,7 @@ use dray_formats::FieldAt;
 use dray_formats::cobol::code_page::CodePage;
 use dray_formats::cobol::copybook;
 use dray_formats::cobol::layout::{Cells, Layout, Text};
-use dray_formats::x12::{Envelope, Found, Segments};
+use dray_formats::{edifact, x12};
 use serde_json::Value;
 
 /// A file of the corpora.
@@ -218,12 +218,12 @@ fn files(folder: &Path) -> Vec<String> {
 
 /// How many segments an X12 file has, if its envelopes hold.
 fn x12_segments(file: &[u8]) -> Result<usize, String> {
-    let (mut segments, mut envelope) = (Segments::new(), Envelope::default());
+    let (mut segments, mut envelope) = (x12::Segments::new(), x12::Envelope::default());
     let (mut at, mut count) = (0, 0);
     loop {
         match segments.next(&file[at..], true).map_err(|fault| fault.0)? {
-            Found::More(_) => return envelope.end().map(|()| count),
-            Found::Segment(bytes) => at += bytes,
+            x12::Found::More(_) => return envelope.end().map(|()| count),
+            x12::Found::Segment(bytes) => at += bytes,
         }
         envelope.take(&segments.segment().expect("it was found"))?;
         count += 1;
@@ -300,19 +300,106 @@ const X12_REFUSED: [(&str, &str); 16] = [
     ),
 ];
 
-#[test]
-fn x12_files_hold_what_their_envelopes_say_or_are_refused_by_a_rule() {
+/// All files of a folder are whole, or refused with these words.
+fn held_or_refused(
+    folder: &str,
+    refused: &[(&str, &str)],
+    whole: usize,
+    read: impl Fn(&[u8]) -> Result<usize, String>,
+) {
     let Some(corpora) = corpora() else { return };
-    let folder = corpora.join("x12");
-    let mut whole = 0;
+    let folder = corpora.join(folder);
+    let mut found_whole = 0;
     for name in files(&folder) {
         let file = fs::read(folder.join(&name)).expect("readable");
-        let refused = X12_REFUSED.iter().find(|(refused, _)| *refused == name);
-        match (x12_segments(&file), refused) {
-            (Ok(_), None) => whole += 1,
+        let words = refused.iter().find(|(refused, _)| *refused == name);
+        match (read(&file), words) {
+            (Ok(_), None) => found_whole += 1,
             (Err(found), Some((_, words))) => assert!(found.contains(words), "{name}: {found}"),
             (found, _) => panic!("{name}: {found:?}"),
         }
     }
-    assert_eq!(whole, 18);
+    assert_eq!(found_whole, whole);
+}
+
+#[test]
+fn x12_files_hold_what_their_envelopes_say_or_are_refused_by_a_rule() {
+    held_or_refused("x12", &X12_REFUSED, 18, x12_segments);
+}
+
+/// How many segments an EDIFACT file has, if its envelopes hold.
+fn edifact_segments(file: &[u8]) -> Result<usize, String> {
+    let mut segments = edifact::Segments::default();
+    let (mut envelope, mut at, mut count) = (edifact::Envelope::default(), 0, 0);
+    loop {
+        match segments.next(&file[at..], true).map_err(|fault| fault.0)? {
+            edifact::Found::More(_) => return envelope.finish().map(|()| count),
+            edifact::Found::Segment(bytes) => at += bytes,
+        }
+        envelope.take(&segments.segment())?;
+        count += 1;
+    }
+}
+
+/// As above. Three are not EDIFACT: what a converter made of some.
+const EDIFACT_REFUSED: [(&str, &str); 15] = [
+    (
+        "EDI.Net/edifact.01.multi-message.edi",
+        "UNT counts 158 segments, and there are 31",
+    ),
+    (
+        "EDI.Net/edifact.ORDRSP-formatted.edi",
+        "UNT counts 17 segments, and there are 30",
+    ),
+    (
+        "EDI.Net/edifact.ORDRSP.edi",
+        "UNT counts 17 segments, and there are 31",
+    ),
+    (
+        "edifact-rs/d96a_invoic_conforming.edi",
+        "line 2: UNH stands outside of an interchange",
+    ),
+    (
+        "edifact-rs/d96a_invoic_malformed.edi",
+        "line 2: UNH stands outside of an interchange",
+    ),
+    (
+        "edifact-rs/d96a_orders_conforming.edi",
+        "line 2: UNH stands outside of an interchange",
+    ),
+    (
+        "edifact-rs/d96a_orders_malformed.edi",
+        "line 2: BGM stands outside of a message",
+    ),
+    ("pydifact/order.edi", "line 2: UNB 807 is not ended by UNZ"),
+    (
+        "pydifact/order2.edi",
+        "line 1: UNB 000000001 is not ended by UNZ",
+    ),
+    (
+        "pydifact/wikipedia_de.edi",
+        "UNZ says 1234567, but element 5 of UNB of line 2 is 1",
+    ),
+    (
+        "smooks-edi-cartridge/INVOIC_D.03B_Interchange_with_UNA.txt",
+        "UNT counts 36 segments, and there are 35",
+    ),
+    (
+        "smooks-edi-cartridge/INVOIC_D.03B_Interchange_with_UNA.xml",
+        "neither UNA nor UNB",
+    ),
+    (
+        "smooks-edi-cartridge/ORDERS_D.03B_Interchange.xml",
+        "neither UNA nor UNB",
+    ),
+    ("smooks-edi-cartridge/expected.xml", "neither UNA nor UNB"),
+    (
+        "staedi/orders-with-group.edi",
+        "UNT counts 21 segments, and there are 18",
+    ),
+];
+
+#[test]
+fn edifact_files_hold_what_their_envelopes_say_or_are_refused_by_a_rule() {
+    held_or_refused("edifact", &EDIFACT_REFUSED, 8, edifact_segments);
 }

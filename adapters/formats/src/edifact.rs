@@ -1,0 +1,22 @@
+//! UN/EDIFACT: interchanges of segments.
+//!
+//! ```text
+//! UNA:+.? '                                what separates what, where it is not the usual
+//! UNB+UNOC:3+SENDER+RECEIVER+260101:1200+9'   the interchange: its characters, and its reference (0020)
+//! UNH+1+ORDERS:D:96A:UN' BGM+220+4711' … UNT+24+1'
+//! UNZ+1+9'                                 counts, and the references once more
+//! ```
+//! Source: ISO 9735 (syntax versions 1 to 4).
+
+mod characters;
+mod envelope;
+mod segments;
+
+pub use characters::Characters;
+pub use envelope::Envelope;
+pub use segments::{Found, Segment, Segments};
+
+/// A segment's bytes, at most.
+pub const SEGMENT_BYTES_MAX: usize = 64 * 1024;
+/// Components of a segment, at most.
+pub const COMPONENTS_MAX: usize = 2_000;
