@@ -14,7 +14,7 @@ mod segments;
 
 pub use characters::Characters;
 pub use envelope::Envelope;
-pub use segments::{Found, Segment, Segments};
+pub use segments::{Segment, Segments};
 
 /// A segment's bytes, at most.
 pub const SEGMENT_BYTES_MAX: usize = 64 * 1024;

@@ -4,6 +4,9 @@
 //! records to a [`Sink`]. The same decoder runs twice over a file: once into a [`Tally`], which only
 //! counts, and once into a [`Gather`], which keeps what a batch needs.
 //!
+//! [`csv`] is such a decoder. [`cobol`], [`x12`] and [`edifact`] are the parts below those to come: records of copybooks, segments and
+//! their envelopes. No flow can be configured with them yet.
+//!
 //! This crate promises the same records, rejects and ordinals however the bytes are cut into windows.
 //! It refuses to know files, clocks and the network.
 //!
@@ -12,11 +15,13 @@
 
 pub mod cobol;
 pub mod csv;
+mod edi;
 pub mod edifact;
 mod sink;
 mod window;
 pub mod x12;
 
+pub use edi::Found;
 pub use sink::{BadRecord, FieldAt, FileFault, Gather, GoodRecord, Sink, Tally};
 pub use window::{WINDOW_BYTES_MAX, Window};
 

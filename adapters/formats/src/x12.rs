@@ -12,7 +12,7 @@ mod envelope;
 mod segments;
 
 pub use envelope::Envelope;
-pub use segments::{Found, Segment, Segments};
+pub use segments::{Segment, Segments};
 
 /// A segment's bytes, at most, but for what a BIN or BDS segment carries.
 pub const SEGMENT_BYTES_MAX: usize = 64 * 1024;

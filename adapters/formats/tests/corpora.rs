@@ -8,7 +8,7 @@ use dray_formats::FieldAt;
 use dray_formats::cobol::code_page::CodePage;
 use dray_formats::cobol::copybook;
 use dray_formats::cobol::layout::{Cells, Layout, Text};
-use dray_formats::{edifact, x12};
+use dray_formats::{Found, edifact, x12};
 use serde_json::Value;
 
 /// A file of the corpora.
@@ -222,8 +222,8 @@ fn x12_segments(file: &[u8]) -> Result<usize, String> {
     let (mut at, mut count) = (0, 0);
     loop {
         match segments.next(&file[at..], true).map_err(|fault| fault.0)? {
-            x12::Found::More(_) => return envelope.end().map(|()| count),
-            x12::Found::Segment(bytes) => at += bytes,
+            Found::More(_) => return envelope.end().map(|()| count),
+            Found::Segment(bytes) => at += bytes,
         }
         envelope.take(&segments.segment().expect("it was found"))?;
         count += 1;
@@ -333,8 +333,8 @@ fn edifact_segments(file: &[u8]) -> Result<usize, String> {
     let (mut envelope, mut at, mut count) = (edifact::Envelope::default(), 0, 0);
     loop {
         match segments.next(&file[at..], true).map_err(|fault| fault.0)? {
-            edifact::Found::More(_) => return envelope.finish().map(|()| count),
-            edifact::Found::Segment(bytes) => at += bytes,
+            Found::More(_) => return envelope.finish().map(|()| count),
+            Found::Segment(bytes) => at += bytes,
         }
         envelope.take(&segments.segment())?;
         count += 1;

@@ -159,7 +159,8 @@ fn text(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::edifact::{Found, Segments};
+    use crate::Found;
+    use crate::edifact::Segments;
 
     fn check(file: &str, expected: Result<(), &str>) {
         let file = file.replace(' ', "\n");

@@ -196,7 +196,8 @@ fn end(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::x12::{Found, Segments};
+    use crate::Found;
+    use crate::x12::Segments;
 
     const ISA: &str = "ISA*00*          *00*          *ZZ*SENDER         *ZZ*RECEIVER       *200101*1200*U*00401*000000009*0*P*:~\n";
 
