@@ -183,11 +183,13 @@ impl Segments {
             Some(b"BDS") => 2,
             _ => return Ok(0),
         };
-        let mut at = memchr::memchr_iter(separators.element, rest).take(before + 1);
-        let (Some(first), Some(last)) = (at.nth(before - 1), at.next()) else {
+        // One that ends before its length carries nothing.
+        let head = memchr::memchr(separators.segment, rest).map_or(rest, |end| &rest[..end]);
+        let mut at = memchr::memchr_iter(separators.element, head).skip(before - 1);
+        let (Some(first), Some(last)) = (at.next(), at.next()) else {
             return Ok(0);
         };
-        if first != 3 && before == 1 {
+        if rest[3] != separators.element {
             return Ok(0);
         }
         let length = std::str::from_utf8(&rest[first + 1..last]).ok();

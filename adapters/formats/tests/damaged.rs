@@ -1,0 +1,133 @@
+//! Whatever bytes come, nothing panics, and how they are cut into windows changes nothing. `PROPTEST_CASES` sets how many are tried.
+
+use dray_formats::cobol::code_page::CodePage;
+use dray_formats::cobol::copybook;
+use dray_formats::cobol::layout::{Cells, Layout, Text};
+use dray_formats::{Found, edifact, x12};
+use proptest::prelude::*;
+
+const X12: &str = "ISA*00*          *00*          *ZZ*SENDER         *ZZ*RECEIVER       *200101*1200*^*00501*000000009*0*P*:~\n\
+    GS*OW*A*B*20200101*1200*7*X*005010~\nST*940*0001~\nW05*N*4711~\nN1*ST*a:b^c~\nBIN*5*a~b*c~\nSE*5*0001~\nGE*1*7~\nIEA*1*000000009~\n";
+const EDIFACT: &str = "UNA:+.? '\nUNB+UNOC:3+A+B+260101:1200+R9'\nUNH+M1+ORDERS:D:96A:UN'\nBGM+220+47?+11'\nFTX+AAI+++it?'s'\n\
+    UNT+4+M1'\nUNZ+1+R9'\n";
+const COPYBOOK: &str = "       01  R.\n           05  N PIC 9(2).\n           05  G OCCURS 0 TO 9 TIMES DEPENDING ON N.\n\
+    \x20              10  P PIC S9(5)V99 COMP-3.\n               10  T PIC X(4).\n           05  A PIC S9(4) COMP.\n\
+    \x20          05  B REDEFINES A PIC X(2).\n           05  Z PIC S9(3) SIGN LEADING SEPARATE.\n";
+
+/// A text with some bytes replaced, left out or doubled.
+fn damaged(text: &'static str) -> impl Strategy<Value = Vec<u8>> {
+    let change = (any::<prop::sample::Index>(), any::<u8>(), 0..4_u8);
+    prop::collection::vec(change, 0..6).prop_map(move |changes| {
+        let mut bytes = text.as_bytes().to_vec();
+        for (at, byte, how) in changes {
+            let at = at
+                .index(bytes.len().max(1))
+                .min(bytes.len().saturating_sub(1));
+            match how {
+                _ if bytes.is_empty() => {}
+                0 => bytes[at] = byte,
+                1 => drop(bytes.remove(at)),
+                2 => bytes.insert(at, bytes[at]),
+                _ => bytes.truncate(at),
+            }
+        }
+        bytes
+    })
+}
+
+/// Segments' lines and bytes, or the fault; `next` looks at a window. Windows grow by `step` bytes.
+fn cut(
+    file: &[u8],
+    step: usize,
+    mut next: impl FnMut(&[u8], bool) -> Result<(Found, String), String>,
+) -> Vec<Result<String, String>> {
+    let (mut at, mut read, mut found) = (0, 0, Vec::new());
+    loop {
+        let end = read == file.len();
+        match next(&file[at..read], end) {
+            Err(fault) => {
+                found.push(Err(fault));
+                return found;
+            }
+            Ok((Found::Segment(bytes), shown)) => {
+                assert!(bytes > 0);
+                at += bytes;
+                found.push(Ok(shown));
+            }
+            Ok((Found::More(_), _)) if end => return found,
+            Ok((Found::More(bytes), _)) => {
+                at += bytes;
+                read = file.len().min(read + step);
+            }
+        }
+    }
+}
+
+fn x12_cut(file: &[u8], step: usize) -> Vec<Result<String, String>> {
+    let (mut segments, mut envelope) = (x12::Segments::new(), x12::Envelope::default());
+    cut(file, step, |window, end| {
+        let found = segments.next(window, end).map_err(|fault| fault.0)?;
+        let shown = match (&found, segments.segment()) {
+            (Found::Segment(_), Some(segment)) => {
+                let elements: Vec<_> = (0..segment.len())
+                    .map(|index| segment.element(index))
+                    .collect();
+                format!(
+                    "{} {elements:?} {:?}",
+                    segment.line,
+                    envelope.take(&segment)
+                )
+            }
+            _ => String::new(),
+        };
+        Ok((found, shown))
+    })
+}
+
+fn edifact_cut(file: &[u8], step: usize) -> Vec<Result<String, String>> {
+    let (mut segments, mut envelope) = (edifact::Segments::default(), edifact::Envelope::default());
+    cut(file, step, |window, end| {
+        let found = segments.next(window, end).map_err(|fault| fault.0)?;
+        let shown = match &found {
+            Found::Segment(_) => {
+                let segment = segments.segment();
+                let elements: Vec<_> = (0..segment.len())
+                    .map(|index| segment.component(index, 0))
+                    .collect();
+                format!(
+                    "{} {elements:?} {:?}",
+                    segment.line(),
+                    envelope.take(&segment)
+                )
+            }
+            Found::More(_) => String::new(),
+        };
+        Ok((found, shown))
+    })
+}
+
+proptest! {
+    #[test]
+    fn damaged_x12_is_the_same_in_windows_of_any_length(file in damaged(X12), step in 1..200_usize) {
+        prop_assert_eq!(x12_cut(&file, step), x12_cut(&file, usize::MAX / 2));
+    }
+
+    #[test]
+    fn damaged_edifact_is_the_same_in_windows_of_any_length(file in damaged(EDIFACT), step in 1..200_usize) {
+        prop_assert_eq!(edifact_cut(&file, step), edifact_cut(&file, usize::MAX / 2));
+    }
+
+    #[test]
+    fn damaged_copybooks_are_read_or_refused(text in damaged(COPYBOOK), record in prop::collection::vec(any::<u8>(), 0..120)) {
+        let parsed = copybook::parse(&String::from_utf8_lossy(&text));
+        let layouts = parsed.iter().flatten().filter_map(|record| Layout::new(record).ok());
+        for layout in layouts {
+            let mut cells = Cells::default();
+            for kept in [Text::Latin, Text::Ebcdic(Box::new(CodePage::Cp037.characters()))] {
+                if let Ok(bytes) = layout.read(&record, &kept, &mut cells) {
+                    prop_assert!(bytes <= record.len() && cells.fields.len() == layout.columns.len());
+                }
+            }
+        }
+    }
+}
