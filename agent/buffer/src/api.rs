@@ -166,6 +166,10 @@ pub enum BufferError {
     /// A block can't be read. It is put aside, and a new epoch begins with what is left.
     #[error("the buffer is damaged and mends itself: {0}")]
     Damaged(String),
+    /// A block can't be read for now, and nothing says that it is damaged: its disk is full, or its file can't be opened. It is
+    /// worth another try.
+    #[error("a part of the buffer can't be read for now, and is tried again: {0}")]
+    Hindered(String),
     /// The disk failed, or what it holds is damaged. The buffer takes nothing more until the agent
     /// is restarted; what was answered before stands.
     #[error("the buffer in {folder} stopped: {reason}")]

@@ -6,7 +6,7 @@
 //! A mended generation is sealed. Its summary says which numbers can't be read ([`Record::Lost`]), so that the generations
 //! join. Its marks are forgotten: files that it remembered are read again if they are there.
 
-use std::fs;
+use std::fs::{self, OpenOptions};
 use std::io;
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
@@ -21,6 +21,9 @@ use crate::sled_buffer::MARKS;
 pub(crate) const QUARANTINE: &str = "quarantine";
 /// How long sled may take to open a generation or to read what is left of one. Opening 64 MiB takes 0.1 s.
 const SLED_MAX: Duration = Duration::from_secs(60);
+
+/// What opening or mending a generation takes on disk, generously.
+const MEND_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Runs what calls sled in a thread of its own: a panic or a hang of sled becomes a sentence.
 pub(crate) fn guarded<T: Send + 'static>(
@@ -39,6 +42,25 @@ pub(crate) fn guarded<T: Send + 'static>(
         .recv_timeout(SLED_MAX)
         .unwrap_or_else(|_| Err(format!("sled does not come back after {SLED_MAX:?}")))
         .map_err(|reason| format!("{}: {reason}", what.display()))
+}
+
+/// Why a generation can't be opened or mended for now, though it may be whole: rights, descriptors, a full disk.
+pub(crate) fn hindrance(path: &Path) -> Option<String> {
+    let file = path.join("db");
+    let opened = OpenOptions::new().read(true).write(true).open(&file);
+    match opened {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            return Some(format!("{}: {error}", file.display()));
+        }
+        _ => {}
+    }
+    let free = folder::free(path.parent().unwrap_or(path));
+    (free < MEND_BYTES).then(|| {
+        format!(
+            "the disk of {} has {free} bytes left, and {MEND_BYTES} are needed: make room",
+            path.display()
+        )
+    })
 }
 
 /// Puts a sealed generation in the place of a damaged or missing one: what is readable of the numbers from `first` to

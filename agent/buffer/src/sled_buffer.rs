@@ -33,6 +33,7 @@ use crate::databases::Databases;
 use crate::generation::{self};
 use crate::layout::Placed;
 use crate::ledger::{Entry, refuse};
+use crate::mending;
 use crate::opening;
 use crate::shared::{Shared, State, Waiting, Work};
 use crate::witness::{Said, Witness};
@@ -156,8 +157,12 @@ impl SledBuffer {
 }
 
 impl SledBuffer {
-    /// Has the writer mend a generation, once.
+    /// Has the writer mend a generation, once, unless something else may be why it can't be read.
     fn damaged(&self, first: u64, reason: String) -> BufferError {
+        let path = self.shared.options.folder.join(generation::name(first));
+        if let Some(hindrance) = mending::hindrance(&path) {
+            return BufferError::Hindered(hindrance);
+        }
         let news = self.shared.lock().mending.replace(first) != Some(first);
         if let (true, Some(queue)) = (news, &self.queue) {
             let _ = queue.send(Work::Mend(first, reason.clone()));

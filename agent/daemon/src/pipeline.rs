@@ -381,7 +381,9 @@ fn buffer_sentence(error: &BufferError) -> String {
         BufferError::Refused(_) => {
             format!("{error}; this is a defect of the agent, please report it")
         }
-        BufferError::Stopped { .. } | BufferError::Damaged(_) => error.to_string(),
+        BufferError::Stopped { .. } | BufferError::Damaged(_) | BufferError::Hindered(_) => {
+            error.to_string()
+        }
     }
 }
 

@@ -102,6 +102,10 @@ fn load(folder: &Path, first: u64, next: Option<u64>, said: Option<Said>) -> Res
     let path = folder.join(generation::name(first));
     let has_blocks = |placed: &[Placed]| headers(placed).next().is_some();
     let mend = |reason: String| {
+        if let Some(hindrance) = mending::hindrance(&path) {
+            // It may be whole: nothing is put aside, and the next start tries again.
+            return Err(hindrance);
+        }
         tracing::error!(reason, "a part of the buffer is damaged");
         let end = next.or(said.map(|said| said.next)).unwrap_or(first);
         mending::mend(folder, first, end.max(first + 1)).map(|placed| Part::sealed(first, placed))

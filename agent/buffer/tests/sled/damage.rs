@@ -164,6 +164,34 @@ fn files_of_a_lost_generation_are_read_again() {
     assert_eq!(fs::read_dir(aside).expect("a folder").count(), 1);
 }
 
+#[test]
+fn a_generation_that_cannot_be_opened_for_now_is_not_taken_for_damaged() {
+    let folder = tempfile::tempdir().expect("a folder");
+    fill(folder.path(), 60);
+    let oldest = folders(folder.path()).remove(0);
+    let (file, away) = (oldest.join("db"), folder.path().join("away"));
+    let hinder = || {
+        fs::rename(&file, &away).expect("it goes away");
+        fs::create_dir(&file).expect("something that can't be opened");
+    };
+    let free = || {
+        fs::remove_dir(&file).expect("it was made");
+        fs::rename(&away, &file).expect("it comes back");
+    };
+    let buffer = open(folder.path());
+    hinder();
+    for _ in 0..3 {
+        let read = buffer.read("a", Sequence(1), usize::MAX);
+        assert!(matches!(read, Err(BufferError::Hindered(_))), "{read:?}");
+    }
+    free();
+    let read = buffer
+        .read("a", Sequence(1), usize::MAX)
+        .expect("all of it");
+    assert_eq!((read.len(), buffer.losses()), (60, Vec::new()));
+    assert!(!folder.path().join("quarantine").exists());
+}
+
 /// A file of two appends, the first of which stands in a generation that is lost.
 fn torn_file(folder: &Path) -> (PathBuf, &'static [u8]) {
     let buffer = open(folder);
