@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use dray_formats::csv::CsvConfig;
+use dray_formats::FormatConfig;
 use globset::{Glob, GlobMatcher};
 use serde::Deserialize;
 
@@ -41,8 +41,8 @@ pub struct FileDropConfig {
     /// How long acked files stay in the archive.
     #[serde(default = "thirty")]
     pub archive_days: u32,
-    /// How the lines are read.
-    pub format: CsvConfig,
+    /// How a file's bytes become records.
+    pub format: FormatConfig,
 }
 
 /// When a file is complete.

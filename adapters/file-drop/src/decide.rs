@@ -92,7 +92,7 @@ impl FileDrop {
 
     /// Begins the first pass over a file.
     pub(crate) fn check(&mut self, path: &Path) {
-        match FirstPass::begin(path, &self.csv, self.config.bad_lines_max) {
+        match FirstPass::begin(path, &self.format, self.config.bad_lines_max) {
             Ok(pass) => self.work = Work::Checking(Box::new(pass)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 tracing::warn!(file = %path.display(), "a file vanished before it was read; nothing of it was sent");

@@ -5,8 +5,9 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use dray_formats::csv::{Csv, Decoder};
-use dray_formats::{BadRecord, FileFault, Gather, GoodRecord, Sink, Tally, Window};
+use dray_formats::{
+    BadRecord, Decoder, FileFault, Format, Gather, GoodRecord, Sink, Tally, Window,
+};
 use sha2::{Digest as _, Sha256};
 
 use crate::position::Content;
@@ -88,7 +89,7 @@ impl Sink for CountOrKeep {
 }
 
 impl FirstPass {
-    pub(crate) fn begin(path: &Path, csv: &Csv, bad_lines_max: u64) -> io::Result<Self> {
+    pub(crate) fn begin(path: &Path, format: &Format, bad_lines_max: u64) -> io::Result<Self> {
         let file = File::open(path)?;
         let look = look_of(&file.metadata()?);
         let kept = (look.bytes <= SMALL_BYTES).then(|| Gather::default().expecting(look.bytes));
@@ -96,7 +97,7 @@ impl FirstPass {
             path: path.to_owned(),
             file,
             look,
-            decoder: csv.decoder(0),
+            decoder: format.decoder(0),
             window: Window::default(),
             hash: Sha256::new(),
             bytes: 0,
@@ -150,11 +151,11 @@ impl FirstPass {
     }
 
     /// What became of it. Call when [`Self::step`] reached the end.
-    pub(crate) fn end(self, csv: &mut Csv) -> io::Result<Checked> {
+    pub(crate) fn end(self, format: &mut Format) -> io::Result<Checked> {
         if look_of(&self.file.metadata()?) != self.look || self.bytes != self.look.bytes {
             return Ok(Checked::Changing);
         }
-        csv.remember(&self.decoder);
+        format.remember(&self.decoder);
         let content = Content {
             sha256: self.hash.finalize().into(),
             bytes: self.bytes,
@@ -194,7 +195,7 @@ impl FirstPass {
             kept.records.len() + kept.rejects.len()
                 == usize::try_from(records).unwrap_or(usize::MAX)
         });
-        let reading = Reading::new(self.path, self.file, self.look, content, kept, csv)?;
+        let reading = Reading::new(self.path, self.file, self.look, content, kept, format)?;
         Ok(Checked::Good(Box::new(reading)))
     }
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use dray_adapter::{Batch, Position};
-use dray_formats::csv::Csv;
+use dray_formats::Format;
 
 use crate::FileDropConfig;
 use crate::first_pass::{Checked, FirstPass};
@@ -24,10 +24,10 @@ pub fn preview(
     records_max: usize,
 ) -> Result<Vec<Batch>, String> {
     let failed = |error: std::io::Error| format!("{} can't be read: {error}", file.display());
-    let mut csv = Csv::new(&config.format)?;
-    let mut pass = FirstPass::begin(file, &csv, config.bad_lines_max).map_err(failed)?;
+    let mut format = Format::new(&config.format)?;
+    let mut pass = FirstPass::begin(file, &format, config.bad_lines_max).map_err(failed)?;
     while !pass.step(later()).map_err(failed)? {}
-    let mut reading = match pass.end(&mut csv).map_err(failed)? {
+    let mut reading = match pass.end(&mut format).map_err(failed)? {
         Checked::Changing => {
             return Err(format!(
                 "{} changes while it is read; wait until it is complete",
@@ -43,7 +43,7 @@ pub fn preview(
         }
         Checked::Good(reading) => reading,
     };
-    reading.limit(records_max, &csv).map_err(failed)?;
+    reading.limit(records_max, &format).map_err(failed)?;
     let (gather, last) = loop {
         match reading.step(later()).map_err(failed)? {
             Part::Batch(gather, last) => break (gather, last),

@@ -6,8 +6,7 @@ use std::io::{self, Read as _, Seek as _};
 use std::path::PathBuf;
 use std::time::Instant;
 
-use dray_formats::csv::{Csv, Decoder};
-use dray_formats::{Gather, Sink as _, Window};
+use dray_formats::{Decoder, Format, Gather, Sink as _, Window};
 
 use crate::position::{At, Content, Finished, Goes};
 use crate::ready::Look;
@@ -53,7 +52,7 @@ impl Reading {
         look: Look,
         content: Content,
         kept: Option<Gather>,
-        csv: &Csv,
+        format: &Format,
     ) -> io::Result<Self> {
         let mut reading = Self {
             path,
@@ -66,17 +65,17 @@ impl Reading {
         };
         match kept {
             Some(kept) => reading.gather = kept,
-            None => reading.go_on_at(0, csv)?,
+            None => reading.go_on_at(0, format)?,
         }
         Ok(reading)
     }
 
     /// Reads again from the file's beginning, and hands out what comes from the ordinal `next` on: exact
     /// for every encoding, and far faster than sending.
-    pub(crate) fn go_on_at(&mut self, next: u64, csv: &Csv) -> io::Result<()> {
+    pub(crate) fn go_on_at(&mut self, next: u64, format: &Format) -> io::Result<()> {
         self.file.rewind()?;
         self.from = From::File {
-            decoder: Box::new(csv.decoder(next)),
+            decoder: Box::new(format.decoder(next)),
             window: Window::default(),
             read: 0,
         };
@@ -86,8 +85,8 @@ impl Reading {
     }
 
     /// Fewer records in a batch, for a person who looks at them.
-    pub(crate) fn limit(&mut self, records_max: usize, csv: &Csv) -> io::Result<()> {
-        self.go_on_at(self.next, csv)?;
+    pub(crate) fn limit(&mut self, records_max: usize, format: &Format) -> io::Result<()> {
+        self.go_on_at(self.next, format)?;
         self.gather = Gather::with_limits(records_max, usize::MAX);
         Ok(())
     }

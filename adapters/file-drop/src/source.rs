@@ -7,8 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dray_adapter::{Batch, Mark, MarkState, Polled, Position, Seen, Source, SourceError};
-use dray_formats::Gather;
-use dray_formats::csv::Csv;
+use dray_formats::{Format, Gather};
 use globset::GlobMatcher;
 
 use crate::archive::PENDING;
@@ -33,7 +32,7 @@ pub struct FileDrop {
     pub(crate) flow: String,
     pub(crate) config: FileDropConfig,
     pub(crate) matcher: GlobMatcher,
-    pub(crate) csv: Csv,
+    pub(crate) format: Format,
     pub(crate) began: Instant,
     pub(crate) ready: Ready,
     pub(crate) seen: Option<Arc<dyn Seen>>,
@@ -123,7 +122,7 @@ impl FileDrop {
         Ok(Self {
             flow: flow.to_owned(),
             matcher: config.matcher()?,
-            csv: Csv::new(&config.format)?,
+            format: Format::new(&config.format)?,
             ready: Ready::new(config.ready, config.quiet),
             config,
             began: now,
@@ -212,7 +211,7 @@ impl FileDrop {
                     Ok(false) => self.work = Work::Checking(pass),
                     Ok(true) => {
                         let path = pass.path.clone();
-                        match pass.end(&mut self.csv) {
+                        match pass.end(&mut self.format) {
                             Ok(checked) => self.take_checked(&path, checked)?,
                             Err(error) => self.trouble(&path, unreadable(&error)),
                         }

@@ -212,7 +212,7 @@ impl FileDrop {
         match checked {
             Checked::Good(mut reading) if reading.content.is_copy_of(&at.file.content) => {
                 reading.content.repeat = at.file.content.repeat;
-                if let Err(error) = reading.go_on_at(at.next, &self.csv) {
+                if let Err(error) = reading.go_on_at(at.next, &self.format) {
                     self.resume = Some(Resume {
                         at,
                         missing_since: None,

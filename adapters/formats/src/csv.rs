@@ -27,8 +27,8 @@ mod record;
 #[cfg(test)]
 mod tests;
 
-pub use config::{CsvConfig, CsvKind, Encoding};
-pub use decoder::{Csv, Decoded, Decoder};
+pub use config::{CsvConfig, Encoding};
+pub use decoder::{Csv, Decoder};
 
 /// Lines that a record with quoted line ends may have.
 pub const QUOTED_LINES_MAX: usize = 100;

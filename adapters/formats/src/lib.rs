@@ -17,11 +17,13 @@ pub mod cobol;
 pub mod csv;
 mod edi;
 pub mod edifact;
+mod format;
 mod sink;
 mod window;
 pub mod x12;
 
 pub use edi::Found;
+pub use format::{Decoded, Decoder, Format, FormatConfig};
 pub use sink::{BadRecord, FieldAt, FileFault, Gather, GoodRecord, Sink, Tally};
 pub use window::{WINDOW_BYTES_MAX, Window};
 

@@ -6,6 +6,7 @@ use dray_adapter::{
     BATCH_BYTES_MAX, BATCH_RECORDS_MAX, REJECT_BYTES_MAX, RawAt, Records, Reject, RejectStage,
     Shape,
 };
+use sha2::{Digest as _, Sha256};
 
 /// Why a whole file cannot be read: a sentence for a person.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +19,14 @@ pub struct FieldAt {
     pub start: u32,
     /// One past the last.
     pub end: u32,
+}
+
+impl FieldAt {
+    /// A cell that is not there, which is not the same as an empty one.
+    pub const NULL: Self = Self {
+        start: u32::MAX,
+        end: u32::MAX,
+    };
 }
 
 /// A record as a decoder sees it.
@@ -67,6 +76,19 @@ pub trait Sink {
 
     /// The next bad record.
     fn reject(&mut self, bad: &BadRecord<'_>);
+}
+
+/// Hands bytes out as a bad record: the first of them, and what tells the whole.
+pub(crate) fn reject<S: Sink>(sink: &mut S, ordinal: u64, line: u64, reason: &str, raw: &[u8]) {
+    let raw_sha256 = (raw.len() > REJECT_BYTES_MAX).then(|| Sha256::digest(raw).into());
+    sink.reject(&BadRecord {
+        ordinal,
+        line,
+        reason,
+        raw: &raw[..raw.len().min(REJECT_BYTES_MAX)],
+        raw_bytes: raw.len() as u64,
+        raw_sha256,
+    });
 }
 
 /// Counts, and is full once there are too many bad records.
@@ -218,6 +240,10 @@ impl Sink for Gather {
         self.records
             .begin(record.shape, record.ordinal, record.line, raw);
         for field in record.fields {
+            if *field == FieldAt::NULL {
+                self.records.cell_null();
+                continue;
+            }
             let cell = text.part(field.start as usize, field.end as usize);
             self.records.cell(cell);
         }

@@ -191,6 +191,9 @@ fn find_value(part: &Part<'_>, wanted: &str) -> Option<(Vec<String>, Range<usize
         DeValue::Integer(number) => number.to_string() == wanted,
         DeValue::Float(number) => number.to_string() == wanted,
         DeValue::Boolean(truth) => truth.to_string() == wanted,
+        DeValue::Array(items) => {
+            return items.iter().find_map(|item| find_value(item, wanted));
+        }
         DeValue::Table(table) => {
             return table.iter().find_map(|(key, value)| {
                 let (mut path, span) = find_value(value, wanted)?;
@@ -205,6 +208,9 @@ fn find_value(part: &Part<'_>, wanted: &str) -> Option<(Vec<String>, Range<usize
 
 /// The first key called `name` below a part: its path and its place.
 fn find_key(part: &Part<'_>, name: &str) -> Option<(Vec<String>, Range<usize>)> {
+    if let DeValue::Array(items) = part.get_ref() {
+        return items.iter().find_map(|item| find_key(item, name));
+    }
     let DeValue::Table(table) = part.get_ref() else {
         return None;
     };
@@ -231,20 +237,24 @@ fn remove(part: &mut Part<'_>, path: &[String]) -> bool {
     }
 }
 
-/// The place of a key in a table, or of the table.
+/// The place of a key in a table, or of the table. An array's item goes by its number, from 0.
 #[must_use]
 pub(crate) fn key_span(part: &Part<'_>, path: &[&str]) -> Range<usize> {
     let mut here = part;
     let mut span = part.span();
     for key in path {
-        let DeValue::Table(table) = here.get_ref() else {
-            break;
+        let (found, value) = match here.get_ref() {
+            DeValue::Table(table) => match table.get_key_value(*key) {
+                Some((key, value)) => (key.span(), value),
+                None => break,
+            },
+            DeValue::Array(items) => match key.parse().ok().and_then(|at: usize| items.get(at)) {
+                Some(item) => (item.span(), item),
+                None => break,
+            },
+            _ => break,
         };
-        let Some((key, value)) = table.get_key_value(*key) else {
-            break;
-        };
-        span = key.span();
-        here = value;
+        (span, here) = (found, value);
     }
     span
 }

@@ -16,8 +16,6 @@ use super::COLUMNS_MAX;
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CsvConfig {
-    /// Always `csv`.
-    pub kind: CsvKind,
     /// One ASCII character, `,` unless said.
     #[serde(default = "comma")]
     pub delimiter: String,
@@ -32,15 +30,6 @@ pub struct CsvConfig {
     /// How text is encoded, UTF-8 unless said.
     #[serde(default)]
     pub encoding: Encoding,
-}
-
-/// The name of this format.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-pub enum CsvKind {
-    /// The only one.
-    #[default]
-    #[serde(rename = "csv")]
-    Csv,
 }
 
 /// How text is encoded.
@@ -85,7 +74,6 @@ impl Encoding {
 impl Default for CsvConfig {
     fn default() -> Self {
         Self {
-            kind: CsvKind::Csv,
             delimiter: comma(),
             quote: double_quote(),
             header: None,
@@ -104,18 +92,21 @@ impl CsvConfig {
 
     /// What is wrong with it: the setting, and a sentence with the way out.
     #[must_use]
-    pub fn faults(&self) -> Vec<(&'static str, String)> {
+    pub fn faults(&self) -> Vec<(String, String)> {
         let mut faults = Vec::new();
         if let Err(sentence) = self.delimiter_byte() {
-            faults.push(("delimiter", sentence));
+            faults.push(("delimiter".into(), sentence));
         }
         if let Err(sentence) = self.quote_byte() {
-            faults.push(("quote", sentence));
+            faults.push(("quote".into(), sentence));
         }
         if !self.quote.is_empty() && self.quote == self.delimiter {
-            faults.push(("quote", "quote and delimiter are the same character; write quote = \"\" if the system knows no quotes".into()));
+            faults.push(("quote".into(), "quote and delimiter are the same character; write quote = \"\" if the system knows no quotes".into()));
         }
-        faults.extend(self.columns_fault().map(|sentence| ("columns", sentence)));
+        faults.extend(
+            self.columns_fault()
+                .map(|sentence| ("columns".into(), sentence)),
+        );
         faults
     }
 
@@ -200,7 +191,7 @@ mod tests {
     use super::*;
 
     fn check(toml: &str, words: &[&str]) {
-        let said = match toml::from_str::<CsvConfig>(&format!("kind = \"csv\"\n{toml}")) {
+        let said = match toml::from_str::<CsvConfig>(toml) {
             Ok(config) => config.validate().err().unwrap_or_else(|| "(fine)".into()),
             Err(error) => error.to_string(),
         };

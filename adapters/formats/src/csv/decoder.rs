@@ -9,7 +9,8 @@ use super::fields::{Splitter, split_plain};
 use super::long::Long;
 use super::reasons;
 use super::{CsvConfig, Encoding};
-use crate::{FieldAt, FileFault, GoodRecord, RECORD_BYTES_MAX, Sink};
+use crate::sink;
+use crate::{Decoded, FieldAt, FileFault, GoodRecord, RECORD_BYTES_MAX, Sink};
 
 /// Bytes without an LF after which a file with a CR is taken for one whose lines end with CR.
 const CR_FILE_BYTES: usize = 64 * 1024;
@@ -80,15 +81,6 @@ impl Csv {
             self.shape.clone_from(&decoder.shape);
         }
     }
-}
-
-/// How far a window was decoded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Decoded {
-    /// Bytes that are done: take them from the window.
-    pub bytes: usize,
-    /// Whether the file is done. Only ever with `end`.
-    pub done: bool,
 }
 
 /// Decodes one file. See [`Csv::decoder`].
@@ -316,7 +308,7 @@ impl Decoder {
             });
         } else {
             let reason = reasons::wrong_columns(columns, shape.columns.len());
-            reasons::reject(sink, ordinal, self.line, &reason, line.as_bytes());
+            sink::reject(sink, ordinal, self.line, &reason, line.as_bytes());
         }
     }
 }

@@ -1,23 +1,5 @@
 //! What is said of a bad record.
 
-use dray_adapter::REJECT_BYTES_MAX;
-use sha2::{Digest, Sha256};
-
-use crate::{BadRecord, Sink};
-
-pub(super) fn reject<S: Sink>(sink: &mut S, ordinal: u64, line: u64, reason: &str, raw: &[u8]) {
-    let raw_sha256 = (raw.len() > REJECT_BYTES_MAX).then(|| Sha256::digest(raw).into());
-    let first = &raw[..raw.len().min(REJECT_BYTES_MAX)];
-    sink.reject(&BadRecord {
-        ordinal,
-        line,
-        reason,
-        raw: first,
-        raw_bytes: raw.len() as u64,
-        raw_sha256,
-    });
-}
-
 pub(super) fn wrong_columns(found: usize, expected: usize) -> String {
     let s = if found == 1 { "" } else { "s" };
     format!("{found} column{s}, {expected} are expected")

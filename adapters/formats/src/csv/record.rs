@@ -9,6 +9,7 @@ use super::decoder::Decoder;
 use super::encoding::Charset;
 use super::fields::{AfterQuote, split_plain};
 use super::{QUOTED_BYTES_MAX, QUOTED_LINES_MAX, header, reasons};
+use crate::sink;
 use crate::{FileFault, GoodRecord, RECORD_BYTES_MAX, Sink};
 
 /// A line in the window.
@@ -101,7 +102,7 @@ impl Decoder {
         self.line += lines;
         let raw = &rest[..last.end];
         match (bad, &self.shape) {
-            (Some(reason), _) if wanted => reasons::reject(sink, ordinal, line, &reason, raw),
+            (Some(reason), _) if wanted => sink::reject(sink, ordinal, line, &reason, raw),
             (None, Some(shape)) if wanted => {
                 let same = self.text.as_bytes() == raw;
                 let fields = if S::FIELDS {

@@ -1,0 +1,106 @@
+//! All formats under one name: what a source configures, compiles and decodes with.
+//!
+//! A new format is a file of its own, and one line in each of the three enums here.
+
+use serde::Deserialize;
+
+use crate::csv::{self, Csv, CsvConfig};
+use crate::{FileFault, Sink};
+
+/// The `[flow.source.format]` table.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum FormatConfig {
+    /// Lines of cells.
+    Csv(CsvConfig),
+}
+
+impl FormatConfig {
+    /// What is wrong with it: the setting's path within the table, and a sentence with the way out.
+    #[must_use]
+    pub fn faults(&self) -> Vec<(String, String)> {
+        match self {
+            Self::Csv(config) => config.faults(),
+        }
+    }
+}
+
+/// A format, compiled. Makes a decoder for each pass over a file.
+#[derive(Debug, Clone)]
+pub enum Format {
+    /// Lines of cells.
+    Csv(Csv),
+}
+
+impl Format {
+    /// Compiles a format.
+    ///
+    /// # Errors
+    /// The first of [`FormatConfig::faults`].
+    pub fn new(config: &FormatConfig) -> Result<Self, String> {
+        Ok(match config {
+            FormatConfig::Csv(config) => Self::Csv(Csv::new(config)?),
+        })
+    }
+
+    /// A decoder for a file's beginning. Records and bad records whose ordinal is below `skip` are
+    /// counted and not handed out: so a file is read on where an append ended.
+    #[must_use]
+    pub fn decoder(&self, skip: u64) -> Decoder {
+        match self {
+            Self::Csv(csv) => Decoder::Csv(csv.decoder(skip)),
+        }
+    }
+
+    /// Keeps the names of a decoder's file, so that the next file with the same names shares them
+    /// and nobody has to resolve them again.
+    pub fn remember(&mut self, decoder: &Decoder) {
+        match (self, decoder) {
+            (Self::Csv(csv), Decoder::Csv(decoder)) => csv.remember(decoder),
+        }
+    }
+}
+
+/// How far a window was decoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Decoded {
+    /// Bytes that are done: take them from the window.
+    pub bytes: usize,
+    /// Whether the file is done. Only ever with `end`.
+    pub done: bool,
+}
+
+/// Decodes one file. See [`Format::decoder`].
+#[derive(Debug)]
+pub enum Decoder {
+    /// Lines of cells.
+    Csv(csv::Decoder),
+}
+
+impl Decoder {
+    /// Decodes what it can of `window`, which begins with what the call before left; `end`: nothing
+    /// follows. Stops early when `sink` is full. Takes at least something of a window of
+    /// [`crate::WINDOW_BYTES_MAX`] bytes.
+    ///
+    /// # Errors
+    /// [`FileFault`] where the whole file can't be read, or what it says of itself does not hold.
+    #[inline]
+    pub fn decode<S: Sink>(
+        &mut self,
+        window: &[u8],
+        end: bool,
+        sink: &mut S,
+    ) -> Result<Decoded, FileFault> {
+        match self {
+            Self::Csv(decoder) => decoder.decode(window, end, sink),
+        }
+    }
+
+    /// The ordinal of the next record or bad record.
+    #[must_use]
+    pub fn ordinal(&self) -> u64 {
+        match self {
+            Self::Csv(decoder) => decoder.ordinal(),
+        }
+    }
+}
