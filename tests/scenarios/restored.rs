@@ -1,6 +1,7 @@
 //! Disks that are lost, and machines that are restored from an older state: nothing is silently missing, nothing doubled, and
 //! each is told in words.
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -10,7 +11,7 @@ use dray_tests::site::{FlowSpec, Site};
 use dray_tests::target::Target;
 use dray_tests::verdict::{Verdict, judge};
 
-use crate::{PATIENCE, folder, target_table, wait};
+use crate::{PATIENCE, folder, numbers, target_table, wait};
 
 /// Lines of each file, and its items.
 const LINES: u64 = 1_000;
@@ -85,6 +86,14 @@ impl Story {
     fn stop_agent(&mut self) {
         let mut agent = self.site.agent.take().expect("it runs");
         agent.kill().expect("a kill");
+    }
+
+    /// From now on each file has a generation of its own, which is deleted once a later one is acked.
+    fn make_generations_small(&mut self) {
+        let small = ("DRAY_GENERATION_BYTES".into(), "1000".into());
+        self.site.environment.push(small);
+        self.stop_agent();
+        self.site.start_agent().expect("an agent");
     }
 
     fn stop_collector(&mut self) {
@@ -248,6 +257,7 @@ fn a_restored_agent_that_wrote_on_before_it_connected_begins_a_new_epoch() {
 #[test]
 fn a_collector_restored_from_an_old_backup_stops_the_flow_until_the_gap_is_accepted() {
     let mut story = Story::new("old-collector");
+    story.make_generations_small();
     story.carry_next();
     story.stop_collector();
     story.snapshot("collector");
@@ -261,7 +271,7 @@ fn a_collector_restored_from_an_old_backup_stops_the_flow_until_the_gap_is_accep
     collector
         .wait_log("a flow is stopped by a gap")
         .expect("it is told");
-    story.agent_said("were acked and forgotten here");
+    story.agent_said("the flow is stopped");
     let status = story.site.agent_command(&["status"]);
     let said = match status {
         Ok(output) => String::from_utf8_lossy(&output.stdout).into_owned(),
@@ -275,14 +285,15 @@ fn a_collector_restored_from_an_old_backup_stops_the_flow_until_the_gap_is_accep
         .collector_command(&["status"])
         .expect("an answer");
     let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
-    assert!(shown.contains("events 1001 to 3000"), "{shown}");
+    // The third file's generation is the newest, and that one stays.
+    assert!(shown.contains("events 1001 to 2000"), "{shown}");
 
     let resumed = story
         .site
         .collector_command(&["resume", "north/movements", "--accept-gap"])
         .expect("it is accepted");
     let said = String::from_utf8_lossy(&resumed.stdout).into_owned();
-    assert!(said.contains("goes on at event 3001"), "{said}");
+    assert!(said.contains("goes on at event 2001"), "{said}");
     story.wait_archived(&held);
     story.wait_delivered();
     let verdict = story.in_log();
@@ -293,7 +304,7 @@ fn a_collector_restored_from_an_old_backup_stops_the_flow_until_the_gap_is_accep
             verdict.out_of_order,
             verdict.repeats
         ),
-        (2 * LINES, 0, 0, 0),
+        (LINES, 0, 0, 0),
         "only what was told is missing: {verdict}"
     );
     let told = story.site.log_events().expect("the log");
@@ -303,5 +314,62 @@ fn a_collector_restored_from_an_old_backup_stops_the_flow_until_the_gap_is_accep
         .collect();
     assert_eq!(told.len(), 1, "{told:?}");
     let reason = told[0]["data"]["reason"].as_str().unwrap_or_default();
-    assert!(reason.contains("events 1001 to 3000"), "{reason}");
+    assert!(reason.contains("events 1001 to 2000"), "{reason}");
+}
+
+#[test]
+fn a_collector_restored_from_an_old_backup_gets_what_stands_on_the_agents_disk() {
+    let mut story = Story::new("old-collector-young-agent");
+    story.carry_next();
+    story.stop_collector();
+    story.snapshot("collector");
+    story.site.start_collector().expect("a collector");
+    story.carry_next();
+    story.carry_next();
+    story.stop_collector();
+    story.restore("collector");
+    story.site.start_collector().expect("a collector");
+    story.agent_said("everything is opened again");
+    story.carry_next();
+    // The collector does not remember either what it delivered since: two files come once more, under the same ids.
+    let arrived = story.erp.wait(PATIENCE, |events| events >= 6 * LINES);
+    assert!(arrived, "{} arrived", story.erp.events());
+    let mut seen = HashSet::new();
+    let firsts = story.erp.arrivals();
+    let firsts = firsts
+        .iter()
+        .filter(|arrival| seen.insert(arrival.id.clone()));
+    let verdict = judge(numbers(4 * LINES), firsts);
+    assert!(verdict.clean(), "at the target: {verdict}");
+    let verdict = story.in_log();
+    assert!(
+        verdict.clean() && verdict.repeats == 0,
+        "in the log: {verdict}"
+    );
+}
+
+#[test]
+fn a_flow_that_is_renamed_sends_what_it_had_accepted_and_says_so() {
+    let mut story = Story::new("renamed-flow");
+    story.carry_next();
+    story.stop_collector();
+    let pending = story.drop_next();
+    story.wait_pending(&pending);
+    story.stop_agent();
+    fs::create_dir(story.at("drops/moves")).expect("a folder");
+    let config = fs::read_to_string(story.site.agent_config()).expect("it is there");
+    let renamed = config
+        .replace("name = \"movements\"", "name = \"moves\"")
+        .replace("drops/movements", "drops/moves");
+    fs::write(story.site.agent_config(), renamed).expect("it is written");
+    story.site.start_agent().expect("an agent");
+    story.agent_said("a flow is left over");
+    let status = story.site.agent_command(&["status"]).expect("a status");
+    let status = String::from_utf8_lossy(&status.stdout).into_owned();
+    assert!(
+        status.contains("it is not in the configuration any more"),
+        "{status}"
+    );
+    story.site.start_collector().expect("a collector");
+    story.assert_whole();
 }

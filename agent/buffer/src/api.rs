@@ -170,14 +170,17 @@ pub enum BufferError {
     /// worth another try.
     #[error("a part of the buffer can't be read for now, and is tried again: {0}")]
     Hindered(String),
-    /// The disk failed, or what it holds is damaged. The buffer takes nothing more until the agent
-    /// is restarted; what was answered before stands.
+    /// The disk failed, or what it holds is damaged. The buffer takes nothing more until it is opened
+    /// anew; what was answered before stands.
     #[error("the buffer in {folder} stopped: {reason}")]
     Stopped {
         /// The data folder.
         folder: String,
         /// A sentence with the way out.
         reason: String,
+        /// Whether to open it anew without asking anybody. Never after a failed sync: the kernel may show what the disk does not
+        /// have, and a person must look at the disk first.
+        reopen: bool,
     },
 }
 
@@ -215,7 +218,8 @@ impl Future for Receipt {
 pub(crate) fn gone() -> BufferError {
     BufferError::Stopped {
         folder: String::new(),
-        reason: "its writer ended; restart the agent".into(),
+        reason: "its writer ended".into(),
+        reopen: true,
     }
 }
 

@@ -55,6 +55,17 @@ pub(crate) fn free(folder: &Path) -> u64 {
     })
 }
 
+/// What is said where there is too little of it.
+pub(crate) fn lacks_room(folder: &Path, free: u64, wanted: u64) -> String {
+    const MIB: u64 = 1024 * 1024;
+    format!(
+        "the disk of {} has {} MiB left and {} are needed: make room",
+        folder.display(),
+        free / MIB,
+        wanted.div_ceil(MIB)
+    )
+}
+
 /// Renames a folder out of sight, to be removed: a cut in between leaves nothing half there.
 pub(crate) fn put_away(parent: &Path, name: &str) -> io::Result<PathBuf> {
     let gone = parent.join(format!(".gone-{name}"));

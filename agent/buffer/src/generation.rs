@@ -32,6 +32,23 @@ pub(crate) struct Generation {
     path: PathBuf,
 }
 
+/// Why a commit is none.
+#[derive(Debug)]
+pub(crate) struct Uncommitted {
+    pub(crate) reason: String,
+    /// Its sync failed: what the kernel shows of it may not be on the disk, now or later.
+    pub(crate) unsynced: bool,
+}
+
+impl From<String> for Uncommitted {
+    fn from(reason: String) -> Self {
+        Self {
+            reason,
+            unsynced: false,
+        }
+    }
+}
+
 /// What a commit wrote.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Written {
@@ -71,9 +88,13 @@ impl Generation {
             |error: &dyn std::fmt::Display| format!("{} can't be made: {error}", hidden.display());
         let _ = fs::remove_dir_all(&hidden);
         let path = parent.join(name(first));
-        let written = Self::open_or_make(&hidden)?.commit(first, [opening])?;
+        let written = Self::open_or_make(&hidden)?
+            .commit(first, [opening])
+            .map_err(|uncommitted| uncommitted.reason)?;
         folder::sync_tree(&hidden).map_err(|error| failed(&error))?;
         edge!("buffer.before_rename");
+        // Left there by a try that failed after this: nothing was ever appended to it.
+        let _ = fs::remove_dir_all(&path);
         fs::rename(&hidden, &path).map_err(|error| failed(&error))?;
         edge!("buffer.before_folder_sync");
         if !is_planted(Plant::UnsyncedFolder) {
@@ -182,7 +203,7 @@ impl Generation {
         &self,
         first: u64,
         records: impl IntoIterator<Item = &'a Record>,
-    ) -> Result<Written, String> {
+    ) -> Result<Written, Uncommitted> {
         let mut batch = sled::Batch::default();
         let mut number = first;
         let mut bytes = 0;
@@ -196,14 +217,14 @@ impl Generation {
         let values = number - first;
         let failed = |error: &dyn std::fmt::Display| format!("{}: {error}", self.path.display());
         self.db.apply_batch(batch).map_err(|error| failed(&error))?;
-        self.flush()
-            .and_then(|()| {
-                edge!("buffer.before_sync");
-                self.sync_data()
-            })
-            .map_err(|error| failed(&error))?;
+        self.flush().map_err(|error| failed(&error))?;
+        edge!("buffer.before_sync");
+        self.sync_data().map_err(|error| Uncommitted {
+            reason: failed(&error),
+            unsynced: true,
+        })?;
         if self.is_deleted() {
-            return Err(failed(&"it was deleted while the agent ran"));
+            return Err(failed(&"it was deleted while the agent ran").into());
         }
         Ok(Written { values, bytes })
     }

@@ -33,4 +33,5 @@ pub use api::{
 };
 pub use edges::EDGES;
 pub use memory::MemoryBuffer;
+pub use mending::hindrance_in;
 pub use sled_buffer::{Options, SledBuffer};

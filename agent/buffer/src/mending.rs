@@ -6,7 +6,7 @@
 //! A mended generation is sealed. Its summary says which numbers can't be read ([`Record::Lost`]), so that the generations
 //! join. Its marks are forgotten: files that it remembered are read again if they are there.
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
@@ -44,23 +44,34 @@ pub(crate) fn guarded<T: Send + 'static>(
         .map_err(|reason| format!("{}: {reason}", what.display()))
 }
 
+/// Why a buffer can't be opened or mended in this folder for now: rights, descriptors, a full disk.
+#[must_use]
+pub fn hindrance_in(folder: &Path) -> Option<String> {
+    hindrance_to_write(folder, MEND_BYTES)
+}
+
 /// Why a generation can't be opened or mended for now, though it may be whole: rights, descriptors, a full disk.
 pub(crate) fn hindrance(path: &Path) -> Option<String> {
     let file = path.join("db");
     let opened = OpenOptions::new().read(true).write(true).open(&file);
     match opened {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            return Some(format!("{}: {error}", file.display()));
+            Some(format!("{}: {error}", file.display()))
         }
-        _ => {}
+        _ => hindrance_to_write(path.parent().unwrap_or(path), MEND_BYTES),
     }
-    let free = folder::free(path.parent().unwrap_or(path));
-    (free < MEND_BYTES).then(|| {
-        format!(
-            "the disk of {} has {free} bytes left, and {MEND_BYTES} are needed: make room",
-            path.display()
-        )
-    })
+}
+
+/// Why no file of so many bytes can be made in this folder for now.
+pub(crate) fn hindrance_to_write(folder: &Path, bytes: u64) -> Option<String> {
+    let free = folder::free(folder);
+    if free < bytes {
+        return Some(folder::lacks_room(folder, free, bytes));
+    }
+    let trial = folder.join("tmp-trial");
+    let made = File::create(&trial).and_then(|_| fs::remove_file(&trial));
+    made.err()
+        .map(|error| format!("{}: {error}", trial.display()))
 }
 
 /// Puts a sealed generation in the place of a damaged or missing one: what is readable of the numbers from `first` to
@@ -80,6 +91,10 @@ pub(crate) fn mend(buffer: &Path, first: u64, end: u64) -> Result<Vec<Placed>, S
     let placed = match copied {
         Ok(placed) => placed,
         Err(reason) => {
+            if let Some(hindrance) = hindrance(&path) {
+                // Another try may find all of it.
+                return Err(hindrance);
+            }
             tracing::error!(reason, "nothing of it can be read");
             remove(&hidden).map_err(failed)?;
             fs::create_dir(&hidden).map_err(failed)?;

@@ -115,17 +115,32 @@ impl Shared {
         self.state.lock().expect("nobody panics holding it")
     }
 
-    /// The buffer takes nothing more.
+    /// The buffer takes nothing more until it is opened anew.
     pub(crate) fn stop(&self, reason: String) -> BufferError {
+        self.stop_and(reason, true)
+    }
+
+    /// The buffer takes nothing more until a person has looked at the disk.
+    pub(crate) fn stop_for_a_person(&self, reason: String) -> BufferError {
+        self.stop_and(reason, false)
+    }
+
+    fn stop_and(&self, reason: String, reopen: bool) -> BufferError {
         let error = BufferError::Stopped {
             folder: self.options.folder.display().to_string(),
             reason,
+            reopen,
         };
         tracing::error!(%error, "the buffer stopped");
         self.lock().stopped = Some(error.clone());
         // Opening must work on a full disk, so room is made for it.
-        let _ = fs::remove_file(self.options.folder.join("ballast"));
+        self.drop_ballast();
         error
+    }
+
+    /// Gives up the space that was set aside.
+    pub(crate) fn drop_ballast(&self) {
+        let _ = fs::remove_file(self.options.folder.join("ballast"));
     }
 
     /// A block from the disk; `None` if it is acked. The error: its generation, and what is wrong.

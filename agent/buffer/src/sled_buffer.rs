@@ -95,6 +95,7 @@ impl SledBuffer {
     pub fn open(options: Options) -> Result<Self, BufferError> {
         let folder = options.folder.clone();
         let stopped = |reason: String| BufferError::Stopped {
+            reopen: true,
             folder: folder.display().to_string(),
             reason,
         };
@@ -161,6 +162,8 @@ impl SledBuffer {
     fn damaged(&self, first: u64, reason: String) -> BufferError {
         let path = self.shared.options.folder.join(generation::name(first));
         if let Some(hindrance) = mending::hindrance(&path) {
+            // What can be read again can be sent, acked and deleted: that makes room by itself.
+            self.shared.drop_ballast();
             return BufferError::Hindered(hindrance);
         }
         let news = self.shared.lock().mending.replace(first) != Some(first);

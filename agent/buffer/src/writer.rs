@@ -11,7 +11,7 @@ use dray_edges::{Plant, edge, is_planted};
 
 use crate::api::{Appended, StoredBlock};
 use crate::folder;
-use crate::generation::{self, Generation};
+use crate::generation::{self, Generation, Uncommitted};
 use crate::layout::{self, Note, Placed, Record};
 use crate::ledger::{Entry, Numbering};
 use crate::marks;
@@ -152,7 +152,7 @@ impl Writer {
         if let Err(reason) = self.wait_for_room(bytes) {
             return Err((self.shared.stop(reason), waiting));
         }
-        if let Err(reason) = self.roll_if_due() {
+        if let Err(reason) = self.patiently(Self::roll_if_due) {
             return Err((self.shared.stop(reason), waiting));
         }
         let group = self.group(waiting);
@@ -162,32 +162,37 @@ impl Writer {
         let committed =
             std::panic::catch_unwind(AssertUnwindSafe(|| tail.commit(next, &group.records)));
         let committed = committed
-            .unwrap_or_else(|_| Err("sled panicked; see the lines before".into()))
-            .and_then(|written| self.testify(written.values).map(|()| written));
-        let failure = match committed {
-            Ok(written) => {
-                self.tail_bytes += written.bytes;
-                None
+            .unwrap_or_else(|_| Err("sled panicked; see the lines before".to_owned().into()))
+            .and_then(|written| {
+                self.testify(written.values)?;
+                Ok(written)
+            });
+        match committed {
+            Ok(written) => self.tail_bytes += written.bytes,
+            Err(uncommitted) => {
+                let waiting = group.answers.into_iter().map(|(waiting, _)| waiting);
+                return Err((self.not_committed(uncommitted), waiting.collect()));
             }
-            Err(reason) => Some(reason),
-        };
-        if let Some(reason) = failure {
-            let way_out = if self.tail.is_deleted() {
-                "Restart the agent: it tells what is missing, and reads files in archive/pending again"
-            } else {
-                "Nothing that was accepted is lost; mend the disk, then restart the agent"
-            };
-            let sentence = format!("{reason}. {way_out}");
-            let waiting = group
-                .answers
-                .into_iter()
-                .map(|(waiting, _)| waiting)
-                .collect();
-            return Err((self.shared.stop(sentence), waiting));
         }
         edge!("buffer.before_receipts");
         self.enter(group);
         Ok(())
+    }
+
+    /// Stops the buffer: a commit failed, and how far it came is only known when it is opened anew.
+    fn not_committed(&self, uncommitted: Uncommitted) -> crate::BufferError {
+        let Uncommitted { reason, unsynced } = uncommitted;
+        if unsynced {
+            return self.shared.stop_for_a_person(format!(
+                "{reason}. Nothing that was accepted is lost; mend the disk, then restart the agent"
+            ));
+        }
+        let way_out = if self.tail.is_deleted() {
+            "It is opened again, tells what is missing, and files in archive/pending are read again"
+        } else {
+            "Nothing that was accepted is lost; it is opened again"
+        };
+        self.shared.stop(format!("{reason}. {way_out}"))
     }
 
     /// Numbers the appends and lays out their records.

@@ -13,6 +13,7 @@
 
 pub mod admin;
 pub mod advice;
+pub mod again;
 pub mod bell;
 pub mod block_maker;
 pub mod board;

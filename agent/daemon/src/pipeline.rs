@@ -20,6 +20,7 @@ use dray_buffer::{Append, Buffer, BufferError, Receipt, Sequence};
 use dray_edges::{Plant, is_planted};
 use tracing::{debug, error, info, warn};
 
+use crate::again::Again;
 use crate::bell::{Bell, Rung};
 use crate::block_maker::BlockMaker;
 use crate::flow_state::{FlowState, Health};
@@ -51,6 +52,8 @@ pub struct Pipeline {
     /// The newest append, where it held no event: no ack of a block will ever name its position, so
     /// it counts as acked with the events before it.
     without_events: Option<(Sequence, Position)>,
+    /// Is told when the buffer must be opened anew.
+    again: Again,
     /// A flow that stands nowhere waits for the collector to say where it stood.
     asks_collector: bool,
     /// Up to where the collector holds the flow; `None` until it said so.
@@ -82,6 +85,8 @@ enum Ended {
     Stopped(String),
     /// The source is to be opened again.
     Reopened,
+    /// The buffer is to be opened again, and everything with it.
+    BufferStopped(String),
 }
 
 impl Pipeline {
@@ -106,6 +111,7 @@ impl Pipeline {
             to_commit: VecDeque::new(),
             to_ack: None,
             without_events: None,
+            again: Again::default(),
             asks_collector: false,
             held: None,
             reopen_at: None,
@@ -123,6 +129,13 @@ impl Pipeline {
         self
     }
 
+    /// Who is told when the buffer must be opened anew.
+    #[must_use]
+    pub fn telling(mut self, again: Again) -> Self {
+        self.again = again;
+        self
+    }
+
     /// Runs until the agent ends or the flow must stop. The source is closed afterwards.
     pub fn run(mut self) {
         loop {
@@ -134,6 +147,11 @@ impl Pipeline {
             match ended {
                 Ended::Reopened => info!("a new epoch: the source is opened again"),
                 Ended::Asked => return info!("closed"),
+                Ended::BufferStopped(reason) => {
+                    self.state.set(Health::Waiting, &reason);
+                    warn!(reason, "the flow waits until the buffer is opened again");
+                    return self.again.ask(&reason);
+                }
                 Ended::Stopped(reason) => {
                     self.state.set(Health::Stopped, &reason);
                     return error!(reason, "the flow stopped");
@@ -257,7 +275,7 @@ impl Pipeline {
             let Some(first) = self.appending.pop_front() else {
                 return Ok(());
             };
-            let appended = answer.map_err(|error| Ended::Stopped(buffer_sentence(&error)))?;
+            let appended = answer?;
             let metrics = &self.state.metrics;
             metrics.appended_events.inc_by(first.events);
             metrics.dead_letters.inc_by(first.dead_letters);
@@ -376,13 +394,17 @@ impl Pipeline {
     }
 }
 
-fn buffer_sentence(error: &BufferError) -> String {
-    match error {
-        BufferError::Refused(_) => {
-            format!("{error}; this is a defect of the agent, please report it")
-        }
-        BufferError::Stopped { .. } | BufferError::Damaged(_) | BufferError::Hindered(_) => {
-            error.to_string()
+impl From<BufferError> for Ended {
+    fn from(error: BufferError) -> Self {
+        let reason = error.to_string();
+        match error {
+            BufferError::Refused(_) => Self::Stopped(format!(
+                "{reason}; this is a defect of the agent, please report it"
+            )),
+            BufferError::Stopped { reopen: true, .. } => Self::BufferStopped(reason),
+            BufferError::Stopped { .. } | BufferError::Damaged(_) | BufferError::Hindered(_) => {
+                Self::Stopped(reason)
+            }
         }
     }
 }

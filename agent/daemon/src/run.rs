@@ -4,12 +4,13 @@ use std::fs::DirBuilder;
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::process;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use dray_buffer::Buffer;
 use dray_mapping::Mapper;
+use dray_proto::FlowName;
 use dray_uplink::Identity;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -17,6 +18,7 @@ use tokio::sync::watch;
 use tracing::{error, info, info_span, warn};
 
 use crate::admin::Socket;
+use crate::again::{Again, Pause};
 use crate::bell::Bell;
 use crate::block_maker::BlockMaker;
 use crate::board::{Board, VERSION, Who};
@@ -25,7 +27,8 @@ use crate::failure::Failure;
 use crate::flow_state::{FlowState, Health};
 use crate::metrics::Metrics;
 use crate::pipeline::{DRAIN_MAX, Pipeline, resume_position};
-use crate::{identity, metrics_server, uplink};
+use crate::uplink::{self, Links};
+use crate::{identity, metrics_server};
 
 /// Threads of the runtime: the uplink, the metrics page and the local socket need no more.
 const WORKERS: usize = 2;
@@ -33,6 +36,8 @@ const WORKERS: usize = 2;
 const BLOCKING_MAX: usize = 4;
 /// How long the uplink may take to end once it is asked to.
 const UPLINK_END_MAX: Duration = Duration::from_secs(3);
+/// How long the last reads of a buffer that is opened again may take to end.
+const LET_GO_MAX: Duration = Duration::from_secs(30);
 
 /// Runs until SIGTERM or SIGINT.
 ///
@@ -48,7 +53,7 @@ pub fn run(config: Config) -> Result<(), Failure> {
         .enable_all()
         .build()
         .map_err(|error| Failure::Failed(format!("the runtime does not start: {error}")))?;
-    let ended = runtime.block_on(serve(&config, identity));
+    let ended = runtime.block_on(rounds(&config, identity));
     runtime.shutdown_timeout(Duration::from_secs(1));
     ended
 }
@@ -66,16 +71,63 @@ fn make_data_dir(config: &Config) -> Result<(), Failure> {
     })
 }
 
-async fn serve(config: &Config, identity: Identity) -> Result<(), Failure> {
+/// Serves until the agent is told to end; where everything is to be opened again, in a new round.
+async fn rounds(config: &Config, identity: Identity) -> Result<(), Failure> {
     let mut signals = Signals::new()?;
+    let mut pause = Pause::new();
+    let mut buffer = uplink::open_buffer(config)?;
+    let mut identity = identity;
+    loop {
+        let let_go = Arc::downgrade(&buffer);
+        signals = match serve(config, identity, buffer, signals, &mut pause).await? {
+            Ended::Asked => return Ok(()),
+            Ended::Again(signals) => signals,
+        };
+        wait_for_last(let_go).await?;
+        // It may have been renewed.
+        identity = identity::load(config).map_err(|error| Failure::Config(error.to_string()))?;
+        buffer = uplink::open_buffer(config)?;
+    }
+}
+
+/// Waits until nobody holds the buffer any more: its lock must be free.
+async fn wait_for_last(buffer: Weak<dyn Buffer>) -> Result<(), Failure> {
+    let end = tokio::time::Instant::now() + LET_GO_MAX;
+    while buffer.strong_count() > 0 {
+        if tokio::time::Instant::now() >= end {
+            return Err(Failure::Failed(
+                "the buffer is still in use and can't be opened again; start the agent again"
+                    .into(),
+            ));
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    Ok(())
+}
+
+/// How a round ended.
+enum Ended {
+    /// The agent ends.
+    Asked,
+    /// Everything is to be opened again.
+    Again(Signals),
+}
+
+async fn serve(
+    config: &Config,
+    identity: Identity,
+    buffer: Arc<dyn Buffer>,
+    mut signals: Signals,
+    pause: &mut Pause,
+) -> Result<Ended, Failure> {
     let socket = bind_socket(config).await?;
     let metrics_listener = bind_metrics(config).await?;
-    let buffer = uplink::open_buffer(config)?;
     let metrics = Metrics::new().map_err(|error| Failure::Failed(error.to_string()))?;
+    let again = Again::default();
     let flows: Vec<Flow> = config
         .flows
         .iter()
-        .map(|flow| Flow::prepare(flow, &buffer, &metrics))
+        .map(|flow| Flow::prepare(flow, &buffer, &metrics, &again))
         .collect::<Result<_, _>>()?;
     let who = Who {
         site: config.site.clone(),
@@ -83,12 +135,18 @@ async fn serve(config: &Config, identity: Identity) -> Result<(), Failure> {
         collector: config.collector.clone(),
         certificate_ends_s: identity.ends_s,
     };
-    let states = flows.iter().map(|flow| Arc::clone(&flow.state)).collect();
+    let mut states: Vec<_> = flows.iter().map(|flow| Arc::clone(&flow.state)).collect();
+    states.extend(left_over(config, buffer.as_ref(), &metrics));
     let board = Arc::new(Board::new(who, Arc::clone(&buffer), metrics, states));
     let bells: Vec<Arc<Bell>> = flows.iter().map(|flow| Arc::clone(&flow.bell)).collect();
 
     let (stop, stopped) = watch::channel(false);
-    let sending = uplink::start(config, identity, buffer, &board, &bells, stopped.clone());
+    let links = Links {
+        board: Arc::clone(&board),
+        bells: bells.clone(),
+        again: again.clone(),
+    };
+    let sending = uplink::start(config, identity, buffer, links, stopped.clone());
     let answering = tokio::spawn(socket.serve(Arc::clone(&board), until(stopped)));
     let showing = metrics_listener
         .map(|listener| tokio::spawn(metrics_server::serve(listener, Arc::clone(&board))));
@@ -100,13 +158,39 @@ async fn serve(config: &Config, identity: Identity) -> Result<(), Failure> {
         "started"
     );
 
-    let name = signals.next().await;
-    info!(signal = name, "ending");
-    tokio::spawn(async move {
-        signals.next().await;
-        warn!("ended at once, as the second signal asks");
-        process::exit(1);
-    });
+    let buffer_dir = config.buffer_dir();
+    let ended = tokio::select! {
+        name = signals.next() => {
+            info!(signal = name, "ending");
+            None
+        }
+        reason = again.asked() => Some(reason),
+    };
+    let ended = match ended {
+        None => None,
+        // Until then `status` says why.
+        Some(reason) => tokio::select! {
+            () = pause.wait(&buffer_dir) => {
+                info!(reason, "everything is opened again");
+                Some(())
+            }
+            name = signals.next() => {
+                info!(signal = name, "ending");
+                None
+            }
+        },
+    };
+    let ended = match ended {
+        Some(()) => Ended::Again(signals),
+        None => {
+            tokio::spawn(async move {
+                signals.next().await;
+                warn!("ended at once, as the second signal asks");
+                process::exit(1);
+            });
+            Ended::Asked
+        }
+    };
     bells.iter().for_each(|bell| bell.stop());
     join(threads).await;
     // The receiver is there until the end of this function.
@@ -117,9 +201,10 @@ async fn serve(config: &Config, identity: Identity) -> Result<(), Failure> {
     let _ = tokio::time::timeout(UPLINK_END_MAX, answering).await;
     if let Some(showing) = showing {
         showing.abort();
+        let _ = showing.await;
     }
     info!("ended");
-    Ok(())
+    Ok(ended)
 }
 
 async fn bind_socket(config: &Config) -> Result<Socket, Failure> {
@@ -161,6 +246,7 @@ impl Flow {
         config: &FlowConfig,
         buffer: &Arc<dyn Buffer>,
         metrics: &Metrics,
+        again: &Again,
     ) -> Result<Self, Failure> {
         let name = &config.name;
         let source = config
@@ -187,13 +273,41 @@ impl Flow {
             Arc::clone(&bell),
             Arc::clone(&state),
         )
-        .asking_the_collector();
+        .asking_the_collector()
+        .telling(again.clone());
         Ok(Self {
             state,
             bell,
             pipeline,
         })
     }
+}
+
+/// Flows that are configured no more, but not all of whose events are sent: what was accepted is sent.
+fn left_over(config: &Config, buffer: &dyn Buffer, metrics: &Metrics) -> Vec<Arc<FlowState>> {
+    let is_configured = |flow: &str| config.flows.iter().any(|known| known.name.flow() == flow);
+    let unsent = |flow: &Arc<str>| {
+        let depth = buffer.depth(flow);
+        let left = depth.appended.0 - depth.acked.0;
+        let name = FlowName::new(&config.site, flow)?;
+        (left > 0 && !is_configured(flow)).then_some((name, left))
+    };
+    let state = |(name, left): (FlowName, u64)| {
+        let reason = format!(
+            "it is not in the configuration any more. {left} of its events are held, and the collector gets those that it lacks; its files \
+             stay in archive/pending"
+        );
+        warn!(flow = name.flow(), reason, "a flow is left over");
+        let state = FlowState::new(name.clone(), metrics.flow(&name));
+        state.set(Health::Stopped, &reason);
+        Arc::new(state)
+    };
+    buffer
+        .flows()
+        .iter()
+        .filter_map(unsent)
+        .map(state)
+        .collect()
 }
 
 fn start_flows(flows: Vec<Flow>) -> Result<Vec<JoinHandle<()>>, Failure> {

@@ -11,9 +11,10 @@ use dray_uplink::{
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::again::Again;
 use crate::bell::Bell;
 use crate::board::{Board, VERSION};
-use crate::config::Config;
+use crate::config::{Config, Timeliness};
 use crate::failure::Failure;
 
 /// Opens the buffer in the data folder.
@@ -36,22 +37,42 @@ pub fn open_buffer(config: &Config) -> Result<Arc<dyn Buffer>, Failure> {
     }
 }
 
-/// Starts sending; ends when `stopped` says so. `bells`: in the order of the board's flows.
+/// Whom the uplink tells.
+pub struct Links {
+    /// What is shown.
+    pub board: Arc<Board>,
+    /// In the order of the board's flows, as far as they have a source.
+    pub bells: Vec<Arc<Bell>>,
+    /// Hears that everything is to be opened again.
+    pub again: Again,
+}
+
+/// Starts sending; ends when `stopped` says so.
 #[must_use]
 pub fn start(
     config: &Config,
     identity: Identity,
     buffer: Arc<dyn Buffer>,
-    board: &Arc<Board>,
-    bells: &[Arc<Bell>],
+    links: Links,
     stopped: watch::Receiver<bool>,
 ) -> JoinHandle<()> {
-    let flows = config
+    let Links {
+        board,
+        bells,
+        again,
+    } = links;
+    let weight = |name: &str| {
+        let known = config.flows.iter().find(|flow| flow.name.flow() == name);
+        known
+            .map_or(Timeliness::default(), |flow| flow.timeliness)
+            .weight()
+    };
+    let flows = board
         .flows
         .iter()
         .map(|flow| FlowConfig {
             name: flow.name.flow().into(),
-            weight: flow.timeliness.weight(),
+            weight: weight(flow.name.flow()),
         })
         .collect();
     let settings = UplinkConfig {
@@ -64,10 +85,11 @@ pub fn start(
         .flows
         .iter()
         .map(|flow| flow.name.flow().to_owned())
-        .zip(bells.iter().cloned())
+        .zip(bells)
         .collect();
     let telling = Telling {
-        board: Arc::clone(board),
+        board,
+        again,
         buffer: Arc::clone(&buffer),
         bells,
     };
@@ -78,6 +100,7 @@ pub fn start(
 /// it is held for a few statements.
 struct Telling {
     board: Arc<Board>,
+    again: Again,
     buffer: Arc<dyn Buffer>,
     bells: HashMap<String, Arc<Bell>>,
 }
@@ -122,6 +145,11 @@ impl Observer for Telling {
             bell.reopen(position);
         }
     }
+
+    fn buffer_reopens(&self, why: &str) {
+        self.again.ask(why);
+    }
+
     fn certificate(&self, state: CertificateState) {
         self.board.set_certificate(state);
     }

@@ -673,8 +673,8 @@ fn a_full_buffer_holds_the_source_at_two_batches_and_tells_it() {
     running.end();
 }
 
-#[test]
-fn a_buffer_that_stops_stops_the_flow_and_commits_nothing() {
+/// A buffer stops under an append; how the flow is after that.
+fn under_a_buffer_that_stops(reopen: bool) -> (Health, String) {
     let place = Place::new();
     let (open, buffer) = gate();
     let (script, source) = Script::new();
@@ -683,24 +683,35 @@ fn a_buffer_that_stops_stops_the_flow_and_commits_nothing() {
     let stopped = BufferError::Stopped {
         folder: "/data/buffer".into(),
         reason: "fdatasync: I/O error; replace the disk".into(),
+        reopen,
     };
     // Said before the buffer stops: afterwards the flow may be gone.
     script.say(Ok(Polled::Idle(Duration::ZERO)));
     script.say(Ok(Polled::Idle(PATIENCE)));
     open.send(Err(stopped)).expect("it waits");
     running.thread.join().expect("it ends by itself");
-    let (health, detail) = running.state.get();
-    assert_eq!(health, Health::Stopped);
-    assert!(
-        detail.contains("/data/buffer") && detail.contains("replace the disk"),
-        "{detail}"
-    );
     assert!(
         !script
             .calls
             .try_iter()
             .any(|call| call.starts_with("commit"))
     );
+    let (health, detail) = running.state.get();
+    assert!(
+        detail.contains("/data/buffer") && detail.contains("replace the disk"),
+        "{detail}"
+    );
+    (health, detail)
+}
+
+#[test]
+fn a_buffer_that_stops_stops_the_flow_and_commits_nothing() {
+    assert_eq!(under_a_buffer_that_stops(false).0, Health::Stopped);
+}
+
+#[test]
+fn a_flow_waits_for_a_buffer_that_is_opened_again() {
+    assert_eq!(under_a_buffer_that_stops(true).0, Health::Waiting);
 }
 
 #[test]

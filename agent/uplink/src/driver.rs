@@ -30,6 +30,8 @@ use crate::window::{self, Begin, Held, Own, Place, Window};
 /// A connection that lived this long begins again with the first wait, and so does one that moved an ack: a line that
 /// breaks often is slow enough.
 const LIVED: Duration = Duration::from_secs(5);
+/// The wait after the buffer could not be read: it mends itself, or somebody makes room.
+const BUFFER_WAIT: Duration = Duration::from_secs(1);
 /// Messages between the driver and the connection.
 const QUEUE: usize = 32;
 /// A message of the collector, at most: a Welcome for all flows of a site.
@@ -79,6 +81,9 @@ pub trait Observer: Send + Sync {
     fn flow_goes_on(&self, flow: &str, position: Bytes);
     /// A new epoch began: the flow's source is to be opened again, at this position where there is one, else at its own.
     fn flow_reopens(&self, flow: &str, position: Option<Bytes>);
+    /// The collector needs events that are acked here and may still stand on disk: the buffer is to be opened again, and everything
+    /// with it.
+    fn buffer_reopens(&self, why: &str);
     /// The certificate was renewed, or could not be.
     fn certificate(&self, state: CertificateState);
 }
@@ -107,6 +112,8 @@ pub struct Uplink {
     epoch: AtomicU64,
     /// The collector acked what it had not acked before, since this was last asked.
     acked: AtomicBool,
+    /// The epoch that the buffer was opened in, and how far each flow was acked then: before that, nothing is on disk.
+    opened: (u64, Vec<Sequence>),
 }
 
 /// A flow whose source is opened anew in a new epoch.
@@ -117,21 +124,42 @@ struct Reopen {
     why: String,
 }
 
+/// What comparing both sides came to.
+enum Begun<'a> {
+    /// The flows that agree are open.
+    Session(Session<'a>),
+    /// A new epoch is needed.
+    NewEpoch(Vec<Reopen>),
+    /// The buffer is to be opened again.
+    Wait(String),
+}
+
 /// Why a connection ended.
 enum End {
     /// The agent stops.
     Shutdown,
     /// To be tried again.
     Lost(String),
+    /// The agent's own buffer is in the way, not the line: to be tried again soon.
+    Buffer(String),
     /// To be dialled again at once, with the certificate that is new.
     Renewed,
+}
+
+impl From<BufferError> for End {
+    fn from(error: BufferError) -> Self {
+        Self::Buffer(error.to_string())
+    }
 }
 
 impl Uplink {
     /// Not yet dialled.
     #[must_use]
     pub fn new(config: UplinkConfig, buffer: Arc<dyn Buffer>, observer: Arc<dyn Observer>) -> Self {
+        let acked = |flow: &FlowConfig| buffer.depth(&flow.name).acked;
+        let opened = (buffer.epoch(), config.flows.iter().map(acked).collect());
         Self {
+            opened,
             config,
             buffer,
             observer,
@@ -162,13 +190,17 @@ impl Uplink {
         let mut renewal = Renewal::new(self.config.identity.clone());
         while !*shutdown.borrow() {
             let began = Instant::now();
-            let reason = match self.connection(&mut renewal, &mut shutdown).await {
+            let (reason, own) = match self.connection(&mut renewal, &mut shutdown).await {
                 End::Shutdown => return,
                 End::Renewed => continue,
-                End::Lost(reason) => reason,
+                End::Lost(reason) => (reason, None),
+                End::Buffer(reason) => (reason, Some(BUFFER_WAIT)),
             };
             if reason != said {
-                tracing::warn!(reason, "the collector is away; it is tried again");
+                match own {
+                    None => tracing::warn!(reason, "the collector is away; it is tried again"),
+                    Some(_) => tracing::warn!(reason, "nothing can be sent for now"),
+                }
                 said.clone_from(&reason);
             }
             self.observer.link(LinkState::Disconnected(reason));
@@ -179,8 +211,9 @@ impl Uplink {
             if lived {
                 said.clear();
             }
+            let time = own.or_else(|| wait.next());
             tokio::select! {
-                () = tokio::time::sleep(wait.next().unwrap_or(self.patience.retry_max)) => {}
+                () = tokio::time::sleep(time.unwrap_or(self.patience.retry_max)) => {}
                 _ = shutdown.wait_for(|stop| *stop) => return,
             }
         }
@@ -251,9 +284,10 @@ impl Uplink {
             return End::Lost(format!("{collector}: {reason}"));
         }
         let mut session = match self.begin(&welcome, epoch) {
-            Ok(Ok(session)) => session,
-            Ok(Err(reopen)) => return self.begin_epoch(reopen).await,
-            Err(error) => return End::Lost(error.to_string()),
+            Ok(Begun::Session(session)) => session,
+            Ok(Begun::NewEpoch(reopen)) => return self.begin_epoch(reopen).await,
+            Ok(Begun::Wait(why)) => return End::Buffer(why),
+            Err(error) => return error.into(),
         };
         self.counters.connections.fetch_add(1, Ordering::Relaxed);
         tracing::info!(
@@ -264,7 +298,7 @@ impl Uplink {
         self.observer.link(LinkState::Connected);
         // What is on its way when the new certificate is there is sent again by the next connection.
         tokio::select! {
-            reason = session.send(&out, incoming, &mut watch) => End::Lost(reason),
+            end = session.send(&out, incoming, &mut watch) => end,
             () = self.renewed(renewal, &channel) => End::Renewed,
         }
     }
@@ -308,13 +342,15 @@ impl Uplink {
         }
     }
 
-    /// Compares what both sides hold, and opens the flows that agree. Or else: the flows that are to be opened anew, and
-    /// where.
-    fn begin(
-        &self,
-        welcome: &Welcome,
-        epoch: u64,
-    ) -> Result<Result<Session<'_>, Vec<Reopen>>, BufferError> {
+    /// Whether events that are acked may be held again once the buffer is opened anew: a part of it is deleted when all of it is
+    /// acked, and what is acked since it was opened may share a part with what is not.
+    fn may_stand_on_disk(&self, flow: usize, acked: Sequence) -> bool {
+        let (epoch, opened) = &self.opened;
+        *epoch != self.buffer.epoch() || opened.get(flow).is_none_or(|opened| acked > *opened)
+    }
+
+    /// Compares what both sides hold, and opens the flows that agree.
+    fn begin(&self, welcome: &Welcome, epoch: u64) -> Result<Begun<'_>, BufferError> {
         let weights: Vec<u32> = self.config.flows.iter().map(|flow| flow.weight).collect();
         let mut window = Window::new(&weights);
         let mut reopen = Vec::new();
@@ -347,13 +383,20 @@ impl Uplink {
                         why,
                     });
                 }
+                Begin::Stop(reason) if self.may_stand_on_disk(index, depth.acked) => {
+                    tracing::warn!(flow = &*flow.name, reason, "it is looked for on disk");
+                    let why = "the collector needs events that were acked here: its log was restored from an older state. The buffer \
+                               is opened again, as they may still stand on disk";
+                    self.observer.buffer_reopens(why);
+                    return Ok(Begun::Wait(why.into()));
+                }
                 Begin::Stop(reason) => self.stop(&flow.name, &reason),
             }
         }
         if reopen.is_empty() {
-            Ok(Ok(Session::new(self, window, epoch)))
+            Ok(Begun::Session(Session::new(self, window, epoch)))
         } else {
-            Ok(Err(reopen))
+            Ok(Begun::NewEpoch(reopen))
         }
     }
 
@@ -363,7 +406,7 @@ impl Uplink {
         let begun = tokio::task::spawn_blocking(move || buffer.begin_epoch()).await;
         match begun {
             Ok(Ok(epoch)) => self.epoch.store(epoch, Ordering::Relaxed),
-            Ok(Err(error)) => return End::Lost(error.to_string()),
+            Ok(Err(error)) => return error.into(),
             Err(error) => return End::Lost(error.to_string()),
         }
         let why = reopen.first().map(|reopen| reopen.why.clone());

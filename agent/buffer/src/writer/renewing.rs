@@ -13,7 +13,9 @@ use crate::opening;
 impl Writer {
     /// A new epoch with all that is held.
     pub(super) fn renew(&mut self) -> Result<u64, crate::BufferError> {
-        let renewed = self.seal_tail().and_then(|()| self.begin_epoch());
+        let renewed = self
+            .patiently(Self::seal_tail)
+            .and_then(|()| self.patiently(Self::begin_epoch));
         renewed.map_err(|reason| {
             self.shared
                 .stop(format!("no new epoch can begin: {reason}"))
@@ -55,41 +57,46 @@ impl Writer {
     pub(super) fn mend(&mut self, first: u64, reason: &str) -> Result<u64, crate::BufferError> {
         tracing::error!(reason, "a part of the buffer is damaged");
         // The damaged one may be the newest: what is written must not be open while it is mended.
-        let mended = self.roll().and_then(|()| {
-            let mut open = self.shared.open.lock().expect("nobody panics holding it");
-            open.close(first);
-            let state = self.shared.lock();
-            let next = state
-                .slices
-                .range(first + 1..)
-                .next()
-                .map(|(next, _)| *next);
-            if !state.slices.contains_key(&first) {
-                // All of it was acked meanwhile.
-                return Ok(());
-            }
-            drop(state);
-            let end = next.unwrap_or(self.next_number);
-            let folder = &self.shared.options.folder;
-            let placed = mending::mend(folder, first, end)?;
-            let left: HashSet<u64> = opening::headers(&placed)
-                .map(|(_, number, _)| number)
-                .collect();
-            let mut state = self.shared.lock();
-            state.ledger.lose(first..end, &left);
-            let held = state
-                .ledger
-                .numbers()
-                .filter(|number| (first..end).contains(number))
-                .count();
-            if let Some(slice) = state.slices.get_mut(&first) {
-                slice.held = held as u64;
-            }
-            Ok(())
-        });
+        let mended = self
+            .patiently(Self::roll)
+            .and_then(|()| self.patiently(|writer| writer.put_in_place(first)));
         mended
-            .and_then(|()| self.seal_tail())
-            .and_then(|()| self.begin_epoch())
+            .and_then(|()| self.patiently(Self::seal_tail))
+            .and_then(|()| self.patiently(Self::begin_epoch))
             .map_err(|reason| self.shared.stop(format!("it can't be mended: {reason}")))
+    }
+
+    /// Puts what can be read of a damaged generation in its place.
+    fn put_in_place(&mut self, first: u64) -> Result<(), String> {
+        let mut open = self.shared.open.lock().expect("nobody panics holding it");
+        open.close(first);
+        let state = self.shared.lock();
+        let next = state
+            .slices
+            .range(first + 1..)
+            .next()
+            .map(|(next, _)| *next);
+        if !state.slices.contains_key(&first) {
+            // All of it was acked meanwhile.
+            return Ok(());
+        }
+        drop(state);
+        let end = next.unwrap_or(self.next_number);
+        let folder = &self.shared.options.folder;
+        let placed = mending::mend(folder, first, end)?;
+        let left: HashSet<u64> = opening::headers(&placed)
+            .map(|(_, number, _)| number)
+            .collect();
+        let mut state = self.shared.lock();
+        state.ledger.lose(first..end, &left);
+        let held = state
+            .ledger
+            .numbers()
+            .filter(|number| (first..end).contains(number))
+            .count();
+        if let Some(slice) = state.slices.get_mut(&first) {
+            slice.held = held as u64;
+        }
+        Ok(())
     }
 }

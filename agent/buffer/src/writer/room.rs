@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::Writer;
 use crate::folder;
+use crate::mending;
 use crate::shared::Waiting;
 
 /// How often room is looked for while there is none.
@@ -50,7 +51,47 @@ impl Writer {
         if folder::free(&self.shared.options.folder) < ROLL_BYTES {
             return Ok(());
         }
-        self.roll_if_due()
+        self.patiently(Self::roll_if_due)
+    }
+
+    /// Does what makes files, as often as it takes while rights, descriptors or a full disk are in the way: those pass, and what
+    /// is held is whole. An error is of another kind, or the agent stops first.
+    pub(super) fn patiently<T>(
+        &mut self,
+        mut step: impl FnMut(&mut Self) -> Result<T, String>,
+    ) -> Result<T, String> {
+        let mut waited = false;
+        loop {
+            let reason = match step(self) {
+                Ok(done) => {
+                    if waited {
+                        tracing::info!("nothing is in the way any more: appends go on");
+                        self.shared.lock().waiting = None;
+                    }
+                    return Ok(done);
+                }
+                Err(reason) => reason,
+            };
+            let folder = &self.shared.options.folder;
+            let Some(hindrance) = mending::hindrance_to_write(folder, ROLL_BYTES) else {
+                return Err(reason);
+            };
+            let mut state = self.shared.lock();
+            if !waited {
+                tracing::warn!(reason, hindrance, "appends wait");
+            }
+            waited = true;
+            state.waiting = Some(hindrance);
+            if state.closing {
+                return Err("the agent is stopping".into());
+            }
+            drop(
+                self.shared
+                    .freed
+                    .wait_timeout(state, ROOM_LOOK)
+                    .expect("nobody panics holding it"),
+            );
+        }
     }
 
     /// Waits until the append fits below the cap and above the file system's reserve. An error when
@@ -68,10 +109,8 @@ impl Writer {
                     options.bytes_max
                 ))
             } else if free < options.reserve_bytes + wanted {
-                Some(format!(
-                    "the disk of {} has {free} bytes left: make room",
-                    options.folder.display()
-                ))
+                let needed = options.reserve_bytes + wanted;
+                Some(folder::lacks_room(&options.folder, free, needed))
             } else {
                 None
             };
@@ -92,7 +131,7 @@ impl Writer {
             if give_back {
                 drop(state);
                 self.tail_bytes = self.tail_bytes.max(options.generation_bytes);
-                self.roll_if_due()?;
+                self.patiently(Self::roll_if_due)?;
                 continue;
             }
             if state.closing {

@@ -133,7 +133,7 @@ fn nothing_is_answered_for_in_a_newest_generation_that_somebody_deleted() {
         .expect_err("it has no name any more")
         .to_string();
     assert!(
-        said.contains("deleted") && said.contains("Restart the agent"),
+        said.contains("deleted") && said.contains("opened again"),
         "{said}"
     );
     drop(buffer);

@@ -8,7 +8,7 @@ use dray_adapter::{Mark, MarkState, Position, Seen};
 use dray_buffer::{Append, Buffer, NewBlock};
 use tracing::info;
 
-use super::{Ended, IDLE_MAX, Pipeline, buffer_sentence};
+use super::{Ended, IDLE_MAX, Pipeline};
 use crate::flow_state::{Health, now_us};
 
 impl Pipeline {
@@ -97,9 +97,8 @@ impl Pipeline {
             position,
             marks,
         });
-        let kept = receipt.wait();
-        kept.map(drop)
-            .map_err(|error| Ended::Stopped(buffer_sentence(&error)))
+        receipt.wait()?;
+        Ok(())
     }
 
     /// Waits, unless the agent ends.

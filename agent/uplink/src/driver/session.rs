@@ -13,7 +13,7 @@ use dray_proto::v1::{
 use tokio::sync::{mpsc, watch};
 use tonic::Streaming;
 
-use super::{QUEUE, Uplink};
+use super::{End, QUEUE, Uplink};
 use crate::window::{Turn, Window};
 
 /// How long the collector's reason may take once the sending half has ended.
@@ -45,10 +45,10 @@ impl<'a> Session<'a> {
         out: &mpsc::Sender<FromAgent>,
         mut incoming: Streaming<ToAgent>,
         watch: &mut watch::Receiver<u64>,
-    ) -> String {
+    ) -> End {
         loop {
-            if let Err(reason) = self.fill().await {
-                return reason;
+            if let Err(end) = self.fill().await {
+                return end;
             }
             tokio::select! {
                 permit = out.reserve(), if !self.ready.is_empty() => match (permit, self.ready.pop_front()) {
@@ -58,36 +58,36 @@ impl<'a> Session<'a> {
                     }
                     _ => return self.last_words(incoming).await,
                 },
-                answer = incoming.message() => if let Err(reason) = self.answered(answer) {
-                    return reason;
+                answer = incoming.message() => if let Err(end) = self.answered(answer) {
+                    return end;
                 },
                 changed = watch.changed() => match changed {
                     Ok(()) => self.look_for_new(),
-                    Err(_) => return "the buffer was closed".into(),
+                    Err(_) => return End::Buffer("the buffer was closed".into()),
                 },
             }
         }
     }
 
     /// The sending half ended; why is what the collector says last.
-    async fn last_words(&mut self, mut incoming: Streaming<ToAgent>) -> String {
+    async fn last_words(&mut self, mut incoming: Streaming<ToAgent>) -> End {
         let said = tokio::time::timeout(LAST_WORDS, async {
             loop {
-                if let Err(reason) = self.answered(incoming.message().await) {
-                    return reason;
+                if let Err(end) = self.answered(incoming.message().await) {
+                    return end;
                 }
             }
         });
         said.await
-            .unwrap_or_else(|_| "the collector takes no more, and does not say why".into())
+            .unwrap_or_else(|_| lost("the collector takes no more, and does not say why"))
     }
 
     /// One answer, or the end of them. An error ends the connection.
-    fn answered(&mut self, answer: Result<Option<ToAgent>, tonic::Status>) -> Result<(), String> {
+    fn answered(&mut self, answer: Result<Option<ToAgent>, tonic::Status>) -> Result<(), End> {
         match answer {
             Ok(Some(ToAgent { message })) => message.map_or(Ok(()), |message| self.heard(message)),
-            Ok(None) => Err("the collector ended the connection".into()),
-            Err(status) => Err(self.uplink.status_sentence(&status)),
+            Ok(None) => Err(lost("the collector ended the connection")),
+            Err(status) => Err(End::Lost(self.uplink.status_sentence(&status))),
         }
     }
 
@@ -99,7 +99,7 @@ impl<'a> Session<'a> {
     }
 
     /// Reads what may be sent next, while less waits than the connection's queue takes.
-    async fn fill(&mut self) -> Result<(), String> {
+    async fn fill(&mut self) -> Result<(), End> {
         while self.ready.len() < QUEUE {
             let Some(Turn {
                 flow,
@@ -112,15 +112,13 @@ impl<'a> Session<'a> {
             let name = Arc::clone(&self.uplink.config.flows[flow].name);
             let (buffer, of) = (Arc::clone(&self.uplink.buffer), Arc::clone(&name));
             let read = tokio::task::spawn_blocking(move || buffer.read(&of, from, bytes_max)).await;
-            let blocks = read
-                .unwrap_or_else(|_| Ok(Vec::new()))
-                .map_err(|error| error.to_string())?;
+            let blocks = read.unwrap_or_else(|_| Ok(Vec::new()))?;
             if blocks.iter().any(|stored| stored.epoch != self.epoch) {
-                return Err("a new epoch began in the buffer".into());
+                return Err(lost("a new epoch began in the buffer"));
             }
             if blocks.is_empty() {
                 if self.uplink.buffer.epoch() != self.epoch {
-                    return Err("a new epoch began in the buffer".into());
+                    return Err(lost("a new epoch began in the buffer"));
                 }
                 self.window.close(flow);
                 self.uplink.stop(
@@ -150,44 +148,44 @@ impl<'a> Session<'a> {
     }
 
     /// An ack or a refusal. An error ends the connection.
-    fn heard(&mut self, message: to_agent::Message) -> Result<(), String> {
+    fn heard(&mut self, message: to_agent::Message) -> Result<(), End> {
         let flows = &self.uplink.config.flows;
         let index = |name: &str| flows.iter().position(|flow| *flow.name == *name);
         match message {
             to_agent::Message::Ack(ack) => {
                 edge!("uplink.before_ack");
                 let Some(flow) = index(&ack.flow) else {
-                    return Err(format!(
+                    return Err(lost(&format!(
                         "the collector acked flow \"{}\", which was not sent",
                         ack.flow
-                    ));
+                    )));
                 };
                 if ack.epoch != self.epoch {
-                    return Err(format!(
+                    return Err(lost(&format!(
                         "the collector acked flow \"{}\" of another epoch than this agent's",
                         ack.flow
-                    ));
+                    )));
                 }
                 if !self.window.acked(flow, Sequence(ack.through)) {
-                    return Err(format!(
+                    return Err(lost(&format!(
                         "the collector acked event {} of flow \"{}\", which was not sent",
                         ack.through, ack.flow
-                    ));
+                    )));
                 }
-                self.uplink
-                    .ack(&ack.flow, self.epoch, Sequence(ack.through))
-                    .map_err(|error| error.to_string())
+                Ok(self
+                    .uplink
+                    .ack(&ack.flow, self.epoch, Sequence(ack.through))?)
             }
             to_agent::Message::Refusal(refusal) => self.refused(&refusal, index(&refusal.flow)),
-            to_agent::Message::Welcome(_) => Err("the collector said Welcome twice".into()),
+            to_agent::Message::Welcome(_) => Err(lost("the collector said Welcome twice")),
         }
     }
 
-    fn refused(&mut self, refusal: &Refusal, flow: Option<usize>) -> Result<(), String> {
+    fn refused(&mut self, refusal: &Refusal, flow: Option<usize>) -> Result<(), End> {
         match (refusal.cause(), flow) {
             // It may pass by itself: what is not acked is sent again by the next connection.
             (RefusalCause::Store, _) | (_, None) => {
-                Err(format!("the collector refuses: {}", refusal.reason))
+                Err(lost(&format!("the collector refuses: {}", refusal.reason)))
             }
             (_, Some(flow)) => {
                 self.window.close(flow);
@@ -198,6 +196,10 @@ impl<'a> Session<'a> {
             }
         }
     }
+}
+
+fn lost(reason: &str) -> End {
+    End::Lost(reason.into())
 }
 
 fn is_block_of(message: &FromAgent, flow: &str) -> bool {

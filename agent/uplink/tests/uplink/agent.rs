@@ -40,6 +40,8 @@ pub(crate) struct Told {
     pub(crate) held: HashMap<String, Bytes>,
     pub(crate) reopened: Vec<(String, Option<Bytes>)>,
     pub(crate) certificate: Vec<CertificateState>,
+    /// Why the buffer was to be opened again, each time.
+    pub(crate) buffer_reopens: Vec<String>,
 }
 
 impl Told {
@@ -82,6 +84,11 @@ impl Observer for Ear {
         let flow = flow.to_owned();
         self.0
             .send_modify(|told| told.reopened.push((flow, position)));
+    }
+
+    fn buffer_reopens(&self, why: &str) {
+        let why = why.to_owned();
+        self.0.send_modify(|told| told.buffer_reopens.push(why));
     }
 
     fn certificate(&self, state: CertificateState) {
