@@ -21,8 +21,9 @@ pub const DEFAULT_FILE: &str = "/etc/dray/agent.toml";
 pub const FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// Flows of one agent, at most: each has a thread and up to two batches in memory.
 pub const FLOWS_MAX: usize = 64;
-/// The smallest buffer: two of the largest appends and their surroundings.
-pub const BUFFER_BYTES_MIN: u64 = 64 * 1024 * 1024;
+/// The smallest buffer: a flow that holds half of it waits alone, and the other half takes two generations, which sled writes
+/// about twice.
+pub const BUFFER_BYTES_MIN: u64 = 256 * 1024 * 1024;
 /// `data_dir`'s length in bytes, at most: the path of a local socket has 108 (unix(7)).
 pub const DATA_DIR_BYTES_MAX: usize = 90;
 

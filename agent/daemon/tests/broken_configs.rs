@@ -216,7 +216,7 @@ fn the_buffer() {
         "1GiB",
         "1MiB",
         "bytes_max",
-        &["at least 64.0 MiB are needed"],
+        &["at least 256.0 MiB are needed"],
     );
     check(
         "bytes_max",

@@ -240,11 +240,13 @@ pub(crate) fn sentence(collector: &str, error: &(dyn std::error::Error + 'static
 
 /// What h2 0.4 says of a stream whose connection is gone: pings stayed unanswered, or it was closed.
 const GONE: &str = "stream closed because of a broken pipe";
+/// What rustls 0.23 says, with a link for programmers, of a connection that ended without a farewell.
+const CUT: &str = "peer closed connection without sending TLS close_notify";
 
 /// With TLS 1.3 the collector looks at our certificate after our handshake is done: its alert comes by
 /// way of h2 0.4, which keeps of an I/O error only the text.
 fn told(text: &str) -> String {
-    if text == GONE {
+    if text == GONE || text.starts_with(CUT) {
         return "the connection was lost, or nothing came over it any more: is the network well?"
             .into();
     }

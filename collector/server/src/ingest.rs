@@ -99,6 +99,13 @@ impl Uplink for Ingest {
     }
 }
 
+/// What a stream is told when another one takes its seat.
+const TAKEN_OVER: &str = "another stream of this agent has taken over, or it was asked to begin again. If this goes on, another machine \
+                          runs with a copy of this agent's data_dir: stop one of them, and enrol it anew";
+/// What is said here when that goes on.
+const CONTESTED: &str = "it connects again and again while it is connected: two machines use its certificate. Stop the copy, and enrol it anew \
+                         with an empty data_dir";
+
 /// Who asks, by its certificate, and from where.
 async fn agent<T>(
     shared: &Arc<Shared>,
@@ -141,6 +148,10 @@ impl Stream {
         let names: Vec<FlowName> = names.into_iter().filter_map(|(_, name)| name).collect();
         let mut seat = self.shared.uplinks.take(&self.peer.agent, names.clone());
         tracing::info!(version = %hello.version, flows = names.len(), "the agent is connected");
+        if seat.is_contested() {
+            tracing::error!(reason = CONTESTED, "an agent is connected twice");
+            audit::refused(&self.shared, &self.peer.agent, &self.peer.site, CONTESTED).await;
+        }
         self.shared
             .allow
             .saw(&self.peer.agent, Some(hello.version.clone()), now_s());
@@ -168,7 +179,7 @@ impl Stream {
         let mut stopping = shared.stopping();
         let ended = tokio::select! {
             ended = pump.run(inbound) => ended,
-            () = seat.replaced() => Err(Status::aborted("another stream of this agent has taken over, or it was asked to begin again")),
+            () = seat.replaced() => Err(Status::aborted(TAKEN_OVER)),
             reason = revoked(&shared, &peer) => {
                 audit::note(&shared, &peer.agent, "cut off", &peer.site, &reason).await;
                 Err(Status::permission_denied(reason))

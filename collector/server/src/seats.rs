@@ -5,9 +5,14 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use dray_proto::FlowName;
 use tokio::sync::oneshot;
+
+/// So often within [`CONTEST_TIME`] a seat may be taken from somebody who sits: a bad line does that, too.
+const CONTESTS_MAX: u32 = 5;
+const CONTEST_TIME: Duration = Duration::from_secs(60);
 
 /// Who sits where.
 #[derive(Debug, Default)]
@@ -17,6 +22,14 @@ pub(crate) struct Seats(Mutex<State>);
 struct State {
     next: u64,
     taken: HashMap<String, Taken>,
+    contests: HashMap<String, Contest>,
+}
+
+/// How often a seat was taken from somebody who sat, since when.
+#[derive(Debug)]
+struct Contest {
+    since: Instant,
+    count: u32,
 }
 
 #[derive(Debug)]
@@ -33,6 +46,7 @@ pub(crate) struct Seat {
     id: u64,
     name: String,
     seats: Arc<Seats>,
+    contested: bool,
     stay: oneshot::Receiver<()>,
 }
 
@@ -42,6 +56,7 @@ impl Seats {
         let mut state = self.state();
         state.next += 1;
         let (id, (sender, stay)) = (state.next, oneshot::channel());
+        let contested = state.taken.contains_key(name) && state.contest(name, Instant::now());
         state.taken.insert(
             name.to_owned(),
             Taken {
@@ -54,6 +69,7 @@ impl Seats {
             id,
             name: name.to_owned(),
             seats: Arc::clone(self),
+            contested,
             stay,
         }
     }
@@ -87,7 +103,27 @@ impl Seats {
     }
 }
 
+impl State {
+    /// Somebody is sent away; whether that happens too often.
+    fn contest(&mut self, name: &str, now: Instant) -> bool {
+        self.contests
+            .retain(|_, contest| now.duration_since(contest.since) < CONTEST_TIME);
+        let contest = self.contests.entry(name.to_owned());
+        let contest = contest.or_insert(Contest {
+            since: now,
+            count: 0,
+        });
+        contest.count += 1;
+        contest.count > CONTESTS_MAX
+    }
+}
+
 impl Seat {
+    /// Whether two take it from each other: a machine and its copy.
+    pub(crate) fn is_contested(&self) -> bool {
+        self.contested
+    }
+
     /// Returns when somebody else took the seat.
     pub(crate) async fn replaced(&mut self) {
         let _ = (&mut self.stay).await;
@@ -124,5 +160,19 @@ mod tests {
         );
         drop(new);
         assert_eq!((seats.is_taken("a-1"), seats.count()), (false, 0));
+    }
+
+    #[test]
+    fn two_that_take_a_seat_from_each_other_are_told_from_a_bad_line() {
+        let seats = Arc::new(Seats::default());
+        let mut sitting = Vec::new();
+        for _ in 0..=CONTESTS_MAX {
+            sitting.push(seats.take("a-1", vec![]));
+            assert!(!sitting.iter().any(Seat::is_contested));
+        }
+        assert!(seats.take("a-1", vec![]).is_contested());
+        assert!(!seats.take("a-2", vec![]).is_contested());
+        let later = Instant::now() + CONTEST_TIME;
+        assert!(!seats.state().contest("a-1", later), "it is forgotten");
     }
 }

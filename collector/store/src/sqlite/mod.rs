@@ -136,6 +136,11 @@ pub(crate) fn failed(folder: &Path, error: impl std::fmt::Display) -> StoreError
     }
 }
 
+/// What is said before a new state would be made beside an old log.
+const LOST_STATE: &str = "state.db is missing, but log/ holds events: without it nobody knows what was delivered, and which agents are known. \
+                          Restore both from one backup. Where there is none, move log/ away: agents that are enrolled anew send \
+                          again what they hold";
+
 /// The store in SQLite.
 pub struct SqliteStore {
     shared: Arc<Shared>,
@@ -160,6 +165,9 @@ impl SqliteStore {
     pub fn open(options: Options) -> Result<Self, StoreError> {
         let folder = options.folder.clone();
         let lock = lock(&folder)?;
+        if !folder.join("state.db").exists() && opening::has_files(&folder.join("log")) {
+            return Err(failed(&folder, LOST_STATE));
+        }
         let state = State::open(&folder)?;
         let id = state.id()?;
         let (files, heads) =

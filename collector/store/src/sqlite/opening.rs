@@ -104,6 +104,11 @@ pub(super) fn open_all(
     Ok((files, heads))
 }
 
+/// Whether there is any file of a log.
+pub(super) fn has_files(folder: &Path) -> bool {
+    numbers(folder).is_ok_and(|numbers| !numbers.is_empty())
+}
+
 fn numbers(folder: &Path) -> Result<Vec<u64>, String> {
     let entries = fs::read_dir(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     let number = |entry: fs::DirEntry| {

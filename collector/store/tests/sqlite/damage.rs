@@ -236,3 +236,28 @@ fn the_file_that_is_written_is_mended_under_its_writer() {
     let store = open(folder.path());
     assert_eq!(store.held(&flow("x")).newest_offset.0, 110 * COUNT);
 }
+
+#[test]
+fn a_log_without_its_state_is_left_as_it_is_and_told() {
+    let folder = tempfile::tempdir().expect("a folder");
+    written(folder.path());
+    let state = folder.path().join("state.db");
+    let kept = folder.path().join("kept.db");
+    fs::rename(&state, &kept).expect("it goes away");
+    for _ in 0..2 {
+        let error =
+            SqliteStore::open(small(folder.path())).expect_err("nobody knows what was delivered");
+        let said = error.to_string();
+        assert!(
+            said.contains("state.db is missing") && said.contains("one backup"),
+            "{said}"
+        );
+        assert!(!state.exists(), "another one would hide what is missing");
+    }
+    fs::rename(&kept, &state).expect("it comes back");
+    let store = open(folder.path());
+    assert_eq!(
+        store.held(&flow("x")).newest_offset,
+        Offset(10 * 25 * COUNT)
+    );
+}
