@@ -18,6 +18,8 @@ pub(crate) const ARCHIVE: &str = "archive";
 pub(crate) const PENDING: &str = "archive/pending";
 pub(crate) const REPEATED: &str = "archive/repeated";
 pub(crate) const FAILED: &str = "failed";
+/// What the agent keeps for itself. A folder, so that whoever counts files does not count it.
+pub(crate) const OWN: &str = "archive/.dray";
 /// Files pruned at once; the others follow at the next occasion.
 const PRUNE_MAX: usize = 2_000;
 /// Names tried for one file.

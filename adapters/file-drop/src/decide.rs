@@ -2,7 +2,7 @@
 
 use std::io;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use dray_adapter::{MarkState, SourceError};
 
@@ -21,8 +21,11 @@ impl FileDrop {
         checked: Checked,
     ) -> Result<(), SourceError> {
         self.troubles.remove(path.file_name().unwrap_or_default());
-        if self.resume.is_some() && !self.is_second_copy_first(path) {
+        if self.is_resumed(path) {
             return self.take_resumed(path, checked);
+        }
+        if !matches!(checked, Checked::Changing) {
+            self.held = None;
         }
         match checked {
             Checked::Changing => self.trouble(path, changing()),
@@ -97,6 +100,7 @@ impl FileDrop {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 tracing::warn!(file = %path.display(), "a file vanished before it was read; nothing of it was sent");
                 self.ready.forget(path.file_name().unwrap_or_default());
+                self.held = None;
             }
             Err(error) => self.trouble(path, unreadable(&error)),
         }
@@ -105,19 +109,20 @@ impl FileDrop {
     /// Finds the next file and begins it; otherwise how long there is nothing to do.
     pub(crate) fn begin_next(&mut self) -> Result<Option<Duration>, SourceError> {
         let wait = self.find()?;
-        let second_copy = |source: &mut Self| source.second_copies.pop_front();
-        let path = if self.is_new_epoch {
-            second_copy(self)
-        } else {
-            None
-        };
-        if path.is_none() && self.resume.is_some() {
+        if let Some(held) = self
+            .held
+            .as_ref()
+            .filter(|held| Instant::now() < held.until)
+        {
+            return Err(self.retry(held.reason.clone()));
+        }
+        if self.begin_second_copy() {
+            return Ok(None);
+        }
+        if self.resume.is_some() {
             return self.begin_resumed();
         }
-        let next = path
-            .or_else(|| self.next_in_order())
-            .or_else(|| second_copy(self));
-        if let Some(path) = next {
+        if let Some(path) = self.next_in_order() {
             self.check(&path);
             return Ok(None);
         }

@@ -5,6 +5,7 @@
 //!   archive/pending/      appended: on this machine's disk
 //!   archive/              acked: on the collector's disk; pruned by age
 //!   archive/repeated/     the same content was there before
+//!   archive/.dray/        the agent's own notes
 //!   failed/               could not be read whole; nothing more of it is sent
 //! ```
 //!
@@ -14,7 +15,7 @@
 //!
 //! A crash between an append and the move that follows is made up for at the next start: the position names
 //! the files that were appended whole. Files in `archive/pending` whose content the buffer does not know
-//! are read again: they are the second copy for the day that the agent's disk is lost.
+//! are read again, before any new file: they are the second copy for the day that the agent's disk is lost.
 //!
 //! The polling scan is the truth; notify is the wake-up, and the only witness of a file being closed.
 //! It refuses to know what the records mean, the buffer and the network.
@@ -30,6 +31,7 @@ mod decide;
 mod edges;
 mod find;
 mod first_pass;
+mod known;
 mod moves;
 mod notice;
 mod position;

@@ -68,23 +68,22 @@ impl FileDrop {
                 ));
                 self.ring();
             }
-            Goes::Pending if is_pending => self.pending.push_back(Pending {
-                file: file.clone(),
-                path: path.clone(),
-            }),
+            Goes::Pending if is_pending => self.wait_for_ack(file.clone(), path.clone()),
             Goes::Pending => {
                 edge!("file_drop.before_pending");
                 let to = self.move_now(path, PENDING, &file.content)?;
-                self.pending.push_back(Pending {
-                    file: file.clone(),
-                    path: to,
-                });
+                self.wait_for_ack(file.clone(), to);
             }
             Goes::Failed | Goes::FailedFromPending => {
                 self.move_now(path, FAILED, &file.content)?;
             }
         }
         Ok(())
+    }
+
+    fn wait_for_ack(&mut self, file: Finished, path: PathBuf) {
+        self.known.add(&path, &file.content);
+        self.pending.push_back(Pending { file, path });
     }
 
     fn no_move(&self, path: &Path, folder: &str, error: &io::Error) -> SourceError {

@@ -1,7 +1,7 @@
 //! Where the source stands, as the bytes of a position.
 //!
 //! ```text
-//! version u8 = 1 | finished: count u8, entries | reading: 0 u8, or 1 u8, entry, next ordinal u64
+//! version u8 = 1 | finished: count u8, entries | reading: count u8, at most 2, each an entry and the next ordinal u64
 //! entry: goes u8 | SHA-256 32 | bytes u64 | repeat u64 | modified i64 | inode u64 | born i64 | name length u8 | name
 //! ```
 //! Integers are little-endian. With the two batches that an agent has under way this is at most
@@ -81,6 +81,8 @@ pub(crate) struct Place {
     /// Appended whole by this position, and perhaps not moved yet.
     pub(crate) finished: Vec<Finished>,
     pub(crate) at: Option<At>,
+    /// Read in part too, and to be gone on with when the second copies that came before it are read.
+    pub(crate) then: Option<At>,
 }
 
 impl Place {
@@ -89,8 +91,9 @@ impl Place {
         for finished in &self.finished {
             put(&mut out, finished);
         }
-        out.push(u8::from(self.at.is_some()));
-        if let Some(at) = &self.at {
+        let reading = [&self.at, &self.then].into_iter().flatten();
+        out.push(reading.clone().count() as u8);
+        for at in reading {
             put(&mut out, &at.file);
             out.extend_from_slice(&at.next.to_le_bytes());
         }
@@ -137,14 +140,20 @@ impl Rest<'_> {
         let finished = (0..count)
             .map(|_| self.entry())
             .collect::<Option<Vec<_>>>()?;
-        let at = match self.byte()? {
-            0 => None,
-            _ => Some(At {
-                file: self.entry()?,
-                next: self.number()?,
-            }),
+        let (at, then) = match self.byte()? {
+            0 => (None, None),
+            1 => (Some(self.at()?), None),
+            2 => (Some(self.at()?), Some(self.at()?)),
+            _ => return None,
         };
-        Some(Place { finished, at })
+        Some(Place { finished, at, then })
+    }
+
+    fn at(&mut self) -> Option<At> {
+        Some(At {
+            file: self.entry()?,
+            next: self.number()?,
+        })
     }
 
     fn entry(&mut self) -> Option<Finished> {
@@ -232,11 +241,20 @@ mod tests {
                 file: entry("b", Goes::Pending),
                 next: u64::MAX,
             }),
+            then: Some(At {
+                file: entry("c", Goes::Pending),
+                next: 1,
+            }),
         };
         for place in [
             Place::default(),
             Place {
                 at: None,
+                then: None,
+                ..whole.clone()
+            },
+            Place {
+                then: None,
                 ..whole.clone()
             },
             whole.clone(),
@@ -262,6 +280,7 @@ mod tests {
                 file: entry(&longest, Goes::Pending),
                 next: 1,
             }),
+            then: None,
         };
         assert!(
             place.encode().0.len() <= 1_024,

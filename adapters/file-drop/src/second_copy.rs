@@ -1,9 +1,11 @@
 //! Files in `archive/pending`: the second copy for the day that the buffer is lost.
 
+use std::collections::HashSet;
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use dray_adapter::{MarkState, SourceError};
 
@@ -11,31 +13,113 @@ use crate::archive::{self, PENDING};
 use crate::config::Repeat;
 use crate::decide::repeat_from;
 use crate::first_pass::BadFile;
+use crate::known::{Stands, changed_ns};
 use crate::notice::Notice;
 use crate::position::{Content, Finished, Goes};
 use crate::reading::Reading;
 use crate::ready::Look;
-use crate::scan::takes;
-use crate::source::{FileDrop, Pending, Work};
+use crate::scan::{look_of, order_key, takes};
+use crate::source::{FileDrop, Held, Pending, Work};
+use crate::start::is_it;
 
 impl FileDrop {
-    /// The files that an earlier run left there, in the order in which they came.
-    pub(crate) fn list_second_copies(&self) -> io::Result<Vec<PathBuf>> {
-        let mut files = Vec::new();
+    /// Finds the files that an earlier run left there, in the order in which they came. Those that the buffer
+    /// knows wait for their ack. Those that it may not know are to be looked at, and before any new file is
+    /// begun: whatever is in `archive/pending` was appended once, so it came before everything that is still
+    /// in the drop folder. That holds whether the buffer is new, is new and goes on where the collector says
+    /// that the flow stood, or is damaged and lost some marks and not others; none of these can be told
+    /// apart here, and each file's own mark needs no such telling.
+    ///
+    /// It is cheap where there are many: [`Known`](crate::known::Known) tells the hash of a file that was not
+    /// touched since, so that only what the buffer does not know is opened at all.
+    pub(crate) fn find_second_copies(&mut self) -> io::Result<()> {
+        // What the position names as appended was moved just now; where the buffer has no mark of it, it is a
+        // second copy like the others.
+        let mut moved = std::mem::take(&mut self.pending);
+        moved.retain(|pending| self.state(&pending.file.content) != MarkState::New);
+        self.pending = moved;
+        let moved: HashSet<&Path> = self.pending.iter().map(|moved| &*moved.path).collect();
+        let (mut files, mut there) = (Vec::new(), HashSet::new());
         for entry in fs::read_dir(self.config.folder.join(PENDING))? {
             let entry = entry?;
+            let (path, name) = (entry.path(), entry.file_name());
             let metadata = entry.metadata()?;
-            let known = self
-                .pending
-                .iter()
-                .any(|pending| pending.path == entry.path());
-            if metadata.is_file() && !known && archive::is_ours(&self.matcher, &entry.file_name()) {
-                // Renaming sets a file's change time, so that is when it came.
-                files.push((metadata.ctime(), metadata.ctime_nsec(), entry.path()));
+            let ours = metadata.is_file() && archive::is_ours(&self.matcher, &name);
+            if !ours {
+                continue;
+            }
+            let stands = Stands::of(&metadata);
+            there.insert(stands);
+            if !moved.contains(&*path) {
+                let look = look_of(&metadata);
+                // Renaming sets a file's change time, so that is when it came. Many come within one tick of
+                // some kernels' clocks: they came in the flow's order.
+                let came = (
+                    changed_ns(&metadata),
+                    order_key(self.config.order, &name, look),
+                );
+                files.push((came, stands, look, path));
             }
         }
-        files.sort();
-        Ok(files.into_iter().map(|(_, _, path)| path).collect())
+        files.sort_by(|one, other| one.0.cmp(&other.0));
+        let known = self.known.read(|stands| there.contains(stands));
+        self.second_copies.clear();
+        for ((_, (_, name)), stands, look, path) in files {
+            match known.get(&stands) {
+                Some(content) if self.state(content) != MarkState::New => {
+                    let file = Finished {
+                        name,
+                        content: *content,
+                        look,
+                        goes: Goes::Pending,
+                    };
+                    self.wait_for_ack_before(file, path);
+                }
+                _ => self.second_copies.push_back(path),
+            }
+        }
+        Ok(())
+    }
+
+    fn wait_for_ack_before(&mut self, file: Finished, path: PathBuf) {
+        let own = archive::own_name(&file.name, &file.content.sha256);
+        if takes(&self.matcher, &own) {
+            self.pending_before.push_back(Pending { file, path });
+        }
+    }
+
+    /// Begins to look at the next one, unless the file that was being read comes before it; whether it did.
+    pub(crate) fn begin_second_copy(&mut self) -> bool {
+        let first = self.second_copies.front();
+        let resume_first = |path: &Path| {
+            let resume = self.resume.as_ref();
+            resume.is_some_and(|resume| resume.is_next || is_it(path, &resume.at.file))
+        };
+        if first.is_none_or(|path| resume_first(path)) {
+            return false;
+        }
+        if let Some(path) = self.second_copies.pop_front() {
+            self.check(&path);
+        }
+        true
+    }
+
+    /// One that can't be read now, or the file that was being read. Nothing may pass it, so it is said why the flow waits.
+    pub(crate) fn hold(&mut self, path: &Path, reason: &str) {
+        let reason = format!(
+            "{}: {reason}. Newer files wait for it, as it may not have been sent; if it is not to be sent, move it away",
+            path.display()
+        );
+        if self.held.as_ref().is_none_or(|held| held.reason != reason) {
+            tracing::warn!(reason, "a file can't be taken now; it is tried again");
+        }
+        self.held = Some(Held {
+            reason,
+            until: Instant::now() + self.config.scan_every,
+        });
+        if !self.is_resumed(path) {
+            self.second_copies.push_front(path.to_owned());
+        }
     }
 
     /// Decides by its content what becomes of one.
@@ -60,13 +144,14 @@ impl FileDrop {
         file.content.repeat = self.repeat_of_copy(file.content, file.look);
         match (self.state(&file.content), checked) {
             (MarkState::Pending | MarkState::Done, _) => {
+                self.known.add(path, &file.content);
                 self.pending_before.push_back(Pending {
                     file,
                     path: path.to_owned(),
                 });
                 return self.release();
             }
-            (MarkState::New, _) if !self.is_new_epoch && changed_here(path) => {
+            (MarkState::New, _) if !self.is_new_buffer && changed_here(path) => {
                 let reason = "it changed after it was appended and moved to archive/pending. What it was then was sent, \
                               what it is now was not; compare, and drop what is missing as a new file";
                 self.notices.push_back(Notice::set_aside(

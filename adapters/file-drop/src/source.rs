@@ -13,11 +13,13 @@ use globset::GlobMatcher;
 use crate::archive::PENDING;
 use crate::config::FileDropConfig;
 use crate::first_pass::FirstPass;
+use crate::known::Known;
 use crate::notice::{Notice, now_us, origin};
 use crate::position::{At, Content, Finished, Goes, Place, shown};
 use crate::reading::{Part, Reading};
 use crate::ready::{Look, Ready};
 use crate::scan::OrderKey;
+use crate::start::Resume;
 use crate::watch::Watch;
 
 /// How long a poll works before it returns.
@@ -47,14 +49,21 @@ pub struct FileDrop {
     pub(crate) work: Work,
     /// Where an earlier run, or a read that failed, ended inside a file.
     pub(crate) resume: Option<Resume>,
+    /// Another such file, which comes after it.
+    pub(crate) then: Option<At>,
     /// Polled to their end, not yet moved; in order.
     pub(crate) finished: VecDeque<Moving>,
     /// What is to be said of whole files.
     pub(crate) notices: VecDeque<Notice>,
-    /// Files found in `archive/pending` at the start, to be looked at.
+    /// Files found in `archive/pending` at the start that the buffer may not know, in the order in which they
+    /// came: no new file is begun before all of them are looked at.
     pub(crate) second_copies: VecDeque<PathBuf>,
-    /// Whether the buffer knew nothing at the start: then the second copies come first.
-    pub(crate) is_new_epoch: bool,
+    /// What is known of the files in `archive/pending`.
+    pub(crate) known: Known,
+    /// Whether the buffer knew nothing of the flow's newest files at the start.
+    pub(crate) is_new_buffer: bool,
+    /// A file that all others wait for can't be read.
+    pub(crate) held: Option<Held>,
     /// Files that wait for the ack, oldest first.
     pub(crate) pending: VecDeque<Pending>,
     /// The same, found at the start.
@@ -78,12 +87,12 @@ pub(crate) enum Work {
     Reading(Box<Reading>),
 }
 
-/// A file that is read on where an earlier run ended.
+/// Why nothing else is begun.
 #[derive(Debug)]
-pub(crate) struct Resume {
-    pub(crate) at: At,
-    /// Since when it is looked for in vain.
-    pub(crate) missing_since: Option<Instant>,
+pub(crate) struct Held {
+    pub(crate) reason: String,
+    /// When to try again.
+    pub(crate) until: Instant,
 }
 
 /// A file that moves once its last batch is committed.
@@ -124,6 +133,7 @@ impl FileDrop {
             matcher: config.matcher()?,
             format: Format::new(&config.format)?,
             ready: Ready::new(config.ready, config.quiet),
+            known: Known::new(&config.folder, flow),
             config,
             began: now,
             seen: None,
@@ -134,10 +144,12 @@ impl FileDrop {
             incomplete: BTreeSet::new(),
             work: Work::Nothing,
             resume: None,
+            then: None,
             finished: VecDeque::new(),
             notices: VecDeque::new(),
             second_copies: VecDeque::new(),
-            is_new_epoch: false,
+            is_new_buffer: false,
+            held: None,
             pending: VecDeque::new(),
             pending_before: VecDeque::new(),
             repeats: HashMap::new(),
@@ -178,13 +190,22 @@ impl FileDrop {
             .iter()
             .map(|moving| moving.file.clone())
             .collect();
-        // A file that is to be gone on with stays named until it is begun.
-        let at = at.or_else(|| self.resume.as_ref().map(|resume| resume.at.clone()));
-        Place { finished, at }.encode()
+        // A file that is to be gone on with stays named until it is begun, also while second copies before it are read.
+        let resume = self.resume.as_ref().map(|resume| resume.at.clone());
+        let mut reading = [at, resume, self.then.clone()].into_iter().flatten();
+        Place {
+            finished,
+            at: reading.next(),
+            then: reading.next(),
+        }
+        .encode()
     }
 
     /// A file that cannot be taken now: said once, tried again at the next scan.
     pub(crate) fn trouble(&mut self, path: &Path, reason: String) {
+        if self.is_pending(path) || self.is_resumed(path) {
+            return self.hold(path, &reason);
+        }
         let name = path.file_name().unwrap_or_default().to_owned();
         if self.troubles.get(&name) != Some(&reason) {
             tracing::warn!(file = %path.display(), reason, "a file can't be taken now; it is tried again");
@@ -253,10 +274,7 @@ impl FileDrop {
             Err(error) if reading.given() == 0 => self.trouble(&reading.path, unreadable(&error)),
             Err(error) => {
                 // A share that went away: the file is looked for again, and read on at this record.
-                self.resume = Some(Resume {
-                    at: reading.at(),
-                    missing_since: None,
-                });
+                self.resume_now(reading.at());
                 return Err(self.retry(format!(
                     "{} can't be read further: {error}; it is tried again",
                     reading.path.display()

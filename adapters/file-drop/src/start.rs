@@ -5,16 +5,16 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use dray_adapter::{Position, SourceError};
+use dray_adapter::{MarkState, Position, SourceError};
 use dray_edges::edge;
 
 use crate::archive::{self, PENDING};
 use crate::first_pass::Checked;
 use crate::notice::Notice;
-use crate::position::{Finished, Goes, Place};
+use crate::position::{At, Finished, Goes, Place};
 use crate::ready::Look;
 use crate::scan::look_of;
-use crate::source::{FileDrop, Moving, Resume, Work, changed_while_read};
+use crate::source::{FileDrop, Moving, Work, changed_while_read};
 
 /// How many scans a file that was being read may be missing before it is given up: a share may take a
 /// moment to be mounted again.
@@ -24,14 +24,50 @@ const START_MAX: Duration = Duration::from_millis(500);
 /// The least that it is waited for.
 const MISSING_MIN: Duration = Duration::from_secs(1);
 
+/// A file that is read on where an earlier run ended.
+#[derive(Debug)]
+pub(crate) struct Resume {
+    pub(crate) at: At,
+    /// Whether its turn has come; else second copies that came before it are looked at first.
+    pub(crate) is_next: bool,
+    /// Where it was found.
+    pub(crate) path: Option<PathBuf>,
+    /// Since when it is looked for in vain.
+    pub(crate) missing_since: Option<Instant>,
+}
+
+impl Resume {
+    pub(crate) fn now(at: At) -> Self {
+        Self {
+            is_next: true,
+            ..Self::after_second_copies(at)
+        }
+    }
+
+    pub(crate) fn after_second_copies(at: At) -> Self {
+        Self {
+            at,
+            is_next: false,
+            path: None,
+            missing_since: None,
+        }
+    }
+}
+
 impl FileDrop {
     pub(crate) fn start(&mut self, resume: Option<Position>) -> Result<(), SourceError> {
-        self.is_new_epoch = resume.is_none();
+        let is_new = resume.is_none();
         let place = resume
             .as_ref()
             .map_or_else(|| Ok(Place::default()), Place::decode);
         let place = place.map_err(|reason| SourceError::Operator { reason })?;
+        // A position that the collector gave names files of which a new buffer has no marks.
+        let is_unknown = |file: &Finished| {
+            file.goes == Goes::Pending && self.state(&file.content) == MarkState::New
+        };
+        self.is_new_buffer = is_new || place.finished.iter().any(is_unknown);
         self.work = Work::Nothing;
+        self.held = None;
         self.queue.clear();
         self.incomplete.clear();
         self.finished.clear();
@@ -44,37 +80,35 @@ impl FileDrop {
         archive::make(&self.config.folder).map_err(|error| self.no_archive(&error))?;
         self.ensure_watch();
         self.next_scan = Instant::now();
-        self.resume = place.at.map(|at| Resume {
-            at,
-            missing_since: None,
-        });
+        self.resume = place.at.map(Resume::after_second_copies);
+        self.then = place.then;
         for (index, file) in place.finished.into_iter().enumerate() {
             if index > 0 {
                 edge!("file_drop.between_moves");
             }
             self.mend(file)?;
         }
-        let second_copies = self
-            .list_second_copies()
+        self.find_second_copies()
             .map_err(|error| self.folder_away(&error))?;
-        self.second_copies = second_copies.into();
+        self.release()?;
         self.take_first_copies()
     }
 
     /// Looks at the second copies as far as a moment allows, so that an ack that comes at once finds
-    /// them; the others are looked at when there is nothing else to do.
+    /// them; the others are looked at by polls.
     fn take_first_copies(&mut self) -> Result<(), SourceError> {
         let until = Instant::now() + START_MAX;
-        while self.resume.is_none() && Instant::now() < until {
+        while self.held.is_none() && Instant::now() < until {
             match &self.work {
-                Work::Nothing => match self.second_copies.pop_front() {
-                    Some(path) => self.check(&path),
-                    None => break,
-                },
                 Work::Checking(_) => {
                     self.go_on(until)?;
                 }
                 Work::Reading(_) => break,
+                Work::Nothing => {
+                    if !self.begin_second_copy() {
+                        break;
+                    }
+                }
             }
         }
         Ok(())
@@ -127,6 +161,9 @@ impl FileDrop {
         let found = self
             .find_half_read()
             .map_err(|error| self.folder_away(&error))?;
+        if let Some(resume) = &mut self.resume {
+            resume.path.clone_from(&found);
+        }
         if let Some(path) = found {
             self.check(&path);
             return Ok(None);
@@ -148,7 +185,7 @@ impl FileDrop {
             )));
         }
         let file = resume.at.file.clone();
-        self.resume = None;
+        self.take_resume();
         let reason = format!(
             "it is not in {folder} any more. Its first {next} records were sent, the others can't be"
         );
@@ -161,12 +198,11 @@ impl FileDrop {
         let Some(Resume { at, .. }) = &self.resume else {
             return Ok(None);
         };
-        let is_it = |path: &Path| {
-            fs::symlink_metadata(path).is_ok_and(|metadata| {
-                let (look, was) = (look_of(&metadata), &at.file.look);
-                metadata.is_file() && (look.is_same_file(was) || look.is_unchanged(was))
-            })
-        };
+        let is_it = |path: &Path| is_it(path, &at.file);
+        // Second copies before it are done with: this is the one whose place it took, whatever else looks like it.
+        if let Some(copy) = self.second_copies.front().filter(|copy| is_it(copy)) {
+            return Ok(Some(copy.clone()));
+        }
         let folders = [self.config.folder.clone(), self.config.folder.join(PENDING)];
         // A power cut may have taken it before its name was on stable storage: it is dropped again.
         let is_copy = |path: &Path| {
@@ -176,12 +212,10 @@ impl FileDrop {
                     && has_hash(path, &at.file.content.sha256)
             })
         };
-        let by_name = folders
-            .iter()
-            .map(|folder| folder.join(&at.file.name))
-            .find(|path| is_it(path) || is_copy(path));
-        if by_name.is_some() {
-            return Ok(by_name);
+        let by_name = folders.each_ref().map(|folder| folder.join(&at.file.name));
+        let found = by_name.iter().find(|path| is_it(path));
+        if let Some(path) = found.or_else(|| by_name.iter().find(|path| is_copy(path))) {
+            return Ok(Some(path.clone()));
         }
         for folder in folders {
             for entry in fs::read_dir(folder)? {
@@ -194,9 +228,23 @@ impl FileDrop {
         Ok(None)
     }
 
-    /// Whether a file is a second copy that comes before the file that was being read.
-    pub(crate) fn is_second_copy_first(&self, path: &Path) -> bool {
-        self.is_new_epoch && self.is_pending(path)
+    /// The file that was being read has its turn now.
+    fn take_resume(&mut self) -> Option<At> {
+        let then = self.then.take().map(Resume::after_second_copies);
+        let resume = std::mem::replace(&mut self.resume, then);
+        resume.map(|resume| resume.at)
+    }
+
+    /// Goes on here as soon as the file can be read again.
+    pub(crate) fn resume_now(&mut self, at: At) {
+        let then = self.resume.replace(Resume::now(at));
+        self.then = then.map(|then| then.at);
+    }
+
+    /// Whether this is the file that was being read, found again.
+    pub(crate) fn is_resumed(&self, path: &Path) -> bool {
+        let resume = self.resume.as_ref();
+        resume.is_some_and(|resume| resume.path.as_deref() == Some(path))
     }
 
     /// Goes on in the file that was being read, if it is still what it was.
@@ -205,18 +253,17 @@ impl FileDrop {
         path: &Path,
         checked: Checked,
     ) -> Result<(), SourceError> {
-        let Some(Resume { at, .. }) = self.resume.take() else {
+        let Some(at) = self.take_resume() else {
             return Ok(());
         };
+        self.held = None;
         self.second_copies.retain(|copy| copy != path);
+        self.pending_before.retain(|before| before.path != path);
         match checked {
             Checked::Good(mut reading) if reading.content.is_copy_of(&at.file.content) => {
                 reading.content.repeat = at.file.content.repeat;
                 if let Err(error) = reading.go_on_at(at.next, &self.format) {
-                    self.resume = Some(Resume {
-                        at,
-                        missing_since: None,
-                    });
+                    self.resume_now(at);
                     return Err(self.retry(format!("{} can't be read: {error}", path.display())));
                 }
                 self.work = Work::Reading(reading);
@@ -261,6 +308,15 @@ impl FileDrop {
         };
         self.notices.push_back(notice);
     }
+}
+
+/// Whether this is the file that was read: in its place, changed or not, or a copy of it with its time.
+pub(crate) fn is_it(path: &Path, file: &Finished) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|metadata| {
+        let look = look_of(&metadata);
+        let is_copy = || look.is_unchanged(&file.look) && has_hash(path, &file.content.sha256);
+        metadata.is_file() && (look.is_same_file(&file.look) || is_copy())
+    })
 }
 
 /// Whether a file's content is this now.

@@ -5,4 +5,5 @@ mod changing;
 mod conforms;
 mod folders;
 mod repeats;
+mod second_copies;
 mod support;
