@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::archive::{ARCHIVE, FAILED, PENDING};
 use crate::config::{FileDropConfig, Finding};
+use crate::owners;
 use crate::watch::Watch;
 
 /// File systems that report no changes made by other machines, by the number that `statfs` gives.
@@ -54,6 +55,14 @@ pub(crate) fn check(config: &FileDropConfig) -> Vec<Finding> {
     findings.push(moves(config));
     findings.push(watched(config));
     findings
+}
+
+/// Files that another flow may have appended.
+pub(crate) fn owner(config: &FileDropConfig, flow: &str) -> Option<Finding> {
+    // What can't be read is told of elsewhere.
+    let foreign = owners::foreign(&config.folder, flow, &config.matcher().ok()?);
+    let foreign = foreign.ok().flatten()?;
+    Some(Finding::Wrong(foreign.sentence(&config.folder, flow)))
 }
 
 fn moves(config: &FileDropConfig) -> Finding {

@@ -172,4 +172,13 @@ impl FileDropConfig {
     pub fn check(&self) -> Vec<Finding> {
         crate::check::check(self)
     }
+
+    /// The same, and whether files wait there that another flow than the one with this full name may have
+    /// appended.
+    #[must_use]
+    pub fn check_as(&self, flow: &str) -> Vec<Finding> {
+        let mut findings = self.check();
+        findings.extend(crate::check::owner(self, flow));
+        findings
+    }
 }

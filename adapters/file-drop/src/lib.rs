@@ -34,6 +34,7 @@ mod first_pass;
 mod known;
 mod moves;
 mod notice;
+mod owners;
 mod position;
 mod preview;
 mod reading;

@@ -11,6 +11,7 @@ use dray_edges::edge;
 use crate::archive::{self, PENDING};
 use crate::first_pass::Checked;
 use crate::notice::Notice;
+use crate::owners;
 use crate::position::{At, Finished, Goes, Place};
 use crate::ready::Look;
 use crate::scan::look_of;
@@ -78,6 +79,7 @@ impl FileDrop {
         // Before anything is made: a folder that is away must not be made anew.
         fs::read_dir(&self.config.folder).map_err(|error| self.folder_away(&error))?;
         archive::make(&self.config.folder).map_err(|error| self.no_archive(&error))?;
+        self.bind()?;
         self.ensure_watch();
         self.next_scan = Instant::now();
         self.resume = place.at.map(Resume::after_second_copies);
@@ -92,6 +94,22 @@ impl FileDrop {
             .map_err(|error| self.folder_away(&error))?;
         self.release()?;
         self.take_first_copies()
+    }
+
+    /// Stops where files of another flow wait: they would be taken for second copies.
+    fn bind(&self) -> Result<(), SourceError> {
+        let (folder, flow) = (&self.config.folder, &self.flow);
+        let foreign = owners::foreign(folder, flow, &self.matcher)
+            .map_err(|error| self.folder_away(&error))?;
+        if let Some(foreign) = foreign {
+            return Err(SourceError::Operator {
+                reason: foreign.sentence(folder, flow),
+            });
+        }
+        if let Err(error) = owners::bind(folder, flow, &self.config.pattern) {
+            tracing::warn!(folder = %folder.display(), %error, "it can't be written down that this flow reads here");
+        }
+        Ok(())
     }
 
     /// Looks at the second copies as far as a moment allows, so that an ack that comes at once finds

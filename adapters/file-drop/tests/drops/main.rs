@@ -4,6 +4,7 @@ mod bad;
 mod changing;
 mod conforms;
 mod folders;
+mod owners;
 mod repeats;
 mod second_copies;
 mod support;
