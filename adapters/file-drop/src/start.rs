@@ -13,7 +13,7 @@ use crate::first_pass::Checked;
 use crate::notice::Notice;
 use crate::owners;
 use crate::position::{At, Finished, Goes, Place};
-use crate::ready::Look;
+use crate::ready::{Look, Ready};
 use crate::scan::look_of;
 use crate::source::{FileDrop, Moving, Work, changed_while_read};
 
@@ -67,15 +67,7 @@ impl FileDrop {
             file.goes == Goes::Pending && self.state(&file.content) == MarkState::New
         };
         self.is_new_buffer = is_new || place.finished.iter().any(is_unknown);
-        self.work = Work::Nothing;
-        self.held = None;
-        self.queue.clear();
-        self.incomplete.clear();
-        self.finished.clear();
-        self.notices.clear();
-        self.repeats.clear();
-        self.pending.clear();
-        self.pending_before.clear();
+        self.forget();
         // Before anything is made: a folder that is away must not be made anew.
         fs::read_dir(&self.config.folder).map_err(|error| self.folder_away(&error))?;
         archive::make(&self.config.folder).map_err(|error| self.no_archive(&error))?;
@@ -84,16 +76,46 @@ impl FileDrop {
         self.next_scan = Instant::now();
         self.resume = place.at.map(Resume::after_second_copies);
         self.then = place.then;
-        for (index, file) in place.finished.into_iter().enumerate() {
+        for (index, file) in self.appended(place.finished).into_iter().enumerate() {
             if index > 0 {
                 edge!("file_drop.between_moves");
             }
             self.mend(file)?;
         }
+        self.finished.clear();
         self.find_second_copies()
             .map_err(|error| self.folder_away(&error))?;
         self.release()?;
         self.take_first_copies()
+    }
+
+    /// Nothing of an earlier life counts: what was found is found again, what was to be said follows from the
+    /// position, and what notify told is out of date, as nobody listened since. What was appended and has not moved
+    /// stays until it is moved.
+    fn forget(&mut self) {
+        self.work = Work::Nothing;
+        self.watch = None;
+        self.ready = Ready::new(self.config.ready, self.config.quiet);
+        self.held = None;
+        self.queue.clear();
+        self.incomplete.clear();
+        self.notices.clear();
+        self.repeats.clear();
+        self.troubles.clear();
+        self.pending.clear();
+        self.pending_before.clear();
+    }
+
+    /// What the position names as appended whole, and what an earlier life of this source appended and did not move:
+    /// where the source goes on at an older place, the position does not name that, but the buffer has its mark.
+    fn appended(&self, mut named: Vec<Finished>) -> Vec<Finished> {
+        let earlier = self.finished.iter().map(|moving| &moving.file);
+        for file in earlier.filter(|file| file.goes == Goes::Pending) {
+            if !named.contains(file) && self.state(&file.content) != MarkState::New {
+                named.push(file.clone());
+            }
+        }
+        named
     }
 
     /// Stops where files of another flow wait: they would be taken for second copies.

@@ -5,6 +5,7 @@ mod changing;
 mod conforms;
 mod folders;
 mod owners;
+mod reopened;
 mod repeats;
 mod second_copies;
 mod support;
