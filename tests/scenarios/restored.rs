@@ -271,7 +271,7 @@ fn a_collector_restored_from_an_old_backup_stops_the_flow_until_the_gap_is_accep
     collector
         .wait_log("a flow is stopped by a gap")
         .expect("it is told");
-    story.agent_said("the flow is stopped");
+    story.agent_said("were acked and forgotten here");
     let status = story.site.agent_command(&["status"]);
     let said = match status {
         Ok(output) => String::from_utf8_lossy(&output.stdout).into_owned(),

@@ -19,6 +19,7 @@ use crate::layout::{Compacted, Placed, Record, Standing};
 use crate::ledger::Ledger;
 use crate::mending;
 use crate::shared::Slice;
+use crate::unreadable::Unreadable;
 
 /// What a generation takes on disk besides twice its payload: sled's segment, and some.
 const GENERATION_BYTES: u64 = 12 * 1024 * 1024;
@@ -158,7 +159,7 @@ pub(crate) fn plan(run: &Run, records: &[Placed], ledger: &Ledger) -> Vec<Placed
 }
 
 /// What reads a block: `None` if it was acked meanwhile; the error says whose it is and what is wrong.
-type Fetched = Result<Option<StoredBlock>, (u64, String)>;
+type Fetched = Result<Option<StoredBlock>, (u64, Unreadable)>;
 
 /// Copies what is planned, and lets it take the first generation's name. The others are left to [`remove`].
 pub(crate) fn copy(
@@ -172,11 +173,11 @@ pub(crate) fn copy(
     let failed = |error: io::Error| format!("{name}: {error}");
     let _ = fs::remove_dir_all(&hidden);
     let written = std::panic::catch_unwind(AssertUnwindSafe(|| {
-        let target = Generation::make(&hidden)?;
+        let target = Generation::make(&hidden).map_err(|why| why.reason().to_owned())?;
         for one in placed.iter().skip(1) {
             let mut record = one.record.clone();
             if let Record::Block { block, .. } = &mut record {
-                let fetched = fetch(one.number).map_err(|(_, reason)| reason)?;
+                let fetched = fetch(one.number).map_err(|(_, why)| why.reason().to_owned())?;
                 *block = fetched.ok_or("its generation is gone")?;
             }
             target.put(one.number, &record)?;

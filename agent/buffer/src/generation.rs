@@ -16,6 +16,7 @@ use dray_edges::{Plant, edge, is_planted};
 use crate::api::StoredBlock;
 use crate::folder;
 use crate::layout::{self, Note, Placed, Record};
+use crate::unreadable::Unreadable;
 
 const SEGMENT_BYTES: usize = 8 * 1024 * 1024;
 const CACHE_BYTES: u64 = 8 * 1024 * 1024;
@@ -88,7 +89,9 @@ impl Generation {
             |error: &dyn std::fmt::Display| format!("{} can't be made: {error}", hidden.display());
         let _ = fs::remove_dir_all(&hidden);
         let path = parent.join(name(first));
-        let written = Self::open_or_make(&hidden)?
+        let reason = |why: Unreadable| why.reason().to_owned();
+        let written = Self::open_or_make(&hidden)
+            .map_err(reason)?
             .commit(first, [opening])
             .map_err(|uncommitted| uncommitted.reason)?;
         folder::sync_tree(&hidden).map_err(|error| failed(&error))?;
@@ -100,20 +103,20 @@ impl Generation {
         if !is_planted(Plant::UnsyncedFolder) {
             folder::sync(parent).map_err(|error| failed(&error))?;
         }
-        Ok((Self::open(&path)?, written))
+        Ok((Self::open(&path).map_err(reason)?, written))
     }
 
     /// Opens a generation's database, which must be there: sled would make another.
-    pub(crate) fn open(path: &Path) -> Result<Self, String> {
+    pub(crate) fn open(path: &Path) -> Result<Self, Unreadable> {
         let file = path.join("db");
         if !file.is_file() {
-            return Err(format!("{} is missing", file.display()));
+            return Err(format!("{} is missing", file.display()).into());
         }
         Self::open_or_make(path)
     }
 
     /// Makes an empty database.
-    pub(crate) fn make(path: &Path) -> Result<Self, String> {
+    pub(crate) fn make(path: &Path) -> Result<Self, Unreadable> {
         Self::open_or_make(path)
     }
 
@@ -129,11 +132,8 @@ impl Generation {
     }
 
     /// The number after the last value; `None` where there is none.
-    pub(crate) fn end(&self) -> Result<Option<u64>, String> {
-        let last = self
-            .db
-            .last()
-            .map_err(|error| format!("{}: {error}", self.path.display()))?;
+    pub(crate) fn end(&self) -> Result<Option<u64>, Unreadable> {
+        let last = self.db.last()?;
         let number = |(key, _): (sled::IVec, sled::IVec)| key.as_ref().try_into().ok();
         Ok(last.and_then(number).map(|key| u64::from_be_bytes(key) + 1))
     }
@@ -157,7 +157,7 @@ impl Generation {
         }
     }
 
-    fn open_or_make(path: &Path) -> Result<Self, String> {
+    fn open_or_make(path: &Path) -> Result<Self, Unreadable> {
         // A snapshot that was being written when the process ended blocks opening (sled#1527).
         if let Ok(entries) = fs::read_dir(path) {
             for entry in entries.flatten() {
@@ -182,14 +182,17 @@ impl Generation {
                     tries += 1;
                     std::thread::park_timeout(std::time::Duration::from_millis(20));
                 }
-                Err(error) => return Err(format!("{} can't be opened: {error}", path.display())),
+                Err(error) => {
+                    let place = format!("{} can't be opened", path.display());
+                    return Err(Unreadable::from(error).at(place));
+                }
             }
         };
         let file = OpenOptions::new()
             .read(true)
             .write(true)
             .open(path.join("db"));
-        let file = file.map_err(|error| format!("{}: {error}", path.join("db").display()))?;
+        let file = file.map_err(|error| Unreadable::from(error).at(path.join("db").display()))?;
         Ok(Self {
             db,
             file,
@@ -217,12 +220,14 @@ impl Generation {
         let values = number - first;
         let failed = |error: &dyn std::fmt::Display| format!("{}: {error}", self.path.display());
         self.db.apply_batch(batch).map_err(|error| failed(&error))?;
-        self.flush().map_err(|error| failed(&error))?;
-        edge!("buffer.before_sync");
-        self.sync_data().map_err(|error| Uncommitted {
+        // sled's flush is a sync too, only not of everything.
+        let unsynced = |error: io::Error| Uncommitted {
             reason: failed(&error),
             unsynced: true,
-        })?;
+        };
+        self.flush().map_err(unsynced)?;
+        edge!("buffer.before_sync");
+        self.sync_data().map_err(unsynced)?;
         if self.is_deleted() {
             return Err(failed(&"it was deleted while the agent ran").into());
         }
@@ -253,22 +258,34 @@ impl Generation {
     }
 
     /// A block, its CRC checked.
-    pub(crate) fn block(&self, number: u64) -> Result<StoredBlock, String> {
+    pub(crate) fn block(&self, number: u64) -> Result<StoredBlock, Unreadable> {
         let damaged = |what: &dyn std::fmt::Display| {
-            format!(
+            Unreadable::Damaged(format!(
                 "{}: the block at number {number} is damaged: {what}",
                 self.path.display()
-            )
+            ))
+        };
+        let failed = |error: sled::Error| {
+            let place = format!("{}: the block at number {number}", self.path.display());
+            Unreadable::from(error).at(place)
         };
         let get = |number: u64| self.db.get(number.to_be_bytes());
         let first = get(number)
-            .map_err(|error| damaged(&error))?
+            .map_err(failed)?
             .ok_or_else(|| damaged(&"it is missing"))?;
         let mut next = number;
+        let mut refused = None;
         let joined = layout::join(&first, || {
             next += 1;
-            get(next).ok().flatten().map(|value| value.to_vec())
+            let value = get(next).unwrap_or_else(|error| {
+                refused = Some(error);
+                None
+            });
+            value.map(|value| value.to_vec())
         });
+        if let Some(error) = refused {
+            return Err(failed(error));
+        }
         match joined.map_err(|what| damaged(&what))?.0 {
             Record::Block { block, .. }
                 if crc32c::crc32c(&block.block.payload) == block.block.crc32c =>
@@ -282,25 +299,20 @@ impl Generation {
 
     /// All records with their places, in order, without payloads. `first`: the number that the
     /// folder's name says.
-    pub(crate) fn scan(&self, first: u64) -> Result<Vec<Placed>, String> {
+    pub(crate) fn scan(&self, first: u64) -> Result<Vec<Placed>, Unreadable> {
+        let place = |number: u64| format!("{}: the record at number {number}", self.path.display());
         let damaged = |number: u64, what: &dyn std::fmt::Display| {
-            format!(
-                "{}: the record at number {number} is damaged: {what}",
-                self.path.display()
-            )
+            Unreadable::Damaged(format!("{} is damaged: {what}", place(number)))
         };
         let mut values = self.db.iter().map(|pair| {
-            let (key, value) = pair.map_err(|error| error.to_string())?;
-            let key: [u8; 8] = key
-                .as_ref()
-                .try_into()
-                .map_err(|_| "a key is no number".to_owned())?;
-            Ok::<_, String>((u64::from_be_bytes(key), value))
+            let (key, value) = pair?;
+            let key: [u8; 8] = key.as_ref().try_into().map_err(|_| "a key is no number")?;
+            Ok::<_, Unreadable>((u64::from_be_bytes(key), value))
         });
         let mut placed = Vec::new();
         let mut expected = first;
         while let Some(pair) = values.next() {
-            let (number, value) = pair.map_err(|error| damaged(expected, &error))?;
+            let (number, value) = pair.map_err(|why| why.at(place(expected)))?;
             if number != expected {
                 return Err(damaged(expected, &"it is missing"));
             }
@@ -351,13 +363,13 @@ pub(crate) fn seal(path: &Path, placed: &[Placed]) -> Result<(), String> {
 }
 
 /// A sealed generation's records; `None` if it isn't sealed.
-pub(crate) fn summary(path: &Path) -> Result<Option<Vec<Placed>>, String> {
+pub(crate) fn summary(path: &Path) -> Result<Option<Vec<Placed>>, Unreadable> {
     let file = path.join(SUMMARY);
     match fs::read(&file) {
         Ok(bytes) => layout::decode_summary(&bytes)
             .map(Some)
-            .map_err(|what| format!("{}: {what}", file.display())),
+            .map_err(|what| Unreadable::Damaged(format!("{}: {what}", file.display()))),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(format!("{}: {error}", file.display())),
+        Err(error) => Err(Unreadable::from(error).at(file.display())),
     }
 }

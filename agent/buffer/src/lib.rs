@@ -24,6 +24,7 @@ mod mending;
 mod opening;
 mod shared;
 pub mod sled_buffer;
+mod unreadable;
 mod witness;
 mod writer;
 

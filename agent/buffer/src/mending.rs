@@ -16,20 +16,23 @@ use std::time::Duration;
 use crate::folder;
 use crate::generation::{self, Generation};
 use crate::layout::{Placed, Record};
-use crate::sled_buffer::MARKS;
+use crate::sled_buffer::{BALLAST, MARKS};
+use crate::unreadable::Unreadable;
 
 pub(crate) const QUARANTINE: &str = "quarantine";
 /// How long sled may take to open a generation or to read what is left of one. Opening 64 MiB takes 0.1 s.
 const SLED_MAX: Duration = Duration::from_secs(60);
 
+/// What opening a buffer takes on disk: a segment of its newest generation, and perhaps a new one.
+const OPEN_BYTES: u64 = 24 * 1024 * 1024;
 /// What opening or mending a generation takes on disk, generously.
 const MEND_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Runs what calls sled in a thread of its own: a panic or a hang of sled becomes a sentence.
 pub(crate) fn guarded<T: Send + 'static>(
     what: &Path,
-    work: impl FnOnce() -> Result<T, String> + Send + 'static,
-) -> Result<T, String> {
+    work: impl FnOnce() -> Result<T, Unreadable> + Send + 'static,
+) -> Result<T, Unreadable> {
     let (sender, answer) = mpsc::channel();
     let thread = std::thread::Builder::new().name("sled".into());
     let started = thread.spawn(move || {
@@ -37,17 +40,20 @@ pub(crate) fn guarded<T: Send + 'static>(
         // Nobody waits any more if it took too long.
         let _ = sender.send(done.unwrap_or_else(|_| Err("sled panicked".into())));
     });
-    started.map_err(|error| error.to_string())?;
+    started?;
+    let silent = || Unreadable::Failed(format!("sled does not come back after {SLED_MAX:?}"));
     answer
         .recv_timeout(SLED_MAX)
-        .unwrap_or_else(|_| Err(format!("sled does not come back after {SLED_MAX:?}")))
-        .map_err(|reason| format!("{}: {reason}", what.display()))
+        .unwrap_or_else(|_| Err(silent()))
+        .map_err(|why| why.at(what.display()))
 }
 
-/// Why a buffer can't be opened or mended in this folder for now: rights, descriptors, a full disk.
+/// Why a buffer can't be opened in this folder for now: rights, descriptors, a full disk. What was set aside for that is given
+/// up.
 #[must_use]
 pub fn hindrance_in(folder: &Path) -> Option<String> {
-    hindrance_to_write(folder, MEND_BYTES)
+    let _ = fs::remove_file(folder.join(BALLAST));
+    hindrance_to_write(folder, OPEN_BYTES)
 }
 
 /// Why a generation can't be opened or mended for now, though it may be whole: rights, descriptors, a full disk.
@@ -70,8 +76,13 @@ pub(crate) fn hindrance_to_write(folder: &Path, bytes: u64) -> Option<String> {
     }
     let trial = folder.join("tmp-trial");
     let made = File::create(&trial).and_then(|_| fs::remove_file(&trial));
-    made.err()
-        .map(|error| format!("{}: {error}", trial.display()))
+    match made {
+        // Somebody else tries it, too.
+        Err(error) if error.kind() == io::ErrorKind::NotFound && folder.is_dir() => None,
+        made => made
+            .err()
+            .map(|error| format!("{}: {error}", trial.display())),
+    }
 }
 
 /// Puts a sealed generation in the place of a damaged or missing one: what is readable of the numbers from `first` to
@@ -90,11 +101,13 @@ pub(crate) fn mend(buffer: &Path, first: u64, end: u64) -> Result<Vec<Placed>, S
     let copied = guarded(&path, move || copy_readable(&from, &to, first, end));
     let placed = match copied {
         Ok(placed) => placed,
-        Err(reason) => {
-            if let Some(hindrance) = hindrance(&path) {
+        Err(why) => {
+            let hindrance = hindrance(&path);
+            if hindrance.is_some() || (matches!(why, Unreadable::Failed(_)) && !why.is_of_disk()) {
                 // Another try may find all of it.
-                return Err(hindrance);
+                return Err(hindrance.unwrap_or_else(|| why.reason().to_owned()));
             }
+            let reason = why.reason();
             tracing::error!(reason, "nothing of it can be read");
             remove(&hidden).map_err(failed)?;
             fs::create_dir(&hidden).map_err(failed)?;
@@ -103,9 +116,11 @@ pub(crate) fn mend(buffer: &Path, first: u64, end: u64) -> Result<Vec<Placed>, S
     };
     generation::seal(&hidden, &placed)?;
     folder::sync_tree(&hidden).map_err(failed)?;
-    exchange(&hidden, &path).map_err(failed)?;
-    let aside = put_aside(buffer, &hidden, &name).map_err(failed)?;
+    // Each step can be done again: what is damaged keeps its name until it stands in quarantine under another one.
     forget_marks(buffer, first).map_err(failed)?;
+    let aside = into_quarantine(buffer, &hidden, &name).map_err(failed)?;
+    exchange(&aside, &path).map_err(failed)?;
+    folder::sync(aside.parent().unwrap_or(buffer)).map_err(failed)?;
     tracing::error!(generation = name, aside = %aside.display(), "a damaged part of the buffer was put aside; a new epoch begins with what is left");
     Ok(placed)
 }
@@ -140,7 +155,7 @@ pub(crate) fn lost(first: u64, end: u64) -> Placed {
 }
 
 /// Copies every record that can be read, under its number.
-fn copy_readable(from: &Path, to: &Path, first: u64, end: u64) -> Result<Vec<Placed>, String> {
+fn copy_readable(from: &Path, to: &Path, first: u64, end: u64) -> Result<Vec<Placed>, Unreadable> {
     let damaged = Generation::open(from)?;
     let end = end.max(damaged.end()?.unwrap_or(first));
     let copy = Generation::make(to)?;
@@ -159,7 +174,7 @@ fn copy_readable(from: &Path, to: &Path, first: u64, end: u64) -> Result<Vec<Pla
             note.marks.clear();
         }
         let mut payload_bytes = 0;
-        copy.put(number, &record)?;
+        copy.put(number, &record).map_err(Unreadable::Failed)?;
         if let Record::Block { block, .. } = &mut record {
             payload_bytes = std::mem::take(&mut block.block.payload).len() as u32;
         }
@@ -172,7 +187,7 @@ fn copy_readable(from: &Path, to: &Path, first: u64, end: u64) -> Result<Vec<Pla
         number += values;
     }
     copy.sync()
-        .map_err(|error| format!("{}: {error}", to.display()))?;
+        .map_err(|error| Unreadable::from(error).at(to.display()))?;
     Ok(placed)
 }
 
@@ -190,14 +205,15 @@ pub(crate) fn exchange(one: &Path, other: &Path) -> io::Result<()> {
     folder::sync(one.parent().unwrap_or(one))
 }
 
-fn put_aside(buffer: &Path, damaged: &Path, name: &str) -> io::Result<PathBuf> {
+/// Moves the mended copy to where the damaged one is to go: to exchange the two is one step then.
+fn into_quarantine(buffer: &Path, copy: &Path, name: &str) -> io::Result<PathBuf> {
     let quarantine = buffer.join(QUARANTINE);
     fs::create_dir_all(&quarantine)?;
     let free = (1..)
         .map(|n| quarantine.join(format!("{name}-{n}")))
         .find(|path| !path.exists());
     let aside = free.unwrap_or_else(|| quarantine.join(name));
-    fs::rename(damaged, &aside)?;
+    fs::rename(copy, &aside)?;
     folder::sync(&quarantine)?;
     folder::sync(buffer)?;
     Ok(aside)

@@ -17,7 +17,7 @@ use crate::layout::{self, Note, Placed, Record, Renewal};
 use crate::ledger::{Entry, Ledger};
 use crate::marks::MARK_SECONDS;
 use crate::shared::Slice;
-use crate::sled_buffer::{MARKS, Options, seal};
+use crate::sled_buffer::{BALLAST, MARKS, Options, seal};
 use crate::witness::Witness;
 use parts::{Part, generations, parts};
 
@@ -279,13 +279,13 @@ fn read_marks(folder: &Path, ledger: &mut Ledger, oldest: Option<u64>) -> Result
 
 /// Bytes on disk besides the generations.
 pub(crate) fn other_bytes(folder: &Path) -> u64 {
-    let ballast = fs::metadata(folder.join("ballast")).map_or(0, |found| found.blocks() * 512);
+    let ballast = fs::metadata(folder.join(BALLAST)).map_or(0, |found| found.blocks() * 512);
     ballast + folder::allocated(&folder.join(MARKS))
 }
 
 /// Space to give up later; made only where there is plenty.
 fn make_ballast(options: &Options) {
-    let path = options.folder.join("ballast");
+    let path = options.folder.join(BALLAST);
     if options.ballast_bytes == 0
         || path.exists()
         || folder::free(&options.folder) < options.ballast_bytes * 2 + options.reserve_bytes

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fs;
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::time::Instant;
 
 use dray_edges::edge;
 use tokio::sync::{oneshot, watch};
@@ -15,7 +16,8 @@ use crate::folder;
 use crate::generation::{self, Generation};
 use crate::ledger::Ledger;
 use crate::mending;
-use crate::sled_buffer::Options;
+use crate::sled_buffer::{BALLAST, Options};
+use crate::unreadable::{DISK_ERROR, Unreadable};
 use crate::witness::Witness;
 
 /// Newest blocks that are kept in memory, so that sending them reads no disk.
@@ -71,6 +73,18 @@ pub(crate) struct State {
     pub(crate) losses: Vec<Loss>,
     /// The generation that is being mended.
     pub(crate) mending: Option<u64>,
+    /// What could not be read last.
+    pub(crate) failing: Option<Failing>,
+    /// Why generations could not be put together, when that was tried last.
+    pub(crate) compacting_failed: Option<String>,
+}
+
+/// A generation that can't be read for an error that need not last.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Failing {
+    pub(crate) first: u64,
+    pub(crate) since: Instant,
+    pub(crate) last: Instant,
 }
 
 impl State {
@@ -115,9 +129,10 @@ impl Shared {
         self.state.lock().expect("nobody panics holding it")
     }
 
-    /// The buffer takes nothing more until it is opened anew.
+    /// The buffer takes nothing more until it is opened anew; after an I/O error of the disk, until a person has looked at it.
     pub(crate) fn stop(&self, reason: String) -> BufferError {
-        self.stop_and(reason, true)
+        let is_of_disk = reason.contains(DISK_ERROR);
+        self.stop_and(reason, !is_of_disk)
     }
 
     /// The buffer takes nothing more until a person has looked at the disk.
@@ -140,11 +155,11 @@ impl Shared {
 
     /// Gives up the space that was set aside.
     pub(crate) fn drop_ballast(&self) {
-        let _ = fs::remove_file(self.options.folder.join("ballast"));
+        let _ = fs::remove_file(self.options.folder.join(BALLAST));
     }
 
     /// A block from the disk; `None` if it is acked. The error: its generation, and what is wrong.
-    pub(crate) fn fetch(&self, number: u64) -> Result<Option<StoredBlock>, (u64, String)> {
+    pub(crate) fn fetch(&self, number: u64) -> Result<Option<StoredBlock>, (u64, Unreadable)> {
         let Some((first, generation)) = self.generation_of(number)? else {
             return Ok(None);
         };
@@ -153,7 +168,7 @@ impl Shared {
     }
 
     /// The open database of the generation that holds `number`; `None` if all of it is acked.
-    fn generation_of(&self, number: u64) -> Result<Option<Open>, (u64, String)> {
+    fn generation_of(&self, number: u64) -> Result<Option<Open>, (u64, Unreadable)> {
         // Held while it is opened: a folder that is being dropped must not be made again.
         let mut open = self.open.lock().expect("nobody panics holding it");
         let state = self.lock();
@@ -201,10 +216,14 @@ impl Shared {
         match self.compact_run(&run) {
             Ok(()) => true,
             Err(reason) => {
-                tracing::warn!(
-                    reason,
-                    "acked parts of the buffer could not be given back; it is tried again"
-                );
+                let mut state = self.lock();
+                if state.compacting_failed.as_ref() != Some(&reason) {
+                    tracing::warn!(
+                        reason,
+                        "acked parts of the buffer could not be given back; it is tried again"
+                    );
+                    state.compacting_failed = Some(reason);
+                }
                 false
             }
         }
@@ -214,7 +233,8 @@ impl Shared {
         let folder = &self.options.folder;
         let mut records = Vec::new();
         for first in &run.firsts {
-            let placed = generation::summary(&folder.join(generation::name(*first)))?;
+            let placed = generation::summary(&folder.join(generation::name(*first)))
+                .map_err(|why| why.reason().to_owned())?;
             records.extend(placed.ok_or("a generation is not sealed")?);
         }
         let placed = compacting::plan(run, &records, &self.lock().ledger);

@@ -19,7 +19,7 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, mpsc};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use dray_edges::{Plant, edge, is_planted};
@@ -35,12 +35,19 @@ use crate::layout::Placed;
 use crate::ledger::{Entry, refuse};
 use crate::mending;
 use crate::opening;
-use crate::shared::{Shared, State, Waiting, Work};
+use crate::shared::{Failing, Shared, State, Waiting, Work};
+use crate::unreadable::Unreadable;
 use crate::witness::{Said, Witness};
 use crate::writer::{DRAINED_BYTES, Writer, write_marks};
 
 /// Appends that wait for the writer, at most; a source has two under way.
 const QUEUE: usize = 256;
+/// How long a disk may refuse a generation before what it refuses counts as damaged.
+const DISK_ERROR_MAX: Duration = Duration::from_secs(60);
+/// After so long without a failure it was read in between.
+const FAILING_GAP: Duration = Duration::from_secs(10);
+/// Space that is set aside.
+pub(crate) const BALLAST: &str = "ballast";
 pub(crate) const MARKS: &str = "marks";
 
 /// Where and how large.
@@ -143,10 +150,11 @@ impl SledBuffer {
             opened.tail_first,
             opened.placed,
             numbering,
+            waiting,
         );
         let writer = std::thread::Builder::new()
             .name("buffer".into())
-            .spawn(move || writer.run(&waiting))
+            .spawn(move || writer.run())
             .map_err(|error| stopped(format!("its thread can't be started: {error}")))?;
         Ok(Self {
             shared,
@@ -159,13 +167,35 @@ impl SledBuffer {
 
 impl SledBuffer {
     /// Has the writer mend a generation, once, unless something else may be why it can't be read.
-    fn damaged(&self, first: u64, reason: String) -> BufferError {
+    fn unread(&self, first: u64, why: Unreadable) -> BufferError {
+        let mut state = self.shared.lock();
+        if let Some(stopped) = &state.stopped {
+            return stopped.clone();
+        }
+        let now = Instant::now();
+        let since = match state.failing {
+            Some(failing) if failing.first == first && now - failing.last < FAILING_GAP => {
+                failing.since
+            }
+            _ => now,
+        };
+        state.failing = Some(Failing {
+            first,
+            since,
+            last: now,
+        });
+        drop(state);
         let path = self.shared.options.folder.join(generation::name(first));
         if let Some(hindrance) = mending::hindrance(&path) {
             // What can be read again can be sent, acked and deleted: that makes room by itself.
             self.shared.drop_ballast();
             return BufferError::Hindered(hindrance);
         }
+        let lasts = why.is_of_disk() && since.elapsed() >= DISK_ERROR_MAX;
+        let reason = match why {
+            Unreadable::Failed(reason) if !lasts => return BufferError::Hindered(reason),
+            Unreadable::Failed(reason) | Unreadable::Damaged(reason) => reason,
+        };
         let news = self.shared.lock().mending.replace(first) != Some(first);
         if let (true, Some(queue)) = (news, &self.queue) {
             let _ = queue.send(Work::Mend(first, reason.clone()));
@@ -277,7 +307,7 @@ impl Buffer for SledBuffer {
                         Ok(stored) => stored,
                         // Acked since, and left out when generations were put together.
                         Err(_) if !self.shared.lock().ledger.holds(flow, entry.number) => None,
-                        Err((first, reason)) => return Err(self.damaged(first, reason)),
+                        Err((first, why)) => return Err(self.unread(first, why)),
                     },
                 };
                 Ok::<_, BufferError>(stored.map(|stored| entry.place(epoch, stored)))

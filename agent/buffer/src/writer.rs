@@ -3,6 +3,7 @@
 mod renewing;
 mod room;
 
+use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::sync::{Arc, mpsc};
@@ -37,6 +38,10 @@ pub(crate) struct Writer {
     numbering: Numbering,
     /// Appends of flows that hold half the cap, in their order: others go on.
     parked: Vec<Waiting>,
+    /// What there is to do.
+    queue: mpsc::Receiver<Work>,
+    /// What came while an append waited for room, in its order.
+    behind: VecDeque<Work>,
 }
 
 /// One commit's records, and what the ledger learns once they are on stable storage.
@@ -53,6 +58,7 @@ impl Writer {
         tail_first: u64,
         placed: Vec<Placed>,
         numbering: Numbering,
+        queue: mpsc::Receiver<Work>,
     ) -> Self {
         let next_number = placed
             .last()
@@ -69,27 +75,24 @@ impl Writer {
             next_number,
             numbering,
             parked: Vec::new(),
+            queue,
+            behind: VecDeque::new(),
         }
     }
 
-    pub(crate) fn run(mut self, queue: &mpsc::Receiver<Work>) {
-        let mut next = None;
-        while let Some(first) = next.take().or_else(|| self.next_work(queue)) {
+    pub(crate) fn run(mut self) {
+        while let Some(first) = self.next_work() {
             // What stopped the buffer answers for everything that comes after it.
             let stopped = self.shared.lock().stopped.clone();
             match (first, stopped) {
                 (Work::Append(first), stopped) => {
                     let mut bytes = payload_bytes(&first);
                     let mut waiting = vec![first];
-                    while next.is_none() && bytes < COMMIT_BYTES_MAX {
-                        match queue.try_recv() {
-                            Ok(Work::Append(append)) => {
-                                bytes += payload_bytes(&append);
-                                waiting.push(append);
-                            }
-                            Ok(other) => next = Some(other),
-                            Err(_) => break,
-                        }
+                    while bytes < COMMIT_BYTES_MAX
+                        && let Some(append) = self.next_append()
+                    {
+                        bytes += payload_bytes(&append);
+                        waiting.push(append);
                     }
                     let result = match stopped {
                         Some(error) => Err((error, waiting)),
@@ -129,14 +132,29 @@ impl Writer {
     }
 
     /// What is to be done next; `None` when the buffer closes. While appends are parked they are looked at again.
-    fn next_work(&mut self, queue: &mpsc::Receiver<Work>) -> Option<Work> {
-        if self.parked.is_empty() {
-            return queue.recv().ok();
+    fn next_work(&mut self) -> Option<Work> {
+        if let Some(work) = self.behind.pop_front() {
+            return Some(work);
         }
-        match queue.recv_timeout(ROOM_LOOK) {
+        if self.parked.is_empty() {
+            return self.queue.recv().ok();
+        }
+        match self.queue.recv_timeout(ROOM_LOOK) {
             Ok(work) => Some(work),
             Err(mpsc::RecvTimeoutError::Timeout) => Some(Work::Unpark),
             Err(mpsc::RecvTimeoutError::Disconnected) => None,
+        }
+    }
+
+    /// The next append, if that is what comes next.
+    fn next_append(&mut self) -> Option<Waiting> {
+        let next = self.behind.pop_front();
+        match next.or_else(|| self.queue.try_recv().ok())? {
+            Work::Append(append) => Some(append),
+            other => {
+                self.behind.push_front(other);
+                None
+            }
         }
     }
 

@@ -1,5 +1,5 @@
-//! When everything is opened again, in the same process: the buffer stopped, or a restored collector needs what stands on disk
-//! but is acked.
+//! When everything is opened again: the buffer stopped, or a restored collector needs what stands on disk but is acked. The agent
+//! then starts itself once more under its process id (see `heap.rs`), so that nothing of before stays open.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -7,15 +7,11 @@ use std::time::Duration;
 
 use dray_buffer::hindrance_in;
 use tokio::sync::watch;
-use tokio::time::Instant;
 
-/// The first wait before it, and the longest: a buffer that stops again at once must not keep a processor busy.
-const WAIT_MIN: Duration = Duration::from_secs(1);
-const WAIT_MAX: Duration = Duration::from_secs(30);
+/// The wait before it: a buffer that stops again at once must not keep a processor busy.
+const WAIT: Duration = Duration::from_secs(2);
 /// How often is looked whether the disk lets a buffer be opened.
 const LOOK: Duration = Duration::from_secs(1);
-/// What ran so long begins with the first wait again.
-const LIVED: Duration = Duration::from_secs(600);
 
 /// Asks for it. Clones ask for the same; the first reason counts.
 #[derive(Debug, Clone)]
@@ -49,32 +45,16 @@ impl Again {
     }
 }
 
-/// How long to wait before everything is opened again.
-#[derive(Debug)]
-pub(crate) struct Pause {
-    wait: Duration,
-    began: Instant,
-}
-
-impl Pause {
-    pub(crate) fn new() -> Self {
-        Self {
-            wait: WAIT_MIN,
-            began: Instant::now(),
+/// Waits a moment, and until the disk lets a buffer be opened; `say` is told why it does not yet.
+pub(crate) async fn pause(buffer: &Path, say: impl Fn(String)) {
+    tokio::time::sleep(WAIT).await;
+    let mut said = String::new();
+    while let Some(hindrance) = hindrance_in(buffer) {
+        if hindrance != said {
+            tracing::warn!(reason = hindrance, "the buffer can't be opened again yet");
+            said.clone_from(&hindrance);
+            say(format!("the buffer can't be opened again yet: {hindrance}"));
         }
-    }
-
-    /// Waits its time, and until the disk lets a buffer be opened.
-    pub(crate) async fn wait(&mut self, buffer: &Path) {
-        if self.began.elapsed() >= LIVED {
-            self.wait = WAIT_MIN;
-        }
-        tokio::time::sleep(self.wait).await;
-        while let Some(hindrance) = hindrance_in(buffer) {
-            tracing::debug!(hindrance, "the buffer can't be opened yet");
-            tokio::time::sleep(LOOK).await;
-        }
-        self.wait = (self.wait * 2).min(WAIT_MAX);
-        self.began = Instant::now();
+        tokio::time::sleep(LOOK).await;
     }
 }

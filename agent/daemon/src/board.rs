@@ -152,12 +152,19 @@ impl Board {
             renewal,
             buffer_bytes: space.bytes,
             buffer_bytes_max: space.bytes_max,
-            flows: self
-                .flows
-                .iter()
-                .map(|state| self.flow_status(state))
-                .collect(),
+            flows: self.shown().map(|state| self.flow_status(state)).collect(),
         }
+    }
+
+    /// All flows but those that are left over and have nothing left.
+    fn shown(&self) -> impl Iterator<Item = &Arc<FlowState>> {
+        let is_held = |state: &FlowState| {
+            let depth = self.buffer.depth(state.name.flow());
+            depth.appended > depth.acked
+        };
+        self.flows
+            .iter()
+            .filter(move |state| !state.is_left_over() || is_held(state))
     }
 
     fn flow_status(&self, state: &FlowState) -> AgentFlowStatus {
@@ -179,7 +186,7 @@ impl Board {
     /// # Errors
     /// Never in practice.
     pub fn metrics_page(&self) -> Result<Vec<u8>, prometheus::Error> {
-        for state in &self.flows {
+        for state in self.shown() {
             let depth = self.buffer.depth(state.name.flow());
             self.metrics.sample_flow(
                 &state.name,

@@ -43,6 +43,8 @@ pub struct FlowState {
     pub name: FlowName,
     /// Its counters.
     pub metrics: FlowMetrics,
+    /// It is configured no more.
+    left_over: bool,
     said: Mutex<Said>,
     timed: Mutex<Timed>,
 }
@@ -67,12 +69,26 @@ impl FlowState {
         Self {
             name,
             metrics,
+            left_over: false,
             said: Mutex::new(Said {
                 source: (Health::Running, String::new()),
                 refused: String::new(),
             }),
             timed: Mutex::default(),
         }
+    }
+
+    /// It has no source any more, only events that are held.
+    #[must_use]
+    pub fn left_over(mut self) -> Self {
+        self.left_over = true;
+        self
+    }
+
+    /// Whether it is only shown while events of it are held.
+    #[must_use]
+    pub fn is_left_over(&self) -> bool {
+        self.left_over
     }
 
     /// Sets how the source's side is; `true` if that is news.

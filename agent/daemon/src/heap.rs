@@ -16,22 +16,38 @@ const THRESHOLD: &str = "glibc.malloc.mmap_threshold=524288";
 /// allocator up already, it goes on as it is.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 pub(crate) fn settle() {
-    use std::os::unix::process::CommandExt;
-    use std::{env, process::Command};
-
-    let mut arguments = env::args_os();
+    use std::env;
     if env::var_os(TUNABLES).is_some() || env::var_os("MALLOC_MMAP_THRESHOLD_").is_some() {
         return;
     }
-    let (Ok(program), Some(name)) = (env::current_exe(), arguments.next()) else {
-        return;
+    let _ = exec(&[(TUNABLES, THRESHOLD)]);
+}
+
+/// Starts this program once more, as it was started, under the same process id: nothing of what it held stays open. Returns
+/// only when it failed, with the reason.
+pub(crate) fn start_again() -> std::io::Error {
+    exec(&[])
+}
+
+fn exec(environment: &[(&str, &str)]) -> std::io::Error {
+    use std::os::unix::process::CommandExt as _;
+    use std::{env, io, process::Command};
+
+    let mut arguments = env::args_os();
+    let Some(name) = arguments.next() else {
+        return io::ErrorKind::InvalidInput.into();
     };
-    // It returns only when it failed.
-    let _ = Command::new(program)
+    let program = match env::current_exe() {
+        // It was replaced since, by an update: the new one has the same name.
+        Ok(program) if !program.exists() => name.clone().into(),
+        Ok(program) => program,
+        Err(error) => return error,
+    };
+    Command::new(program)
         .arg0(name)
         .args(arguments)
-        .env(TUNABLES, THRESHOLD)
-        .exec();
+        .envs(environment.iter().copied())
+        .exec()
 }
 
 /// Other allocators are left as they are.

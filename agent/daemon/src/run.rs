@@ -4,7 +4,7 @@ use std::fs::DirBuilder;
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::process;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use tokio::sync::watch;
 use tracing::{error, info, info_span, warn};
 
 use crate::admin::Socket;
-use crate::again::{Again, Pause};
+use crate::again::{self, Again};
 use crate::bell::Bell;
 use crate::block_maker::BlockMaker;
 use crate::board::{Board, VERSION, Who};
@@ -28,7 +28,7 @@ use crate::flow_state::{FlowState, Health};
 use crate::metrics::Metrics;
 use crate::pipeline::{DRAIN_MAX, Pipeline, resume_position};
 use crate::uplink::{self, Links};
-use crate::{identity, metrics_server};
+use crate::{heap, identity, metrics_server};
 
 /// Threads of the runtime: the uplink, the metrics page and the local socket need no more.
 const WORKERS: usize = 2;
@@ -36,8 +36,6 @@ const WORKERS: usize = 2;
 const BLOCKING_MAX: usize = 4;
 /// How long the uplink may take to end once it is asked to.
 const UPLINK_END_MAX: Duration = Duration::from_secs(3);
-/// How long the last reads of a buffer that is opened again may take to end.
-const LET_GO_MAX: Duration = Duration::from_secs(30);
 
 /// Runs until SIGTERM or SIGINT.
 ///
@@ -53,9 +51,15 @@ pub fn run(config: Config) -> Result<(), Failure> {
         .enable_all()
         .build()
         .map_err(|error| Failure::Failed(format!("the runtime does not start: {error}")))?;
-    let ended = runtime.block_on(rounds(&config, identity));
+    let ended = runtime.block_on(serve(&config, identity));
     runtime.shutdown_timeout(Duration::from_secs(1));
-    ended
+    match ended? {
+        Ended::Asked => Ok(()),
+        Ended::Again => Err(Failure::Failed(format!(
+            "it can't start itself again: {}; start it again",
+            heap::start_again()
+        ))),
+    }
 }
 
 fn make_data_dir(config: &Config) -> Result<(), Failure> {
@@ -71,57 +75,19 @@ fn make_data_dir(config: &Config) -> Result<(), Failure> {
     })
 }
 
-/// Serves until the agent is told to end; where everything is to be opened again, in a new round.
-async fn rounds(config: &Config, identity: Identity) -> Result<(), Failure> {
-    let mut signals = Signals::new()?;
-    let mut pause = Pause::new();
-    let mut buffer = uplink::open_buffer(config)?;
-    let mut identity = identity;
-    loop {
-        let let_go = Arc::downgrade(&buffer);
-        signals = match serve(config, identity, buffer, signals, &mut pause).await? {
-            Ended::Asked => return Ok(()),
-            Ended::Again(signals) => signals,
-        };
-        wait_for_last(let_go).await?;
-        // It may have been renewed.
-        identity = identity::load(config).map_err(|error| Failure::Config(error.to_string()))?;
-        buffer = uplink::open_buffer(config)?;
-    }
-}
-
-/// Waits until nobody holds the buffer any more: its lock must be free.
-async fn wait_for_last(buffer: Weak<dyn Buffer>) -> Result<(), Failure> {
-    let end = tokio::time::Instant::now() + LET_GO_MAX;
-    while buffer.strong_count() > 0 {
-        if tokio::time::Instant::now() >= end {
-            return Err(Failure::Failed(
-                "the buffer is still in use and can't be opened again; start the agent again"
-                    .into(),
-            ));
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    Ok(())
-}
-
-/// How a round ended.
+/// How it ended.
 enum Ended {
     /// The agent ends.
     Asked,
     /// Everything is to be opened again.
-    Again(Signals),
+    Again,
 }
 
-async fn serve(
-    config: &Config,
-    identity: Identity,
-    buffer: Arc<dyn Buffer>,
-    mut signals: Signals,
-    pause: &mut Pause,
-) -> Result<Ended, Failure> {
+async fn serve(config: &Config, identity: Identity) -> Result<Ended, Failure> {
+    let mut signals = Signals::new()?;
     let socket = bind_socket(config).await?;
     let metrics_listener = bind_metrics(config).await?;
+    let buffer = uplink::open_buffer(config)?;
     let metrics = Metrics::new().map_err(|error| Failure::Failed(error.to_string()))?;
     let again = Again::default();
     let flows: Vec<Flow> = config
@@ -170,7 +136,7 @@ async fn serve(
         None => None,
         // Until then `status` says why.
         Some(reason) => tokio::select! {
-            () = pause.wait(&buffer_dir) => {
+            () = again::pause(&buffer_dir, |why| board.disconnected(why)) => {
                 info!(reason, "everything is opened again");
                 Some(())
             }
@@ -181,7 +147,7 @@ async fn serve(
         },
     };
     let ended = match ended {
-        Some(()) => Ended::Again(signals),
+        Some(()) => Ended::Again,
         None => {
             tokio::spawn(async move {
                 signals.next().await;
@@ -201,7 +167,6 @@ async fn serve(
     let _ = tokio::time::timeout(UPLINK_END_MAX, answering).await;
     if let Some(showing) = showing {
         showing.abort();
-        let _ = showing.await;
     }
     info!("ended");
     Ok(ended)
@@ -293,13 +258,15 @@ fn left_over(config: &Config, buffer: &dyn Buffer, metrics: &Metrics) -> Vec<Arc
         (left > 0 && !is_configured(flow)).then_some((name, left))
     };
     let state = |(name, left): (FlowName, u64)| {
-        let reason = format!(
-            "it is not in the configuration any more. {left} of its events are held, and the collector gets those that it lacks; its files \
-             stay in archive/pending"
+        let reason = "it is not in the configuration any more: the collector gets what it lacks of it; its files stay in archive/pending";
+        warn!(
+            flow = name.flow(),
+            held = left,
+            reason,
+            "a flow is left over"
         );
-        warn!(flow = name.flow(), reason, "a flow is left over");
-        let state = FlowState::new(name.clone(), metrics.flow(&name));
-        state.set(Health::Stopped, &reason);
+        let state = FlowState::new(name.clone(), metrics.flow(&name)).left_over();
+        state.set(Health::Waiting, reason);
         Arc::new(state)
     };
     buffer

@@ -32,6 +32,9 @@ use crate::window::{self, Begin, Held, Own, Place, Window};
 const LIVED: Duration = Duration::from_secs(5);
 /// The wait after the buffer could not be read: it mends itself, or somebody makes room.
 const BUFFER_WAIT: Duration = Duration::from_secs(1);
+/// What is said when acked events are looked for on disk.
+const RESTORED: &str = "the collector needs events that were acked here: its log was restored from an older state. The buffer is opened again, as they \
+                        may still stand on disk";
 /// Messages between the driver and the connection.
 const QUEUE: usize = 32;
 /// A message of the collector, at most: a Welcome for all flows of a site.
@@ -124,16 +127,6 @@ struct Reopen {
     why: String,
 }
 
-/// What comparing both sides came to.
-enum Begun<'a> {
-    /// The flows that agree are open.
-    Session(Session<'a>),
-    /// A new epoch is needed.
-    NewEpoch(Vec<Reopen>),
-    /// The buffer is to be opened again.
-    Wait(String),
-}
-
 /// Why a connection ended.
 enum End {
     /// The agent stops.
@@ -141,14 +134,21 @@ enum End {
     /// To be tried again.
     Lost(String),
     /// The agent's own buffer is in the way, not the line: to be tried again soon.
-    Buffer(String),
+    Buffer {
+        reason: String,
+        /// It stopped, and is to be opened again.
+        reopen: bool,
+    },
     /// To be dialled again at once, with the certificate that is new.
     Renewed,
 }
 
 impl From<BufferError> for End {
     fn from(error: BufferError) -> Self {
-        Self::Buffer(error.to_string())
+        Self::Buffer {
+            reason: error.to_string(),
+            reopen: matches!(error, BufferError::Stopped { reopen: true, .. }),
+        }
     }
 }
 
@@ -194,7 +194,12 @@ impl Uplink {
                 End::Shutdown => return,
                 End::Renewed => continue,
                 End::Lost(reason) => (reason, None),
-                End::Buffer(reason) => (reason, Some(BUFFER_WAIT)),
+                End::Buffer { reason, reopen } => {
+                    if reopen {
+                        self.observer.buffer_reopens(&reason);
+                    }
+                    (reason, Some(BUFFER_WAIT))
+                }
             };
             if reason != said {
                 match own {
@@ -284,9 +289,8 @@ impl Uplink {
             return End::Lost(format!("{collector}: {reason}"));
         }
         let mut session = match self.begin(&welcome, epoch) {
-            Ok(Begun::Session(session)) => session,
-            Ok(Begun::NewEpoch(reopen)) => return self.begin_epoch(reopen).await,
-            Ok(Begun::Wait(why)) => return End::Buffer(why),
+            Ok(Ok(session)) => session,
+            Ok(Err(reopen)) => return self.begin_epoch(reopen).await,
             Err(error) => return error.into(),
         };
         self.counters.connections.fetch_add(1, Ordering::Relaxed);
@@ -349,8 +353,13 @@ impl Uplink {
         *epoch != self.buffer.epoch() || opened.get(flow).is_none_or(|opened| acked > *opened)
     }
 
-    /// Compares what both sides hold, and opens the flows that agree.
-    fn begin(&self, welcome: &Welcome, epoch: u64) -> Result<Begun<'_>, BufferError> {
+    /// Compares what both sides hold, and opens the flows that agree. Or else: the flows that are to be opened anew, and
+    /// where.
+    fn begin(
+        &self,
+        welcome: &Welcome,
+        epoch: u64,
+    ) -> Result<Result<Session<'_>, Vec<Reopen>>, BufferError> {
         let weights: Vec<u32> = self.config.flows.iter().map(|flow| flow.weight).collect();
         let mut window = Window::new(&weights);
         let mut reopen = Vec::new();
@@ -383,20 +392,18 @@ impl Uplink {
                         why,
                     });
                 }
-                Begin::Stop(reason) if self.may_stand_on_disk(index, depth.acked) => {
-                    tracing::warn!(flow = &*flow.name, reason, "it is looked for on disk");
-                    let why = "the collector needs events that were acked here: its log was restored from an older state. The buffer \
-                               is opened again, as they may still stand on disk";
-                    self.observer.buffer_reopens(why);
-                    return Ok(Begun::Wait(why.into()));
+                Begin::Stop(_) if self.may_stand_on_disk(index, depth.acked) => {
+                    // The other flows go on meanwhile: what is sent of them makes room.
+                    self.stop(&flow.name, RESTORED);
+                    self.observer.buffer_reopens(RESTORED);
                 }
                 Begin::Stop(reason) => self.stop(&flow.name, &reason),
             }
         }
         if reopen.is_empty() {
-            Ok(Begun::Session(Session::new(self, window, epoch)))
+            Ok(Ok(Session::new(self, window, epoch)))
         } else {
-            Ok(Begun::NewEpoch(reopen))
+            Ok(Err(reopen))
         }
     }
 

@@ -9,6 +9,7 @@ use crate::folder;
 use crate::generation::{self, Generation};
 use crate::layout::{Placed, Record};
 use crate::mending;
+use crate::unreadable::Unreadable;
 use crate::witness::Said;
 
 /// A generation as it was found, or mended.
@@ -101,11 +102,15 @@ pub(super) fn parts(
 fn load(folder: &Path, first: u64, next: Option<u64>, said: Option<Said>) -> Result<Part, String> {
     let path = folder.join(generation::name(first));
     let has_blocks = |placed: &[Placed]| headers(placed).next().is_some();
-    let mend = |reason: String| {
+    let mend = |why: Unreadable| {
         if let Some(hindrance) = mending::hindrance(&path) {
             // It may be whole: nothing is put aside, and the next start tries again.
             return Err(hindrance);
         }
+        let reason = match why {
+            Unreadable::Failed(reason) => return Err(reason),
+            Unreadable::Damaged(reason) => reason,
+        };
         tracing::error!(reason, "a part of the buffer is damaged");
         let end = next.or(said.map(|said| said.next)).unwrap_or(first);
         mending::mend(folder, first, end.max(first + 1)).map(|placed| Part::sealed(first, placed))
@@ -114,15 +119,15 @@ fn load(folder: &Path, first: u64, next: Option<u64>, said: Option<Said>) -> Res
         Ok(Some(placed)) if path.join("db").is_file() || !has_blocks(&placed) => {
             Ok(Part::sealed(first, placed))
         }
-        Ok(Some(_)) => mend(format!("{}: its database is missing", path.display())),
-        Err(reason) => mend(reason),
+        Ok(Some(_)) => mend(format!("{}: its database is missing", path.display()).into()),
+        Err(why) => mend(why),
         Ok(None) => {
             let of = path.clone();
             let scanned = mending::guarded(&path, move || {
                 let opened = Generation::open(&of)?;
                 // After a kill the kernel may still hold what the disk does not: nobody is told of a
                 // block before it is on stable storage.
-                opened.sync().map_err(|error| error.to_string())?;
+                opened.sync()?;
                 let placed = opened.scan(first)?;
                 if placed.is_empty() {
                     return Err("it is empty".into());
@@ -135,7 +140,7 @@ fn load(folder: &Path, first: u64, next: Option<u64>, said: Option<Said>) -> Res
                     placed,
                     tail: next.is_none().then_some(opened),
                 }),
-                Err(reason) => mend(reason),
+                Err(why) => mend(why),
             }
         }
     }

@@ -27,15 +27,16 @@ impl Writer {
         let firsts: Vec<u64> = self.shared.lock().slices.keys().copied().collect();
         let mut headers = Vec::new();
         for first in firsts {
-            let placed = generation::summary(&folder.join(generation::name(first)))?;
+            let placed = generation::summary(&folder.join(generation::name(first)))
+                .map_err(|why| why.reason().to_owned())?;
             // One that was dropped meanwhile holds nothing.
             headers.extend(placed.iter().flat_map(|placed| opening::headers(placed)));
         }
         let epoch = rand::random::<u64>() | 1;
         let renewal = self.shared.lock().ledger.plan(epoch, headers.into_iter())?;
-        opening::tell(&renewal);
         edge!("buffer.before_epoch");
         self.begin(Record::Renewal(renewal.clone()))?;
+        opening::tell(&renewal);
         edge!("buffer.after_epoch");
         let mut state = self.shared.lock();
         state.losses.clone_from(&renewal.losses);

@@ -1,16 +1,16 @@
 //! Waiting for room: at the cap, on a full disk, and of a flow that holds too much.
 
 use std::collections::HashSet;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use super::Writer;
 use crate::folder;
 use crate::mending;
-use crate::shared::Waiting;
+use crate::shared::{Waiting, Work};
 
 /// How often room is looked for while there is none.
-pub(super) const ROOM_LOOK: Duration = Duration::from_millis(500);
+pub(super) const ROOM_LOOK: Duration = Duration::from_millis(200);
 /// What a commit takes on disk besides its payload, generously.
 const ROOM_SLACK: u64 = 1024 * 1024;
 /// What a new generation takes on disk before anything is in it, generously.
@@ -141,13 +141,28 @@ impl Writer {
             if self.shared.compact() {
                 continue;
             }
-            let state = self.shared.lock();
-            drop(
-                self.shared
-                    .freed
-                    .wait_timeout(state, ROOM_LOOK)
-                    .expect("nobody panics holding it"),
-            );
+            self.work_meanwhile()?;
+        }
+    }
+
+    /// While there is no room: a new epoch or a mend must not wait behind the append, as without it nothing may be sent, and so no
+    /// room be made. Other appends wait in their order.
+    fn work_meanwhile(&mut self) -> Result<(), String> {
+        match self.queue.recv_timeout(ROOM_LOOK) {
+            Ok(Work::Renew(answer)) => {
+                let _ = answer.send(self.renew());
+            }
+            Ok(Work::Mend(first, reason)) => {
+                // Its failure has stopped the buffer, which says so.
+                let _ = self.mend(first, &reason);
+            }
+            Ok(Work::Append(append)) => self.behind.push_back(Work::Append(append)),
+            Ok(Work::Drained | Work::Unpark) | Err(mpsc::RecvTimeoutError::Timeout) => {}
+            Err(mpsc::RecvTimeoutError::Disconnected) => return Err("the agent is stopping".into()),
+        }
+        match &self.shared.lock().stopped {
+            Some(stopped) => Err(stopped.to_string()),
+            None => Ok(()),
         }
     }
 }

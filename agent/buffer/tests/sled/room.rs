@@ -1,11 +1,14 @@
 //! Disk, memory and files that a long outage takes, and what comes back after it.
 
+use std::future::Future as _;
 use std::path::Path;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use dray_buffer::conformance::{append, block};
-use dray_buffer::{Append, Buffer, Options, Sequence, SledBuffer};
+use dray_buffer::{Append, Buffer, BufferError, Options, Receipt, Sequence, SledBuffer};
 
 use crate::{generations, open, small};
 
@@ -176,4 +179,61 @@ fn reading_beside_acks_brings_no_folder_back() {
         buffer.ack("a", buffer.epoch(), through).expect("an answer");
     }
     assert_eq!(open(folder.path()).depth("a").appended, Sequence(3 * 2_400));
+}
+
+/// A buffer at its cap, with the append that waits for room; more than is kept in memory is held.
+fn full(folder: &Path) -> (SledBuffer, Receipt) {
+    let options = Options {
+        bytes_max: 96 * MIB,
+        generation_bytes: 4 * MIB,
+        ..small(folder)
+    };
+    let buffer = SledBuffer::open(options).expect("a buffer");
+    loop {
+        let blocks = (0..16).map(|_| block(10, 60_000, "p")).collect();
+        let mut receipt = buffer.append(append("a", blocks, &[]));
+        let mut context = Context::from_waker(Waker::noop());
+        let mut answer = Poll::Pending;
+        soon("it is appended, or waits for room", || {
+            answer = Pin::new(&mut receipt).poll(&mut context);
+            answer.is_ready() || buffer.space().waiting.is_some()
+        });
+        match answer {
+            Poll::Ready(answer) => drop(answer.expect("it fits")),
+            Poll::Pending => return (buffer, receipt),
+        }
+    }
+}
+
+#[test]
+fn a_full_buffer_begins_a_new_epoch_and_what_waits_is_appended_in_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (buffer, waiting) = full(folder.path());
+    let before = buffer.epoch();
+    let epoch = buffer.begin_epoch().expect("it does not wait for room");
+    assert_ne!(epoch, before);
+    let held = buffer.depth("a").appended;
+    buffer.ack("a", epoch, held).expect("an answer");
+    let appended = waiting.wait().expect("there is room again");
+    assert_eq!(appended.through, Sequence(held.0 + 160));
+}
+
+#[test]
+fn a_full_buffer_mends_itself() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (buffer, waiting) = full(folder.path());
+    let before = buffer.epoch();
+    let oldest = folder.path().join("g-00000000000000000001");
+    std::fs::remove_dir_all(oldest).expect("it is there");
+    soon("it is mended in a new epoch", || {
+        match buffer.read("a", Sequence(1), 1) {
+            Err(BufferError::Damaged(_)) => false,
+            Err(error) => panic!("{error}"),
+            Ok(_) => buffer.epoch() != before,
+        }
+    });
+    let held = buffer.depth("a").appended;
+    buffer.ack("a", buffer.epoch(), held).expect("an answer");
+    waiting.wait().expect("there is room again");
+    assert_eq!(buffer.losses().len(), 1);
 }

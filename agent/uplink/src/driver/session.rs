@@ -62,8 +62,12 @@ impl<'a> Session<'a> {
                     return end;
                 },
                 changed = watch.changed() => match changed {
+                    // Numbers of another epoch would be taken for old ones.
+                    Ok(()) if self.uplink.buffer.epoch() != self.epoch => {
+                        return lost("a new epoch began in the buffer");
+                    }
                     Ok(()) => self.look_for_new(),
-                    Err(_) => return End::Buffer("the buffer was closed".into()),
+                    Err(_) => return lost("the buffer was closed"),
                 },
             }
         }
