@@ -25,13 +25,28 @@ const PRUNE_MAX: usize = 2_000;
 /// Names tried for one file.
 const NAMES_MAX: u32 = 10_000;
 
-/// Makes the folders that every file passes, and makes them last.
-pub(crate) fn make(folder: &Path) -> io::Result<()> {
-    let pending = folder.join(PENDING);
-    if !pending.is_dir() {
-        fs::create_dir_all(&pending)?;
-        sync(&folder.join(ARCHIVE))?;
-        sync(folder)?;
+/// Makes a folder below `root`, and makes it last: what is moved into a folder is not on stable storage before the
+/// folder's own name is.
+pub(crate) fn make(root: &Path, folder: &str) -> io::Result<()> {
+    let mut path = root.to_owned();
+    for name in Path::new(folder) {
+        let parent = path.clone();
+        path.push(name);
+        if !path.is_dir() {
+            fs::create_dir(&path)?;
+            sync(&parent)?;
+        }
+    }
+    Ok(())
+}
+
+/// Makes what an earlier run moved last: it may have died, or failed, between a move and its sync.
+pub(crate) fn sync_all(root: &Path) -> io::Result<()> {
+    for folder in [PENDING, FAILED, ARCHIVE, ""] {
+        let folder = root.join(folder);
+        if folder.is_dir() {
+            sync(&folder)?;
+        }
     }
     Ok(())
 }
@@ -44,10 +59,8 @@ pub(crate) fn move_to(
     folder: &str,
     sha256: &[u8; 32],
 ) -> io::Result<PathBuf> {
+    make(root, folder)?;
     let folder = root.join(folder);
-    if !folder.is_dir() {
-        fs::create_dir_all(&folder)?;
-    }
     let name = own_name(file.file_name().unwrap_or_default(), sha256);
     for number in 0..NAMES_MAX {
         let to = folder.join(candidate(&name, sha256, number));

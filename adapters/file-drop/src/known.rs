@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
-use crate::archive::OWN;
+use crate::archive::{OWN, make};
 use crate::position::Content;
 use crate::scan::look_of;
 
@@ -54,6 +54,7 @@ pub(crate) fn changed_ns(metadata: &Metadata) -> i128 {
 /// The lines of one flow.
 #[derive(Debug)]
 pub(crate) struct Known {
+    root: PathBuf,
     file: PathBuf,
 }
 
@@ -61,6 +62,7 @@ impl Known {
     pub(crate) fn new(root: &Path, flow: &str) -> Self {
         let name = hex::encode(&Sha256::digest(flow)[..8]);
         Self {
+            root: root.to_owned(),
             file: root.join(OWN).join(format!("{name}.pending")),
         }
     }
@@ -103,8 +105,7 @@ impl Known {
         let open = || File::options().append(true).create(true).open(&self.file);
         let mut file = match open() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let own = self.file.parent().unwrap_or(&self.file);
-                fs::create_dir(own).and_then(|()| open())
+                make(&self.root, OWN).and_then(|()| open())
             }
             opened => opened,
         }?;

@@ -22,14 +22,23 @@ const PRUNE_EVERY: Duration = Duration::from_secs(3_600);
 
 impl FileDrop {
     /// Moves a file whose last batch is appended.
-    pub(crate) fn move_finished(&mut self, moving: &Moving) -> Result<(), SourceError> {
+    pub(crate) fn move_finished(&mut self, moving: &mut Moving) -> Result<(), SourceError> {
         let Moving {
             file,
             path: Some(path),
+            renamed,
         } = moving
         else {
             return Ok(());
         };
+        let folder = match file.goes {
+            Goes::Pending => PENDING,
+            Goes::Failed | Goes::FailedFromPending => FAILED,
+        };
+        if let Some(renamed) = renamed {
+            return self.end_move(renamed.clone(), folder);
+        }
+        let path = &*path;
         let metadata = match fs::symlink_metadata(path) {
             Ok(metadata) => metadata,
             Err(error)
@@ -51,7 +60,7 @@ impl FileDrop {
         // One that was touched, or written again as it was, is what was sent.
         let is_same = look == file.look
             || (file.goes == Goes::Pending && has_hash(path, &file.content.sha256));
-        let file = &Finished {
+        let moved = Finished {
             look: if is_same { look } else { file.look },
             ..file.clone()
         };
@@ -60,7 +69,7 @@ impl FileDrop {
                 let reason = "it changed after it was read and appended. What it was then was sent, what it is now was not; \
                               compare, and drop what is missing as a new file";
                 self.notices.push_back(Notice::set_aside(
-                    file.clone(),
+                    moved,
                     path.clone(),
                     is_pending,
                     reason,
@@ -68,15 +77,37 @@ impl FileDrop {
                 ));
                 self.ring();
             }
-            Goes::Pending if is_pending => self.wait_for_ack(file.clone(), path.clone()),
-            Goes::Pending => {
-                edge!("file_drop.before_pending");
-                let to = self.move_now(path, PENDING, &file.content)?;
-                self.wait_for_ack(file.clone(), to);
+            Goes::Pending if is_pending => self.wait_for_ack(moved.clone(), path.clone()),
+            Goes::Pending | Goes::Failed | Goes::FailedFromPending => {
+                if folder == PENDING {
+                    edge!("file_drop.before_pending");
+                }
+                let to = self.rename(path, folder, &moved.content)?;
+                // From here on it is there, though a sync may fail and be tried again.
+                let to = Pending {
+                    file: moved,
+                    path: to,
+                };
+                *renamed = Some(to.clone());
+                return self.end_move(to, folder);
             }
-            Goes::Failed | Goes::FailedFromPending => {
-                self.move_now(path, FAILED, &file.content)?;
-            }
+        }
+        Ok(())
+    }
+
+    /// A finished file is renamed: its move is made to last before anything is said that rests on it.
+    fn end_move(
+        &mut self,
+        Pending { file, path }: Pending,
+        folder: &str,
+    ) -> Result<(), SourceError> {
+        let from = match file.goes {
+            Goes::FailedFromPending => PENDING,
+            Goes::Pending | Goes::Failed => "",
+        };
+        self.sync_move(&path, folder, &self.config.folder.join(from))?;
+        if folder == PENDING {
+            self.wait_for_ack(file, path);
         }
         Ok(())
     }
@@ -101,15 +132,25 @@ impl FileDrop {
         folder: &str,
         content: &Content,
     ) -> Result<PathBuf, SourceError> {
+        let to = self.rename(path, folder, content)?;
         let root = &self.config.folder;
-        let moved = archive::move_to(path, root, folder, &content.sha256).and_then(|to| {
-            edge!("file_drop.before_folder_sync");
-            archive::sync(&root.join(folder))?;
+        self.sync_move(&to, folder, path.parent().unwrap_or(root))?;
+        Ok(to)
+    }
+
+    fn rename(&self, path: &Path, folder: &str, content: &Content) -> Result<PathBuf, SourceError> {
+        archive::move_to(path, &self.config.folder, folder, &content.sha256)
+            .map_err(|error| self.no_move(path, folder, &error))
+    }
+
+    /// The folder that it came to first: where only one of both lasts, it is there twice rather than nowhere.
+    fn sync_move(&self, path: &Path, folder: &str, from: &Path) -> Result<(), SourceError> {
+        edge!("file_drop.before_folder_sync");
+        let synced = archive::sync(&self.config.folder.join(folder)).and_then(|()| {
             edge!("file_drop.between_folder_syncs");
-            archive::sync(path.parent().unwrap_or(root))?;
-            Ok(to)
+            archive::sync(from)
         });
-        moved.map_err(|error| self.no_move(path, folder, &error))
+        synced.map_err(|error| self.no_move(path, folder, &error))
     }
 
     /// The file has the content of an earlier one. It stays until it has stood still for the quiet time:
@@ -271,5 +312,68 @@ fn file_in(file: &Finished, path: &Path, look: Look) -> Finished {
             ..file.look
         },
         ..file.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use dray_adapter::{Mark, MarkState, Polled, Seen, Source};
+
+    use super::*;
+
+    struct Nothing;
+
+    impl Seen for Nothing {
+        fn seen(&self, _: &Mark) -> MarkState {
+            MarkState::New
+        }
+    }
+
+    /// A source over a folder with one file, which is appended.
+    fn appended(root: &Path) -> (FileDrop, dray_adapter::Position) {
+        fs::write(root.join("a.txt"), "A|1\n").expect("a file");
+        let config = format!(
+            "kind = \"file-drop\"\nfolder = \"{}\"\nquiet = \"0s\"\nscan_every = \"10ms\"\nformat = {{ kind = \"csv\", delimiter = \"|\" }}",
+            root.display()
+        );
+        let config = toml::from_str(&config).expect("a configuration");
+        let mut source = FileDrop::new("north/stock", config).expect("a source");
+        source
+            .open(None, Arc::new(Nothing), Arc::new(|| ()))
+            .expect("it opens");
+        loop {
+            if let Polled::Batch(batch) = source.poll().expect("a poll") {
+                return (source, batch.position);
+            }
+        }
+    }
+
+    #[test]
+    fn a_move_whose_sync_failed_is_ended_by_the_next_commit() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let root = folder.path();
+        let (mut source, position) = appended(root);
+        let moving = source.finished.front_mut().expect("a file that is to move");
+        let to = root.join(PENDING).join("a.txt");
+        fs::rename(root.join("a.txt"), &to).expect("a rename");
+        moving.renamed = Some(Pending {
+            file: moving.file.clone(),
+            path: to,
+        });
+        // The folder can't be synced.
+        let away = root.join("archive/away");
+        fs::rename(root.join(PENDING), &away).expect("a rename");
+        source
+            .commit(&position)
+            .expect_err("its move does not last yet");
+        assert!(
+            source.pending.is_empty(),
+            "and it does not wait for its ack"
+        );
+        fs::rename(away, root.join(PENDING)).expect("a rename");
+        source.commit(&position).expect("it is synced");
+        assert_eq!((source.finished.len(), source.pending.len()), (0, 1));
     }
 }

@@ -16,7 +16,7 @@ use std::sync::{Mutex, PoisonError};
 
 use globset::{Glob, GlobMatcher};
 
-use crate::archive::{ARCHIVE, OWN, PENDING, is_ours, sync};
+use crate::archive::{OWN, PENDING, is_ours, make, sync};
 
 const FLOWS: &str = "flows";
 /// Bytes that are read of it: hundreds of flows. Nobody writes more.
@@ -111,11 +111,8 @@ pub(crate) fn bind(root: &Path, flow: &str, pattern: &str) -> io::Result<()> {
         .iter()
         .map(|owner| format!("{}\t{}\n", owner.flow, owner.pattern))
         .collect();
+    make(root, OWN)?;
     let own = root.join(OWN);
-    if !own.is_dir() {
-        fs::create_dir(&own)?;
-        sync(&root.join(ARCHIVE))?;
-    }
     // It lasts before the first file moves: whoever finds that file finds whose it is.
     let new = own.join(format!("{FLOWS}-{}", std::process::id()));
     let mut file = File::create(&new)?;

@@ -101,6 +101,8 @@ pub(crate) struct Moving {
     pub(crate) file: Finished,
     /// `None`: it is gone.
     pub(crate) path: Option<PathBuf>,
+    /// It was renamed, and the folders could not be synced yet.
+    pub(crate) renamed: Option<Pending>,
 }
 
 /// A file that was there before, and moves once it has stood still.
@@ -112,7 +114,7 @@ pub(crate) struct Repeated {
 }
 
 /// A file that waits for the ack.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Pending {
     pub(crate) file: Finished,
     pub(crate) path: PathBuf,
@@ -218,6 +220,7 @@ impl FileDrop {
         self.finished.push_back(Moving {
             file: notice.file.clone(),
             path: notice.path.clone(),
+            renamed: None,
         });
         notice.batch(&self.flow, self.place(None))
     }
@@ -290,6 +293,7 @@ impl FileDrop {
             self.finished.push_back(Moving {
                 file,
                 path: Some(reading.path.clone()),
+                renamed: None,
             });
             (vec![reading.content.mark()], self.place(None))
         } else {
@@ -361,11 +365,11 @@ impl Source for FileDrop {
 
     fn commit(&mut self, position: &Position) -> Result<(), SourceError> {
         let place = Place::decode(position).map_err(|reason| SourceError::Operator { reason })?;
-        while let Some(moving) = self
+        while let Some(mut moving) = self
             .finished
             .pop_front_if(|moving| place.finished.contains(&moving.file))
         {
-            if let Err(error) = self.move_finished(&moving) {
+            if let Err(error) = self.move_finished(&mut moving) {
                 self.finished.push_front(moving);
                 return Err(error);
             }

@@ -70,7 +70,10 @@ impl FileDrop {
         self.forget();
         // Before anything is made: a folder that is away must not be made anew.
         fs::read_dir(&self.config.folder).map_err(|error| self.folder_away(&error))?;
-        archive::make(&self.config.folder).map_err(|error| self.no_archive(&error))?;
+        archive::make(&self.config.folder, PENDING).map_err(|error| self.no_archive(&error))?;
+        if let Err(error) = archive::sync_all(&self.config.folder) {
+            tracing::warn!(folder = %self.config.folder.display(), %error, "earlier moves can't be made to last");
+        }
         self.bind()?;
         self.ensure_watch();
         self.next_scan = Instant::now();
@@ -190,9 +193,10 @@ impl FileDrop {
             modified_us: file.look.modified_us,
             ..look
         };
-        self.move_finished(&Moving {
+        self.move_finished(&mut Moving {
             file,
             path: Some(path),
+            renamed: None,
         })
     }
 
