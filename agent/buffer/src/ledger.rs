@@ -259,8 +259,9 @@ impl Ledger {
         {
             return;
         }
+        let held = self.oldest_held(flow);
         for mark in marks {
-            self.marks.add(&name, *mark, newest, at_s);
+            self.marks.add(&name, *mark, newest, at_s, held);
         }
     }
 
@@ -268,7 +269,7 @@ impl Ledger {
     pub(crate) fn remember(&mut self, flow: &str, marks: &[MarkHash], at_s: u64) {
         let name = self.name(flow);
         for mark in marks {
-            self.marks.add(&name, *mark, 0, at_s);
+            self.marks.add(&name, *mark, 0, at_s, None);
         }
     }
 

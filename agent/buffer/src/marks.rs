@@ -33,8 +33,16 @@ pub(crate) struct Marks {
 }
 
 impl Marks {
-    /// Remembers a mark that was appended at `at_s`, when `through` was the number of the flow's newest block.
-    pub(crate) fn add(&mut self, flow: &Arc<str>, hash: MarkHash, through: u64, at_s: u64) {
+    /// Remembers a mark that was appended at `at_s`, when `through` was the number of the flow's newest block. `held`: of its oldest
+    /// block that is held. What is not acked does not age: its file may be read again.
+    pub(crate) fn add(
+        &mut self,
+        flow: &Arc<str>,
+        hash: MarkHash,
+        through: u64,
+        at_s: u64,
+        held: Option<u64>,
+    ) {
         if self.through.insert(hash, through).is_some() {
             return;
         }
@@ -42,7 +50,8 @@ impl Marks {
         ages.push_back((at_s, hash));
         let too_many = ages.len() > MARKS_MAX;
         while let Some((age, oldest)) = ages.front().copied() {
-            let old = age + MARK_SECONDS < at_s;
+            let is_acked = held.is_none_or(|held| self.through.get(&oldest) < Some(&held));
+            let old = is_acked && age + MARK_SECONDS < at_s;
             if !old && ages.len() <= MARKS_MAX {
                 break;
             }
@@ -105,10 +114,12 @@ mod tests {
         let mut marks = Marks::default();
         assert_ne!(hash("a", b"1"), hash("b", b"1"));
         assert_ne!(hash("ab", b"c"), hash("a", b"bc"));
-        marks.add(&a, hash("a", b"1"), 5, 1_000);
-        marks.add(&b, hash("b", b"1"), 9, 1_000);
+        marks.add(&a, hash("a", b"1"), 5, 1_000, None);
+        marks.add(&b, hash("b", b"1"), 9, 1_000, None);
         assert_eq!(marks.get(&hash("a", b"1")), Some(5));
-        marks.add(&a, hash("a", b"2"), 6, 1_001 + MARK_SECONDS);
+        marks.add(&a, hash("a", b"0"), 5, 1_001 + MARK_SECONDS, Some(5));
+        assert_eq!(marks.get(&hash("a", b"1")), Some(5), "it is not acked");
+        marks.add(&a, hash("a", b"2"), 6, 1_001 + MARK_SECONDS, Some(6));
         assert_eq!(marks.get(&hash("a", b"1")), None);
         assert_eq!(marks.get(&hash("b", b"1")), Some(9));
         marks.forget(5..7);
@@ -121,7 +132,7 @@ mod tests {
         let a: Arc<str> = "a".into();
         let mut marks = Marks::default();
         for (mark, through) in [(b"1", 5), (b"2", 8), (b"3", 8), (b"4", 9)] {
-            marks.add(&a, hash("a", mark), through, 1_000);
+            marks.add(&a, hash("a", mark), through, 1_000, None);
         }
         marks.forget_first("a", 6);
         let left = [b"1", b"2", b"3", b"4"].map(|mark| marks.get(&hash("a", mark)));

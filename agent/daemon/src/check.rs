@@ -112,7 +112,7 @@ pub fn look(config: &Config) -> Vec<Finding> {
             sentence: format!("flow \"{}\": {}", flow.name.flow(), finding.sentence),
             ..finding
         };
-        findings.extend(flow.source.check().into_iter().map(prefixed));
+        findings.extend(flow.source.check(&flow.name).into_iter().map(prefixed));
     }
     findings.push(identity(config));
     findings.push(collector(&config.collector));

@@ -35,7 +35,7 @@ pub trait Configured: Debug + Send + Sync {
     fn place(&self) -> String;
 
     /// Tries what it names: folders, rights. Changes nothing that stays.
-    fn check(&self) -> Vec<Finding>;
+    fn check(&self, flow: &FlowName) -> Vec<Finding>;
 
     /// Whether it would take a file of this name.
     fn takes(&self, file_name: &str) -> bool;

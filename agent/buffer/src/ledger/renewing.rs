@@ -17,7 +17,8 @@ impl Ledger {
     /// A renewal follows what is torn, and whoever it told has read files again.
     pub(crate) fn believe(&mut self) {
         for (flow, mark, newest, at_s) in self.torn.take().unwrap_or_default().marks {
-            self.marks.add(&flow, mark, newest, at_s);
+            let held = self.oldest_held(&flow);
+            self.marks.add(&flow, mark, newest, at_s, held);
         }
     }
 

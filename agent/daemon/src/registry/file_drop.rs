@@ -18,13 +18,16 @@ impl Configured for FileDropConfig {
         format!("{}/{}", self.folder.display(), self.pattern)
     }
 
-    fn check(&self) -> Vec<Finding> {
+    fn check(&self, flow: &FlowName) -> Vec<Finding> {
         let found = |found| match found {
             Found::Fine(sentence) => Finding::fine(sentence),
             Found::Warning(sentence) => Finding::warning(sentence),
             Found::Wrong(sentence) => Finding::wrong(sentence),
         };
-        FileDropConfig::check(self).into_iter().map(found).collect()
+        FileDropConfig::check_as(self, flow.as_str())
+            .into_iter()
+            .map(found)
+            .collect()
     }
 
     fn takes(&self, file_name: &str) -> bool {
