@@ -18,7 +18,6 @@
 
 mod config;
 mod decoder;
-mod encoding;
 mod fields;
 mod header;
 mod long;

@@ -19,6 +19,7 @@ mod edi;
 pub mod edifact;
 mod format;
 mod sink;
+mod text;
 mod window;
 pub mod x12;
 

@@ -4,16 +4,12 @@ use std::sync::Arc;
 
 use dray_adapter::Shape;
 
-use super::encoding::{self, Charset};
 use super::fields::{Splitter, split_plain};
-use super::long::Long;
 use super::reasons;
 use super::{CsvConfig, Encoding};
 use crate::sink;
+use crate::text::{Charset, Long, encoding, lines};
 use crate::{Decoded, FieldAt, FileFault, GoodRecord, RECORD_BYTES_MAX, Sink};
-
-/// Bytes without an LF after which a file with a CR is taken for one whose lines end with CR.
-const CR_FILE_BYTES: usize = 64 * 1024;
 
 /// A format, compiled. Makes a decoder for each pass over a file.
 #[derive(Debug, Clone)]
@@ -197,14 +193,7 @@ impl Decoder {
         if self.terminator.is_some() {
             return true;
         }
-        // Only ever the same bytes are looked at, however many are there already.
-        let head = &rest[..rest.len().min(CR_FILE_BYTES)];
-        let holds = |line_end| charset.find(line_end, head, 0).is_some();
-        if holds(b'\n') {
-            self.terminator = Some(b'\n');
-        } else if end || rest.len() >= CR_FILE_BYTES {
-            self.terminator = Some(if holds(b'\r') { b'\r' } else { b'\n' });
-        }
+        self.terminator = lines::terminator(charset, rest, end);
         self.terminator.is_some()
     }
 

@@ -6,21 +6,11 @@ use std::sync::Arc;
 use dray_adapter::Shape;
 
 use super::decoder::Decoder;
-use super::encoding::Charset;
 use super::fields::{AfterQuote, split_plain};
 use super::{QUOTED_BYTES_MAX, QUOTED_LINES_MAX, header, reasons};
 use crate::sink;
+use crate::text::{Charset, Line, lines};
 use crate::{FileFault, GoodRecord, RECORD_BYTES_MAX, Sink};
-
-/// A line in the window.
-#[derive(Debug, Clone, Copy)]
-struct Line {
-    start: usize,
-    /// Where its text ends.
-    end: usize,
-    /// Where the next begins.
-    next: usize,
-}
 
 /// A record's lines.
 enum Assembled {
@@ -253,26 +243,6 @@ impl Decoder {
         } else {
             start
         };
-        let Some(found) = charset.find(terminator, rest, from) else {
-            return (end && start < rest.len()).then_some(()).map(|()| Line {
-                start,
-                end: without_cr(charset, rest, start, rest.len()),
-                next: rest.len(),
-            });
-        };
-        let next = found + charset.width();
-        Some(Line {
-            start,
-            end: without_cr(charset, rest, start, found),
-            next,
-        })
-    }
-}
-
-fn without_cr(charset: Charset, rest: &[u8], start: usize, end: usize) -> usize {
-    if charset.ends_with(&rest[start..end], b'\r') {
-        end - charset.width()
-    } else {
-        end
+        lines::line(charset, terminator, rest, start, from, end)
     }
 }

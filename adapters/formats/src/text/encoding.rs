@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use super::Encoding;
 use crate::FileFault;
+use crate::csv::Encoding;
 
 /// The bytes that windows-1252 leaves undefined. The web's table makes control characters of them; in a
 /// drop they mean another code page: 0x81 is "ü" in those of DOS.
@@ -11,7 +11,7 @@ const UNDEFINED_1252: [u8; 5] = [0x81, 0x8D, 0x8F, 0x90, 0x9D];
 
 /// An encoding whose byte order is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Charset {
+pub(crate) enum Charset {
     Utf8,
     Utf16 { big: bool },
     Windows1252,
@@ -20,7 +20,7 @@ pub(super) enum Charset {
 
 /// Looks at a file's first bytes (at least 3 unless it is shorter): its charset, and how long its
 /// byte order mark is.
-pub(super) fn begin(declared: Encoding, bytes: &[u8]) -> Result<(Charset, usize), FileFault> {
+pub(crate) fn begin(declared: Encoding, bytes: &[u8]) -> Result<(Charset, usize), FileFault> {
     let mark = match bytes {
         [0xEF, 0xBB, 0xBF, ..] => Some(("UTF-8", Charset::Utf8, 3)),
         [0xFF, 0xFE, ..] => Some(("UTF-16LE", Charset::Utf16 { big: false }, 2)),
@@ -51,7 +51,7 @@ pub(super) fn begin(declared: Encoding, bytes: &[u8]) -> Result<(Charset, usize)
 
 impl Charset {
     /// Bytes of a code unit.
-    pub(super) fn width(self) -> usize {
+    pub(crate) fn width(self) -> usize {
         if matches!(self, Self::Utf16 { .. }) {
             2
         } else {
@@ -60,7 +60,7 @@ impl Charset {
     }
 
     /// Where the ASCII character `letter` next stands, at or after `from`.
-    pub(super) fn find(self, letter: u8, bytes: &[u8], from: usize) -> Option<usize> {
+    pub(crate) fn find(self, letter: u8, bytes: &[u8], from: usize) -> Option<usize> {
         let Self::Utf16 { big } = self else {
             return memchr::memchr(letter, &bytes[from..]).map(|at| from + at);
         };
@@ -80,7 +80,7 @@ impl Charset {
     }
 
     /// Whether `bytes` end with the ASCII character `letter`.
-    pub(super) fn ends_with(self, bytes: &[u8], letter: u8) -> bool {
+    pub(crate) fn ends_with(self, bytes: &[u8], letter: u8) -> bool {
         match self {
             Self::Utf16 { big: false } => {
                 bytes.len().is_multiple_of(2) && bytes.ends_with(&[letter, 0])
@@ -93,7 +93,7 @@ impl Charset {
     }
 
     /// The text, borrowed where it is the bytes themselves; or why it is none.
-    pub(super) fn decode(self, bytes: &[u8]) -> Result<Cow<'_, str>, String> {
+    pub(crate) fn decode(self, bytes: &[u8]) -> Result<Cow<'_, str>, String> {
         match self {
             Self::Utf8 => std::str::from_utf8(bytes).map(Cow::Borrowed).map_err(|error| {
                 let at = error.valid_up_to();
