@@ -5,6 +5,7 @@
 use serde::Deserialize;
 
 use crate::csv::{self, Csv, CsvConfig};
+use crate::fixed::{self, Fixed, FixedConfig};
 use crate::{FileFault, Sink};
 
 /// The `[flow.source.format]` table.
@@ -13,6 +14,8 @@ use crate::{FileFault, Sink};
 pub enum FormatConfig {
     /// Lines of cells.
     Csv(CsvConfig),
+    /// Lines whose fields stand at fixed columns.
+    Fixed(FixedConfig),
 }
 
 impl FormatConfig {
@@ -21,6 +24,7 @@ impl FormatConfig {
     pub fn faults(&self) -> Vec<(String, String)> {
         match self {
             Self::Csv(config) => config.faults(),
+            Self::Fixed(config) => config.faults(),
         }
     }
 }
@@ -30,6 +34,8 @@ impl FormatConfig {
 pub enum Format {
     /// Lines of cells.
     Csv(Csv),
+    /// Lines whose fields stand at fixed columns.
+    Fixed(Fixed),
 }
 
 impl Format {
@@ -40,6 +46,7 @@ impl Format {
     pub fn new(config: &FormatConfig) -> Result<Self, String> {
         Ok(match config {
             FormatConfig::Csv(config) => Self::Csv(Csv::new(config)?),
+            FormatConfig::Fixed(config) => Self::Fixed(Fixed::new(config)?),
         })
     }
 
@@ -48,7 +55,8 @@ impl Format {
     #[must_use]
     pub fn decoder(&self, skip: u64) -> Decoder {
         match self {
-            Self::Csv(csv) => Decoder::Csv(csv.decoder(skip)),
+            Self::Csv(csv) => Decoder::Csv(Box::new(csv.decoder(skip))),
+            Self::Fixed(fixed) => Decoder::Fixed(Box::new(fixed.decoder(skip))),
         }
     }
 
@@ -57,6 +65,8 @@ impl Format {
     pub fn remember(&mut self, decoder: &Decoder) {
         match (self, decoder) {
             (Self::Csv(csv), Decoder::Csv(decoder)) => csv.remember(decoder),
+            // Its names are the configuration's.
+            (Self::Fixed(_), _) | (_, Decoder::Fixed(_)) => {}
         }
     }
 }
@@ -74,7 +84,9 @@ pub struct Decoded {
 #[derive(Debug)]
 pub enum Decoder {
     /// Lines of cells.
-    Csv(csv::Decoder),
+    Csv(Box<csv::Decoder>),
+    /// Lines whose fields stand at fixed columns.
+    Fixed(Box<fixed::Decoder>),
 }
 
 impl Decoder {
@@ -93,6 +105,7 @@ impl Decoder {
     ) -> Result<Decoded, FileFault> {
         match self {
             Self::Csv(decoder) => decoder.decode(window, end, sink),
+            Self::Fixed(decoder) => decoder.decode(window, end, sink),
         }
     }
 
@@ -101,6 +114,7 @@ impl Decoder {
     pub fn ordinal(&self) -> u64 {
         match self {
             Self::Csv(decoder) => decoder.ordinal(),
+            Self::Fixed(decoder) => decoder.ordinal(),
         }
     }
 }

@@ -4,7 +4,7 @@
 //! records to a [`Sink`]. The same decoder runs twice over a file: once into a [`Tally`], which only
 //! counts, and once into a [`Gather`], which keeps what a batch needs.
 //!
-//! [`csv`] is such a decoder. [`cobol`], [`x12`] and [`edifact`] are the parts below those to come: records of copybooks, segments and
+//! [`csv`] and [`fixed`] are such decoders; what they share of several types of records in one file is [`typed`]. [`cobol`], [`x12`] and [`edifact`] are the parts below those to come: records of copybooks, segments and
 //! their envelopes. No flow can be configured with them yet.
 //!
 //! This crate promises the same records, rejects and ordinals however the bytes are cut into windows.
@@ -15,11 +15,18 @@
 
 pub mod cobol;
 pub mod csv;
+#[cfg(test)]
+extern crate self as dray_formats;
+#[cfg(test)]
+#[path = "../tests/driver/mod.rs"]
+mod driver;
 mod edi;
 pub mod edifact;
+pub mod fixed;
 mod format;
 mod sink;
 mod text;
+pub mod typed;
 mod window;
 pub mod x12;
 

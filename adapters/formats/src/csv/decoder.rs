@@ -126,23 +126,23 @@ impl Decoder {
                 done: false,
             });
         }
-        let mut surveyed = Survey {
-            start: at,
-            end: at,
-            text: None,
-            quotes: false,
-        };
+        let terminator = self.terminator.unwrap_or(b'\n');
+        let (mut surveyed, mut quotes) = (lines::Survey::default(), false);
         while at < window.len() && !sink.full() {
             if self.long.is_some() {
                 at += self.pass_long(charset, &window[at..], sink);
                 continue;
             }
             if at >= surveyed.end {
-                surveyed = self.survey(charset, window, at);
+                surveyed = lines::survey(charset, terminator, window, at);
+                let text = surveyed.text.unwrap_or("").as_bytes();
+                quotes = self
+                    .csv
+                    .quote
+                    .is_some_and(|quote| memchr::memchr(quote, text).is_some());
             }
             if let (Some(text), Some(shape)) = (surveyed.text, self.shape.clone()) {
-                let bytes =
-                    self.plain_lines(&text[at - surveyed.start..], surveyed.quotes, &shape, sink);
+                let bytes = self.plain_lines(&text[at - surveyed.start..], quotes, &shape, sink);
                 if bytes > 0 {
                     self.searched = 0;
                     at += bytes;
@@ -195,40 +195,6 @@ impl Decoder {
         }
         self.terminator = lines::terminator(charset, rest, end);
         self.terminator.is_some()
-    }
-
-    /// Looks at all whole lines of the window at once: mostly they are clean, and then each line is
-    /// only split.
-    fn survey<'w>(&self, charset: Charset, window: &'w [u8], at: usize) -> Survey<'w> {
-        let terminator = self.terminator.unwrap_or(b'\n');
-        let rest = &window[at..];
-        let end = match charset {
-            Charset::Utf16 { .. } => None,
-            _ => memchr::memrchr(terminator, rest).map(|last| last + 1),
-        };
-        let Some(end) = end else {
-            return Survey {
-                start: at,
-                end: window.len(),
-                text: None,
-                quotes: false,
-            };
-        };
-        let lines = &rest[..end];
-        let is_text = charset == Charset::Utf8 || lines.is_ascii();
-        let text = std::str::from_utf8(lines)
-            .ok()
-            .filter(|_| is_text && memchr::memchr(0, lines).is_none());
-        let quotes = self
-            .csv
-            .quote
-            .is_some_and(|quote| memchr::memchr(quote, lines).is_some());
-        Survey {
-            start: at,
-            end: at + end,
-            text,
-            quotes,
-        }
     }
 
     /// Splits clean lines up to one with a quote; how many bytes they are.
@@ -300,14 +266,4 @@ impl Decoder {
             sink::reject(sink, ordinal, self.line, &reason, line.as_bytes());
         }
     }
-}
-
-/// What is known of all whole lines of a window.
-struct Survey<'w> {
-    start: usize,
-    end: usize,
-    /// They are text without a NUL.
-    text: Option<&'w str>,
-    /// There is a quote somewhere.
-    quotes: bool,
 }

@@ -5,13 +5,6 @@ pub(super) fn wrong_columns(found: usize, expected: usize) -> String {
     format!("{found} column{s}, {expected} are expected")
 }
 
-pub(super) fn a_nul(at: usize) -> String {
-    format!(
-        "a NUL stands at byte {}; the file may be cut, or not be text",
-        at + 1
-    )
-}
-
 pub(super) fn after_quote(cell: usize) -> String {
     format!(
         "something follows the closing quote of cell {cell}; a quote within a quoted cell is written twice"

@@ -9,7 +9,7 @@ use super::decoder::Decoder;
 use super::fields::{AfterQuote, split_plain};
 use super::{QUOTED_BYTES_MAX, QUOTED_LINES_MAX, header, reasons};
 use crate::sink;
-use crate::text::{Charset, Line, lines};
+use crate::text::{self, Charset, Line, lines};
 use crate::{FileFault, GoodRecord, RECORD_BYTES_MAX, Sink};
 
 /// A record's lines.
@@ -128,7 +128,7 @@ impl Decoder {
             }
             if let Some(at) = memchr::memchr(0, self.text.as_bytes()) {
                 return Assembled::Bad(if lines == 1 {
-                    reasons::a_nul(at)
+                    text::a_nul(at)
                 } else {
                     reasons::never_closed()
                 });

@@ -15,6 +15,41 @@ pub(crate) struct Line {
     pub(crate) next: usize,
 }
 
+/// What is known of all whole lines of a window.
+#[derive(Debug, Default)]
+pub(crate) struct Survey<'w> {
+    pub(crate) start: usize,
+    pub(crate) end: usize,
+    /// They are text without a NUL.
+    pub(crate) text: Option<&'w str>,
+}
+
+/// Looks at all whole lines of a window at once, from `at` on: mostly they are clean, and then each line is only split.
+pub(crate) fn survey(charset: Charset, terminator: u8, window: &[u8], at: usize) -> Survey<'_> {
+    let rest = &window[at..];
+    let end = match charset {
+        Charset::Utf16 { .. } => None,
+        _ => memchr::memrchr(terminator, rest).map(|last| last + 1),
+    };
+    let Some(end) = end else {
+        return Survey {
+            start: at,
+            end: window.len(),
+            text: None,
+        };
+    };
+    let lines = &rest[..end];
+    let is_text = charset == Charset::Utf8 || lines.is_ascii();
+    let text = std::str::from_utf8(lines)
+        .ok()
+        .filter(|_| is_text && memchr::memchr(0, lines).is_none());
+    Survey {
+        start: at,
+        end: at + end,
+        text,
+    }
+}
+
 /// What ends a line, once enough of the file is there to tell: LF, unless there is none for long and there are CRs.
 pub(crate) fn terminator(charset: Charset, rest: &[u8], end: bool) -> Option<u8> {
     // Only ever the same bytes are looked at, however many are there already.

@@ -1,0 +1,513 @@
+//! Finds the records in a window.
+
+use std::sync::Arc;
+
+use super::layout::{Columns, Layout};
+use super::{FixedConfig, Long as LongLine, Otherwise, Short};
+use crate::csv::Encoding;
+use crate::sink;
+use crate::text::{self, Charset, Long, encoding, lines};
+use crate::typed::{Cells, Rules, Tracker, Verdict};
+use crate::{Decoded, FieldAt, FileFault, GoodRecord, RECORD_BYTES_MAX, Sink};
+
+/// A format, compiled. Makes a decoder for each pass over a file.
+#[derive(Debug, Clone)]
+pub struct Fixed(Arc<Compiled>);
+
+#[derive(Debug)]
+struct Compiled {
+    encoding: Encoding,
+    record_bytes: Option<usize>,
+    short: Short,
+    long: LongLine,
+    otherwise: Otherwise,
+    /// In the order of the rules' types.
+    layouts: Vec<Layout>,
+    rules: Arc<Rules>,
+}
+
+impl Fixed {
+    /// Compiles a format.
+    ///
+    /// # Errors
+    /// The first of [`FixedConfig::faults`].
+    pub fn new(config: &FixedConfig) -> Result<Self, String> {
+        if let Some((_, sentence)) = config.faults().into_iter().next() {
+            return Err(sentence);
+        }
+        let columns = config.columns();
+        let rules = Rules::new(&config.definitions(&columns));
+        let layouts = config.record.iter().zip(&rules.types);
+        Ok(Self(Arc::new(Compiled {
+            encoding: config.encoding,
+            record_bytes: config.record_bytes,
+            short: config.short,
+            long: config.long,
+            otherwise: config.otherwise,
+            layouts: layouts
+                .map(|(record, one)| Layout::new(config, record, &one.needed))
+                .collect(),
+            rules: Arc::new(rules),
+        })))
+    }
+
+    /// A decoder for a file's beginning. Records and bad records whose ordinal is below `skip` are
+    /// counted and not handed out: so a file is read on where an append ended.
+    #[must_use]
+    pub fn decoder(&self, skip: u64) -> Decoder {
+        let is_blocks = self.0.record_bytes.is_some();
+        Decoder {
+            fixed: Arc::clone(&self.0),
+            tracker: Tracker::new(&self.0.rules, if is_blocks { "record" } else { "line" }),
+            charset: None,
+            terminator: None,
+            place: 1,
+            ordinal: 0,
+            skip,
+            long: None,
+            searched: 0,
+            ended: false,
+            starts: Vec::new(),
+            fields: Vec::new(),
+            numbers: String::new(),
+            text: String::new(),
+        }
+    }
+}
+
+/// Decodes one file. See [`Fixed::decoder`].
+#[derive(Debug)]
+pub struct Decoder {
+    fixed: Arc<Compiled>,
+    tracker: Tracker,
+    charset: Option<Charset>,
+    /// What ends a line: LF or CR.
+    terminator: Option<u8>,
+    /// The line at hand, from 1; where there are no lines, the record.
+    place: u64,
+    ordinal: u64,
+    skip: u64,
+    /// A line that is too long, being passed over.
+    long: Option<Long>,
+    /// Bytes of the line at hand that hold no line end.
+    searched: usize,
+    /// The file's end was checked.
+    ended: bool,
+    /// Memory that is used again for each record.
+    starts: Vec<u32>,
+    fields: Vec<FieldAt>,
+    numbers: String,
+    text: String,
+}
+
+impl Decoder {
+    /// Decodes what it can of `window`, which begins with what the call before left; `end`: nothing
+    /// follows. Stops early when `sink` is full. Takes at least something of a window of
+    /// [`crate::WINDOW_BYTES_MAX`] bytes.
+    ///
+    /// # Errors
+    /// [`FileFault`] when the byte order mark disagrees, the file is cut, or a header's or trailer's figures don't hold.
+    pub fn decode<S: Sink>(
+        &mut self,
+        window: &[u8],
+        end: bool,
+        sink: &mut S,
+    ) -> Result<Decoded, FileFault> {
+        let mut at = 0;
+        if self.charset.is_none() && (window.len() >= 3 || end) {
+            let (charset, mark) = encoding::begin(self.fixed.encoding, window)?;
+            (self.charset, at) = (Some(charset), mark);
+        }
+        if let Some(charset) = self.charset {
+            at += match self.fixed.record_bytes {
+                Some(bytes) => self.blocks(charset, bytes, &window[at..], end, sink)?,
+                None => self.lines(charset, &window[at..], end, sink)?,
+            };
+        }
+        let all = end && at == window.len();
+        if all
+            && !sink.full()
+            && let Some(long) = self.long.take()
+        {
+            self.reject_long(long, sink)?;
+        }
+        let done = all && self.long.is_none();
+        if done && !self.ended {
+            self.ended = true;
+            self.tracker.finish()?;
+        }
+        Ok(Decoded { bytes: at, done })
+    }
+
+    /// The ordinal of the next record or bad record.
+    #[must_use]
+    pub fn ordinal(&self) -> u64 {
+        self.ordinal
+    }
+
+    /// Takes records that have all the same number of bytes.
+    fn blocks<S: Sink>(
+        &mut self,
+        charset: Charset,
+        bytes: usize,
+        window: &[u8],
+        end: bool,
+        sink: &mut S,
+    ) -> Result<usize, FileFault> {
+        let mut at = 0;
+        while at < window.len() && !sink.full() {
+            let rest = &window[at..];
+            // A line end may follow: two bytes more tell.
+            if rest.len() <= bytes + 2 && !end {
+                break;
+            }
+            if rest.len() < bytes {
+                if rest.iter().all(is_padding) {
+                    return Ok(window.len());
+                }
+                return Err(FileFault(format!(
+                    "record {} has {} bytes, and {bytes} are expected; the file is cut, or record_bytes is wrong",
+                    self.place,
+                    rest.len()
+                )));
+            }
+            if self.place == 1 && charset.width() == 1 && has_line_end(rest, bytes) {
+                return Err(FileFault(format!(
+                    "a line end stands behind the first {bytes} bytes; records are lines here, so leave record_bytes out"
+                )));
+            }
+            self.bytes(charset, &rest[..bytes], sink)?;
+            at += bytes;
+        }
+        Ok(at)
+    }
+
+    /// Takes records that are lines.
+    fn lines<S: Sink>(
+        &mut self,
+        charset: Charset,
+        window: &[u8],
+        end: bool,
+        sink: &mut S,
+    ) -> Result<usize, FileFault> {
+        if self.terminator.is_none() {
+            self.terminator = lines::terminator(charset, window, end);
+        }
+        let Some(terminator) = self.terminator else {
+            return Ok(0);
+        };
+        let mut at = 0;
+        let mut surveyed = lines::Survey::default();
+        while at < window.len() && !sink.full() {
+            if self.long.is_some() {
+                at += self.pass_long(charset, terminator, &window[at..], sink)?;
+                continue;
+            }
+            if at >= surveyed.end {
+                surveyed = lines::survey(charset, terminator, window, at);
+            }
+            if let Some(text) = surveyed.text {
+                let bytes = self.clean_lines(terminator, &text[at - surveyed.start..], sink)?;
+                if bytes > 0 {
+                    self.searched = 0;
+                    at += bytes;
+                    continue;
+                }
+            }
+            match self.line(charset, terminator, &window[at..], end, sink)? {
+                0 => break,
+                bytes => at += bytes,
+            }
+        }
+        Ok(at)
+    }
+
+    /// Takes whole lines that are text; how many bytes they are. Stops before one that is too long.
+    fn clean_lines<S: Sink>(
+        &mut self,
+        terminator: u8,
+        text: &str,
+        sink: &mut S,
+    ) -> Result<usize, FileFault> {
+        let bytes = text.as_bytes();
+        let mut at = 0;
+        for found in memchr::memchr_iter(terminator, bytes) {
+            let has_cr = found > at && bytes[found - 1] == b'\r';
+            let line = &text[at..found - usize::from(has_cr)];
+            if line.len() > RECORD_BYTES_MAX {
+                break;
+            }
+            at = found + 1;
+            if !line.is_empty() {
+                self.record(line, None, sink)?;
+            }
+            self.place += 1;
+            if sink.full() {
+                break;
+            }
+        }
+        Ok(at)
+    }
+
+    /// Takes one line, whatever it holds; how many bytes it is, 0 where more are needed.
+    fn line<S: Sink>(
+        &mut self,
+        charset: Charset,
+        terminator: u8,
+        rest: &[u8],
+        end: bool,
+        sink: &mut S,
+    ) -> Result<usize, FileFault> {
+        // One unit earlier: a unit of UTF-16 may have been cut.
+        let from = self.searched.saturating_sub(2);
+        let found = lines::line(charset, terminator, rest, 0, from, end);
+        let length = found.map_or(rest.len(), |line| line.end);
+        if length > RECORD_BYTES_MAX {
+            self.long = Some(Long::default());
+            return self.pass_long(charset, terminator, rest, sink);
+        }
+        let Some(line) = found else {
+            self.searched = rest.len();
+            return Ok(0);
+        };
+        self.searched = 0;
+        // A line without an end stands only at the file's end, however its bytes arrive.
+        if line.end == 0 || rest == [0x1A] {
+            self.place += 1;
+        } else {
+            self.bytes(charset, &rest[..line.end], sink)?;
+        }
+        Ok(line.next)
+    }
+
+    /// Takes a record that may not be text.
+    fn bytes<S: Sink>(
+        &mut self,
+        charset: Charset,
+        raw: &[u8],
+        sink: &mut S,
+    ) -> Result<(), FileFault> {
+        let decoded = charset.decode(raw);
+        let nul = |text: &str| memchr::memchr(0, text.as_bytes()).map(text::a_nul);
+        match decoded {
+            Err(reason) => self.reject(None, &reason, None, raw, sink)?,
+            Ok(text) => match nul(&text) {
+                Some(reason) => self.reject(None, &reason, None, raw, sink)?,
+                None => self.record(&text, (text.as_bytes() != raw).then_some(raw), sink)?,
+            },
+        }
+        self.place += 1;
+        Ok(())
+    }
+
+    /// Takes a record's text.
+    fn record<S: Sink>(
+        &mut self,
+        line: &str,
+        raw: Option<&[u8]>,
+        sink: &mut S,
+    ) -> Result<(), FileFault> {
+        let fixed = Arc::clone(&self.fixed);
+        let mut starts = std::mem::take(&mut self.starts);
+        let columns = Columns::new(line, &mut starts);
+        let taken = self.typed(&fixed, columns, raw, sink);
+        self.starts = starts;
+        taken
+    }
+
+    fn typed<S: Sink>(
+        &mut self,
+        fixed: &Compiled,
+        line: Columns<'_>,
+        raw: Option<&[u8]>,
+        sink: &mut S,
+    ) -> Result<(), FileFault> {
+        let bytes = raw.unwrap_or(line.text.as_bytes());
+        let Some(kind) = fixed.layouts.iter().position(|layout| layout.fits(line)) else {
+            if fixed.otherwise == Otherwise::Skip {
+                return Ok(());
+            }
+            let reason = "the line is of none of the types; if such lines are of no use, write otherwise = \"skip\"";
+            return self.reject(None, reason, None, bytes, sink);
+        };
+        let one = &fixed.rules.types[kind];
+        if one.skip {
+            return Ok(());
+        }
+        if let Some(reason) = fixed.length_fault(kind, line) {
+            return self.reject(Some(kind), &reason, None, bytes, sink);
+        }
+        self.fields.clear();
+        self.numbers.clear();
+        let keep = S::FIELDS && one.is_inherited();
+        let all = keep || (S::FIELDS && one.emit && self.ordinal >= self.skip);
+        let misfit = fixed.layouts[kind].read(line, all, &mut self.fields, &mut self.numbers);
+        self.text.clear();
+        if !self.numbers.is_empty() {
+            self.text.push_str(line.text);
+            self.text.push_str(&self.numbers);
+        }
+        let joined = std::mem::take(&mut self.text);
+        let fields = std::mem::take(&mut self.fields);
+        let cells = Cells {
+            text: if joined.is_empty() {
+                line.text
+            } else {
+                &joined
+            },
+            fields: &fields,
+        };
+        let verdict = match &misfit {
+            Some(misfit) => {
+                let cells = (!misfit.spoils).then_some(cells);
+                self.reject(Some(kind), &misfit.reason, cells, bytes, sink)
+                    .map(|()| Verdict::Silent)
+            }
+            None => self.tracker.take(kind, self.place, cells, keep),
+        };
+        (self.text, self.fields) = (joined, fields);
+        match verdict? {
+            Verdict::Silent => Ok(()),
+            Verdict::Bad(reason) => {
+                self.hand_out_bad(&reason, bytes, sink);
+                Ok(())
+            }
+            Verdict::Record => {
+                self.hand_out(kind, line.text, bytes, sink);
+                Ok(())
+            }
+        }
+    }
+
+    fn hand_out<S: Sink>(&mut self, kind: usize, line: &str, bytes: &[u8], sink: &mut S) {
+        let ordinal = self.ordinal;
+        self.ordinal += 1;
+        if ordinal < self.skip {
+            return;
+        }
+        if S::FIELDS && self.tracker.inherits(kind) {
+            if self.text.is_empty() {
+                self.text.push_str(line);
+            }
+            self.tracker.inherit(kind, &mut self.text, &mut self.fields);
+        }
+        let text = if self.text.is_empty() {
+            line
+        } else {
+            &self.text
+        };
+        sink.record(&GoodRecord {
+            shape: &self.fixed.rules.types[kind].shape,
+            ordinal,
+            line: self.line_number(),
+            text,
+            raw: (text.as_bytes() != bytes).then_some(bytes),
+            fields: if S::FIELDS { &self.fields } else { &[] },
+        });
+    }
+
+    /// Hands out a bad record that is not known to the figures yet.
+    fn reject<S: Sink>(
+        &mut self,
+        kind: Option<usize>,
+        reason: &str,
+        cells: Option<Cells<'_>>,
+        raw: &[u8],
+        sink: &mut S,
+    ) -> Result<(), FileFault> {
+        self.tracker.bad(kind, self.place, reason, cells)?;
+        self.hand_out_bad(reason, raw, sink);
+        Ok(())
+    }
+
+    fn hand_out_bad<S: Sink>(&mut self, reason: &str, raw: &[u8], sink: &mut S) {
+        let ordinal = self.ordinal;
+        self.ordinal += 1;
+        if ordinal < self.skip {
+            return;
+        }
+        if self.fixed.record_bytes.is_some() {
+            let reason = format!("record {}: {reason}", self.place);
+            sink::reject(sink, ordinal, 0, &reason, raw);
+        } else {
+            sink::reject(sink, ordinal, self.place, reason, raw);
+        }
+    }
+
+    /// 0 where there are no lines.
+    fn line_number(&self) -> u64 {
+        if self.fixed.record_bytes.is_some() {
+            0
+        } else {
+            self.place
+        }
+    }
+
+    fn pass_long<S: Sink>(
+        &mut self,
+        charset: Charset,
+        terminator: u8,
+        rest: &[u8],
+        sink: &mut S,
+    ) -> Result<usize, FileFault> {
+        self.searched = 0;
+        let mut long = self.long.take().unwrap_or_default();
+        let (bytes, ended) = long.pass(charset, terminator, rest);
+        if ended {
+            self.reject_long(long, sink)?;
+        } else {
+            self.long = Some(long);
+        }
+        Ok(bytes)
+    }
+
+    fn reject_long<S: Sink>(&mut self, long: Long, sink: &mut S) -> Result<(), FileFault> {
+        self.tracker.bad(None, self.place, "it is too long", None)?;
+        let (ordinal, line) = (self.ordinal, self.place);
+        self.ordinal += 1;
+        self.place += 1;
+        if ordinal >= self.skip {
+            long.reject(ordinal, line, sink);
+        }
+        Ok(())
+    }
+}
+
+/// What stands behind the last of records without line ends.
+fn is_padding(byte: &u8) -> bool {
+    b"\n\r\x1A\0".contains(byte)
+}
+
+/// Whether a line ends behind the first `bytes`, and another follows.
+fn has_line_end(rest: &[u8], bytes: usize) -> bool {
+    let next = match rest[bytes..] {
+        [b'\r', b'\n', next, ..] | [b'\n' | b'\r', next, ..] => next,
+        _ => return false,
+    };
+    !is_padding(&next)
+}
+
+impl Compiled {
+    /// Why a line is too short or too long for its type.
+    fn length_fault(&self, kind: usize, line: Columns<'_>) -> Option<String> {
+        let (width, name) = (self.layouts[kind].width, self.rules.types[kind].name());
+        let count = line.count();
+        if count == width {
+            return None;
+        }
+        let of = if name.is_empty() {
+            String::new()
+        } else {
+            format!(" of {name}")
+        };
+        if count < width {
+            return (self.short == Short::Reject).then(|| {
+                format!("the line has {count} characters, and the layout{of} has {width}; if blanks at the end may be missing, write short = \"pad\"")
+            });
+        }
+        let is_blank = || line.from(width).bytes().all(|byte| byte == b' ');
+        (self.long == LongLine::Reject && !is_blank()).then(|| {
+            format!("the line has {count} characters, and the layout{of} ends at {width}; if what follows is of no use, write long = \"ignore\"")
+        })
+    }
+}
