@@ -12,12 +12,16 @@
 //! programs put at the end. A cell is quoted if the quote is its first character; a quote
 //! within an unquoted cell stands for itself (`5" pipe`); after a closing quote the cell ends.
 //!
+//! Lines before the header, comments and footers are passed over where they are configured. Records may be of several types, told
+//! by a column: see [`crate::typed`].
+//!
 //! A bad line never takes others with it: a quote that isn't closed within [`QUOTED_LINES_MAX`] lines
 //! and [`QUOTED_BYTES_MAX`] bytes, or whose record then has a wrong number of columns, rejects the one line on which
 //! it opens, and reading goes on with the next line.
 
 mod config;
 mod decoder;
+mod edges;
 mod fields;
 mod header;
 mod long;
@@ -25,9 +29,14 @@ mod reasons;
 mod record;
 #[cfg(test)]
 mod tests;
+mod typed_records;
+#[cfg(test)]
+mod typed_tests;
+mod types;
 
-pub use config::{CsvConfig, Encoding};
+pub use config::{CsvConfig, Encoding, Ragged};
 pub use decoder::{Csv, Decoder};
+pub use types::{CsvRecordConfig, TypeColumn};
 
 /// Lines that a record with quoted line ends may have.
 pub const QUOTED_LINES_MAX: usize = 100;
@@ -35,3 +44,11 @@ pub const QUOTED_LINES_MAX: usize = 100;
 pub const QUOTED_BYTES_MAX: usize = 64 * 1024;
 /// Columns, at most.
 pub const COLUMNS_MAX: usize = 4_096;
+/// Lines at the file's beginning that can be passed over.
+pub const SKIP_ROWS_MAX: u64 = 10_000;
+/// Lines that can name the columns.
+pub const HEADER_ROWS_MAX: usize = 10;
+/// Lines that a footer may have; so many are looked at before a record is handed out.
+pub const FOOTER_ROWS_MAX: usize = 100;
+/// Bytes that a footer of so many lines may have: a window holds it behind the longest record.
+pub const FOOTER_BYTES_MAX: usize = 64 * 1024;

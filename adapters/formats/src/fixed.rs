@@ -24,9 +24,7 @@ mod number;
 #[cfg(test)]
 mod tests;
 
-pub use config::{
-    FieldConfig, FixedConfig, Long, MatchConfig, Otherwise, RecordConfig, Short, Sign, Trim,
-};
+pub use config::{FieldConfig, FixedConfig, Long, MatchConfig, RecordConfig, Short, Sign, Trim};
 pub use decoder::{Decoder, Fixed};
 
 /// Fields of a type of record, at most.

@@ -21,7 +21,7 @@ mod decimal;
 mod rules;
 mod tracker;
 
-pub use config::{CountConfig, Texts, TotalConfig};
+pub use config::{CountConfig, Otherwise, Texts, TotalConfig};
 pub(crate) use decimal::Decimal;
 pub(crate) use rules::{Definition, Rules, faults};
 pub(crate) use tracker::{Cells, Tracker, Verdict};

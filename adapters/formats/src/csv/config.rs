@@ -4,7 +4,9 @@ use std::collections::HashSet;
 
 use serde::Deserialize;
 
-use super::COLUMNS_MAX;
+use super::types::{CsvRecordConfig, TypeColumn};
+use super::{COLUMNS_MAX, FOOTER_ROWS_MAX, HEADER_ROWS_MAX, SKIP_ROWS_MAX};
+use crate::typed::{Otherwise, Texts};
 
 /// How a file's lines become records.
 ///
@@ -30,6 +32,42 @@ pub struct CsvConfig {
     /// How text is encoded, UTF-8 unless said.
     #[serde(default)]
     pub encoding: Encoding,
+    /// Lines that begin so are passed over; none unless said.
+    #[serde(default)]
+    pub comment: String,
+    /// So many lines at the file's beginning are passed over, whatever they hold.
+    #[serde(default)]
+    pub skip_rows: u64,
+    /// So many lines name the columns, 1 unless said: the names in a column are joined by a blank.
+    pub header_rows: Option<usize>,
+    /// So many lines at the file's end are passed over; empty ones and comments aside.
+    #[serde(default)]
+    pub footer_rows: usize,
+    /// Records whose first cell is this text, or one of these, are passed over; behind them only such may follow.
+    #[serde(default)]
+    pub footer: Texts,
+    /// What becomes of a record with too few cells.
+    #[serde(default)]
+    pub ragged: Ragged,
+    /// Where the type of a record stands, if there are several: a column's number, from 1, or its name.
+    pub type_column: Option<TypeColumn>,
+    /// What becomes of a record that is of none of the types.
+    #[serde(default)]
+    pub otherwise: Otherwise,
+    /// The types of records.
+    #[serde(default)]
+    pub record: Vec<CsvRecordConfig>,
+}
+
+/// What becomes of a record with too few cells. One with too many is always a bad record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ragged {
+    /// It is a bad record.
+    #[default]
+    Reject,
+    /// The cells that it lacks are not there; but a record of several lines has all.
+    Pad,
 }
 
 /// How text is encoded.
@@ -79,6 +117,15 @@ impl Default for CsvConfig {
             header: None,
             columns: Vec::new(),
             encoding: Encoding::Utf8,
+            comment: String::new(),
+            skip_rows: 0,
+            header_rows: None,
+            footer_rows: 0,
+            footer: Texts::default(),
+            ragged: Ragged::Reject,
+            type_column: None,
+            otherwise: Otherwise::Reject,
+            record: Vec::new(),
         }
     }
 }
@@ -107,6 +154,8 @@ impl CsvConfig {
             self.columns_fault()
                 .map(|sentence| ("columns".into(), sentence)),
         );
+        faults.extend(self.edge_faults());
+        faults.extend(self.type_faults());
         faults
     }
 
@@ -144,7 +193,57 @@ impl CsvConfig {
         }
     }
 
+    /// What is wrong with lines that are no records.
+    fn edge_faults(&self) -> Vec<(String, String)> {
+        let mut faults = Vec::new();
+        let mut add = |setting: &str, wrong: bool, sentence: &str| {
+            if wrong {
+                faults.push((setting.to_owned(), sentence.to_owned()));
+            }
+        };
+        let begins_cell = |byte: &str| !byte.is_empty() && self.comment.starts_with(byte);
+        add(
+            "comment",
+            self.comment.contains(['\n', '\r', '\0'])
+                || begins_cell(&self.delimiter)
+                || begins_cell(&self.quote),
+            "a comment begins with other text than a line end, the delimiter or the quote, e.g. comment = \"#\"",
+        );
+        add(
+            "skip_rows",
+            self.skip_rows > SKIP_ROWS_MAX,
+            &format!("at most {SKIP_ROWS_MAX} lines can be passed over"),
+        );
+        add(
+            "header_rows",
+            self.header_rows.is_some() && !self.has_header(),
+            "with header = false no line names the columns; leave header_rows out, or write skip_rows for lines to pass over",
+        );
+        add(
+            "header_rows",
+            self.header_rows
+                .is_some_and(|rows| !(1..=HEADER_ROWS_MAX).contains(&rows)),
+            &format!(
+                "from 1 to {HEADER_ROWS_MAX} lines can name the columns; write header = false if none does"
+            ),
+        );
+        add(
+            "footer_rows",
+            self.footer_rows > FOOTER_ROWS_MAX,
+            &format!("at most {FOOTER_ROWS_MAX} lines can be a footer"),
+        );
+        add(
+            "footer",
+            self.footer.0.iter().any(|text| text.trim().is_empty()),
+            "a footer is told by a text in its first cell, e.g. footer = \"TOTAL\"; write footer_rows = 1 if it has none",
+        );
+        faults
+    }
+
     fn columns_fault(&self) -> Option<String> {
+        if self.columns.is_empty() && self.types_have_columns() {
+            return None;
+        }
         if self.columns.is_empty() {
             let sentence = "with header = false the columns need names: write columns = [\"A\", \"B\"], in their order";
             return (!self.has_header()).then(|| sentence.into());
@@ -152,30 +251,35 @@ impl CsvConfig {
         if self.header.is_none() {
             return Some("columns are given, but is the first line data or names? Write header = false (data), or header = true (the names must be in it)".into());
         }
-        if self.columns.len() > COLUMNS_MAX {
+        names_fault(&self.columns)
+    }
+}
+
+/// What is wrong with the names of columns.
+pub(super) fn names_fault(columns: &[String]) -> Option<String> {
+    if columns.len() > COLUMNS_MAX {
+        return Some(format!(
+            "{} columns are named, at most {COLUMNS_MAX} are possible",
+            columns.len()
+        ));
+    }
+    let mut seen = HashSet::new();
+    for (index, name) in columns.iter().enumerate() {
+        if name.trim().is_empty() {
             return Some(format!(
-                "{} columns are named, at most {COLUMNS_MAX} are possible",
-                self.columns.len()
+                "column {} has no name; name what nobody needs too, e.g. \"UNUSED_{}\"",
+                index + 1,
+                index + 1
             ));
         }
-        let mut seen = HashSet::new();
-        for (index, name) in self.columns.iter().enumerate() {
-            if name.trim().is_empty() {
-                return Some(format!(
-                    "column {} has no name; name what nobody needs too, e.g. \"UNUSED_{}\"",
-                    index + 1,
-                    index + 1
-                ));
-            }
-            if !seen.insert(name.as_str()) {
-                return Some(format!(
-                    "column {} is called \"{name}\" like an earlier one; each needs its own name",
-                    index + 1
-                ));
-            }
+        if !seen.insert(name.as_str()) {
+            return Some(format!(
+                "column {} is called \"{name}\" like an earlier one; each needs its own name",
+                index + 1
+            ));
         }
-        None
     }
+    None
 }
 
 fn comma() -> String {

@@ -6,9 +6,11 @@ use dray_adapter::Shape;
 
 use super::fields::{Splitter, split_plain};
 use super::reasons;
-use super::{CsvConfig, Encoding};
+use super::types::Types;
+use super::{CsvConfig, Encoding, Ragged};
 use crate::sink;
 use crate::text::{Charset, Long, encoding, lines};
+use crate::typed::Tracker;
 use crate::{Decoded, FieldAt, FileFault, GoodRecord, RECORD_BYTES_MAX, Sink};
 
 /// A format, compiled. Makes a decoder for each pass over a file.
@@ -17,9 +19,13 @@ pub struct Csv {
     pub(super) delimiter: u8,
     pub(super) quote: Option<u8>,
     header: bool,
-    pub(super) columns: Vec<String>,
     encoding: Encoding,
+    pub(super) config: Arc<CsvConfig>,
+    /// Whether each line has to be looked at: not all are records of one type.
+    careful: bool,
     pub(super) shape: Option<Arc<Shape>>,
+    /// `None` where there is one type, or the header is needed to compile them.
+    pub(super) types: Option<Arc<Types>>,
 }
 
 impl Csv {
@@ -40,9 +46,19 @@ impl Csv {
             delimiter: config.delimiter_byte()?,
             quote: config.quote_byte()?,
             header,
-            columns: config.columns.clone(),
             encoding: config.encoding,
+            careful: !config.comment.is_empty()
+                || config.footer_rows > 0
+                || !config.footer.0.is_empty()
+                || config.ragged == Ragged::Pad
+                || !config.record.is_empty(),
+            config: Arc::new(config.clone()),
             shape,
+            types: if header {
+                None
+            } else {
+                Types::new(config, &config.columns)?.map(Arc::new)
+            },
         })
     }
 
@@ -50,8 +66,16 @@ impl Csv {
     /// counted and not handed out: so a file is read on where an append ended.
     #[must_use]
     pub fn decoder(&self, skip: u64) -> Decoder {
+        let types = self.types.clone().filter(|_| !self.header);
         Decoder {
             csv: self.clone(),
+            skip_lines: self.config.skip_rows,
+            header: Vec::new(),
+            footed: None,
+            tracker: types
+                .as_ref()
+                .map(|types| Tracker::new(&types.rules, "line")),
+            types,
             charset: None,
             terminator: None,
             shape: if self.header {
@@ -75,6 +99,7 @@ impl Csv {
     pub fn remember(&mut self, decoder: &Decoder) {
         if decoder.shape.is_some() {
             self.shape.clone_from(&decoder.shape);
+            self.types.clone_from(&decoder.types);
         }
     }
 }
@@ -84,6 +109,15 @@ impl Csv {
 pub struct Decoder {
     pub(super) csv: Csv,
     charset: Option<Charset>,
+    /// Lines still to pass over at the beginning.
+    pub(super) skip_lines: u64,
+    /// The header's lines so far.
+    pub(super) header: Vec<Vec<String>>,
+    /// The line of the last footer.
+    pub(super) footed: Option<u64>,
+    pub(super) types: Option<Arc<Types>>,
+    /// With `types`.
+    pub(super) tracker: Option<Tracker>,
     /// What ends a line: LF or CR.
     pub(super) terminator: Option<u8>,
     pub(super) shape: Option<Arc<Shape>>,
@@ -107,7 +141,8 @@ impl Decoder {
     /// [`crate::WINDOW_BYTES_MAX`] bytes.
     ///
     /// # Errors
-    /// [`FileFault`] when the header or the byte order mark makes the whole file unreadable.
+    /// [`FileFault`] when the header or the byte order mark makes the whole file unreadable, or what the file says of itself does
+    /// not hold.
     pub fn decode<S: Sink>(
         &mut self,
         window: &[u8],
@@ -127,13 +162,14 @@ impl Decoder {
             });
         }
         let terminator = self.terminator.unwrap_or(b'\n');
+        let careful = self.csv.careful;
         let (mut surveyed, mut quotes) = (lines::Survey::default(), false);
         while at < window.len() && !sink.full() {
             if self.long.is_some() {
-                at += self.pass_long(charset, &window[at..], sink);
+                at += self.pass_long(charset, &window[at..], sink)?;
                 continue;
             }
-            if at >= surveyed.end {
+            if !careful && at >= surveyed.end {
                 surveyed = lines::survey(charset, terminator, window, at);
                 let text = surveyed.text.unwrap_or("").as_bytes();
                 quotes = self
@@ -141,7 +177,9 @@ impl Decoder {
                     .quote
                     .is_some_and(|quote| memchr::memchr(quote, text).is_some());
             }
-            if let (Some(text), Some(shape)) = (surveyed.text, self.shape.clone()) {
+            if let (Some(text), Some(shape)) = (surveyed.text, self.shape.clone())
+                && self.skip_lines == 0
+            {
                 let bytes = self.plain_lines(&text[at - surveyed.start..], quotes, &shape, sink);
                 if bytes > 0 {
                     self.searched = 0;
@@ -161,12 +199,13 @@ impl Decoder {
             && !sink.full()
             && let Some(long) = self.long.take()
         {
-            self.reject_long(long, sink);
+            self.reject_long(long, sink)?;
         }
-        Ok(Decoded {
-            bytes: at,
-            done: all && self.long.is_none(),
-        })
+        let done = all && self.long.is_none();
+        if done {
+            self.finish()?;
+        }
+        Ok(Decoded { bytes: at, done })
     }
 
     /// The ordinal of the next record or bad record.

@@ -14,6 +14,20 @@ pub(super) fn names(text: &str, fields: &[FieldAt]) -> Vec<String> {
         .collect()
 }
 
+/// The names of several lines, joined by a blank; a line may lack some.
+pub(super) fn joined(rows: &[Vec<String>]) -> Vec<String> {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let name = |column: usize| {
+        let parts: Vec<&str> = rows
+            .iter()
+            .filter_map(|row| row.get(column).map(String::as_str))
+            .filter(|part| !part.is_empty())
+            .collect();
+        parts.join(" ")
+    };
+    (0..columns).map(name).collect()
+}
+
 /// Refuses a header by which nobody could say which column is meant. The last name may be empty: many
 /// systems end each line with a delimiter.
 pub(super) fn check(

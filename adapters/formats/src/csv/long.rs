@@ -12,14 +12,14 @@ impl Decoder {
         rest: &[u8],
         sink: &mut S,
     ) -> Result<usize, FileFault> {
-        if self.shape.is_none() {
+        if self.shape.is_none() || self.skip_lines > 0 {
             return Err(FileFault(format!(
                 "the header on line {} is longer than {RECORD_BYTES_MAX} bytes; is this a text file with line ends?",
                 self.line
             )));
         }
         self.long = Some(Long::default());
-        Ok(self.pass_long(charset, rest, sink))
+        self.pass_long(charset, rest, sink)
     }
 
     /// Goes over a record that is too long, up to its line end.
@@ -28,27 +28,35 @@ impl Decoder {
         charset: Charset,
         rest: &[u8],
         sink: &mut S,
-    ) -> usize {
+    ) -> Result<usize, FileFault> {
         let terminator = self.terminator.unwrap_or(b'\n');
         self.searched = 0;
         let Some(mut long) = self.long.take() else {
-            return 0;
+            return Ok(0);
         };
         let (bytes, ended) = long.pass(charset, terminator, rest);
         if ended {
-            self.reject_long(long, sink);
+            self.reject_long(long, sink)?;
         } else {
             self.long = Some(long);
         }
-        bytes
+        Ok(bytes)
     }
 
-    pub(super) fn reject_long<S: Sink>(&mut self, long: Long, sink: &mut S) {
+    pub(super) fn reject_long<S: Sink>(
+        &mut self,
+        long: Long,
+        sink: &mut S,
+    ) -> Result<(), FileFault> {
         let (ordinal, line) = (self.ordinal, self.line);
+        if let Some(tracker) = &mut self.tracker {
+            tracker.bad(None, line, "it is too long", None)?;
+        }
         self.ordinal += 1;
         self.line += 1;
         if self.shape.is_some() && ordinal >= self.skip {
             long.reject(ordinal, line, sink);
         }
+        Ok(())
     }
 }

@@ -15,3 +15,16 @@ pub(super) fn never_closed() -> String {
     "a quote opens a cell and never closes it; if the system knows no quotes, write quote = \"\""
         .into()
 }
+
+pub(super) fn unknown_type(cell: Option<&str>, column: usize, known: &str) -> String {
+    match cell {
+        Some(cell) => format!(
+            "the type \"{cell}\" in column {} is none of {known}; if such records are of no use, write otherwise = \"skip\"",
+            column + 1
+        ),
+        None => format!(
+            "there is no column {}, in which the type should stand",
+            column + 1
+        ),
+    }
+}

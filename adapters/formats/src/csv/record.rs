@@ -7,7 +7,7 @@ use dray_adapter::Shape;
 
 use super::decoder::Decoder;
 use super::fields::{AfterQuote, split_plain};
-use super::{QUOTED_BYTES_MAX, QUOTED_LINES_MAX, header, reasons};
+use super::{QUOTED_BYTES_MAX, QUOTED_LINES_MAX, Ragged, header, reasons};
 use crate::sink;
 use crate::text::{self, Charset, Line, lines};
 use crate::{FileFault, GoodRecord, RECORD_BYTES_MAX, Sink};
@@ -45,12 +45,14 @@ impl Decoder {
         if first.end > RECORD_BYTES_MAX {
             return self.begin_long(charset, rest, sink);
         }
-        // A line without an end stands only at the file's end, however its bytes arrive.
-        let is_dos_end = rest == [0x1A];
-        if first.end == 0 || is_dos_end {
-            self.searched = 0;
-            self.line += 1;
-            return Ok(first.next);
+        match self.is_edge(charset, rest, first, end) {
+            Some(false) => {}
+            Some(true) => {
+                self.searched = 0;
+                self.line += 1;
+                return Ok(first.next);
+            }
+            None => return Ok(0),
         }
         let mut assembled = self.assemble(charset, rest, first, end);
         if matches!(assembled, Assembled::More) {
@@ -67,7 +69,16 @@ impl Decoder {
         {
             assembled = Assembled::Bad(reasons::never_closed());
         }
-        Ok(self.hand_out(rest, first, assembled, sink))
+        let found = match &assembled {
+            Assembled::Record { last, lines, .. } => Some((last.next, *lines)),
+            _ => None,
+        };
+        let is_footer = self.is_told_footer(found.is_some())?;
+        if let (true, Some((next, lines))) = (is_footer, found) {
+            self.line += lines;
+            return Ok(next);
+        }
+        self.hand_out(rest, first, assembled, sink)
     }
 
     fn hand_out<S: Sink>(
@@ -76,10 +87,7 @@ impl Decoder {
         first: Line,
         assembled: Assembled,
         sink: &mut S,
-    ) -> usize {
-        let (ordinal, line) = (self.ordinal, self.line);
-        let wanted = ordinal >= self.skip;
-        self.ordinal += 1;
+    ) -> Result<usize, FileFault> {
         let (last, lines, bad) = match assembled {
             Assembled::Record {
                 last,
@@ -87,10 +95,18 @@ impl Decoder {
                 misfit,
             } => (last, lines, misfit),
             Assembled::Bad(reason) => (first, 1, Some(reason)),
-            Assembled::More => return 0,
+            Assembled::More => return Ok(0),
         };
-        self.line += lines;
         let raw = &rest[..last.end];
+        if let Some(types) = self.types.clone() {
+            self.typed(&types, lines, bad, raw, sink)?;
+            self.line += lines;
+            return Ok(last.next);
+        }
+        let (ordinal, line) = (self.ordinal, self.line);
+        let wanted = ordinal >= self.skip;
+        self.ordinal += 1;
+        self.line += lines;
         match (bad, &self.shape) {
             (Some(reason), _) if wanted => sink::reject(sink, ordinal, line, &reason, raw),
             (None, Some(shape)) if wanted => {
@@ -112,7 +128,7 @@ impl Decoder {
             }
             _ => {}
         }
-        last.next
+        Ok(last.next)
     }
 
     /// Puts a record's lines together, as many as its quotes ask for.
@@ -158,10 +174,7 @@ impl Decoder {
                 }
                 Err(AfterQuote(_)) => return Assembled::Bad(reasons::never_closed()),
             }
-            let columns = self
-                .shape
-                .as_ref()
-                .map_or(usize::MAX, |shape| shape.columns.len());
+            let columns = self.columns_max();
             if lines == QUOTED_LINES_MAX as u64
                 || line.next > QUOTED_BYTES_MAX
                 || self.fields.len() >= columns
@@ -178,15 +191,29 @@ impl Decoder {
             };
             lines += 1;
         }
-        let misfit = self
-            .shape
-            .as_ref()
-            .map(|shape| shape.columns.len())
-            .filter(|columns| *columns != self.fields.len());
+        let misfit = if self.types.is_some() || self.shape.is_none() {
+            None
+        } else {
+            let columns = self.columns_max();
+            if lines == 1 && self.csv.config.ragged == Ragged::Pad {
+                self.pad(columns);
+            }
+            let found = self.fields.len();
+            (found != columns).then(|| reasons::wrong_columns(found, columns))
+        };
         Assembled::Record {
             last: line,
             lines,
-            misfit: misfit.map(|columns| reasons::wrong_columns(self.fields.len(), columns)),
+            misfit,
+        }
+    }
+
+    /// Columns that a record has at most.
+    fn columns_max(&self) -> usize {
+        match (&self.types, &self.shape) {
+            (Some(types), _) => types.columns_max,
+            (None, Some(shape)) => shape.columns.len(),
+            (None, None) => usize::MAX,
         }
     }
 
@@ -208,13 +235,19 @@ impl Decoder {
             }
             Assembled::More => return Ok(0),
         };
-        let names = header::names(&self.text, &self.fields);
+        self.header.push(header::names(&self.text, &self.fields));
+        if self.header.len() < self.csv.config.header_rows.unwrap_or(1) {
+            self.line += lines;
+            return Ok(last.next);
+        }
+        let names = header::joined(&std::mem::take(&mut self.header));
         header::check(
             &names,
-            &self.csv.columns,
+            &self.csv.config.columns,
             self.line,
             char::from(self.csv.delimiter),
         )?;
+        self.begin_types(&names)?;
         let known = self
             .csv
             .shape

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use super::FIELDS_MAX;
 use crate::RECORD_BYTES_MAX;
 use crate::csv::Encoding;
-use crate::typed::{self, CountConfig, Definition, Texts, TotalConfig};
+use crate::typed::{self, CountConfig, Definition, Otherwise, Texts, TotalConfig};
 
 /// How fixed-width lines become records.
 ///
@@ -154,17 +154,6 @@ pub enum Long {
     Reject,
     /// What follows is not looked at.
     Ignore,
-}
-
-/// What becomes of a line of no type.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Otherwise {
-    /// It is a bad record.
-    #[default]
-    Reject,
-    /// It is passed over.
-    Skip,
 }
 
 /// Where blanks are taken off.

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use super::layout::{Columns, Layout};
-use super::{FixedConfig, Long as LongLine, Otherwise, Short};
+use super::{FixedConfig, Long as LongLine, Short};
 use crate::csv::Encoding;
 use crate::sink;
 use crate::text::{self, Charset, Long, encoding, lines};
-use crate::typed::{Cells, Rules, Tracker, Verdict};
+use crate::typed::{Cells, Otherwise, Rules, Tracker, Verdict};
 use crate::{Decoded, FieldAt, FileFault, GoodRecord, RECORD_BYTES_MAX, Sink};
 
 /// A format, compiled. Makes a decoder for each pass over a file.

@@ -68,3 +68,14 @@ pub struct TotalConfig {
     /// Only so many digits of the sum are kept, the last ones: 10 in the entry hash of an ACH file.
     pub last_digits: Option<u32>,
 }
+
+/// What becomes of a line of no type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Otherwise {
+    /// It is a bad record.
+    #[default]
+    Reject,
+    /// It is passed over.
+    Skip,
+}

@@ -201,7 +201,7 @@ fn columns(definitions: &[Definition<'_>], parents: &[Option<usize>], index: usi
 }
 
 /// What is wrong with types: the setting, counted from the list of types, and a sentence with the way out.
-/// `named`: whether the columns are known already.
+/// `named`: whether the columns of all are known already; of some they may come with the file's header.
 pub(crate) fn faults(definitions: &[Definition<'_>], named: bool) -> Vec<(String, String)> {
     let mut faults = Vec::new();
     if definitions.len() > TYPES_MAX {
@@ -309,7 +309,9 @@ impl Checker<'_> {
 
     fn own(&self, index: usize, field: &str) -> Option<String> {
         let one = &self.definitions[index];
-        (self.named && !one.columns.iter().any(|column| column == field)).then(|| {
+        ((self.named || !one.columns.is_empty())
+            && !one.columns.iter().any(|column| column == field))
+        .then(|| {
             format!(
                 "{} has no field \"{field}\"; it has {}",
                 one.name,
