@@ -21,6 +21,7 @@ mod config;
 mod decoder;
 mod layout;
 mod number;
+mod records;
 #[cfg(test)]
 mod tests;
 

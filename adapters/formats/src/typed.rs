@@ -18,10 +18,11 @@
 
 mod config;
 mod decimal;
+mod figures;
 mod rules;
 mod tracker;
 
-pub use config::{CountConfig, Otherwise, Texts, TotalConfig};
+pub use config::{CountConfig, OnlyConfig, Otherwise, Texts, TotalConfig};
 pub(crate) use decimal::Decimal;
 pub(crate) use rules::{Definition, Rules, faults};
 pub(crate) use tracker::{Cells, Tracker, Verdict};

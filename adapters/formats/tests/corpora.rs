@@ -1,6 +1,12 @@
 //! Files that others wrote, decoded to what they say themselves that those hold. Where the files are not there, which is so in a
 //! clone by itself, there is nothing to read.
 
+#[path = "corpora/csv.rs"]
+mod csv;
+mod driver;
+#[path = "corpora/fixed.rs"]
+mod fixed;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -1,5 +1,7 @@
 //! Whatever bytes come, nothing panics, and how they are cut into windows changes nothing. `PROPTEST_CASES` sets how many are tried.
 
+mod driver;
+
 use dray_formats::cobol::code_page::CodePage;
 use dray_formats::cobol::copybook;
 use dray_formats::cobol::layout::{Cells, Layout, Text};
@@ -13,6 +15,65 @@ const EDIFACT: &str = "UNA:+.? '\nUNB+UNOC:3+A+B+260101:1200+R9'\nUNH+M1+ORDERS:
 const COPYBOOK: &str = "       01  R.\n           05  N PIC 9(2).\n           05  G OCCURS 0 TO 9 TIMES DEPENDING ON N.\n\
     \x20              10  P PIC S9(5)V99 COMP-3.\n               10  T PIC X(4).\n           05  A PIC S9(4) COMP.\n\
     \x20          05  B REDEFINES A PIC X(2).\n           05  Z PIC S9(3) SIGN LEADING SEPARATE.\n";
+
+const FIXED: &str = "H20261123WH1\r\nDSKU-1 00125{\r\nDSKU-2 00000J\r\nSnote\r\nT000200124I\r\nH20261124W\u{fc}\r\nDSKU-3 00001}\r\nT000100001}\r\nE00000008\r\n";
+const FIXED_FORMAT: &str = r#"
+kind = "fixed"
+[[record]]
+name = "H"
+match = [{ at = 1, text = "H" }]
+field = [{ name = "DATE", at = 2, width = 8, digits = true }, { name = "SITE", width = 3 }]
+[[record]]
+name = "D"
+match = [{ at = 1, text = "D" }]
+parent = "H"
+field = [{ name = "SKU", at = 2, width = 6 }, { name = "AMOUNT", width = 6, decimals = 2, sign = "overpunch" }]
+[[record]]
+name = "S"
+match = [{ at = 1, text = "S" }]
+parent = "D"
+field = [{ name = "NOTE", at = 2, width = 6 }]
+[[record]]
+name = "T"
+match = [{ at = 1, text = "T" }]
+parent = "H"
+trailer = true
+field = [{ name = "LINES", at = 2, width = 4 }, { name = "AMOUNT", width = 6, decimals = 2, sign = "overpunch" }]
+counts = [{ field = "LINES", of = "D" }]
+totals = [{ field = "AMOUNT", of = "D", sum = "AMOUNT" }]
+[[record]]
+name = "E"
+match = [{ at = 1, text = "E" }]
+trailer = true
+field = [{ name = "LINES", at = 2, width = 8 }]
+"#;
+const TYPED: &str = "some report\nT|A\n#|\n1|B\nH|1\nD|\"2\n|\"\nD|3\nE|3\nTOTAL|\nend\n";
+const TYPED_FORMAT: &str = r##"
+kind = "csv"
+delimiter = "|"
+skip_rows = 1
+header_rows = 2
+comment = "#"
+footer_rows = 1
+footer = "TOTAL"
+ragged = "pad"
+type_column = 1
+[[record]]
+name = "H"
+[[record]]
+name = "D"
+parent = "H"
+[[record]]
+name = "E"
+parent = "H"
+trailer = true
+counts = [{ field = "A B", of = ["H", "D"] }]
+"##;
+
+/// A file in windows of `step` bytes: what its records and its fault are.
+fn read(format: &str, file: &[u8], step: usize) -> Result<Vec<String>, String> {
+    driver::told_of(&driver::format(format), file, step)
+}
 
 /// A text with some bytes replaced, left out or doubled.
 fn damaged(text: &'static str) -> impl Strategy<Value = Vec<u8>> {
@@ -115,6 +176,23 @@ proptest! {
     #[test]
     fn damaged_edifact_is_the_same_in_windows_of_any_length(file in damaged(EDIFACT), step in 1..200_usize) {
         prop_assert_eq!(edifact_cut(&file, step), edifact_cut(&file, usize::MAX / 2));
+    }
+
+    #[test]
+    fn damaged_fixed_width_lines_are_the_same_in_windows_of_any_length(file in damaged(FIXED), step in 1..200_usize) {
+        let blocks = FIXED_FORMAT.replacen("kind = \"fixed\"", "kind = \"fixed\"\nrecord_bytes = 13", 1);
+        let strict = FIXED_FORMAT.replacen("kind = \"fixed\"", "kind = \"fixed\"\nencoding = \"utf-16\"\notherwise = \"skip\"", 1);
+        for format in [FIXED_FORMAT, &blocks, &strict] {
+            prop_assert_eq!(read(format, &file, step), read(format, &file, usize::MAX));
+        }
+    }
+
+    #[test]
+    fn damaged_records_of_several_types_are_the_same_in_windows_of_any_length(file in damaged(TYPED), step in 1..80_usize) {
+        let wide = TYPED_FORMAT.replacen("kind = \"csv\"", "kind = \"csv\"\nencoding = \"windows-1252\"\notherwise = \"skip\"", 1);
+        for format in [TYPED_FORMAT, &wide] {
+            prop_assert_eq!(read(format, &file, step), read(format, &file, usize::MAX));
+        }
     }
 
     #[test]

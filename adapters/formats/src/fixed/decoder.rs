@@ -2,28 +2,27 @@
 
 use std::sync::Arc;
 
-use super::layout::{Columns, Layout};
+use super::layout::Layout;
 use super::{FixedConfig, Long as LongLine, Short};
 use crate::csv::Encoding;
-use crate::sink;
-use crate::text::{self, Charset, Long, encoding, lines};
-use crate::typed::{Cells, Otherwise, Rules, Tracker, Verdict};
-use crate::{Decoded, FieldAt, FileFault, GoodRecord, RECORD_BYTES_MAX, Sink};
+use crate::text::{Charset, Long, encoding, lines};
+use crate::typed::{Otherwise, Rules, Tracker};
+use crate::{Decoded, FieldAt, FileFault, RECORD_BYTES_MAX, Sink};
 
 /// A format, compiled. Makes a decoder for each pass over a file.
 #[derive(Debug, Clone)]
 pub struct Fixed(Arc<Compiled>);
 
 #[derive(Debug)]
-struct Compiled {
-    encoding: Encoding,
-    record_bytes: Option<usize>,
-    short: Short,
-    long: LongLine,
-    otherwise: Otherwise,
+pub(super) struct Compiled {
+    pub(super) encoding: Encoding,
+    pub(super) record_bytes: Option<usize>,
+    pub(super) short: Short,
+    pub(super) long: LongLine,
+    pub(super) otherwise: Otherwise,
     /// In the order of the rules' types.
-    layouts: Vec<Layout>,
-    rules: Arc<Rules>,
+    pub(super) layouts: Vec<Layout>,
+    pub(super) rules: Arc<Rules>,
 }
 
 impl Fixed {
@@ -78,15 +77,15 @@ impl Fixed {
 /// Decodes one file. See [`Fixed::decoder`].
 #[derive(Debug)]
 pub struct Decoder {
-    fixed: Arc<Compiled>,
-    tracker: Tracker,
+    pub(super) fixed: Arc<Compiled>,
+    pub(super) tracker: Tracker,
     charset: Option<Charset>,
     /// What ends a line: LF or CR.
     terminator: Option<u8>,
     /// The line at hand, from 1; where there are no lines, the record.
-    place: u64,
-    ordinal: u64,
-    skip: u64,
+    pub(super) place: u64,
+    pub(super) ordinal: u64,
+    pub(super) skip: u64,
     /// A line that is too long, being passed over.
     long: Option<Long>,
     /// Bytes of the line at hand that hold no line end.
@@ -94,10 +93,10 @@ pub struct Decoder {
     /// The file's end was checked.
     ended: bool,
     /// Memory that is used again for each record.
-    starts: Vec<u32>,
-    fields: Vec<FieldAt>,
-    numbers: String,
-    text: String,
+    pub(super) starts: Vec<u32>,
+    pub(super) fields: Vec<FieldAt>,
+    pub(super) numbers: String,
+    pub(super) text: String,
 }
 
 impl Decoder {
@@ -280,169 +279,6 @@ impl Decoder {
         Ok(line.next)
     }
 
-    /// Takes a record that may not be text.
-    fn bytes<S: Sink>(
-        &mut self,
-        charset: Charset,
-        raw: &[u8],
-        sink: &mut S,
-    ) -> Result<(), FileFault> {
-        let decoded = charset.decode(raw);
-        let nul = |text: &str| memchr::memchr(0, text.as_bytes()).map(text::a_nul);
-        match decoded {
-            Err(reason) => self.reject(None, &reason, None, raw, sink)?,
-            Ok(text) => match nul(&text) {
-                Some(reason) => self.reject(None, &reason, None, raw, sink)?,
-                None => self.record(&text, (text.as_bytes() != raw).then_some(raw), sink)?,
-            },
-        }
-        self.place += 1;
-        Ok(())
-    }
-
-    /// Takes a record's text.
-    fn record<S: Sink>(
-        &mut self,
-        line: &str,
-        raw: Option<&[u8]>,
-        sink: &mut S,
-    ) -> Result<(), FileFault> {
-        let fixed = Arc::clone(&self.fixed);
-        let mut starts = std::mem::take(&mut self.starts);
-        let columns = Columns::new(line, &mut starts);
-        let taken = self.typed(&fixed, columns, raw, sink);
-        self.starts = starts;
-        taken
-    }
-
-    fn typed<S: Sink>(
-        &mut self,
-        fixed: &Compiled,
-        line: Columns<'_>,
-        raw: Option<&[u8]>,
-        sink: &mut S,
-    ) -> Result<(), FileFault> {
-        let bytes = raw.unwrap_or(line.text.as_bytes());
-        let Some(kind) = fixed.layouts.iter().position(|layout| layout.fits(line)) else {
-            if fixed.otherwise == Otherwise::Skip {
-                return Ok(());
-            }
-            let reason = "the line is of none of the types; if such lines are of no use, write otherwise = \"skip\"";
-            return self.reject(None, reason, None, bytes, sink);
-        };
-        let one = &fixed.rules.types[kind];
-        if one.skip {
-            return Ok(());
-        }
-        if let Some(reason) = fixed.length_fault(kind, line) {
-            return self.reject(Some(kind), &reason, None, bytes, sink);
-        }
-        self.fields.clear();
-        self.numbers.clear();
-        let keep = S::FIELDS && one.is_inherited();
-        let all = keep || (S::FIELDS && one.emit && self.ordinal >= self.skip);
-        let misfit = fixed.layouts[kind].read(line, all, &mut self.fields, &mut self.numbers);
-        self.text.clear();
-        if !self.numbers.is_empty() {
-            self.text.push_str(line.text);
-            self.text.push_str(&self.numbers);
-        }
-        let joined = std::mem::take(&mut self.text);
-        let fields = std::mem::take(&mut self.fields);
-        let cells = Cells {
-            text: if joined.is_empty() {
-                line.text
-            } else {
-                &joined
-            },
-            fields: &fields,
-        };
-        let verdict = match &misfit {
-            Some(misfit) => {
-                let cells = (!misfit.spoils).then_some(cells);
-                self.reject(Some(kind), &misfit.reason, cells, bytes, sink)
-                    .map(|()| Verdict::Silent)
-            }
-            None => self.tracker.take(kind, self.place, cells, keep),
-        };
-        (self.text, self.fields) = (joined, fields);
-        match verdict? {
-            Verdict::Silent => Ok(()),
-            Verdict::Bad(reason) => {
-                self.hand_out_bad(&reason, bytes, sink);
-                Ok(())
-            }
-            Verdict::Record => {
-                self.hand_out(kind, line.text, bytes, sink);
-                Ok(())
-            }
-        }
-    }
-
-    fn hand_out<S: Sink>(&mut self, kind: usize, line: &str, bytes: &[u8], sink: &mut S) {
-        let ordinal = self.ordinal;
-        self.ordinal += 1;
-        if ordinal < self.skip {
-            return;
-        }
-        if S::FIELDS && self.tracker.inherits(kind) {
-            if self.text.is_empty() {
-                self.text.push_str(line);
-            }
-            self.tracker.inherit(kind, &mut self.text, &mut self.fields);
-        }
-        let text = if self.text.is_empty() {
-            line
-        } else {
-            &self.text
-        };
-        sink.record(&GoodRecord {
-            shape: &self.fixed.rules.types[kind].shape,
-            ordinal,
-            line: self.line_number(),
-            text,
-            raw: (text.as_bytes() != bytes).then_some(bytes),
-            fields: if S::FIELDS { &self.fields } else { &[] },
-        });
-    }
-
-    /// Hands out a bad record that is not known to the figures yet.
-    fn reject<S: Sink>(
-        &mut self,
-        kind: Option<usize>,
-        reason: &str,
-        cells: Option<Cells<'_>>,
-        raw: &[u8],
-        sink: &mut S,
-    ) -> Result<(), FileFault> {
-        self.tracker.bad(kind, self.place, reason, cells)?;
-        self.hand_out_bad(reason, raw, sink);
-        Ok(())
-    }
-
-    fn hand_out_bad<S: Sink>(&mut self, reason: &str, raw: &[u8], sink: &mut S) {
-        let ordinal = self.ordinal;
-        self.ordinal += 1;
-        if ordinal < self.skip {
-            return;
-        }
-        if self.fixed.record_bytes.is_some() {
-            let reason = format!("record {}: {reason}", self.place);
-            sink::reject(sink, ordinal, 0, &reason, raw);
-        } else {
-            sink::reject(sink, ordinal, self.place, reason, raw);
-        }
-    }
-
-    /// 0 where there are no lines.
-    fn line_number(&self) -> u64 {
-        if self.fixed.record_bytes.is_some() {
-            0
-        } else {
-            self.place
-        }
-    }
-
     fn pass_long<S: Sink>(
         &mut self,
         charset: Charset,
@@ -485,29 +321,4 @@ fn has_line_end(rest: &[u8], bytes: usize) -> bool {
         _ => return false,
     };
     !is_padding(&next)
-}
-
-impl Compiled {
-    /// Why a line is too short or too long for its type.
-    fn length_fault(&self, kind: usize, line: Columns<'_>) -> Option<String> {
-        let (width, name) = (self.layouts[kind].width, self.rules.types[kind].name());
-        let count = line.count();
-        if count == width {
-            return None;
-        }
-        let of = if name.is_empty() {
-            String::new()
-        } else {
-            format!(" of {name}")
-        };
-        if count < width {
-            return (self.short == Short::Reject).then(|| {
-                format!("the line has {count} characters, and the layout{of} has {width}; if blanks at the end may be missing, write short = \"pad\"")
-            });
-        }
-        let is_blank = || line.from(width).bytes().all(|byte| byte == b' ');
-        (self.long == LongLine::Reject && !is_blank()).then(|| {
-            format!("the line has {count} characters, and the layout{of} ends at {width}; if what follows is of no use, write long = \"ignore\"")
-        })
-    }
 }

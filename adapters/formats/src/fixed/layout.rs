@@ -1,7 +1,7 @@
 //! A type of record's places, compiled.
 
 use super::config::{FixedConfig, RecordConfig};
-use super::{Sign, Trim, number};
+use super::{MatchConfig, Sign, Trim, number};
 use crate::FieldAt;
 
 /// A line of text whose characters are counted.
@@ -61,7 +61,7 @@ pub(super) struct Layout {
     /// Where any of these texts stands, all of them.
     matches: Vec<(usize, Vec<String>)>,
     fields: Vec<Field>,
-    /// Where its last field ends.
+    /// Where its last field ends, or the last text by which it is told.
     pub(super) width: usize,
     /// Whether a pass that only counts looks at any field.
     looks: bool,
@@ -119,9 +119,15 @@ impl Layout {
         let matches = record.matches.iter();
         Self {
             matches: matches
+                .clone()
                 .map(|one| (one.at.saturating_sub(1), one.text.0.clone()))
                 .collect(),
-            width: fields.iter().map(|field| field.end).max().unwrap_or(0),
+            width: fields
+                .iter()
+                .map(|field| field.end)
+                .chain(matches.flat_map(told_until))
+                .max()
+                .unwrap_or(0),
             looks: fields
                 .iter()
                 .any(|field| field.needed || field.kind != Kind::Text),
@@ -170,6 +176,13 @@ impl Layout {
         }
         misfit
     }
+}
+
+/// Where the texts end by which a record is told.
+fn told_until(one: &MatchConfig) -> impl Iterator<Item = usize> {
+    let before = one.at.saturating_sub(1);
+    let texts = one.text.0.iter();
+    texts.map(move |text| before + text.chars().count())
 }
 
 impl Field {

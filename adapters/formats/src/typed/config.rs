@@ -65,8 +65,25 @@ pub struct TotalConfig {
     pub of: Texts,
     /// Their field: whatever it identifies, in a hash total.
     pub sum: String,
+    /// Of which of their records; of all unless said.
+    #[serde(rename = "where")]
+    pub only: Option<OnlyConfig>,
     /// Only so many digits of the sum are kept, the last ones: 10 in the entry hash of an ACH file.
     pub last_digits: Option<u32>,
+}
+
+/// Records of which a field is one of some texts.
+///
+/// ```toml
+/// where = { field = "CODE", is = ["27", "37"] }
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OnlyConfig {
+    /// The field of the records that are added up.
+    pub field: String,
+    /// What it is, or a list of which one it is.
+    pub is: Texts,
 }
 
 /// What becomes of a line of no type.

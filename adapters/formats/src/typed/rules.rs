@@ -51,8 +51,8 @@ pub(crate) struct Type {
     pub(super) family: Vec<usize>,
     /// Whether figures are noted where one begins: it has children or checks.
     pub(super) is_scope: bool,
-    /// Own columns that are added up, each with its sum.
-    pub(super) summed: Vec<(usize, usize)>,
+    /// Own columns that are added up.
+    pub(super) summed: Vec<Summed>,
     pub(super) checks: Vec<Check>,
 }
 
@@ -69,6 +69,16 @@ impl Type {
     pub(super) fn column(&self, column: usize) -> &str {
         &self.shape.columns[column]
     }
+}
+
+/// A column that is added up.
+#[derive(Debug)]
+pub(super) struct Summed {
+    pub(super) column: usize,
+    /// Only where this column is one of these texts.
+    pub(super) only: Option<(usize, Vec<String>)>,
+    /// The sum's number.
+    pub(super) sum: usize,
 }
 
 /// What a cell of a header or trailer must be.
@@ -154,7 +164,7 @@ impl Rules {
             let of: Vec<usize> = total.of.0.iter().filter_map(|name| place(name)).collect();
             let sums = of
                 .iter()
-                .filter_map(|kind| self.sum_of(*kind, &total.sum))
+                .filter_map(|kind| self.sum_of(*kind, total))
                 .collect();
             self.types[index].needed[column] = true;
             self.types[index].checks.push(Check::Total {
@@ -168,18 +178,30 @@ impl Rules {
     }
 
     /// The sum of a type's column, which may be one already.
-    fn sum_of(&mut self, kind: usize, column: &str) -> Option<usize> {
+    fn sum_of(&mut self, kind: usize, total: &TotalConfig) -> Option<usize> {
         let one = &mut self.types[kind];
         let own = &one.shape.columns[..one.own];
-        let column = own.iter().position(|own| own == column)?;
+        let place = |name: &str| own.iter().position(|own| own == name);
+        let column = place(&total.sum)?;
+        let only = match &total.only {
+            None => None,
+            Some(only) => Some((place(&only.field)?, only.is.0.clone())),
+        };
         one.needed[column] = true;
-        let known = one.summed.iter().find(|(summed, _)| *summed == column);
-        if let Some((_, sum)) = known {
-            return Some(*sum);
+        if let Some((field, _)) = &only {
+            one.needed[*field] = true;
         }
-        one.summed.push((column, self.sums));
+        let known = one
+            .summed
+            .iter()
+            .find(|known| known.column == column && known.only == only);
+        if let Some(known) = known {
+            return Some(known.sum);
+        }
+        let sum = self.sums;
+        one.summed.push(Summed { column, only, sum });
         self.sums += 1;
-        Some(self.sums - 1)
+        Some(sum)
     }
 }
 
@@ -233,7 +255,15 @@ pub(crate) fn faults(definitions: &[Definition<'_>], named: bool) -> Vec<(String
                 checker.own(index, &total.field),
             );
             add(&format!("totals.{at}.of"), checker.totalled(total));
-            add(&format!("totals.{at}.sum"), checker.summed(total));
+            add(
+                &format!("totals.{at}.sum"),
+                checker.of_all(total, &total.sum),
+            );
+            let only = total.only.as_ref();
+            add(
+                &format!("totals.{at}.where.field"),
+                only.and_then(|only| checker.of_all(total, &only.field)),
+            );
             add(
                 &format!("totals.{at}.last_digits"),
                 total
@@ -338,11 +368,10 @@ impl Checker<'_> {
         self.types(&total.of.0)
     }
 
-    fn summed(&self, total: &TotalConfig) -> Option<String> {
+    /// Each of the types that are added up has this field.
+    fn of_all(&self, total: &TotalConfig, field: &str) -> Option<String> {
         let kinds = total.of.0.iter().filter_map(|name| self.find(name));
-        kinds
-            .into_iter()
-            .find_map(|kind| self.own(kind, &total.sum))
+        kinds.into_iter().find_map(|kind| self.own(kind, field))
     }
 
     fn columns(&self) -> Option<(String, String)> {

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::Decimal;
-use super::rules::{Check, Rules, Type};
+use super::figures::{Figures, Sum};
+use super::rules::{Rules, Summed, Type};
 use crate::{FieldAt, FileFault};
 
 /// A record's own cells.
@@ -15,7 +16,7 @@ pub(crate) struct Cells<'a> {
 }
 
 impl<'a> Cells<'a> {
-    fn get(self, column: usize) -> Option<&'a str> {
+    pub(super) fn get(self, column: usize) -> Option<&'a str> {
         let at = self.fields.get(column).filter(|at| **at != FieldAt::NULL)?;
         self.text.get(at.start as usize..at.end as usize)
     }
@@ -35,51 +36,28 @@ pub(crate) enum Verdict {
 /// Follows the records of one file.
 #[derive(Debug)]
 pub(crate) struct Tracker {
-    rules: Arc<Rules>,
+    pub(super) rules: Arc<Rules>,
     /// What places are counted in: "line" or "record".
-    unit: &'static str,
-    figures: Figures,
+    pub(super) unit: &'static str,
+    pub(super) figures: Figures,
     /// For each type: the last of its records that others may belong to.
-    scopes: Vec<Scope>,
+    pub(super) scopes: Vec<Scope>,
     /// For each type: the cells that others inherit.
     kept: Vec<Kept>,
     /// The trailer after which nothing follows but what it names, and its place.
     ended: Option<(usize, u64)>,
     /// Where something of no known type stood last.
-    unknown: Option<u64>,
-    overflowed: Option<u64>,
+    pub(super) unknown: Option<u64>,
+    pub(super) overflowed: Option<u64>,
 }
 
 #[derive(Debug, Default)]
-struct Figures {
-    counts: Vec<u64>,
-    lines: u64,
-    sums: Vec<Sum>,
-}
-
-impl Figures {
-    /// Into memory that is there already.
-    fn note(&mut self, now: &Self) {
-        self.counts.clone_from(&now.counts);
-        self.lines = now.lines;
-        self.sums.clone_from(&now.sums);
-    }
-}
-
-#[derive(Debug, Clone, Copy, Default)]
-struct Sum {
-    value: Decimal,
-    /// Where a number could not be read last.
-    unreadable: Option<u64>,
-}
-
-#[derive(Debug, Default)]
-struct Scope {
+pub(super) struct Scope {
     open: bool,
     bad: bool,
-    at: u64,
+    pub(super) at: u64,
     /// Before this record.
-    before: Figures,
+    pub(super) before: Figures,
     /// What this record says, by its checks.
     says: Vec<Decimal>,
 }
@@ -222,15 +200,21 @@ impl Tracker {
         }
         self.figures.lines += 1;
         self.figures.counts[kind] += 1;
-        for (column, sum) in &one.summed {
-            self.add(*sum, *column, at, cells);
+        for summed in &one.summed {
+            self.add(summed, at, cells);
         }
         Ok(orphan.filter(|_| !one.trailer))
     }
 
-    fn add(&mut self, sum: usize, column: usize, at: u64, cells: Option<Cells<'_>>) {
-        let sum = &mut self.figures.sums[sum];
-        let number = match cells.map(|cells| cells.get(column).unwrap_or("")) {
+    fn add(&mut self, summed: &Summed, at: u64, cells: Option<Cells<'_>>) {
+        let sum = &mut self.figures.sums[summed.sum];
+        if let (Some((field, texts)), Some(cells)) = (&summed.only, cells) {
+            let is = cells.get(*field).unwrap_or("");
+            if !texts.iter().any(|text| text == is) {
+                return;
+            }
+        }
+        let number = match cells.map(|cells| cells.get(summed.column).unwrap_or("")) {
             // A blank adds nothing.
             Some(text) if text.trim_matches(' ').is_empty() => return,
             Some(text) => Decimal::parse(text),
@@ -375,141 +359,7 @@ impl Tracker {
         Ok(())
     }
 
-    fn check_trailer(&self, one: &Type, at: u64, cells: Cells<'_>) -> Result<(), FileFault> {
-        let scope = one.parent.map(|parent| &self.scopes[parent]);
-        for check in &one.checks {
-            let says = self.says(one, check, at, cells)?;
-            self.compare(one, check, says, at, scope)?;
-        }
-        Ok(())
-    }
-
-    fn says(
-        &self,
-        one: &Type,
-        check: &Check,
-        at: u64,
-        cells: Cells<'_>,
-    ) -> Result<Decimal, FileFault> {
-        let (Check::Count { column, .. } | Check::Total { column, .. }) = check;
-        let text = cells.get(*column).unwrap_or("");
-        Decimal::parse(text).ok_or_else(|| {
-            let field = one.column(*column);
-            let sentence = format!(
-                "{field} of the {} record is \"{text}\", which is no number",
-                one.name()
-            );
-            self.fault(at, &sentence)
-        })
-    }
-
-    /// Holds what a header or trailer says against what is there.
-    fn compare(
-        &self,
-        one: &Type,
-        check: &Check,
-        says: Decimal,
-        at: u64,
-        scope: Option<&Scope>,
-    ) -> Result<(), FileFault> {
-        let since = scope.map_or_else(String::new, |scope| {
-            format!(" from {} {} on", self.unit, scope.at)
-        });
-        let (column, found, told) = match check {
-            Check::Count { column, of } => {
-                let found = self.count(of, scope);
-                (
-                    column,
-                    found,
-                    format!("there are {found} {}", self.named(of)),
-                )
-            }
-            Check::Total {
-                column,
-                of,
-                sums,
-                summed,
-                last_digits,
-            } => {
-                let found = self.total(sums, summed, scope)?;
-                let found = last_digits.map_or(found, |digits| found.last_digits(digits));
-                let of = self.named(of);
-                (
-                    column,
-                    found,
-                    format!("{summed} of the {of} adds up to {found}"),
-                )
-            }
-        };
-        if found.is_same(says) {
-            return Ok(());
-        }
-        let unknown = self
-            .unknown
-            .filter(|at| scope.is_none_or(|scope| *at >= scope.at))
-            .map_or_else(String::new, |at| {
-                format!(" ({} {at} is bad and of no known type)", self.unit)
-            });
-        let sentence = format!(
-            "{} of the {} record says {says}, but {told}{since}{unknown}",
-            one.column(*column),
-            one.name()
-        );
-        Err(self.fault(at, &sentence))
-    }
-
-    fn count(&self, of: &[usize], scope: Option<&Scope>) -> Decimal {
-        let before = |kind: usize| scope.map_or(0, |scope| scope.before.counts[kind]);
-        let of_all = self.figures.lines - scope.map_or(0, |scope| scope.before.lines);
-        Decimal::whole(if of.is_empty() {
-            of_all
-        } else {
-            of.iter()
-                .map(|kind| self.figures.counts[*kind] - before(*kind))
-                .sum()
-        })
-    }
-
-    fn total(
-        &self,
-        sums: &[usize],
-        summed: &str,
-        scope: Option<&Scope>,
-    ) -> Result<Decimal, FileFault> {
-        let from = scope.map_or(0, |scope| scope.at);
-        let mut total = Some(Decimal::default());
-        for sum in sums {
-            let Sum { value, unreadable } = self.figures.sums[*sum];
-            if let Some(at) = unreadable.filter(|at| *at >= from) {
-                let sentence = format!("{summed} is no number, so that the total can't be checked");
-                return Err(self.fault(at, &sentence));
-            }
-            let before = scope.map_or(Decimal::default(), |scope| scope.before.sums[*sum].value);
-            total = total
-                .and_then(|total| total.checked_add(value))
-                .and_then(|total| total.checked_sub(before));
-        }
-        match (total, self.overflowed) {
-            (Some(total), None) => Ok(total),
-            (_, at) => Err(self.fault(
-                at.unwrap_or(from),
-                &format!("the sum of {summed} has more than 38 digits, so that the total can't be checked"),
-            )),
-        }
-    }
-
-    fn named(&self, of: &[usize]) -> String {
-        if of.is_empty() {
-            return format!("{}s", self.unit);
-        }
-        let names: Vec<&str> = of
-            .iter()
-            .map(|kind| self.rules.types[*kind].name())
-            .collect();
-        format!("{} records", names.join(" and "))
-    }
-
-    fn fault(&self, at: u64, sentence: &str) -> FileFault {
+    pub(super) fn fault(&self, at: u64, sentence: &str) -> FileFault {
         FileFault(format!("{} {at}: {sentence}", self.unit))
     }
 }
