@@ -86,12 +86,33 @@ pub enum Encoding {
     /// Big-endian.
     #[serde(rename = "utf-16be")]
     Utf16Be,
+    /// As the byte order mark says; little-endian where there is none.
+    #[serde(rename = "utf-32")]
+    Utf32,
+    /// Little-endian.
+    #[serde(rename = "utf-32le")]
+    Utf32Le,
+    /// Big-endian.
+    #[serde(rename = "utf-32be")]
+    Utf32Be,
     /// Microsoft's Western European code page. Its five undefined bytes are errors.
     #[serde(rename = "windows-1252")]
     Windows1252,
     /// Latin-1 as ISO defines it: 0x80 to 0x9F are control characters.
     #[serde(rename = "iso-8859-1")]
     Iso88591,
+    /// DOS in the United States.
+    #[serde(rename = "cp437")]
+    Cp437,
+    /// DOS in Western Europe.
+    #[serde(rename = "cp850")]
+    Cp850,
+    /// Japanese, with Microsoft's additions (cp932).
+    #[serde(rename = "shift-jis", alias = "cp932")]
+    ShiftJis,
+    /// Chinese; GBK and GB2312 are parts of it.
+    #[serde(rename = "gb18030", alias = "gbk")]
+    Gb18030,
 }
 
 impl Encoding {
@@ -105,6 +126,24 @@ impl Encoding {
             Self::Utf16Be => "utf-16be",
             Self::Windows1252 => "windows-1252",
             Self::Iso88591 => "iso-8859-1",
+            Self::Utf32 => "utf-32",
+            Self::Utf32Le => "utf-32le",
+            Self::Utf32Be => "utf-32be",
+            Self::Cp437 => "cp437",
+            Self::Cp850 => "cp850",
+            Self::ShiftJis => "shift-jis",
+            Self::Gb18030 => "gb18030",
+        }
+    }
+}
+
+impl Encoding {
+    /// Bytes of a code unit.
+    pub(crate) fn unit_bytes(self) -> usize {
+        match self {
+            Self::Utf16 | Self::Utf16Le | Self::Utf16Be => 2,
+            Self::Utf32 | Self::Utf32Le | Self::Utf32Be => 4,
+            _ => 1,
         }
     }
 }

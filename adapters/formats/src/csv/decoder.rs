@@ -166,7 +166,10 @@ impl Decoder {
         let (mut surveyed, mut quotes) = (lines::Survey::default(), false);
         while at < window.len() && !sink.full() {
             if self.long.is_some() {
-                at += self.pass_long(charset, &window[at..], sink)?;
+                match self.pass_long(charset, &window[at..], end, sink)? {
+                    0 => break,
+                    bytes => at += bytes,
+                }
                 continue;
             }
             if !careful && at >= surveyed.end {
@@ -219,7 +222,7 @@ impl Decoder {
         if let Some(charset) = self.charset {
             return Ok(Some((charset, 0)));
         }
-        if window.len() < 3 && !end {
+        if window.len() < encoding::MARK_BYTES && !end {
             return Ok(None);
         }
         let (charset, mark) = encoding::begin(self.csv.encoding, window)?;

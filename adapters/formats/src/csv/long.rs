@@ -10,6 +10,7 @@ impl Decoder {
         &mut self,
         charset: Charset,
         rest: &[u8],
+        end: bool,
         sink: &mut S,
     ) -> Result<usize, FileFault> {
         if self.shape.is_none() || self.skip_lines > 0 {
@@ -19,14 +20,15 @@ impl Decoder {
             )));
         }
         self.long = Some(Long::default());
-        self.pass_long(charset, rest, sink)
+        self.pass_long(charset, rest, end, sink)
     }
 
-    /// Goes over a record that is too long, up to its line end.
+    /// Goes over a record that is too long, up to its line end; how many bytes, 0 where more are needed.
     pub(super) fn pass_long<S: Sink>(
         &mut self,
         charset: Charset,
         rest: &[u8],
+        end: bool,
         sink: &mut S,
     ) -> Result<usize, FileFault> {
         let terminator = self.terminator.unwrap_or(b'\n');
@@ -34,7 +36,7 @@ impl Decoder {
         let Some(mut long) = self.long.take() else {
             return Ok(0);
         };
-        let (bytes, ended) = long.pass(charset, terminator, rest);
+        let (bytes, ended) = long.pass(charset, terminator, rest, end);
         if ended {
             self.reject_long(long, sink)?;
         } else {

@@ -37,13 +37,13 @@ impl Decoder {
     ) -> Result<usize, FileFault> {
         let Some(first) = self.next_line(charset, rest, 0, end) else {
             if rest.len() > RECORD_BYTES_MAX {
-                return self.begin_long(charset, rest, sink);
+                return self.begin_long(charset, rest, end, sink);
             }
             self.searched = rest.len();
             return Ok(0);
         };
         if first.end > RECORD_BYTES_MAX {
-            return self.begin_long(charset, rest, sink);
+            return self.begin_long(charset, rest, end, sink);
         }
         match self.is_edge(charset, rest, first, end) {
             Some(false) => {}
@@ -270,12 +270,7 @@ impl Decoder {
     /// The line that begins at `start`; `None` where its end is not in the window.
     fn next_line(&self, charset: Charset, rest: &[u8], start: usize, end: bool) -> Option<Line> {
         let terminator = self.terminator.unwrap_or(b'\n');
-        // One unit earlier: a unit of UTF-16 may have been cut.
-        let from = if start == 0 {
-            self.searched.saturating_sub(2)
-        } else {
-            start
-        };
+        let from = if start == 0 { self.searched } else { start };
         lines::line(charset, terminator, rest, start, from, end)
     }
 }

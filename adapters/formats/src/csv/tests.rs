@@ -7,6 +7,8 @@ use sha2::{Digest, Sha256};
 use super::*;
 use crate::{FileFault, Gather, RECORD_BYTES_MAX, Sink, Tally, Window};
 
+mod encodings;
+
 fn config(toml: &str) -> CsvConfig {
     toml::from_str(toml).expect("a format")
 }
@@ -429,7 +431,11 @@ fn text_is_read_in_its_encoding() {
     }
     let mut cut = utf16("1|2\n3|4", false);
     cut.pop();
-    check(&with("utf-16le"), &cut, &["1: 1·2", "2! not UTF-16"]);
+    check(
+        &with("utf-16le"),
+        &cut,
+        &["1: 1·2", "2! byte 5 is not UTF-16"],
+    );
     check(
         &with("utf-16le"),
         &utf16("1|\0\n3|4\n", false),
@@ -627,7 +633,7 @@ proptest! {
     fn any_bytes_give_the_same_however_they_are_cut(
         bytes in prop::collection::vec(prop::sample::select(b"a|\"\n\r\0\xFC\xC3\x1A,".to_vec()), 0..80),
         chunk in 1_usize..20,
-        encoding in prop::sample::select(vec!["utf-8", "utf-16", "utf-16be", "windows-1252"]),
+        encoding in prop::sample::select(vec!["utf-8", "utf-16", "utf-16be", "utf-32", "windows-1252", "cp850", "shift-jis", "gb18030"]),
     ) {
         let format = CsvConfig { encoding: config(&format!("encoding = \"{encoding}\"")).encoding, ..two_columns() };
         prop_assert_eq!(told_of(&format, &bytes, chunk), told_of(&format, &bytes, usize::MAX));

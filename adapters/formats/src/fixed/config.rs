@@ -268,12 +268,11 @@ impl FixedConfig {
                 "record_bytes is from 1 to {RECORD_BYTES_MAX}; leave it out where records are lines"
             ));
         }
-        let is_wide = matches!(
-            self.encoding,
-            Encoding::Utf16 | Encoding::Utf16Le | Encoding::Utf16Be
-        );
-        (is_wide && bytes % 2 == 1).then(|| {
-            "a character of this encoding has two bytes, so record_bytes is an even number".into()
+        let unit = self.encoding.unit_bytes();
+        (bytes % unit != 0).then(|| {
+            format!(
+                "a character of this encoding has {unit} bytes, so record_bytes is a multiple of that"
+            )
         })
     }
 }

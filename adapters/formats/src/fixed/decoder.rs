@@ -113,7 +113,7 @@ impl Decoder {
         sink: &mut S,
     ) -> Result<Decoded, FileFault> {
         let mut at = 0;
-        if self.charset.is_none() && (window.len() >= 3 || end) {
+        if self.charset.is_none() && (window.len() >= encoding::MARK_BYTES || end) {
             let (charset, mark) = encoding::begin(self.fixed.encoding, window)?;
             (self.charset, at) = (Some(charset), mark);
         }
@@ -199,7 +199,10 @@ impl Decoder {
         let mut surveyed = lines::Survey::default();
         while at < window.len() && !sink.full() {
             if self.long.is_some() {
-                at += self.pass_long(charset, terminator, &window[at..], sink)?;
+                match self.pass_long(charset, terminator, &window[at..], end, sink)? {
+                    0 => break,
+                    bytes => at += bytes,
+                }
                 continue;
             }
             if at >= surveyed.end {
@@ -257,13 +260,11 @@ impl Decoder {
         end: bool,
         sink: &mut S,
     ) -> Result<usize, FileFault> {
-        // One unit earlier: a unit of UTF-16 may have been cut.
-        let from = self.searched.saturating_sub(2);
-        let found = lines::line(charset, terminator, rest, 0, from, end);
+        let found = lines::line(charset, terminator, rest, 0, self.searched, end);
         let length = found.map_or(rest.len(), |line| line.end);
         if length > RECORD_BYTES_MAX {
             self.long = Some(Long::default());
-            return self.pass_long(charset, terminator, rest, sink);
+            return self.pass_long(charset, terminator, rest, end, sink);
         }
         let Some(line) = found else {
             self.searched = rest.len();
@@ -284,11 +285,12 @@ impl Decoder {
         charset: Charset,
         terminator: u8,
         rest: &[u8],
+        end: bool,
         sink: &mut S,
     ) -> Result<usize, FileFault> {
         self.searched = 0;
         let mut long = self.long.take().unwrap_or_default();
-        let (bytes, ended) = long.pass(charset, terminator, rest);
+        let (bytes, ended) = long.pass(charset, terminator, rest, end);
         if ended {
             self.reject_long(long, sink)?;
         } else {

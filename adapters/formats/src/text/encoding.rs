@@ -13,16 +13,38 @@ const UNDEFINED_1252: [u8; 5] = [0x81, 0x8D, 0x8F, 0x90, 0x9D];
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Charset {
     Utf8,
-    Utf16 { big: bool },
+    Utf16 {
+        big: bool,
+    },
+    Utf32 {
+        big: bool,
+    },
     Windows1252,
     Latin1,
+    /// ASCII and 128 characters above it.
+    Dos(&'static [char; 128]),
+    /// One or more bytes a character, of which only the first is ever a line end: Shift-JIS and GB18030. What comes behind the first may
+    /// look like a delimiter or a quote, so these are looked for in the text alone.
+    Several(&'static Multi),
 }
 
-/// Looks at a file's first bytes (at least 3 unless it is shorter): its charset, and how long its
+/// An encoding of several bytes.
+type Multi = encoding_rs::Encoding;
+
+/// Bytes that tell a byte order mark.
+pub(crate) const MARK_BYTES: usize = 4;
+
+/// Looks at a file's first bytes (at least [`MARK_BYTES`] unless it is shorter): its charset, and how long its
 /// byte order mark is.
 pub(crate) fn begin(declared: Encoding, bytes: &[u8]) -> Result<(Charset, usize), FileFault> {
     let mark = match bytes {
         [0xEF, 0xBB, 0xBF, ..] => Some(("UTF-8", Charset::Utf8, 3)),
+        [0xFF, 0xFE, 0, 0, ..] => Some(("UTF-32LE", Charset::Utf32 { big: false }, 4)),
+        [0, 0, 0xFE, 0xFF, ..] => Some(("UTF-32BE", Charset::Utf32 { big: true }, 4)),
+        // Elsewhere these four are letters.
+        [0x84, 0x31, 0x95, 0x33, ..] if declared == Encoding::Gb18030 => {
+            Some(("GB18030", Charset::Several(encoding_rs::GB18030), 4))
+        }
         [0xFF, 0xFE, ..] => Some(("UTF-16LE", Charset::Utf16 { big: false }, 2)),
         [0xFE, 0xFF, ..] => Some(("UTF-16BE", Charset::Utf16 { big: true }, 2)),
         _ => None,
@@ -35,8 +57,18 @@ pub(crate) fn begin(declared: Encoding, bytes: &[u8]) -> Result<(Charset, usize)
         },
         Encoding::Utf16Le => Charset::Utf16 { big: false },
         Encoding::Utf16Be => Charset::Utf16 { big: true },
+        Encoding::Utf32 => match mark {
+            Some((_, charset @ Charset::Utf32 { .. }, _)) => charset,
+            _ => Charset::Utf32 { big: false },
+        },
+        Encoding::Utf32Le => Charset::Utf32 { big: false },
+        Encoding::Utf32Be => Charset::Utf32 { big: true },
         Encoding::Windows1252 => Charset::Windows1252,
         Encoding::Iso88591 => Charset::Latin1,
+        Encoding::Cp437 => Charset::Dos(&oem_cp::code_table::DECODING_TABLE_CP437),
+        Encoding::Cp850 => Charset::Dos(&oem_cp::code_table::DECODING_TABLE_CP850),
+        Encoding::ShiftJis => Charset::Several(encoding_rs::SHIFT_JIS),
+        Encoding::Gb18030 => Charset::Several(encoding_rs::GB18030),
     };
     match mark {
         None => Ok((charset, 0)),
@@ -52,44 +84,46 @@ pub(crate) fn begin(declared: Encoding, bytes: &[u8]) -> Result<(Charset, usize)
 impl Charset {
     /// Bytes of a code unit.
     pub(crate) fn width(self) -> usize {
-        if matches!(self, Self::Utf16 { .. }) {
-            2
-        } else {
-            1
+        match self {
+            Self::Utf16 { .. } => 2,
+            Self::Utf32 { .. } => 4,
+            _ => 1,
         }
     }
 
-    /// Where the ASCII character `letter` next stands, at or after `from`.
+    /// Where the line end `letter` next stands, at or after `from`, or after the beginning of the unit that `from` is in.
     pub(crate) fn find(self, letter: u8, bytes: &[u8], from: usize) -> Option<usize> {
-        let Self::Utf16 { big } = self else {
+        let width = self.width();
+        if width == 1 {
             return memchr::memchr(letter, &bytes[from..]).map(|at| from + at);
-        };
-        let (low, high) = if big { (1, 0) } else { (0, 1) };
-        let mut search = from & !1;
-        while let Some(found) = memchr::memchr(letter, &bytes[search..]) {
-            let unit = (search + found) & !1;
-            if bytes.get(unit + low) == Some(&letter) && bytes.get(unit + high) == Some(&0) {
+        }
+        let mut search = from - from % width;
+        while let Some(found) = memchr::memchr(letter, bytes.get(search..)?) {
+            let unit = (search + found) / width * width;
+            if self.is(bytes.get(unit..unit + width)?, letter) {
                 return Some(unit);
             }
-            search = unit + 2;
-            if search >= bytes.len() {
-                return None;
-            }
+            search = unit + width;
         }
         None
     }
 
-    /// Whether `bytes` end with the ASCII character `letter`.
-    pub(crate) fn ends_with(self, bytes: &[u8], letter: u8) -> bool {
-        match self {
-            Self::Utf16 { big: false } => {
-                bytes.len().is_multiple_of(2) && bytes.ends_with(&[letter, 0])
-            }
-            Self::Utf16 { big: true } => {
-                bytes.len().is_multiple_of(2) && bytes.ends_with(&[0, letter])
-            }
-            _ => bytes.last() == Some(&letter),
+    /// Whether a unit is an ASCII character.
+    fn is(self, unit: &[u8], letter: u8) -> bool {
+        let (own, rest) = match self {
+            Self::Utf16 { big: true } | Self::Utf32 { big: true } => unit.split_last(),
+            _ => unit.split_first(),
         }
+        .unwrap_or((&0, &[]));
+        *own == letter && rest.iter().all(|byte| *byte == 0)
+    }
+
+    /// Whether `bytes` end with the line end `letter`.
+    pub(crate) fn ends_with(self, bytes: &[u8], letter: u8) -> bool {
+        let width = self.width();
+        bytes.len().is_multiple_of(width)
+            && bytes.len() >= width
+            && self.is(&bytes[bytes.len() - width..], letter)
     }
 
     /// The text, borrowed where it is the bytes themselves; or why it is none.
@@ -108,10 +142,53 @@ impl Charset {
             }
             Self::Utf16 { big } => {
                 let encoding = if big { encoding_rs::UTF_16BE } else { encoding_rs::UTF_16LE };
-                let text = encoding.decode_without_bom_handling_and_without_replacement(bytes);
-                text.ok_or_else(|| "it is not UTF-16: a unit is cut or half of a pair is missing; check encoding".into())
+                let text = exactly(encoding, bytes);
+                text.map_err(|at| format!("byte {} is not UTF-16: a unit is cut or half of a pair is missing; check encoding", at + 1))
             }
+            Self::Utf32 { big } => utf32(bytes, big).map_err(|at| format!("byte {} is not UTF-32: a unit is cut or is no character; check encoding", at + 1)),
+            _ if bytes.is_ascii() => Ok(std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)),
+            Self::Dos(upper) => Ok(bytes.iter().map(|byte| match byte.checked_sub(0x80) {
+                None => char::from(*byte),
+                Some(above) => upper[usize::from(above)],
+            }).collect::<String>().into()),
+            Self::Several(encoding) => exactly(encoding, bytes).map_err(|at| {
+                format!("byte {} (0x{:02X}) is not {}; the system may write another encoding", at + 1, bytes[at], encoding.name())
+            }),
         }
+    }
+}
+
+/// The text, or where the first bytes stand that are none.
+fn exactly(encoding: &'static Multi, bytes: &[u8]) -> Result<Cow<'static, str>, usize> {
+    let mut decoder = encoding.new_decoder_without_bom_handling();
+    let room = decoder.max_utf8_buffer_length_without_replacement(bytes.len());
+    let mut text = String::with_capacity(room.unwrap_or(4 * bytes.len()));
+    let (result, read) = decoder.decode_to_string_without_replacement(bytes, &mut text, true);
+    match result {
+        encoding_rs::DecoderResult::InputEmpty => Ok(text.into()),
+        encoding_rs::DecoderResult::Malformed(wrong, after) => {
+            let back = usize::from(wrong) + usize::from(after);
+            Err(read.saturating_sub(back).min(bytes.len().saturating_sub(1)))
+        }
+        encoding_rs::DecoderResult::OutputFull => Err(read.min(bytes.len().saturating_sub(1))),
+    }
+}
+
+fn utf32(bytes: &[u8], big: bool) -> Result<Cow<'static, str>, usize> {
+    let mut text = String::with_capacity(bytes.len() / 2);
+    let (units, cut) = bytes.as_chunks::<4>();
+    for (at, unit) in units.iter().enumerate() {
+        let point = if big {
+            u32::from_be_bytes(*unit)
+        } else {
+            u32::from_le_bytes(*unit)
+        };
+        text.push(char::from_u32(point).ok_or(4 * at)?);
+    }
+    if cut.is_empty() {
+        Ok(text.into())
+    } else {
+        Err(bytes.len() - cut.len())
     }
 }
 
@@ -140,11 +217,54 @@ mod tests {
         );
         assert_eq!(le.decode(b"\xFC\0\x3D\xD8\0\xDE").as_deref(), Ok("ü😀"));
         assert_eq!(be.decode(b"\0\xFC").as_deref(), Ok("ü"));
+        let (quad_le, quad_be) = (Charset::Utf32 { big: false }, Charset::Utf32 { big: true });
+        assert_eq!(
+            quad_le.decode(b"\xFC\0\0\0\0\xF6\x01\0").as_deref(),
+            Ok("ü😀")
+        );
+        assert_eq!(quad_be.decode(b"\0\0\0\xFC").as_deref(), Ok("ü"));
+        // The second bytes of these are a bar, a backslash and digits.
+        let (jis, gb) = (
+            Charset::Several(encoding_rs::SHIFT_JIS),
+            Charset::Several(encoding_rs::GB18030),
+        );
+        assert_eq!(jis.decode(b"\x83|\x83\\|\xB1").as_deref(), Ok("ポソ|ｱ"));
+        assert_eq!(gb.decode(b"\x81|\x94\x39\xDA\x33|").as_deref(), Ok("亅💩|"));
         for (charset, bytes, word) in [
             (Charset::Utf8, &b"ab\xFC"[..], "byte 3 (0xFC)"),
             (Charset::Windows1252, b"\x81", "0x81"),
-            (le, b"a", "UTF-16"),
-            (le, b"\x3D\xD8a\0", "UTF-16"),
+            (le, b"a", "byte 1 is not UTF-16"),
+            (le, b"b\0\x3D\xD8a\0", "byte 3 is not UTF-16"),
+            (
+                Charset::Utf32 { big: true },
+                b"\0\0\0a\0\0\0",
+                "byte 5 is not UTF-32",
+            ),
+            (
+                Charset::Utf32 { big: true },
+                b"\0\0\xD8\0",
+                "byte 1 is not UTF-32",
+            ),
+            (
+                Charset::Several(encoding_rs::SHIFT_JIS),
+                b"\x83\x65a\x83\x20",
+                "byte 4 (0x83) is not Shift_JIS",
+            ),
+            (
+                Charset::Several(encoding_rs::SHIFT_JIS),
+                b"a\x83",
+                "byte 2 (0x83)",
+            ),
+            (
+                Charset::Several(encoding_rs::SHIFT_JIS),
+                b"a\xFFb",
+                "byte 2 (0xFF)",
+            ),
+            (
+                Charset::Several(encoding_rs::GB18030),
+                b"ab\x81\x30\xFF",
+                "byte 3 (0x81) is not gb18030",
+            ),
         ] {
             let said = charset.decode(bytes).expect_err("it is broken");
             assert!(said.contains(word), "{said}");
@@ -160,6 +280,11 @@ mod tests {
         assert_eq!(be.find(b'\n', b"\x0A\x0A\x0A\0\0\x0A", 0), Some(4));
         assert_eq!(le.find(b'\n', b"\x0A", 0), None);
         assert_eq!(Charset::Utf8.find(b'\n', b"a\nb\n", 2), Some(3));
+        let quad = Charset::Utf32 { big: false };
+        // U+0A0A, U+000A; looked for from the midst of a unit on.
+        assert_eq!(quad.find(b'\n', b"\x0A\x0A\0\0\x0A\0\0\0", 7), Some(4));
+        assert_eq!(quad.find(b'\n', b"\x0A\0\0", 3), None);
+        assert!(quad.ends_with(b"\r\0\0\0", b'\r') && !quad.ends_with(b"\0\0\0\r", b'\r'));
         assert!(le.ends_with(b"a\0\r\0", b'\r') && !be.ends_with(b"a\0\r\0", b'\r'));
     }
 
@@ -178,7 +303,20 @@ mod tests {
             begin(Encoding::Utf16, b"a\0b\0"),
             Ok((Charset::Utf16 { big: false }, 0))
         );
-        for declared in [Encoding::Utf8, Encoding::Windows1252, Encoding::Utf16Be] {
+        assert_eq!(
+            begin(Encoding::Utf32, b"\0\0\xFE\xFF\0\0\0a"),
+            Ok((Charset::Utf32 { big: true }, 4))
+        );
+        let gb = Charset::Several(encoding_rs::GB18030);
+        assert_eq!(begin(Encoding::Gb18030, b"\x84\x31\x95\x33a"), Ok((gb, 4)));
+        let FileFault(said) = begin(Encoding::Utf16, b"\xFF\xFE\0\0").expect_err("they disagree");
+        assert!(said.contains("utf-32le"), "{said}");
+        for declared in [
+            Encoding::Utf8,
+            Encoding::Windows1252,
+            Encoding::Utf16Be,
+            Encoding::Cp437,
+        ] {
             let FileFault(said) = begin(declared, b"\xFF\xFEa\0").expect_err("they disagree");
             assert!(
                 said.contains("utf-16le") && said.contains(declared.name()),

@@ -27,9 +27,9 @@ pub(crate) struct Survey<'w> {
 /// Looks at all whole lines of a window at once, from `at` on: mostly they are clean, and then each line is only split.
 pub(crate) fn survey(charset: Charset, terminator: u8, window: &[u8], at: usize) -> Survey<'_> {
     let rest = &window[at..];
-    let end = match charset {
-        Charset::Utf16 { .. } => None,
-        _ => memchr::memrchr(terminator, rest).map(|last| last + 1),
+    let end = match charset.width() {
+        1 => memchr::memrchr(terminator, rest).map(|last| last + 1),
+        _ => None,
     };
     let Some(end) = end else {
         return Survey {

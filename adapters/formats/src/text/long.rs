@@ -15,14 +15,20 @@ pub(crate) struct Long {
 }
 
 impl Long {
-    /// Goes over what there is of it; how many bytes that is, and whether it ends there.
-    pub(crate) fn pass(&mut self, charset: Charset, terminator: u8, rest: &[u8]) -> (usize, bool) {
+    /// Goes over what there is of it; how many bytes that is, 0 where more are needed, and whether it ends there. `end`: nothing follows.
+    pub(crate) fn pass(
+        &mut self,
+        charset: Charset,
+        terminator: u8,
+        rest: &[u8],
+        end: bool,
+    ) -> (usize, bool) {
         let found = charset.find(terminator, rest, 0);
-        // Half a unit waits for its other half.
+        // A cut unit waits for its rest.
         let whole = rest.len() - rest.len() % charset.width();
         let (text, next) = match found {
             Some(at) => (at, at + charset.width()),
-            None if whole == 0 => (rest.len(), rest.len()),
+            None if end => (rest.len(), rest.len()),
             None => (whole, whole),
         };
         self.push(&rest[..text]);
