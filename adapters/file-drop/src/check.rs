@@ -52,6 +52,9 @@ pub(crate) fn check(config: &FileDropConfig) -> Vec<Finding> {
         "{folder} can be read; {files} in it {fits} \"{}\"",
         config.pattern
     ))];
+    if let Err(reason) = config.format() {
+        findings.push(Finding::Wrong(reason));
+    }
     findings.push(moves(config));
     findings.push(watched(config));
     findings

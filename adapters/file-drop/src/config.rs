@@ -1,9 +1,11 @@
 //! `[flow.source]` with `kind = "file-drop"`.
 
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use dray_formats::FormatConfig;
+use dray_formats::{Format, FormatConfig};
 use globset::{Glob, GlobMatcher};
 use serde::Deserialize;
 
@@ -167,7 +169,15 @@ impl FileDropConfig {
             .is_ok_and(|matcher| takes(&matcher, name.as_ref()))
     }
 
-    /// Tries the folder: is it there, can it be listed, can files be moved within it. Leaves nothing.
+    /// The format, compiled with the texts that it names.
+    ///
+    /// # Errors
+    /// A sentence.
+    pub(crate) fn format(&self) -> Result<Format, String> {
+        Format::new(&self.format, &read_text)
+    }
+
+    /// Tries the folder: is it there, can it be listed, can files be moved within it; and the texts that the format names. Leaves nothing.
     #[must_use]
     pub fn check(&self) -> Vec<Finding> {
         crate::check::check(self)
@@ -181,4 +191,18 @@ impl FileDropConfig {
         findings.extend(crate::check::owner(self, flow));
         findings
     }
+}
+
+/// Bytes of a text that a format names, at most: copybooks have some thousand.
+const TEXT_BYTES_MAX: u64 = 4 * 1024 * 1024;
+
+/// Reads a text that a format names. Old ones have comments in code pages: what is not UTF-8 there stands as U+FFFD, and does not matter.
+fn read_text(path: &Path) -> Result<String, String> {
+    let failed = |error| format!("{} can't be read: {error}", path.display());
+    let mut text = Vec::new();
+    let file = File::open(path).map_err(failed)?;
+    file.take(TEXT_BYTES_MAX)
+        .read_to_end(&mut text)
+        .map_err(failed)?;
+    Ok(String::from_utf8_lossy(&text).into_owned())
 }

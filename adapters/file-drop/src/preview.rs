@@ -4,7 +4,6 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use dray_adapter::{Batch, Position};
-use dray_formats::Format;
 
 use crate::FileDropConfig;
 use crate::first_pass::{Checked, FirstPass};
@@ -24,7 +23,7 @@ pub fn preview(
     records_max: usize,
 ) -> Result<Vec<Batch>, String> {
     let failed = |error: std::io::Error| format!("{} can't be read: {error}", file.display());
-    let mut format = Format::new(&config.format)?;
+    let mut format = config.format()?;
     let mut pass = FirstPass::begin(file, &format, config.bad_lines_max).map_err(failed)?;
     while !pass.step(later()).map_err(failed)? {}
     let mut reading = match pass.end(&mut format).map_err(failed)? {

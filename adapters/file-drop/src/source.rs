@@ -133,7 +133,7 @@ impl FileDrop {
         Ok(Self {
             flow: flow.to_owned(),
             matcher: config.matcher()?,
-            format: Format::new(&config.format)?,
+            format: config.format()?,
             ready: Ready::new(config.ready, config.quiet),
             known: Known::new(&config.folder, flow),
             config,

@@ -1,6 +1,8 @@
 //! Runs a format over bytes that arrive in windows, as tests tell it.
 #![allow(dead_code, reason = "each test binary uses its part")]
 
+use std::path::Path;
+
 use dray_adapter::{RecordView, Value};
 use dray_formats::{FileFault, Format, FormatConfig, Gather, Sink, Tally, Window};
 
@@ -9,7 +11,16 @@ pub(crate) fn format(toml: &str) -> Format {
     let config: FormatConfig = toml::from_str(toml).unwrap_or_else(|error| panic!("{error}"));
     let faults = config.faults();
     assert!(faults.is_empty(), "{toml}: {faults:?}");
-    Format::new(&config).unwrap_or_else(|said| panic!("{toml}: {said}"))
+    let read = |path: &Path| Err(format!("{} is not there", path.display()));
+    Format::new(&config, &read).unwrap_or_else(|said| panic!("{toml}: {said}"))
+}
+
+/// The same, where it names a text.
+pub(crate) fn format_with(toml: &str, text: &str) -> Result<Format, String> {
+    let config: FormatConfig = toml::from_str(toml).unwrap_or_else(|error| panic!("{error}"));
+    let faults = config.faults();
+    assert!(faults.is_empty(), "{toml}: {faults:?}");
+    Format::new(&config, &|_| Ok(text.to_owned()))
 }
 
 /// Runs a decoder over bytes that arrive `chunk` at a time; what is full is emptied by `emptied`.
@@ -105,13 +116,17 @@ pub(crate) fn told_of(format: &Format, bytes: &[u8], chunk: usize) -> Result<Vec
 
 /// Each expected text is a whole record, or the beginning `line! ` and then words of a reason.
 pub(crate) fn check(toml: &str, bytes: &[u8], expected: &[&str]) {
-    let format = format(toml);
+    check_format(&format(toml), bytes, expected);
+}
+
+/// The same with a format that is compiled.
+pub(crate) fn check_format(format: &Format, bytes: &[u8], expected: &[&str]) {
     for chunk in [usize::MAX, 1, 2, 3, 7] {
         let shown = format!(
             "{} in chunks of {chunk}",
             bytes[..bytes.len().min(200)].escape_ascii()
         );
-        let told = told_of(&format, bytes, chunk).unwrap_or_else(|said| panic!("{shown}: {said}"));
+        let told = told_of(format, bytes, chunk).unwrap_or_else(|said| panic!("{shown}: {said}"));
         assert_eq!(told.len(), expected.len(), "{shown}: {told:#?}");
         for (told, expected) in told.iter().zip(expected) {
             let fits = match expected.split_once("! ") {
@@ -124,12 +139,12 @@ pub(crate) fn check(toml: &str, bytes: &[u8], expected: &[&str]) {
         }
         for skip in 0..=expected.len() {
             let mut gather = Gather::default();
-            run(&format, bytes, chunk, skip as u64, &mut gather, |_| ()).expect("it was readable");
+            run(format, bytes, chunk, skip as u64, &mut gather, |_| ()).expect("it was readable");
             assert_eq!(self::told(&gather), told[skip..], "{shown}, from {skip} on");
         }
         let mut parts = Vec::new();
         let mut gather = Gather::with_limits(1, usize::MAX);
-        run(&format, bytes, chunk, 0, &mut gather, |gather| {
+        run(format, bytes, chunk, 0, &mut gather, |gather| {
             parts.extend(self::told(gather));
             *gather = Gather::with_limits(1, usize::MAX);
         })
@@ -141,9 +156,13 @@ pub(crate) fn check(toml: &str, bytes: &[u8], expected: &[&str]) {
 
 /// The file is refused, in these words, however it is cut into windows.
 pub(crate) fn check_fault(toml: &str, bytes: &[u8], words: &[&str]) {
-    let format = format(toml);
+    check_format_fault(&format(toml), bytes, words);
+}
+
+/// The same with a format that is compiled.
+pub(crate) fn check_format_fault(format: &Format, bytes: &[u8], words: &[&str]) {
     for chunk in [usize::MAX, 1, 2, 3, 7] {
-        let said = told_of(&format, bytes, chunk).expect_err("the file is refused");
+        let said = told_of(format, bytes, chunk).expect_err("the file is refused");
         for word in words {
             assert!(said.contains(word), "\"{word}\" is missing in: {said}");
         }
