@@ -6,6 +6,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
+use crate::cobol::{self, Copybook, CopybookConfig};
 use crate::csv::{self, Csv, CsvConfig};
 use crate::fixed::{self, Fixed, FixedConfig};
 use crate::{FileFault, Sink};
@@ -18,6 +19,8 @@ pub enum FormatConfig {
     Csv(CsvConfig),
     /// Lines whose fields stand at fixed columns.
     Fixed(FixedConfig),
+    /// What a COBOL copybook describes.
+    Copybook(CopybookConfig),
 }
 
 impl FormatConfig {
@@ -27,6 +30,7 @@ impl FormatConfig {
         match self {
             Self::Csv(config) => config.faults(),
             Self::Fixed(config) => config.faults(),
+            Self::Copybook(config) => config.faults(),
         }
     }
 }
@@ -38,6 +42,8 @@ pub enum Format {
     Csv(Csv),
     /// Lines whose fields stand at fixed columns.
     Fixed(Fixed),
+    /// What a COBOL copybook describes.
+    Copybook(Copybook),
 }
 
 impl Format {
@@ -50,10 +56,10 @@ impl Format {
         config: &FormatConfig,
         read: &dyn Fn(&Path) -> Result<String, String>,
     ) -> Result<Self, String> {
-        let _ = read;
         Ok(match config {
             FormatConfig::Csv(config) => Self::Csv(Csv::new(config)?),
             FormatConfig::Fixed(config) => Self::Fixed(Fixed::new(config)?),
+            FormatConfig::Copybook(config) => Self::Copybook(Copybook::new(config, read)?),
         })
     }
 
@@ -64,6 +70,7 @@ impl Format {
         match self {
             Self::Csv(csv) => Decoder::Csv(Box::new(csv.decoder(skip))),
             Self::Fixed(fixed) => Decoder::Fixed(Box::new(fixed.decoder(skip))),
+            Self::Copybook(copybook) => Decoder::Copybook(Box::new(copybook.decoder(skip))),
         }
     }
 
@@ -73,7 +80,8 @@ impl Format {
         match (self, decoder) {
             (Self::Csv(csv), Decoder::Csv(decoder)) => csv.remember(decoder),
             // Its names are the configuration's.
-            (Self::Fixed(_), _) | (_, Decoder::Fixed(_)) => {}
+            (Self::Fixed(_) | Self::Copybook(_), _)
+            | (_, Decoder::Fixed(_) | Decoder::Copybook(_)) => {}
         }
     }
 }
@@ -94,6 +102,8 @@ pub enum Decoder {
     Csv(Box<csv::Decoder>),
     /// Lines whose fields stand at fixed columns.
     Fixed(Box<fixed::Decoder>),
+    /// What a COBOL copybook describes.
+    Copybook(Box<cobol::Decoder>),
 }
 
 impl Decoder {
@@ -113,6 +123,7 @@ impl Decoder {
         match self {
             Self::Csv(decoder) => decoder.decode(window, end, sink),
             Self::Fixed(decoder) => decoder.decode(window, end, sink),
+            Self::Copybook(decoder) => decoder.decode(window, end, sink),
         }
     }
 
@@ -122,6 +133,7 @@ impl Decoder {
         match self {
             Self::Csv(decoder) => decoder.ordinal(),
             Self::Fixed(decoder) => decoder.ordinal(),
+            Self::Copybook(decoder) => decoder.ordinal(),
         }
     }
 }

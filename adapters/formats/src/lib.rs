@@ -4,7 +4,7 @@
 //! records to a [`Sink`]. The same decoder runs twice over a file: once into a [`Tally`], which only
 //! counts, and once into a [`Gather`], which keeps what a batch needs.
 //!
-//! [`csv`] and [`fixed`] are such decoders; what they share of several types of records in one file is [`typed`]. [`cobol`], [`x12`] and [`edifact`] are the parts below those to come: records of copybooks, segments and
+//! [`csv`], [`fixed`] and [`cobol`] are such decoders; what they share of several types of records in one file is [`typed`]. [`x12`] and [`edifact`] are the parts below those to come: segments and
 //! their envelopes. No flow can be configured with them yet.
 //!
 //! This crate promises the same records, rejects and ordinals however the bytes are cut into windows.

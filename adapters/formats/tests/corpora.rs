@@ -10,12 +10,12 @@ mod fixed;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use dray_formats::FieldAt;
-use dray_formats::cobol::code_page::CodePage;
-use dray_formats::cobol::copybook;
-use dray_formats::cobol::layout::{Cells, Layout, Text};
 use dray_formats::{Found, edifact, x12};
-use serde_json::Value;
+
+#[path = "corpora/cobrix.rs"]
+mod cobrix;
+#[path = "driver/mod.rs"]
+mod driver;
 
 /// A file of the corpora.
 fn corpus(path: &str) -> Option<Vec<u8>> {
@@ -32,175 +32,6 @@ fn corpora() -> Option<PathBuf> {
         println!("there are no corpora to read");
     }
     found.then_some(folder)
-}
-
-/// The values of a JSON object in their order, those of its objects and arrays among them.
-fn leaves(value: &Value, name: &str, found: &mut Vec<(String, String)>) {
-    match value {
-        Value::Object(fields) => fields
-            .iter()
-            .for_each(|(name, value)| leaves(value, name, found)),
-        Value::Array(values) => values.iter().for_each(|value| leaves(value, name, found)),
-        Value::String(text) => found.push((name.to_owned(), text.clone())),
-        other => found.push((name.to_owned(), other.to_string())),
-    }
-}
-
-/// A record's cells: its name without groups and numbers, as cobrix writes it, and its text.
-type Cell = (String, String);
-
-/// A file of cobrix: its records from byte `from` on, or why one can't be read, and what is expected of each.
-struct Sample {
-    found: Vec<Result<Vec<Cell>, String>>,
-    expected: Vec<Vec<Cell>>,
-}
-
-impl Sample {
-    /// `None` where there are no corpora.
-    fn read(copybook: &str, data: &str, expected: &str, text: &Text, from: usize) -> Option<Self> {
-        let of = |path: &str| corpus(&format!("ebcdic/cobrix/{path}"));
-        let (copybook, data, expected) = (of(copybook)?, of(data)?, of(expected)?);
-        let records = copybook::parse(&String::from_utf8_lossy(&copybook)).expect("a copybook");
-        let layout = Layout::new(&records[0]).expect("a layout");
-        let (mut cells, mut at, mut found) = (Cells::default(), from, Vec::new());
-        while data.len() - at >= layout.bytes_min {
-            let read = layout.read(&data[at..], text, &mut cells);
-            at += *read.as_ref().unwrap_or(&layout.bytes_max);
-            let of = |(name, at): (&String, &FieldAt)| {
-                let name = name.rsplit('.').next().unwrap_or(name);
-                let name = name.split('(').next().unwrap_or(name).replace('-', "_");
-                (name, shown(&cells.text[at.start as usize..at.end as usize]))
-            };
-            found.push(read.map(|_| layout.columns.iter().zip(&cells.fields).map(of).collect()));
-        }
-        let expected = String::from_utf8(expected).expect("UTF-8");
-        let expected = expected.lines().map(|line| {
-            let mut found = Vec::new();
-            leaves(&serde_json::from_str(line).expect("JSON"), "", &mut found);
-            found.retain(|(name, _)| name != "File_Id" && name != "Record_Id");
-            found
-                .iter_mut()
-                .for_each(|(_, value)| *value = shown(value));
-            found
-        });
-        Some(Self {
-            found,
-            expected: expected.collect(),
-        })
-    }
-
-    /// Whether a record has all that is expected of this one.
-    fn has(&self, record: usize, expected: &[Cell]) -> bool {
-        let Ok(cells) = &self.found[record] else {
-            return false;
-        };
-        expected.iter().all(|(name, value)| {
-            let same = |(known, text): &Cell| known == name && is_same(text, value);
-            cells.iter().any(same)
-        })
-    }
-
-    /// Each record is what is expected in its place.
-    fn check(&self, records: std::ops::Range<usize>) {
-        assert!(records.end <= self.expected.len() && !records.is_empty());
-        for at in records {
-            let (found, expected) = (&self.found[at], &self.expected[at]);
-            assert!(
-                self.has(at, expected),
-                "record {at}: {found:?} instead of {expected:?}"
-            );
-        }
-    }
-}
-
-/// A text as cobrix writes it: blanks for what can't be printed, and none around it.
-fn shown(text: &str) -> String {
-    let text: String = text
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect();
-    text.trim().to_owned()
-}
-
-fn is_same(text: &str, expected: &str) -> bool {
-    let number = |text: &str| text.parse::<f64>().ok().filter(|_| text.len() <= 16);
-    // Up to 15 digits, two equal decimals are equal floats.
-    text == expected || number(text).is_some_and(|one| number(expected) == Some(one))
-}
-
-fn ebcdic() -> Text {
-    Text::Ebcdic(Box::new(CodePage::Cp037.characters()))
-}
-
-#[test]
-fn numbers_that_are_shown_decode_to_the_digit() {
-    let sample = Sample::read(
-        "test19_display_num.cob",
-        "test19_display_num/data.dat",
-        "test19_display_num_expected/test19.txt",
-        &ebcdic(),
-        0,
-    );
-    let Some(sample) = sample else { return };
-    sample.check(0..5);
-    // Numbers that are blank: cobrix makes 0.00 of the one with decimals and nothing of the others. To us a blank is no value.
-    let blank = sample.found[5].as_ref().expect("a record");
-    assert!(
-        blank.iter().filter(|(_, text)| text.is_empty()).count() == 3,
-        "{blank:?}"
-    );
-    // Letters in a number: cobrix leaves the number out. To us the record is a bad one.
-    let letters = sample.found[6].as_ref().expect_err("a bad record");
-    assert!(
-        letters.contains("WS-DATE-NUM at byte 1: byte 1 (0xC1) is no digit"),
-        "{letters}"
-    );
-}
-
-#[test]
-fn binary_amounts_and_code_page_037_decode_to_the_digit() {
-    let sample = Sample::read(
-        "test9_copybook.cob",
-        "test9_data/TRAN.APR14.NPT.DATA.dat",
-        "test9_expected/test9_cp037.txt",
-        &ebcdic(),
-        0,
-    );
-    let Some(sample) = sample else { return };
-    assert_eq!(sample.found.len(), 1_000);
-    sample.check(0..sample.expected.len());
-}
-
-/// A header of 10 bytes and a footer of 12; the expected records are in another order.
-#[test]
-fn records_between_a_header_and_a_footer_decode_to_the_digit() {
-    let sample = Sample::read(
-        "test13a_file_header_footer.cob",
-        "test13a_data/TRAN2.JUN24.DATA.dat",
-        "test13_expected/test13a.txt",
-        &ebcdic(),
-        10,
-    );
-    let Some(sample) = sample else { return };
-    assert_eq!((sample.found.len(), sample.expected.len()), (50, 50));
-    for expected in &sample.expected {
-        let found = (0..50).any(|record| sample.has(record, expected));
-        assert!(found, "{expected:?}");
-    }
-}
-
-#[test]
-fn records_whose_length_depends_on_counts_are_cut_right() {
-    let sample = Sample::read(
-        "test21_copybook.cob",
-        "test21_data/data.dat",
-        "test21_expected/test21.txt",
-        &Text::Latin,
-        0,
-    );
-    let Some(sample) = sample else { return };
-    assert_eq!(sample.found.len(), 5);
-    sample.check(0..5);
 }
 
 /// All files below a folder, by their paths from there.

@@ -2,11 +2,12 @@
 
 mod driver;
 
-use dray_formats::cobol::code_page::CodePage;
-use dray_formats::cobol::copybook;
-use dray_formats::cobol::layout::{Cells, Layout, Text};
+use dray_formats::cobol::{Copybook, CopybookConfig};
 use dray_formats::{Found, edifact, x12};
 use proptest::prelude::*;
+
+#[path = "driver/mod.rs"]
+mod driver;
 
 const X12: &str = "ISA*00*          *00*          *ZZ*SENDER         *ZZ*RECEIVER       *200101*1200*^*00501*000000009*0*P*:~\n\
     GS*OW*A*B*20200101*1200*7*X*005010~\nST*940*0001~\nW05*N*4711~\nN1*ST*a:b^c~\nBIN*5*a~b*c~\nSE*5*0001~\nGE*1*7~\nIEA*1*000000009~\n";
@@ -74,6 +75,19 @@ counts = [{ field = "A B", of = ["H", "D"] }]
 fn read(format: &str, file: &[u8], step: usize) -> Result<Vec<String>, String> {
     driver::told_of(&driver::format(format), file, step)
 }
+/// Lengths, counts and numbers as they come: mostly bytes that mean something to one framing or the other.
+const RECORDS: &str = "\0\x14\0\0\u{30}\u{31}\u{1}\u{23}\u{45}\u{6c}ABCD\0\x05\u{2b}123\n02\u{1}\u{23}\u{45}\u{6c}ABCD\u{1}\u{23}\u{45}\u{6c}EFGH\0\x05-1230\n\
+    00\0\x01+123\n\0\x0c\0\x0000\0\x01+123";
+const FRAMINGS: [&str; 8] = [
+    "encoding = \"ascii\"\nframing = \"layout\"",
+    "encoding = \"ascii\"\nframing = \"layout\"\ntail = \"reject\"\n[[record]]\neach = \"G\"",
+    "encoding = \"iso-8859-1\"\nframing = \"rdw\"\ntail = \"reject\"",
+    "encoding = \"iso-8859-1\"\nframing = \"rdw\"\nrdw = { blocks = true, counts_itself = false }",
+    "framing = \"fixed\"\ntail = \"reject\"\nheader_bytes = 3\ntrailer_bytes = 2",
+    "framing = \"fixed\"\nrecord_bytes = 120\ntail = \"reject\"",
+    "encoding = \"utf-8\"\nframing = \"lines\"",
+    "encoding = \"ascii\"\nframing = \"layout\"\ntail = \"reject\"\n[[record]]\ntype = \"A\"\nwhen = { field = \"N\", is = \"01\" }\n[[record]]\ntype = \"B\"\nparent = \"A\"",
+];
 
 /// A text with some bytes replaced, left out or doubled.
 fn damaged(text: &'static str) -> impl Strategy<Value = Vec<u8>> {
@@ -196,16 +210,21 @@ proptest! {
     }
 
     #[test]
-    fn damaged_copybooks_are_read_or_refused(text in damaged(COPYBOOK), record in prop::collection::vec(any::<u8>(), 0..120)) {
-        let parsed = copybook::parse(&String::from_utf8_lossy(&text));
-        let layouts = parsed.iter().flatten().filter_map(|record| Layout::new(record).ok());
-        for layout in layouts {
-            let mut cells = Cells::default();
-            for kept in [Text::Latin, Text::Ebcdic(Box::new(CodePage::Cp037.characters()))] {
-                if let Ok(bytes) = layout.read(&record, &kept, &mut cells) {
-                    prop_assert!(bytes <= record.len() && cells.fields.len() == layout.columns.len());
-                }
-            }
+    fn damaged_copybooks_are_read_or_refused(text in damaged(COPYBOOK)) {
+        let text = String::from_utf8_lossy(&text).into_owned();
+        let _ = Copybook::new(&CopybookConfig::new("/R.cpy"), &|_| Ok(text.clone()));
+    }
+
+    #[test]
+    fn damaged_records_are_the_same_in_windows_of_any_length(
+        text in prop_oneof![Just(COPYBOOK.as_bytes().to_vec()), damaged(COPYBOOK)],
+        settings in prop::sample::select(FRAMINGS.to_vec()),
+        file in damaged(RECORDS),
+        step in 1..60_usize,
+    ) {
+        let settings = format!("kind = \"copybook\"\ncopybook = \"/R.cpy\"\n{settings}");
+        if let Ok(format) = driver::format_with(&settings, &String::from_utf8_lossy(&text)) {
+            prop_assert_eq!(driver::told_of(&format, &file, step), driver::told_of(&format, &file, usize::MAX));
         }
     }
 }

@@ -3,26 +3,13 @@
 //! All of them hold the characters of Latin-1 at other places (IBM's Character Data Representation Architecture, appendix on
 //! code pages; the tables are those of glibc's iconv 2.36). 1140 is 037 with the euro sign for the currency sign.
 
-use serde::Deserialize;
-
 /// Which characters an EBCDIC file's bytes are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-pub enum CodePage {
-    /// United States, Canada, the Netherlands, Portugal, Brazil.
-    #[default]
-    #[serde(rename = "cp037")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum CodePage {
     Cp037,
-    /// Germany and Austria.
-    #[serde(rename = "cp273")]
     Cp273,
-    /// International: Belgium, Switzerland.
-    #[serde(rename = "cp500")]
     Cp500,
-    /// Open systems on z/OS.
-    #[serde(rename = "cp1047")]
     Cp1047,
-    /// 037 with the euro sign.
-    #[serde(rename = "cp1140")]
     Cp1140,
 }
 
@@ -91,14 +78,9 @@ const OF_1047: Differences = &[
 ];
 const OF_1140: Differences = &[(0x9F, '€')];
 
-/// A code page's 256 characters.
-#[derive(Debug, Clone)]
-pub struct Characters([char; 256]);
-
 impl CodePage {
     /// Its characters, by byte.
-    #[must_use]
-    pub fn characters(self) -> Characters {
+    pub(super) fn characters(self) -> [char; 256] {
         let mut characters = LATIN.map(char::from);
         let differences = match self {
             Self::Cp037 => &[],
@@ -110,14 +92,7 @@ impl CodePage {
         for (byte, character) in differences {
             characters[usize::from(*byte)] = *character;
         }
-        Characters(characters)
-    }
-}
-
-impl Characters {
-    /// Appends the text that these bytes are. Every byte is a character in EBCDIC.
-    pub fn push(&self, bytes: &[u8], text: &mut String) {
-        text.extend(bytes.iter().map(|byte| self.0[usize::from(*byte)]));
+        characters
     }
 }
 
@@ -126,8 +101,11 @@ mod tests {
     use super::*;
 
     fn check(page: CodePage, bytes: &[u8], expected: &str) {
-        let mut text = String::new();
-        page.characters().push(bytes, &mut text);
+        let characters = page.characters();
+        let text: String = bytes
+            .iter()
+            .map(|byte| characters[usize::from(*byte)])
+            .collect();
         assert_eq!(text, expected, "{page:?}");
     }
 
@@ -157,7 +135,7 @@ mod tests {
             CodePage::Cp1047,
             CodePage::Cp1140,
         ] {
-            let mut all = page.characters().0;
+            let mut all = page.characters();
             all.sort_unstable();
             assert!(all.windows(2).all(|pair| pair[0] < pair[1]), "{page:?}");
         }

@@ -25,24 +25,42 @@ const LEVEL_MAX: u8 = 49;
 
 /// A data description.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Item {
+pub(super) struct Item {
     /// In capitals; `FILLER` where it has none.
-    pub name: String,
+    pub(super) name: String,
     /// 1 to 49; 77 counts as 1.
-    pub level: u8,
+    pub(super) level: u8,
     /// Its line in the copybook, from 1.
-    pub line: usize,
+    pub(super) line: usize,
     /// The item before it whose bytes it describes once more.
-    pub redefines: Option<String>,
+    pub(super) redefines: Option<String>,
     /// If it stands there many times.
-    pub occurs: Option<Occurs>,
+    pub(super) occurs: Option<Occurs>,
     /// What it is.
-    pub what: What,
+    pub(super) what: What,
+}
+
+impl Item {
+    /// Bytes that say nothing, behind an item.
+    pub(super) fn filler(behind: &Self, bytes: usize) -> Self {
+        Self {
+            name: "FILLER".into(),
+            level: behind.level,
+            line: behind.line,
+            redefines: None,
+            occurs: None,
+            what: What::Field(Field {
+                picture: Picture::Text { characters: bytes },
+                usage: Usage::Display,
+                sign: Sign::Unsigned,
+            }),
+        }
+    }
 }
 
 /// What an item is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum What {
+pub(super) enum What {
     /// Items in their order.
     Group(Vec<Item>),
     /// Bytes with a meaning.
@@ -51,41 +69,42 @@ pub enum What {
 
 /// How many times an item stands there.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Occurs {
+pub(super) struct Occurs {
     /// At least.
-    pub min: usize,
+    pub(super) min: usize,
     /// At most.
-    pub max: usize,
+    pub(super) max: usize,
     /// The field that says how many; `None`: always `max`.
-    pub depends_on: Option<String>,
+    pub(super) depends_on: Option<String>,
 }
 
 /// An elementary item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Field {
+pub(super) struct Field {
     /// Its PICTURE.
-    pub picture: Picture,
+    pub(super) picture: Picture,
     /// How its digits are kept.
-    pub usage: Usage,
+    pub(super) usage: Usage,
     /// Where its sign stands, if it is zoned.
-    pub sign: Sign,
+    pub(super) sign: Sign,
 }
 
 /// How a number's digits are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Usage {
+pub(super) enum Usage {
     /// A character a digit.
     Display,
     /// COMP-3, PACKED-DECIMAL.
     Packed,
-    /// COMP, COMP-4, COMP-5, BINARY.
+    /// COMP, COMP-4, BINARY: big-endian.
     Binary,
+    /// COMP-5: as the machine keeps it.
+    Native,
 }
 
 impl Field {
     /// The bytes that it takes.
-    #[must_use]
-    pub fn bytes(&self) -> usize {
+    pub(super) fn bytes(&self) -> usize {
         let Picture::Number { digits, .. } = self.picture else {
             let Picture::Text { characters } = self.picture else {
                 return 0;
@@ -94,7 +113,7 @@ impl Field {
         };
         match (self.usage, self.sign) {
             (Usage::Packed, _) => digits / 2 + 1,
-            (Usage::Binary, _) => match digits {
+            (Usage::Binary | Usage::Native, _) => match digits {
                 0..=4 => 2,
                 5..=9 => 4,
                 _ => 8,
@@ -109,7 +128,7 @@ impl Field {
 ///
 /// # Errors
 /// A sentence that names the line.
-pub fn parse(text: &str) -> Result<Vec<Item>, String> {
+pub(super) fn parse(text: &str) -> Result<Vec<Item>, String> {
     if text.len() > COPYBOOK_BYTES_MAX {
         return Err(format!(
             "a copybook has at most {COPYBOOK_BYTES_MAX} bytes, this one {}",

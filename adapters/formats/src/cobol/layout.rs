@@ -1,36 +1,130 @@
-//! A copybook's record, laid out: which bytes become which cell.
+//! A copybook's record, laid out: which bytes become which cell, as steps that are gone through one by one.
 //!
+//! ```text
+//! 05 N PIC 9.                         Cell N, kept as a count
+//! 05 L OCCURS 0 TO 2 DEPENDING ON N.  Only 1 (2 steps), Cell L(1).SKU, Filler 3, Only 2 (2 steps), Cell L(2).SKU, Filler 3
+//!    10 SKU PIC X(4).
+//!    10 FILLER PIC X(3).
+//! 05 A PIC X(4).                      Mark, Cell A
+//! 05 B REDEFINES A PIC 9(2).          Back, Cell B, Longest
+//! ```
 //! Cells have their field's name; where several fields share it, those of their groups stand before it (`SHIP-TO.NAME`).
-//! An item that stands there many times has its number behind its name, from 1 as in COBOL (`SKU(2)`, `LINES(2).SKU`). FILLER makes no cell.
+//! An item that stands there many times has its number behind its name, from 1 as in COBOL (`SKU(2)`, `LINES(2).SKU`), unless each
+//! of its occurrences becomes a record. FILLER makes no cell.
 //!
 //! Where an item redefines another, the same bytes have several meanings, and nobody says which one holds: what can't be read as one
-//! of them is an empty cell there. Elsewhere it makes the record a bad one. A number of spaces or of zero bytes alone is empty.
+//! of them is no value there. Elsewhere it makes the record a bad one.
 
 mod making;
+mod reading;
 
-use super::code_page::Characters;
-use super::copybook::{Field, Item, Usage};
-use super::number::{self, Zones};
+use super::copybook::{Item, Usage};
+use super::number::{Scale, Sign};
 use super::picture::Picture;
-use crate::FieldAt;
+use crate::RECORD_BYTES_MAX;
 use crate::csv::COLUMNS_MAX;
 use making::Making;
-
-/// A record's bytes, at most.
-const RECORD_BYTES_MAX: usize = crate::RECORD_BYTES_MAX;
+pub(super) use making::span;
+pub(super) use reading::{Cells, Fault, Reader};
 
 /// A record, laid out.
 #[derive(Debug, Clone)]
-pub struct Layout {
+pub(super) struct Layout {
     /// The cells' names, in order.
-    pub columns: Vec<String>,
+    pub(super) columns: Vec<String>,
+    /// For each cell where it stands, if that is the same in all records.
+    pub(super) places: Vec<Place>,
     steps: Vec<Step>,
-    /// Counts that other items depend on.
-    counts: usize,
-    /// Bytes with every item as seldom as may be.
-    pub bytes_min: usize,
+    /// Counts that other items depend on: their names.
+    counts: Vec<String>,
+    /// The item of which each occurrence is a record.
+    pub(super) each: Option<Each>,
     /// Bytes with every item as often as may be.
-    pub bytes_max: usize,
+    pub(super) bytes_max: usize,
+    /// The first item whose number of occurrences depends on a count.
+    pub(super) varies: Option<String>,
+    /// The first number that is packed or binary.
+    pub(super) not_text: Option<String>,
+}
+
+/// Where a cell's bytes are.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place {
+    /// Its first byte, from 0; `None` where that depends on a count, or it stands in the midst of what each record has of its own.
+    pub(super) at: Option<usize>,
+    pub(super) field: Kept,
+}
+
+/// The item of which each occurrence is a record.
+#[derive(Debug, Clone)]
+pub(super) struct Each {
+    /// Its steps.
+    steps: std::ops::Range<usize>,
+    /// Its cells.
+    pub(super) columns: std::ops::Range<usize>,
+}
+
+/// How a field is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kept {
+    Text {
+        bytes: usize,
+    },
+    Packed {
+        bytes: usize,
+        scale: Scale,
+    },
+    Zoned {
+        bytes: usize,
+        scale: Scale,
+        sign: Sign,
+    },
+    Binary {
+        bytes: usize,
+        scale: Scale,
+        signed: bool,
+        native: bool,
+    },
+}
+
+impl Kept {
+    fn new(field: &super::copybook::Field) -> Self {
+        let bytes = field.bytes();
+        let Picture::Number {
+            decimals,
+            zeros,
+            signed,
+            ..
+        } = field.picture
+        else {
+            return Self::Text { bytes };
+        };
+        let scale = Scale { decimals, zeros };
+        match field.usage {
+            Usage::Packed => Self::Packed { bytes, scale },
+            Usage::Display => Self::Zoned {
+                bytes,
+                scale,
+                sign: field.sign,
+            },
+            Usage::Binary | Usage::Native => Self::Binary {
+                bytes,
+                scale,
+                signed,
+                native: field.usage == Usage::Native,
+            },
+        }
+    }
+
+    #[inline]
+    pub(super) fn bytes(self) -> usize {
+        match self {
+            Self::Text { bytes }
+            | Self::Packed { bytes, .. }
+            | Self::Zoned { bytes, .. }
+            | Self::Binary { bytes, .. } => bytes,
+        }
+    }
 }
 
 /// What is done in turn to go through a record.
@@ -38,7 +132,7 @@ pub struct Layout {
 enum Step {
     /// Bytes that make a cell.
     Cell {
-        field: Field,
+        field: Kept,
         column: usize,
         /// Whether it may be unreadable.
         lenient: bool,
@@ -60,68 +154,30 @@ enum Step {
         min: usize,
         max: usize,
         steps: usize,
-        /// The count's name.
-        of: String,
+    },
+    /// The next `steps` stand there so many times, each for a record of its own.
+    Each {
+        /// `None`: always `max` times.
+        count: Option<usize>,
+        min: usize,
+        max: usize,
+        steps: usize,
     },
 }
 
-/// How characters are kept.
-#[derive(Debug, Clone)]
-pub enum Text {
-    /// In EBCDIC.
-    Ebcdic(Box<Characters>),
-    /// In ASCII, and Latin-1 above it.
-    Latin,
-}
-
-impl Text {
-    fn zones(&self) -> Zones {
-        match self {
-            Self::Ebcdic(_) => Zones::Ebcdic,
-            Self::Latin => Zones::Ascii,
-        }
-    }
-
-    fn space(&self) -> u8 {
-        match self {
-            Self::Ebcdic(_) => 0x40,
-            Self::Latin => b' ',
-        }
-    }
-
-    fn push(&self, bytes: &[u8], text: &mut String) {
-        match self {
-            Self::Ebcdic(characters) => characters.push(bytes, text),
-            Self::Latin => text.extend(bytes.iter().copied().map(char::from)),
-        }
-    }
-}
-
-/// A record's cells. Its memory is used again.
-#[derive(Debug, Default)]
-pub struct Cells {
-    /// All cells, one behind the other.
-    pub text: String,
-    /// One for each of [`Layout::columns`].
-    pub fields: Vec<FieldAt>,
-    counts: Vec<usize>,
-}
-
 impl Layout {
-    /// Lays out a record of a copybook.
-    ///
-    /// # Errors
-    /// A sentence that names the item and its line.
-    pub fn new(record: &Item) -> Result<Self, String> {
-        let mut making = Making::default();
-        making.find_names(record);
-        let (min, max) = making.item(record, &mut Vec::new(), false)?;
-        if max > RECORD_BYTES_MAX {
+    /// Lays out a record of a copybook; `each`: the item of which each occurrence becomes a record.
+    pub(super) fn new(record: &Item, each: Option<&str>) -> Result<Self, String> {
+        let (_, most) = making::span(record);
+        if most > RECORD_BYTES_MAX {
             return Err(format!(
-                "line {}: {} has up to {max} bytes, a record at most {RECORD_BYTES_MAX}",
+                "line {}: {} has up to {most} bytes, a record at most {RECORD_BYTES_MAX}",
                 record.line, record.name
             ));
         }
+        let mut making = Making::new(each);
+        making.find_names(record);
+        making.item(record, &mut Vec::new(), false)?;
         if making.columns.is_empty() || making.columns.len() > COLUMNS_MAX {
             return Err(format!(
                 "line {}: {} makes {} cells, 1 to {COLUMNS_MAX} are possible",
@@ -130,142 +186,21 @@ impl Layout {
                 making.columns.len()
             ));
         }
-        Ok(Self {
-            columns: making.columns,
-            steps: making.steps,
-            counts: making.counts.len(),
-            bytes_min: min,
-            bytes_max: max,
-        })
-    }
-
-    /// Reads a record that begins with these bytes; returns how many are its own. `bytes` may go on with the next record.
-    ///
-    /// # Errors
-    /// A sentence: the record is cut, or which field can't be read and where it stands.
-    pub fn read(&self, bytes: &[u8], text: &Text, cells: &mut Cells) -> Result<usize, String> {
-        cells.text.clear();
-        cells.fields.clear();
-        cells
-            .fields
-            .resize(self.columns.len(), FieldAt { start: 0, end: 0 });
-        cells.counts.clear();
-        cells.counts.resize(self.counts, 0);
-        let (mut at, mut skip) = (0_usize, 0_usize);
-        let mut marks: Vec<(usize, usize)> = Vec::new();
-        for step in &self.steps {
-            if skip > 0 {
-                skip -= 1;
-                continue;
-            }
-            match step {
-                Step::Filler(count) => at += count,
-                Step::Mark => marks.push((at, at)),
-                Step::Back => {
-                    if let Some((start, end)) = marks.last_mut() {
-                        *end = at.max(*end);
-                        at = *start;
-                    }
-                }
-                Step::Longest => {
-                    if let Some((_, end)) = marks.pop() {
-                        at = at.max(end);
-                    }
-                }
-                Step::Only {
-                    count,
-                    nth,
-                    min,
-                    max,
-                    steps,
-                    of,
-                } => {
-                    let found = cells.counts[*count];
-                    if found < *min || found > *max {
-                        return Err(format!("{of} is {found}, and {min} to {max} are possible"));
-                    }
-                    skip = if found < *nth { *steps } else { 0 };
-                }
-                Step::Cell {
-                    field,
-                    column,
-                    lenient,
-                    count,
-                } => {
-                    let end = at + field.bytes();
-                    let own = bytes.get(at..end).ok_or_else(|| {
-                        format!(
-                            "the record is cut: {} ends at byte {end}, and there are {}",
-                            self.columns[*column],
-                            bytes.len()
-                        )
-                    })?;
-                    let start = cells.text.len();
-                    match read_field(field, own, text, &mut cells.text) {
-                        Err(reason) if !lenient => {
-                            return Err(format!(
-                                "{} at byte {}: {reason}",
-                                self.columns[*column],
-                                at + 1
-                            ));
-                        }
-                        Err(_) => cells.text.truncate(start),
-                        Ok(()) => {}
-                    }
-                    if let Some(count) = count {
-                        cells.counts[*count] = cells.text[start..].parse().unwrap_or(0);
-                    }
-                    cells.fields[*column] = FieldAt {
-                        start: start as u32,
-                        end: cells.text.len() as u32,
-                    };
-                    at = end;
-                }
-            }
-        }
-        if at > bytes.len() {
+        if let (Some(each), None) = (each, &making.made_each) {
             return Err(format!(
-                "the record is cut: it has {at} bytes, and there are {}",
-                bytes.len()
+                "each = \"{each}\": no item of {} that occurs many times has this name; those that do are {}",
+                record.name,
+                making::list(&making.many)
             ));
         }
-        Ok(at)
+        making.check_names(record)?;
+        Ok(making.finish(most))
     }
-}
 
-fn read_field(field: &Field, bytes: &[u8], kept: &Text, text: &mut String) -> Result<(), String> {
-    let Picture::Number {
-        decimals,
-        zeros,
-        signed,
-        ..
-    } = field.picture
-    else {
-        // LOW-VALUES behind a text are no text.
-        let end = bytes
+    /// The column of this name.
+    pub(super) fn column(&self, name: &str) -> Option<usize> {
+        self.columns
             .iter()
-            .rposition(|byte| *byte != 0)
-            .map_or(0, |last| last + 1);
-        kept.push(&bytes[..end], text);
-        return Ok(());
-    };
-    let space = kept.space();
-    let is_empty = bytes.iter().all(|byte| *byte == 0) || bytes.iter().all(|byte| *byte == space);
-    if is_empty && field.usage != Usage::Binary {
-        return Ok(());
+            .position(|known| known.eq_ignore_ascii_case(name))
     }
-    let start = text.len();
-    match field.usage {
-        Usage::Packed => number::packed(bytes, decimals, text)?,
-        Usage::Binary => number::binary(bytes, signed, decimals, text)?,
-        Usage::Display => number::zoned(bytes, kept.zones(), field.sign, decimals, text)?,
-    }
-    // 9(3)P(2): 123 means 12300.
-    if text[start..] != *"0" {
-        (0..zeros).for_each(|_| text.push('0'));
-    }
-    Ok(())
 }
-
-#[cfg(test)]
-mod tests;

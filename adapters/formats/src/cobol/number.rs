@@ -8,9 +8,11 @@
 //! ```
 //! Source: IBM Enterprise COBOL for z/OS, Programming Guide, "Formats for numeric data".
 
+use std::fmt;
+
 /// Where a zoned number's sign stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sign {
+pub(crate) enum Sign {
     /// There is none.
     Unsigned,
     /// In the last digit.
@@ -25,7 +27,7 @@ pub enum Sign {
 
 /// How the bytes of a zoned number stand for digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Zones {
+pub(crate) enum Zones {
     /// F0 to F9; C or D in the upper half is a sign.
     Ebcdic,
     /// `0` to `9`; `{ABCDEFGHI` and `}JKLMNOPQR` are digits with a sign, as are Micro Focus's `p` to `y` (minus).
@@ -33,133 +35,192 @@ pub enum Zones {
 }
 
 /// Digits that a number has at most: 31 with `ARITH(EXTEND)`, and a bit.
-pub const DIGITS_MAX: usize = 38;
+pub(crate) const DIGITS_MAX: usize = 38;
+
+/// What is wrong with a number's bytes; bytes are counted from 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// Half a byte of a packed number is no digit.
+    Half { upper: bool, at: usize, byte: u8 },
+    /// The last half of a packed number is no sign.
+    NoPackedSign(u8),
+    /// A byte is no digit, or carries a sign where none belongs.
+    NoDigit { at: usize, byte: u8 },
+    /// No sign stands where one should.
+    NoSign(u8),
+    /// There are too many digits, or no bytes.
+    Length(usize),
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Half { upper, at, byte } => {
+                let half = if *upper { "upper" } else { "lower" };
+                let at = at + 1;
+                write!(
+                    f,
+                    "the {half} half of byte {at} (0x{byte:02X}) is no digit of a packed number"
+                )
+            }
+            Self::NoPackedSign(byte) => write!(
+                f,
+                "a packed number ends with 0x{byte:02X}, whose lower half is no sign"
+            ),
+            Self::NoDigit { at, byte } => write!(f, "byte {} (0x{byte:02X}) is no digit", at + 1),
+            Self::NoSign(byte) => write!(f, "0x{byte:02X} stands where a sign should"),
+            Self::Length(bytes) => write!(f, "a number can't have {bytes} bytes"),
+        }
+    }
+}
+
+/// A packed number of 38 digits has half a byte before them.
+const PLACES: usize = DIGITS_MAX + 1;
 
 /// Digits as they are found, and then their text.
 struct Digits {
-    digits: [u8; DIGITS_MAX],
+    /// As ASCII.
+    digits: [u8; PLACES],
     count: usize,
     negative: bool,
 }
 
 impl Digits {
-    fn new(negative: bool) -> Self {
+    fn new() -> Self {
         Self {
-            digits: [0; DIGITS_MAX],
+            digits: [b'0'; PLACES],
             count: 0,
-            negative,
+            negative: false,
         }
     }
 
-    fn push(&mut self, digit: u8) -> Result<(), String> {
-        let place = self.digits.get_mut(self.count);
-        *place.ok_or_else(|| format!("it has more than {DIGITS_MAX} digits"))? = b'0' + digit;
-        self.count += 1;
-        Ok(())
+    /// Digits beyond the last place are left out: lengths are checked before.
+    #[inline]
+    fn push(&mut self, digit: u8) {
+        if let Some(place) = self.digits.get_mut(self.count) {
+            *place = b'0' + digit;
+            self.count += 1;
+        }
     }
 
-    /// Appends e.g. `-12.34`. No leading zeros, and no sign before zero.
-    fn write(&self, decimals: usize, text: &mut String) {
-        let digits = &self.digits[..self.count];
+    /// Appends e.g. `-12.34`. No leading zeros, and no sign before zero. `zeros`: those meant before the point and not kept.
+    fn write(&self, decimals: usize, zeros: usize, text: &mut String) {
+        let digits = self.digits.get(..self.count).unwrap_or_default();
+        let digits = std::str::from_utf8(digits).expect("digits are ASCII");
         let (whole, fraction) = digits.split_at(self.count.saturating_sub(decimals));
-        let zeros = whole.iter().take_while(|digit| **digit == b'0').count();
-        let is_zero = digits.iter().all(|digit| *digit == b'0');
+        let significant = whole.trim_start_matches('0');
+        let is_zero = significant.is_empty() && fraction.bytes().all(|digit| digit == b'0');
         if self.negative && !is_zero {
             text.push('-');
         }
-        if zeros == whole.len() {
-            text.push('0');
+        text.push_str(if significant.is_empty() {
+            "0"
+        } else {
+            significant
+        });
+        if !significant.is_empty() {
+            (0..zeros).for_each(|_| text.push('0'));
         }
-        text.extend(whole[zeros..].iter().copied().map(char::from));
         if decimals > 0 {
             text.push('.');
             // PIC VP(2)9: there are decimals before the first digit.
             (self.count..decimals).for_each(|_| text.push('0'));
-            text.extend(fraction.iter().copied().map(char::from));
+            text.push_str(fraction);
         }
     }
 }
 
+/// Where the point stands, seen from the digits that are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Scale {
+    /// Decimals.
+    pub(crate) decimals: usize,
+    /// Zeros that are meant before the point and not kept.
+    pub(crate) zeros: usize,
+}
+
 /// Appends a packed number's text.
-///
-/// # Errors
-/// A sentence: which half of which byte is no digit or no sign.
-pub fn packed(bytes: &[u8], decimals: usize, text: &mut String) -> Result<(), String> {
-    let mut found = Digits::new(false);
-    let last = bytes.len().saturating_sub(1);
-    for (at, byte) in bytes.iter().enumerate() {
+pub(crate) fn packed(bytes: &[u8], scale: Scale, text: &mut String) -> Result<(), Fault> {
+    let mut found = Digits::new();
+    let Some((last, before)) = bytes
+        .split_last()
+        .filter(|_| bytes.len() <= DIGITS_MAX / 2 + 1)
+    else {
+        return Err(Fault::Length(bytes.len()));
+    };
+    for (at, byte) in before.iter().copied().enumerate() {
         let (upper, lower) = (byte >> 4, byte & 0x0F);
-        let wrong = |half: &str| {
-            format!(
-                "the {half} half of byte {} (0x{byte:02X}) is no digit of a packed number",
-                at + 1
-            )
-        };
-        if upper > 9 {
-            return Err(wrong("upper"));
+        if upper > 9 || lower > 9 {
+            let upper = upper > 9;
+            return Err(Fault::Half { upper, at, byte });
         }
-        found.push(upper)?;
-        match lower {
-            _ if at < last && lower > 9 => return Err(wrong("lower")),
-            _ if at < last => found.push(lower)?,
-            0xA | 0xC | 0xE | 0xF => {}
-            0xB | 0xD => found.negative = true,
-            _ => {
-                return Err(format!(
-                    "a packed number ends with 0x{byte:02X}, whose lower half is no sign"
-                ));
-            }
-        }
+        found.push(upper);
+        found.push(lower);
     }
-    found.write(decimals, text);
+    if last >> 4 > 9 {
+        return Err(Fault::Half {
+            upper: true,
+            at: before.len(),
+            byte: *last,
+        });
+    }
+    found.push(last >> 4);
+    found.negative = match last & 0x0F {
+        0xA | 0xC | 0xE | 0xF => false,
+        0xB | 0xD => true,
+        _ => return Err(Fault::NoPackedSign(*last)),
+    };
+    found.write(scale.decimals, scale.zeros, text);
     Ok(())
 }
 
 /// Appends a zoned number's text.
-///
-/// # Errors
-/// A sentence: which byte is no digit, or no sign.
-pub fn zoned(
+pub(crate) fn zoned(
     bytes: &[u8],
     zones: Zones,
     sign: Sign,
-    decimals: usize,
+    scale: Scale,
     text: &mut String,
-) -> Result<(), String> {
-    let mut found = Digits::new(false);
+) -> Result<(), Fault> {
+    let mut found = Digits::new();
     let (digits, separate) = match sign {
-        Sign::TrailingSeparate => bytes.split_last().map(|(sign, rest)| (rest, Some(sign))),
-        Sign::LeadingSeparate => bytes.split_first().map(|(sign, rest)| (rest, Some(sign))),
+        Sign::TrailingSeparate => bytes.split_last().map(|(sign, rest)| (rest, Some(*sign))),
+        Sign::LeadingSeparate => bytes.split_first().map(|(sign, rest)| (rest, Some(*sign))),
         _ => Some((bytes, None)),
     }
-    .ok_or("it has no bytes")?;
+    .filter(|(digits, _)| !digits.is_empty() && digits.len() <= DIGITS_MAX)
+    .ok_or(Fault::Length(bytes.len()))?;
     if let Some(separate) = separate {
         let (plus, minus) = match zones {
             Zones::Ebcdic => (0x4E, 0x60),
             Zones::Ascii => (b'+', b'-'),
         };
-        found.negative = *separate == minus;
-        if *separate != plus && *separate != minus {
-            return Err(format!("0x{separate:02X} stands where a sign should"));
+        found.negative = separate == minus;
+        if separate != plus && separate != minus {
+            return Err(Fault::NoSign(separate));
         }
     }
     let signed = match sign {
-        Sign::Trailing => digits.len().checked_sub(1),
-        Sign::Leading => Some(0),
-        _ => None,
+        Sign::Trailing => digits.len() - 1,
+        Sign::Leading => 0,
+        _ => usize::MAX,
     };
-    for (at, byte) in digits.iter().enumerate() {
-        let (digit, negative) = digit(*byte, zones)
-            .filter(|(_, negative)| negative.is_none() || signed == Some(at))
-            .ok_or_else(|| format!("byte {} (0x{byte:02X}) is no digit", at + 1))?;
-        found.negative |= negative.unwrap_or(false);
-        found.push(digit)?;
+    for (at, byte) in digits.iter().copied().enumerate() {
+        let (digit, negative) = digit(byte, zones).ok_or(Fault::NoDigit { at, byte })?;
+        if let Some(negative) = negative {
+            if at != signed {
+                return Err(Fault::NoDigit { at, byte });
+            }
+            found.negative = negative;
+        }
+        found.push(digit);
     }
-    found.write(decimals, text);
+    found.write(scale.decimals, scale.zeros, text);
     Ok(())
 }
 
 /// A byte's digit, and the sign that it carries.
+#[inline]
 fn digit(byte: u8, zones: Zones) -> Option<(u8, Option<bool>)> {
     match zones {
         Zones::Ebcdic => {
@@ -184,40 +245,46 @@ fn digit(byte: u8, zones: Zones) -> Option<(u8, Option<bool>)> {
     }
 }
 
-/// Appends a binary number's text: two's complement if `signed`, big-endian, of 1 to 8 bytes.
-///
-/// # Errors
-/// A sentence: it has another length.
-pub fn binary(
+/// Appends a binary number's text: two's complement if `signed`, of 1 to 8 bytes.
+pub(crate) fn binary(
     bytes: &[u8],
     signed: bool,
-    decimals: usize,
+    little: bool,
+    scale: Scale,
     text: &mut String,
-) -> Result<(), String> {
+) -> Result<(), Fault> {
     if bytes.is_empty() || bytes.len() > 8 {
-        return Err(format!(
-            "a binary number has 1 to 8 bytes, not {}",
-            bytes.len()
-        ));
+        return Err(Fault::Length(bytes.len()));
     }
-    let fill = if signed && bytes[0] & 0x80 != 0 {
-        0xFF
+    let first = if little {
+        bytes[bytes.len() - 1]
     } else {
-        0
+        bytes[0]
     };
-    let mut wide = [fill; 16];
-    wide[16 - bytes.len()..].copy_from_slice(bytes);
-    let value = i128::from_be_bytes(wide);
-    let mut found = Digits::new(value < 0);
-    let magnitude = value.unsigned_abs().to_string();
-    // Zeros before it, so that there is a digit for each decimal.
-    for _ in magnitude.len()..=decimals {
-        found.push(0)?;
+    let negative = signed && first & 0x80 != 0;
+    let mut wide = [if negative { 0xFF } else { 0 }; 8];
+    if little {
+        wide[..bytes.len()].copy_from_slice(bytes);
+        wide.reverse();
+    } else {
+        wide[8 - bytes.len()..].copy_from_slice(bytes);
     }
-    for digit in magnitude.bytes() {
-        found.push(digit - b'0')?;
+    let value = u64::from_be_bytes(wide);
+    let mut magnitude = if negative {
+        value.wrapping_neg()
+    } else {
+        value
+    };
+    // At least a digit for each decimal, and one before them.
+    let mut found = Digits::new();
+    found.negative = negative;
+    let needed = magnitude.checked_ilog10().map_or(1, |log| log as usize + 1);
+    found.count = needed.max(scale.decimals + 1).min(PLACES);
+    for place in found.digits[..found.count].iter_mut().rev() {
+        *place = b'0' + (magnitude % 10) as u8;
+        magnitude /= 10;
     }
-    found.write(decimals, text);
+    found.write(scale.decimals, scale.zeros, text);
     Ok(())
 }
 
@@ -225,11 +292,15 @@ pub fn binary(
 mod tests {
     use super::*;
 
-    fn check(written: impl FnOnce(&mut String) -> Result<(), String>, expected: &str) {
+    fn scale(decimals: usize) -> Scale {
+        Scale { decimals, zeros: 0 }
+    }
+
+    fn check(written: impl FnOnce(&mut String) -> Result<(), Fault>, expected: &str) {
         let mut text = String::new();
         match written(&mut text) {
             Ok(()) => assert_eq!(text, expected),
-            Err(reason) => assert!(reason.contains(expected), "{reason}"),
+            Err(fault) => assert!(fault.to_string().contains(expected), "{fault}"),
         }
     }
 
@@ -251,9 +322,9 @@ mod tests {
             (b"\xA1\x23\x4D", 2, "the upper half of byte 1 (0xA1)"),
             (b"\x01\x23\x45", 2, "no sign"),
             (b"\x40\x40\x40", 2, "no sign"),
-            (&[0x11; 20], 0, "more than 38 digits"),
+            (&[0x11; 21], 0, "can't have 21 bytes"),
         ] {
-            check(|text| packed(bytes, decimals, text), expected);
+            check(|text| packed(bytes, scale(decimals), text), expected);
         }
     }
 
@@ -279,7 +350,7 @@ mod tests {
             (b"J1", Ascii, Trailing, 0, "byte 1 (0x4A) is no digit"),
             (b"1 2", Ascii, Trailing, 0, "byte 2 (0x20) is no digit"),
             (b"12*", Ascii, TrailingSeparate, 0, "where a sign should"),
-            (b"", Ascii, TrailingSeparate, 0, "no bytes"),
+            (b"", Ascii, TrailingSeparate, 0, "can't have 0 bytes"),
             (
                 b"\x40\x40\xF1",
                 Ebcdic,
@@ -288,7 +359,10 @@ mod tests {
                 "byte 1 (0x40) is no digit",
             ),
         ] {
-            check(|text| zoned(bytes, zones, sign, decimals, text), expected);
+            check(
+                |text| zoned(bytes, zones, sign, scale(decimals), text),
+                expected,
+            );
         }
     }
 
@@ -312,10 +386,35 @@ mod tests {
                 0,
                 "18446744073709551615",
             ),
-            (b"", true, 0, "1 to 8 bytes"),
-            (&[0; 9], true, 0, "1 to 8 bytes"),
+            (b"", true, 0, "can't have 0 bytes"),
+            (&[0; 9], true, 0, "can't have 9 bytes"),
         ] {
-            check(|text| binary(bytes, signed, decimals, text), expected);
+            check(
+                |text| binary(bytes, signed, false, scale(decimals), text),
+                expected,
+            );
         }
+    }
+
+    #[test]
+    fn little_endian_numbers_and_places_that_are_not_kept_are_read() {
+        check(
+            |text| binary(b"\xF4\xFF", true, true, scale(0), text),
+            "-12",
+        );
+        check(
+            |text| binary(b"\x01\x00\x00\x00", true, true, scale(1), text),
+            "0.1",
+        );
+        let thousands = Scale {
+            decimals: 0,
+            zeros: 2,
+        };
+        check(|text| packed(b"\x12\x3D", thousands, text), "-12300");
+        check(|text| packed(b"\x00\x0D", thousands, text), "0");
+        check(
+            |text| binary(b"\x05", false, false, scale(3), text),
+            "0.005",
+        );
     }
 }

@@ -8,7 +8,7 @@ const FIELD_BYTES_MAX: usize = 32_767;
 
 /// What a PICTURE says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Picture {
+pub(super) enum Picture {
     /// So many characters: letters, or a number edited for people.
     Text {
         /// How many.
@@ -31,7 +31,7 @@ pub enum Picture {
 ///
 /// # Errors
 /// A sentence: what in it means nothing.
-pub fn parse(text: &str) -> Result<Picture, String> {
+pub(super) fn parse(text: &str) -> Result<Picture, String> {
     let wrong = |what: &str| format!("PIC {text}: {what}");
     let symbols = expand(text).map_err(|what| wrong(&what))?;
     let characters: usize = symbols.iter().map(|(_, count)| count).sum();

@@ -1,7 +1,7 @@
 //! Numbers whose decimals and sign the layout knows.
 
 use super::Sign;
-use crate::cobol::number::{self, Zones};
+use crate::cobol::number::{self, Scale, Zones};
 
 /// Appends a number as text: `0001250` with two decimals is `12.50`. Whether there is one: it is not blank.
 ///
@@ -41,11 +41,13 @@ pub(super) fn write(
             (digits, number::Sign::Unsigned)
         }
     };
-    let said = |reason| format!("\"{cell}\" is no number: {reason}");
+    let said = |reason: String| format!("\"{cell}\" is no number: {reason}");
     if digits.is_empty() {
         return Err(said("it has no digits".into()));
     }
-    number::zoned(digits.as_bytes(), Zones::Ascii, zone, decimals, text).map_err(said)?;
+    let scale = Scale { decimals, zeros: 0 };
+    let found = number::zoned(digits.as_bytes(), Zones::Ascii, zone, scale, text);
+    found.map_err(|fault| said(fault.to_string()))?;
     Ok(true)
 }
 

@@ -351,7 +351,7 @@ fn a_configuration_is_checked_in_words() {
             record("{ name = \"A\", width = 2 }")
         ),
         "record_bytes",
-        &["even"],
+        &["a multiple of that"],
     );
     let broken = |from: &str, to: &str| HDT.replacen(from, to, 1);
     check_config(

@@ -15,6 +15,24 @@ struct Clauses {
     sign: Option<(bool, bool)>,
 }
 
+impl Clauses {
+    fn new(name: String, level: u8, line: usize) -> Self {
+        Self {
+            item: Item {
+                name,
+                level,
+                line,
+                redefines: None,
+                occurs: None,
+                what: What::Group(Vec::new()),
+            },
+            picture: None,
+            usage: None,
+            sign: None,
+        }
+    }
+}
+
 /// What a group hands down to its items.
 #[derive(Clone, Copy, Default)]
 struct Inherited {
@@ -24,7 +42,7 @@ struct Inherited {
 }
 
 pub(super) fn parse(text: &str) -> Result<Vec<Item>, String> {
-    let mut clauses = Vec::new();
+    let mut clauses: Vec<Clauses> = Vec::new();
     for statement in statements(text)? {
         if let Some(one) = read(&statement)? {
             clauses.push(one);
@@ -32,6 +50,12 @@ pub(super) fn parse(text: &str) -> Result<Vec<Item>, String> {
     }
     if clauses.is_empty() {
         return Err("the copybook describes nothing: a record begins with 01".into());
+    }
+    // A copybook may be what stands below a record that each program names for itself.
+    let lowest = clauses[0].item.level;
+    let roots = clauses.iter().filter(|one| one.item.level == lowest);
+    if lowest > 1 && roots.count() > 1 && clauses.iter().all(|one| one.item.level >= lowest) {
+        clauses.insert(0, Clauses::new("RECORD".into(), 1, clauses[0].item.line));
     }
     let mut rest = clauses.into_iter().peekable();
     let mut records = Vec::new();
@@ -77,7 +101,18 @@ fn build(
     }
     item.what = match (picture, items.is_empty()) {
         (None, false) => What::Group(items),
-        (Some(picture), true) => What::Field(field(picture, below)),
+        (Some(picture), true) => {
+            let field = field(picture, below);
+            if let Picture::Number { digits: 19.., .. } = picture
+                && matches!(field.usage, Usage::Binary | Usage::Native)
+            {
+                return Err(format!(
+                    "line {}: {} is binary and has more than 18 digits",
+                    item.line, item.name
+                ));
+            }
+            What::Field(field)
+        }
         (Some(_), false) => {
             return Err(format!(
                 "line {}: {} has a PICTURE and items below it",
@@ -142,23 +177,44 @@ fn statements(text: &str) -> Result<Vec<Vec<Word<'_>>>, String> {
     }
 }
 
-/// A line's words, without columns 1 to 6 and what is behind column 72; a text in quotes is one word.
-fn words_of(line: &str) -> impl Iterator<Item = &str> {
+/// A line's code: without what stands in columns 1 to 6 and behind 72, if it has such margins; empty for a comment.
+fn code_of(line: &str) -> &str {
+    let is_level = |word: &str| word.len() <= 2 && word.parse::<u8>().is_ok();
+    let first = |text: &str| text.split_whitespace().next().is_some_and(is_level);
     let margin = line
         .get(..6)
-        .is_some_and(|head| head.chars().all(|c| c == ' ' || c.is_ascii_digit()));
+        .zip(line.get(6..))
+        .is_some_and(|(head, code)| {
+            let numbers = head.chars().all(|c| c == ' ' || c.is_ascii_digit());
+            match head.trim() {
+                // "05 A PIC X" may begin at column 1 or be indented by a few blanks.
+                number if numbers => number.is_empty() || number.len() > 2,
+                // A mark of whoever changed the line.
+                _ => {
+                    code.starts_with(['*', '/'])
+                        || (code.starts_with([' ', '-']) && first(&code[1..]))
+                }
+            }
+        });
     let code = if margin {
-        line.get(6..).unwrap_or("")
+        let code = line.get(6..).unwrap_or("");
+        code.get(..66).unwrap_or(code)
     } else {
         line.trim_start()
     };
-    let is_comment = code.starts_with(['*', '/']);
-    let code = if margin {
-        code.get(..66).unwrap_or(code)
+    // Lines that steer the compiler's listing describe nothing.
+    let listing = ["EJECT", "SKIP1", "SKIP2", "SKIP3"];
+    let only = code.trim().trim_end_matches('.');
+    if code.starts_with(['*', '/']) || is_one_of(only, &listing) {
+        ""
     } else {
         code
-    };
-    let mut rest = if is_comment { "" } else { code };
+    }
+}
+
+/// A line's words; a text in quotes is one word.
+fn words_of(line: &str) -> impl Iterator<Item = &str> {
+    let mut rest = code_of(line);
     std::iter::from_fn(move || {
         rest = rest.trim_start();
         let first = rest.chars().next()?;
@@ -169,8 +225,9 @@ fn words_of(line: &str) -> impl Iterator<Item = &str> {
         // A full stop may stand right behind a quote.
         let end = end + usize::from(matches!(first, '"' | '\'') && rest[end..].starts_with('.'));
         let (word, after) = rest.split_at(end);
-        rest = after;
-        Some(word)
+        // What stands behind it is a comment.
+        rest = if word.starts_with("*>") { "" } else { after };
+        Some(word).filter(|word| !word.starts_with("*>"))
     })
 }
 
@@ -262,19 +319,7 @@ fn read(statement: &[Word<'_>]) -> Result<Option<Clauses>, String> {
     } else {
         cursor.name("the level")?
     };
-    let mut clauses = Clauses {
-        item: Item {
-            name,
-            level,
-            line,
-            redefines: None,
-            occurs: None,
-            what: What::Group(Vec::new()),
-        },
-        picture: None,
-        usage: None,
-        sign: None,
-    };
+    let mut clauses = Clauses::new(name, level, line);
     while let Some(word) = cursor.next() {
         if !clause(&mut clauses, &word.to_ascii_uppercase(), &mut cursor)? {
             break;
@@ -299,10 +344,10 @@ fn clause(clauses: &mut Clauses, word: &str, cursor: &mut Cursor<'_, '_>) -> Res
         "USAGE" | "IS" | "TIMES" => {}
         "DISPLAY" => clauses.usage = Some(Usage::Display),
         "COMP-3" | "COMPUTATIONAL-3" | "PACKED-DECIMAL" => clauses.usage = Some(Usage::Packed),
-        "COMP" | "COMPUTATIONAL" | "COMP-4" | "COMPUTATIONAL-4" | "COMP-5" | "COMPUTATIONAL-5"
-        | "BINARY" => {
+        "COMP" | "COMPUTATIONAL" | "COMP-4" | "COMPUTATIONAL-4" | "BINARY" => {
             clauses.usage = Some(Usage::Binary);
         }
+        "COMP-5" | "COMPUTATIONAL-5" => clauses.usage = Some(Usage::Native),
         "SIGN" | "LEADING" | "TRAILING" => {
             if word == "SIGN" {
                 cursor.skip(&["IS"]);
