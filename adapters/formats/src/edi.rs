@@ -1,4 +1,35 @@
-//! What the two EDI syntaxes share.
+//! What the two EDI syntaxes share: how documents become records.
+//!
+//! ```text
+//! segments -> Document (bytes, and which loop each segment belongs to) -> end and counts hold -> records
+//!                |                                                                                  |
+//!                Plan: a Schema's loops and the columns' addresses, compiled                        Cells
+//! ```
+
+mod address;
+mod cells;
+mod characters;
+mod config;
+mod decoder;
+mod document;
+mod plan;
+mod receipt;
+mod schema;
+#[cfg(test)]
+pub(crate) mod tests;
+
+use std::fmt::Debug;
+
+pub use characters::Characters;
+pub(crate) use config::{Known, Plans, Settings};
+pub use config::{Otherwise, RecordConfig, SetConfig};
+pub(crate) use decoder::{Charset, Decoder};
+pub use document::{DOCUMENT_BYTES_MAX, DOCUMENT_SEGMENTS_MAX};
+pub use receipt::{
+    Finding, Group, INTERCHANGES_MAX, Interchange, Party, Receipt, Rule, VERDICTS_MAX, Verdict,
+};
+
+use crate::FileFault;
 
 /// What a look at a window found.
 #[derive(Debug, PartialEq, Eq)]
@@ -7,6 +38,62 @@ pub enum Found {
     Segment(usize),
     /// So many bytes that are none; more is needed.
     More(usize),
+}
+
+/// A segment, however it was written.
+pub(crate) trait View {
+    /// Its name.
+    fn tag(&self) -> &[u8];
+    /// A component of an element, from 1; 0 is what the syntax means by the element alone. Empty where there is none.
+    fn value(&self, element: usize, component: usize) -> &[u8];
+    /// Of the pairs of a qualifier and a value from an element on, the value that has this qualifier.
+    fn pair(&self, element: usize, qualifier: &[u8]) -> &[u8];
+    /// An element with all that it has.
+    fn whole(&self, element: usize, out: &mut Vec<u8>);
+    /// How many elements it has, its name counted.
+    fn elements(&self) -> usize;
+    /// The line on which it starts, from 1.
+    fn line(&self) -> u64;
+}
+
+/// A syntax: how bytes become segments, and what stands around documents.
+pub(crate) trait Syntax: Debug + Default {
+    /// The segment that begins a document.
+    const BEGIN: &'static str;
+    /// The segment that ends one.
+    const END: &'static str;
+    /// The segments that stand around documents, the outermost first.
+    const OUTER: &'static [&'static str];
+    /// Where [`Self::BEGIN`] says which set it is: element and component.
+    const SET: (usize, usize);
+    /// Where it has the document's number.
+    const NUMBER: usize;
+
+    /// A segment at hand.
+    type Segment<'a>: View
+    where
+        Self: 'a;
+
+    /// Looks for the next segment, as the syntax's own module says.
+    fn next(&mut self, window: &[u8], end: bool) -> Result<Found, FileFault>;
+    /// Where in that window it stood, without what ends it.
+    fn place(&self) -> (usize, usize);
+    /// The segment at hand.
+    fn segment(&self) -> Self::Segment<'_>;
+    /// Makes one that was found before the one at hand: its bytes without what ends it.
+    fn again(&mut self, bytes: &[u8]);
+    /// Whether it carries bytes that are no text.
+    fn is_binary(bytes: &[u8]) -> bool;
+    /// Checks the segment at hand against the envelope.
+    fn check(&mut self) -> Result<(), String>;
+    /// Checks that nothing is open at the file's end.
+    fn finish(&self) -> Result<(), String>;
+    /// Which characters documents have here.
+    fn charset(&self, configured: Option<Characters>) -> Charset;
+    /// Tells of the segment at hand, which stands around documents.
+    fn tell(&self, receipt: &mut Receipt);
+    /// What a document says that it is, for a receipt.
+    fn told_set(&self) -> String;
 }
 
 /// Line ends in these bytes.
@@ -20,4 +107,9 @@ pub(crate) fn blank(bytes: &[u8]) -> usize {
         .iter()
         .take_while(|byte| byte.is_ascii_whitespace())
         .count()
+}
+
+/// A number or name of an envelope, without the blanks that pad it.
+pub(crate) fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).trim().to_owned()
 }

@@ -8,11 +8,17 @@
 //! ```
 //! Source: ISO 9735 (syntax versions 1 to 4).
 
-mod characters;
+mod config;
+mod decoder;
 mod envelope;
 mod segments;
+mod sets;
+#[cfg(test)]
+mod tests;
 
-pub use characters::Characters;
+pub use crate::edi::Characters;
+pub use config::EdifactConfig;
+pub use decoder::{Decoder, Edifact};
 pub use envelope::Envelope;
 pub use segments::{Segment, Segments};
 

@@ -8,7 +8,9 @@ use serde::Deserialize;
 
 use crate::cobol::{self, Copybook, CopybookConfig};
 use crate::csv::{self, Csv, CsvConfig};
+use crate::edifact::{self, Edifact, EdifactConfig};
 use crate::fixed::{self, Fixed, FixedConfig};
+use crate::x12::{self, X12, X12Config};
 use crate::{FileFault, Sink};
 
 /// The `[flow.source.format]` table.
@@ -21,6 +23,10 @@ pub enum FormatConfig {
     Fixed(FixedConfig),
     /// What a COBOL copybook describes.
     Copybook(CopybookConfig),
+    /// ANSI X12.
+    X12(X12Config),
+    /// UN/EDIFACT.
+    Edifact(EdifactConfig),
 }
 
 impl FormatConfig {
@@ -31,6 +37,8 @@ impl FormatConfig {
             Self::Csv(config) => config.faults(),
             Self::Fixed(config) => config.faults(),
             Self::Copybook(config) => config.faults(),
+            Self::X12(config) => config.faults(),
+            Self::Edifact(config) => config.faults(),
         }
     }
 }
@@ -44,6 +52,10 @@ pub enum Format {
     Fixed(Fixed),
     /// What a COBOL copybook describes.
     Copybook(Copybook),
+    /// ANSI X12.
+    X12(X12),
+    /// UN/EDIFACT.
+    Edifact(Edifact),
 }
 
 impl Format {
@@ -60,6 +72,8 @@ impl Format {
             FormatConfig::Csv(config) => Self::Csv(Csv::new(config)?),
             FormatConfig::Fixed(config) => Self::Fixed(Fixed::new(config)?),
             FormatConfig::Copybook(config) => Self::Copybook(Copybook::new(config, read)?),
+            FormatConfig::X12(config) => Self::X12(X12::new(config)?),
+            FormatConfig::Edifact(config) => Self::Edifact(Edifact::new(config)?),
         })
     }
 
@@ -71,6 +85,8 @@ impl Format {
             Self::Csv(csv) => Decoder::Csv(Box::new(csv.decoder(skip))),
             Self::Fixed(fixed) => Decoder::Fixed(Box::new(fixed.decoder(skip))),
             Self::Copybook(copybook) => Decoder::Copybook(Box::new(copybook.decoder(skip))),
+            Self::X12(x12) => Decoder::X12(Box::new(x12.decoder(skip))),
+            Self::Edifact(edifact) => Decoder::Edifact(Box::new(edifact.decoder(skip))),
         }
     }
 
@@ -79,9 +95,8 @@ impl Format {
     pub fn remember(&mut self, decoder: &Decoder) {
         match (self, decoder) {
             (Self::Csv(csv), Decoder::Csv(decoder)) => csv.remember(decoder),
-            // Its names are the configuration's.
-            (Self::Fixed(_) | Self::Copybook(_), _)
-            | (_, Decoder::Fixed(_) | Decoder::Copybook(_)) => {}
+            // The names of other formats are those of their configuration.
+            _ => {}
         }
     }
 }
@@ -104,6 +119,10 @@ pub enum Decoder {
     Fixed(Box<fixed::Decoder>),
     /// What a COBOL copybook describes.
     Copybook(Box<cobol::Decoder>),
+    /// ANSI X12.
+    X12(Box<x12::Decoder>),
+    /// UN/EDIFACT.
+    Edifact(Box<edifact::Decoder>),
 }
 
 impl Decoder {
@@ -124,6 +143,8 @@ impl Decoder {
             Self::Csv(decoder) => decoder.decode(window, end, sink),
             Self::Fixed(decoder) => decoder.decode(window, end, sink),
             Self::Copybook(decoder) => decoder.decode(window, end, sink),
+            Self::X12(decoder) => decoder.decode(window, end, sink),
+            Self::Edifact(decoder) => decoder.decode(window, end, sink),
         }
     }
 
@@ -134,6 +155,8 @@ impl Decoder {
             Self::Csv(decoder) => decoder.ordinal(),
             Self::Fixed(decoder) => decoder.ordinal(),
             Self::Copybook(decoder) => decoder.ordinal(),
+            Self::X12(decoder) => decoder.ordinal(),
+            Self::Edifact(decoder) => decoder.ordinal(),
         }
     }
 }

@@ -4,8 +4,8 @@
 //! records to a [`Sink`]. The same decoder runs twice over a file: once into a [`Tally`], which only
 //! counts, and once into a [`Gather`], which keeps what a batch needs.
 //!
-//! [`csv`], [`fixed`] and [`cobol`] are such decoders; what they share of several types of records in one file is [`typed`]. [`x12`] and [`edifact`] are the parts below those to come: segments and
-//! their envelopes. No flow can be configured with them yet.
+//! [`FormatConfig`] says which there are. What several types of records in one file share is [`typed`]; what the two EDI syntaxes share is
+//! [`edi`].
 //!
 //! This crate promises the same records, rejects and ordinals however the bytes are cut into windows.
 //! It refuses to know files, clocks and the network.
@@ -20,7 +20,7 @@ extern crate self as dray_formats;
 #[cfg(test)]
 #[path = "../tests/driver/mod.rs"]
 mod driver;
-mod edi;
+pub mod edi;
 pub mod edifact;
 pub mod fixed;
 mod format;

@@ -8,9 +8,16 @@
 //! ```
 //! Source: ASC X12.5 (interchange control structures) and X12.6 (application control structures).
 
+mod config;
+mod decoder;
 mod envelope;
 mod segments;
+mod sets;
+#[cfg(test)]
+mod tests;
 
+pub use config::X12Config;
+pub use decoder::{Decoder, X12};
 pub use envelope::Envelope;
 pub use segments::{Segment, Segments};
 

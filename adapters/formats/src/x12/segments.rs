@@ -31,6 +31,8 @@ pub struct Segments {
     /// Where that one starts, and where the next one may.
     starts: u64,
     line: u64,
+    /// Where it stood in the window, without what ends it.
+    place: (usize, usize),
 }
 
 /// The segment that was found last.
@@ -66,9 +68,12 @@ impl<'a> Segment<'a> {
 
     /// The parts of an element, from 1; one where the interchange knows no parts.
     pub fn components(&self, index: usize) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        self.parts(self.element(index))
+    }
+
+    pub(super) fn parts<'b>(&self, element: &'b [u8]) -> impl Iterator<Item = &'b [u8]> + use<'b> {
         let component = self.separators.component;
-        self.element(index)
-            .split(move |byte| Some(*byte) == component)
+        element.split(move |byte| Some(*byte) == component)
     }
 
     /// The repetitions of an element; one where the interchange's version knows none.
@@ -172,7 +177,21 @@ impl Segments {
         }
         let used = rest.len().min(length + 1);
         self.line += lines(&rest[..used]);
+        self.place = (start, start + length);
         Ok(Found::Segment(start + used))
+    }
+
+    /// Where in the window the segment that was found last stood, without what ends it.
+    pub(crate) fn place(&self) -> (usize, usize) {
+        self.place
+    }
+
+    /// Takes apart once more what stood in that place.
+    pub(crate) fn again(&mut self, bytes: &[u8]) {
+        if let Some(separators) = self.separators {
+            let from = self.binary(bytes, separators).unwrap_or(0);
+            self.take(bytes, separators, from);
+        }
     }
 
     /// Where to look for a segment's end: behind what a BIN or BDS segment carries, which may hold anything. A length that is not there
@@ -206,13 +225,16 @@ impl Segments {
     fn take(&mut self, bytes: &[u8], separators: Separators, from: usize) {
         self.text.clear();
         self.elements.clear();
-        let keeps = |byte: &u8| !matches!(byte, b'\r' | b'\n');
         let carried = from > 0;
         if carried {
             self.text.extend_from_slice(bytes);
         } else {
-            self.text
-                .extend(bytes.iter().copied().filter(|byte| keeps(byte)));
+            let mut from = 0;
+            for line_end in memchr::memchr2_iter(b'\r', b'\n', bytes) {
+                self.text.extend_from_slice(&bytes[from..line_end]);
+                from = line_end + 1;
+            }
+            self.text.extend_from_slice(&bytes[from..]);
         }
         let mut start = 0;
         let ends = memchr::memchr_iter(separators.element, &self.text);

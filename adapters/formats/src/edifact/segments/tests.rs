@@ -68,6 +68,28 @@ fn a_una_says_what_separates_what_and_each_interchange_may_have_its_own() {
 }
 
 #[test]
+fn an_element_may_be_repeated_from_syntax_version_4_on() {
+    let first = |file: &str| {
+        let mut segments = Segments::default();
+        let mut at = 0;
+        while let Ok(Found::Segment(bytes)) = segments.next(&file.as_bytes()[at..], true) {
+            at += bytes;
+        }
+        let segment = segments.segment();
+        let parts =
+            [(1, 0), (1, 1), (2, 0)].map(|(element, part)| segment.component(element, part));
+        parts.map(|part| String::from_utf8_lossy(part).into_owned())
+    };
+    assert_eq!(first("UNB+UNOA:4'COM+a:TE*b:EM+c'"), ["a", "TE", "c"]);
+    assert_eq!(first("UNB+UNOA:3'COM+a:TE*b:EM+c'"), ["a", "TE*b", "c"]);
+    assert_eq!(
+        first("UNA:+.?!'UNB+UNOA:4'COM+a:TE!b:EM+c*'"),
+        ["a", "TE", "c*"]
+    );
+    assert_eq!(first("UNB+UNOA:4'COM+a?*:TE+c'"), ["a*", "TE", "c"]);
+}
+
+#[test]
 fn what_is_released_stands_for_itself() {
     check(
         "UNB+A'FTX+it?'s 3?+4?:5??'",
