@@ -26,7 +26,8 @@ pub use config::{Otherwise, RecordConfig, SetConfig};
 pub(crate) use decoder::{Charset, Decoder};
 pub use document::{DOCUMENT_BYTES_MAX, DOCUMENT_SEGMENTS_MAX};
 pub use receipt::{
-    Finding, Group, INTERCHANGES_MAX, Interchange, Party, Receipt, Rule, VERDICTS_MAX, Verdict,
+    Finding, Group, INTERCHANGES_MAX, Interchange, Party, Receipt, Rule, Stamp, VERDICTS_MAX,
+    Verdict,
 };
 
 use crate::FileFault;

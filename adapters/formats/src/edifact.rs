@@ -9,6 +9,7 @@
 //! Source: ISO 9735 (syntax versions 1 to 4).
 
 mod config;
+mod contrl;
 mod decoder;
 mod envelope;
 mod segments;
@@ -18,6 +19,7 @@ mod tests;
 
 pub use crate::edi::Characters;
 pub use config::EdifactConfig;
+pub use contrl::{contrl, reported};
 pub use decoder::{Decoder, Edifact};
 pub use envelope::Envelope;
 pub use segments::{Segment, Segments};

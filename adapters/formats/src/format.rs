@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use crate::cobol::{self, Copybook, CopybookConfig};
 use crate::csv::{self, Csv, CsvConfig};
+use crate::edi::Receipt;
 use crate::edifact::{self, Edifact, EdifactConfig};
 use crate::fixed::{self, Fixed, FixedConfig};
 use crate::x12::{self, X12, X12Config};
@@ -145,6 +146,16 @@ impl Decoder {
             Self::Copybook(decoder) => decoder.decode(window, end, sink),
             Self::X12(decoder) => decoder.decode(window, end, sink),
             Self::Edifact(decoder) => decoder.decode(window, end, sink),
+        }
+    }
+
+    /// The interchanges and documents that were read so far, for acknowledgements and the watch over sequences; of EDI alone.
+    #[must_use]
+    pub fn receipt(&self) -> Option<&Receipt> {
+        match self {
+            Self::X12(decoder) => Some(decoder.receipt()),
+            Self::Edifact(decoder) => Some(decoder.receipt()),
+            _ => None,
         }
     }
 

@@ -8,6 +8,7 @@
 //! ```
 //! Source: ASC X12.5 (interchange control structures) and X12.6 (application control structures).
 
+mod acknowledge;
 mod config;
 mod decoder;
 mod envelope;
@@ -16,6 +17,7 @@ mod sets;
 #[cfg(test)]
 mod tests;
 
+pub use acknowledge::{acknowledge, acknowledged};
 pub use config::X12Config;
 pub use decoder::{Decoder, X12};
 pub use envelope::Envelope;

@@ -3,16 +3,20 @@
 mod driver;
 
 use dray_formats::cobol::{Copybook, CopybookConfig};
-use dray_formats::{Found, edifact, x12};
+use dray_formats::{Format, FormatConfig, Found, Gather, Sink, Tally, Window, edifact, x12};
 use proptest::prelude::*;
-
-#[path = "driver/mod.rs"]
-mod driver;
 
 const X12: &str = "ISA*00*          *00*          *ZZ*SENDER         *ZZ*RECEIVER       *200101*1200*^*00501*000000009*0*P*:~\n\
     GS*OW*A*B*20200101*1200*7*X*005010~\nST*940*0001~\nW05*N*4711~\nN1*ST*a:b^c~\nBIN*5*a~b*c~\nSE*5*0001~\nGE*1*7~\nIEA*1*000000009~\n";
 const EDIFACT: &str = "UNA:+.? '\nUNB+UNOC:3+A+B+260101:1200+R9'\nUNH+M1+ORDERS:D:96A:UN'\nBGM+220+47?+11'\nFTX+AAI+++it?'s'\n\
     UNT+4+M1'\nUNZ+1+R9'\n";
+/// Documents with loops, trees and characters of all kinds.
+const X12_DOCUMENTS: &str = "ISA*00*          *00*          *ZZ*SENDER         *ZZ*RECEIVER       *200101*1200*U*00401*000000009*0*P*:~\n\
+    GS*OW*A*B*20200101*1200*7*X*004010~\nST*940*0001~\nW05*N*4711~\nN1*ST*a~\nN4*Bern~\nLX*1~\nW01*5*EA**VN*S-1~\nN9*LI*1~\nSE*8*0001~\n\
+    ST*856*0002~\nBSN*00*1~\nHL*1**S~\nHL*2*1*O~\nPRF*P~\nHL*3*2*I~\nLIN**UP*1~\nHL*4*2*I~\nSN1**2*EA~\nSE*10*0002~\n\
+    ST*214*0003~\nB10*1~\nSE*3*0003~\nGE*3*7~\nIEA*1*000000009~\n";
+const EDIFACT_DOCUMENTS: &str = "UNB+UNOA:4+A+B+260101:1200+R9'\nUNH+M1+ORDERS:D:96A:UN'\nBGM+220+4?'7'\nNAD+BY+1++ü'\nCOM+1:TE*2:EM'\nLIN+1++5:EN'\n\
+    QTY+21:5'\nUNS+S'\nUNT+8+M1'\nUNH+M2+DESADV:D:96A:UN'\nBGM+351+1'\nCPS+1'\nCPS+2+1'\nPAC+1'\nLIN+1++5:EN'\nQTY+12:5'\nUNT+8+M2'\nUNZ+2+R9'\n";
 const COPYBOOK: &str = "       01  R.\n           05  N PIC 9(2).\n           05  G OCCURS 0 TO 9 TIMES DEPENDING ON N.\n\
     \x20              10  P PIC S9(5)V99 COMP-3.\n               10  T PIC X(4).\n           05  A PIC S9(4) COMP.\n\
     \x20          05  B REDEFINES A PIC X(2).\n           05  Z PIC S9(3) SIGN LEADING SEPARATE.\n";
@@ -181,7 +185,104 @@ fn edifact_cut(file: &[u8], step: usize) -> Vec<Result<String, String>> {
     })
 }
 
+/// Runs a decoder over bytes that arrive `step` at a time, from an ordinal on, into what holds little.
+fn pass<S: Sink>(
+    format: &Format,
+    file: &[u8],
+    (step, skip): (usize, u64),
+    mut sink: S,
+    mut emptied: impl FnMut(&mut S),
+) -> (S, Result<u64, String>) {
+    let (mut decoder, mut window, mut rest) = (format.decoder(skip), Window::default(), file);
+    loop {
+        let decoded = match decoder.decode(window.bytes(), rest.is_empty(), &mut sink) {
+            Ok(decoded) => decoded,
+            Err(fault) => return (sink, Err(fault.0)),
+        };
+        window.take(decoded.bytes);
+        if decoded.done {
+            return (sink, Ok(decoder.ordinal()));
+        }
+        if sink.full() {
+            emptied(&mut sink);
+        } else {
+            let space = window.space();
+            let count = space.len().min(step).min(rest.len());
+            space[..count].copy_from_slice(&rest[..count]);
+            window.filled(count);
+            rest = &rest[count..];
+        }
+    }
+}
+
+/// Records and bad ones, with their bytes.
+fn told(gather: &Gather) -> Vec<String> {
+    let record = |record: dray_adapter::RecordView<'_>| {
+        let cells: Vec<_> = (0..record.len()).map(|index| record.value(index)).collect();
+        let (row, raw) = (record.row(), record.raw().escape_ascii());
+        format!(
+            "{} {} {} {cells:?} {raw}",
+            row.ordinal,
+            row.line,
+            record.shape().record_type
+        )
+    };
+    let mut all: Vec<String> = gather.records.iter().map(record).collect();
+    all.extend(gather.rejects.iter().map(|reject| format!("{reject:?}")));
+    all
+}
+
+/// Both passes agree, in windows of any length, and so do batches of few records.
+fn decode_damaged(
+    format: &Format,
+    file: &[u8],
+    step: usize,
+    skip: u64,
+) -> Result<(), TestCaseError> {
+    let whole = pass(format, file, (usize::MAX, 0), Gather::default(), |_| ());
+    let cut = pass(format, file, (step, 0), Gather::default(), |_| ());
+    prop_assert_eq!(told(&whole.0), told(&cut.0));
+    prop_assert_eq!(&whole.1, &cut.1);
+    let tally = pass(format, file, (step, 0), Tally::new(u64::MAX), |_| ());
+    prop_assert_eq!(&tally.1, &whole.1);
+    let counts = (whole.0.records.len() as u64, whole.0.rejects.len() as u64);
+    prop_assert_eq!((tally.0.records, tally.0.rejects), counts);
+    let mut parts = 0;
+    let few = || Gather::with_limits(2, usize::MAX);
+    let (last, end) = pass(format, file, (step, skip), few(), |full| {
+        parts += full.records.len() + full.rejects.len();
+        *full = few();
+    });
+    parts += last.records.len() + last.rejects.len();
+    prop_assert_eq!(parts as u64, (counts.0 + counts.1).saturating_sub(skip));
+    prop_assert_eq!(end, whole.1);
+    Ok(())
+}
+
+fn format(toml: &str) -> Format {
+    let config: FormatConfig = toml::from_str(toml).expect("a format");
+    Format::new(&config).expect("a good format")
+}
+
 proptest! {
+    #[test]
+    fn damaged_x12_documents_are_the_same_in_windows_of_any_length(file in damaged(X12_DOCUMENTS), step in 1..200_usize, skip in 0..4_u64, segments: bool) {
+        let otherwise = if segments { "segments" } else { "reject" };
+        decode_damaged(&format(&format!("kind = \"x12\"\notherwise = \"{otherwise}\"")), &file, step, skip)?;
+    }
+
+    #[test]
+    fn damaged_edifact_messages_are_the_same_in_windows_of_any_length(file in damaged(EDIFACT_DOCUMENTS), step in 1..200_usize, skip in 0..4_u64) {
+        decode_damaged(&format("kind = \"edifact\""), &file, step, skip)?;
+    }
+
+    #[test]
+    fn loops_of_any_text_are_read_or_refused(loops in "[NLXW0-9 ():+!?a-c\\[\\]=up]{0,60}", column in "[NLXW0-9.#/=\\[\\]|-]{0,12}") {
+        let toml = format!("kind = \"x12\"\n[[set]]\nset = \"999\"\nloops = \"{loops}\"\n[[record]]\ntype = \"999\"\ncolumns = [\"{column}\"]");
+        let config: FormatConfig = toml::from_str(&toml).expect("a format");
+        prop_assert_eq!(Format::new(&config).is_err(), !config.faults().is_empty());
+    }
+
     #[test]
     fn damaged_x12_is_the_same_in_windows_of_any_length(file in damaged(X12), step in 1..200_usize) {
         prop_assert_eq!(x12_cut(&file, step), x12_cut(&file, usize::MAX / 2));

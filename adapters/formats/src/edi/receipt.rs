@@ -72,6 +72,17 @@ pub struct Group {
     pub is_ended: bool,
 }
 
+/// What a caller gives to an acknowledgement: there are no clocks and no numbers here.
+#[derive(Debug, Clone, Copy)]
+pub struct Stamp<'a> {
+    /// The first interchange's number.
+    pub number: u32,
+    /// `20261126`.
+    pub date: &'a str,
+    /// `0930`.
+    pub time: &'a str,
+}
+
 /// What was found of a document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verdict {
@@ -169,6 +180,9 @@ impl Receipt {
         self.left_out += u64::from(is_left_out);
         if self.is_left_out {
             return;
+        }
+        if self.group().is_none() {
+            self.begin_group(Group::default());
         }
         let Some(group) = self.group() else { return };
         if is_good {

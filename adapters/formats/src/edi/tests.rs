@@ -2,6 +2,7 @@
 
 use dray_adapter::{RecordView, Value};
 
+use super::{INTERCHANGES_MAX, Party, Receipt, VERDICTS_MAX};
 use crate::{FileFault, Format, FormatConfig, Gather, Sink, Tally, Window};
 
 pub(crate) fn format(toml: &str) -> Format {
@@ -147,4 +148,57 @@ pub(crate) fn fault(toml: &str, words: &[&str]) {
             "{toml}: \"{word}\" is missing in: {said}"
         );
     }
+}
+
+/// What a file's receipt says when it was read as far as possible.
+pub(crate) fn receipt_of(toml: &str, file: &str) -> Receipt {
+    let mut decoder = format(toml).decoder(0);
+    let mut tally = Tally::new(u64::MAX);
+    let _ = decoder.decode(file.as_bytes(), true, &mut tally);
+    decoder.receipt().expect("EDI has one").clone()
+}
+
+pub(crate) fn shown_of(format: &Format, file: &str) -> Vec<String> {
+    told_of(format, file.as_bytes(), usize::MAX).expect("a good file")
+}
+
+#[test]
+fn a_receipt_names_interchanges_and_is_bounded() {
+    let unb = |number: usize| format!("UNB+UNOC:3+S:14+R:9+260101:1200+{number}'");
+    let one = |number: usize| {
+        format!(
+            "{}UNH+1+ORDERS:D:96A:UN'BGM+220+A'UNT+3+1'UNZ+1+{number}'",
+            unb(number)
+        )
+    };
+    let receipt = receipt_of("kind = \"edifact\"", &one(7));
+    let interchange = &receipt.interchanges[0];
+    let party = |of: &Party| format!("{}:{}", of.id, of.qualifier);
+    assert_eq!(
+        (party(&interchange.sender), party(&interchange.receiver)),
+        ("S:14".into(), "R:9".into())
+    );
+    assert_eq!(
+        (
+            interchange.number.as_str(),
+            interchange.line,
+            interchange.is_ended
+        ),
+        ("7", 1, true)
+    );
+    assert_eq!((receipt.left_out, interchange.groups[0].accepted), (0, 1));
+    let many: String = (0..INTERCHANGES_MAX + 2).map(one).collect();
+    let receipt = receipt_of("kind = \"edifact\"", &many);
+    assert_eq!(receipt.interchanges.len(), INTERCHANGES_MAX);
+    assert_eq!(receipt.left_out, 4, "two interchanges and two documents");
+    let messages: String = (0..=VERDICTS_MAX)
+        .map(|number| format!("UNH+{number}+X:D'UNT+2+{number}'"))
+        .collect();
+    let long = format!("{}{messages}UNZ+{}+7'", unb(7), VERDICTS_MAX + 1);
+    let receipt = receipt_of("kind = \"edifact\"", &long);
+    let group = &receipt.interchanges[0].groups[0];
+    assert_eq!(
+        (group.documents.len(), group.rejected, receipt.left_out),
+        (VERDICTS_MAX, VERDICTS_MAX as u64 + 1, 1)
+    );
 }
