@@ -12,6 +12,7 @@ use crate::edi::Receipt;
 use crate::edifact::{self, Edifact, EdifactConfig};
 use crate::fixed::{self, Fixed, FixedConfig};
 use crate::x12::{self, X12, X12Config};
+use crate::xml::{self, Xml, XmlConfig};
 use crate::{FileFault, Sink};
 
 /// The `[flow.source.format]` table.
@@ -28,6 +29,8 @@ pub enum FormatConfig {
     X12(X12Config),
     /// UN/EDIFACT.
     Edifact(EdifactConfig),
+    /// Elements found by a path.
+    Xml(XmlConfig),
 }
 
 impl FormatConfig {
@@ -40,6 +43,7 @@ impl FormatConfig {
             Self::Copybook(config) => config.faults(),
             Self::X12(config) => config.faults(),
             Self::Edifact(config) => config.faults(),
+            Self::Xml(config) => config.faults(),
         }
     }
 }
@@ -57,6 +61,8 @@ pub enum Format {
     X12(X12),
     /// UN/EDIFACT.
     Edifact(Edifact),
+    /// Elements found by a path.
+    Xml(Xml),
 }
 
 impl Format {
@@ -75,6 +81,7 @@ impl Format {
             FormatConfig::Copybook(config) => Self::Copybook(Copybook::new(config, read)?),
             FormatConfig::X12(config) => Self::X12(X12::new(config)?),
             FormatConfig::Edifact(config) => Self::Edifact(Edifact::new(config)?),
+            FormatConfig::Xml(config) => Self::Xml(Xml::new(config)?),
         })
     }
 
@@ -88,6 +95,7 @@ impl Format {
             Self::Copybook(copybook) => Decoder::Copybook(Box::new(copybook.decoder(skip))),
             Self::X12(x12) => Decoder::X12(Box::new(x12.decoder(skip))),
             Self::Edifact(edifact) => Decoder::Edifact(Box::new(edifact.decoder(skip))),
+            Self::Xml(xml) => Decoder::Xml(Box::new(xml.decoder(skip))),
         }
     }
 
@@ -124,6 +132,8 @@ pub enum Decoder {
     X12(Box<x12::Decoder>),
     /// UN/EDIFACT.
     Edifact(Box<edifact::Decoder>),
+    /// Elements found by a path.
+    Xml(Box<xml::Decoder>),
 }
 
 impl Decoder {
@@ -146,16 +156,7 @@ impl Decoder {
             Self::Copybook(decoder) => decoder.decode(window, end, sink),
             Self::X12(decoder) => decoder.decode(window, end, sink),
             Self::Edifact(decoder) => decoder.decode(window, end, sink),
-        }
-    }
-
-    /// The interchanges and documents that were read so far, for acknowledgements and the watch over sequences; of EDI alone.
-    #[must_use]
-    pub fn receipt(&self) -> Option<&Receipt> {
-        match self {
-            Self::X12(decoder) => Some(decoder.receipt()),
-            Self::Edifact(decoder) => Some(decoder.receipt()),
-            _ => None,
+            Self::Xml(decoder) => decoder.decode(window, end, sink),
         }
     }
 
@@ -168,6 +169,17 @@ impl Decoder {
             Self::Copybook(decoder) => decoder.ordinal(),
             Self::X12(decoder) => decoder.ordinal(),
             Self::Edifact(decoder) => decoder.ordinal(),
+            Self::Xml(decoder) => decoder.ordinal(),
+        }
+    }
+
+    /// The interchanges and documents that were read so far, for acknowledgements and the watch over sequences; of EDI alone.
+    #[must_use]
+    pub fn receipt(&self) -> Option<&Receipt> {
+        match self {
+            Self::X12(decoder) => Some(decoder.receipt()),
+            Self::Edifact(decoder) => Some(decoder.receipt()),
+            _ => None,
         }
     }
 }

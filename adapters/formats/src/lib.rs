@@ -13,7 +13,10 @@
 //! Limits: a record holds at most [`RECORD_BYTES_MAX`] bytes; a window grows to
 //! [`WINDOW_BYTES_MAX`], whatever the file's size.
 
+#[cfg(test)]
+mod cases;
 pub mod cobol;
+mod columns;
 pub mod csv;
 #[cfg(test)]
 extern crate self as dray_formats;
@@ -24,12 +27,15 @@ pub mod edi;
 pub mod edifact;
 pub mod fixed;
 mod format;
+mod raw;
 mod sink;
 mod text;
 pub mod typed;
 mod window;
 pub mod x12;
+pub mod xml;
 
+pub use columns::{Columns, FIELDS_MAX};
 pub use edi::Found;
 pub use format::{Decoded, Decoder, Format, FormatConfig};
 pub use sink::{BadRecord, FieldAt, FileFault, Gather, GoodRecord, Sink, Tally};
