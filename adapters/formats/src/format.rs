@@ -11,6 +11,8 @@ use crate::csv::{self, Csv, CsvConfig};
 use crate::edi::Receipt;
 use crate::edifact::{self, Edifact, EdifactConfig};
 use crate::fixed::{self, Fixed, FixedConfig};
+use crate::idoc::{self, Idoc, IdocConfig};
+use crate::json::{self, Json, JsonConfig, JsonLines, JsonLinesConfig};
 use crate::x12::{self, X12, X12Config};
 use crate::xml::{self, Xml, XmlConfig};
 use crate::{FileFault, Sink};
@@ -31,6 +33,12 @@ pub enum FormatConfig {
     Edifact(EdifactConfig),
     /// Elements found by a path.
     Xml(XmlConfig),
+    /// Elements of an array.
+    Json(JsonConfig),
+    /// A record a line.
+    JsonLines(JsonLinesConfig),
+    /// IDocs, flat or as XML.
+    Idoc(IdocConfig),
 }
 
 impl FormatConfig {
@@ -44,6 +52,9 @@ impl FormatConfig {
             Self::X12(config) => config.faults(),
             Self::Edifact(config) => config.faults(),
             Self::Xml(config) => config.faults(),
+            Self::Json(config) => config.faults(),
+            Self::JsonLines(config) => config.faults(),
+            Self::Idoc(config) => config.faults(),
         }
     }
 }
@@ -63,6 +74,12 @@ pub enum Format {
     Edifact(Edifact),
     /// Elements found by a path.
     Xml(Xml),
+    /// Elements of an array.
+    Json(Json),
+    /// A record a line.
+    JsonLines(JsonLines),
+    /// IDocs, flat or as XML.
+    Idoc(Idoc),
 }
 
 impl Format {
@@ -82,6 +99,9 @@ impl Format {
             FormatConfig::X12(config) => Self::X12(X12::new(config)?),
             FormatConfig::Edifact(config) => Self::Edifact(Edifact::new(config)?),
             FormatConfig::Xml(config) => Self::Xml(Xml::new(config)?),
+            FormatConfig::Json(config) => Self::Json(Json::new(config)?),
+            FormatConfig::JsonLines(config) => Self::JsonLines(JsonLines::new(config)?),
+            FormatConfig::Idoc(config) => Self::Idoc(Idoc::new(config)?),
         })
     }
 
@@ -96,6 +116,9 @@ impl Format {
             Self::X12(x12) => Decoder::X12(Box::new(x12.decoder(skip))),
             Self::Edifact(edifact) => Decoder::Edifact(Box::new(edifact.decoder(skip))),
             Self::Xml(xml) => Decoder::Xml(Box::new(xml.decoder(skip))),
+            Self::Json(json) => Decoder::Json(Box::new(json.decoder(skip))),
+            Self::JsonLines(lines) => Decoder::JsonLines(Box::new(lines.decoder(skip))),
+            Self::Idoc(idoc) => Decoder::Idoc(Box::new(idoc.decoder(skip))),
         }
     }
 
@@ -134,6 +157,12 @@ pub enum Decoder {
     Edifact(Box<edifact::Decoder>),
     /// Elements found by a path.
     Xml(Box<xml::Decoder>),
+    /// Elements of an array.
+    Json(Box<json::Decoder>),
+    /// A record a line.
+    JsonLines(Box<json::LinesDecoder>),
+    /// IDocs, flat or as XML.
+    Idoc(Box<idoc::Decoder>),
 }
 
 impl Decoder {
@@ -157,6 +186,9 @@ impl Decoder {
             Self::X12(decoder) => decoder.decode(window, end, sink),
             Self::Edifact(decoder) => decoder.decode(window, end, sink),
             Self::Xml(decoder) => decoder.decode(window, end, sink),
+            Self::Json(decoder) => decoder.decode(window, end, sink),
+            Self::JsonLines(decoder) => decoder.decode(window, end, sink),
+            Self::Idoc(decoder) => decoder.decode(window, end, sink),
         }
     }
 
@@ -170,6 +202,9 @@ impl Decoder {
             Self::X12(decoder) => decoder.ordinal(),
             Self::Edifact(decoder) => decoder.ordinal(),
             Self::Xml(decoder) => decoder.ordinal(),
+            Self::Json(decoder) => decoder.ordinal(),
+            Self::JsonLines(decoder) => decoder.ordinal(),
+            Self::Idoc(decoder) => decoder.ordinal(),
         }
     }
 

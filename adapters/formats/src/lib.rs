@@ -27,6 +27,8 @@ pub mod edi;
 pub mod edifact;
 pub mod fixed;
 mod format;
+pub mod idoc;
+pub mod json;
 mod raw;
 mod sink;
 mod text;

@@ -6,14 +6,31 @@ use sha2::{Digest as _, Sha256};
 use crate::{BadRecord, RECORD_BYTES_MAX, Sink};
 
 /// A record's bytes. Its memory is used again.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Raw {
+    max: usize,
     bytes: Vec<u8>,
     length: u64,
     hash: Option<Sha256>,
 }
 
+impl Default for Raw {
+    fn default() -> Self {
+        Self::up_to(RECORD_BYTES_MAX)
+    }
+}
+
 impl Raw {
+    /// So many bytes are kept whole.
+    pub(crate) fn up_to(max: usize) -> Self {
+        Self {
+            max,
+            bytes: Vec::new(),
+            length: 0,
+            hash: None,
+        }
+    }
+
     /// Forgets what it holds, keeps the memory.
     pub(crate) fn clear(&mut self) {
         self.bytes.clear();
@@ -43,7 +60,7 @@ impl Raw {
 
     /// Whether there are more than a record may have.
     pub(crate) fn is_too_long(&self) -> bool {
-        self.length > RECORD_BYTES_MAX as u64
+        self.length > self.max as u64
     }
 
     /// How many bytes were pushed.

@@ -38,6 +38,9 @@ mod tokens;
 
 pub use config::{XmlConfig, XmlField};
 pub use decoder::{Decoder, Xml};
+pub(crate) use document::{At, Document, Handler};
+pub(crate) use elements::{Elements, Event};
+pub(crate) use input::Input;
 
 /// Elements in one another, at most: far more than any message has, and little memory.
 pub const DEPTH_MAX: usize = 256;

@@ -154,7 +154,7 @@ impl Handler for Records {
 
     fn pause(&mut self, at: &At<'_>) {
         if let Some(record) = &mut self.record {
-            at.keep(record.from, &mut self.raw, &mut self.bytes);
+            at.keep(record.from, at.end, &mut self.raw, &mut self.bytes);
             record.from = 0;
         }
     }
@@ -219,7 +219,7 @@ impl Records {
             .bytes(record.from)
             .filter(|bytes| self.raw.length() == 0 && bytes.len() <= RECORD_BYTES_MAX);
         if whole.is_none() {
-            at.keep(record.from, &mut self.raw, &mut self.bytes);
+            at.keep(record.from, at.end, &mut self.raw, &mut self.bytes);
         }
         let cells = self.cells.end_record();
         if ordinal < self.skip {

@@ -43,9 +43,9 @@ impl At<'_> {
         self.line
     }
 
-    /// Adds the file's bytes from `from` to the event's end.
-    pub(crate) fn keep(&self, from: usize, raw: &mut Raw, bytes: &mut Vec<u8>) {
-        let text = &self.text[from..self.end];
+    /// Adds the file's bytes from one place of the text to another.
+    pub(crate) fn keep(&self, from: usize, to: usize, raw: &mut Raw, bytes: &mut Vec<u8>) {
+        let text = &self.text[from..to];
         if self.charset == Charset::Utf8 {
             raw.push(text.as_bytes());
         } else {

@@ -1,0 +1,228 @@
+//! Layouts that are built in: what stands where in a control record and in some segments.
+//!
+//! Only fields whose place is sure are here: what follows the last one named of a segment, and all other segments, are to be configured.
+
+/// A field and its characters.
+pub(super) type Width = (&'static str, usize);
+
+/// The control record `EDI_DC40`, 524 characters.
+pub(super) const CONTROL: [Width; 36] = [
+    ("TABNAM", 10),
+    ("MANDT", 3),
+    ("DOCNUM", 16),
+    ("DOCREL", 4),
+    ("STATUS", 2),
+    ("DIRECT", 1),
+    ("OUTMOD", 1),
+    ("EXPRSS", 1),
+    ("TEST", 1),
+    ("IDOCTYP", 30),
+    ("CIMTYP", 30),
+    ("MESTYP", 30),
+    ("MESCOD", 3),
+    ("MESFCT", 3),
+    ("STD", 1),
+    ("STDVRS", 6),
+    ("STDMES", 6),
+    ("SNDPOR", 10),
+    ("SNDPRT", 2),
+    ("SNDPFC", 2),
+    ("SNDPRN", 10),
+    ("SNDSAD", 21),
+    ("SNDLAD", 70),
+    ("RCVPOR", 10),
+    ("RCVPRT", 2),
+    ("RCVPFC", 2),
+    ("RCVPRN", 10),
+    ("RCVSAD", 21),
+    ("RCVLAD", 70),
+    ("CREDAT", 8),
+    ("CRETIM", 6),
+    ("REFINT", 14),
+    ("REFGRP", 14),
+    ("REFMES", 14),
+    ("ARCKEY", 70),
+    ("SERIAL", 20),
+];
+
+/// A segment: its name, the one it stands below, and its fields.
+pub(super) struct BuiltIn {
+    pub(super) name: &'static str,
+    pub(super) parent: Option<&'static str>,
+    /// What its records carry, if not the segments that they stand below.
+    pub(super) carry: &'static [&'static str],
+    pub(super) fields: &'static [Width],
+}
+
+/// Deliveries (DELVRY03), goods movements (WMMBXY) and orders (ORDERS05).
+pub(super) const BUILT_IN: [BuiltIn; 7] = [
+    BuiltIn {
+        name: "E1EDL20",
+        parent: None,
+        carry: &[],
+        fields: &[
+            ("VBELN", 10),
+            ("VSTEL", 4),
+            ("VKORG", 4),
+            ("LSTEL", 2),
+            ("VKBUR", 4),
+            ("LGNUM", 3),
+            ("ABLAD", 25),
+            ("INCO1", 3),
+            ("INCO2", 28),
+            ("ROUTE", 6),
+            ("VSBED", 2),
+            ("BTGEW", 17),
+            ("NTGEW", 15),
+            ("GEWEI", 3),
+            ("VOLUM", 15),
+            ("VOLEH", 3),
+            ("ANZPK", 5),
+            ("BOLNR", 35),
+            ("TRATY", 4),
+            ("TRAID", 20),
+            ("XABLN", 10),
+            ("LIFEX", 35),
+            ("PARID", 35),
+            ("PODAT", 8),
+            ("POTIM", 6),
+        ],
+    },
+    BuiltIn {
+        name: "E1EDL24",
+        parent: Some("E1EDL20"),
+        carry: &[],
+        fields: &[
+            ("POSNR", 6),
+            ("MATNR", 18),
+            ("MATWA", 18),
+            ("ARKTX", 40),
+            ("ORKTX", 40),
+            ("SUGRD", 4),
+            ("SUDRU", 1),
+            ("MATKL", 9),
+            ("WERKS", 4),
+            ("LGORT", 4),
+            ("CHARG", 10),
+            ("KDMAT", 22),
+            ("LFIMG", 15),
+            ("VRKME", 3),
+            ("LGMNG", 15),
+            ("MEINS", 3),
+            ("NTGEW", 15),
+            ("BRGEW", 15),
+            ("GEWEI", 3),
+            ("VOLUM", 15),
+            ("VOLEH", 3),
+            ("LGPBE", 10),
+            ("HIPOS", 6),
+            ("HIEVW", 1),
+            ("LADGR", 4),
+            ("TRAGR", 4),
+            ("VKBUR", 4),
+            ("VKGRP", 3),
+            ("VTWEG", 2),
+            ("SPART", 2),
+            ("GRKOR", 3),
+            ("EAN11", 18),
+            ("SERNR", 8),
+        ],
+    },
+    BuiltIn {
+        name: "E1MBXYH",
+        parent: None,
+        carry: &[],
+        fields: &[
+            ("BLDAT", 8),
+            ("BUDAT", 8),
+            ("XBLNR", 16),
+            ("BKTXT", 25),
+            ("FRBNR", 16),
+            ("XABLN", 10),
+            ("TCODE", 4),
+        ],
+    },
+    BuiltIn {
+        name: "E1MBXYI",
+        parent: Some("E1MBXYH"),
+        carry: &[],
+        fields: &[
+            ("BEAKZ", 1),
+            ("XSTOB", 1),
+            ("MATNR", 18),
+            ("WERKS", 4),
+            ("LGORT", 4),
+            ("CHARG", 10),
+            ("BWART", 3),
+            ("INSMK", 1),
+            ("SOBKZ", 1),
+            ("KZVBR", 1),
+            ("LIFNR", 10),
+            ("KUNNR", 10),
+            ("KDAUF", 10),
+            ("KDPOS", 6),
+            ("KDEIN", 4),
+            ("SHKZG", 1),
+            ("WAERS", 5),
+            ("DMBTR", 15),
+            ("BWTAR", 10),
+            ("ERFMG", 15),
+            ("ERFME", 3),
+        ],
+    },
+    BuiltIn {
+        name: "E1EDK01",
+        parent: None,
+        carry: &[],
+        fields: &[
+            ("ACTION", 3),
+            ("KZABS", 1),
+            ("CURCY", 3),
+            ("HWAER", 3),
+            ("WKURS", 12),
+            ("ZTERM", 17),
+            ("KUNDEUINR", 20),
+            ("EIGENUINR", 20),
+            ("BSART", 4),
+            ("BELNR", 35),
+        ],
+    },
+    BuiltIn {
+        name: "E1EDP01",
+        parent: None,
+        carry: &["E1EDK01"],
+        fields: &[
+            ("POSEX", 6),
+            ("ACTION", 3),
+            ("PSTYP", 1),
+            ("KZABS", 1),
+            ("MENGE", 15),
+            ("MENEE", 3),
+            ("BMNG2", 15),
+            ("PMENE", 3),
+            ("ABFTZ", 7),
+            ("VPREI", 15),
+            ("PEINH", 9),
+            ("NETWR", 18),
+        ],
+    },
+    BuiltIn {
+        name: "E1EDP19",
+        parent: Some("E1EDP01"),
+        carry: &["E1EDP01", "E1EDK01"],
+        fields: &[("QUALF", 3), ("IDTNR", 35), ("KTEXT", 70)],
+    },
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_control_record_has_524_characters() {
+        assert_eq!(
+            CONTROL.iter().map(|(_, width)| width).sum::<usize>(),
+            super::super::CONTROL_LENGTH
+        );
+    }
+}
