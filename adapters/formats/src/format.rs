@@ -122,6 +122,11 @@ impl Format {
         }
     }
 
+    /// Whether its files are zip archives by themselves.
+    pub(crate) fn is_zip(&self) -> bool {
+        false
+    }
+
     /// Keeps the names of a decoder's file, so that the next file with the same names shares them
     /// and nobody has to resolve them again.
     pub fn remember(&mut self, decoder: &Decoder) {

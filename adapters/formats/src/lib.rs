@@ -7,6 +7,8 @@
 //! [`FormatConfig`] says which there are. What several types of records in one file share is [`typed`]; what the two EDI syntaxes share is
 //! [`edi`].
 //!
+//! A source configures a [`FormatConfig`], and how its files are [`packed`].
+//!
 //! This crate promises the same records, rejects and ordinals however the bytes are cut into windows.
 //! It refuses to know files, clocks and the network.
 //!
@@ -29,6 +31,7 @@ pub mod fixed;
 mod format;
 pub mod idoc;
 pub mod json;
+pub mod packed;
 mod raw;
 mod sink;
 mod text;
