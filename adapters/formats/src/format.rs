@@ -14,6 +14,7 @@ use crate::fixed::{self, Fixed, FixedConfig};
 use crate::idoc::{self, Idoc, IdocConfig};
 use crate::json::{self, Json, JsonConfig, JsonLines, JsonLinesConfig};
 use crate::x12::{self, X12, X12Config};
+use crate::xlsx::{self, Xlsx, XlsxConfig};
 use crate::xml::{self, Xml, XmlConfig};
 use crate::{FileFault, Sink};
 
@@ -39,6 +40,8 @@ pub enum FormatConfig {
     JsonLines(JsonLinesConfig),
     /// IDocs, flat or as XML.
     Idoc(IdocConfig),
+    /// Rows of a workbook's sheet.
+    Xlsx(XlsxConfig),
 }
 
 impl FormatConfig {
@@ -55,6 +58,7 @@ impl FormatConfig {
             Self::Json(config) => config.faults(),
             Self::JsonLines(config) => config.faults(),
             Self::Idoc(config) => config.faults(),
+            Self::Xlsx(config) => config.faults(),
         }
     }
 }
@@ -80,6 +84,8 @@ pub enum Format {
     JsonLines(JsonLines),
     /// IDocs, flat or as XML.
     Idoc(Idoc),
+    /// Rows of a workbook's sheet.
+    Xlsx(Xlsx),
 }
 
 impl Format {
@@ -102,6 +108,7 @@ impl Format {
             FormatConfig::Json(config) => Self::Json(Json::new(config)?),
             FormatConfig::JsonLines(config) => Self::JsonLines(JsonLines::new(config)?),
             FormatConfig::Idoc(config) => Self::Idoc(Idoc::new(config)?),
+            FormatConfig::Xlsx(config) => Self::Xlsx(Xlsx::new(config)?),
         })
     }
 
@@ -119,12 +126,13 @@ impl Format {
             Self::Json(json) => Decoder::Json(Box::new(json.decoder(skip))),
             Self::JsonLines(lines) => Decoder::JsonLines(Box::new(lines.decoder(skip))),
             Self::Idoc(idoc) => Decoder::Idoc(Box::new(idoc.decoder(skip))),
+            Self::Xlsx(xlsx) => Decoder::Xlsx(Box::new(xlsx.decoder(skip))),
         }
     }
 
     /// Whether its files are zip archives by themselves.
     pub(crate) fn is_zip(&self) -> bool {
-        false
+        matches!(self, Self::Xlsx(_))
     }
 
     /// Keeps the names of a decoder's file, so that the next file with the same names shares them
@@ -132,6 +140,7 @@ impl Format {
     pub fn remember(&mut self, decoder: &Decoder) {
         match (self, decoder) {
             (Self::Csv(csv), Decoder::Csv(decoder)) => csv.remember(decoder),
+            (Self::Xlsx(xlsx), Decoder::Xlsx(decoder)) => xlsx.remember(decoder),
             // The names of other formats are those of their configuration.
             _ => {}
         }
@@ -168,6 +177,8 @@ pub enum Decoder {
     JsonLines(Box<json::LinesDecoder>),
     /// IDocs, flat or as XML.
     Idoc(Box<idoc::Decoder>),
+    /// Rows of a workbook's sheet.
+    Xlsx(Box<xlsx::Decoder>),
 }
 
 impl Decoder {
@@ -194,6 +205,7 @@ impl Decoder {
             Self::Json(decoder) => decoder.decode(window, end, sink),
             Self::JsonLines(decoder) => decoder.decode(window, end, sink),
             Self::Idoc(decoder) => decoder.decode(window, end, sink),
+            Self::Xlsx(decoder) => decoder.decode(window, end, sink),
         }
     }
 
@@ -210,6 +222,7 @@ impl Decoder {
             Self::Json(decoder) => decoder.ordinal(),
             Self::JsonLines(decoder) => decoder.ordinal(),
             Self::Idoc(decoder) => decoder.ordinal(),
+            Self::Xlsx(decoder) => decoder.ordinal(),
         }
     }
 

@@ -38,6 +38,7 @@ mod text;
 pub mod typed;
 mod window;
 pub mod x12;
+pub mod xlsx;
 pub mod xml;
 
 pub use columns::{Columns, FIELDS_MAX};

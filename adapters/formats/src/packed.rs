@@ -27,11 +27,12 @@ mod gzip;
 mod inflate;
 mod limits;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod zip;
 
 pub use config::{Compression, Packing};
 pub use decoder::{Decoder, Packed};
+pub(crate) use zip::survey;
 
 /// How many times its packed size a file may have once it is over [`RATIO_FREE_BYTES`]. Zeros come to 1,028; records of 2,000 bytes
 /// that are blank but for eight digits to 334, IDoc segments padded to 1,063 to 186.

@@ -328,6 +328,12 @@ fn zip(items: &[Item]) -> Vec<u8> {
     file
 }
 
+/// An archive of files, deflated.
+pub(crate) fn archive(files: &[(&'static str, String)]) -> Vec<u8> {
+    let items = files.iter().map(|(name, text)| item(name, text.as_bytes()));
+    zip(&items.collect::<Vec<_>>())
+}
+
 #[test]
 fn each_file_of_an_archive_is_read_by_itself() {
     let packed = csv(Compression::Zip);

@@ -12,10 +12,10 @@
 mod directory;
 mod headers;
 
-use super::ENTRIES_MAX;
 use super::decoder::{Found, Step};
 use super::inflate::Inflate;
 use super::limits::Limits;
+use super::{ENTRIES_MAX, Packing};
 use crate::FileFault;
 use directory::Directory;
 use headers::{DEFLATED, DescriptorFound, Local, STORED};
@@ -318,5 +318,29 @@ impl Zip {
 
     fn fault(&self, reason: &str) -> FileFault {
         FileFault(format!("zip: at byte {} stands {reason}", self.at + 1))
+    }
+}
+
+/// Goes over a whole archive that somebody else will read: all that holds for an archive is checked. `look` is given each file's
+/// name and bytes, part by part.
+pub(crate) fn survey(
+    archive: &[u8],
+    inflated_bytes_max: u64,
+    mut look: impl FnMut(&str, &[u8]) -> Result<(), String>,
+) -> Result<(), FileFault> {
+    let mut limits = Limits::new(&Packing {
+        inflated_bytes_max,
+        ..Packing::default()
+    });
+    let (mut zip, mut at, mut out, mut name) = (Zip::default(), 0, Vec::new(), String::new());
+    loop {
+        let step = zip.step(&archive[at..], true, &mut limits, &mut out)?;
+        at += step.taken;
+        match step.found {
+            Found::End => return Ok(()),
+            Found::File(next) => name = next,
+            Found::Bytes => look(&name, &out).map_err(FileFault)?,
+            Found::More | Found::Nothing | Found::FileEnd => {}
+        }
     }
 }
