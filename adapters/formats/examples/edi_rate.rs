@@ -107,7 +107,7 @@ fn main() {
         };
         let cut = start.elapsed();
         let config: FormatConfig = toml::from_str(&format!("kind = \"{kind}\"")).expect("a format");
-        let format = Format::new(&config).expect("a format");
+        let format = Format::new(&config, &|_| Err("no text is named".into())).expect("a format");
         let mut tally = Tally::new(0);
         let start = Instant::now();
         pass(&format, file, &mut tally, |_| ());

@@ -7,7 +7,8 @@ use crate::{FileFault, Format, FormatConfig, Gather, Sink, Tally, Window};
 pub(crate) fn format(toml: &str) -> Format {
     let config: FormatConfig =
         toml::from_str(toml).unwrap_or_else(|error| panic!("{toml}: {error}"));
-    Format::new(&config).unwrap_or_else(|said| panic!("{toml}: {said}"))
+    Format::new(&config, &|_| Err("no text is named".into()))
+        .unwrap_or_else(|said| panic!("{toml}: {said}"))
 }
 
 /// What is wrong with a format's configuration holds all words.

@@ -14,8 +14,6 @@ use dray_formats::{Found, edifact, x12};
 
 #[path = "corpora/cobrix.rs"]
 mod cobrix;
-#[path = "driver/mod.rs"]
-mod driver;
 
 /// A file of the corpora.
 fn corpus(path: &str) -> Option<Vec<u8>> {

@@ -27,10 +27,12 @@ fn made(make: &str) -> Vec<u8> {
 fn read(compression: Compression, file: &[u8]) -> Result<u64, String> {
     let config: FormatConfig =
         toml::from_str("kind = \"csv\"\ndelimiter = \"|\"").expect("a format");
-    let format = Format::new(&config).expect("a format").packed(Packing {
-        compression,
-        ..Packing::default()
-    });
+    let format = Format::new(&config, &|_| Err("no text is named".into()))
+        .expect("a format")
+        .packed(Packing {
+            compression,
+            ..Packing::default()
+        });
     let read = [file.len() + 1, 5_000].map(|step| {
         let (mut decoder, mut tally) = (format.decoder(0), Tally::new(0));
         let (mut at, mut until) = (0, 0);

@@ -18,7 +18,9 @@ fn rows(toml: &str, name: &str) -> Option<Result<Vec<String>, String>> {
     let file = fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let config: FormatConfig =
         toml::from_str(&format!("kind = \"xlsx\"\n{toml}")).expect("a format");
-    let mut decoder = Format::new(&config).expect("a format").decoder(0);
+    let mut decoder = Format::new(&config, &|_| Err("no text is named".into()))
+        .expect("a format")
+        .decoder(0);
     let mut gather = Gather::default();
     if let Err(FileFault(said)) = decoder.decode(&file, true, &mut gather) {
         return Some(Err(said));

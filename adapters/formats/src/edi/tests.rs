@@ -8,7 +8,7 @@ use crate::{FileFault, Format, FormatConfig, Gather, Sink, Tally, Window};
 pub(crate) fn format(toml: &str) -> Format {
     let config: FormatConfig = toml::from_str(toml).expect("a format");
     assert_eq!(config.faults(), [], "{toml}");
-    Format::new(&config).expect("a good format")
+    Format::new(&config, &|_| Err("no text is named".into())).expect("a good format")
 }
 
 /// Runs a decoder over bytes that arrive `chunk` at a time; what is full is emptied by `emptied`.

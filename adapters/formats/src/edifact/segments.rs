@@ -141,12 +141,15 @@ impl Segments {
             0
         };
         start += blank(&window[start..]);
-        if window.len() < start + UNA_BYTES && !end {
-            self.next_line += lines(&window[..start]);
-            return Ok(Found::More(start));
-        }
-        // Each interchange may have a UNA of its own.
-        if let Some(una) = window[start..].strip_prefix(b"UNA") {
+        // Each interchange may have a UNA of its own; one may stand behind another, as after an interchange that is empty.
+        loop {
+            if window.len() < start + UNA_BYTES && !end {
+                self.next_line += lines(&window[..start]);
+                return Ok(Found::More(start));
+            }
+            let Some(una) = window[start..].strip_prefix(b"UNA") else {
+                break;
+            };
             let &[component, element, _, release, repetition, segment, ..] = una else {
                 return Err(self.fault(lines(&window[..start]), "UNA is cut"));
             };

@@ -21,7 +21,7 @@ fn csv(compression: Compression) -> Packed {
 fn csv_within(compression: Compression, inflated_bytes_max: u64) -> Packed {
     let config: FormatConfig =
         toml::from_str("kind = \"csv\"\ndelimiter = \"|\"").expect("a format");
-    let format = Format::new(&config).expect("a format");
+    let format = Format::new(&config, &|_| Err("no text is named".into())).expect("a format");
     format.packed(Packing {
         compression,
         inflated_bytes_max,

@@ -274,6 +274,12 @@ fn with_configured(
         (Encoding::Utf8, _) => Charset::Utf8,
         (Encoding::Windows1252, _) => Charset::Windows1252,
         (Encoding::Iso88591, _) => Charset::Latin1,
+        (other, _) => {
+            return Err(format!(
+                "XML is not read in encoding = \"{}\"; leave encoding out to follow the file's declaration",
+                other.name()
+            ));
+        }
     };
     match mark {
         Some(marked) if marked != charset => Err(format!(
