@@ -19,10 +19,12 @@
 
 mod characters;
 mod code_page;
+mod compiled;
 mod config;
 mod copybook;
 mod decoder;
 mod framing;
+mod handing_out;
 mod layout;
 pub(crate) mod number;
 mod picture;
@@ -31,8 +33,9 @@ mod tests;
 mod types;
 
 pub use characters::CobolEncoding;
+pub use compiled::Copybook;
 pub use config::{
     BlankNumbers, CopybookConfig, Framing, Order, RdwConfig, RecordConfig, Tail, Trim, WhenConfig,
 };
 pub use copybook::COPYBOOK_BYTES_MAX;
-pub use decoder::{Copybook, Decoder};
+pub use decoder::Decoder;

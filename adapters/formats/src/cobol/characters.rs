@@ -82,12 +82,18 @@ impl CobolEncoding {
 
 /// What stands in the table where a byte is no character.
 const NONE: char = '\u{FFFD}';
+/// What stands in the table of ASCII characters for all others.
+const NOT_ASCII: u8 = 0x80;
+/// Bytes that are turned into characters at a time.
+const PIECE_BYTES: usize = 32;
 
 /// Reads characters.
 #[derive(Debug, Clone)]
 pub(super) struct Characters {
     /// Each byte's character.
     table: Box<[char; 256]>,
+    /// Each byte's character, where that is ASCII; elsewhere [`NOT_ASCII`].
+    ascii: Box<[u8; 256]>,
     /// Whether each byte is one.
     complete: bool,
     /// Where characters have several bytes.
@@ -135,7 +141,12 @@ impl Characters {
         };
         let table: [char; 256] = std::array::from_fn(of);
         let several = matches!(encoding, CobolEncoding::Utf8 | CobolEncoding::ShiftJis);
+        let ascii = |byte: usize| match table[byte] {
+            letter if letter.is_ascii() => letter as u8,
+            _ => NOT_ASCII,
+        };
         Self {
+            ascii: Box::new(std::array::from_fn(ascii)),
             complete: !table.contains(&NONE),
             table: Box::new(table),
             several: several.then_some(charset),
@@ -161,8 +172,24 @@ impl Characters {
                 return Err(Fault::Byte { at, byte });
             }
         }
-        text.extend(bytes.iter().map(|byte| self.table[usize::from(*byte)]));
+        for piece in bytes.chunks(PIECE_BYTES) {
+            self.push_piece(piece, text);
+        }
         Ok(())
+    }
+
+    /// Mostly all are ASCII, and then they are put there at once.
+    #[inline]
+    fn push_piece(&self, bytes: &[u8], text: &mut String) {
+        let (mut letters, mut all) = ([0; PIECE_BYTES], 0);
+        for (letter, byte) in letters.iter_mut().zip(bytes) {
+            *letter = self.ascii[usize::from(*byte)];
+            all |= *letter;
+        }
+        match std::str::from_utf8(&letters[..bytes.len()]) {
+            Ok(letters) if all < NOT_ASCII => text.push_str(letters),
+            _ => text.extend(bytes.iter().map(|byte| self.table[usize::from(*byte)])),
+        }
     }
 
     /// The bytes that a text would be written as, if each letter has one.

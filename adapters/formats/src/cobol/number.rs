@@ -74,13 +74,13 @@ impl fmt::Display for Fault {
     }
 }
 
-/// A packed number of 38 digits has half a byte before them.
+/// Digits that bytes may hold: a packed number of 38 digits has half a byte before them.
 const PLACES: usize = DIGITS_MAX + 1;
 
 /// Digits as they are found, and then their text.
 struct Digits {
-    /// As ASCII.
-    digits: [u8; PLACES],
+    /// As ASCII, and room for a point.
+    digits: [u8; PLACES + 1],
     count: usize,
     negative: bool,
 }
@@ -88,7 +88,7 @@ struct Digits {
 impl Digits {
     fn new() -> Self {
         Self {
-            digits: [b'0'; PLACES],
+            digits: [b'0'; PLACES + 1],
             count: 0,
             negative: false,
         }
@@ -97,35 +97,63 @@ impl Digits {
     /// Digits beyond the last place are left out: lengths are checked before.
     #[inline]
     fn push(&mut self, digit: u8) {
-        if let Some(place) = self.digits.get_mut(self.count) {
+        if let Some(place) = self.digits[..PLACES].get_mut(self.count) {
             *place = b'0' + digit;
             self.count += 1;
         }
     }
 
-    /// Appends e.g. `-12.34`. No leading zeros, and no sign before zero. `zeros`: those meant before the point and not kept.
-    fn write(&self, decimals: usize, zeros: usize, text: &mut String) {
-        let digits = self.digits.get(..self.count).unwrap_or_default();
-        let digits = std::str::from_utf8(digits).expect("digits are ASCII");
-        let (whole, fraction) = digits.split_at(self.count.saturating_sub(decimals));
-        let significant = whole.trim_start_matches('0');
-        let is_zero = significant.is_empty() && fraction.bytes().all(|digit| digit == b'0');
-        if self.negative && !is_zero {
+    /// Appends e.g. `-12.34`. No leading zeros, and no sign before zero.
+    #[inline]
+    fn write(&mut self, scale: Scale, text: &mut String) {
+        if scale.decimals >= self.count || scale.zeros > 0 {
+            return self.write_scaled(scale, text);
+        }
+        // Point and sign are put among the digits, so that the text grows once.
+        let whole = self.count - scale.decimals;
+        let digits = &mut self.digits;
+        let zeros = digits[..whole - 1]
+            .iter()
+            .take_while(|digit| **digit == b'0');
+        let mut start = zeros.count();
+        let minus = self.negative && digits[start..self.count].iter().any(|digit| *digit != b'0');
+        let mut end = self.count;
+        if scale.decimals > 0 {
+            digits.copy_within(whole..end, whole + 1);
+            digits[whole] = b'.';
+            end += 1;
+        }
+        if minus && start > 0 {
+            start -= 1;
+            digits[start] = b'-';
+        } else if minus {
             text.push('-');
         }
-        text.push_str(if significant.is_empty() {
-            "0"
-        } else {
-            significant
-        });
-        if !significant.is_empty() {
-            (0..zeros).for_each(|_| text.push('0'));
+        text.push_str(std::str::from_utf8(&digits[start..end]).expect("digits are ASCII"));
+    }
+
+    /// The same where the point stands outside of the digits that are kept.
+    fn write_scaled(&self, scale: Scale, text: &mut String) {
+        let digits = self.digits.get(..self.count).unwrap_or_default();
+        let (whole, fraction) = digits.split_at(self.count.saturating_sub(scale.decimals));
+        let zeros = whole.iter().take_while(|digit| **digit == b'0').count();
+        let significant = &whole[zeros..];
+        if self.negative && digits.iter().any(|digit| *digit != b'0') {
+            text.push('-');
         }
-        if decimals > 0 {
+        let push =
+            |digits: &[u8], text: &mut String| text.extend(digits.iter().copied().map(char::from));
+        if significant.is_empty() {
+            text.push('0');
+        } else {
+            push(significant, text);
+            (0..scale.zeros).for_each(|_| text.push('0'));
+        }
+        if scale.decimals > 0 {
             text.push('.');
             // PIC VP(2)9: there are decimals before the first digit.
-            (self.count..decimals).for_each(|_| text.push('0'));
-            text.push_str(fraction);
+            (self.count..scale.decimals).for_each(|_| text.push('0'));
+            push(fraction, text);
         }
     }
 }
@@ -170,7 +198,7 @@ pub(crate) fn packed(bytes: &[u8], scale: Scale, text: &mut String) -> Result<()
         0xB | 0xD => true,
         _ => return Err(Fault::NoPackedSign(*last)),
     };
-    found.write(scale.decimals, scale.zeros, text);
+    found.write(scale, text);
     Ok(())
 }
 
@@ -215,7 +243,7 @@ pub(crate) fn zoned(
         }
         found.push(digit);
     }
-    found.write(scale.decimals, scale.zeros, text);
+    found.write(scale, text);
     Ok(())
 }
 
@@ -284,7 +312,7 @@ pub(crate) fn binary(
         *place = b'0' + (magnitude % 10) as u8;
         magnitude /= 10;
     }
-    found.write(scale.decimals, scale.zeros, text);
+    found.write(scale, text);
     Ok(())
 }
 

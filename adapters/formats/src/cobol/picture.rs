@@ -66,8 +66,12 @@ pub(super) fn parse(text: &str) -> Result<Picture, String> {
             _ => zeros += count,
         }
     }
-    if digits == 0 || digits > super::number::DIGITS_MAX {
+    let most = super::number::DIGITS_MAX;
+    if digits == 0 || digits + zeros > most || decimals > most {
         return Err(wrong("it has no digits, or too many"));
+    }
+    if zeros > 0 && decimals > 0 {
+        return Err(wrong("P stands before the digits or behind them"));
     }
     Ok(Picture::Number {
         digits,
@@ -168,6 +172,9 @@ mod tests {
         check("X(0)", Err("1 to"));
         check("N(3)", Err("double-byte"));
         check("9(39)", Err("too many"));
+        check("9P(38)", Err("too many"));
+        check("VP(38)9", Err("too many"));
+        check("P9P", Err("before the digits or behind"));
         check("SX", Err("numbers alone"));
         check("9?", Err("? means nothing"));
     }
