@@ -102,12 +102,17 @@ pub(crate) fn lines(bytes: &[u8]) -> u64 {
     memchr::memchr_iter(b'\n', bytes).count() as u64
 }
 
-/// How many bytes of white space they begin with.
-pub(crate) fn blank(bytes: &[u8]) -> usize {
-    bytes
-        .iter()
-        .take_while(|byte| byte.is_ascii_whitespace())
-        .count()
+/// How many bytes of white space they begin with, and how many line ends are among them.
+pub(crate) fn blank(bytes: &[u8]) -> (usize, u64) {
+    let mut line_ends = 0;
+    for (at, byte) in bytes.iter().enumerate() {
+        match byte {
+            b'\n' => line_ends += 1,
+            byte if byte.is_ascii_whitespace() => {}
+            _ => return (at, line_ends),
+        }
+    }
+    (bytes.len(), line_ends)
 }
 
 /// A number or name of an envelope, without the blanks that pad it.

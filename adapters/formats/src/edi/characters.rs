@@ -72,6 +72,10 @@ impl Characters {
     /// The text; `None` where the bytes are none in these characters.
     #[must_use]
     pub fn text(self, bytes: &[u8]) -> Option<Cow<'_, str>> {
+        // Cells are short and mostly ASCII, which is the same in all of them.
+        if self == Self::UTF_8 || bytes.is_ascii() {
+            return std::str::from_utf8(bytes).ok().map(Cow::Borrowed);
+        }
         self.0
             .decode_without_bom_handling_and_without_replacement(bytes)
     }

@@ -99,7 +99,7 @@ impl Document {
         self.line = 0;
         self.finding = None;
         self.long = None;
-        self.open_loop(0, None, 0);
+        self.open_loop(0, true, None, 0);
     }
 
     /// A segment of the envelope around it.
@@ -159,9 +159,14 @@ impl Document {
             next: u32::MAX,
             place: NONE,
         };
-        if let Err((rule, what)) = self.place(segment, held) {
+        let Some(plan) = self.plan.take() else {
+            self.segments.push(held);
+            return;
+        };
+        if let Err((rule, what)) = self.place(&plan, segment, held) {
             self.find(segment.tag(), rule, what);
         }
+        self.plan = Some(plan);
     }
 
     /// Remembers what is wrong with it.
@@ -187,11 +192,12 @@ impl Document {
         self.find(b"", Rule::TooLarge, what);
     }
 
-    fn place<V: View>(&mut self, segment: &V, mut held: Held) -> Result<(), (Rule, String)> {
-        let Some(plan) = self.plan.clone() else {
-            self.segments.push(held);
-            return Ok(());
-        };
+    fn place<V: View>(
+        &mut self,
+        plan: &Plan,
+        segment: &V,
+        mut held: Held,
+    ) -> Result<(), (Rule, String)> {
         match plan.tag(segment.tag()) {
             // What begins the document begins its outermost loop.
             _ if self.count == 1 => held.place = plan.loops[0].place,
@@ -200,7 +206,7 @@ impl Document {
                 held.instance = self.instances[innermost as usize].holder;
             }
             Some(tag) => {
-                (held.instance, held.place) = self.find_place(&plan, segment, tag)?;
+                (held.instance, held.place) = self.find_place(plan, segment, tag)?;
             }
         }
         self.segments.push(held);
@@ -265,7 +271,7 @@ impl Document {
                     instance
                 };
                 let line = u32::try_from(segment.line() - self.line).unwrap_or(u32::MAX);
-                let opened = self.open_loop(inner, Some(parent), line);
+                let opened = self.open_loop(inner, of.is_holder, Some(parent), line);
                 self.name_in_tree(plan, segment, of.is_tree, opened)?;
                 return Ok((opened, of.place));
             }
@@ -292,13 +298,9 @@ impl Document {
         Err((Rule::Misplaced, what))
     }
 
-    fn open_loop(&mut self, loop_: u16, parent: Option<u32>, line: u32) -> u32 {
+    fn open_loop(&mut self, loop_: u16, is_holder: bool, parent: Option<u32>, line: u32) -> u32 {
         let number = self.instances.len() as u32;
         let above = parent.map(|parent| self.instances[parent as usize]);
-        let is_holder = self
-            .plan
-            .as_ref()
-            .is_none_or(|plan| plan.loops[usize::from(loop_)].is_holder);
         let holder = above
             .filter(|_| !is_holder)
             .map_or(number, |above| above.holder);

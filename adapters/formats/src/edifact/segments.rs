@@ -16,6 +16,17 @@ struct Marks {
     repetition: Option<u8>,
 }
 
+/// What a byte is to segments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Plain,
+    Component,
+    Element,
+    Segment,
+    /// A release, a repetition, or a line end.
+    Other,
+}
+
 /// Where no UNA says otherwise.
 const USUAL: Marks = Marks {
     component: b':',
@@ -26,6 +37,8 @@ const USUAL: Marks = Marks {
 };
 /// Where no UNA says otherwise, from syntax version 4 on.
 const USUAL_REPETITION: u8 = b'*';
+/// Bytes of a segment that is looked at once; it has fewer than [`COMPONENTS_MAX`] components.
+const PLAIN_BYTES_MAX: usize = 900;
 /// Bytes of a UNA: it has no elements of its own.
 const UNA_BYTES: usize = 9;
 
@@ -35,15 +48,15 @@ pub struct Segments {
     marks: Marks,
     /// The repetition mark of a UNA, which holds from syntax version 4 on.
     repetition: u8,
-    /// Whether a byte is none of the marks and no line end.
-    is_plain: Box<[bool; 256]>,
+    /// What each byte is.
+    kinds: Vec<Kind>,
     begun: bool,
     /// The segment at hand: its components one behind the other, without what separates and releases them.
     text: Vec<u8>,
     components: Vec<FieldAt>,
     /// Which component begins each element.
     elements: Vec<usize>,
-    /// Which component is one past its first repetition.
+    /// Which component is one past each element's first repetition; empty where none is repeated.
     firsts: Vec<usize>,
     line: u64,
     next_line: u64,
@@ -68,16 +81,18 @@ impl<'a> Segment<'a> {
     /// is repeated, of the first.
     #[must_use]
     pub fn component(&self, element: usize, part: usize) -> &'a [u8] {
-        let (Some(first), Some(end)) = (self.of.elements.get(element), self.of.firsts.get(element))
-        else {
+        let Some(first) = self.of.elements.get(element) else {
             return &[];
         };
-        let at = self.of.components[..*end].get(first + part);
+        let end = self.of.firsts.get(element);
+        let end = end.or_else(|| self.of.elements.get(element + 1)).copied();
+        let end = end.unwrap_or(self.of.components.len());
+        let at = self.of.components[..end].get(first + part);
         at.map_or(&[], |at| &self.of.text[at.start as usize..at.end as usize])
     }
 
     /// All components of an element, its repetitions' one behind the other.
-    pub(super) fn components(&self, element: usize) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+    pub fn components(&self, element: usize) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         let of = self.of;
         let end = of.elements.get(element + 1).copied();
         let end = end.unwrap_or(of.components.len());
@@ -110,7 +125,7 @@ impl Default for Segments {
         Self {
             marks: USUAL,
             repetition: b' ',
-            is_plain: plain(USUAL),
+            kinds: kinds(USUAL),
             begun: false,
             text: Vec::new(),
             components: Vec::new(),
@@ -135,23 +150,20 @@ impl Segments {
     /// # Errors
     /// [`FileFault`]: from here on nothing tells where a segment ends.
     pub fn next(&mut self, window: &[u8], end: bool) -> Result<Found, FileFault> {
-        let mut start = if window.starts_with(b"\xEF\xBB\xBF") {
-            3
-        } else {
-            0
-        };
-        start += blank(&window[start..]);
+        let mut start = usize::from(window.starts_with(b"\xEF\xBB\xBF")) * 3;
+        let (blanks, mut before) = blank(&window[start..]);
+        start += blanks;
         // Each interchange may have a UNA of its own; one may stand behind another, as after an interchange that is empty.
         loop {
             if window.len() < start + UNA_BYTES && !end {
-                self.next_line += lines(&window[..start]);
+                self.next_line += before;
                 return Ok(Found::More(start));
             }
             let Some(una) = window[start..].strip_prefix(b"UNA") else {
                 break;
             };
             let &[component, element, _, release, repetition, segment, ..] = una else {
-                return Err(self.fault(lines(&window[..start]), "UNA is cut"));
+                return Err(self.fault(before, "UNA is cut"));
             };
             self.marks = Marks {
                 component,
@@ -161,24 +173,31 @@ impl Segments {
                 repetition: None,
             };
             self.repetition = repetition;
-            self.is_plain = plain(self.marks);
+            self.kinds = kinds(self.marks);
+            before += lines(&window[start..start + UNA_BYTES]);
             start += UNA_BYTES;
-            start += blank(&window[start..]);
+            let (blanks, line_ends) = blank(&window[start..]);
+            start += blanks;
+            before += line_ends;
             self.begun = true;
         }
         if start == window.len() {
-            self.next_line += lines(window);
+            self.next_line += before;
             return Ok(Found::More(start));
         }
         if !self.begun && !window[start..].starts_with(b"UNB") {
             return Err(self.fault(
-                lines(&window[..start]),
+                before,
                 "the file begins with neither UNA nor UNB: it is no EDIFACT interchange",
             ));
         }
         self.begun = true;
-        let before = lines(&window[..start]);
-        match self.take(&window[start..]) {
+        let rest = &window[start..];
+        let (taken, is_plain) = match self.take_plain(rest, false) {
+            Some(bytes) => (Some(bytes), true),
+            None => (self.take(rest), false),
+        };
+        match taken {
             Some(bytes) if bytes > SEGMENT_BYTES_MAX => Err(self.too_long(before)),
             Some(_) if self.components.len() > COMPONENTS_MAX => {
                 let what = format!("a segment has more than {COMPONENTS_MAX} components");
@@ -186,7 +205,13 @@ impl Segments {
             }
             Some(bytes) => {
                 self.line = self.next_line + before;
-                self.next_line += lines(&window[..start + bytes]);
+                // A plain one has no line end but the one that ends it.
+                let within = if is_plain {
+                    &rest[bytes - 1..bytes]
+                } else {
+                    &rest[..bytes]
+                };
+                self.next_line = self.line + lines(within);
                 self.place = (start, start + bytes - 1);
                 if self.segment().tag() == b"UNB" {
                     self.begin_interchange();
@@ -209,7 +234,7 @@ impl Segments {
             mark => mark,
         };
         self.marks.repetition = (version >= b"4".as_slice()).then_some(mark);
-        self.is_plain = plain(self.marks);
+        self.kinds = kinds(self.marks);
     }
 
     /// Where in the window the segment that was found last stood, without what ends it.
@@ -219,26 +244,66 @@ impl Segments {
 
     /// Takes apart once more what stood in that place.
     pub(crate) fn again(&mut self, bytes: &[u8]) {
-        let whole = self.take(bytes);
-        debug_assert!(whole.is_none(), "what ends a segment is left out");
-        self.end_component();
-        self.end_element();
+        if self.take_plain(bytes, true).is_none() && self.take(bytes).is_none() {
+            self.end_component();
+            self.end_element();
+        }
     }
 
-    /// Takes a segment apart; its bytes with its end, or `None` if that is not there.
-    fn take(&mut self, bytes: &[u8]) -> Option<usize> {
+    fn clear(&mut self) {
         self.text.clear();
         self.components.clear();
         self.elements.clear();
         self.firsts.clear();
         self.elements.push(0);
+    }
+
+    /// Takes a segment that is whole and has no line ends, nothing released and nothing repeated: most are so. Its bytes with its end,
+    /// which may be left out of a `whole` one.
+    fn take_plain(&mut self, bytes: &[u8], whole: bool) -> Option<usize> {
+        self.clear();
+        let mut begin = 0;
+        for (at, byte) in bytes.iter().take(PLAIN_BYTES_MAX).enumerate() {
+            let kind = self.kinds[usize::from(*byte)];
+            if kind == Kind::Plain {
+                continue;
+            }
+            if kind == Kind::Other {
+                return None;
+            }
+            self.components.push(FieldAt {
+                start: begin,
+                end: at as u32,
+            });
+            begin = at as u32 + 1;
+            if kind == Kind::Element {
+                self.elements.push(self.components.len());
+            } else if kind == Kind::Segment {
+                self.text.extend_from_slice(&bytes[..at]);
+                return Some(at + 1);
+            }
+        }
+        if !whole || bytes.len() > PLAIN_BYTES_MAX {
+            return None;
+        }
+        self.components.push(FieldAt {
+            start: begin,
+            end: bytes.len() as u32,
+        });
+        self.text.extend_from_slice(bytes);
+        Some(bytes.len())
+    }
+
+    /// Takes a segment apart; its bytes with its end, or `None` if that is not there.
+    fn take(&mut self, bytes: &[u8]) -> Option<usize> {
+        self.clear();
         let marks = self.marks;
         let mut at = 0;
         loop {
             let rest = &bytes[at..];
             let plain = rest
                 .iter()
-                .position(|byte| !self.is_plain[usize::from(*byte)]);
+                .position(|byte| self.kinds[usize::from(*byte)] != Kind::Plain);
             let plain = plain.unwrap_or(rest.len());
             self.text.extend_from_slice(&rest[..plain]);
             let byte = *rest.get(plain)?;
@@ -289,15 +354,29 @@ impl Segments {
     }
 }
 
-fn plain(marks: Marks) -> Box<[bool; 256]> {
-    let mut plain = Box::new([true; 256]);
-    let marks = [marks.component, marks.element, marks.segment]
-        .into_iter()
-        .chain((marks.release != b' ').then_some(marks.release))
-        .chain(marks.repetition)
-        .chain(*b"\r\n");
-    marks.for_each(|mark| plain[usize::from(mark)] = false);
-    plain
+fn kinds(marks: Marks) -> Vec<Kind> {
+    let mut kinds = vec![Kind::Plain; 256];
+    let others = (marks.release != b' ').then_some(marks.release);
+    let others = others.into_iter().chain(marks.repetition).chain(*b"\r\n");
+    let marks = [
+        (marks.component, Kind::Component),
+        (marks.element, Kind::Element),
+        (marks.segment, Kind::Segment),
+    ];
+    let others = others.map(|byte| (byte, Kind::Other));
+    // What stands for two things is the first that is asked for: release, segment, element, component.
+    let is_double = |byte: u8| marks.iter().filter(|(mark, _)| *mark == byte).count() > 1;
+    for (byte, kind) in marks {
+        kinds[usize::from(byte)] = if is_double(byte) { Kind::Other } else { kind };
+    }
+    for (byte, kind) in others {
+        let known = &mut kinds[usize::from(byte)];
+        // Line ends may end segments.
+        if !(matches!(byte, b'\r' | b'\n') && *known == Kind::Segment) {
+            *known = kind;
+        }
+    }
+    kinds
 }
 
 #[cfg(test)]

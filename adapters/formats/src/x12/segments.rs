@@ -6,6 +6,8 @@ use crate::{FieldAt, FileFault, RECORD_BYTES_MAX};
 
 /// Elements of an ISA segment besides its name.
 const ISA_ELEMENTS: usize = 16;
+/// Bytes of a segment that is looked at once; it has fewer than [`ELEMENTS_MAX`] elements.
+const PLAIN_BYTES_MAX: usize = 900;
 /// Bytes within which an ISA must be over, whatever its elements' lengths; by the standard it has 106.
 const ISA_BYTES_MAX: usize = 256;
 
@@ -33,6 +35,17 @@ pub struct Segments {
     line: u64,
     /// Where it stood in the window, without what ends it.
     place: (usize, usize),
+    /// What each byte is.
+    kinds: Vec<Kind>,
+}
+
+/// What a byte is to segments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Plain,
+    Element,
+    Segment,
+    LineEnd,
 }
 
 /// The segment that was found last.
@@ -118,9 +131,15 @@ impl Segments {
     /// [`FileFault`]: from here on nothing tells where a segment ends.
     pub fn next(&mut self, window: &[u8], end: bool) -> Result<Found, FileFault> {
         let mark = usize::from(window.starts_with(b"\xEF\xBB\xBF")) * 3;
-        let start = mark + blank(&window[mark..]);
+        let (blanks, new_lines) = blank(&window[mark..]);
+        let start = mark + blanks;
         let rest = &window[start..];
-        let new_lines = lines(&window[..start]);
+        if let Some(length) = self.plain(rest, false) {
+            self.starts = self.line + new_lines;
+            self.line = self.starts + u64::from(rest[length] == b'\n');
+            self.place = (start, start + length);
+            return Ok(Found::Segment(start + length + 1));
+        }
         if rest.is_empty() {
             self.line += new_lines;
             return Ok(Found::More(start));
@@ -132,7 +151,10 @@ impl Segments {
                 .is_some_and(|byte| !byte.is_ascii_alphanumeric())
         {
             match isa(rest, end).map_err(|what| self.fault(new_lines, &what))? {
-                Some(separators) => self.separators = Some(separators),
+                Some(separators) => {
+                    self.separators = Some(separators);
+                    self.kinds = kinds(separators);
+                }
                 None => return Ok(Found::More(0)),
             }
         } else if rest.len() < 4 && !end {
@@ -181,6 +203,46 @@ impl Segments {
         Ok(Found::Segment(start + used))
     }
 
+    /// Takes a segment that is whole, has no line ends and few elements, and is no special one: most are so. Its length. What ends it may
+    /// be left out of a `whole` one.
+    fn plain(&mut self, rest: &[u8], whole: bool) -> Option<usize> {
+        let name = rest.get(..3)?;
+        if self.separators.is_none() || matches!(name, b"ISA" | b"BIN" | b"BDS") {
+            return None;
+        }
+        self.elements.clear();
+        let mut begin = 0;
+        for (at, byte) in rest.iter().take(PLAIN_BYTES_MAX).enumerate() {
+            let kind = self.kinds[usize::from(*byte)];
+            if kind == Kind::Plain {
+                continue;
+            }
+            if kind == Kind::LineEnd {
+                return None;
+            }
+            self.elements.push(FieldAt {
+                start: begin,
+                end: at as u32,
+            });
+            begin = at as u32 + 1;
+            if kind == Kind::Segment {
+                self.text.clear();
+                self.text.extend_from_slice(&rest[..at]);
+                return Some(at);
+            }
+        }
+        if !whole || rest.len() > PLAIN_BYTES_MAX {
+            return None;
+        }
+        self.elements.push(FieldAt {
+            start: begin,
+            end: rest.len() as u32,
+        });
+        self.text.clear();
+        self.text.extend_from_slice(rest);
+        Some(rest.len())
+    }
+
     /// Where in the window the segment that was found last stood, without what ends it.
     pub(crate) fn place(&self) -> (usize, usize) {
         self.place
@@ -188,6 +250,9 @@ impl Segments {
 
     /// Takes apart once more what stood in that place.
     pub(crate) fn again(&mut self, bytes: &[u8]) {
+        if self.plain(bytes, true).is_some() {
+            return;
+        }
         if let Some(separators) = self.separators {
             let from = self.binary(bytes, separators).unwrap_or(0);
             self.take(bytes, separators, from);
@@ -262,6 +327,15 @@ impl Segments {
     fn fault(&self, before: u64, what: &str) -> FileFault {
         FileFault(format!("line {}: {what}", self.line + before))
     }
+}
+
+fn kinds(separators: Separators) -> Vec<Kind> {
+    let mut kinds = vec![Kind::Plain; 256];
+    kinds[usize::from(b'\r')] = Kind::LineEnd;
+    kinds[usize::from(b'\n')] = Kind::LineEnd;
+    kinds[usize::from(separators.element)] = Kind::Element;
+    kinds[usize::from(separators.segment)] = Kind::Segment;
+    kinds
 }
 
 /// What an ISA segment says; `None` where more of it is needed.
