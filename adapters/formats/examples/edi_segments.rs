@@ -42,7 +42,9 @@ fn edifact_segments(file: &[u8]) -> Vec<Value> {
 /// Why a whole file is refused, if it is.
 fn refused(kind: &str, file: &[u8]) -> Option<String> {
     let config: FormatConfig = toml::from_str(&format!("kind = \"{kind}\"")).expect("a format");
-    let mut decoder = Format::new(&config).expect("a good format").decoder(0);
+    let mut decoder = Format::new(&config, &|_| Err("no text is named".into()))
+        .expect("a good format")
+        .decoder(0);
     let decoded = decoder.decode(file, true, &mut Tally::new(u64::MAX));
     decoded.err().map(|fault| fault.0)
 }

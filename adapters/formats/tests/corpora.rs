@@ -51,3 +51,10 @@ fn files(folder: &Path) -> Vec<String> {
     found.sort();
     found
 }
+
+/// Whether two values are the same, as text or as numbers.
+fn is_same(text: &str, expected: &str) -> bool {
+    let number = |text: &str| text.parse::<f64>().ok().filter(|_| text.len() <= 16);
+    // Up to 15 digits, two equal decimals are equal floats.
+    text == expected || number(text).is_some_and(|one| number(expected) == Some(one))
+}

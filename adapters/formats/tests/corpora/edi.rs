@@ -198,7 +198,7 @@ fn edifact_files_hold_what_their_envelopes_say_or_are_refused_by_a_rule() {
 /// All records of a file that fits a batch, and why others are bad; or why all of it is refused.
 fn decoded(toml: &str, file: &[u8]) -> Result<Gather, String> {
     let config: FormatConfig = toml::from_str(toml).expect("a format");
-    let format = Format::new(&config).expect("a good format");
+    let format = Format::new(&config, &|_| Err("no text is named".into())).expect("a good format");
     let (mut decoder, mut gather) = (format.decoder(0), Gather::default());
     let decoded = decoder
         .decode(file, true, &mut gather)
