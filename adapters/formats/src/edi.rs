@@ -12,6 +12,7 @@ mod characters;
 mod config;
 mod decoder;
 mod document;
+mod making;
 mod plan;
 mod receipt;
 mod schema;

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use dray_adapter::Shape;
 use serde::Deserialize;
 
-use super::plan::{Making, Plan};
+use super::making::Making;
+use super::plan::Plan;
 use super::schema::Schema;
 use super::{Characters, Syntax, address};
 
-/// Elements of a segment that become cells of their own with `otherwise = "segments"`.
-const SEGMENT_COLUMNS: usize = 99;
+/// Elements of a segment with `otherwise = "segments"`, at most: standards have about 30.
+pub(super) const SEGMENT_COLUMNS: usize = 99;
 
 /// What becomes of documents for whose set no loops are known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
@@ -25,16 +26,41 @@ pub enum Otherwise {
 }
 
 /// The loops of a set, where it is none of the built-in ones, or other than those.
+///
+/// ```text
+/// W05!                       a segment that must stand there exactly once
+/// N9 G62 NTE                 segments that may
+/// (N1 N2 N3 N4)              a loop: it begins with its first segment
+/// (LX line:(W01+ G69 N9))    loops nest; "line" is a record of its own, and so is the document
+/// W76?                       at most once; + is at least once
+/// order:(HL[03=O] PRF)       a loop of segments with this value
+/// tree HL01 HL02             HL are a tree: 01 is a loop's number, 02 that of the one above
+/// ```
+/// A segment belongs to the innermost open loop that lists it or begins another with it. One that no loop of the set lists stays where it
+/// stands.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SetConfig {
     /// What documents say that they are: `940`, `ORDERS`.
     pub set: String,
-    /// Segments and loops: `B10! (LX stop:(AT7 MS1))`. The book of settings explains it.
+    /// Segments and loops: `B10! (LX stop:(AT7 MS1))`.
     pub loops: String,
 }
 
-/// More of a record.
+/// More of a record. A column is an address, or `NAME = ADDRESS`:
+///
+/// ```text
+/// W0502              element 02 of the segment W05
+/// SV101-2            its second component; EDIFACT means the first where none is named
+/// REF02[PO]          of the first REF whose element 01 (EDIFACT: its first component) is PO; [PO|CO] either
+/// PIA02-1[02-2=SA]   of which another element is SA
+/// N401[ST]           of the N4 in the loop of the first N1 that is ST
+/// NTE02#2            of the second such segment
+/// PO106/UP           of the pairs of qualifier and value from 06 on, the value behind UP; EDIFACT: PIA02/SA
+/// N1[ST].REF02[DP]   of the REF in that loop, where REF02[DP] alone would be another
+/// ```
+/// Records of inner loops have the columns of those around them too, as `940.W0502`; in a tree `856.order.PRF01`. An element that is
+/// empty is no value.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RecordConfig {

@@ -10,6 +10,7 @@ use dray_adapter::REJECT_BYTES_MAX;
 use sha2::{Digest as _, Sha256};
 
 use super::View;
+use super::config::SEGMENT_COLUMNS;
 use super::plan::{NONE, Plan};
 use super::receipt::{Finding, Rule};
 use crate::RECORD_BYTES_MAX;
@@ -161,6 +162,14 @@ impl Document {
         };
         let Some(plan) = self.plan.take() else {
             self.segments.push(held);
+            if segment.elements() > SEGMENT_COLUMNS + 1 {
+                let what = format!(
+                    "segment {} ({}) has more than {SEGMENT_COLUMNS} elements; declare its loops under [[flow.source.format.set]]",
+                    self.count,
+                    shown(segment.tag())
+                );
+                self.find(segment.tag(), Rule::TooLarge, what);
+            }
             return;
         };
         if let Err((rule, what)) = self.place(&plan, segment, held) {

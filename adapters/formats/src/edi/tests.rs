@@ -1,8 +1,11 @@
 //! Tables: what documents become, with the bytes cut into windows of many lengths.
 
-use dray_adapter::{RecordView, Value};
+use dray_adapter::{REJECT_BYTES_MAX, RecordView, Value};
+use sha2::{Digest as _, Sha256};
 
-use super::{INTERCHANGES_MAX, Party, Receipt, VERDICTS_MAX};
+use super::{
+    DOCUMENT_BYTES_MAX, DOCUMENT_SEGMENTS_MAX, INTERCHANGES_MAX, Party, Receipt, VERDICTS_MAX,
+};
 use crate::{FileFault, Format, FormatConfig, Gather, Sink, Tally, Window};
 
 pub(crate) fn format(toml: &str) -> Format {
@@ -201,4 +204,93 @@ fn a_receipt_names_interchanges_and_is_bounded() {
         (group.documents.len(), group.rejected, receipt.left_out),
         (VERDICTS_MAX, VERDICTS_MAX as u64 + 1, 1)
     );
+}
+
+/// A file of one long document and a short one.
+fn long(segments: &str, count: usize) -> Vec<u8> {
+    let unb = "UNB+UNOC:3+S:14+R:9+260101:1200+7'\n";
+    let short = "UNH+2+ORDERS:D'BGM+220+B'UNT+3+2'";
+    format!(
+        "{unb}UNH+1+ORDERS:D'BGM+220+A'{segments}UNT+{}+1'{short}UNZ+2+7'",
+        count + 3
+    )
+    .into_bytes()
+}
+
+#[test]
+fn what_is_too_large_is_one_bad_record_with_its_first_bytes() {
+    let line = format!("LIN+1'FTX+AAI+++{}'", "x".repeat(500));
+    let lines = DOCUMENT_BYTES_MAX / line.len() + 2;
+    let fat = format!("FTX+AAI+++{}'", "x".repeat(60_000));
+    for (segments, count, words) in [
+        (
+            line.repeat(lines),
+            2 * lines,
+            "at most 16777216 bytes and 500000 segments",
+        ),
+        (
+            "LIN+1'".repeat(DOCUMENT_SEGMENTS_MAX),
+            DOCUMENT_SEGMENTS_MAX,
+            "at most 16777216 bytes",
+        ),
+        (
+            "\n".repeat(DOCUMENT_BYTES_MAX) + "FTX+AAI'",
+            1,
+            "at most 16777216 bytes",
+        ),
+        (
+            fat.repeat(20),
+            20,
+            "segment 20 (FTX): a record has at most 1048576 bytes, and the loop of UNH has more",
+        ),
+    ] {
+        let file = long(&segments, count);
+        let document = &file[file.iter().position(|byte| *byte == b'\n').expect("there") + 1
+            ..file.len() - "UNH+2+ORDERS:D'BGM+220+B'UNT+3+2'UNZ+2+7'".len()];
+        for chunk in [usize::MAX, 70_001] {
+            let mut gather = Gather::default();
+            let ordinal = run(
+                &format("kind = \"edifact\""),
+                &file,
+                chunk,
+                0,
+                &mut gather,
+                |_| panic!("it fits"),
+            );
+            assert_eq!(ordinal, Ok(2));
+            let bad = &gather.rejects[0];
+            assert!(bad.reason.contains(words), "{}", bad.reason);
+            assert_eq!((bad.line, bad.raw_bytes), (2, document.len() as u64));
+            assert_eq!(bad.raw, document[..REJECT_BYTES_MAX]);
+            assert_eq!(bad.raw_sha256, Some(Sha256::digest(document).into()));
+            let good = gather.records.get(0).expect("the short one");
+            assert_eq!(
+                (good.row().ordinal, good.raw()),
+                (1, b"UNH+2+ORDERS:D'BGM+220+B'UNT+3+2'".as_slice())
+            );
+        }
+    }
+}
+
+#[test]
+fn a_record_keeps_its_own_bytes() {
+    let file = long("NAD+BY+1'\nLIN+1'QTY+21:5'\nLIN+2'UNS+S'CNT+2:2'", 6);
+    let mut gather = Gather::default();
+    run(
+        &format("kind = \"edifact\""),
+        &file,
+        3,
+        0,
+        &mut gather,
+        |_| panic!("it fits"),
+    )
+    .expect("fine");
+    let raw: Vec<String> = gather
+        .records
+        .iter()
+        .map(|record| record.raw().escape_ascii().to_string())
+        .collect();
+    let header = "UNH+1+ORDERS:D'BGM+220+A'NAD+BY+1'\\nUNS+S'CNT+2:2'UNT+9+1'";
+    let told: Vec<String> = raw.iter().map(|raw| raw.replace("\\'", "'")).collect();
+    assert_eq!(told[..3], [header, "LIN+1'QTY+21:5'\\n", "LIN+2'"]);
 }

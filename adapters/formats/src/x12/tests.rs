@@ -279,6 +279,12 @@ fn sets_without_loops_are_segments_where_that_is_wanted() {
             "5 segment SET=214 DOCUMENT=0001 NUMBER=3 TAG=SE 01=3 02=0001",
         ],
     );
+    let wide = format!("214 B10{}1", "*".repeat(100));
+    check(
+        toml,
+        &file(&[&wide]),
+        &["3! segment 2 (B10) has more than 99 elements"],
+    );
 }
 
 #[test]

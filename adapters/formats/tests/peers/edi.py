@@ -124,6 +124,8 @@ def main():
     logging.disable(logging.CRITICAL)
     warnings.simplefilter("ignore")
     paths = sys.argv[1:] or corpora()
+    if not paths:
+        sys.exit("there are no files to compare: name some, or set DRAY_CORPORA")
     unexplained = same = 0
     for our in ours(paths):
         found = differences(our)
