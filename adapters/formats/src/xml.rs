@@ -22,6 +22,7 @@
 //! A file that isn't well-formed to the end is set aside whole. A DOCTYPE is refused, nothing outside of the file is ever
 //! looked at, and the five predefined references are the only ones: a record with another is a bad record.
 
+mod around;
 mod attributes;
 mod cells;
 mod config;

@@ -90,8 +90,10 @@ impl Handler for Tree {
             }
             Event::Unknown(name) => return Err(format!("&{name}; stands for nothing")),
             Event::Text(piece) if self.is_between() && !piece.trim_ascii().is_empty() => {
+                at.start += piece.len() - piece.trim_ascii_start().len();
+                let line = at.line();
                 self.hold
-                    .refuse(at.line(), "a text stands between the fields of a segment");
+                    .refuse(line, "a text stands between the fields of a segment");
             }
             _ => {}
         }

@@ -169,7 +169,7 @@ impl Decoder {
                 Ok(Some((Event::Passed, length))) => at += length,
                 Ok(Some((event, length))) => {
                     let handled = self.event(event, window, at, at + length, sink);
-                    handled.map_err(|what| self.fault(window, at, &what))?;
+                    handled.map_err(|(place, what)| self.fault(window, place, &what))?;
                     at += length;
                 }
                 Err(wrong) => return Err(self.fault(window, at + wrong.at, &wrong.what)),
@@ -207,7 +207,7 @@ impl Decoder {
         start: usize,
         end: usize,
         sink: &mut S,
-    ) -> Result<(), String> {
+    ) -> Result<(), (usize, String)> {
         let depth = self.scan.depth();
         let (begins, ends) = match event {
             Event::Begin(kind) => (Some((kind, depth - 1)), false),
@@ -230,17 +230,20 @@ impl Decoder {
             && let Some((kind, depth)) = begins
             && depth == self.on_path
         {
-            self.begin(kind, depth, window, start)?;
+            self.begin(kind, depth, window, start)
+                .map_err(|what| (start, what))?;
         }
         if !ends {
             return Ok(());
         }
         if let Some(held) = self.held.take_if(|held| held.depth == depth) {
-            return self.end(&held, window, end, sink);
+            return self
+                .end(&held, window, end, sink)
+                .map_err(|what| (end, what));
         }
         if event == Event::End && depth < self.on_path {
             self.on_path = depth;
-            return self.check_entered(depth);
+            return self.check_entered(depth).map_err(|what| (start, what));
         }
         Ok(())
     }

@@ -1,8 +1,7 @@
 //! Gathers the cells of a record, and of the elements around it.
 
-use std::sync::Arc;
-
 use super::AROUND_BYTES_MAX;
+use super::around::Surroundings;
 use super::attributes::push_value;
 use super::elements::Elements;
 use super::names::trimmed;
@@ -46,25 +45,9 @@ enum Place {
     Attribute(u32, u32),
 }
 
-/// A value of an element around records.
+/// Memory is used again.
 #[derive(Debug, Default)]
-struct Slot {
-    value: String,
-    set: bool,
-    nil: bool,
-}
-
-/// An open element around records.
-#[derive(Debug, Default)]
-struct Around {
-    slots: Vec<Slot>,
-    /// There was a record in it: a value that comes now is too late.
-    records: bool,
-}
-
-#[derive(Debug)]
 pub(super) struct Cells {
-    plan: Arc<Plan>,
     cursors: Vec<Cursor>,
     /// For each open element, how many cursors there were before it.
     starts: Vec<u32>,
@@ -74,34 +57,21 @@ pub(super) struct Cells {
     attributes: String,
     places: Vec<Place>,
     joined: Vec<(u16, Place)>,
-    around: Vec<Around>,
-    around_bytes: usize,
+    around: Surroundings,
     /// The depth of the record, or 0.
     record: usize,
     fields: Vec<FieldAt>,
 }
 
 impl Cells {
-    pub(super) fn new(plan: Arc<Plan>) -> Self {
-        Self {
-            places: vec![Place::Unset; plan.columns.len()],
-            plan,
-            cursors: Vec::new(),
-            starts: Vec::new(),
-            counts: Vec::new(),
-            captures: Vec::new(),
-            text: String::new(),
-            attributes: String::new(),
-            joined: Vec::new(),
-            around: Vec::new(),
-            around_bytes: 0,
-            record: 0,
-            fields: Vec::new(),
-        }
-    }
-
     /// An element began that is no record.
-    pub(super) fn open(&mut self, elements: &Elements, tag: &str) -> Result<(), String> {
+    #[inline]
+    pub(super) fn open(
+        &mut self,
+        plan: &Plan,
+        elements: &Elements,
+        tag: &str,
+    ) -> Result<(), String> {
         let depth = elements.depth();
         let before = self.cursors.len();
         let parents = self.starts.last().map_or(before, |start| *start as usize);
@@ -109,14 +79,14 @@ impl Cells {
         if parents < before {
             let (namespace, name) = elements.name(depth);
             for parent in parents..before {
-                self.descend(parent, namespace, name);
+                self.descend(plan, parent, namespace, name);
             }
             for cursor in before..self.cursors.len() {
-                self.begin(cursor, elements, tag)?;
+                self.begin(plan, cursor, elements, tag)?;
             }
         }
-        if self.record == 0 && self.plan.around > 0 {
-            self.open_around(elements, tag)?;
+        if self.record == 0 && plan.around > 0 {
+            self.open_around(plan, elements, tag)?;
         }
         Ok(())
     }
@@ -124,142 +94,102 @@ impl Cells {
     /// A record began. `wanted`: its cells.
     pub(super) fn open_record(
         &mut self,
+        plan: &Plan,
         elements: &Elements,
         tag: &str,
         wanted: bool,
     ) -> Result<(), String> {
-        let depth = elements.depth();
-        self.record = depth;
+        self.record = elements.depth();
         self.starts.push(self.cursors.len() as u32);
-        self.around
-            .iter_mut()
-            .take(depth - 1)
-            .for_each(|around| around.records = true);
+        self.around.has_record(self.record);
         self.text.clear();
         self.attributes.clear();
         self.joined.clear();
-        self.places.fill(Place::Unset);
-        match self.plan.roots.first() {
-            Some(Some(root)) if wanted => self.begin_path(*root, elements, tag),
+        self.places.clear();
+        self.places.resize(plan.columns.len(), Place::Unset);
+        match plan.roots.first() {
+            Some(Some(root)) if wanted => self.begin_path(plan, *root, elements, tag),
             _ => Ok(()),
         }
     }
 
-    fn open_around(&mut self, elements: &Elements, tag: &str) -> Result<(), String> {
-        let depth = elements.depth();
-        if self.around.len() < depth {
-            self.around.resize_with(depth, Around::default);
-        }
-        let plan = Arc::clone(&self.plan);
-        let around = &mut self.around[depth - 1];
-        around.records = false;
-        around.slots.resize_with(plan.around, Slot::default);
-        for slot in &mut around.slots {
-            self.around_bytes -= slot.value.len();
-            slot.value.clear();
-            (slot.set, slot.nil) = (false, false);
-        }
+    fn open_around(&mut self, plan: &Plan, elements: &Elements, tag: &str) -> Result<(), String> {
+        self.around.open(elements.depth(), plan.around);
         for (up, root) in plan.roots.iter().enumerate().skip(1) {
             if let Some(root) = root
                 && plan.is_at(elements, up)
             {
-                self.begin_path(*root, elements, tag)?;
+                self.begin_path(plan, *root, elements, tag)?;
             }
         }
         Ok(())
     }
 
-    fn begin_path(&mut self, root: u16, elements: &Elements, tag: &str) -> Result<(), String> {
-        self.push(Cursor {
-            node: root,
-            from: elements.depth() as u16,
-            number: 1,
-            parent: u32::MAX,
-            counts: 0,
+    fn begin_path(
+        &mut self,
+        plan: &Plan,
+        root: u16,
+        elements: &Elements,
+        tag: &str,
+    ) -> Result<(), String> {
+        self.push(plan, root, elements.depth() as u16, 1, u32::MAX);
+        self.begin(plan, self.cursors.len() - 1, elements, tag)
+    }
+
+    fn push(&mut self, plan: &Plan, node: u16, from: u16, number: u32, parent: u32) {
+        let counts = self.counts.len();
+        self.counts
+            .resize(counts + plan.nodes[node as usize].children.len(), 0);
+        self.cursors.push(Cursor {
+            node,
+            from,
+            number,
+            parent,
+            counts: counts as u32,
             hint: 0,
         });
-        self.begin(self.cursors.len() - 1, elements, tag)
     }
 
-    fn push(&mut self, cursor: Cursor) {
-        let counts = self.counts.len();
-        self.counts.resize(
-            counts + self.plan.nodes[cursor.node as usize].children.len(),
-            0,
-        );
-        self.cursors.push(Cursor {
-            counts: counts as u32,
-            ..cursor
-        });
-    }
-
-    /// Goes down from an element to its child, if paths do.
+    /// Goes down from an element to its child, if paths do: to all that its name fits where there may be several.
     #[inline]
-    fn descend(&mut self, parent: usize, namespace: u16, name: &str) {
+    fn descend(&mut self, plan: &Plan, parent: usize, namespace: u16, name: &str) {
         let cursor = self.cursors[parent];
-        let children = &self.plan.nodes[cursor.node as usize].children;
+        let children = &plan.nodes[cursor.node as usize].children;
         let hint = cursor.hint as usize;
         for index in (hint..children.len()).chain(0..hint) {
             let node = children[index];
-            if !self.plan.nodes[node as usize].name.is(namespace, name) {
+            if !plan.nodes[node as usize].name.is(namespace, name) {
                 continue;
             }
             self.cursors[parent].hint = index as u16;
             let count = &mut self.counts[cursor.counts as usize + index];
             *count += 1;
             let number = *count;
-            self.push(Cursor {
-                node,
-                from: cursor.from,
-                number,
-                parent: parent as u32,
-                counts: 0,
-                hint: 0,
-            });
-            if !self.plan.has_patterns {
+            self.push(plan, node, cursor.from, number, parent as u32);
+            if !plan.has_patterns {
                 return;
-            }
-            return self.descend_patterns(parent, index, namespace, name);
-        }
-    }
-
-    /// The rest of the children, where several may have the same name: `*`, or a name in any namespace and in one.
-    fn descend_patterns(&mut self, parent: usize, found: usize, namespace: u16, name: &str) {
-        let cursor = self.cursors[parent];
-        let plan = Arc::clone(&self.plan);
-        let children = &plan.nodes[cursor.node as usize].children;
-        for (index, node) in children.iter().enumerate() {
-            if index != found && plan.nodes[*node as usize].name.is(namespace, name) {
-                let count = &mut self.counts[cursor.counts as usize + index];
-                *count += 1;
-                let number = *count;
-                self.push(Cursor {
-                    node: *node,
-                    from: cursor.from,
-                    number,
-                    parent: parent as u32,
-                    counts: 0,
-                    hint: 0,
-                });
             }
         }
     }
 
     /// Begins what ends at an element, and takes its attributes.
     #[inline]
-    fn begin(&mut self, cursor: usize, elements: &Elements, tag: &str) -> Result<(), String> {
+    fn begin(
+        &mut self,
+        plan: &Plan,
+        cursor: usize,
+        elements: &Elements,
+        tag: &str,
+    ) -> Result<(), String> {
         let Cursor { node, from, .. } = self.cursors[cursor];
-        let node = &self.plan.nodes[node as usize];
-        if node.texts.is_empty() && node.attributes.is_empty() {
-            return Ok(());
-        }
-        let plan = Arc::clone(&self.plan);
-        let node = &plan.nodes[self.cursors[cursor].node as usize];
-        let depth = elements.depth() as u16;
+        let node = &plan.nodes[node as usize];
         for &column in &node.texts {
-            if self.is_numbered(column, cursor) {
-                let nil = elements.is_nil(tag);
-                let start = self.start(column, from)?;
+            if self.is_numbered(plan, column, cursor) {
+                let (depth, nil) = (elements.depth() as u16, elements.is_nil(tag));
+                let start = match self.record {
+                    0 => self.around.start(&plan.columns[column as usize], from),
+                    _ => self.text.len() as u32,
+                };
                 self.captures.push(Capture {
                     column,
                     depth,
@@ -275,7 +205,7 @@ impl Cells {
         for (namespace, name, value) in elements.attributes(tag) {
             for (wanted, columns) in &node.attributes {
                 if wanted.is(namespace, name) {
-                    self.attribute(columns, cursor, from, value)?;
+                    self.attribute(plan, columns, cursor, value)?;
                 }
             }
         }
@@ -284,131 +214,94 @@ impl Cells {
 
     fn attribute(
         &mut self,
+        plan: &Plan,
         columns: &[u16],
         cursor: usize,
-        from: u16,
         value: &str,
     ) -> Result<(), String> {
         let start = self.attributes.len() as u32;
         if self.record > 0 {
             push_value(value, &mut self.attributes);
         }
-        let end = self.attributes.len() as u32;
+        let place = Place::Attribute(start, self.attributes.len() as u32);
         for &column in columns {
-            if !self.is_numbered(column, cursor) {
+            if !self.is_numbered(plan, column, cursor) {
                 continue;
             }
             if self.record > 0 {
-                self.set(column, Place::Attribute(start, end));
-                continue;
+                self.set(plan, column, place);
+            } else {
+                self.around
+                    .attribute(plan, column, self.cursors[cursor].from, value)?;
             }
-            let start = self.start(column, from)?;
-            let slot = self.slot(column, from);
-            push_value(value, &mut slot.value);
-            let capture = Capture {
-                column,
-                depth: 0,
-                from,
-                start,
-                nil: false,
-            };
-            self.count_around(capture)?;
-            self.end_around(capture)?;
         }
         Ok(())
     }
 
     /// Whether an element is the one of several that a column wants.
-    fn is_numbered(&self, column: u16, cursor: usize) -> bool {
+    fn is_numbered(&self, plan: &Plan, column: u16, cursor: usize) -> bool {
         let mut at = cursor;
-        self.plan.columns[column as usize]
-            .numbers
-            .iter()
-            .all(|wanted| {
-                let Cursor { number, parent, .. } = self.cursors[at];
-                at = parent as usize;
-                wanted.is_none_or(|wanted| wanted == number)
-            })
-    }
-
-    /// Where a value begins that is gathered now.
-    fn start(&mut self, column: u16, from: u16) -> Result<u32, String> {
-        if self.record > 0 {
-            return Ok(self.text.len() as u32);
-        }
-        Ok(self.slot(column, from).value.len() as u32)
-    }
-
-    fn slot(&mut self, column: u16, from: u16) -> &mut Slot {
-        let around = self.plan.columns[column as usize].around.unwrap_or(0);
-        &mut self.around[from as usize - 1].slots[around]
+        plan.columns[column as usize].numbers.iter().all(|wanted| {
+            let Cursor { number, parent, .. } = self.cursors[at];
+            at = parent as usize;
+            wanted.is_none_or(|wanted| wanted == number)
+        })
     }
 
     /// Characters of the innermost element.
     #[inline]
-    pub(super) fn text(&mut self, piece: &str) -> Result<(), String> {
-        if self.captures.is_empty() {
-            return Ok(());
+    pub(super) fn text(&mut self, plan: &Plan, piece: &str) {
+        if !self.captures.is_empty() {
+            self.push_text(plan, |text| push_lines(piece, text));
         }
-        self.push_text(|text| push_lines(piece, text))
     }
 
     /// A character that was written as a reference.
-    pub(super) fn letter(&mut self, letter: char) -> Result<(), String> {
-        self.push_text(|text| text.push(letter))
+    pub(super) fn letter(&mut self, plan: &Plan, letter: char) {
+        self.push_text(plan, |text| text.push(letter));
     }
 
-    fn push_text(&mut self, push: impl Fn(&mut String)) -> Result<(), String> {
+    #[inline]
+    fn push_text(&mut self, plan: &Plan, push: impl Fn(&mut String)) {
         if self.record > 0 {
+            // The record is too long in any case.
             if self.text.len() <= RECORD_BYTES_MAX {
                 push(&mut self.text);
             }
-            return Ok(());
+            return;
         }
-        for index in 0..self.captures.len() {
-            let capture = self.captures[index];
-            let taken = self.slot(capture.column, capture.from);
-            if !taken.set || self.plan.columns[capture.column as usize].join.is_some() {
-                let slot = self.slot(capture.column, capture.from);
-                let before = slot.value.len();
-                push(&mut slot.value);
-                self.around_bytes += self.slot(capture.column, capture.from).value.len() - before;
-            }
+        for capture in &self.captures {
+            self.around
+                .push(&plan.columns[capture.column as usize], capture.from, &push);
         }
-        self.check_around()
-    }
-
-    fn count_around(&mut self, capture: Capture) -> Result<(), String> {
-        let length = self.slot(capture.column, capture.from).value.len();
-        self.around_bytes += length - capture.start as usize;
-        self.check_around()
-    }
-
-    fn check_around(&self) -> Result<(), String> {
-        if self.around_bytes > AROUND_BYTES_MAX {
-            return Err(format!(
-                "the values around the records are longer than {AROUND_BYTES_MAX} bytes; is one of the paths with .. too high up?"
-            ));
-        }
-        Ok(())
     }
 
     /// The innermost element ended, which was at `depth`.
     #[inline]
-    pub(super) fn close(&mut self, depth: usize) -> Result<(), String> {
+    pub(super) fn close(&mut self, plan: &Plan, depth: usize) -> Result<(), String> {
         while let Some(capture) = self
             .captures
             .pop_if(|capture| capture.depth as usize == depth)
         {
+            let Capture {
+                column,
+                from,
+                start,
+                nil,
+                ..
+            } = capture;
             if self.record == 0 {
-                self.end_around(capture)?;
-            } else if self.plan.columns[capture.column as usize].up == 0 {
-                let place = if capture.nil {
-                    Place::Nil
-                } else {
-                    Place::Text(capture.start, self.text.len() as u32)
-                };
-                self.set(capture.column, place);
+                self.around.end(plan, column, from, start, nil)?;
+            } else {
+                self.set(
+                    plan,
+                    column,
+                    if nil {
+                        Place::Nil
+                    } else {
+                        Place::Text(start, self.text.len() as u32)
+                    },
+                );
             }
         }
         if let Some(start) = self.starts.pop()
@@ -417,11 +310,14 @@ impl Cells {
             self.counts.truncate(first.counts as usize);
             self.cursors.truncate(start as usize);
         }
+        if self.record == 0 && plan.around > 0 {
+            self.around.close(depth);
+        }
         Ok(())
     }
 
-    fn set(&mut self, column: u16, place: Place) {
-        if self.plan.columns[column as usize].join.is_some() {
+    fn set(&mut self, plan: &Plan, column: u16, place: Place) {
+        if plan.columns[column as usize].join.is_some() {
             if place != Place::Nil {
                 self.joined.push((column, place));
             }
@@ -430,55 +326,19 @@ impl Cells {
         }
     }
 
-    /// A value of an element around records is whole.
-    fn end_around(&mut self, capture: Capture) -> Result<(), String> {
-        let plan = Arc::clone(&self.plan);
-        let column = &plan.columns[capture.column as usize];
-        let late = self.around[capture.from as usize - 1].records;
-        let (trim, start) = (plan.trim, capture.start as usize);
-        let slot = self.slot(capture.column, capture.from);
-        let before = slot.value.len();
-        if slot.set && column.join.is_none() {
-            slot.value.truncate(start);
-            self.around_bytes -= before - start;
-            return Ok(());
-        }
-        if late {
-            return Err(format!(
-                "\"{}\", column {}, stands behind records that need it; a file is read from front to end, so leave the column out, or let the system write the value before them",
-                column.path, column.name
-            ));
-        }
-        if trim {
-            let value = trimmed(&slot.value[start..]).to_owned();
-            slot.value.truncate(start);
-            slot.value.push_str(&value);
-        }
-        match &column.join {
-            Some(join) if slot.set && !capture.nil => slot.value.insert_str(start, join),
-            _ => {}
-        }
-        slot.nil = capture.nil && !slot.set;
-        slot.set = true;
-        let after = slot.value.len();
-        self.around_bytes = self.around_bytes + after - before;
-        self.check_around()
-    }
-
     /// The record ended: its text and cells.
-    pub(super) fn end_record(&mut self) -> Result<(&str, &[FieldAt]), String> {
+    pub(super) fn end_record(&mut self, plan: &Plan) -> Result<(&str, &[FieldAt]), String> {
         let depth = std::mem::replace(&mut self.record, 0);
-        let plan = Arc::clone(&self.plan);
         let moved = self.text.len();
         self.text.push_str(&self.attributes);
         self.fields.clear();
         for (number, column) in plan.columns.iter().enumerate() {
-            let cell = if let Some(around) = column.around {
-                self.cell_around(depth, column.up, around)
+            let cell = if column.around.is_some() {
+                append(&mut self.text, self.around.value(column, depth))
             } else if let Some(join) = &column.join {
-                self.cell_joined(number as u16, join, moved)
+                self.cell_joined(plan, number as u16, join, moved)
             } else {
-                self.cell(self.places[number], moved)
+                self.cell(plan, self.places[number], moved)
             };
             self.fields.push(cell);
             if self.text.len() > CELLS_BYTES_MAX {
@@ -490,28 +350,28 @@ impl Cells {
         Ok((&self.text, &self.fields))
     }
 
-    fn cell(&self, place: Place, moved: usize) -> FieldAt {
+    #[inline]
+    fn cell(&self, plan: &Plan, place: Place, moved: usize) -> FieldAt {
         let (start, end) = match place {
             Place::Unset | Place::Nil => return FieldAt::NULL,
             Place::Text(start, end) => (start as usize, end as usize),
             Place::Attribute(start, end) => (moved + start as usize, moved + end as usize),
         };
-        let value = &self.text[start..end];
-        if !self.plan.trim {
+        if !plan.trim {
             return FieldAt {
                 start: start as u32,
                 end: end as u32,
             };
         }
-        let before = value.len() - value.trim_start_matches([' ', '\t', '\n', '\r']).len();
-        let start = start + before;
+        let value = &self.text[start..end];
+        let start = start + value.len() - value.trim_start_matches([' ', '\t', '\n', '\r']).len();
         FieldAt {
             start: start as u32,
             end: (start + trimmed(value).len()) as u32,
         }
     }
 
-    fn cell_joined(&mut self, column: u16, join: &str, moved: usize) -> FieldAt {
+    fn cell_joined(&mut self, plan: &Plan, column: u16, join: &str, moved: usize) -> FieldAt {
         let start = self.text.len();
         let mut cell = FieldAt::NULL;
         for index in 0..self.joined.len() {
@@ -522,7 +382,7 @@ impl Cells {
             if cell != FieldAt::NULL {
                 self.text.push_str(join);
             }
-            let value = self.cell(place, moved);
+            let value = self.cell(plan, place, moved);
             self.text
                 .extend_from_within(value.start as usize..value.end as usize);
             cell = FieldAt {
@@ -532,27 +392,22 @@ impl Cells {
         }
         cell
     }
+}
 
-    fn cell_around(&mut self, depth: usize, up: usize, around: usize) -> FieldAt {
-        let Some(slot) = depth
-            .checked_sub(up + 1)
-            .map(|at| &self.around[at].slots[around])
-        else {
-            return FieldAt::NULL;
-        };
-        if !slot.set || slot.nil {
-            return FieldAt::NULL;
-        }
-        let start = self.text.len() as u32;
-        self.text.push_str(&slot.value);
-        FieldAt {
-            start,
-            end: self.text.len() as u32,
-        }
+fn append(text: &mut String, value: Option<&str>) -> FieldAt {
+    let start = text.len() as u32;
+    let Some(value) = value else {
+        return FieldAt::NULL;
+    };
+    text.push_str(value);
+    FieldAt {
+        start,
+        end: text.len() as u32,
     }
 }
 
 /// Appends characters, each line end as an LF (XML 1.0, section 2.11).
+#[inline]
 fn push_lines(piece: &str, text: &mut String) {
     let mut rest = piece;
     while let Some(at) = memchr::memchr(b'\r', rest.as_bytes()) {

@@ -49,7 +49,7 @@ impl Xml {
                 Elements::new(Arc::clone(&self.namespaces)),
             ),
             records: Records {
-                cells: Cells::new(Arc::clone(&self.plan)),
+                cells: Cells::default(),
                 plan: Arc::clone(&self.plan),
                 shape: Arc::clone(&self.shape),
                 ordinal: 0,
@@ -124,23 +124,29 @@ impl Handler for Records {
     ) -> Result<(), String> {
         match *event {
             Event::Passed => Ok(()),
-            Event::Text(piece) => self.cells.text(piece),
-            Event::Letter(letter) => self.cells.letter(letter),
+            Event::Text(piece) => {
+                self.cells.text(&self.plan, piece);
+                Ok(())
+            }
+            Event::Letter(letter) => {
+                self.cells.letter(&self.plan, letter);
+                Ok(())
+            }
             Event::Unknown(name) => self.unknown(name),
             Event::Start { tag, unknown } => {
                 if self.record.is_some() {
-                    self.cells.open(elements, tag)?;
+                    self.cells.open(&self.plan, elements, tag)?;
                 } else if self.plan.is_at(elements, 0) {
                     self.begin::<S>(elements, tag, at)?;
                 } else {
                     self.check_root(elements)?;
-                    self.cells.open(elements, tag)?;
+                    self.cells.open(&self.plan, elements, tag)?;
                 }
                 unknown.map_or(Ok(()), |name| self.unknown(name))
             }
             Event::End => {
                 let depth = elements.depth() + 1;
-                self.cells.close(depth)?;
+                self.cells.close(&self.plan, depth)?;
                 match self.record.take_if(|record| record.depth == depth) {
                     Some(record) => {
                         self.end(&record, at, sink);
@@ -175,7 +181,7 @@ impl Records {
             bad: None,
         });
         let wanted = (S::FIELDS || self.plan.joins) && self.ordinal >= self.skip;
-        self.cells.open_record(elements, tag, wanted)
+        self.cells.open_record(&self.plan, elements, tag, wanted)
     }
 
     /// Another root than the path's is another kind of file, not one without records.
@@ -221,7 +227,7 @@ impl Records {
         if whole.is_none() {
             at.keep(record.from, at.end, &mut self.raw, &mut self.bytes);
         }
-        let cells = self.cells.end_record();
+        let cells = self.cells.end_record(&self.plan);
         if ordinal < self.skip {
             return;
         }

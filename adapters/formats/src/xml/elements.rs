@@ -146,13 +146,11 @@ impl Elements {
         let event = match token {
             Token::Passed => Event::Passed,
             Token::Text(piece) if self.open.is_empty() => {
-                if !piece.bytes().all(names::is_space) {
-                    return Err(format!(
-                        "\"{}\" stands outside of the root element",
-                        shown(names::trimmed(piece))
-                    ));
+                let space = piece.bytes().position(|byte| !names::is_space(byte));
+                if space == Some(0) {
+                    return Err("text stands outside of the root element".into());
                 }
-                Event::Passed
+                return Ok(Some((Event::Passed, space.unwrap_or(bytes))));
             }
             Token::CData(_) | Token::Reference(_) if self.open.is_empty() => {
                 return Err("text stands outside of the root element".into());

@@ -112,7 +112,12 @@ impl Tokens {
         for (begins, inside) in [("<!--", Inside::Comment), ("<![CDATA[", Inside::CData)] {
             if text.starts_with(begins) {
                 self.inside = inside;
-                return Ok(Some((Token::Passed, begins.len())));
+                let token = if inside == Inside::CData {
+                    Token::CData("")
+                } else {
+                    Token::Passed
+                };
+                return Ok(Some((token, begins.len())));
             }
             if begins.starts_with(text) {
                 return Ok(None);
@@ -257,6 +262,9 @@ fn characters(text: &str, last: bool) -> Found<'_> {
         }
         let rest = &bytes[at..];
         if rest.starts_with(b"]]>") {
+            if at > 0 {
+                return Ok(Some((Token::Text(&text[..at]), at)));
+            }
             return Err("\"]]>\" stands in a text; it is written ]]&gt;".into());
         }
         if !last && b"]]>".starts_with(rest) {
