@@ -34,6 +34,7 @@ pub mod json;
 pub mod packed;
 mod raw;
 mod sink;
+pub mod suggest;
 mod text;
 pub mod typed;
 mod window;

@@ -21,6 +21,7 @@
 //! Limits: [`RATIO_MAX`] beyond [`RATIO_FREE_BYTES`], [`Packing::inflated_bytes_max`], [`ENTRIES_MAX`] files an archive, names of
 //! [`NAME_BYTES_MAX`]. Memory: some 300 KiB besides the format's own window.
 
+mod begin;
 mod config;
 mod decoder;
 mod gzip;
@@ -30,6 +31,7 @@ mod limits;
 pub(crate) mod tests;
 mod zip;
 
+pub(crate) use begin::{Begun, begin_gzip, begin_zip};
 pub use config::{Compression, Packing};
 pub use decoder::{Decoder, Packed};
 pub(crate) use zip::survey;

@@ -42,7 +42,7 @@ mod values;
 pub use config::{SheetConfig, XlsxConfig};
 pub use decoder::{Decoder, Xlsx};
 
-/// Bytes of a workbook's file: some 400,000 rows of ten columns.
+/// Bytes of a workbook's file: some 200,000 rows of ten columns.
 pub const XLSX_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Bytes of all its parts: Excel packs a sheet to a tenth.
 pub const INFLATED_BYTES_MAX: u64 = 256 * 1024 * 1024;

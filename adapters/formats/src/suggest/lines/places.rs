@@ -1,0 +1,152 @@
+//! Fields at fixed places: where characters change their kind in all lines at once.
+
+use crate::suggest::columns::column;
+use crate::suggest::{COLUMNS_MAX, Suggestion};
+
+/// What stands at a place, in all lines.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Blank,
+    /// Digits, or blanks and digits.
+    Digits,
+    Letters,
+    Mixed,
+}
+
+/// Lines of one length, or nearly all.
+pub(super) fn of(lines: &[&str]) -> Option<Suggestion> {
+    let length = lines.iter().map(|line| line.chars().count()).max()?;
+    let full = lines
+        .iter()
+        .filter(|line| line.chars().count() == length)
+        .count();
+    if length < 4 || full * 10 < lines.len() * 9 || lines.len() < 2 {
+        return None;
+    }
+    let rows: Vec<Vec<char>> = lines.iter().map(|line| line.chars().collect()).collect();
+    let starts = starts(&rows, length);
+    let blanks = rows.iter().flatten().filter(|c| **c == ' ').count();
+    let few = if lines.len() < 5 { 15 } else { 0 };
+    // Where there are blanks to fill up, one length is no chance.
+    let sure = if blanks * 20 > length * lines.len() {
+        80
+    } else {
+        65
+    } - few;
+    let mut columns = Vec::new();
+    for (index, start) in starts.iter().enumerate().take(COLUMNS_MAX) {
+        let end = starts.get(index + 1).copied().unwrap_or(length);
+        let cell = |row: &Vec<char>| row.iter().take(end).skip(*start).collect::<String>();
+        let cells: Vec<String> = rows.iter().map(cell).collect();
+        let mut found = column(
+            &format!("FIELD_{}", index + 1),
+            cells.iter().map(String::as_str),
+        );
+        found.at = Some((*start, end - start));
+        columns.push(found);
+    }
+    let reason = format!("{full} of {} lines have {length} characters.", lines.len());
+    let told = Suggestion {
+        columns,
+        ..Suggestion::of(Some("fixed"), sure, reason)
+    };
+    let told = told.and("Where fields begin is a guess, from where characters change in all lines at once; the sender's layout decides.");
+    Some(match types(lines) {
+        Some(types) => told.and(types),
+        None => told,
+    })
+}
+
+/// Lines of all lengths without a delimiter: blanks at their ends may have been cut off.
+pub(super) fn ragged(lines: &[&str]) -> Suggestion {
+    let lengths = lines.iter().map(|line| line.chars().count());
+    let (least, most) = lengths.fold((usize::MAX, 0), |(least, most), length| {
+        (least.min(length), most.max(length))
+    });
+    let reason = format!(
+        "Its lines have no delimiter in common and {least} to {most} characters: fixed places whose last blanks were cut off, or a report for people."
+    );
+    let told = Suggestion::of(Some("fixed"), 30, reason);
+    match types(lines) {
+        Some(types) => Suggestion {
+            confidence: 45,
+            ..told
+        }
+        .and(types),
+        None => told,
+    }
+}
+
+/// Where fields begin.
+fn starts(rows: &[Vec<char>], length: usize) -> Vec<usize> {
+    let places: Vec<Place> = (0..length).map(|at| place(rows, at)).collect();
+    let mut starts = vec![0];
+    for at in 1..length {
+        let (before, here) = (places[at - 1], places[at]);
+        let begins = match (before, here) {
+            (_, Place::Blank) => false,
+            (Place::Blank, _) => true,
+            (Place::Letters | Place::Mixed, Place::Digits) => {
+                places[..at].contains(&Place::Digits) || before == Place::Letters
+            }
+            (Place::Digits, Place::Letters) => true,
+            _ => false,
+        };
+        if begins {
+            starts.push(at);
+        }
+    }
+    // What is blank at the beginning belongs to the first field.
+    if places[0] == Place::Blank && starts.len() > 1 {
+        starts.remove(1);
+    }
+    starts
+}
+
+fn place(rows: &[Vec<char>], at: usize) -> Place {
+    let (mut blank, mut digits, mut letters, mut other) = (0, 0, 0, 0);
+    for c in rows.iter().filter_map(|row| row.get(at)) {
+        match c {
+            ' ' => blank += 1,
+            '0'..='9' => digits += 1,
+            c if c.is_alphabetic() => letters += 1,
+            _ => other += 1,
+        }
+    }
+    match (blank, digits, letters, other) {
+        (_, 0, 0, 0) => Place::Blank,
+        (_, _, 0, 0) => Place::Digits,
+        (_, 0, _, 0) => Place::Letters,
+        _ => Place::Mixed,
+    }
+}
+
+/// Records of several types, by how lines begin.
+fn types(lines: &[&str]) -> Option<String> {
+    for length in (1..=6).rev() {
+        let mut known: Vec<(String, usize)> = Vec::new();
+        for line in lines {
+            let code: String = line.chars().take(length).collect();
+            match known.iter().position(|(other, _)| *other == code) {
+                Some(at) => known[at].1 += 1,
+                None if known.len() > 40 => break,
+                None => known.push((code, 1)),
+            }
+        }
+        let plain = known.iter().all(|(code, _)| {
+            code.chars().all(|c| c.is_ascii_alphanumeric()) && code.chars().count() == length
+        });
+        if plain && known.len() > 1 && known.len() * 2 <= lines.len() && known.len() <= 40 {
+            let names: Vec<&str> = known
+                .iter()
+                .map(|(code, _)| code.as_str())
+                .take(20)
+                .collect();
+            return Some(format!(
+                "Lines begin with few different codes ({}): they may be record types, each with a layout of its own.",
+                names.join(", ")
+            ));
+        }
+    }
+    None
+}
