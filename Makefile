@@ -42,9 +42,9 @@ test-quick:
 
 # strace shows that no ack leaves before the sync that it rests on. e2fsprogs and xfsprogs make the disks whose
 # power is cut, and xfsprogs cuts it. iproute2 and nftables make the network that loses packets; faketime sets clocks.
-# xmllint (libxml2-utils) says what XML is well-formed, as a second opinion.
+# xmllint (libxml2-utils) and Python read some files as well, as a second opinion.
 tools:
-	@packaging/install-tools strace e2fsprogs=mkfs.ext4 xfsprogs=mkfs.xfs iproute2=ip nftables=nft faketime libxml2-utils=xmllint
+	@packaging/install-tools strace e2fsprogs=mkfs.ext4 xfsprogs=mkfs.xfs iproute2=ip nftables=nft faketime libxml2-utils=xmllint python3
 
 soak: tools
 	$(CARGO) build --release --workspace --bins $(FAILPOINTS)

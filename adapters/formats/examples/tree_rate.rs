@@ -47,7 +47,7 @@ fn main() {
         ("lines, JSON", lines, json_lines()),
     ] {
         let config: FormatConfig = toml::from_str(toml).expect("a format");
-        let format = Format::new(&config).expect("a format");
+        let format = Format::new(&config, &|_| Err("no text is named".into())).expect("a format");
         let start = Instant::now();
         let mut tally = Tally::new(0);
         pass(&format, file.as_bytes(), &mut tally, |_| ());

@@ -163,7 +163,7 @@ fn a_gigabyte_is_read_in_64_mebibytes() {
         ),
     ] {
         let config: FormatConfig = toml::from_str(toml).expect("a format");
-        let format = Format::new(&config).expect("a format");
+        let format = Format::new(&config, &|_| Err("no text is named".into())).expect("a format");
         let mut tally = Tally::new(0);
         let (read, units) = pass(&format, &made, &mut tally, |_| panic!("nothing is bad"));
         assert!(

@@ -14,7 +14,8 @@ use dray_formats::{FileFault, Format, FormatConfig, Gather, Sink, Tally, Window}
 fn format(toml: &str) -> Format {
     let config: FormatConfig =
         toml::from_str(toml).unwrap_or_else(|error| panic!("{toml}: {error}"));
-    Format::new(&config).unwrap_or_else(|said| panic!("{toml}: {said}"))
+    Format::new(&config, &|_| Err("no text is named".into()))
+        .unwrap_or_else(|said| panic!("{toml}: {said}"))
 }
 
 /// A pass over bytes that arrive `chunk` at a time.
