@@ -32,6 +32,11 @@ enum From {
         decoder: Box<Decoder>,
         window: Window,
         read: u64,
+        /// Nothing follows what the window holds.
+        ended: bool,
+        /// The batch was full before the decoder was through with the window: it may hold many more records, however few
+        /// bytes it takes, so nothing is read behind them yet.
+        holds_more: bool,
     },
 }
 
@@ -78,6 +83,8 @@ impl Reading {
             decoder: Box::new(format.decoder(next)),
             window: Window::default(),
             read: 0,
+            ended: false,
+            holds_more: false,
         };
         self.gather = Gather::default().expecting(self.look.bytes);
         self.next = next;
@@ -104,17 +111,22 @@ impl Reading {
                 decoder,
                 window,
                 read,
+                ended,
+                holds_more,
             } => loop {
-                let count = self.file.read(window.space())?;
-                *read += count as u64;
-                window.filled(count);
+                if !*holds_more {
+                    let count = self.file.read(window.space())?;
+                    *read += count as u64;
+                    window.filled(count);
+                    *ended = count == 0;
+                }
                 // The first pass read the same bytes, so only other bytes can fail here.
-                let Ok(decoded) = decoder.decode(window.bytes(), count == 0, &mut self.gather)
-                else {
+                let Ok(decoded) = decoder.decode(window.bytes(), *ended, &mut self.gather) else {
                     return Ok(Part::Changed);
                 };
                 window.take(decoded.bytes);
-                if decoded.done || self.gather.full() {
+                *holds_more = self.gather.full();
+                if decoded.done || *holds_more {
                     break decoded.done;
                 }
                 if Instant::now() >= until {

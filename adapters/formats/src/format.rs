@@ -236,3 +236,25 @@ impl Decoder {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_examples_of_the_documentation_are_good() {
+        let page = include_str!("../../../docs/files.md");
+        let examples: Vec<&str> = page
+            .split("```toml\n")
+            .skip(1)
+            .filter_map(|rest| rest.split("```").next())
+            .collect();
+        for example in &examples {
+            let config: FormatConfig = toml::from_str(example).expect(example);
+            assert_eq!(config.faults(), [], "{example}");
+            let copybook = "       01  STOCK.\n           05  SKU PIC X(8).\n";
+            Format::new(&config, &|_| Ok(copybook.into())).expect(example);
+        }
+        assert!(examples.len() >= 6, "{}", examples.len());
+    }
+}

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::{
     BATCH_BYTES_MAX, BATCH_RECORDS_MAX, Batch, Mark, MarkState, Polled, Position, REJECT_BYTES_MAX,
-    Seen, Source, SourceError, Value,
+    RecordView, Seen, Source, SourceError, Value,
 };
 
 /// Without anything new for so long, a source is taken to be stuck.
@@ -331,12 +331,20 @@ pub fn entries(batch: &Batch) -> Vec<Entry> {
 fn check_batch(batch: &Batch) {
     let count = batch.records.len() + batch.rejects.len();
     assert!(count <= BATCH_RECORDS_MAX, "{count} records in a batch");
-    let largest = batch
+    // A record below others carries their cells, which are not among its own bytes.
+    let cells = |record: RecordView<'_>| -> usize {
+        let values = (0..record.len()).map(|index| record.value(index));
+        let texts = values.filter_map(|value| match value {
+            Value::Text(text) => Some(text.len()),
+            _ => None,
+        });
+        texts.sum()
+    };
+    let sizes = batch
         .records
         .iter()
-        .map(|record| record.raw().len())
-        .max()
-        .unwrap_or(0);
+        .map(|record| record.raw().len().max(cells(record)));
+    let largest = sizes.max().unwrap_or(0);
     // A record of another encoding is held twice: as it was, and as text of up to three bytes for one.
     assert!(
         batch.records.bytes() <= BATCH_BYTES_MAX + 4 * largest,

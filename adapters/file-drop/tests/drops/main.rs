@@ -4,6 +4,7 @@ mod bad;
 mod changing;
 mod conforms;
 mod folders;
+mod formats;
 mod owners;
 mod reopened;
 mod repeats;

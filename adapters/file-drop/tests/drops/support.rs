@@ -34,13 +34,15 @@ impl Drops {
         } else {
             "quiet = \"20ms\"\n"
         };
-        let format = if self.settings.contains("format.") {
+        let format = if self.settings.contains("format.kind") {
             ""
+        } else if self.settings.contains("format.") {
+            "format.kind = \"csv\"\n"
         } else {
-            "format.delimiter = \"|\"\n"
+            "format.kind = \"csv\"\nformat.delimiter = \"|\"\n"
         };
         let text = format!(
-            "kind = \"file-drop\"\nfolder = \"{}\"\npattern = \"*.txt\"\nscan_every = \"20ms\"\n{quiet}format.kind = \"csv\"\n{format}{}",
+            "kind = \"file-drop\"\nfolder = \"{}\"\npattern = \"*.txt\"\nscan_every = \"20ms\"\n{quiet}{format}{}",
             self.path.display(),
             self.settings
         );
