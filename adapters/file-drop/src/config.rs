@@ -5,6 +5,8 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use bytesize::ByteSize;
+use dray_formats::packed::{Compression, Packed, Packing};
 use dray_formats::{Format, FormatConfig};
 use globset::{Glob, GlobMatcher};
 use serde::Deserialize;
@@ -43,6 +45,12 @@ pub struct FileDropConfig {
     /// How long acked files stay in the archive.
     #[serde(default = "thirty")]
     pub archive_days: u32,
+    /// How files are packed.
+    #[serde(default)]
+    pub compression: Compression,
+    /// A file's bytes once unpacked, at most; a larger one is set aside.
+    #[serde(default = "inflated_bytes_max")]
+    pub inflated_bytes_max: ByteSize,
     /// How a file's bytes become records.
     pub format: FormatConfig,
 }
@@ -98,6 +106,10 @@ fn hundred() -> u64 {
     100
 }
 
+fn inflated_bytes_max() -> ByteSize {
+    ByteSize::b(Packing::INFLATED_BYTES_MAX)
+}
+
 fn thirty() -> u32 {
     30
 }
@@ -133,6 +145,9 @@ impl FileDropConfig {
         }
         if self.scan_every < Duration::from_millis(10) {
             fault("scan_every", "it is at least 10ms".into());
+        }
+        for (setting, reason) in self.packing().faults() {
+            fault(&setting, reason);
         }
         for (setting, reason) in self.format.faults() {
             fault(&format!("format.{setting}"), reason);
@@ -173,8 +188,16 @@ impl FileDropConfig {
     ///
     /// # Errors
     /// A sentence.
-    pub(crate) fn format(&self) -> Result<Format, String> {
-        Format::new(&self.format, &read_text)
+    pub(crate) fn format(&self) -> Result<Packed, String> {
+        let format = Format::new(&self.format, &read_text)?;
+        Ok(format.packed(self.packing()))
+    }
+
+    fn packing(&self) -> Packing {
+        Packing {
+            compression: self.compression,
+            inflated_bytes_max: self.inflated_bytes_max.as_u64(),
+        }
     }
 
     /// Tries the folder: is it there, can it be listed, can files be moved within it; and the texts that the format names. Leaves nothing.

@@ -5,9 +5,8 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use dray_formats::{
-    BadRecord, Decoder, FileFault, Format, Gather, GoodRecord, Sink, Tally, Window,
-};
+use dray_formats::packed::{Decoder, Packed};
+use dray_formats::{BadRecord, FileFault, Gather, GoodRecord, Sink, Tally, Window};
 use sha2::{Digest as _, Sha256};
 
 use crate::position::Content;
@@ -89,7 +88,7 @@ impl Sink for CountOrKeep {
 }
 
 impl FirstPass {
-    pub(crate) fn begin(path: &Path, format: &Format, bad_lines_max: u64) -> io::Result<Self> {
+    pub(crate) fn begin(path: &Path, format: &Packed, bad_lines_max: u64) -> io::Result<Self> {
         let file = File::open(path)?;
         let look = look_of(&file.metadata()?);
         let kept = (look.bytes <= SMALL_BYTES).then(|| Gather::default().expecting(look.bytes));
@@ -151,7 +150,7 @@ impl FirstPass {
     }
 
     /// What became of it. Call when [`Self::step`] reached the end.
-    pub(crate) fn end(self, format: &mut Format) -> io::Result<Checked> {
+    pub(crate) fn end(self, format: &mut Packed) -> io::Result<Checked> {
         if look_of(&self.file.metadata()?) != self.look || self.bytes != self.look.bytes {
             return Ok(Checked::Changing);
         }

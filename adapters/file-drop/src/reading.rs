@@ -6,7 +6,8 @@ use std::io::{self, Read as _, Seek as _};
 use std::path::PathBuf;
 use std::time::Instant;
 
-use dray_formats::{Decoder, Format, Gather, Sink as _, Window};
+use dray_formats::packed::{Decoder, Packed};
+use dray_formats::{Gather, Sink as _, Window};
 
 use crate::position::{At, Content, Finished, Goes};
 use crate::ready::Look;
@@ -57,7 +58,7 @@ impl Reading {
         look: Look,
         content: Content,
         kept: Option<Gather>,
-        format: &Format,
+        format: &Packed,
     ) -> io::Result<Self> {
         let mut reading = Self {
             path,
@@ -77,7 +78,7 @@ impl Reading {
 
     /// Reads again from the file's beginning, and hands out what comes from the ordinal `next` on: exact
     /// for every encoding, and far faster than sending.
-    pub(crate) fn go_on_at(&mut self, next: u64, format: &Format) -> io::Result<()> {
+    pub(crate) fn go_on_at(&mut self, next: u64, format: &Packed) -> io::Result<()> {
         self.file.rewind()?;
         self.from = From::File {
             decoder: Box::new(format.decoder(next)),
@@ -92,7 +93,7 @@ impl Reading {
     }
 
     /// Fewer records in a batch, for a person who looks at them.
-    pub(crate) fn limit(&mut self, records_max: usize, format: &Format) -> io::Result<()> {
+    pub(crate) fn limit(&mut self, records_max: usize, format: &Packed) -> io::Result<()> {
         self.go_on_at(self.next, format)?;
         self.gather = Gather::with_limits(records_max, usize::MAX);
         Ok(())

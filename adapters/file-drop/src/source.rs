@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dray_adapter::{Batch, Mark, MarkState, Polled, Position, Seen, Source, SourceError};
-use dray_formats::{Format, Gather};
+use dray_formats::Gather;
+use dray_formats::packed::Packed;
 use globset::GlobMatcher;
 
 use crate::archive::PENDING;
@@ -34,7 +35,7 @@ pub struct FileDrop {
     pub(crate) flow: String,
     pub(crate) config: FileDropConfig,
     pub(crate) matcher: GlobMatcher,
-    pub(crate) format: Format,
+    pub(crate) format: Packed,
     pub(crate) began: Instant,
     pub(crate) ready: Ready,
     pub(crate) seen: Option<Arc<dyn Seen>>,

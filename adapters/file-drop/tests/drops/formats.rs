@@ -54,3 +54,40 @@ fn nothing_of_an_interchange_is_seen_before_its_counts_hold() {
     assert!(found[1].contains("SKU-000001"), "{found:?}");
     assert_eq!(drops.files("failed"), ["a.txt"]);
 }
+
+#[test]
+fn packed_files_are_read_as_what_they_hold() {
+    let script = "import gzip,zipfile,sys,io\nd=sys.argv[1]\n\
+        g=gzip.open(d+'/a.tmp','wb');g.write(b'A|B\\nx|1\\ny|2\\n');g.close()\n\
+        z=zipfile.ZipFile(d+'/b.tmp','w',zipfile.ZIP_DEFLATED)\n\
+        z.writestr('one.csv','A|B\\nz|3\\n');z.writestr('two.csv','A|B\\nw|4\\n');z.close()\n";
+    let drops = Drops::new("compression = \"auto\"\n");
+    let made = std::process::Command::new("python3")
+        .args(["-c", script])
+        .arg(&drops.path)
+        .status();
+    assert!(
+        made.expect("python3 makes the archives; install it")
+            .success()
+    );
+    for name in ["a", "b"] {
+        let packed = std::fs::read(drops.at(&format!("{name}.tmp"))).expect("it was made");
+        // Cut, then whole.
+        drops.put(&format!("{name}0.txt"), &packed[..packed.len() - 5]);
+        drops.put(&format!("{name}1.txt"), &packed);
+    }
+    let mut agent = Agent::open(drops.source());
+    let found = work(&mut agent, 6);
+    assert_eq!(
+        found,
+        [
+            "a0.txt:0! source",
+            "a1.txt:2: x|1",
+            "a1.txt:3: y|2",
+            "b0.txt:0! source",
+            "b1.txt:2: z|3",
+            "b1.txt:2: w|4"
+        ]
+    );
+    assert_eq!(drops.files("failed"), ["a0.txt", "b0.txt"]);
+}
