@@ -103,7 +103,8 @@ pub(crate) fn mend(buffer: &Path, first: u64, end: u64) -> Result<Vec<Placed>, S
         Ok(placed) => placed,
         Err(why) => {
             let hindrance = hindrance(&path);
-            if hindrance.is_some() || (matches!(why, Unreadable::Failed(_)) && !why.is_of_disk()) {
+            if hindrance.is_some() || (!matches!(why, Unreadable::Damaged(_)) && !why.is_of_disk())
+            {
                 // Another try may find all of it.
                 return Err(hindrance.unwrap_or_else(|| why.reason().to_owned()));
             }
@@ -158,7 +159,8 @@ pub(crate) fn lost(first: u64, end: u64) -> Placed {
 fn copy_readable(from: &Path, to: &Path, first: u64, end: u64) -> Result<Vec<Placed>, Unreadable> {
     let damaged = Generation::open(from)?;
     let end = end.max(damaged.end()?.unwrap_or(first));
-    let copy = Generation::make(to)?;
+    let copy =
+        Generation::make(to).map_err(|why| Unreadable::Unwritten(why.reason().to_owned()))?;
     let mut placed: Vec<Placed> = Vec::new();
     let mut number = first;
     while number < end {
@@ -174,7 +176,7 @@ fn copy_readable(from: &Path, to: &Path, first: u64, end: u64) -> Result<Vec<Pla
             note.marks.clear();
         }
         let mut payload_bytes = 0;
-        copy.put(number, &record).map_err(Unreadable::Failed)?;
+        copy.put(number, &record).map_err(Unreadable::Unwritten)?;
         if let Record::Block { block, .. } = &mut record {
             payload_bytes = std::mem::take(&mut block.block.payload).len() as u32;
         }
@@ -187,7 +189,7 @@ fn copy_readable(from: &Path, to: &Path, first: u64, end: u64) -> Result<Vec<Pla
         number += values;
     }
     copy.sync()
-        .map_err(|error| Unreadable::from(error).at(to.display()))?;
+        .map_err(|error| Unreadable::Unwritten(error.to_string()).at(to.display()))?;
     Ok(placed)
 }
 

@@ -194,6 +194,7 @@ impl SledBuffer {
         let lasts = why.is_of_disk() && since.elapsed() >= DISK_ERROR_MAX;
         let reason = match why {
             Unreadable::Failed(reason) if !lasts => return BufferError::Hindered(reason),
+            Unreadable::Unwritten(reason) => return BufferError::Hindered(reason),
             Unreadable::Failed(reason) | Unreadable::Damaged(reason) => reason,
         };
         let news = self.shared.lock().mending.replace(first) != Some(first);

@@ -14,13 +14,15 @@ pub(crate) enum Unreadable {
     Damaged(String),
     /// Nothing says that it is not whole: the system refuses, or does not answer. It is tried again.
     Failed(String),
+    /// The copy of what can be read could not be written: that says nothing of what it was copied from.
+    Unwritten(String),
 }
 
 impl Unreadable {
     /// A sentence.
     pub(crate) fn reason(&self) -> &str {
         match self {
-            Self::Damaged(reason) | Self::Failed(reason) => reason,
+            Self::Damaged(reason) | Self::Failed(reason) | Self::Unwritten(reason) => reason,
         }
     }
 
@@ -29,6 +31,7 @@ impl Unreadable {
         match self {
             Self::Damaged(reason) => Self::Damaged(format!("{place}: {reason}")),
             Self::Failed(reason) => Self::Failed(format!("{place}: {reason}")),
+            Self::Unwritten(reason) => Self::Unwritten(format!("{place}: {reason}")),
         }
     }
 
@@ -82,6 +85,11 @@ mod tests {
             assert_eq!(refused.is_of_disk(), errno == 5, "{refused:?}");
         }
         assert!(!is_damage(&io(io::Error::other("could not acquire lock"))));
+        let unwritten = Unreadable::Unwritten(io::Error::from_raw_os_error(5).to_string());
+        assert!(
+            !unwritten.at("a copy").is_of_disk(),
+            "what it copies may be whole"
+        );
         assert!(is_damage(&io(io::ErrorKind::UnexpectedEof.into())));
         let corrupt = sled::Error::Corruption { at: None, bt: () };
         assert!(is_damage(&corrupt.into()));

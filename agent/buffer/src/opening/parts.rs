@@ -108,7 +108,7 @@ fn load(folder: &Path, first: u64, next: Option<u64>, said: Option<Said>) -> Res
             return Err(hindrance);
         }
         let reason = match why {
-            Unreadable::Failed(reason) => return Err(reason),
+            Unreadable::Failed(reason) | Unreadable::Unwritten(reason) => return Err(reason),
             Unreadable::Damaged(reason) => reason,
         };
         tracing::error!(reason, "a part of the buffer is damaged");

@@ -8,6 +8,7 @@ use super::Writer;
 use crate::folder;
 use crate::mending;
 use crate::shared::{Waiting, Work};
+use crate::unreadable::DISK_ERROR;
 
 /// How often room is looked for while there is none.
 pub(super) const ROOM_LOOK: Duration = Duration::from_millis(200);
@@ -73,7 +74,10 @@ impl Writer {
                 Err(reason) => reason,
             };
             let folder = &self.shared.options.folder;
-            let Some(hindrance) = mending::hindrance_to_write(folder, ROLL_BYTES) else {
+            // What failed on the disk itself is not tried again, whatever else is in the way.
+            let passes = !reason.contains(DISK_ERROR);
+            let hindrance = mending::hindrance_to_write(folder, ROLL_BYTES).filter(|_| passes);
+            let Some(hindrance) = hindrance else {
                 return Err(reason);
             };
             let mut state = self.shared.lock();
