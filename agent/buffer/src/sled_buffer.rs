@@ -291,6 +291,11 @@ impl Buffer for SledBuffer {
     ) -> Result<Vec<StoredBlock>, BufferError> {
         loop {
             let state = self.shared.lock();
+            if state.ledger.has_lost(flow) {
+                // What is left joins again under the next epoch's numbers only.
+                let reason = "a part of it is lost; a new epoch begins with what is left";
+                return Err(BufferError::Damaged(reason.into()));
+            }
             let entries = state.ledger.entries(flow, from, bytes_max);
             let epoch = state.ledger.epoch;
             let found: Vec<(Entry, Option<StoredBlock>)> = entries

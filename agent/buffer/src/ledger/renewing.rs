@@ -47,6 +47,11 @@ impl Ledger {
         });
     }
 
+    /// Whether events of a flow were lost since the epoch began: its sequences have a hole.
+    pub(crate) fn has_lost(&self, flow: &str) -> bool {
+        self.losses.iter().any(|loss| *loss.flow == *flow)
+    }
+
     /// The newest part of all flows can't be read any more.
     pub(crate) fn lost_end(&mut self) {
         let ends: Vec<(Arc<str>, u64)> = self
