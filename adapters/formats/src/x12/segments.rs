@@ -341,22 +341,21 @@ fn kinds(separators: Separators) -> Vec<Kind> {
 /// What an ISA segment says; `None` where more of it is needed.
 fn isa(bytes: &[u8], end: bool) -> Result<Option<Separators>, String> {
     let element = bytes[3];
-    let last = memchr::memchr_iter(element, bytes).nth(ISA_ELEMENTS - 1);
+    // Whatever more there is in the window: what is said of a file does not depend on how it is cut.
+    let head = &bytes[..bytes.len().min(ISA_BYTES_MAX)];
+    let last = memchr::memchr_iter(element, head).nth(ISA_ELEMENTS - 1);
     // Its last element is one byte, and one more ends it.
     let (Some(last), Some(&one), Some(&two)) = (
         last,
         last.and_then(|last| bytes.get(last + 1)),
         last.and_then(|last| bytes.get(last + 2)),
     ) else {
-        let cut = end || bytes.len() > ISA_BYTES_MAX;
-        let what = format!("the ISA segment has fewer than {ISA_ELEMENTS} elements");
+        let cut = end || (last.is_none() && bytes.len() >= ISA_BYTES_MAX);
+        let what = format!(
+            "the ISA segment has fewer than {ISA_ELEMENTS} elements in its first {ISA_BYTES_MAX} bytes"
+        );
         return if cut { Err(what) } else { Ok(None) };
     };
-    if last > ISA_BYTES_MAX {
-        return Err(format!(
-            "the ISA segment is longer than {ISA_BYTES_MAX} bytes"
-        ));
-    }
     // Some systems leave ISA16 out: then its terminator stands there, which is mostly a tilde.
     let is_left_out = one == b'~' || one.is_ascii_control() || two.is_ascii_alphanumeric();
     let (component, segment) = if is_left_out {
