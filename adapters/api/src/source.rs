@@ -184,7 +184,7 @@ pub trait Source: Send {
     fn poll(&mut self) -> Result<Polled, SourceError>;
 
     /// Everything up to `position` is on this machine's stable storage. Only now may a file move, a
-    /// reply leave or a log position be confirmed. In order; may repeat after a restart.
+    /// reply leave or a log position be confirmed. In order; positions may be skipped, and repeat after a restart.
     ///
     /// # Errors
     /// [`SourceError`]; the batch stays appended.

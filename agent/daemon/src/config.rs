@@ -3,12 +3,14 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use dray_mapping::MappingConfig;
+use bytes::Bytes;
+use dray_mapping::{Mapper, MappingConfig};
 use dray_proto::FlowName;
 use serde::Deserialize;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use crate::block_maker::BlockMaker;
 use crate::config_error::{ConfigError, Mistake};
 use crate::config_flows::read_flows;
 use crate::config_head::{read_buffer, read_head};
@@ -61,6 +63,18 @@ pub struct FlowConfig {
     pub source: Box<dyn Configured>,
     /// At least one; they compile.
     pub mappings: Vec<MappingConfig>,
+}
+
+impl FlowConfig {
+    /// What makes blocks of its batches. `position`: of the newest append, empty where there is none.
+    ///
+    /// # Errors
+    /// A sentence: the mappings do not compile.
+    pub fn maker(&self, position: Bytes) -> Result<BlockMaker, String> {
+        let mapper = Mapper::compile(&self.mappings, self.schema_version)
+            .map_err(|_| "the mappings do not compile; run dray-agent check".to_owned())?;
+        Ok(BlockMaker::new(mapper, self.otherwise, position))
+    }
 }
 
 /// How soon a flow's events are wanted.

@@ -40,6 +40,9 @@ pub mod run;
 pub mod status;
 pub mod uplink;
 
+/// What the [`registry`] speaks of.
+pub use dray_adapter;
+
 /// The edges of all its crates: see dray-edges.
 pub const EDGES: &[&[&str]] = &[
     dray_buffer::EDGES,

@@ -1,9 +1,9 @@
 //! The thread of a flow: poll → map → blocks → append → commit → acked.
 //!
-//! While an append is being synced the next batch is read and mapped: at most [`IN_FLIGHT_MAX`]
-//! batches are between poll and commit. The order of the calls on the source is that of its
-//! contract: a batch is committed once its receipt is answered, and a position is acked only after
-//! everything up to it was committed.
+//! While an append is being synced the next batches are read and mapped: at most [`IN_FLIGHT_MAX`] large or
+//! [`SMALL_IN_FLIGHT_MAX`] small ones are between poll and commit, so that many small files share a sync. The order of the
+//! calls on the source is that of its contract: batches are committed once their receipts are answered, and a
+//! position is acked only after everything up to it was committed.
 
 mod begin;
 
@@ -25,8 +25,13 @@ use crate::bell::{Bell, Rung};
 use crate::block_maker::BlockMaker;
 use crate::flow_state::{FlowState, Health};
 
-/// Batches between poll and commit: one is synced while the next is read.
+/// Large batches between poll and commit: one is synced while the next is read.
 pub const IN_FLIGHT_MAX: usize = 2;
+/// Batches between poll and commit, large ones among them. A sync takes the time of ten to twenty files of a line; positions
+/// name the files that are not moved yet, so more would make each append larger.
+pub const SMALL_IN_FLIGHT_MAX: usize = 16;
+/// A batch is large from here on, by its blocks' bytes.
+const LARGE_BYTES: u64 = 64 * 1024;
 /// The longest time without a poll, whatever the source says.
 pub const IDLE_MAX: Duration = Duration::from_secs(60);
 /// How long an append may take before `status` and the source are told that it waits for room.
@@ -45,8 +50,8 @@ pub struct Pipeline {
     flow: Arc<str>,
     /// Appends whose receipts are not answered.
     appending: VecDeque<Appending>,
-    /// Answered, and not yet told to the source.
-    to_commit: VecDeque<Position>,
+    /// The newest position that is answered and that the source was not told of.
+    to_commit: Option<Position>,
     /// The newest acked position that the source was not told of.
     to_ack: Option<Position>,
     /// The newest append, where it held no event: no ack of a block will ever name its position, so
@@ -108,7 +113,7 @@ impl Pipeline {
             flow: state.name.flow().into(),
             state,
             appending: VecDeque::new(),
-            to_commit: VecDeque::new(),
+            to_commit: None,
             to_ack: None,
             without_events: None,
             again: Again::default(),
@@ -202,11 +207,19 @@ impl Pipeline {
     fn step(&mut self) -> Result<bool, Ended> {
         self.take_answers()?;
         self.tell_source()?;
-        let may_poll = self.appending.len() + self.to_commit.len() < IN_FLIGHT_MAX;
-        if may_poll && Instant::now() >= self.next_poll {
+        if self.may_poll() && Instant::now() >= self.next_poll {
             return self.poll();
         }
         Ok(false)
+    }
+
+    /// Whether another batch may come between poll and commit.
+    fn may_poll(&self) -> bool {
+        let under_way = self.appending.iter();
+        let large = under_way.filter(|append| append.bytes >= LARGE_BYTES);
+        self.to_commit.is_none()
+            && large.count() < IN_FLIGHT_MAX
+            && self.appending.len() < SMALL_IN_FLIGHT_MAX
     }
 
     fn poll(&mut self) -> Result<bool, Ended> {
@@ -286,7 +299,7 @@ impl Pipeline {
             } else {
                 self.without_events = Some((appended.through, first.position.clone()));
             }
-            self.to_commit.push_back(first.position);
+            self.to_commit = Some(first.position);
         }
         Ok(())
     }
@@ -296,12 +309,14 @@ impl Pipeline {
         if Instant::now() < self.next_tell {
             return Ok(());
         }
-        while let Some(position) = self.to_commit.front() {
+        if let Some(position) = &self.to_commit {
             if let Err(error) = self.source.commit(position) {
                 self.next_tell = self.held_up(error)?;
                 return Ok(());
             }
-            self.to_commit.pop_front();
+            self.to_commit = None;
+            // It may have waited for that.
+            self.next_poll = Instant::now();
         }
         let acked = || self.buffer.depth(&self.flow).acked;
         if let Some((_, position)) = self
@@ -350,10 +365,10 @@ impl Pipeline {
     fn wait(&mut self) {
         let now = Instant::now();
         let mut until = now + IDLE_MAX;
-        if self.appending.len() + self.to_commit.len() < IN_FLIGHT_MAX {
+        if self.may_poll() {
             until = until.min(self.next_poll);
         }
-        if !self.to_commit.is_empty() || self.to_ack.is_some() {
+        if self.to_commit.is_some() || self.to_ack.is_some() {
             until = until.min(self.next_tell);
         }
         if let Some(first) = self.appending.front() {

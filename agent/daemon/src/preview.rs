@@ -9,10 +9,8 @@ use std::io::Write as _;
 
 use bytes::Bytes;
 use dray_buffer::NewBlock;
-use dray_mapping::Mapper;
 use dray_proto::block;
 
-use crate::block_maker::BlockMaker;
 use crate::cli::PreviewArguments;
 use crate::config::{Config, FlowConfig, Otherwise};
 use crate::failure::Failure;
@@ -101,9 +99,7 @@ fn look(flow: &FlowConfig, wanted: &PreviewArguments) -> Result<Seen, Failure> {
         .source
         .preview(&flow.name, &wanted.file, wanted.limit)
         .map_err(Failure::Failed)?;
-    let mapper = Mapper::compile(&flow.mappings, flow.schema_version)
-        .map_err(|_| Failure::Failed("the mappings do not compile; run dray-agent check".into()))?;
-    let mut maker = BlockMaker::new(mapper, flow.otherwise, Bytes::new());
+    let mut maker = flow.maker(Bytes::new()).map_err(Failure::Failed)?;
     let mut seen = Seen::default();
     let mut dead_shown = 0;
     for batch in &batches {

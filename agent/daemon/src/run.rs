@@ -9,7 +9,6 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use dray_buffer::Buffer;
-use dray_mapping::Mapper;
 use dray_proto::FlowName;
 use dray_uplink::Identity;
 use tokio::net::TcpListener;
@@ -20,7 +19,6 @@ use tracing::{error, info, info_span, warn};
 use crate::admin::Socket;
 use crate::again::{self, Again};
 use crate::bell::Bell;
-use crate::block_maker::BlockMaker;
 use crate::board::{Board, VERSION, Who};
 use crate::config::{Config, FlowConfig};
 use crate::failure::Failure;
@@ -218,17 +216,9 @@ impl Flow {
             .source
             .make(name)
             .map_err(|reason| Failure::Config(format!("flow \"{}\": {reason}", name.flow())))?;
-        let mapper = Mapper::compile(&config.mappings, config.schema_version).map_err(|_| {
-            Failure::Config(format!(
-                "flow \"{}\": its mappings do not compile; run dray-agent check",
-                name.flow()
-            ))
-        })?;
-        let maker = BlockMaker::new(
-            mapper,
-            config.otherwise,
-            resume_position(buffer.as_ref(), name.flow()),
-        );
+        let maker = config
+            .maker(resume_position(buffer.as_ref(), name.flow()))
+            .map_err(|reason| Failure::Config(format!("flow \"{}\": {reason}", name.flow())))?;
         let state = Arc::new(FlowState::new(name.clone(), metrics.flow(name)));
         let bell = Arc::new(Bell::default());
         let pipeline = Pipeline::new(

@@ -423,13 +423,30 @@ impl Script {
 
 /// One record; its position is `name`.
 fn one(name: &'static str) -> Result<Polled, SourceError> {
+    one_of(name, "A")
+}
+
+/// One record that makes a large block, as its text can't be packed.
+fn large(name: &'static str) -> Result<Polled, SourceError> {
+    let text: String = (0_u64..12_000)
+        .map(|n| {
+            format!(
+                "{:016x}",
+                n.wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(31)
+            )
+        })
+        .collect();
+    one_of(name, &text)
+}
+
+fn one_of(name: &'static str, item: &str) -> Result<Polled, SourceError> {
     let columns = vec!["SKU".to_owned(), "QTY".to_owned()];
     let shape = Arc::new(Shape {
         record_type: String::new(),
         columns,
     });
     let mut records = Records::default();
-    let text = records.push_text("A");
+    let text = records.push_text(item);
     records.begin(&shape, 0, 1, RawAt::Text(text));
     records.cell(text);
     Ok(Polled::Batch(Box::new(Batch {
@@ -634,43 +651,43 @@ fn gate() -> (Sender<Result<(), BufferError>>, Arc<dyn Buffer>) {
     )
 }
 
-#[test]
-fn a_full_buffer_holds_the_source_at_two_batches_and_tells_it() {
+/// The source is asked for so many batches while the buffer takes none, and is told of them together.
+fn held_at(batches: &[&'static str], batch: fn(&'static str) -> Result<Polled, SourceError>) {
     let place = Place::new();
     let (open, buffer) = gate();
     let (script, source) = Script::new();
     let running = place.start_with(Box::new(source), &buffer);
-    script.say(one("1"));
-    script.say(one("2"));
-    script.say(one("3"));
-    script.expect(&[
-        "open new",
-        "poll",
-        "poll",
-        "refuse the buffer is full; make room",
-    ]);
+    for name in batches {
+        script.say(batch(name));
+    }
+    script.say(batch("last"));
+    script.expect(&["open new"]);
+    script.expect(&vec!["poll"; batches.len()]);
+    script.expect(&["refuse the buffer is full; make room"]);
     assert_eq!(
         running.state.get(),
         (Health::Waiting, "the buffer is full; make room".into())
     );
-    running.bell.acked(Bytes::from_static(b"1"));
+    let newest = batches.last().expect("there are some");
+    running.bell.acked(Bytes::from_static(newest.as_bytes()));
     open.send(Ok(())).expect("it waits");
-    let told: Vec<String> = std::iter::from_fn(|| script.calls.recv_timeout(PATIENCE).ok())
-        .take(4)
-        .collect();
-    let at = |call: &str| {
-        told.iter()
-            .position(|told| told == call)
-            .unwrap_or_else(|| panic!("{call} is not in {told:?}"))
-    };
-    assert!(
-        at("commit 1") < at("commit 2")
-            && at("commit 1") < at("acked 1")
-            && at("poll") > at("commit 1"),
-        "{told:?}"
-    );
+    let (commit, acked) = (format!("commit {newest}"), format!("acked {newest}"));
+    script.expect(&[&commit, &acked, "poll", "commit last"]);
     drop(script.say);
     running.end();
+}
+
+#[test]
+fn a_full_buffer_holds_the_source_at_two_large_batches_and_tells_it() {
+    held_at(&["1", "2"], large);
+}
+
+#[test]
+fn small_batches_wait_for_one_sync_together_and_are_committed_together() {
+    let names = [
+        "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15", "16",
+    ];
+    held_at(&names, one);
 }
 
 /// A buffer stops under an append; how the flow is after that.

@@ -15,7 +15,7 @@ impl Pipeline {
     /// Opens the source, again and again while it says that it may pass.
     pub(super) fn open(&mut self) -> Result<(), Ended> {
         (self.reopen, self.to_ack, self.without_events) = (false, None, None);
-        self.to_commit.clear();
+        self.to_commit = None;
         self.appending.clear();
         let resume = self.resume()?;
         self.maker.resume_at(resume.clone().unwrap_or_default());
