@@ -11,6 +11,7 @@ mod damage;
 mod deaths;
 mod dying;
 mod edges;
+mod families;
 mod full;
 mod kills;
 mod network;
@@ -71,12 +72,17 @@ fn numbers(count: u64) -> impl Iterator<Item = String> {
 
 /// Waits until all that was sent has arrived, and judges it.
 fn all_arrive(erp: &Target, sent: u64) -> Verdict {
-    let mut wanted = sent;
+    let numbers: Vec<String> = numbers(sent).collect();
+    all_of_these_arrive(erp, &numbers)
+}
+
+fn all_of_these_arrive(erp: &Target, numbers: &[String]) -> Verdict {
+    let mut wanted = numbers.len() as u64;
     loop {
         let in_time = erp.wait(PATIENCE, |events| events >= wanted);
         // Counted before the arrivals are looked at: what comes in between must not be waited for.
         let events = erp.events();
-        let verdict = judge(numbers(sent), &erp.arrivals());
+        let verdict = judge(numbers.iter().cloned(), &erp.arrivals());
         assert!(in_time, "{events} events came, and no more: {verdict}");
         if verdict.lost == 0 {
             return verdict;
@@ -87,9 +93,18 @@ fn all_arrive(erp: &Target, sent: u64) -> Verdict {
 
 /// Waits until movements 0 to `sent` have arrived, and judges the target and the log: once each and in order.
 fn arrives_whole(site: &Site, erp: &Target, sent: u64, after: &str) {
-    let verdict = all_arrive(erp, sent);
+    let numbers: Vec<String> = numbers(sent).collect();
+    these_arrive_whole(site, erp, &numbers, after);
+}
+
+/// The same for movements of these numbers.
+fn these_arrive_whole(site: &Site, erp: &Target, numbers: &[String], after: &str) {
+    let verdict = all_of_these_arrive(erp, numbers);
     println!("{after}, target: {verdict}");
-    let in_log = judge(numbers(sent), &site.log_arrivals().expect("the log"));
+    let in_log = judge(
+        numbers.iter().cloned(),
+        &site.log_arrivals().expect("the log"),
+    );
     println!("{after}, log: {in_log}");
     assert!(
         in_log.clean() && in_log.repeats == 0,

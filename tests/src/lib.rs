@@ -10,6 +10,7 @@ pub mod counter;
 pub mod daemon;
 pub mod disk;
 pub mod drops;
+pub mod families;
 pub mod frozen;
 pub mod line;
 pub mod load;

@@ -6,6 +6,7 @@
 
 mod backlog;
 mod fence;
+mod formats;
 mod idle;
 mod kills;
 mod large_file;
@@ -15,6 +16,7 @@ mod machine;
 mod outage;
 mod probe;
 mod row;
+mod small_files;
 mod throughput;
 
 use std::fs;
@@ -33,7 +35,7 @@ pub(crate) struct Arguments {
     /// Where to work; must not be a tmpfs.
     #[arg(long, default_value = "target/bench")]
     folder: PathBuf,
-    /// Only these rows: throughput, template, latency, kills, outage, backlog, idle, file.
+    /// Only these rows: throughput, template, latency, kills, outage, backlog, idle, file, small-files, formats.
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
     /// How often the short rows (throughput, latency) are made; the median round is shown.
@@ -60,6 +62,9 @@ pub(crate) struct Arguments {
     /// MiB of the large file.
     #[arg(long, default_value_t = 1_024)]
     large: u64,
+    /// Small files in one folder.
+    #[arg(long, default_value_t = 100_000)]
+    files: u64,
     /// Keep the folders of the rows: logs, files and stores.
     #[arg(long)]
     keep: bool,
@@ -69,7 +74,7 @@ pub(crate) struct Arguments {
 type Work = fn(&Path, &Arguments) -> anyhow::Result<Row>;
 
 /// Name, whether it is made in rounds, work.
-const ROWS: [(&str, bool, Work); 8] = [
+const ROWS: [(&str, bool, Work); 10] = [
     ("throughput", true, throughput::by_plan),
     ("template", false, throughput::by_template),
     ("latency", true, latency::measure),
@@ -78,6 +83,8 @@ const ROWS: [(&str, bool, Work); 8] = [
     ("backlog", false, backlog::measure),
     ("idle", false, idle::measure),
     ("file", false, large_file::measure),
+    ("small-files", false, small_files::measure),
+    ("formats", false, formats::measure),
 ];
 
 fn main() -> anyhow::Result<ExitCode> {
