@@ -29,12 +29,12 @@ demo-keep:
 	$(CARGO) build --release --bins
 	target/release/dray-demo --keep
 
-# The daemons are built first: the scenarios run them as processes.
+# The scenarios run the daemons as processes, so these stand beside the tests with their points.
 build:
 	$(CARGO) build --workspace --bins $(FAILPOINTS)
 
-# With the same features: otherwise the daemons would be built again without their points.
-test: tools build
+# Building the tests of all crates builds the daemons too.
+test: tools
 	$(RUN_TESTS) --workspace $(FAILPOINTS)
 
 test-quick:
@@ -47,10 +47,10 @@ tools:
 	@packaging/install-tools strace e2fsprogs=mkfs.ext4 xfsprogs=mkfs.xfs iproute2=ip nftables=nft faketime libxml2-utils=xmllint python3
 
 soak: tools
-	$(CARGO) build --release --workspace --bins $(FAILPOINTS)
-	PROPTEST_CASES=100000 $(CARGO) test --release -p dray-formats -p dray-mapping
-	DRAY_SOAK=1 $(CARGO) test --release -p dray-buffer -p dray-store -- --test-threads=1 --nocapture
-	DRAY_SOAK=1 DRAY_BIN_DIR=$(CURDIR)/target/release $(CARGO) test -p dray-tests -- --test-threads=1 --nocapture
+	$(CARGO) build --profile soak --workspace --bins $(FAILPOINTS)
+	PROPTEST_CASES=100000 $(CARGO) test --profile soak --no-fail-fast -p dray-formats -p dray-mapping --lib --tests
+	DRAY_SOAK=1 $(CARGO) test --profile soak -p dray-buffer -p dray-store -- --test-threads=1 --nocapture
+	DRAY_SOAK=1 DRAY_BIN_DIR=$(CURDIR)/target/soak $(CARGO) test -p dray-tests -- --test-threads=1 --nocapture
 
 check: test
 	$(CARGO) fmt --all --check
