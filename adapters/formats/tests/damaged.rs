@@ -90,7 +90,7 @@ const FRAMINGS: [&str; 8] = [
     "framing = \"fixed\"\ntail = \"reject\"\nheader_bytes = 3\ntrailer_bytes = 2",
     "framing = \"fixed\"\nrecord_bytes = 120\ntail = \"reject\"",
     "encoding = \"utf-8\"\nframing = \"lines\"",
-    "encoding = \"ascii\"\nframing = \"layout\"\ntail = \"reject\"\n[[record]]\ntype = \"A\"\nwhen = { field = \"N\", is = \"01\" }\n[[record]]\ntype = \"B\"\nparent = \"A\"",
+    "encoding = \"ascii\"\nframing = \"layout\"\ntail = \"reject\"\n[[record]]\nname = \"A\"\nwhen = { field = \"N\", is = \"01\" }\n[[record]]\nname = \"B\"\nparent = \"A\"",
 ];
 
 /// A text with some bytes replaced, left out or doubled.
@@ -278,7 +278,7 @@ proptest! {
 
     #[test]
     fn loops_of_any_text_are_read_or_refused(loops in "[NLXW0-9 ():+!?a-c\\[\\]=up]{0,60}", column in "[NLXW0-9.#/=\\[\\]|-]{0,12}") {
-        let toml = format!("kind = \"x12\"\n[[set]]\nset = \"999\"\nloops = \"{loops}\"\n[[record]]\ntype = \"999\"\ncolumns = [\"{column}\"]");
+        let toml = format!("kind = \"x12\"\n[[set]]\nset = \"999\"\nloops = \"{loops}\"\n[[record]]\nname = \"999\"\ncolumns = [\"{column}\"]");
         let config: FormatConfig = toml::from_str(&toml).expect("a format");
         prop_assert_eq!(Format::new(&config, &|_| Err("no text is named".into())).is_err(), !config.faults().is_empty());
     }
