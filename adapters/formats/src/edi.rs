@@ -21,6 +21,8 @@ pub(crate) mod tests;
 
 use std::fmt::Debug;
 
+use dray_adapter::FileChecks;
+
 pub use characters::Characters;
 pub(crate) use config::{Known, Plans, Settings};
 pub use config::{Otherwise, RecordConfig, SetConfig};
@@ -94,6 +96,8 @@ pub(crate) trait Syntax: Debug + Default {
     fn charset(&self, configured: Option<Characters>) -> Charset;
     /// Tells of the segment at hand, which stands around documents.
     fn tell(&self, receipt: &mut Receipt);
+    /// The counts that were checked so far.
+    fn checks(&self) -> &FileChecks;
     /// What a document says that it is, for a receipt.
     fn told_set(&self) -> String;
 }

@@ -9,7 +9,7 @@ use super::document::Document;
 use super::plan::Plan;
 use super::receipt::{Receipt, Rule, Verdict};
 use super::{Characters, Found, Plans, Syntax, View, lines, text};
-use crate::{BadRecord, Decoded, FileFault, GoodRecord, Sink, sink};
+use crate::{Account, BadRecord, Decoded, FileFault, GoodRecord, Sink, sink};
 
 /// Which characters a document has.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,6 +76,10 @@ impl<S: Syntax> Decoder<S> {
 
     pub(crate) fn receipt(&self) -> &Receipt {
         &self.receipt
+    }
+
+    pub(crate) fn account(&self) -> Account {
+        Account::of_receipt(&self.receipt, self.syntax.checks())
     }
 
     pub(crate) fn decode<K: Sink>(

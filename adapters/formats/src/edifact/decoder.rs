@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use dray_adapter::FileChecks;
+
 use super::{EdifactConfig, Envelope, Segment, Segments};
 use crate::edi::{
     self, Characters, Charset, Found, Group, Interchange, Party, Plans, Receipt, Syntax, View, text,
 };
-use crate::{Decoded, FileFault, Sink};
+use crate::{Account, Decoded, FileFault, Sink};
 
 /// The format, compiled. Makes a decoder for each pass over a file.
 #[derive(Debug, Clone)]
@@ -72,6 +74,12 @@ impl Decoder {
     pub fn receipt(&self) -> &Receipt {
         self.of.receipt()
     }
+
+    /// What the file says of itself so far.
+    #[must_use]
+    pub fn account(&self) -> Account {
+        self.of.account()
+    }
 }
 
 /// The syntax: segments and their envelope.
@@ -134,6 +142,10 @@ impl Syntax for Interchanges {
                 None => Charset::Private(text(name)),
             },
         }
+    }
+
+    fn checks(&self) -> &FileChecks {
+        self.envelope.checks()
     }
 
     fn tell(&self, receipt: &mut Receipt) {
