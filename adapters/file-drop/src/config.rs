@@ -51,6 +51,9 @@ pub struct FileDropConfig {
     /// A file's bytes once unpacked, at most; a larger one is set aside.
     #[serde(default = "inflated_bytes_max")]
     pub inflated_bytes_max: ByteSize,
+    /// Whether an event says of each file how it ended.
+    #[serde(default = "yes")]
+    pub report: bool,
     /// How a file's bytes become records.
     pub format: FormatConfig,
 }
@@ -88,6 +91,10 @@ pub enum Repeat {
     Report,
     /// It is sent again, under ids of its own.
     Send,
+}
+
+fn yes() -> bool {
+    true
 }
 
 fn all() -> String {

@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use dray_adapter::{MarkState, SourceError};
+use dray_adapter::{FileOutcome, MarkState, SourceError};
 
 use crate::config::Repeat;
 use crate::first_pass::{BadFile, Checked, FirstPass};
@@ -42,7 +42,7 @@ impl FileDrop {
                         reading.content.repeat = repeat;
                         self.work = Work::Reading(reading);
                     }
-                    None => self.note_repeat(path, reading.content, look),
+                    None => self.note_repeat(path, &reading.facts),
                 }
             }
             Checked::Bad(bad) => self.set_aside(*bad),
@@ -63,13 +63,10 @@ impl FileDrop {
             "{}. Nothing of it was sent; mend it and drop it again",
             bad.reason
         );
-        self.notices.push_back(Notice::set_aside(
-            file,
-            bad.path,
-            pending,
-            &reason,
-            bad.first_bytes,
-        ));
+        let report = self.report(&bad.facts, FileOutcome::SetAside, &reason);
+        self.notices.push_back(
+            Notice::set_aside(file, bad.path, pending, &reason, bad.first_bytes).closing(report),
+        );
     }
 
     /// The number that the content is sent under; `None` if it was there before and is not to be sent.
@@ -127,7 +124,7 @@ impl FileDrop {
             return Ok(None);
         }
         self.prune();
-        let wait = wait.min(self.put_repeats()?);
+        let wait = wait.min(self.put_repeats());
         match self.troubles.iter().next() {
             Some((name, reason)) => {
                 let more = match self.troubles.len() {

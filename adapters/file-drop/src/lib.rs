@@ -39,6 +39,7 @@ mod position;
 mod preview;
 mod reading;
 mod ready;
+mod report;
 mod scan;
 mod second_copy;
 mod source;

@@ -55,6 +55,8 @@ pub(crate) enum Goes {
     Failed = 1,
     /// Likewise, from the archive of what waits for the ack.
     FailedFromPending = 2,
+    /// To what was there before.
+    Repeated = 3,
 }
 
 /// A file whose last batch was polled.
@@ -161,6 +163,7 @@ impl Rest<'_> {
             0 => Goes::Pending,
             1 => Goes::Failed,
             2 => Goes::FailedFromPending,
+            3 => Goes::Repeated,
             _ => return None,
         };
         let sha256 = self.take(32)?.try_into().ok()?;
@@ -236,6 +239,7 @@ mod tests {
                 entry("a", Goes::Pending),
                 entry("ü", Goes::Failed),
                 entry("", Goes::FailedFromPending),
+                entry("d", Goes::Repeated),
             ],
             at: Some(At {
                 file: entry("b", Goes::Pending),

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use dray_adapter::{Batch, Mark, MarkState, Polled, Position, Seen, Source, SourceError};
+use dray_adapter::{
+    Batch, FileOutcome, Mark, MarkState, Polled, Position, Report, Seen, Source, SourceError,
+};
 use dray_formats::Gather;
 use dray_formats::packed::Packed;
 use globset::GlobMatcher;
@@ -19,6 +21,7 @@ use crate::notice::{Notice, now_us, origin};
 use crate::position::{At, Content, Finished, Goes, Place, shown};
 use crate::reading::{Part, Reading};
 use crate::ready::{Look, Ready};
+use crate::report::Facts;
 use crate::scan::OrderKey;
 use crate::start::Resume;
 use crate::watch::Watch;
@@ -112,6 +115,7 @@ pub(crate) struct Repeated {
     pub(crate) content: Content,
     pub(crate) look: Look,
     pub(crate) since: Instant,
+    pub(crate) report: Box<Report>,
 }
 
 /// A file that waits for the ack.
@@ -217,13 +221,31 @@ impl FileDrop {
         self.troubles.insert(name, reason);
     }
 
+    /// What an event says of a file, where the flow wants it.
+    pub(crate) fn report(
+        &self,
+        facts: &Facts,
+        outcome: FileOutcome,
+        reason: &str,
+    ) -> Option<Box<Report>> {
+        self.config.report.then(|| facts.report(outcome, reason))
+    }
+
+    /// The place between batches. A file may be half read: what is said in between must not forget it.
+    pub(crate) fn stands(&self) -> Position {
+        self.place(match &self.work {
+            Work::Reading(reading) => Some(reading.at()),
+            Work::Nothing | Work::Checking(_) => None,
+        })
+    }
+
     fn say(&mut self, notice: Notice) -> Batch {
         self.finished.push_back(Moving {
             file: notice.file.clone(),
             path: notice.path.clone(),
             renamed: None,
         });
-        notice.batch(&self.flow, self.place(None))
+        notice.batch(&self.flow, self.stands())
     }
 
     /// Goes on with the file at hand; `None` when there is nothing to hand out of it.
@@ -267,13 +289,11 @@ impl FileDrop {
                 let reason = changed_while_read(reading.given());
                 let pending = self.is_pending(&reading.path);
                 let file = reading.finished(Goes::Failed);
-                self.notices.push_back(Notice::set_aside(
-                    file,
-                    reading.path,
-                    pending,
-                    &reason,
-                    Vec::new(),
-                ));
+                let report = self.report(&reading.facts, FileOutcome::CutShort, &reason);
+                self.notices.push_back(
+                    Notice::set_aside(file, reading.path, pending, &reason, Vec::new())
+                        .closing(report),
+                );
             }
             Err(error) if reading.given() == 0 => self.trouble(&reading.path, unreadable(&error)),
             Err(error) => {
@@ -289,6 +309,9 @@ impl FileDrop {
     }
 
     fn batch(&mut self, reading: &Reading, gather: Gather, last: bool) -> Batch {
+        let report = last
+            .then(|| self.report(&reading.facts, FileOutcome::Sent, ""))
+            .flatten();
         let (marks, position): (Vec<Mark>, _) = if last {
             let file = reading.finished(Goes::Pending);
             self.finished.push_back(Moving {
@@ -308,6 +331,7 @@ impl FileDrop {
             position,
             captured_us: now_us(),
             ends_unit: last,
+            report,
         }
     }
 }

@@ -133,6 +133,7 @@ fn key(origin: &Origin, letter: &Letter<'_>) -> String {
     }
 }
 
-fn cut(reason: &str) -> &str {
+/// The beginning of a sentence that is too long.
+pub(crate) fn cut(reason: &str) -> &str {
     &reason[..reason.floor_char_boundary(REASON_BYTES_MAX)]
 }

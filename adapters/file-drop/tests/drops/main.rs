@@ -8,5 +8,7 @@ mod formats;
 mod owners;
 mod reopened;
 mod repeats;
+mod reports;
 mod second_copies;
 mod support;
+mod telling;
