@@ -88,6 +88,8 @@ pub enum RejectStage {
     Source,
     /// The bytes are not a record.
     Decode,
+    /// Files or documents that should be there are not: there are no bytes of them.
+    Sequence,
 }
 
 /// Something that is not a record: it becomes an agent's dead letter in the same stream.

@@ -8,7 +8,7 @@ use dray_adapter::{FileOutcome, MarkState, SourceError};
 
 use crate::config::Repeat;
 use crate::first_pass::{BadFile, Checked, FirstPass};
-use crate::notice::Notice;
+use crate::notice::{Notice, now_us};
 use crate::position::{Content, Finished, Goes, shown};
 use crate::ready::Look;
 use crate::source::{FileDrop, Work, changing, unreadable};
@@ -40,7 +40,7 @@ impl FileDrop {
                 match self.repeat_of(reading.content, look) {
                     Some(repeat) => {
                         reading.content.repeat = repeat;
-                        self.work = Work::Reading(reading);
+                        self.admit(path, reading);
                     }
                     None => self.note_repeat(path, &reading.facts),
                 }
@@ -119,12 +119,17 @@ impl FileDrop {
         if self.resume.is_some() {
             return self.begin_resumed();
         }
+        self.sort_in_released();
         if let Some(path) = self.next_in_order() {
             self.check(&path);
             return Ok(None);
         }
         self.prune();
         let wait = wait.min(self.put_repeats());
+        if let Some(reason) = self.keeper.sentence() {
+            let after = wait.min(self.keeper.soonest(now_us()));
+            return Err(SourceError::Retry { reason, after });
+        }
         match self.troubles.iter().next() {
             Some((name, reason)) => {
                 let more = match self.troubles.len() {

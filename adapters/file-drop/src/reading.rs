@@ -20,6 +20,8 @@ pub(crate) struct Reading {
     pub(crate) content: Content,
     /// What the first pass learned of it.
     pub(crate) facts: Box<Facts>,
+    /// What its report says when it was sent.
+    pub(crate) said: String,
     file: File,
     look: Look,
     from: From,
@@ -67,6 +69,7 @@ impl Reading {
             content: facts.content,
             look: facts.look,
             facts,
+            said: String::new(),
             file,
             from: From::Memory,
             gather: Gather::default(),

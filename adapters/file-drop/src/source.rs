@@ -16,6 +16,7 @@ use globset::GlobMatcher;
 use crate::archive::PENDING;
 use crate::config::FileDropConfig;
 use crate::first_pass::FirstPass;
+use crate::keeper::Keeper;
 use crate::known::Known;
 use crate::notice::{Notice, now_us, origin};
 use crate::position::{At, Content, Finished, Goes, Place, shown};
@@ -76,6 +77,8 @@ pub struct FileDrop {
     pub(crate) repeats: HashMap<OsString, Repeated>,
     /// Symbolic links that were told of.
     pub(crate) links: Vec<OsString>,
+    /// Which files wait for others by their numbers.
+    pub(crate) keeper: Keeper,
     /// Files that could not be taken, and why.
     pub(crate) troubles: BTreeMap<OsString, String>,
     pub(crate) next_scan: Instant,
@@ -140,6 +143,7 @@ impl FileDrop {
             matcher: config.matcher()?,
             format: config.format()?,
             ready: Ready::new(config.ready, config.quiet),
+            keeper: Keeper::new(config.watch()?),
             known: Known::new(&config.folder, flow),
             config,
             began: now,
@@ -204,6 +208,7 @@ impl FileDrop {
             finished,
             at: reading.next(),
             then: reading.next(),
+            sequence: self.keeper.state.clone(),
         }
         .encode()
     }
@@ -310,7 +315,7 @@ impl FileDrop {
 
     fn batch(&mut self, reading: &Reading, gather: Gather, last: bool) -> Batch {
         let report = last
-            .then(|| self.report(&reading.facts, FileOutcome::Sent, ""))
+            .then(|| self.report(&reading.facts, FileOutcome::Sent, &reading.said))
             .flatten();
         let (marks, position): (Vec<Mark>, _) = if last {
             let file = reading.finished(Goes::Pending);
@@ -371,6 +376,9 @@ impl Source for FileDrop {
         loop {
             if self.finished.len() >= FINISHED_MAX {
                 return Ok(Polled::Idle(COMMIT_WAIT));
+            }
+            if let Some(told) = self.tell_missing() {
+                return Ok(Polled::Batch(Box::new(told)));
             }
             if let Some(notice) = self.notices.pop_front() {
                 return Ok(Polled::Batch(Box::new(self.say(notice))));

@@ -78,6 +78,7 @@ impl FileDrop {
         self.bind()?;
         self.ensure_watch();
         self.next_scan = Instant::now();
+        self.keeper.restart(place.sequence);
         self.resume = place.at.map(Resume::after_second_copies);
         self.then = place.then;
         for (index, file) in self.appended(place.finished).into_iter().enumerate() {

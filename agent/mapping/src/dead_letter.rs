@@ -107,6 +107,7 @@ impl Mapper {
             stage: match reject.stage {
                 RejectStage::Source => DeadLetterStage::Source,
                 RejectStage::Decode => DeadLetterStage::Decode,
+                RejectStage::Sequence => DeadLetterStage::Sequence,
             },
             reason: &reject.reason,
             raw: &reject.raw,
@@ -126,6 +127,9 @@ fn key(origin: &Origin, letter: &Letter<'_>) -> String {
     match (place, letter.line) {
         (Some(place), 0) if !origin.file.is_empty() && letter.stage == DeadLetterStage::Source => {
             place.to_string()
+        }
+        (Some(place), 0) if letter.stage == DeadLetterStage::Sequence => {
+            format!("{place}#sequence")
         }
         (Some(place), 0) => format!("{place}#{}", letter.ordinal),
         (Some(place), line) => format!("{place}:{line}"),

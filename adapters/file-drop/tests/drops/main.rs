@@ -10,5 +10,6 @@ mod reopened;
 mod repeats;
 mod reports;
 mod second_copies;
+mod sequences;
 mod support;
 mod telling;
