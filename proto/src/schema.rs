@@ -109,7 +109,8 @@ mod tests {
                 "receipt",
                 "invoice",
                 "generic",
-                "dead_letter"
+                "dead_letter",
+                "file_report"
             ]
         );
         let shipment = body("shipment").expect("a body").message;

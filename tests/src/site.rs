@@ -123,8 +123,14 @@ impl Site {
         {
             let drops = site.drops(name);
             fs::create_dir_all(&drops)?;
+            // Scenarios count records: what is said of whole files is left out unless one asks for it.
+            let report = if source.contains("report =") {
+                ""
+            } else {
+                "report = false\n"
+            };
             agent.push_str(&format!(
-                "\n[[flow]]\nname = \"{name}\"\ntimeliness = \"{timeliness}\"\n[flow.source]\nkind = \"file-drop\"\nfolder = \"{}\"\n{source}[flow.source.format]\n{format}{mapping}",
+                "\n[[flow]]\nname = \"{name}\"\ntimeliness = \"{timeliness}\"\n[flow.source]\nkind = \"file-drop\"\nfolder = \"{}\"\n{report}{source}[flow.source.format]\n{format}{mapping}",
                 drops.display()
             ));
         }

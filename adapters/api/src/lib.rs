@@ -10,9 +10,11 @@
 
 pub mod conformance;
 mod records;
+mod report;
 mod source;
 
 pub use records::{RawAt, RecordView, Records, Row, Shape, Span, Value};
+pub use report::{CHECKS_MAX, FileCheck, FileChecks, FileOutcome, IDENTITIES_MAX, Report};
 pub use source::{
     BATCH_BYTES_MAX, BATCH_RECORDS_MAX, Batch, IdScope, Mark, MarkState, Origin, Polled, Position,
     REJECT_BYTES_MAX, Reject, RejectStage, Seen, Source, SourceError,

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-use crate::Records;
+use crate::{Records, Report};
 
 /// A batch's records, at most: what one append may carry at once.
 pub const BATCH_RECORDS_MAX: usize = 40_000;
@@ -88,6 +88,8 @@ pub enum RejectStage {
     Source,
     /// The bytes are not a record.
     Decode,
+    /// Files or documents that should be there are not: there are no bytes of them.
+    Sequence,
 }
 
 /// Something that is not a record: it becomes an agent's dead letter in the same stream.
@@ -128,6 +130,8 @@ pub struct Batch {
     pub captured_us: i64,
     /// Whether a file, message or transaction ends here: no block spans the end.
     pub ends_unit: bool,
+    /// How the file ended that ends here.
+    pub report: Option<Box<Report>>,
 }
 
 /// What a poll found.

@@ -42,7 +42,7 @@ pub(crate) fn make(root: &Path, folder: &str) -> io::Result<()> {
 
 /// Makes what an earlier run moved last: it may have died, or failed, between a move and its sync.
 pub(crate) fn sync_all(root: &Path) -> io::Result<()> {
-    for folder in [PENDING, FAILED, ARCHIVE, ""] {
+    for folder in [PENDING, REPEATED, FAILED, ARCHIVE, ""] {
         let folder = root.join(folder);
         if folder.is_dir() {
             sync(&folder)?;

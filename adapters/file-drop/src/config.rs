@@ -12,6 +12,7 @@ use globset::{Glob, GlobMatcher};
 use serde::Deserialize;
 
 use crate::scan::takes;
+use crate::sequence::{SequenceConfig, Watch};
 
 /// The settings; [`Self::faults`] says what is wrong with them.
 #[derive(Debug, Clone, Deserialize)]
@@ -51,6 +52,12 @@ pub struct FileDropConfig {
     /// A file's bytes once unpacked, at most; a larger one is set aside.
     #[serde(default = "inflated_bytes_max")]
     pub inflated_bytes_max: ByteSize,
+    /// Whether an event says of each file how it ended.
+    #[serde(default = "yes")]
+    pub report: bool,
+    /// Numbers that should follow one another.
+    #[serde(default)]
+    pub sequence: Option<SequenceConfig>,
     /// How a file's bytes become records.
     pub format: FormatConfig,
 }
@@ -88,6 +95,10 @@ pub enum Repeat {
     Report,
     /// It is sent again, under ids of its own.
     Send,
+}
+
+fn yes() -> bool {
+    true
 }
 
 fn all() -> String {
@@ -149,6 +160,10 @@ impl FileDropConfig {
         for (setting, reason) in self.packing().faults() {
             fault(&setting, reason);
         }
+        let sequence = self.sequence.as_ref();
+        for (setting, reason) in sequence.map_or_else(Vec::new, |one| one.faults(&self.format)) {
+            fault(&format!("sequence.{setting}"), reason);
+        }
         for (setting, reason) in self.format.faults() {
             fault(&format!("format.{setting}"), reason);
         }
@@ -191,6 +206,12 @@ impl FileDropConfig {
     pub(crate) fn format(&self) -> Result<Packed, String> {
         let format = Format::new(&self.format, &read_text)?;
         Ok(format.packed(self.packing()))
+    }
+
+    /// The watch over numbers, compiled.
+    pub(crate) fn watch(&self) -> Result<Option<Watch>, String> {
+        let sequence = self.sequence.as_ref();
+        sequence.map(SequenceConfig::compile).transpose()
     }
 
     fn packing(&self) -> Packing {

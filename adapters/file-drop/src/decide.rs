@@ -4,11 +4,11 @@ use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use dray_adapter::{MarkState, SourceError};
+use dray_adapter::{FileOutcome, MarkState, SourceError};
 
 use crate::config::Repeat;
 use crate::first_pass::{BadFile, Checked, FirstPass};
-use crate::notice::Notice;
+use crate::notice::{Notice, now_us};
 use crate::position::{Content, Finished, Goes, shown};
 use crate::ready::Look;
 use crate::source::{FileDrop, Work, changing, unreadable};
@@ -40,9 +40,9 @@ impl FileDrop {
                 match self.repeat_of(reading.content, look) {
                     Some(repeat) => {
                         reading.content.repeat = repeat;
-                        self.work = Work::Reading(reading);
+                        self.admit(path, reading);
                     }
-                    None => self.note_repeat(path, reading.content, look),
+                    None => self.note_repeat(path, &reading.facts),
                 }
             }
             Checked::Bad(bad) => self.set_aside(*bad),
@@ -63,13 +63,10 @@ impl FileDrop {
             "{}. Nothing of it was sent; mend it and drop it again",
             bad.reason
         );
-        self.notices.push_back(Notice::set_aside(
-            file,
-            bad.path,
-            pending,
-            &reason,
-            bad.first_bytes,
-        ));
+        let report = self.report(&bad.facts, FileOutcome::SetAside, &reason);
+        self.notices.push_back(
+            Notice::set_aside(file, bad.path, pending, &reason, bad.first_bytes).closing(report),
+        );
     }
 
     /// The number that the content is sent under; `None` if it was there before and is not to be sent.
@@ -122,12 +119,17 @@ impl FileDrop {
         if self.resume.is_some() {
             return self.begin_resumed();
         }
+        self.sort_in_released();
         if let Some(path) = self.next_in_order() {
             self.check(&path);
             return Ok(None);
         }
         self.prune();
-        let wait = wait.min(self.put_repeats()?);
+        let wait = wait.min(self.put_repeats());
+        if let Some(reason) = self.keeper.sentence() {
+            let after = wait.min(self.keeper.soonest(now_us()));
+            return Err(SourceError::Retry { reason, after });
+        }
         match self.troubles.iter().next() {
             Some((name, reason)) => {
                 let more = match self.troubles.len() {

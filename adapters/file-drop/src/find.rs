@@ -112,6 +112,7 @@ impl FileDrop {
         }
         let names: HashSet<&OsStr> = files.keys().map(|(_, name)| name.as_os_str()).collect();
         self.ready.scanned(|name| names.contains(name));
+        self.keeper.scanned(|name| names.contains(name));
         self.troubles
             .retain(|name, _| names.contains(name.as_os_str()));
         for name in links.iter().filter(|name| !self.links.contains(name)) {
@@ -126,6 +127,9 @@ impl FileDrop {
         if let Some(wait) = self.repeat_waits(name, look) {
             return wait.max(Duration::from_millis(1));
         }
+        if let Some(wait) = self.keeper.waits(name, look, now_us()) {
+            return wait.max(Duration::from_millis(1));
+        }
         let key = order_key(self.config.order, name, look);
         let age_us = now_us().saturating_sub(look.modified_us);
         let age = Duration::from_micros(u64::try_from(age_us).unwrap_or(0));
@@ -138,6 +142,15 @@ impl FileDrop {
             Verdict::Wait(time) => {
                 self.incomplete.insert(key);
                 time
+            }
+        }
+    }
+
+    /// Files that waited for others and need not any more are complete ones again.
+    pub(crate) fn sort_in_released(&mut self) {
+        for name in self.keeper.release(now_us()) {
+            if let Ok(metadata) = fs::symlink_metadata(self.config.folder.join(&name)) {
+                self.sort_in(&name, look_of(&metadata));
             }
         }
     }

@@ -9,9 +9,11 @@ use dray_formats::packed::{Decoder, Packed};
 use dray_formats::{BadRecord, FileFault, Gather, GoodRecord, Sink, Tally, Window};
 use sha2::{Digest as _, Sha256};
 
+use crate::notice::now_us;
 use crate::position::Content;
 use crate::reading::Reading;
 use crate::ready::Look;
+use crate::report::Facts;
 use crate::scan::look_of;
 
 /// A file up to this size is decoded while it is hashed, and not read again.
@@ -36,6 +38,7 @@ pub(crate) struct BadFile {
     pub(crate) look: Look,
     pub(crate) reason: String,
     pub(crate) first_bytes: Vec<u8>,
+    pub(crate) facts: Box<Facts>,
 }
 
 /// A first pass under way.
@@ -50,6 +53,7 @@ pub(crate) struct FirstPass {
     first_bytes: Vec<u8>,
     sink: CountOrKeep,
     fault: Option<FileFault>,
+    began: Instant,
 }
 
 /// Counts what the decoder finds, and keeps it while it is little.
@@ -106,6 +110,7 @@ impl FirstPass {
                 kept,
             },
             fault: None,
+            began: Instant::now(),
         })
     }
 
@@ -161,6 +166,15 @@ impl FirstPass {
             repeat: 0,
         };
         let tally = self.sink.tally;
+        let facts = Box::new(Facts {
+            content,
+            look: self.look,
+            records: tally.records,
+            bad_records: tally.rejects,
+            account: self.decoder.account(),
+            checked: self.began.elapsed(),
+            read_us: now_us(),
+        });
         let reason = match self.fault {
             Some(FileFault(reason)) => Some(reason),
             None => tally.is_too_bad().then(|| {
@@ -184,6 +198,7 @@ impl FirstPass {
                 look,
                 reason,
                 first_bytes,
+                facts,
             })));
         }
         let records = tally.records + tally.rejects;
@@ -194,7 +209,7 @@ impl FirstPass {
             kept.records.len() + kept.rejects.len()
                 == usize::try_from(records).unwrap_or(usize::MAX)
         });
-        let reading = Reading::new(self.path, self.file, self.look, content, kept, format)?;
+        let reading = Reading::new(self.path, self.file, facts, kept, format)?;
         Ok(Checked::Good(Box::new(reading)))
     }
 }

@@ -24,6 +24,7 @@
 //! mind at once (more are found by later scans); a file's memory is a window of 128 KiB to 1.1 MiB and
 //! one batch.
 
+mod admit;
 mod archive;
 mod check;
 mod config;
@@ -31,6 +32,7 @@ mod decide;
 mod edges;
 mod find;
 mod first_pass;
+mod keeper;
 mod known;
 mod moves;
 mod notice;
@@ -39,8 +41,10 @@ mod position;
 mod preview;
 mod reading;
 mod ready;
+mod report;
 mod scan;
 mod second_copy;
+mod sequence;
 mod source;
 mod start;
 mod watch;
@@ -48,4 +52,5 @@ mod watch;
 pub use config::{FileDropConfig, Finding, Order, ReadyWhen, Repeat};
 pub use edges::EDGES;
 pub use preview::preview;
+pub use sequence::{Again, Envelope, Gap, Resets, SequenceConfig};
 pub use source::FileDrop;

@@ -6,19 +6,22 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use dray_adapter::{MarkState, SourceError};
+use dray_adapter::{FileOutcome, MarkState, SourceError};
 use dray_edges::edge;
 
 use crate::archive::{self, ARCHIVE, FAILED, PENDING, REPEATED};
 use crate::notice::Notice;
 use crate::position::{Content, Finished, Goes};
 use crate::ready::Look;
+use crate::report::Facts;
 use crate::scan::look_of;
 use crate::source::{FileDrop, Moving, Pending, Repeated};
 use crate::start::has_hash;
 
 /// How often the archive is pruned.
 const PRUNE_EVERY: Duration = Duration::from_secs(3_600);
+/// Repeats that are told of at once; the others follow when these are appended.
+const REPEATS_MAX: usize = 8;
 
 impl FileDrop {
     /// Moves a file whose last batch is appended.
@@ -34,6 +37,7 @@ impl FileDrop {
         let folder = match file.goes {
             Goes::Pending => PENDING,
             Goes::Failed | Goes::FailedFromPending => FAILED,
+            Goes::Repeated => REPEATED,
         };
         if let Some(renamed) = renamed {
             return self.end_move(renamed.clone(), folder);
@@ -65,6 +69,10 @@ impl FileDrop {
             ..file.clone()
         };
         match file.goes {
+            Goes::Repeated if !is_same => {
+                // It is a file of its own by now.
+                self.next_scan = Instant::now();
+            }
             Goes::Pending if !is_same => {
                 let reason = "it changed after it was read and appended. What it was then was sent, what it is now was not; \
                               compare, and drop what is missing as a new file";
@@ -78,7 +86,7 @@ impl FileDrop {
                 self.ring();
             }
             Goes::Pending if is_pending => self.wait_for_ack(moved.clone(), path.clone()),
-            Goes::Pending | Goes::Failed | Goes::FailedFromPending => {
+            Goes::Pending | Goes::Failed | Goes::FailedFromPending | Goes::Repeated => {
                 if folder == PENDING {
                     edge!("file_drop.before_pending");
                 }
@@ -103,7 +111,7 @@ impl FileDrop {
     ) -> Result<(), SourceError> {
         let from = match file.goes {
             Goes::FailedFromPending => PENDING,
-            Goes::Pending | Goes::Failed => "",
+            Goes::Pending | Goes::Failed | Goes::Repeated => "",
         };
         self.sync_move(&path, folder, &self.config.folder.join(from))?;
         if folder == PENDING {
@@ -125,19 +133,6 @@ impl FileDrop {
         ))
     }
 
-    /// Moves a file and makes the move last: what comes after relies on it.
-    fn move_now(
-        &self,
-        path: &Path,
-        folder: &str,
-        content: &Content,
-    ) -> Result<PathBuf, SourceError> {
-        let to = self.rename(path, folder, content)?;
-        let root = &self.config.folder;
-        self.sync_move(&to, folder, path.parent().unwrap_or(root))?;
-        Ok(to)
-    }
-
     fn rename(&self, path: &Path, folder: &str, content: &Content) -> Result<PathBuf, SourceError> {
         archive::move_to(path, &self.config.folder, folder, &content.sha256)
             .map_err(|error| self.no_move(path, folder, &error))
@@ -155,15 +150,17 @@ impl FileDrop {
 
     /// The file has the content of an earlier one. It stays until it has stood still for the quiet time:
     /// who writes in two steps may have written the first one only.
-    pub(crate) fn note_repeat(&mut self, path: &Path, content: Content, look: Look) {
+    pub(crate) fn note_repeat(&mut self, path: &Path, facts: &Facts) {
         let name = path.file_name().unwrap_or_default().to_owned();
         self.ready.forget(&name);
+        let reason = "the same content was dropped before: it is not sent again; set repeat = \"send\" if that is wanted";
         self.repeats.insert(
             name,
             Repeated {
-                content,
-                look,
+                content: facts.content,
+                look: facts.look,
                 since: Instant::now(),
+                report: facts.report(FileOutcome::Repeated, reason),
             },
         );
     }
@@ -178,8 +175,8 @@ impl FileDrop {
         Some(self.config.quiet.saturating_sub(repeated.since.elapsed()))
     }
 
-    /// Puts repeats beside that stood still; how long until the next may.
-    pub(crate) fn put_repeats(&mut self) -> Result<Duration, SourceError> {
+    /// Has repeats put beside that stood still; how long until the next may.
+    pub(crate) fn put_repeats(&mut self) -> Duration {
         let mut soonest = Duration::MAX;
         let names: Vec<OsString> = self.repeats.keys().cloned().collect();
         for name in names {
@@ -197,17 +194,30 @@ impl FileDrop {
                 soonest = soonest.min(wait);
                 continue;
             }
-            let Some(content) = self.repeats.get(&name).map(|repeated| repeated.content) else {
+            let Some(Repeated {
+                content,
+                look,
+                report,
+                ..
+            }) = self.repeats.remove(&name)
+            else {
                 continue;
             };
-            let to = self.move_now(&path, REPEATED, &content)?;
-            self.repeats.remove(&name);
-            tracing::warn!(
-                file = %path.display(), moved_to = %to.display(),
-                "the same content was dropped again: it is not sent again; set repeat = \"send\" if that is wanted"
-            );
+            tracing::warn!(file = %path.display(), reason = report.reason, "a file is put beside");
+            let file = Finished {
+                name,
+                content,
+                look,
+                goes: Goes::Repeated,
+            };
+            let report = Some(report).filter(|_| self.config.report);
+            self.notices.push_back(Notice::repeated(file, path, report));
+            soonest = Duration::ZERO;
+            if self.notices.len() >= REPEATS_MAX {
+                break;
+            }
         }
-        Ok(soonest)
+        soonest
     }
 
     /// Moves what is acked from `archive/pending` to `archive`, from the oldest on.

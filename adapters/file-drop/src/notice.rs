@@ -1,16 +1,16 @@
-//! What is said of a whole file, as a dead letter that the centre sees.
+//! What is said of a whole file: a dead letter that the centre sees, or a report alone.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use dray_adapter::{Batch, IdScope, Origin, Position, Records, Reject, RejectStage};
+use dray_adapter::{Batch, IdScope, Origin, Position, Records, Reject, RejectStage, Report};
 
 use crate::archive::FAILED;
 use crate::position::{Content, Finished, Goes, shown};
 
 /// The ordinal of a reject that stands for a whole file: beyond every record's.
-const WHOLE_FILE: u64 = (1 << 40) - 1;
+pub(crate) const WHOLE_FILE: u64 = (1 << 40) - 1;
 
 /// Something to say of a file, and where it goes once that is appended.
 #[derive(Debug)]
@@ -18,8 +18,10 @@ pub(crate) struct Notice {
     pub(crate) file: Finished,
     /// Where it is now; `None` where it is gone.
     pub(crate) path: Option<PathBuf>,
-    pub(crate) reason: String,
+    /// What the dead letter says; `None`: there is none.
+    pub(crate) letter: Option<String>,
     pub(crate) first_bytes: Vec<u8>,
+    pub(crate) report: Option<Box<Report>>,
 }
 
 impl Notice {
@@ -42,8 +44,9 @@ impl Notice {
         Self {
             file,
             path: Some(path),
-            reason,
+            letter: Some(reason),
             first_bytes,
+            report: None,
         }
     }
 
@@ -54,39 +57,84 @@ impl Notice {
         Self {
             file,
             path: None,
-            reason,
+            letter: Some(reason),
             first_bytes: Vec::new(),
+            report: None,
         }
+    }
+
+    /// The file was there before: it goes to the others of its kind, and nobody has to act.
+    pub(crate) fn repeated(file: Finished, path: PathBuf, report: Option<Box<Report>>) -> Self {
+        Self {
+            file: Finished {
+                goes: Goes::Repeated,
+                ..file
+            },
+            path: Some(path),
+            letter: None,
+            first_bytes: Vec::new(),
+            report,
+        }
+    }
+
+    /// This is the last that is said of the file.
+    pub(crate) fn closing(self, report: Option<Box<Report>>) -> Self {
+        Self { report, ..self }
     }
 
     /// As the agent appends it.
     pub(crate) fn batch(self, flow: &str, position: Position) -> Batch {
-        let reject = Reject {
+        let name = shown(&self.file.name);
+        let content = self.file.content;
+        let reject = |reason| Reject {
             after: 0,
             ordinal: WHOLE_FILE,
             line: 0,
             stage: RejectStage::Source,
-            reason: self.reason,
+            reason,
             raw: self.first_bytes,
-            raw_bytes: self.file.content.bytes,
-            raw_sha256: Some(self.file.content.sha256),
+            raw_bytes: content.bytes,
+            raw_sha256: Some(content.sha256),
         };
         Batch {
-            origin: origin(flow, &shown(&self.file.name), &self.file.content),
+            origin: match self.file.goes {
+                Goes::Repeated => repeat_origin(flow, &name, &self.file),
+                _ => origin(flow, &name, &content),
+            },
             records: Records::default(),
-            rejects: vec![reject],
+            rejects: self.letter.map(reject).into_iter().collect(),
             marks: Vec::new(),
             position,
             captured_us: now_us(),
             ends_unit: true,
+            report: self.report,
         }
     }
 }
 
 pub(crate) fn origin(flow: &str, name: &str, content: &Content) -> Origin {
     let (bytes, repeat) = (content.bytes.to_le_bytes(), content.repeat.to_le_bytes());
+    of_file(name, &[flow.as_bytes(), &content.sha256, &bytes, &repeat])
+}
+
+/// A repeat is told apart from the file that it repeats, and from other repeats of it.
+fn repeat_origin(flow: &str, name: &str, file: &Finished) -> Origin {
+    let modified = file.look.modified_us.to_le_bytes();
+    of_file(
+        name,
+        &[
+            flow.as_bytes(),
+            b"repeated",
+            &file.content.sha256,
+            name.as_bytes(),
+            &modified,
+        ],
+    )
+}
+
+pub(crate) fn of_file(name: &str, identity: &[&[u8]]) -> Origin {
     Origin {
-        scope: IdScope::of(&[flow.as_bytes(), &content.sha256, &bytes, &repeat]),
+        scope: IdScope::of(identity),
         file: Arc::from(name),
         message_id: Arc::from(""),
         change_position: Arc::from(""),

@@ -1,10 +1,11 @@
 //! Where the source stands, as the bytes of a position.
 //!
 //! ```text
-//! version u8 = 1 | finished: count u8, entries | reading: count u8, at most 2, each an entry and the next ordinal u64
+//! version u8 = 2 | finished: count u8, entries | reading: count u8, at most 2, each an entry and the next ordinal u64 | sequence
 //! entry: goes u8 | SHA-256 32 | bytes u64 | repeat u64 | modified i64 | inode u64 | born i64 | name length u8 | name
 //! ```
-//! Integers are little-endian. With the two batches that an agent has under way this is at most
+//! The sequence is drawn in [`crate::sequence`], and empty where none is watched. Version 1 has none.
+//! Integers are little-endian. Without the sequence, with the two batches that an agent has under way this is at most
 //! 3 × 330 + 11 bytes; usual names make it some 200.
 
 use std::ffi::{OsStr, OsString};
@@ -14,8 +15,11 @@ use bytes::Bytes;
 use dray_adapter::{Mark, Position};
 
 use crate::ready::Look;
+use crate::sequence::State;
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+/// As it was before there were sequences.
+const VERSION_1: u8 = 1;
 
 /// What identifies content: SHA-256, length, and which time it is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +59,8 @@ pub(crate) enum Goes {
     Failed = 1,
     /// Likewise, from the archive of what waits for the ack.
     FailedFromPending = 2,
+    /// To what was there before.
+    Repeated = 3,
 }
 
 /// A file whose last batch was polled.
@@ -83,6 +89,8 @@ pub(crate) struct Place {
     pub(crate) at: Option<At>,
     /// Read in part too, and to be gone on with when the second copies that came before it are read.
     pub(crate) then: Option<At>,
+    /// What is known of the numbers that files should have.
+    pub(crate) sequence: State,
 }
 
 impl Place {
@@ -97,6 +105,7 @@ impl Place {
             put(&mut out, &at.file);
             out.extend_from_slice(&at.next.to_le_bytes());
         }
+        self.sequence.encode(&mut out);
         Position(Bytes::from(out))
     }
 
@@ -104,7 +113,7 @@ impl Place {
     pub(crate) fn decode(position: &Position) -> Result<Self, String> {
         match position.0.first() {
             None => return Ok(Self::default()),
-            Some(&VERSION) => {}
+            Some(&(VERSION_1 | VERSION)) => {}
             Some(other) => {
                 return Err(format!(
                     "the position in the buffer has form {other}, this version reads form {VERSION}; start the agent's newer version again"
@@ -112,7 +121,12 @@ impl Place {
             }
         }
         let mut rest = Rest(&position.0[1..]);
-        rest.place().filter(|_| rest.0.is_empty()).ok_or_else(|| {
+        let place = rest.place().and_then(|place| {
+            let has_sequence = position.0[0] != VERSION_1;
+            let sequence = State::decode(rest.0).filter(|_| has_sequence || rest.0.is_empty())?;
+            Some(Self { sequence, ..place })
+        });
+        place.ok_or_else(|| {
             "the position in the buffer can't be read; the data folder may be damaged: restore it, or move it away to read archive/pending again".into()
         })
     }
@@ -146,7 +160,12 @@ impl Rest<'_> {
             2 => (Some(self.at()?), Some(self.at()?)),
             _ => return None,
         };
-        Some(Place { finished, at, then })
+        Some(Place {
+            finished,
+            at,
+            then,
+            sequence: State::default(),
+        })
     }
 
     fn at(&mut self) -> Option<At> {
@@ -161,6 +180,7 @@ impl Rest<'_> {
             0 => Goes::Pending,
             1 => Goes::Failed,
             2 => Goes::FailedFromPending,
+            3 => Goes::Repeated,
             _ => return None,
         };
         let sha256 = self.take(32)?.try_into().ok()?;
@@ -236,6 +256,7 @@ mod tests {
                 entry("a", Goes::Pending),
                 entry("ü", Goes::Failed),
                 entry("", Goes::FailedFromPending),
+                entry("d", Goes::Repeated),
             ],
             at: Some(At {
                 file: entry("b", Goes::Pending),
@@ -245,6 +266,7 @@ mod tests {
                 file: entry("c", Goes::Pending),
                 next: 1,
             }),
+            sequence: State::default(),
         };
         for place in [
             Place::default(),
@@ -269,6 +291,19 @@ mod tests {
     }
 
     #[test]
+    fn a_position_of_the_version_before_is_still_read() {
+        let place = Place {
+            finished: vec![entry("a", Goes::Pending)],
+            ..Place::default()
+        };
+        let mut bytes = place.encode().0.to_vec();
+        bytes[0] = VERSION_1;
+        assert_eq!(Place::decode(&Position(bytes.clone().into())), Ok(place));
+        bytes.extend([0, 0]);
+        Place::decode(&Position(bytes.into())).expect_err("it knew no sequences");
+    }
+
+    #[test]
     fn two_batches_under_way_fit_a_kibibyte() {
         let longest = "x".repeat(255);
         let place = Place {
@@ -281,6 +316,7 @@ mod tests {
                 next: 1,
             }),
             then: None,
+            sequence: State::default(),
         };
         assert!(
             place.encode().0.len() <= 1_024,

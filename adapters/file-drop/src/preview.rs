@@ -58,6 +58,7 @@ pub fn preview(
         position: Position::default(),
         captured_us: now_us(),
         ends_unit: last,
+        report: None,
     }])
 }
 

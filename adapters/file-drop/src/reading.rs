@@ -11,12 +11,17 @@ use dray_formats::{Gather, Sink as _, Window};
 
 use crate::position::{At, Content, Finished, Goes};
 use crate::ready::Look;
+use crate::report::Facts;
 use crate::scan::look_of;
 
 /// A file that is being read.
 pub(crate) struct Reading {
     pub(crate) path: PathBuf,
     pub(crate) content: Content,
+    /// What the first pass learned of it.
+    pub(crate) facts: Box<Facts>,
+    /// What its report says when it was sent.
+    pub(crate) said: String,
     file: File,
     look: Look,
     from: From,
@@ -55,16 +60,17 @@ impl Reading {
     pub(crate) fn new(
         path: PathBuf,
         file: File,
-        look: Look,
-        content: Content,
+        facts: Box<Facts>,
         kept: Option<Gather>,
         format: &Packed,
     ) -> io::Result<Self> {
         let mut reading = Self {
             path,
-            content,
+            content: facts.content,
+            look: facts.look,
+            facts,
+            said: String::new(),
             file,
-            look,
             from: From::Memory,
             gather: Gather::default(),
             next: 0,

@@ -165,6 +165,7 @@ impl FileDrop {
             (MarkState::New, Ok(mut reading)) => {
                 tracing::info!(file = %path.display(), "the buffer does not know this file: it is read again");
                 reading.content = file.content;
+                self.take_numbers(&own, &reading.facts);
                 self.work = Work::Reading(reading);
             }
             (MarkState::New, Err(bad)) => self.set_aside(*bad),

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use dray_adapter::{Batch, Mark, MarkState, Polled, Position, Seen, Source, SourceError};
+use dray_adapter::{
+    Batch, FileOutcome, Mark, MarkState, Polled, Position, Report, Seen, Source, SourceError,
+};
 use dray_formats::Gather;
 use dray_formats::packed::Packed;
 use globset::GlobMatcher;
@@ -14,11 +16,13 @@ use globset::GlobMatcher;
 use crate::archive::PENDING;
 use crate::config::FileDropConfig;
 use crate::first_pass::FirstPass;
+use crate::keeper::Keeper;
 use crate::known::Known;
 use crate::notice::{Notice, now_us, origin};
 use crate::position::{At, Content, Finished, Goes, Place, shown};
 use crate::reading::{Part, Reading};
 use crate::ready::{Look, Ready};
+use crate::report::Facts;
 use crate::scan::OrderKey;
 use crate::start::Resume;
 use crate::watch::Watch;
@@ -73,6 +77,8 @@ pub struct FileDrop {
     pub(crate) repeats: HashMap<OsString, Repeated>,
     /// Symbolic links that were told of.
     pub(crate) links: Vec<OsString>,
+    /// Which files wait for others by their numbers.
+    pub(crate) keeper: Keeper,
     /// Files that could not be taken, and why.
     pub(crate) troubles: BTreeMap<OsString, String>,
     pub(crate) next_scan: Instant,
@@ -112,6 +118,7 @@ pub(crate) struct Repeated {
     pub(crate) content: Content,
     pub(crate) look: Look,
     pub(crate) since: Instant,
+    pub(crate) report: Box<Report>,
 }
 
 /// A file that waits for the ack.
@@ -136,6 +143,7 @@ impl FileDrop {
             matcher: config.matcher()?,
             format: config.format()?,
             ready: Ready::new(config.ready, config.quiet),
+            keeper: Keeper::new(config.watch()?),
             known: Known::new(&config.folder, flow),
             config,
             began: now,
@@ -200,6 +208,7 @@ impl FileDrop {
             finished,
             at: reading.next(),
             then: reading.next(),
+            sequence: self.keeper.state.clone(),
         }
         .encode()
     }
@@ -217,13 +226,31 @@ impl FileDrop {
         self.troubles.insert(name, reason);
     }
 
+    /// What an event says of a file, where the flow wants it.
+    pub(crate) fn report(
+        &self,
+        facts: &Facts,
+        outcome: FileOutcome,
+        reason: &str,
+    ) -> Option<Box<Report>> {
+        self.config.report.then(|| facts.report(outcome, reason))
+    }
+
+    /// The place between batches. A file may be half read: what is said in between must not forget it.
+    pub(crate) fn stands(&self) -> Position {
+        self.place(match &self.work {
+            Work::Reading(reading) => Some(reading.at()),
+            Work::Nothing | Work::Checking(_) => None,
+        })
+    }
+
     fn say(&mut self, notice: Notice) -> Batch {
         self.finished.push_back(Moving {
             file: notice.file.clone(),
             path: notice.path.clone(),
             renamed: None,
         });
-        notice.batch(&self.flow, self.place(None))
+        notice.batch(&self.flow, self.stands())
     }
 
     /// Goes on with the file at hand; `None` when there is nothing to hand out of it.
@@ -267,13 +294,11 @@ impl FileDrop {
                 let reason = changed_while_read(reading.given());
                 let pending = self.is_pending(&reading.path);
                 let file = reading.finished(Goes::Failed);
-                self.notices.push_back(Notice::set_aside(
-                    file,
-                    reading.path,
-                    pending,
-                    &reason,
-                    Vec::new(),
-                ));
+                let report = self.report(&reading.facts, FileOutcome::CutShort, &reason);
+                self.notices.push_back(
+                    Notice::set_aside(file, reading.path, pending, &reason, Vec::new())
+                        .closing(report),
+                );
             }
             Err(error) if reading.given() == 0 => self.trouble(&reading.path, unreadable(&error)),
             Err(error) => {
@@ -289,6 +314,9 @@ impl FileDrop {
     }
 
     fn batch(&mut self, reading: &Reading, gather: Gather, last: bool) -> Batch {
+        let report = last
+            .then(|| self.report(&reading.facts, FileOutcome::Sent, &reading.said))
+            .flatten();
         let (marks, position): (Vec<Mark>, _) = if last {
             let file = reading.finished(Goes::Pending);
             self.finished.push_back(Moving {
@@ -308,6 +336,7 @@ impl FileDrop {
             position,
             captured_us: now_us(),
             ends_unit: last,
+            report,
         }
     }
 }
@@ -347,6 +376,9 @@ impl Source for FileDrop {
         loop {
             if self.finished.len() >= FINISHED_MAX {
                 return Ok(Polled::Idle(COMMIT_WAIT));
+            }
+            if let Some(told) = self.tell_missing() {
+                return Ok(Polled::Batch(Box::new(told)));
             }
             if let Some(notice) = self.notices.pop_front() {
                 return Ok(Polled::Batch(Box::new(self.say(notice))));

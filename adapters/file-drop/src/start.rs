@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use dray_adapter::{MarkState, Position, SourceError};
+use dray_adapter::{FileOutcome, MarkState, Position, Report, SourceError};
 use dray_edges::edge;
 
 use crate::archive::{self, PENDING};
@@ -14,6 +14,7 @@ use crate::notice::Notice;
 use crate::owners;
 use crate::position::{At, Finished, Goes, Place};
 use crate::ready::{Look, Ready};
+use crate::report::Facts;
 use crate::scan::look_of;
 use crate::source::{FileDrop, Moving, Work, changed_while_read};
 
@@ -77,6 +78,7 @@ impl FileDrop {
         self.bind()?;
         self.ensure_watch();
         self.next_scan = Instant::now();
+        self.keeper.restart(place.sequence);
         self.resume = place.at.map(Resume::after_second_copies);
         self.then = place.then;
         for (index, file) in self.appended(place.finished).into_iter().enumerate() {
@@ -169,7 +171,7 @@ impl FileDrop {
     fn mend(&mut self, mut file: Finished) -> Result<(), SourceError> {
         let folder = match file.goes {
             Goes::FailedFromPending => self.config.folder.join(PENDING),
-            Goes::Pending | Goes::Failed => self.config.folder.clone(),
+            Goes::Pending | Goes::Failed | Goes::Repeated => self.config.folder.clone(),
         };
         let path = folder.join(&file.name);
         let Ok(metadata) = fs::symlink_metadata(&path) else {
@@ -181,6 +183,7 @@ impl FileDrop {
         let is_it = match file.goes {
             // It changed: only the inode tells that it is the one.
             Goes::Failed | Goes::FailedFromPending => same_file,
+            Goes::Repeated => same_file && same_times,
             // A folder that was copied, or mounted again, has other inodes.
             Goes::Pending => same_file || (same_times && has_hash(&path, &file.content.sha256)),
         };
@@ -233,7 +236,9 @@ impl FileDrop {
         let reason = format!(
             "it is not in {folder} any more. Its first {next} records were sent, the others can't be"
         );
-        self.notices.push_back(Notice::gone(file, &reason));
+        let report = self.cut_short(&file, next, &reason);
+        self.notices
+            .push_back(Notice::gone(file, &reason).closing(report));
         Ok(None)
     }
 
@@ -317,14 +322,12 @@ impl FileDrop {
                     "{}. Its first {} records were sent before the configuration changed",
                     bad.reason, at.next
                 );
-                let file = at.file;
-                self.notices.push_back(Notice::set_aside(
-                    file,
-                    path.to_owned(),
-                    self.is_pending(path),
-                    &reason,
-                    bad.first_bytes,
-                ));
+                let report = self.report(&bad.facts, FileOutcome::CutShort, &reason);
+                let pending = self.is_pending(path);
+                self.notices.push_back(
+                    Notice::set_aside(at.file, path.to_owned(), pending, &reason, bad.first_bytes)
+                        .closing(report),
+                );
             }
             Checked::Good(_) | Checked::Bad(_) | Checked::Changing => {
                 self.resumed_is_another(path, at.next, at.file)
@@ -336,21 +339,27 @@ impl FileDrop {
     fn resumed_is_another(&mut self, path: &Path, next: u64, file: Finished) {
         let same_file = fs::symlink_metadata(path)
             .is_ok_and(|metadata| look_of(&metadata).is_same_file(&file.look));
-        let notice = if same_file {
-            Notice::set_aside(
-                file,
-                path.to_owned(),
-                self.is_pending(path),
-                &changed_while_read(next),
-                Vec::new(),
-            )
+        let reason = if same_file {
+            changed_while_read(next)
         } else {
-            let reason = format!(
+            format!(
                 "another file is in its place. Its first {next} records were sent, the others can't be"
-            );
+            )
+        };
+        let report = self.cut_short(&file, next, &reason);
+        let notice = if same_file {
+            let pending = self.is_pending(path);
+            Notice::set_aside(file, path.to_owned(), pending, &reason, Vec::new())
+        } else {
             Notice::gone(file, &reason)
         };
-        self.notices.push_back(notice);
+        self.notices.push_back(notice.closing(report));
+    }
+
+    /// What is said of a file of which only the first `next` records could be sent.
+    fn cut_short(&self, file: &Finished, next: u64, reason: &str) -> Option<Box<Report>> {
+        let facts = Facts::of_gone(file.content, file.look, next);
+        self.report(&facts, FileOutcome::CutShort, reason)
     }
 }
 

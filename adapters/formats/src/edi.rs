@@ -22,6 +22,8 @@ pub(crate) mod tests;
 
 use std::fmt::Debug;
 
+use dray_adapter::FileChecks;
+
 pub use characters::Characters;
 use config::Plans;
 pub use config::{EdiConfig, Known, Otherwise, RecordConfig, SetConfig};
@@ -98,6 +100,8 @@ pub trait Syntax: Debug + Default {
     fn charset(&self, configured: Option<Characters>) -> Charset;
     /// Tells of the segment at hand, which stands around documents.
     fn tell(&self, receipt: &mut Receipt);
+    /// The counts that were checked so far.
+    fn checks(&self) -> &FileChecks;
     /// What a document says that it is, for a receipt.
     fn told_set(&self) -> String;
 }

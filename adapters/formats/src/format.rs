@@ -16,7 +16,7 @@ use crate::json::{self, Json, JsonConfig, JsonLines, JsonLinesConfig};
 use crate::x12::{self, X12};
 use crate::xlsx::{self, Xlsx, XlsxConfig};
 use crate::xml::{self, Xml, XmlConfig};
-use crate::{FileFault, Sink};
+use crate::{Account, FileFault, Sink};
 
 /// The `[flow.source.format]` table.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -223,6 +223,21 @@ impl Decoder {
             Self::JsonLines(decoder) => decoder.ordinal(),
             Self::Idoc(decoder) => decoder.ordinal(),
             Self::Xlsx(decoder) => decoder.ordinal(),
+        }
+    }
+
+    /// What the file says of itself, as far as it was read: for its report, the watch over sequences and that over documents that
+    /// come again.
+    #[must_use]
+    pub fn account(&self) -> Account {
+        match self {
+            Self::Csv(decoder) => Account::of_types(decoder.tracker()),
+            Self::Fixed(decoder) => Account::of_types(Some(decoder.tracker())),
+            Self::Copybook(decoder) => Account::of_types(Some(decoder.tracker())),
+            Self::X12(decoder) => decoder.account(),
+            Self::Edifact(decoder) => decoder.account(),
+            Self::Idoc(decoder) => Account::of_documents(decoder.documents()),
+            Self::Xml(_) | Self::Json(_) | Self::JsonLines(_) | Self::Xlsx(_) => Account::default(),
         }
     }
 

@@ -15,6 +15,7 @@
 //! Limits: a record holds at most [`RECORD_BYTES_MAX`] bytes; a window grows to
 //! [`WINDOW_BYTES_MAX`], whatever the file's size.
 
+mod account;
 #[cfg(test)]
 mod cases;
 pub mod cobol;
@@ -42,6 +43,7 @@ pub mod x12;
 pub mod xlsx;
 pub mod xml;
 
+pub use account::{Account, IDENTITIES_MAX, Identity, IdentityKind};
 pub use columns::{Columns, FIELDS_MAX};
 pub use edi::Found;
 pub use format::{Decoded, Decoder, Format, FormatConfig};

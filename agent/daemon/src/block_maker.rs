@@ -22,7 +22,7 @@ use crate::config::Otherwise;
 pub struct Made {
     /// In order; none when the batch holds nothing, or nothing but what is skipped.
     pub blocks: Vec<NewBlock>,
-    /// Events in them, dead letters among them.
+    /// Events in them, dead letters and reports among them.
     pub events: u64,
     /// Dead letters in them.
     pub dead_letters: u64,
@@ -79,6 +79,12 @@ impl BlockMaker {
         }
         for reject in rejects {
             self.reject(batch, reject);
+        }
+        if let Some(report) = &batch.report {
+            let event = self
+                .mapper
+                .file_report(&batch.origin, batch.captured_us, report);
+            self.closing.push(&event, batch.captured_us, false);
         }
         self.closing.close();
         made.blocks = self.positioned(&batch.position.0);
@@ -226,7 +232,10 @@ fn new_block(encoded: Encoded, position: Bytes) -> NewBlock {
 mod tests {
     use std::sync::Arc;
 
-    use dray_adapter::{IdScope, Origin, Position, RawAt, Records, RejectStage, Shape};
+    use dray_adapter::{
+        FileChecks, FileOutcome, IdScope, Origin, Position, RawAt, Records, RejectStage, Report,
+        Shape,
+    };
     use dray_mapping::MappingConfig;
     use dray_proto::block::{self, EVENTS_MAX};
     use dray_proto::event::View;
@@ -276,6 +285,7 @@ mod tests {
             position: Position(Bytes::from_static(b"after")),
             captured_us: 1_700_000_000_000_000,
             ends_unit: true,
+            report: None,
         }
     }
 
@@ -362,6 +372,34 @@ mod tests {
             1,
         );
         check(Otherwise::Skip, &["C|0"], &[], 1);
+    }
+
+    #[test]
+    fn a_files_report_is_the_last_event_of_its_last_batch() {
+        let report = Report {
+            outcome: FileOutcome::Sent,
+            reason: String::new(),
+            sha256: [0; 32],
+            bytes: 8,
+            records: 2,
+            bad_records: 1,
+            checks: FileChecks::default(),
+            identities: Vec::new(),
+            identities_in_all: 0,
+            duplicates: 0,
+            modified_us: 0,
+            read_us: 0,
+            checked_us: 0,
+        };
+        let batch = Batch {
+            report: Some(Box::new(report)),
+            ..batch(&["A|1", "!x"])
+        };
+        let made = maker(Otherwise::DeadLetter).make(&batch);
+        let expected = ["inventory_movement A", "dead_letter", "file_report a.txt"];
+        assert_eq!(events(&made), expected);
+        assert_eq!((made.events, made.dead_letters), (3, 1));
+        assert_eq!(made.blocks.len(), 1, "in the same append");
     }
 
     #[test]

@@ -91,7 +91,7 @@ fn check_text(text: &str, at: &str, words: &[&str]) {
 }
 
 /// Settings of the shipped example that are commented out with their default.
-const DEFAULTS: [&str; 13] = [
+const DEFAULTS: [&str; 15] = [
     "metrics",
     "otherwise",
     "ready",
@@ -101,6 +101,8 @@ const DEFAULTS: [&str; 13] = [
     "bad_lines_max",
     "scan_every",
     "archive_days",
+    "report",
+    "sequence",
     "compression",
     "inflated_bytes_max",
     "quote",

@@ -42,7 +42,7 @@ impl Place {
         std::fs::create_dir(&drops).expect("a folder");
         let text = format!(
             "site = \"north\"\ndata_dir = \"/nowhere\"\ncollector = \"localhost:1\"\n\
-             [[flow]]\nname = \"stock\"\n[flow.source]\nkind = \"file-drop\"\nfolder = \"{}\"\npattern = \"*.txt\"\nquiet = \"1ms\"\n\
+             [[flow]]\nname = \"stock\"\n[flow.source]\nkind = \"file-drop\"\nfolder = \"{}\"\npattern = \"*.txt\"\nquiet = \"1ms\"\nreport = false\n\
              [flow.source.format]\nkind = \"csv\"\ndelimiter = \"|\"\n\
              [[flow.mapping]]\nbody = \"inventory_movement\"\nkey = \"SKU\"\n\
              [flow.mapping.fields]\nitem_number = \"SKU\"\nquantity = \"QTY\"\n",
@@ -462,6 +462,7 @@ fn one_of(name: &'static str, item: &str) -> Result<Polled, SourceError> {
         position: Position(Bytes::from_static(name.as_bytes())),
         captured_us: 1,
         ends_unit: true,
+        report: None,
     })))
 }
 

@@ -16,7 +16,8 @@ use crate::shapes::Columns;
 use crate::write::{OPERATIONS, operation_named};
 
 /// The body of agents' own events.
-const DEAD_LETTER: &str = "dead_letter";
+/// The bodies that the agent makes itself.
+const RESERVED: [&str; 2] = ["dead_letter", "file_report"];
 /// The body with names of the source's own.
 const GENERIC: &str = "generic";
 
@@ -213,15 +214,16 @@ impl Compiler<'_> {
     fn body_named(&mut self, name: &Spanned<String>) -> Option<&'static Body> {
         let wanted = name.get_ref();
         let reason = match schema::body(wanted) {
-            Some(body) if body.name != DEAD_LETTER => return Some(body),
-            Some(_) => format!(
-                "{DEAD_LETTER} is reserved: the agent makes these itself of records that cannot go on"
+            Some(body) if !RESERVED.contains(&body.name) => return Some(body),
+            Some(body) => format!(
+                "{} is reserved: the agent makes these itself of records that cannot go on, and of whole files",
+                body.name
             ),
             None => {
                 let names: Vec<&str> = BODIES
                     .iter()
                     .map(|body| body.name)
-                    .filter(|name| *name != DEAD_LETTER)
+                    .filter(|name| !RESERVED.contains(name))
                     .collect();
                 format!(
                     "there is no body \"{wanted}\"; bodies are {}",

@@ -107,6 +107,7 @@ impl Mapper {
             stage: match reject.stage {
                 RejectStage::Source => DeadLetterStage::Source,
                 RejectStage::Decode => DeadLetterStage::Decode,
+                RejectStage::Sequence => DeadLetterStage::Sequence,
             },
             reason: &reject.reason,
             raw: &reject.raw,
@@ -127,12 +128,16 @@ fn key(origin: &Origin, letter: &Letter<'_>) -> String {
         (Some(place), 0) if !origin.file.is_empty() && letter.stage == DeadLetterStage::Source => {
             place.to_string()
         }
+        (Some(place), 0) if letter.stage == DeadLetterStage::Sequence => {
+            format!("{place}#sequence")
+        }
         (Some(place), 0) => format!("{place}#{}", letter.ordinal),
         (Some(place), line) => format!("{place}:{line}"),
         (None, _) => EventId::new(origin.scope.0, letter.ordinal, OUTPUT).to_string(),
     }
 }
 
-fn cut(reason: &str) -> &str {
+/// The beginning of a sentence that is too long.
+pub(crate) fn cut(reason: &str) -> &str {
     &reason[..reason.floor_char_boundary(REASON_BYTES_MAX)]
 }

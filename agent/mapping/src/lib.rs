@@ -32,6 +32,7 @@ mod dead_letter;
 mod error;
 mod expression;
 mod fields;
+mod file_report;
 mod mapper;
 mod nearest;
 mod plan;
@@ -46,8 +47,8 @@ pub use error::{MapFailure, MappingError};
 pub use expression::FUEL;
 pub use mapper::Mapper;
 
-/// Mappings of one flow, at most: an event id has one byte for the mapping, and dead letters have
-/// the last of its values.
-pub const MAPPINGS_MAX: usize = 255;
+/// Mappings of one flow, at most: an event id has one byte for the mapping, and dead letters and
+/// files' reports have the last of its values.
+pub const MAPPINGS_MAX: usize = 254;
 /// A business key's bytes, at most: it is held in memory for each delivery under way.
 pub const KEY_BYTES_MAX: usize = 1_024;

@@ -32,7 +32,7 @@ pub struct TargetConfig {
     /// Which flows: `site/flow`, `site/*`, `*/flow`, `*`. None: all.
     #[serde(default)]
     pub flows: Vec<String>,
-    /// Which bodies, e.g. `shipment`. None: all but `dead_letter`.
+    /// Which bodies, e.g. `shipment`. None: all but `dead_letter` and `file_report`.
     #[serde(default)]
     pub bodies: Vec<String>,
     /// Where a target without a cursor begins.

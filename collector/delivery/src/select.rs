@@ -2,6 +2,9 @@
 
 use dray_proto::{FlowName, is_name, schema};
 
+/// Bodies that no target takes unless it names them: what the agents say of themselves is no business event.
+const ONLY_CHOSEN: [&str; 2] = ["dead_letter", "file_report"];
+
 /// A flow pattern: `site/flow`, `site/*`, `*/flow` or `*`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pattern {
@@ -54,7 +57,7 @@ impl Selection {
     pub fn new(flows: &[String], bodies: &[String]) -> Self {
         let chosen = |name: &str| {
             if bodies.is_empty() {
-                name != "dead_letter"
+                !ONLY_CHOSEN.contains(&name)
             } else {
                 bodies.iter().any(|body| body == name)
             }
@@ -126,11 +129,13 @@ mod tests {
     }
 
     #[test]
-    fn without_a_choice_all_bodies_but_dead_letters_are_taken() {
+    fn without_a_choice_all_bodies_but_what_agents_say_are_taken() {
         let number = |name| schema::body(name).map(|body| body.number);
         let all = Selection::new(&[], &[]);
         assert!(all.takes_body(number("shipment")) && all.takes_body(None));
-        assert!(!all.takes_body(number("dead_letter")));
+        for name in ONLY_CHOSEN {
+            assert!(number(name).is_some() && !all.takes_body(number(name)));
+        }
         let chosen = Selection::new(&[], &["dead_letter".into()]);
         assert!(chosen.takes_body(number("dead_letter")));
         assert!(!chosen.takes_body(number("shipment")) && !chosen.takes_body(None));

@@ -8,5 +8,8 @@ mod formats;
 mod owners;
 mod reopened;
 mod repeats;
+mod reports;
 mod second_copies;
+mod sequences;
 mod support;
+mod telling;

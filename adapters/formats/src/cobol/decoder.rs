@@ -43,6 +43,11 @@ enum Taken {
 }
 
 impl Decoder {
+    /// Counts and totals so far.
+    pub(crate) fn tracker(&self) -> &Tracker {
+        &self.tracker
+    }
+
     pub(super) fn new(copybook: &Arc<Compiled>, skip: u64) -> Self {
         let Compiled {
             types,

@@ -128,7 +128,9 @@ pub struct RecordConfig {
 /// A set that is built in.
 #[derive(Debug, Clone, Copy)]
 pub struct Known {
+    /// What documents say that they are: `940`.
     pub set: &'static str,
+    /// Its loops, as [`SetConfig::loops`] writes them.
     pub loops: &'static str,
     /// Names of records, as in the loops, and their columns between blanks.
     pub columns: &'static [(&'static str, &'static str)],

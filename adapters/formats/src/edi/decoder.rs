@@ -9,7 +9,7 @@ use super::document::Document;
 use super::plan::Plan;
 use super::receipt::{Receipt, Rule, Verdict};
 use super::{Characters, Found, Plans, Syntax, View, lines, text};
-use crate::{BadRecord, Decoded, FileFault, GoodRecord, Sink, sink};
+use crate::{Account, BadRecord, Decoded, FileFault, GoodRecord, Sink, sink};
 
 /// Which characters a document has.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,6 +80,12 @@ impl<S: Syntax> Decoder<S> {
     #[must_use]
     pub fn receipt(&self) -> &Receipt {
         &self.receipt
+    }
+
+    /// What the file says of itself so far.
+    #[must_use]
+    pub fn account(&self) -> Account {
+        Account::of_receipt(&self.receipt, self.syntax.checks())
     }
 
     /// Decodes what it can of `window`, which begins with what the call before left; `end`: nothing follows. Stops early when `sink` is

@@ -13,6 +13,8 @@ pub struct Receipt {
     pub interchanges: Vec<Interchange>,
     /// Interchanges and groups beyond [`INTERCHANGES_MAX`], documents beyond [`VERDICTS_MAX`]: of these nothing is told.
     pub left_out: u64,
+    /// Interchanges among these.
+    pub interchanges_left_out: u64,
     groups: usize,
     verdicts: usize,
     /// Whether the interchange at hand is left out.
@@ -132,6 +134,7 @@ impl Receipt {
         self.is_left_out = self.interchanges.len() == INTERCHANGES_MAX;
         if self.is_left_out {
             self.left_out += 1;
+            self.interchanges_left_out += 1;
         } else {
             self.interchanges.push(interchange);
         }

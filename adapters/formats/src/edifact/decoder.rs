@@ -1,5 +1,7 @@
 //! EDIFACT messages become records.
 
+use dray_adapter::FileChecks;
+
 use super::sets::SETS;
 use super::{Envelope, Segment, Segments};
 use crate::FileFault;
@@ -68,6 +70,10 @@ impl Syntax for Interchanges {
                 None => Charset::Private(text(name)),
             },
         }
+    }
+
+    fn checks(&self) -> &FileChecks {
+        self.envelope.checks()
     }
 
     fn tell(&self, receipt: &mut Receipt) {

@@ -2,6 +2,8 @@
 //!
 //! UNB and UNZ, UNG and UNE, UNH and UNT: each end counts what stood in between and repeats its beginning's reference.
 
+use dray_adapter::{FileCheck, FileChecks};
+
 use super::Segment;
 
 /// Follows an interchange's segments.
@@ -9,6 +11,7 @@ use super::Segment;
 pub struct Envelope {
     /// The brackets that are open, from the outside.
     open: Vec<Open>,
+    checks: FileChecks,
 }
 
 #[derive(Debug)]
@@ -66,6 +69,11 @@ impl Envelope {
             }
             _ => Ok(()),
         }
+    }
+
+    /// The counts that were checked so far; the last may not have held.
+    pub fn checks(&self) -> &FileChecks {
+        &self.checks
     }
 
     /// The file is at its end.
@@ -137,6 +145,11 @@ impl Envelope {
             _ => (open.messages, "messages"),
         };
         let (said, reference) = (text(segment.component(1, 0)), text(segment.component(2, 0)));
+        self.checks.note(|| FileCheck {
+            name: format!("{end} of {}", open.reference),
+            expected: said.clone(),
+            found: count.to_string(),
+        });
         if said.parse() != Ok(count) {
             return Err(format!(
                 "line {line}: {end} counts {said} {of}, and there are {count}"

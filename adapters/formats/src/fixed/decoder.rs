@@ -100,6 +100,11 @@ pub struct Decoder {
 }
 
 impl Decoder {
+    /// Counts and totals so far.
+    pub(crate) fn tracker(&self) -> &Tracker {
+        &self.tracker
+    }
+
     /// Decodes what it can of `window`, which begins with what the call before left; `end`: nothing
     /// follows. Stops early when `sink` is full. Takes at least something of a window of
     /// [`crate::WINDOW_BYTES_MAX`] bytes.

@@ -5,7 +5,7 @@ use super::limits::Limits;
 use super::zip::Zip;
 use super::{Compression, Packing};
 use crate::format;
-use crate::{BadRecord, Decoded, FileFault, Format, GoodRecord, Sink, Window};
+use crate::{Account, BadRecord, Decoded, FileFault, Format, GoodRecord, Sink, Window};
 
 /// Said instead of going round for ever, should a format's decoder not finish a file.
 const NOT_FINISHED: &str = "the file ends, and what is read of it does not";
@@ -41,6 +41,7 @@ impl Packed {
             packing: self.packing,
             skip,
             before: 0,
+            account: Account::default(),
             name: String::new(),
             state: State::Between,
             unread: true,
@@ -70,6 +71,8 @@ pub struct Decoder {
     file: format::Decoder,
     /// Records and bad records of files before.
     before: u64,
+    /// What the files before say of themselves.
+    account: Account,
     /// Its name in an archive, else empty.
     name: String,
     state: State,
@@ -178,6 +181,14 @@ impl Decoder {
         self.before + self.file.ordinal()
     }
 
+    /// What the file says of itself so far; of an archive, what its files do.
+    #[must_use]
+    pub fn account(&self) -> Account {
+        let mut account = self.account.clone();
+        account.extend(self.file.account());
+        account
+    }
+
     /// Whether it is known how the file is packed.
     fn begin(&mut self, window: &[u8], end: bool) -> bool {
         if !matches!(self.unpacker, Unpacker::Unknown) {
@@ -216,6 +227,7 @@ impl Decoder {
             self.unread = false;
         } else {
             self.before += self.file.ordinal();
+            self.account.extend(self.file.account());
             self.format.remember(&self.file);
             self.file = self.format.decoder(self.skip.saturating_sub(self.before));
         }

@@ -1,5 +1,7 @@
 //! What there is of each type, and whether headers and trailers say the same.
 
+use dray_adapter::FileCheck;
+
 use super::Decimal;
 use super::rules::{Check, Type};
 use super::tracker::{Cells, Scope, Tracker};
@@ -31,15 +33,20 @@ pub(super) struct Sum {
 
 impl Tracker {
     pub(super) fn check_trailer(
-        &self,
+        &mut self,
         one: &Type,
         at: u64,
         cells: Cells<'_>,
     ) -> Result<(), FileFault> {
-        let scope = one.parent.map(|parent| &self.scopes[parent]);
+        let parent = one.parent.filter(|_| !one.checks.is_empty());
+        // A fault ends the file, so that the scope is wanted no more.
+        let scope = parent.map(|parent| std::mem::take(&mut self.scopes[parent]));
         for check in &one.checks {
             let says = self.says(one, check, at, cells)?;
-            self.compare(one, check, says, at, scope)?;
+            self.compare(one, check, says, at, scope.as_ref())?;
+        }
+        if let Some((parent, scope)) = parent.zip(scope) {
+            self.scopes[parent] = scope;
         }
         Ok(())
     }
@@ -65,7 +72,7 @@ impl Tracker {
 
     /// Holds what a header or trailer says against what is there.
     pub(super) fn compare(
-        &self,
+        &mut self,
         one: &Type,
         check: &Check,
         says: Decimal,
@@ -101,6 +108,16 @@ impl Tracker {
                 )
             }
         };
+        self.checks.note(|| FileCheck {
+            name: format!(
+                "{} of {}, {} {at}",
+                one.column(*column),
+                one.name(),
+                self.unit
+            ),
+            expected: says.to_string(),
+            found: found.to_string(),
+        });
         if found.is_same(says) {
             return Ok(());
         }

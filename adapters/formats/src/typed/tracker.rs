@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use dray_adapter::FileChecks;
+
 use super::Decimal;
 use super::figures::{Figures, Sum};
 use super::rules::{Rules, Summed, Type};
@@ -49,6 +51,7 @@ pub(crate) struct Tracker {
     /// Where something of no known type stood last.
     pub(super) unknown: Option<u64>,
     pub(super) overflowed: Option<u64>,
+    pub(crate) checks: FileChecks,
 }
 
 #[derive(Debug, Default)]
@@ -84,6 +87,7 @@ impl Tracker {
             ended: None,
             unknown: None,
             overflowed: None,
+            checks: FileChecks::default(),
         }
     }
 
@@ -350,10 +354,12 @@ impl Tracker {
                 );
                 return Err(self.fault(scope.at, &sentence));
             }
-            if !member.trailer {
+            if !member.trailer && !member.checks.is_empty() {
+                let scope = std::mem::take(&mut self.scopes[*kind]);
                 for (check, says) in member.checks.iter().zip(&scope.says) {
-                    self.compare(member, check, *says, scope.at, Some(scope))?;
+                    self.compare(member, check, *says, scope.at, Some(&scope))?;
                 }
+                self.scopes[*kind] = scope;
             }
         }
         Ok(())

@@ -1,5 +1,7 @@
 //! X12 documents become records.
 
+use dray_adapter::FileChecks;
+
 use super::sets::SETS;
 use super::{Envelope, Segment, Segments};
 use crate::FileFault;
@@ -70,6 +72,10 @@ impl Syntax for Interchanges {
 
     fn charset(&self, configured: Option<Characters>) -> Charset {
         Charset::Known(configured.unwrap_or(Characters::UTF_8))
+    }
+
+    fn checks(&self) -> &FileChecks {
+        self.envelope.checks()
     }
 
     fn tell(&self, receipt: &mut Receipt) {

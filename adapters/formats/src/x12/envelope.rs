@@ -2,6 +2,8 @@
 //!
 //! ISA and IEA, GS and GE, ST and SE: each end repeats its beginning's control number and counts what stood in between.
 
+use dray_adapter::{FileCheck, FileChecks};
+
 use super::Segment;
 
 /// Follows an interchange's segments.
@@ -10,6 +12,7 @@ pub struct Envelope {
     interchange: Option<Open>,
     group: Option<Open>,
     document: Option<Open>,
+    checks: FileChecks,
 }
 
 /// A bracket that is open.
@@ -73,15 +76,33 @@ impl Envelope {
                     .for_each(|document| document.count = 1);
                 Ok(())
             }
-            b"SE" => end(&mut self.document, &DOCUMENT, segment, "segments"),
+            b"SE" => end(
+                &mut self.document,
+                &DOCUMENT,
+                segment,
+                "segments",
+                &mut self.checks,
+            ),
             b"GE" => {
                 closed(&self.document, &DOCUMENT, segment)?;
-                end(&mut self.group, &GROUP, segment, "documents")
+                end(
+                    &mut self.group,
+                    &GROUP,
+                    segment,
+                    "documents",
+                    &mut self.checks,
+                )
             }
             b"IEA" => {
                 closed(&self.document, &DOCUMENT, segment)?;
                 closed(&self.group, &GROUP, segment)?;
-                end(&mut self.interchange, &INTERCHANGE, segment, "groups")
+                end(
+                    &mut self.interchange,
+                    &INTERCHANGE,
+                    segment,
+                    "groups",
+                    &mut self.checks,
+                )
             }
             // TA1 acknowledges an interchange, outside of any group.
             b"TA1" if self.interchange.is_some() => Ok(()),
@@ -92,6 +113,11 @@ impl Envelope {
             )),
             _ => Ok(()),
         }
+    }
+
+    /// The counts that were checked so far; the last may not have held.
+    pub fn checks(&self) -> &FileChecks {
+        &self.checks
     }
 
     /// The file is at its end.
@@ -166,6 +192,7 @@ fn end(
     bracket: &Bracket,
     segment: &Segment<'_>,
     of: &str,
+    checks: &mut FileChecks,
 ) -> Result<(), String> {
     let (name, line) = (bracket.end, segment.line);
     let Some(open) = open.take() else {
@@ -175,6 +202,11 @@ fn end(
         ));
     };
     let (said, number) = (text(segment.element(1)), text(segment.element(2)));
+    checks.note(|| FileCheck {
+        name: format!("{name}01 of {}", open.number),
+        expected: said.clone(),
+        found: open.count.to_string(),
+    });
     if said.parse() != Ok(open.count) {
         return Err(format!(
             "line {line}: {name}01 counts {said} {of}, and there are {}",

@@ -1,0 +1,398 @@
+//! Which files may be begun and which wait for others, by the numbers that they have. Pure.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::ffi::{OsStr, OsString};
+use std::time::Duration;
+
+use crate::ready::Look;
+use crate::sequence::{Again, Found, Missing, Number, State, Verdict, Watch, shown};
+
+/// Numbers of one file that are watched; of more it is said that they are not.
+pub(crate) const NUMBERS_MAX: usize = 1_000;
+/// Sentences of one file's numbers in its report.
+const SAID_MAX: usize = 8;
+
+/// Watches over a flow's sequence.
+#[derive(Debug, Default)]
+pub(crate) struct Keeper {
+    watch: Option<Watch>,
+    pub(crate) state: State,
+    /// Files that wait; as many as there are in the folder.
+    waiting: HashMap<OsString, Waiting>,
+    /// Their numbers.
+    here: BTreeSet<Number>,
+    to_tell: VecDeque<Told>,
+    /// Whether a number was taken, so that others may go on.
+    is_changed: bool,
+}
+
+/// A file that waits.
+#[derive(Debug)]
+struct Waiting {
+    look: Look,
+    found: Vec<Found>,
+    /// `None`: it waits for a file that waits too, or for a notice.
+    hold: Option<Hold>,
+    is_released: bool,
+}
+
+/// What a file waits for.
+#[derive(Debug, Clone)]
+struct Hold {
+    missing: Missing,
+    what: String,
+    until_us: i64,
+}
+
+/// A missing range that is to be told of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Told {
+    pub(crate) missing: Missing,
+    /// The file that showed it.
+    pub(crate) file: OsString,
+    pub(crate) sentence: String,
+}
+
+/// What becomes of a file.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Admitted {
+    /// It is begun; what its report says of its numbers.
+    Go(String),
+    /// It waits.
+    Wait,
+    /// It is set aside, and why.
+    SetAside(String),
+}
+
+enum Weighed {
+    Go(Vec<(Found, Verdict)>),
+    Gap(Found, (u64, u64)),
+    Hold(Found, Missing),
+    Behind,
+}
+
+impl Keeper {
+    pub(crate) fn new(watch: Option<Watch>) -> Self {
+        Self {
+            watch,
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn watch(&self) -> Option<&Watch> {
+        self.watch.as_ref()
+    }
+
+    /// Begins again where a position says; nobody waits.
+    pub(crate) fn restart(&mut self, state: State) {
+        *self = Self {
+            state,
+            ..Self::new(self.watch.take())
+        };
+    }
+
+    /// Decides about a file that can be read. When it goes, its numbers count as come.
+    pub(crate) fn admit(
+        &mut self,
+        name: &OsStr,
+        look: Look,
+        numbers: Result<Vec<Found>, String>,
+        now_us: i64,
+    ) -> Admitted {
+        let mut found = match numbers {
+            Ok(found) => found,
+            Err(sentence) => return Admitted::Go(sentence),
+        };
+        let Some(watch) = &self.watch else {
+            return Admitted::Go(String::new());
+        };
+        let unwatched = found.len().saturating_sub(NUMBERS_MAX);
+        found.truncate(NUMBERS_MAX);
+        let rules = watch.rules;
+        match self.weigh(&found, now_us) {
+            Weighed::Go(verdicts) => {
+                let again = verdicts
+                    .iter()
+                    .find(|(_, verdict)| *verdict == Verdict::Again);
+                if let (Some((found, _)), Again::SetAside) = (again, watch.again) {
+                    let sentence = format!("{}, with other content", came_before(found));
+                    self.forget(name);
+                    return Admitted::SetAside(sentence);
+                }
+                let said = self.said(name, &verdicts, unwatched);
+                self.take(&found);
+                self.forget(name);
+                Admitted::Go(said)
+            }
+            Weighed::Gap(one, range) => {
+                let (new, forgotten) = self.state.miss(&rules, &one.number, range, now_us);
+                for missing in new {
+                    let sentence = self.missing_sentence(name, &one, &missing, &forgotten);
+                    let file = name.to_owned();
+                    self.to_tell.push_back(Told {
+                        missing,
+                        file,
+                        sentence,
+                    });
+                }
+                // Begun when that is told, or found to wait.
+                self.wait(name, look, found, None);
+                self.is_changed = true;
+                Admitted::Wait
+            }
+            Weighed::Hold(one, missing) => {
+                let hold = self.hold(&one, missing);
+                self.wait(name, look, found, Some(hold));
+                Admitted::Wait
+            }
+            Weighed::Behind => {
+                self.wait(name, look, found, None);
+                Admitted::Wait
+            }
+        }
+    }
+
+    /// The numbers came, whatever becomes of the file.
+    pub(crate) fn take(&mut self, found: &[Found]) {
+        let Some(watch) = &self.watch else { return };
+        for one in found.iter().take(NUMBERS_MAX) {
+            self.state.take(&watch.rules, &one.number);
+        }
+        self.is_changed = true;
+    }
+
+    /// Whether a file waits, and for how long at the most; not if it changed.
+    pub(crate) fn waits(&mut self, name: &OsStr, look: Look, now_us: i64) -> Option<Duration> {
+        let waiting = self.waiting.get(name)?;
+        if waiting.look != look {
+            self.forget(name);
+            return None;
+        }
+        if waiting.is_released {
+            return None;
+        }
+        let until_us = waiting.hold.as_ref().map(|hold| hold.until_us);
+        Some(until_us.map_or(Duration::MAX, |until_us| left(until_us, now_us)))
+    }
+
+    /// Files that need not wait any more.
+    pub(crate) fn release(&mut self, now_us: i64) -> Vec<OsString> {
+        let is_over = |waiting: &Waiting| {
+            let hold = waiting.hold.as_ref().filter(|_| !waiting.is_released);
+            hold.is_some_and(|hold| hold.until_us <= now_us)
+        };
+        let is_due = self.is_changed || self.waiting.values().any(is_over);
+        if !self.to_tell.is_empty() || !is_due {
+            return Vec::new();
+        }
+        self.is_changed = false;
+        let held = self.waiting.iter().filter(|(_, one)| !one.is_released);
+        let weighed: Vec<(OsString, Weighed)> = held
+            .map(|(name, waiting)| (name.clone(), self.weigh(&waiting.found, now_us)))
+            .collect();
+        let mut free = Vec::new();
+        for (name, weighed) in weighed {
+            let hold = match &weighed {
+                Weighed::Hold(one, missing) => Some(self.hold(one, *missing)),
+                _ => None,
+            };
+            let is_free = matches!(weighed, Weighed::Go(_) | Weighed::Gap(..));
+            if let Some(waiting) = self.waiting.get_mut(&name) {
+                waiting.is_released = is_free;
+                waiting.hold = hold.or(waiting.hold.take());
+            }
+            free.extend(is_free.then_some(name));
+        }
+        free
+    }
+
+    /// Only these files are still there.
+    pub(crate) fn scanned(&mut self, is_there: impl Fn(&OsStr) -> bool) {
+        let gone = self.waiting.keys().filter(|name| !is_there(name));
+        for name in gone.cloned().collect::<Vec<_>>() {
+            self.forget(&name);
+        }
+    }
+
+    /// The next missing range to tell of.
+    pub(crate) fn tell(&mut self) -> Option<Told> {
+        let told = self.to_tell.pop_front()?;
+        self.is_changed = true;
+        Some(told)
+    }
+
+    /// Why files wait, for a person.
+    pub(crate) fn sentence(&self) -> Option<String> {
+        let held = self.waiting.iter();
+        let held = held.filter_map(|(name, waiting)| Some((name, waiting.hold.as_ref()?)));
+        let (name, hold) = held.min_by_key(|(name, _)| *name)?;
+        let name = name.to_string_lossy();
+        let others = match self.waiting.len() {
+            1 => String::new(),
+            count => format!(" and {} more", count - 1),
+        };
+        let until = jiff::Timestamp::from_microsecond(hold.until_us).map_or_else(
+            |_| "it comes".to_owned(),
+            |time| time.strftime("%Y-%m-%d %H:%M:%SZ").to_string(),
+        );
+        let what = &hold.what;
+        Some(format!(
+            "{what} is missing: {name}{others} wait for it until {until}; drop it, or set gap = \"pass\""
+        ))
+    }
+
+    /// How long until a file has waited long enough.
+    pub(crate) fn soonest(&self, now_us: i64) -> Duration {
+        let held = self.waiting.values().filter(|one| !one.is_released);
+        let until = held.filter_map(|one| Some(one.hold.as_ref()?.until_us));
+        until
+            .min()
+            .map_or(Duration::MAX, |until_us| left(until_us, now_us))
+    }
+
+    fn hold(&self, one: &Found, missing: Missing) -> Hold {
+        let hold_us = self.watch.as_ref().and_then(|watch| watch.rules.hold_us);
+        Hold {
+            missing,
+            what: named(&one.sender, &shown(missing.from, missing.to, one.width)),
+            until_us: missing.since_us.saturating_add(hold_us.unwrap_or(0)),
+        }
+    }
+
+    fn weigh(&self, found: &[Found], now_us: i64) -> Weighed {
+        let Some(watch) = &self.watch else {
+            return Weighed::Go(Vec::new());
+        };
+        // A file has one number mostly.
+        let mut later: Option<State> = None;
+        let mut verdicts = Vec::new();
+        for (at, one) in found.iter().enumerate() {
+            let state = later.as_ref().unwrap_or(&self.state);
+            let verdict = state.look(&watch.rules, &one.number, &self.here, now_us);
+            match verdict {
+                Verdict::Gap { from, to } => return Weighed::Gap(one.clone(), (from, to)),
+                Verdict::Hold(missing) => return Weighed::Hold(one.clone(), missing),
+                Verdict::Behind => return Weighed::Behind,
+                _ => verdicts.push((one.clone(), verdict)),
+            }
+            if at + 1 < found.len() {
+                let state = later.get_or_insert_with(|| self.state.clone());
+                state.take(&watch.rules, &one.number);
+            }
+        }
+        Weighed::Go(verdicts)
+    }
+
+    fn wait(&mut self, name: &OsStr, look: Look, found: Vec<Found>, hold: Option<Hold>) {
+        // What it was held for is remembered over a release, for who asks what it waited for.
+        let before = self.waiting.remove(name);
+        let hold = hold.or(before.and_then(|waiting| waiting.hold));
+        self.here.extend(found.iter().map(|one| one.number));
+        let waiting = Waiting {
+            look,
+            found,
+            hold,
+            is_released: false,
+        };
+        self.waiting.insert(name.to_owned(), waiting);
+    }
+
+    fn forget(&mut self, name: &OsStr) {
+        if let Some(waiting) = self.waiting.remove(name) {
+            for one in waiting.found {
+                self.here.remove(&one.number);
+            }
+            self.is_changed = true;
+        }
+    }
+
+    /// What a file's report says of its numbers.
+    fn said(&self, name: &OsStr, verdicts: &[(Found, Verdict)], unwatched: usize) -> String {
+        let mut said = Vec::new();
+        let waiting = self.waiting.get(name);
+        if let Some(hold) = waiting.and_then(|waiting| waiting.hold.as_ref())
+            && self
+                .state
+                .missing()
+                .iter()
+                .any(|one| one.overlaps(&hold.missing))
+        {
+            let what = &hold.what;
+            said.push(format!("it waited for {what}, which did not come in time"));
+        }
+        for (one, verdict) in verdicts {
+            let number = named(
+                &one.sender,
+                &shown(one.number.value, one.number.value, one.width),
+            );
+            match verdict {
+                Verdict::Late => said.push(format!("{number} was missing, and came late")),
+                Verdict::Again => said.push(format!("{}, with other content", came_before(one))),
+                Verdict::Outside => said.push(format!(
+                    "{number} is not between first and wrap_after, so that it is not watched"
+                )),
+                _ => {}
+            }
+        }
+        let more = said.len().saturating_sub(SAID_MAX);
+        said.truncate(SAID_MAX);
+        if more > 0 {
+            said.push(format!("and {more} more of its numbers"));
+        }
+        if unwatched > 0 {
+            said.push(format!("{unwatched} of its numbers are not watched"));
+        }
+        said.join("; ")
+    }
+
+    fn missing_sentence(
+        &self,
+        name: &OsStr,
+        one: &Found,
+        missing: &Missing,
+        forgotten: &[Missing],
+    ) -> String {
+        let what = named(&one.sender, &shown(missing.from, missing.to, one.width));
+        let name = name.to_string_lossy();
+        let hold_us = self.watch.as_ref().and_then(|watch| watch.rules.hold_us);
+        let then = match hold_us {
+            Some(hold) => {
+                let hold = Duration::from_micros(u64::try_from(hold).unwrap_or(0));
+                let hold = humantime_serde::re::humantime::format_duration(hold);
+                format!("it and those behind it wait for at most {hold}")
+            }
+            None => "it is sent, and what is missing when it comes".into(),
+        };
+        let forgotten = match forgotten {
+            [] => String::new(),
+            [first, ..] => format!(
+                ". From now on {} is not expected any more: too much is missing",
+                shown(first.from, first.to, one.width)
+            ),
+        };
+        let day = match missing.day {
+            0 => String::new(),
+            day => format!(" of {day}"),
+        };
+        format!("{what}{day} is missing before {name}: {then}. Ask the sender for it{forgotten}")
+    }
+}
+
+fn came_before(one: &Found) -> String {
+    let value = one.number.value;
+    format!(
+        "{} came before",
+        named(&one.sender, &shown(value, value, one.width))
+    )
+}
+
+fn named(sender: &str, number: &str) -> String {
+    if sender.is_empty() {
+        return number.to_owned();
+    }
+    format!("{number} of {sender}")
+}
+
+fn left(until_us: i64, now_us: i64) -> Duration {
+    Duration::from_micros(u64::try_from(until_us.saturating_sub(now_us)).unwrap_or(0))
+}
