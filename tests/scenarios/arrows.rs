@@ -62,7 +62,12 @@ const PURE: &[&str] = &["dray-formats", "dray-mapping", "dray-adapter"];
 /// Pure files: logic without a clock, a disk, a socket or a runtime.
 const PURE_FILES: &[&str] = &[
     "adapters/formats/src",
+    "adapters/file-drop/src/control.rs",
+    "adapters/file-drop/src/groups.rs",
+    "adapters/file-drop/src/matcher.rs",
     "adapters/file-drop/src/ready.rs",
+    "adapters/file-drop/src/template.rs",
+    "adapters/file-drop/src/trailer.rs",
     "agent/mapping/src",
     "agent/uplink/src/window.rs",
     "collector/delivery/src/lanes.rs",

@@ -8,10 +8,10 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use globset::GlobMatcher;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 
+use crate::matcher::Matcher;
 use crate::scan::takes;
 
 pub(crate) const ARCHIVE: &str = "archive";
@@ -59,11 +59,22 @@ pub(crate) fn move_to(
     folder: &str,
     sha256: &[u8; 32],
 ) -> io::Result<PathBuf> {
+    let name = own_name(file.file_name().unwrap_or_default(), sha256);
+    move_as(file, root, folder, &name, sha256)
+}
+
+/// The same, under another name.
+pub(crate) fn move_as(
+    file: &Path,
+    root: &Path,
+    folder: &str,
+    name: &OsStr,
+    sha256: &[u8; 32],
+) -> io::Result<PathBuf> {
     make(root, folder)?;
     let folder = root.join(folder);
-    let name = own_name(file.file_name().unwrap_or_default(), sha256);
     for number in 0..NAMES_MAX {
-        let to = folder.join(candidate(&name, sha256, number));
+        let to = folder.join(candidate(name, sha256, number));
         match rename_new(file, &to) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             result => return result.map(|()| to),
@@ -106,7 +117,7 @@ pub(crate) fn own_name(name: &OsStr, sha256: &[u8; 32]) -> OsString {
 }
 
 /// The name that a file had if [`candidate`] changed it, and the hash that was added.
-fn original(name: &OsStr) -> Option<(OsString, &str)> {
+pub(crate) fn original(name: &OsStr) -> Option<(OsString, &str)> {
     let path = Path::new(name);
     let stem = path.file_stem()?.to_str()?;
     let is_hash = |text: &str| {
@@ -131,8 +142,13 @@ fn original(name: &OsStr) -> Option<(OsString, &str)> {
 }
 
 /// Whether a file in the archive may come from a flow with this pattern: flows may share a folder.
-pub(crate) fn is_ours(matcher: &GlobMatcher, name: &OsStr) -> bool {
+pub(crate) fn is_ours(matcher: &Matcher, name: &OsStr) -> bool {
     takes(matcher, name) || original(name).is_some_and(|(own, _)| takes(matcher, &own))
+}
+
+/// Whether a done file in the archive may be of such a file.
+pub(crate) fn is_done_of_ours(matcher: &Matcher, name: &OsStr) -> bool {
+    matcher.is_done_of(name, |file| is_ours(matcher, file))
 }
 
 fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
@@ -156,7 +172,7 @@ pub(crate) fn sync(folder: &Path) -> io::Result<()> {
 
 /// Deletes files that came to the archive more than `days` ago; how many, and whether there are more.
 /// Renaming sets a file's change time, so that is when it came.
-pub(crate) fn prune(root: &Path, matcher: &GlobMatcher, days: u32) -> io::Result<(usize, bool)> {
+pub(crate) fn prune(root: &Path, matcher: &Matcher, days: u32) -> io::Result<(usize, bool)> {
     let keep = Duration::from_secs(u64::from(days) * 24 * 3_600);
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
@@ -165,7 +181,8 @@ pub(crate) fn prune(root: &Path, matcher: &GlobMatcher, days: u32) -> io::Result
     for entry in fs::read_dir(root.join(ARCHIVE))? {
         let entry = entry?;
         let name = entry.file_name();
-        if name.as_bytes().first() == Some(&b'.') || !is_ours(matcher, &name) {
+        let is_file = name.as_bytes().first() != Some(&b'.') && is_ours(matcher, &name);
+        if !is_file && !is_done_of_ours(matcher, &name) {
             continue;
         }
         let metadata = entry.metadata()?;

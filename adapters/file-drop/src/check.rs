@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::archive::{ARCHIVE, FAILED, PENDING};
+use crate::check_signs::signs;
 use crate::config::{FileDropConfig, Finding};
 use crate::owners;
 use crate::watch::Watch;
@@ -55,6 +56,7 @@ pub(crate) fn check(config: &FileDropConfig) -> Vec<Finding> {
     if let Err(reason) = config.format() {
         findings.push(Finding::Wrong(reason));
     }
+    findings.extend(signs(config));
     findings.push(moves(config));
     findings.push(watched(config));
     findings

@@ -8,11 +8,16 @@ use std::time::Duration;
 use bytesize::ByteSize;
 use dray_formats::packed::{Compression, Packed, Packing};
 use dray_formats::{Format, FormatConfig};
-use globset::{Glob, GlobMatcher};
+use globset::Glob;
 use serde::Deserialize;
 
+use crate::control::Control;
+use crate::matcher::Matcher;
 use crate::scan::takes;
 use crate::sequence::{SequenceConfig, Watch};
+use crate::signs::{self, DoneConfig, LockConfig, TrailerConfig};
+use crate::template::Template;
+use crate::trailer::Trailer;
 
 /// The settings; [`Self::faults`] says what is wrong with them.
 #[derive(Debug, Clone, Deserialize)]
@@ -31,6 +36,12 @@ pub struct FileDropConfig {
     /// How long size and time must stand still where no close can be seen.
     #[serde(default = "two_seconds", with = "humantime_serde")]
     pub quiet: Duration,
+    /// A companion that says that a file is complete.
+    pub done: Option<DoneConfig>,
+    /// A lock under which files are not taken.
+    pub lock: Option<LockConfig>,
+    /// The last line without which a file is not complete.
+    pub trailer: Option<TrailerConfig>,
     /// In which order files of one scan are taken.
     #[serde(default)]
     pub order: Order,
@@ -71,6 +82,8 @@ pub enum ReadyWhen {
     Close,
     /// When size and time stood still for the quiet time.
     Quiet,
+    /// When its name is there: it is written under another one, or in another folder, and renamed.
+    Rename,
 }
 
 /// In which order files of one scan are taken.
@@ -154,6 +167,9 @@ impl FileDropConfig {
         if let Err(reason) = self.matcher() {
             fault("pattern", reason);
         }
+        for (setting, reason) in signs::faults(self) {
+            fault(&setting, reason);
+        }
         if self.scan_every < Duration::from_millis(10) {
             fault("scan_every", "it is at least 10ms".into());
         }
@@ -170,26 +186,29 @@ impl FileDropConfig {
         faults
     }
 
-    /// The pattern, compiled.
+    /// The pattern, compiled, and the names of what lies beside the files.
     ///
     /// # Errors
     /// A sentence.
-    pub(crate) fn matcher(&self) -> Result<GlobMatcher, String> {
+    pub(crate) fn matcher(&self) -> Result<Matcher, String> {
         if self.pattern.contains('/') {
             return Err(format!(
                 "\"{}\" is matched with the file's name alone; folders are not searched",
                 self.pattern
             ));
         }
-        Glob::new(&self.pattern)
-            .map(|glob| glob.compile_matcher())
-            .map_err(|error| {
-                format!(
-                    "\"{}\": {}; write e.g. \"SHP_*.txt\"",
-                    self.pattern,
-                    error.kind()
-                )
-            })
+        let glob = Glob::new(&self.pattern).map_err(|error| {
+            format!(
+                "\"{}\": {}; write e.g. \"SHP_*.txt\"",
+                self.pattern,
+                error.kind()
+            )
+        })?;
+        // A name that is at fault is told of under its own setting.
+        let template = |name: Option<&String>| name.and_then(|name| Template::parse(name).ok());
+        let done = template(self.done.as_ref().map(|done| &done.name));
+        let lock = template(self.lock.as_ref().map(|lock| &lock.name));
+        Ok(Matcher::new(&glob, done, lock))
     }
 
     /// Whether a file of this name would be taken.
@@ -212,6 +231,27 @@ impl FileDropConfig {
     pub(crate) fn watch(&self) -> Result<Option<Watch>, String> {
         let sequence = self.sequence.as_ref();
         sequence.map(SequenceConfig::compile).transpose()
+    }
+
+    /// What is asked of companions.
+    ///
+    /// # Errors
+    /// A sentence.
+    pub(crate) fn control(&self) -> Result<Option<Control>, String> {
+        let control = self.done.as_ref().map(Control::new);
+        let fault = |(setting, reason)| format!("done.{setting}: {reason}");
+        control.map_or(Ok(None), |control| control.map_err(fault))
+    }
+
+    /// The last line that ends a file.
+    ///
+    /// # Errors
+    /// A sentence.
+    pub(crate) fn trailer(&self) -> Result<Option<Trailer>, String> {
+        let trailer = self.trailer.as_ref();
+        trailer
+            .map(|trailer| Trailer::new(&trailer.pattern))
+            .transpose()
     }
 
     fn packing(&self) -> Packing {

@@ -9,7 +9,7 @@ use dray_adapter::{FileOutcome, MarkState, SourceError};
 use crate::config::Repeat;
 use crate::first_pass::{BadFile, Checked, FirstPass};
 use crate::notice::{Notice, now_us};
-use crate::position::{Content, Finished, Goes, shown};
+use crate::position::{Content, Finished, Goes};
 use crate::ready::Look;
 use crate::source::{FileDrop, Work, changing, unreadable};
 
@@ -92,8 +92,14 @@ impl FileDrop {
 
     /// Begins the first pass over a file.
     pub(crate) fn check(&mut self, path: &Path) {
+        let said = match self.said_of(path) {
+            Ok(said) => said,
+            Err(error) => {
+                return self.trouble(path, format!("its companion can't be read: {error}"));
+            }
+        };
         match FirstPass::begin(path, &self.format, self.config.bad_lines_max) {
-            Ok(pass) => self.work = Work::Checking(Box::new(pass)),
+            Ok(pass) => self.work = Work::Checking(Box::new(pass.held_to(said))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 tracing::warn!(file = %path.display(), "a file vanished before it was read; nothing of it was sent");
                 self.ready.forget(path.file_name().unwrap_or_default());
@@ -130,17 +136,11 @@ impl FileDrop {
             let after = wait.min(self.keeper.soonest(now_us()));
             return Err(SourceError::Retry { reason, after });
         }
-        match self.troubles.iter().next() {
-            Some((name, reason)) => {
-                let more = match self.troubles.len() {
-                    1 => String::new(),
-                    count => format!(" (and {} more)", count - 1),
-                };
-                Err(SourceError::Retry {
-                    reason: format!("{}: {reason}{more}", shown(name)),
-                    after: wait,
-                })
-            }
+        match self.what_waits() {
+            Some(reason) => Err(SourceError::Retry {
+                reason,
+                after: wait,
+            }),
             None => Ok(Some(wait)),
         }
     }

@@ -1,7 +1,7 @@
 //! Finds complete files: by what notify told, and by scans.
 
 use std::collections::HashSet;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
@@ -13,7 +13,7 @@ use dray_adapter::SourceError;
 
 use crate::notice::now_us;
 use crate::ready::{Look, Verdict, Witnessed};
-use crate::scan::{Listed, list, look_of, order_key};
+use crate::scan::{FILES_MAX, Listed, list, look_of, order_key, takes};
 use crate::source::{FileDrop, Work};
 use crate::watch::Watch;
 
@@ -62,19 +62,27 @@ impl FileDrop {
     /// Finds complete files by what was heard, and by a scan when one is due; how long until the next.
     pub(crate) fn find(&mut self) -> Result<Duration, SourceError> {
         let heard = self.watch.as_ref().map(Watch::take).unwrap_or_default();
-        for (name, witnessed) in heard.files {
-            self.ready.witnessed(&name, witnessed);
-            let metadata = fs::symlink_metadata(self.config.folder.join(&name));
-            if witnessed == Witnessed::Closed
-                && let Ok(metadata) = metadata
+        // All of it before any look: a file and its companion are closed one after the other.
+        for (name, witnessed) in &heard.files {
+            self.ready.witnessed(name, *witnessed);
+        }
+        let mut is_due = heard.scan;
+        let closed = |(name, witnessed)| (witnessed == Witnessed::Closed).then_some(name);
+        for name in heard.files.into_iter().filter_map(closed) {
+            let Some(name) = self.concerned(&name) else {
+                is_due = true;
+                continue;
+            };
+            if let Ok(metadata) = fs::symlink_metadata(self.config.folder.join(&name))
                 && metadata.is_file()
+                && takes(&self.matcher, &name)
                 && !self.is_under_way(&self.config.folder.join(&name))
             {
                 self.sort_in(&name, look_of(&metadata));
             }
         }
         let now = Instant::now();
-        if heard.scan || now >= self.next_scan {
+        if is_due || now >= self.next_scan {
             let soonest = self.scan()?;
             let took = now.elapsed();
             self.next_scan = now
@@ -93,7 +101,11 @@ impl FileDrop {
     /// Scans the folder; how long until a file may be complete.
     fn scan(&mut self) -> Result<Duration, SourceError> {
         let listed = list(&self.config.folder, &self.matcher, self.config.order);
-        let Listed { files, links } = match listed {
+        let Listed {
+            files,
+            links,
+            beside,
+        } = match listed {
             Ok(listed) => listed,
             Err(error) => {
                 self.watch = None;
@@ -104,13 +116,25 @@ impl FileDrop {
         self.queue.clear();
         self.incomplete.clear();
         let under_way = self.under_way();
+        self.groups.scan();
+        for (_, name) in files.keys() {
+            if let Some(done) = self.matcher.done_of(name) {
+                self.groups.claim(&done, name);
+            }
+        }
         let mut soonest = Duration::MAX;
         for ((_, name), look) in &files {
             if !under_way.iter().any(|path| path.file_name() == Some(name)) {
                 soonest = soonest.min(self.sort_in(name, *look));
             }
         }
-        let names: HashSet<&OsStr> = files.keys().map(|(_, name)| name.as_os_str()).collect();
+        if files.len() < FILES_MAX {
+            self.look_for_orphans(&beside);
+        }
+        self.groups.scanned();
+        self.alarms.scanned();
+        let names = files.keys().map(|(_, name)| name).chain(&beside);
+        let names: HashSet<&OsStr> = names.map(OsString::as_os_str).collect();
         self.ready.scanned(|name| names.contains(name));
         self.keeper.scanned(|name| names.contains(name));
         self.troubles
@@ -130,18 +154,29 @@ impl FileDrop {
         if let Some(wait) = self.keeper.waits(name, look, now_us()) {
             return wait.max(Duration::from_millis(1));
         }
+        let verdict = self.judge(name, look);
+        self.place_file(name, look, verdict)
+    }
+
+    pub(crate) fn place_file(&mut self, name: &OsStr, look: Look, verdict: Verdict) -> Duration {
         let key = order_key(self.config.order, name, look);
-        let age_us = now_us().saturating_sub(look.modified_us);
-        let age = Duration::from_micros(u64::try_from(age_us).unwrap_or(0));
-        match self.ready.look(name, look, age, self.began.elapsed()) {
-            Verdict::Ready => {
+        if let Verdict::Late(late) = verdict {
+            self.queue.remove(&key);
+            self.incomplete.remove(&key);
+            self.tell_late(name, late);
+            return Duration::MAX;
+        }
+        self.alarms.clear(name);
+        match verdict {
+            Verdict::Wait(time) => {
+                self.queue.remove(&key);
+                self.incomplete.insert(key);
+                time
+            }
+            Verdict::Ready | Verdict::Late(_) => {
                 self.incomplete.remove(&key);
                 self.queue.insert(key);
                 Duration::MAX
-            }
-            Verdict::Wait(time) => {
-                self.incomplete.insert(key);
-                time
             }
         }
     }
@@ -157,16 +192,20 @@ impl FileDrop {
 
     /// The next complete file, unless one before it in order is not complete yet.
     pub(crate) fn next_in_order(&mut self) -> Option<PathBuf> {
-        let first = self.queue.first()?;
-        if self
-            .incomplete
-            .first()
-            .is_some_and(|incomplete| incomplete < first)
-        {
-            return None;
+        loop {
+            let first = self.queue.first()?;
+            if self
+                .incomplete
+                .first()
+                .is_some_and(|incomplete| incomplete < first)
+            {
+                return None;
+            }
+            let (_, name) = self.queue.pop_first()?;
+            if self.is_still_complete(&name) {
+                return Some(self.config.folder.join(name));
+            }
         }
-        let (_, name) = self.queue.pop_first()?;
-        Some(self.config.folder.join(name))
     }
 
     /// Files of the drop folder that are being read, or were and have not moved.

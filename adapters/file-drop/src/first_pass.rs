@@ -7,8 +7,10 @@ use std::time::Instant;
 
 use dray_formats::packed::{Decoder, Packed};
 use dray_formats::{BadRecord, FileFault, Gather, GoodRecord, Sink, Tally, Window};
+use md5::Md5;
 use sha2::{Digest as _, Sha256};
 
+use crate::control::{Measured, Said};
 use crate::notice::now_us;
 use crate::position::Content;
 use crate::reading::Reading;
@@ -49,6 +51,8 @@ pub(crate) struct FirstPass {
     decoder: Decoder,
     window: Window,
     hash: Sha256,
+    md5: Option<Md5>,
+    said: Option<Said>,
     bytes: u64,
     first_bytes: Vec<u8>,
     sink: CountOrKeep,
@@ -103,6 +107,8 @@ impl FirstPass {
             decoder: format.decoder(0),
             window: Window::default(),
             hash: Sha256::new(),
+            md5: None,
+            said: None,
             bytes: 0,
             first_bytes: Vec::new(),
             sink: CountOrKeep {
@@ -114,12 +120,23 @@ impl FirstPass {
         })
     }
 
+    /// The file is held to what its companion says.
+    pub(crate) fn held_to(mut self, said: Option<Said>) -> Self {
+        let asks_md5 = said.as_ref().is_some_and(Said::asks_md5);
+        self.md5 = asks_md5.then(Md5::new);
+        self.said = said;
+        self
+    }
+
     /// Goes on until the file's end or until `until`; whether the end is reached.
     pub(crate) fn step(&mut self, until: Instant) -> io::Result<bool> {
         loop {
             let space = self.window.space();
             let count = self.file.read(space)?;
             self.hash.update(&space[..count]);
+            if let Some(md5) = &mut self.md5 {
+                md5.update(&space[..count]);
+            }
             let room = FIRST_BYTES.saturating_sub(self.first_bytes.len());
             self.first_bytes
                 .extend_from_slice(&space[..count.min(room)]);
@@ -175,9 +192,16 @@ impl FirstPass {
             checked: self.began.elapsed(),
             read_us: now_us(),
         });
+        let measured = Measured {
+            records: tally.records + tally.rejects,
+            bytes: content.bytes,
+            sha256: content.sha256,
+            md5: self.md5.map(|md5| md5.finalize().into()),
+        };
         let reason = match self.fault {
             Some(FileFault(reason)) => Some(reason),
-            None => tally.is_too_bad().then(|| {
+            None if !tally.is_too_bad() => self.said.and_then(|said| said.differs(&measured)),
+            None => Some({
                 let first = tally.first_bad.unwrap_or_default();
                 format!(
                     "more than {} of its lines are bad (bad_lines_max); the first: {first}",

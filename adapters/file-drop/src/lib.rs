@@ -8,6 +8,7 @@
 //!   archive/.dray/        the agent's own notes
 //!   failed/               could not be read whole; nothing more of it is sent
 //! ```
+//! A companion that says that a file is complete goes where its file goes.
 //!
 //! This crate promises that a file is read once, whole, in order, and can be read on exactly where an
 //! append ended; that it moves only when it is appended, and again only when it is acked; and that a
@@ -25,15 +26,22 @@
 //! one batch.
 
 mod admit;
+mod alarms;
 mod archive;
 mod check;
+mod check_signs;
+mod companions;
 mod config;
+mod control;
 mod decide;
 mod edges;
 mod find;
 mod first_pass;
+mod follow;
+mod groups;
 mod keeper;
 mod known;
+mod matcher;
 mod moves;
 mod notice;
 mod owners;
@@ -45,12 +53,16 @@ mod report;
 mod scan;
 mod second_copy;
 mod sequence;
+mod signs;
 mod source;
 mod start;
+mod template;
+mod trailer;
 mod watch;
 
 pub use config::{FileDropConfig, Finding, Order, ReadyWhen, Repeat};
 pub use edges::EDGES;
 pub use preview::preview;
 pub use sequence::{Again, Envelope, Gap, Resets, SequenceConfig};
+pub use signs::{DoneConfig, LockConfig, TrailerConfig};
 pub use source::FileDrop;

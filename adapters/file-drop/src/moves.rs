@@ -10,6 +10,7 @@ use dray_adapter::{FileOutcome, MarkState, SourceError};
 use dray_edges::edge;
 
 use crate::archive::{self, ARCHIVE, FAILED, PENDING, REPEATED};
+use crate::follow::follow;
 use crate::notice::Notice;
 use crate::position::{Content, Finished, Goes};
 use crate::ready::Look;
@@ -40,6 +41,7 @@ impl FileDrop {
             Goes::Repeated => REPEATED,
         };
         if let Some(renamed) = renamed {
+            self.follow_late(path, folder, &renamed.path, &renamed.file.content)?;
             return self.end_move(renamed.clone(), folder);
         }
         let path = &*path;
@@ -97,6 +99,7 @@ impl FileDrop {
                     path: to,
                 };
                 *renamed = Some(to.clone());
+                self.follow(path, folder, &to.path, &to.file.content)?;
                 return self.end_move(to, folder);
             }
         }
@@ -125,7 +128,7 @@ impl FileDrop {
         self.pending.push_back(Pending { file, path });
     }
 
-    fn no_move(&self, path: &Path, folder: &str, error: &io::Error) -> SourceError {
+    pub(crate) fn no_move(&self, path: &Path, folder: &str, error: &io::Error) -> SourceError {
         self.retry(format!(
             "{} can't be moved to {folder}: {error}; give the agent's user the right to write in {}",
             path.display(),
@@ -279,8 +282,13 @@ impl FileDrop {
                 edge!("file_drop.between_archive_moves");
             }
             edge!("file_drop.before_archive");
-            archive::move_to(path, &self.config.folder, ARCHIVE, &file.content.sha256)?;
+            let root = &self.config.folder;
+            let to = archive::move_to(path, root, ARCHIVE, &file.content.sha256)?;
             *moved = true;
+            let followed = follow(&self.matcher, root, ARCHIVE, path, &to, &file.content.sha256);
+            if let Err(error) = followed {
+                tracing::warn!(file = %path.display(), %error, "the companion of this file can't be moved to the archive; the next start tries again");
+            }
             Ok(None)
         });
         match result {

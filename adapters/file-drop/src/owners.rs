@@ -14,9 +14,10 @@ use std::io::{self, Write as _};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
-use globset::{Glob, GlobMatcher};
+use globset::Glob;
 
 use crate::archive::{OWN, PENDING, is_ours, make, sync};
+use crate::matcher::Matcher;
 
 const FLOWS: &str = "flows";
 /// Bytes that are read of it: hundreds of flows. Nobody writes more.
@@ -61,11 +62,7 @@ struct Owner {
 ///
 /// # Errors
 /// `archive/pending` can't be read.
-pub(crate) fn foreign(
-    root: &Path,
-    flow: &str,
-    matcher: &GlobMatcher,
-) -> io::Result<Option<Foreign>> {
+pub(crate) fn foreign(root: &Path, flow: &str, matcher: &Matcher) -> io::Result<Option<Foreign>> {
     let owners = read(root);
     if owners.is_empty() || owners.iter().any(|owner| owner.flow == flow) {
         return Ok(None);
@@ -78,7 +75,7 @@ pub(crate) fn foreign(
         }
     }
     let foreign = owners.into_iter().find_map(|owner| {
-        let theirs = Glob::new(&owner.pattern).map(|glob| glob.compile_matcher());
+        let theirs = Glob::new(&owner.pattern).map(|glob| Matcher::new(&glob, None, None));
         // A pattern that can't be read fits all.
         let fits = |name: &&OsString| theirs.as_ref().map_or(true, |theirs| is_ours(theirs, name));
         let files = waiting.iter().filter(fits).count();

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use dray_adapter::{Batch, Position};
 
 use crate::FileDropConfig;
+use crate::companions::said_beside;
 use crate::first_pass::{Checked, FirstPass};
 use crate::notice::{now_us, origin};
 use crate::position::shown;
@@ -24,7 +25,10 @@ pub fn preview(
 ) -> Result<Vec<Batch>, String> {
     let failed = |error: std::io::Error| format!("{} can't be read: {error}", file.display());
     let mut format = config.format()?;
-    let mut pass = FirstPass::begin(file, &format, config.bad_lines_max).map_err(failed)?;
+    let pass = FirstPass::begin(file, &format, config.bad_lines_max).map_err(failed)?;
+    // A sample may come without its companion.
+    let said = said_beside(config.control()?.as_ref(), &config.matcher()?, file).unwrap_or(None);
+    let mut pass = pass.held_to(said);
     while !pass.step(later()).map_err(failed)? {}
     let mut reading = match pass.end(&mut format).map_err(failed)? {
         Checked::Changing => {

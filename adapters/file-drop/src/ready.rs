@@ -5,6 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::time::Duration;
 
 use crate::config::ReadyWhen;
+use crate::signs::Late;
 
 /// How much longer than the quiet time a file that is seen to be written waits for its close. Some
 /// writers are never seen to close: their machine went away, or a link was made.
@@ -51,6 +52,20 @@ pub(crate) enum Verdict {
     Ready,
     /// Look again after this time.
     Wait(Duration),
+    /// It has waited for too long: this is told, and those after it go on.
+    Late(Late),
+}
+
+impl Verdict {
+    /// What both come to: a file is taken when nothing speaks against it.
+    pub(crate) fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Late(why), _) | (_, Self::Late(why)) => Self::Late(why),
+            (Self::Wait(one), Self::Wait(two)) => Self::Wait(one.max(two)),
+            (Self::Wait(time), Self::Ready) | (Self::Ready, Self::Wait(time)) => Self::Wait(time),
+            (Self::Ready, Self::Ready) => Self::Ready,
+        }
+    }
 }
 
 /// Follows the files that are not yet complete. `now`: time since any fixed moment.
@@ -98,20 +113,22 @@ impl Ready {
         age: Duration,
         now: Duration,
     ) -> Verdict {
+        if self.when == ReadyWhen::Rename {
+            return Verdict::Ready;
+        }
         let watched = self.files.entry(name.to_owned()).or_default();
         match watched.look {
             Some(before) if before == look => {}
             None => {
-                watched.since = if self.first_scan {
+                // Who is seen to write sets whatever time.
+                let is_written = watched.witnessed == Some(Witnessed::Written);
+                watched.since = if self.first_scan && !is_written {
                     now.saturating_sub(age)
                 } else {
                     now
                 };
                 watched.look = Some(look);
-                if self.first_scan
-                    && age >= self.quiet
-                    && watched.witnessed != Some(Witnessed::Written)
-                {
+                if self.first_scan && age >= self.quiet && !is_written {
                     return Verdict::Ready;
                 }
             }
@@ -255,6 +272,18 @@ mod tests {
     }
 
     #[test]
+    fn with_rename_whatever_has_the_name_is_complete() {
+        let name = OsStr::new("a");
+        let mut ready = Ready::new(ReadyWhen::Rename, QUIET);
+        for _ in 0..2 {
+            assert_eq!(ready.look(name, bytes(1), s(0), s(10)), Verdict::Ready);
+            ready.witnessed(name, Witnessed::Written);
+            assert_eq!(ready.look(name, bytes(2), s(0), s(10)), Verdict::Ready);
+            ready.scanned(|_| true);
+        }
+    }
+
+    #[test]
     fn what_was_there_before_us_is_ready_if_it_is_old() {
         let mut ready = Ready::new(ReadyWhen::Close, QUIET);
         assert_eq!(
@@ -266,10 +295,10 @@ mod tests {
             Verdict::Wait(s(1))
         );
         ready.witnessed(OsStr::new("open"), Witnessed::Written);
-        assert!(matches!(
-            ready.look(OsStr::new("open"), bytes(1), s(60), s(10)),
-            Verdict::Wait(_)
-        ));
+        assert_eq!(
+            ready.look(OsStr::new("open"), bytes(1), OLD, OLD * 2),
+            Verdict::Wait(CLOSE_WAIT_MIN)
+        );
         assert_eq!(
             ready.look(OsStr::new("future"), bytes(1), s(0), s(10)),
             Verdict::Wait(QUIET)

@@ -8,13 +8,12 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::time::UNIX_EPOCH;
 
-use globset::GlobMatcher;
-
 use crate::config::Order;
+use crate::matcher::Matcher;
 use crate::ready::Look;
 
 /// Files kept in mind at once, the first in order; later scans find the others.
-const FILES_MAX: usize = 100_000;
+pub(crate) const FILES_MAX: usize = 100_000;
 
 /// Symbolic links that are told of, at most.
 const LINKS_MAX: usize = 100;
@@ -23,12 +22,12 @@ const LINKS_MAX: usize = 100;
 pub(crate) type OrderKey = (i128, OsString);
 
 /// Whether a file of this name is taken at all.
-pub(crate) fn takes(matcher: &GlobMatcher, name: &OsStr) -> bool {
+pub(crate) fn takes(matcher: &Matcher, name: &OsStr) -> bool {
     let text = name.to_string_lossy();
     !text.starts_with('.')
         && !text.ends_with(".tmp")
         && !text.ends_with(".part")
-        && matcher.is_match(&*text)
+        && matcher.is_match(&text)
 }
 
 /// What a scan saw.
@@ -37,16 +36,21 @@ pub(crate) struct Listed {
     pub(crate) files: BTreeMap<OrderKey, Look>,
     /// Symbolic links of fitting names, which are not: who made them may expect it.
     pub(crate) links: Vec<OsString>,
+    /// Done files and locks, at most as many as files.
+    pub(crate) beside: Vec<OsString>,
 }
 
 /// Looks through the folder. Folders in it are passed over.
-pub(crate) fn list(folder: &Path, matcher: &GlobMatcher, order: Order) -> io::Result<Listed> {
+pub(crate) fn list(folder: &Path, matcher: &Matcher, order: Order) -> io::Result<Listed> {
     let mut files = BTreeMap::new();
-    let mut links = Vec::new();
+    let (mut links, mut beside) = (Vec::new(), Vec::new());
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         let name = entry.file_name();
         if !takes(matcher, &name) {
+            if matcher.is_beside(&name) && beside.len() < FILES_MAX {
+                beside.push(name);
+            }
             continue;
         }
         let metadata = match entry.metadata() {
@@ -65,7 +69,11 @@ pub(crate) fn list(folder: &Path, matcher: &GlobMatcher, order: Order) -> io::Re
             links.push(name);
         }
     }
-    Ok(Listed { files, links })
+    Ok(Listed {
+        files,
+        links,
+        beside,
+    })
 }
 
 pub(crate) fn look_of(metadata: &Metadata) -> Look {

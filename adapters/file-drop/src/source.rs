@@ -11,20 +11,25 @@ use dray_adapter::{
 };
 use dray_formats::Gather;
 use dray_formats::packed::Packed;
-use globset::GlobMatcher;
 
+use crate::alarms::Alarms;
 use crate::archive::PENDING;
 use crate::config::FileDropConfig;
+use crate::control::Control;
 use crate::first_pass::FirstPass;
+use crate::groups::Groups;
 use crate::keeper::Keeper;
 use crate::known::Known;
+use crate::matcher::Matcher;
 use crate::notice::{Notice, now_us, origin};
 use crate::position::{At, Content, Finished, Goes, Place, shown};
 use crate::reading::{Part, Reading};
 use crate::ready::{Look, Ready};
 use crate::report::Facts;
 use crate::scan::OrderKey;
+use crate::signs::Patience;
 use crate::start::Resume;
+use crate::trailer::Trailer;
 use crate::watch::Watch;
 
 /// How long a poll works before it returns.
@@ -38,10 +43,14 @@ const COMMIT_WAIT: Duration = Duration::from_millis(10);
 pub struct FileDrop {
     pub(crate) flow: String,
     pub(crate) config: FileDropConfig,
-    pub(crate) matcher: GlobMatcher,
+    pub(crate) matcher: Matcher,
     pub(crate) format: Packed,
+    pub(crate) control: Option<Control>,
+    pub(crate) trailer: Option<Trailer>,
     pub(crate) began: Instant,
     pub(crate) ready: Ready,
+    /// What lies beside files and speaks of them.
+    pub(crate) groups: Groups,
     pub(crate) seen: Option<Arc<dyn Seen>>,
     pub(crate) wake: Option<Arc<dyn Fn() + Send + Sync>>,
     pub(crate) watch: Option<Watch>,
@@ -81,6 +90,8 @@ pub struct FileDrop {
     pub(crate) keeper: Keeper,
     /// Files that could not be taken, and why.
     pub(crate) troubles: BTreeMap<OsString, String>,
+    /// Files that wait for too long.
+    pub(crate) alarms: Alarms,
     pub(crate) next_scan: Instant,
     pub(crate) next_prune: Instant,
 }
@@ -142,8 +153,11 @@ impl FileDrop {
             flow: flow.to_owned(),
             matcher: config.matcher()?,
             format: config.format()?,
+            control: config.control()?,
+            trailer: config.trailer()?,
             ready: Ready::new(config.ready, config.quiet),
             keeper: Keeper::new(config.watch()?),
+            groups: Groups::new(Patience::of(&config)),
             known: Known::new(&config.folder, flow),
             config,
             began: now,
@@ -166,6 +180,7 @@ impl FileDrop {
             repeats: HashMap::new(),
             links: Vec::new(),
             troubles: BTreeMap::new(),
+            alarms: Alarms::default(),
             next_scan: now,
             next_prune: now,
         })

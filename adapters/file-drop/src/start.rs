@@ -8,14 +8,17 @@ use std::time::{Duration, Instant};
 use dray_adapter::{FileOutcome, MarkState, Position, Report, SourceError};
 use dray_edges::edge;
 
+use crate::alarms::Alarms;
 use crate::archive::{self, PENDING};
 use crate::first_pass::Checked;
+use crate::groups::Groups;
 use crate::notice::Notice;
 use crate::owners;
 use crate::position::{At, Finished, Goes, Place};
 use crate::ready::{Look, Ready};
 use crate::report::Facts;
 use crate::scan::look_of;
+use crate::signs::Patience;
 use crate::source::{FileDrop, Moving, Work, changed_while_read};
 
 /// How many scans a file that was being read may be missing before it is given up: a share may take a
@@ -88,6 +91,8 @@ impl FileDrop {
             self.mend(file)?;
         }
         self.finished.clear();
+        self.gather_left_behind()
+            .map_err(|error| self.folder_away(&error))?;
         self.find_second_copies()
             .map_err(|error| self.folder_away(&error))?;
         self.release()?;
@@ -101,6 +106,8 @@ impl FileDrop {
         self.work = Work::Nothing;
         self.watch = None;
         self.ready = Ready::new(self.config.ready, self.config.quiet);
+        self.groups = Groups::new(Patience::of(&self.config));
+        self.alarms = Alarms::default();
         self.held = None;
         self.queue.clear();
         self.incomplete.clear();

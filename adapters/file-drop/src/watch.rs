@@ -5,10 +5,10 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use globset::GlobMatcher;
 use notify::event::{AccessKind, AccessMode, CreateKind, EventKind, ModifyKind, RenameMode};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 
+use crate::matcher::Matcher;
 use crate::ready::Witnessed;
 use crate::scan::takes;
 
@@ -35,7 +35,7 @@ impl Watch {
     /// Watches a folder; `wake` is called when a file is closed or something else needs a look.
     pub(crate) fn start(
         folder: &Path,
-        matcher: GlobMatcher,
+        matcher: Matcher,
         wake: Arc<dyn Fn() + Send + Sync>,
     ) -> notify::Result<Self> {
         let heard = Arc::new(Mutex::new(Heard::default()));
@@ -61,12 +61,21 @@ impl Watch {
 
 impl Heard {
     /// Takes an event in; whether somebody should look now.
-    fn take_in(&mut self, matcher: &GlobMatcher, event: Option<&notify::Event>) -> bool {
+    fn take_in(&mut self, matcher: &Matcher, event: Option<&notify::Event>) -> bool {
         let Some(event) = event else {
             self.scan = true;
             return true;
         };
+        let name = event.paths.last().and_then(|path| path.file_name());
+        let is_lock = name.is_some_and(|name| matcher.is_lock(name));
         let witnessed = match event.kind {
+            // A lock that goes is what a file's close is: now it may be complete.
+            EventKind::Remove(_) | EventKind::Modify(ModifyKind::Name(RenameMode::From))
+                if is_lock =>
+            {
+                Witnessed::Closed
+            }
+            _ if is_lock => return false,
             EventKind::Access(AccessKind::Close(AccessMode::Write))
             | EventKind::Modify(ModifyKind::Name(RenameMode::To)) => Witnessed::Closed,
             EventKind::Create(CreateKind::File) | EventKind::Modify(ModifyKind::Data(_)) => {
@@ -82,8 +91,7 @@ impl Heard {
                 return true;
             }
         };
-        let name = event.paths.last().and_then(|path| path.file_name());
-        let Some(name) = name.filter(|name| takes(matcher, name)) else {
+        let Some(name) = name.filter(|name| takes(matcher, name) || matcher.is_beside(name)) else {
             return false;
         };
         if self.files.len() < NAMES_MAX || self.files.contains_key(name) {

@@ -31,6 +31,28 @@ impl Folder {
             ..Self::new()
         }
     }
+
+    /// The same, with more settings.
+    pub(crate) fn light_with(settings: &str) -> Self {
+        Self {
+            drops: Drops::new(&format!("bad_lines_max = 2\n{settings}")),
+            ..Self::light()
+        }
+    }
+
+    /// The next file's name, and what must be appended of it.
+    pub(crate) fn add_named(&mut self) -> Option<(String, Vec<String>)> {
+        self.next += 1;
+        let is_left_out = (self.next == SET_ASIDE && !self.with_set_aside)
+            || (self.next == MANY_LINES && !self.with_many_lines);
+        if is_left_out {
+            self.next += 1;
+        }
+        let (text, expected) = file(self.next)?;
+        let name = format!("f{}.txt", self.next);
+        self.drops.put(&name, text);
+        Some((name, expected))
+    }
 }
 
 /// The file of many lines.
@@ -87,15 +109,7 @@ impl Place for Folder {
     }
 
     fn add(&mut self) -> Option<Vec<String>> {
-        self.next += 1;
-        let is_left_out = (self.next == SET_ASIDE && !self.with_set_aside)
-            || (self.next == MANY_LINES && !self.with_many_lines);
-        if is_left_out {
-            self.next += 1;
-        }
-        let (text, expected) = file(self.next)?;
-        self.drops.put(&format!("f{}.txt", self.next), text);
-        Some(expected)
+        self.add_named().map(|(_, expected)| expected)
     }
 }
 

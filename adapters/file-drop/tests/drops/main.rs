@@ -2,10 +2,12 @@
 
 mod bad;
 mod changing;
+mod companions;
 mod conforms;
 mod folders;
 mod formats;
 mod owners;
+mod readiness;
 mod reopened;
 mod repeats;
 mod reports;

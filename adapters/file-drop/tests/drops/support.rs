@@ -13,6 +13,7 @@ pub(crate) struct Drops {
     _folder: tempfile::TempDir,
     pub(crate) path: PathBuf,
     settings: String,
+    pattern: &'static str,
 }
 
 impl Drops {
@@ -25,6 +26,14 @@ impl Drops {
             _folder: folder,
             path,
             settings: settings.to_owned(),
+            pattern: "*.txt",
+        }
+    }
+
+    pub(crate) fn with_pattern(pattern: &'static str, settings: &str) -> Self {
+        Self {
+            pattern,
+            ..Self::new(settings)
         }
     }
 
@@ -42,8 +51,9 @@ impl Drops {
             "format.kind = \"csv\"\nformat.delimiter = \"|\"\n"
         };
         let text = format!(
-            "kind = \"file-drop\"\nfolder = \"{}\"\npattern = \"*.txt\"\nscan_every = \"20ms\"\n{quiet}{format}{}",
+            "kind = \"file-drop\"\nfolder = \"{}\"\npattern = \"{}\"\nscan_every = \"20ms\"\n{quiet}{format}{}",
             self.path.display(),
+            self.pattern,
             self.settings
         );
         toml::from_str(&text).unwrap_or_else(|error| panic!("{text}\n{error}"))

@@ -52,7 +52,9 @@ pub enum CobolEncoding {
 }
 
 impl CobolEncoding {
-    pub(super) fn is_ebcdic(self) -> bool {
+    /// Whether it is one of the EBCDIC code pages.
+    #[must_use]
+    pub fn is_ebcdic(self) -> bool {
         self.code_page().is_some()
     }
 
