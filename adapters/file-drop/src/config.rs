@@ -11,6 +11,7 @@ use dray_formats::{Format, FormatConfig};
 use globset::{Glob, GlobMatcher};
 use serde::Deserialize;
 
+use crate::duplicates::DuplicatesConfig;
 use crate::scan::takes;
 use crate::sequence::{SequenceConfig, Watch};
 
@@ -58,6 +59,9 @@ pub struct FileDropConfig {
     /// Numbers that should follow one another.
     #[serde(default)]
     pub sequence: Option<SequenceConfig>,
+    /// Business documents that may come again in other files.
+    #[serde(default)]
+    pub duplicates: Option<DuplicatesConfig>,
     /// How a file's bytes become records.
     pub format: FormatConfig,
 }
@@ -163,6 +167,10 @@ impl FileDropConfig {
         let sequence = self.sequence.as_ref();
         for (setting, reason) in sequence.map_or_else(Vec::new, |one| one.faults(&self.format)) {
             fault(&format!("sequence.{setting}"), reason);
+        }
+        let duplicates = self.duplicates.as_ref();
+        for (setting, reason) in duplicates.map_or_else(Vec::new, |one| one.faults(&self.format)) {
+            fault(&format!("duplicates.{setting}"), reason);
         }
         for (setting, reason) in self.format.faults() {
             fault(&format!("format.{setting}"), reason);

@@ -93,7 +93,10 @@ impl FileDrop {
     /// Begins the first pass over a file.
     pub(crate) fn check(&mut self, path: &Path) {
         match FirstPass::begin(path, &self.format, self.config.bad_lines_max) {
-            Ok(pass) => self.work = Work::Checking(Box::new(pass)),
+            Ok(pass) => {
+                let pass = pass.watching(self.duplicates.keys());
+                self.work = Work::Checking(Box::new(pass));
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 tracing::warn!(file = %path.display(), "a file vanished before it was read; nothing of it was sent");
                 self.ready.forget(path.file_name().unwrap_or_default());
@@ -127,7 +130,8 @@ impl FileDrop {
         self.prune();
         let wait = wait.min(self.put_repeats());
         if let Some(reason) = self.keeper.sentence() {
-            let after = wait.min(self.keeper.soonest(now_us()));
+            let soonest = self.keeper.soonest(now_us());
+            let after = wait.min(soonest.max(Duration::from_millis(1)));
             return Err(SourceError::Retry { reason, after });
         }
         match self.troubles.iter().next() {

@@ -9,6 +9,7 @@ use dray_formats::packed::{Decoder, Packed};
 use dray_formats::{BadRecord, FileFault, Gather, GoodRecord, Sink, Tally, Window};
 use sha2::{Digest as _, Sha256};
 
+use crate::duplicates::{Keys, Watching};
 use crate::notice::now_us;
 use crate::position::Content;
 use crate::reading::Reading;
@@ -52,6 +53,8 @@ pub(crate) struct FirstPass {
     bytes: u64,
     first_bytes: Vec<u8>,
     sink: CountOrKeep,
+    /// What names documents, where it stands in columns and is watched.
+    keys: Option<Keys>,
     fault: Option<FileFault>,
     began: Instant,
 }
@@ -109,9 +112,15 @@ impl FirstPass {
                 tally: Tally::new(bad_lines_max),
                 kept,
             },
+            keys: None,
             fault: None,
             began: Instant::now(),
         })
+    }
+
+    /// Collects what names documents.
+    pub(crate) fn watching(self, keys: Option<Keys>) -> Self {
+        Self { keys, ..self }
     }
 
     /// Goes on until the file's end or until `until`; whether the end is reached.
@@ -141,7 +150,11 @@ impl FirstPass {
             self.window.clear();
             return;
         }
-        let decoded = if self.sink.kept.is_some() {
+        let decoded = if let Some(keys) = &mut self.keys {
+            let sink = &mut self.sink;
+            let mut sink = Watching { keys, sink };
+            self.decoder.decode(self.window.bytes(), end, &mut sink)
+        } else if self.sink.kept.is_some() {
             self.decoder
                 .decode(self.window.bytes(), end, &mut self.sink)
         } else {
@@ -172,6 +185,8 @@ impl FirstPass {
             records: tally.records,
             bad_records: tally.rejects,
             account: self.decoder.account(),
+            keys: self.keys,
+            duplicates: 0,
             checked: self.began.elapsed(),
             read_us: now_us(),
         });

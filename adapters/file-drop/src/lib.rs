@@ -29,6 +29,7 @@ mod archive;
 mod check;
 mod config;
 mod decide;
+mod duplicates;
 mod edges;
 mod find;
 mod first_pass;
@@ -50,6 +51,7 @@ mod start;
 mod watch;
 
 pub use config::{FileDropConfig, Finding, Order, ReadyWhen, Repeat};
+pub use duplicates::{By, DuplicatesConfig, Named, Then};
 pub use edges::EDGES;
 pub use preview::preview;
 pub use sequence::{Again, Envelope, Gap, Resets, SequenceConfig};

@@ -3,6 +3,7 @@
 mod bad;
 mod changing;
 mod conforms;
+mod duplicates;
 mod folders;
 mod formats;
 mod owners;
