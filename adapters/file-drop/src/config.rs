@@ -13,6 +13,7 @@ use serde::Deserialize;
 
 use crate::control::Control;
 use crate::matcher::Matcher;
+use crate::duplicates::DuplicatesConfig;
 use crate::scan::takes;
 use crate::sequence::{SequenceConfig, Watch};
 use crate::signs::{self, DoneConfig, LockConfig, TrailerConfig};
@@ -69,6 +70,9 @@ pub struct FileDropConfig {
     /// Numbers that should follow one another.
     #[serde(default)]
     pub sequence: Option<SequenceConfig>,
+    /// Business documents that may come again in other files.
+    #[serde(default)]
+    pub duplicates: Option<DuplicatesConfig>,
     /// How a file's bytes become records.
     pub format: FormatConfig,
 }
@@ -179,6 +183,10 @@ impl FileDropConfig {
         let sequence = self.sequence.as_ref();
         for (setting, reason) in sequence.map_or_else(Vec::new, |one| one.faults(&self.format)) {
             fault(&format!("sequence.{setting}"), reason);
+        }
+        let duplicates = self.duplicates.as_ref();
+        for (setting, reason) in duplicates.map_or_else(Vec::new, |one| one.faults(&self.format)) {
+            fault(&format!("duplicates.{setting}"), reason);
         }
         for (setting, reason) in self.format.faults() {
             fault(&format!("format.{setting}"), reason);

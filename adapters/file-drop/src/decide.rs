@@ -99,7 +99,10 @@ impl FileDrop {
             }
         };
         match FirstPass::begin(path, &self.format, self.config.bad_lines_max) {
-            Ok(pass) => self.work = Work::Checking(Box::new(pass.held_to(said))),
+            Ok(pass) => {
+                let pass = pass.held_to(said).watching(self.duplicates.keys());
+                self.work = Work::Checking(Box::new(pass));
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 tracing::warn!(file = %path.display(), "a file vanished before it was read; nothing of it was sent");
                 self.ready.forget(path.file_name().unwrap_or_default());
@@ -133,7 +136,8 @@ impl FileDrop {
         self.prune();
         let wait = wait.min(self.put_repeats());
         if let Some(reason) = self.keeper.sentence() {
-            let after = wait.min(self.keeper.soonest(now_us()));
+            let soonest = self.keeper.soonest(now_us());
+            let after = wait.min(soonest.max(Duration::from_millis(1)));
             return Err(SourceError::Retry { reason, after });
         }
         match self.what_waits() {

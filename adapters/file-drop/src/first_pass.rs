@@ -11,6 +11,7 @@ use md5::Md5;
 use sha2::{Digest as _, Sha256};
 
 use crate::control::{Measured, Said};
+use crate::duplicates::{Keys, Watching};
 use crate::notice::now_us;
 use crate::position::Content;
 use crate::reading::Reading;
@@ -56,6 +57,8 @@ pub(crate) struct FirstPass {
     bytes: u64,
     first_bytes: Vec<u8>,
     sink: CountOrKeep,
+    /// What names documents, where it stands in columns and is watched.
+    keys: Option<Keys>,
     fault: Option<FileFault>,
     began: Instant,
 }
@@ -115,6 +118,7 @@ impl FirstPass {
                 tally: Tally::new(bad_lines_max),
                 kept,
             },
+            keys: None,
             fault: None,
             began: Instant::now(),
         })
@@ -126,6 +130,11 @@ impl FirstPass {
         self.md5 = asks_md5.then(Md5::new);
         self.said = said;
         self
+    }
+
+    /// Collects what names documents.
+    pub(crate) fn watching(self, keys: Option<Keys>) -> Self {
+        Self { keys, ..self }
     }
 
     /// Goes on until the file's end or until `until`; whether the end is reached.
@@ -158,7 +167,11 @@ impl FirstPass {
             self.window.clear();
             return;
         }
-        let decoded = if self.sink.kept.is_some() {
+        let decoded = if let Some(keys) = &mut self.keys {
+            let sink = &mut self.sink;
+            let mut sink = Watching { keys, sink };
+            self.decoder.decode(self.window.bytes(), end, &mut sink)
+        } else if self.sink.kept.is_some() {
             self.decoder
                 .decode(self.window.bytes(), end, &mut self.sink)
         } else {
@@ -189,6 +202,8 @@ impl FirstPass {
             records: tally.records,
             bad_records: tally.rejects,
             account: self.decoder.account(),
+            keys: self.keys,
+            duplicates: 0,
             checked: self.began.elapsed(),
             read_us: now_us(),
         });

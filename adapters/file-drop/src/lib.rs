@@ -34,6 +34,7 @@ mod companions;
 mod config;
 mod control;
 mod decide;
+mod duplicates;
 mod edges;
 mod find;
 mod first_pass;
@@ -61,6 +62,7 @@ mod trailer;
 mod watch;
 
 pub use config::{FileDropConfig, Finding, Order, ReadyWhen, Repeat};
+pub use duplicates::{By, DuplicatesConfig, Named, Then};
 pub use edges::EDGES;
 pub use preview::preview;
 pub use sequence::{Again, Envelope, Gap, Resets, SequenceConfig};

@@ -1,5 +1,6 @@
 //! The second pass: a file's records, a batch at a time.
 
+use std::collections::HashSet;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _};
@@ -9,10 +10,12 @@ use std::time::Instant;
 use dray_formats::packed::{Decoder, Packed};
 use dray_formats::{Gather, Sink as _, Window};
 
+use crate::duplicates::{Dropping, Key, Without};
 use crate::position::{At, Content, Finished, Goes};
 use crate::ready::Look;
 use crate::report::Facts;
 use crate::scan::look_of;
+use crate::sequence::State;
 
 /// A file that is being read.
 pub(crate) struct Reading {
@@ -22,6 +25,12 @@ pub(crate) struct Reading {
     pub(crate) facts: Box<Facts>,
     /// What its report says when it was sent.
     pub(crate) said: String,
+    /// What was known of the numbers before its own were taken.
+    pub(crate) numbers_before: Option<State>,
+    /// Documents to be remembered with its last batch.
+    pub(crate) remember: Vec<Key>,
+    /// Records that are left out.
+    dropping: Option<Box<Dropping>>,
     file: File,
     look: Look,
     from: From,
@@ -70,6 +79,9 @@ impl Reading {
             look: facts.look,
             facts,
             said: String::new(),
+            numbers_before: None,
+            remember: Vec::new(),
+            dropping: None,
             file,
             from: From::Memory,
             gather: Gather::default(),
@@ -96,6 +108,17 @@ impl Reading {
         self.gather = Gather::default().expecting(self.look.bytes);
         self.next = next;
         Ok(())
+    }
+
+    /// Leaves out the records of these documents.
+    pub(crate) fn leave_out(
+        &mut self,
+        hashes: HashSet<[u8; 16]>,
+        format: &Packed,
+    ) -> io::Result<()> {
+        let keys = self.facts.keys.as_ref();
+        self.dropping = keys.map(|keys| Box::new(Dropping::new(keys, hashes)));
+        self.go_on_at(self.next, format)
     }
 
     /// Fewer records in a batch, for a person who looks at them.
@@ -128,7 +151,15 @@ impl Reading {
                     *ended = count == 0;
                 }
                 // The first pass read the same bytes, so only other bytes can fail here.
-                let Ok(decoded) = decoder.decode(window.bytes(), *ended, &mut self.gather) else {
+                let decoded = match &mut self.dropping {
+                    None => decoder.decode(window.bytes(), *ended, &mut self.gather),
+                    Some(dropping) => {
+                        let sink = &mut self.gather;
+                        let mut sink = Without { dropping, sink };
+                        decoder.decode(window.bytes(), *ended, &mut sink)
+                    }
+                };
+                let Ok(decoded) = decoded else {
                     return Ok(Part::Changed);
                 };
                 window.take(decoded.bytes);

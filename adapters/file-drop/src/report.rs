@@ -5,6 +5,7 @@ use std::time::Duration;
 use dray_adapter::{FileOutcome, IDENTITIES_MAX, Report};
 use dray_formats::{Account, Identity, IdentityKind};
 
+use crate::duplicates::Keys;
 use crate::notice::now_us;
 use crate::position::Content;
 use crate::ready::Look;
@@ -17,6 +18,10 @@ pub(crate) struct Facts {
     pub(crate) records: u64,
     pub(crate) bad_records: u64,
     pub(crate) account: Account,
+    /// What names its documents, where that stands in columns.
+    pub(crate) keys: Option<Keys>,
+    /// How many of its documents were there before.
+    pub(crate) duplicates: u64,
     /// How long the pass took.
     pub(crate) checked: Duration,
     /// When it was through, in microseconds since 1970-01-01T00:00:00Z.
@@ -32,6 +37,8 @@ impl Facts {
             records,
             bad_records: 0,
             account: Account::default(),
+            keys: None,
+            duplicates: 0,
             checked: Duration::ZERO,
             read_us: now_us(),
         }
@@ -49,7 +56,7 @@ impl Facts {
             checks: self.account.checks.clone(),
             identities: named(&self.account.identities),
             identities_in_all: self.account.identities_in_all,
-            duplicates: 0,
+            duplicates: self.duplicates,
             modified_us: self.look.modified_us,
             read_us: self.read_us,
             checked_us: u64::try_from(self.checked.as_micros()).unwrap_or(u64::MAX),

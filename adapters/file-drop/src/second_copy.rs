@@ -19,7 +19,7 @@ use crate::position::{Content, Finished, Goes};
 use crate::reading::Reading;
 use crate::ready::Look;
 use crate::scan::{look_of, order_key, takes};
-use crate::source::{FileDrop, Held, Pending, Work};
+use crate::source::{FileDrop, Held, Pending, Work, unreadable};
 use crate::start::is_it;
 
 impl FileDrop {
@@ -166,6 +166,10 @@ impl FileDrop {
                 tracing::info!(file = %path.display(), "the buffer does not know this file: it is read again");
                 reading.content = file.content;
                 self.take_numbers(&own, &reading.facts);
+                if let Err(error) = self.note_documents(&mut reading) {
+                    self.hold(path, &unreadable(&error));
+                    return Ok(());
+                }
                 self.work = Work::Reading(reading);
             }
             (MarkState::New, Err(bad)) => self.set_aside(*bad),

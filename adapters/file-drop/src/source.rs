@@ -16,6 +16,7 @@ use crate::alarms::Alarms;
 use crate::archive::PENDING;
 use crate::config::FileDropConfig;
 use crate::control::Control;
+use crate::duplicates::Duplicates;
 use crate::first_pass::FirstPass;
 use crate::groups::Groups;
 use crate::keeper::Keeper;
@@ -25,7 +26,6 @@ use crate::notice::{Notice, now_us, origin};
 use crate::position::{At, Content, Finished, Goes, Place, shown};
 use crate::reading::{Part, Reading};
 use crate::ready::{Look, Ready};
-use crate::report::Facts;
 use crate::scan::OrderKey;
 use crate::signs::Patience;
 use crate::start::Resume;
@@ -86,6 +86,8 @@ pub struct FileDrop {
     pub(crate) repeats: HashMap<OsString, Repeated>,
     /// Symbolic links that were told of.
     pub(crate) links: Vec<OsString>,
+    /// Which documents were there before.
+    pub(crate) duplicates: Duplicates,
     /// Which files wait for others by their numbers.
     pub(crate) keeper: Keeper,
     /// Files that could not be taken, and why.
@@ -156,6 +158,7 @@ impl FileDrop {
             control: config.control()?,
             trailer: config.trailer()?,
             ready: Ready::new(config.ready, config.quiet),
+            duplicates: Duplicates::new(config.duplicates.clone()),
             keeper: Keeper::new(config.watch()?),
             groups: Groups::new(Patience::of(&config)),
             known: Known::new(&config.folder, flow),
@@ -241,16 +244,6 @@ impl FileDrop {
         self.troubles.insert(name, reason);
     }
 
-    /// What an event says of a file, where the flow wants it.
-    pub(crate) fn report(
-        &self,
-        facts: &Facts,
-        outcome: FileOutcome,
-        reason: &str,
-    ) -> Option<Box<Report>> {
-        self.config.report.then(|| facts.report(outcome, reason))
-    }
-
     /// The place between batches. A file may be half read: what is said in between must not forget it.
     pub(crate) fn stands(&self) -> Position {
         self.place(match &self.work {
@@ -304,7 +297,7 @@ impl FileDrop {
                 }
                 return Ok(Some(Polled::Batch(Box::new(batch))));
             }
-            Ok(Part::Changed) if reading.given() == 0 => self.trouble(&reading.path, changing()),
+            Ok(Part::Changed) if reading.given() == 0 => self.give_back(&mut reading, changing()),
             Ok(Part::Changed) => {
                 let reason = changed_while_read(reading.given());
                 let pending = self.is_pending(&reading.path);
@@ -315,7 +308,9 @@ impl FileDrop {
                         .closing(report),
                 );
             }
-            Err(error) if reading.given() == 0 => self.trouble(&reading.path, unreadable(&error)),
+            Err(error) if reading.given() == 0 => {
+                self.give_back(&mut reading, unreadable(&error));
+            }
             Err(error) => {
                 // A share that went away: the file is looked for again, and read on at this record.
                 self.resume_now(reading.at());
@@ -339,7 +334,9 @@ impl FileDrop {
                 path: Some(reading.path.clone()),
                 renamed: None,
             });
-            (vec![reading.content.mark()], self.place(None))
+            let mut marks = vec![reading.content.mark()];
+            marks.extend(self.duplicates.marks(&reading.remember));
+            (marks, self.place(None))
         } else {
             (Vec::new(), self.place(Some(reading.at())))
         };

@@ -318,7 +318,10 @@ impl FileDrop {
         match checked {
             Checked::Good(mut reading) if reading.content.is_copy_of(&at.file.content) => {
                 reading.content.repeat = at.file.content.repeat;
-                if let Err(error) = reading.go_on_at(at.next, &self.format) {
+                let went_on = self
+                    .note_documents(&mut reading)
+                    .and_then(|_| reading.go_on_at(at.next, &self.format));
+                if let Err(error) = went_on {
                     self.resume_now(at);
                     return Err(self.retry(format!("{} can't be read: {error}", path.display())));
                 }

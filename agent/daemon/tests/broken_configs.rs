@@ -91,7 +91,7 @@ fn check_text(text: &str, at: &str, words: &[&str]) {
 }
 
 /// Settings of the shipped example that are commented out with their default.
-const DEFAULTS: [&str; 15] = [
+const DEFAULTS: [&str; 16] = [
     "metrics",
     "otherwise",
     "ready",
@@ -103,6 +103,7 @@ const DEFAULTS: [&str; 15] = [
     "archive_days",
     "report",
     "sequence",
+    "duplicates",
     "compression",
     "inflated_bytes_max",
     "quote",

@@ -4,6 +4,7 @@ mod bad;
 mod changing;
 mod companions;
 mod conforms;
+mod duplicates;
 mod folders;
 mod formats;
 mod owners;

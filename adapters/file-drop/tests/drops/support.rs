@@ -129,11 +129,13 @@ pub(crate) fn work(agent: &mut Agent, entries: usize) -> Vec<String> {
     shown(&agent.log).into_iter().map(str::to_owned).collect()
 }
 
-/// Polls until it is so.
+/// Polls, appends and commits until it is so.
 pub(crate) fn until(agent: &mut Agent, mut done: impl FnMut() -> bool) {
     let end = Instant::now() + Duration::from_secs(20);
     while !done() {
         assert!(Instant::now() < end, "it never is so");
         agent.poll();
+        while agent.append() {}
+        while agent.commit() {}
     }
 }
