@@ -61,3 +61,7 @@ pub use edges::EDGES;
 pub use preview::preview;
 pub use signs::{DoneConfig, LockConfig, TrailerConfig};
 pub use source::FileDrop;
+
+pub(crate) fn mutated(name: &str) -> bool {
+    std::env::var("MUT").is_ok_and(|text| text == name)
+}
