@@ -68,3 +68,7 @@ pub use preview::preview;
 pub use sequence::{Again, Envelope, Gap, Resets, SequenceConfig};
 pub use signs::{DoneConfig, LockConfig, TrailerConfig};
 pub use source::FileDrop;
+
+pub(crate) fn mutated(name: &str) -> bool {
+    std::env::var("MUT").is_ok_and(|text| text == name)
+}

@@ -102,6 +102,44 @@ fn a_done_file_that_is_still_written_is_waited_for() {
 }
 
 #[test]
+fn a_file_is_taken_at_once_when_the_last_of_both_is_closed() {
+    for name in ["{name}.done", "{stem}.done"] {
+        let drops = Drops::new(&format!("quiet = \"1h\"\ndone.name = \"{name}\"\n"));
+        let mut agent = Agent::open(drops.source());
+        agent.nothing_more("the folder is empty");
+        let write = |name: &str, text: &str| fs::write(drops.at(name), text).expect("a file");
+        let done = |stem: &str| {
+            name.replace("{name}", &format!("{stem}.txt"))
+                .replace("{stem}", stem)
+        };
+        write("a.txt", &table(&["A|1"]));
+        agent.nothing_more("it has no companion");
+        write(&done("a"), "");
+        assert_eq!(work(&mut agent, 1), ["a.txt:2: A|1"], "{name}");
+        write(&done("b"), "");
+        agent.nothing_more("there is no file");
+        write("b.txt", &table(&["B|1"]));
+        assert_eq!(work(&mut agent, 2)[1], "b.txt:2: B|1", "{name}");
+        write("c.txt", &table(&["C|1"]));
+        write(&done("c"), "");
+        assert_eq!(work(&mut agent, 3)[2], "c.txt:2: C|1", "{name}");
+    }
+}
+
+#[test]
+fn a_file_that_changed_in_the_archive_takes_its_companion_to_failed() {
+    let drops = Drops::new(DONE);
+    drops.put("a.txt", table(&["A|1"]));
+    drops.put("a.txt.done.txt", "complete");
+    let mut agent = Agent::open(drops.source());
+    agent.finish(1, Pace::default());
+    drops.append("archive/pending/a.txt", "late|1\n");
+    assert_eq!(work(&mut agent, 2)[1], "a.txt:0! source");
+    assert_eq!(drops.files("failed"), ["a.txt", "a.txt.done.txt"]);
+    assert!(drops.files("archive/pending").is_empty());
+}
+
+#[test]
 fn one_without_the_other_is_told_of_after_its_time_and_holds_nothing_up() {
     let drops =
         Drops::new("quiet = \"0s\"\ndone = { name = \"{name}.done\", alarm_after = \"300ms\" }\n");
@@ -342,4 +380,22 @@ fn md5_of(text: &str) -> String {
 fn sha256_of(text: &str) -> String {
     use sha2::Digest as _;
     hex::encode(sha2::Sha256::digest(text))
+}
+
+#[test]
+fn zz_scan_time() {
+    let drops = Drops::with_pattern("*", "quiet = \"1h\"\nready = \"quiet\"\ndone.name = \"{name}.done\"\nlock.name = \"{name}.lck\"\n");
+    for n in 0..100_000 {
+        fs::write(drops.at(&format!("f{n:06}.txt")), "A|1\n").expect("a file");
+        fs::write(drops.at(&format!("f{n:06}.txt.done")), "").expect("a file");
+    }
+    let mut source = drops.source();
+    struct N;
+    impl dray_adapter::Seen for N { fn seen(&self, _: &dray_adapter::Mark) -> dray_adapter::MarkState { dray_adapter::MarkState::New } }
+    source.open(None, std::sync::Arc::new(N), std::sync::Arc::new(|| ())).expect("open");
+    for _ in 0..3 {
+        let t = std::time::Instant::now();
+        let _ = source.poll();
+        println!("poll {:?}", t.elapsed());
+    }
 }

@@ -280,6 +280,24 @@ fn a_lock_that_is_taken_after_the_file_was_found_complete_counts() {
 }
 
 #[test]
+fn a_file_is_taken_at_once_when_its_lock_goes() {
+    for (name, lock) in [
+        ("LOCK", "LOCK"),
+        ("{name}.lck", "a.txt.lck"),
+        ("{stem}.lck", "a.lck"),
+    ] {
+        let drops = Drops::new(&format!("quiet = \"1h\"\nlock.name = \"{name}\"\n"));
+        let mut agent = Agent::open(drops.source());
+        agent.nothing_more("the folder is empty");
+        fs::write(drops.at(lock), "").expect("a lock");
+        fs::write(drops.at("a.txt"), table(&["A|1"])).expect("a file");
+        waits(&mut agent, A_WHILE, "it is locked");
+        fs::remove_file(drops.at(lock)).expect("it is there");
+        assert_eq!(work(&mut agent, 1), ["a.txt:2: A|1"], "{name}");
+    }
+}
+
+#[test]
 fn a_stale_lock_is_told_of_and_still_honoured() {
     let drops = Drops::new("quiet = \"0s\"\nlock = { name = \"LOCK\", stale_after = \"1h\" }\n");
     fs::write(drops.at("LOCK"), "").expect("a lock");
