@@ -90,7 +90,7 @@ const FRAMINGS: [&str; 8] = [
     "framing = \"fixed\"\ntail = \"reject\"\nheader_bytes = 3\ntrailer_bytes = 2",
     "framing = \"fixed\"\nrecord_bytes = 120\ntail = \"reject\"",
     "encoding = \"utf-8\"\nframing = \"lines\"",
-    "encoding = \"ascii\"\nframing = \"layout\"\ntail = \"reject\"\n[[record]]\ntype = \"A\"\nwhen = { field = \"N\", is = \"01\" }\n[[record]]\ntype = \"B\"\nparent = \"A\"",
+    "encoding = \"ascii\"\nframing = \"layout\"\ntail = \"reject\"\n[[record]]\nname = \"A\"\nwhen = { field = \"N\", is = \"01\" }\n[[record]]\nname = \"B\"\nparent = \"A\"",
 ];
 
 /// A text with some bytes replaced, left out or doubled.

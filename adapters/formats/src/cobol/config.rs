@@ -20,12 +20,12 @@ const AROUND_BYTES_MAX: usize = 64 * 1024;
 /// framing = "rdw"
 ///
 /// [[record]]
-/// type = "HDR"
+/// name = "HDR"
 /// layout = "HDR-REC"
 /// when = { field = "REC-TYPE", is = ["01"] }
 ///
 /// [[record]]
-/// type = "LINE"
+/// name = "LINE"
 /// layout = "DTL-REC"
 /// when = { field = "REC-TYPE", is = ["02"] }
 /// parent = "HDR"
@@ -154,15 +154,15 @@ pub enum BlankNumbers {
 #[serde(deny_unknown_fields)]
 pub struct RecordConfig {
     /// What it is called. Needed where there are several.
-    #[serde(default, rename = "type")]
+    #[serde(default)]
     pub name: String,
-    /// The copybook's record of level 01, or one of the items that redefine each other; the one called like the type unless said.
+    /// The copybook's record of level 01, or one of the items that redefine each other; the one called like this type unless said.
     pub layout: Option<String>,
     /// Which records are of this type; all that are of no type before, unless said.
     pub when: Option<WhenConfig>,
     /// An item that occurs many times, of which each occurrence becomes a record.
     pub each: Option<String>,
-    /// The type of record that it belongs to, and whose cells it carries as `TYPE.FIELD`.
+    /// The type of record that it belongs to, and whose cells it carries as `NAME.FIELD`.
     pub parent: Option<String>,
     /// Whether its records are handed out; all but trailers unless said.
     pub emit: Option<bool>,
@@ -270,11 +270,7 @@ impl CopybookConfig {
 
     fn record_faults(&self, faults: &mut Vec<(String, String)>) {
         let none = vec![Vec::new(); self.record.len()];
-        let shared = typed::faults(&self.definitions(&none), false);
-        // A type's name is called so here.
-        let named =
-            |(setting, sentence): (String, String)| (setting.replace(".name", ".type"), sentence);
-        faults.extend(shared.into_iter().map(named));
+        faults.extend(typed::faults(&self.definitions(&none), false));
         for (at, record) in self.record.iter().enumerate() {
             let mut fault = |setting: &str, sentence: String| {
                 faults.push((format!("record.{at}.{setting}"), sentence))
@@ -384,24 +380,24 @@ mod tests {
         check("framing = \"lines\"", &["framing: lines are text in ASCII"]);
         check("header_bytes = 100000", &["header_bytes: at most"]);
         check(
-            "[[record]]\ntype = \"A\"\n[[record]]\ntype = \"B\"",
+            "[[record]]\nname = \"A\"\n[[record]]\nname = \"B\"",
             &["record.0.when: all records would be of type A"],
         );
         check(
-            "[[record]]\ntype = \"A\"\nwhen = { field = \"X\", is = [] }",
+            "[[record]]\nname = \"A\"\nwhen = { field = \"X\", is = [] }",
             &["record.0.when.is: say which"],
         );
         check(
-            "[[record]]\ntype = \"A\"\nparent = \"B\"",
+            "[[record]]\nname = \"A\"\nparent = \"B\"",
             &["record.0.parent: no type of record is called \"B\""],
         );
         check(
-            "[[record]]\ntype = \"A\"\nparent = \"A\"",
+            "[[record]]\nname = \"A\"\nparent = \"A\"",
             &["record.0.parent: \"A\" belongs to this type itself"],
         );
         let two = |a: &str, b: &str| {
             format!(
-                "[[record]]\ntype = \"A\"\nwhen = {{ field = \"X\", is = [\"1\"] }}\n{a}\n[[record]]\ntype = \"B\"\n{b}"
+                "[[record]]\nname = \"A\"\nwhen = {{ field = \"X\", is = [\"1\"] }}\n{a}\n[[record]]\nname = \"B\"\n{b}"
             )
         };
         check(
@@ -418,7 +414,7 @@ mod tests {
         );
         check(&two("", ""), &[]);
         check(
-            "[[record]]\ntype = \"A\"\nlayuot = \"B\"",
+            "[[record]]\nname = \"A\"\nlayuot = \"B\"",
             &["unknown field `layuot`"],
         );
     }

@@ -203,7 +203,7 @@ fn what_occurs_has_its_number_and_may_depend_on_a_count() {
 fn each_occurrence_may_be_a_record_of_its_own() {
     let book = "01 R. 05 ORDER-NO PIC X(2). 05 N PIC 9. 05 L OCCURS 0 TO 3 DEPENDING ON N. 10 SKU PIC X(2). 10 QTY PIC S9. 10 FILLER PIC X. \
         10 T PIC X OCCURS 2. 05 REST PIC X.";
-    let settings = "framing = \"layout\"\n[[record]]\ntype = \"LINE\"\neach = \"L\"";
+    let settings = "framing = \"layout\"\n[[record]]\nname = \"LINE\"\neach = \"L\"";
     assert_eq!(
         columns(book, settings, b"o11aa1-xyr"),
         "ORDER-NO N SKU QTY T(1) T(2) REST"

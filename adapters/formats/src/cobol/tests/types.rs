@@ -19,13 +19,13 @@ const BOOK: &str = "
 
 const TYPES: &str = "
 [[record]]
-type = \"HDR\"
+name = \"HDR\"
 layout = \"HDR-REC\"
 when = { field = \"REC-TYPE\", is = [\"01\", \"H\"] }
 emit = false
 
 [[record]]
-type = \"DTL\"
+name = \"DTL\"
 layout = \"dtl-rec\"
 when = { field = \"rec-type\", is = \"02\" }
 parent = \"HDR\"
@@ -33,7 +33,7 @@ parent = \"HDR\"
 
 const TRAILER: &str = "
 [[record]]
-type = \"TRL\"
+name = \"TRL\"
 layout = \"TRL-REC\"
 when = { field = \"REC-TYPE\", is = \"99\" }
 trailer = true
@@ -122,7 +122,7 @@ fn trailers_are_held_against_the_records() {
 #[test]
 fn records_of_one_length_may_be_of_types_of_several_and_skipped() {
     let settings =
-        format!("{TYPES}\n[[record]]\ntype = \"REST\"\nlayout = \"HDR-REC\"\nskip = true");
+        format!("{TYPES}\n[[record]]\nname = \"REST\"\nlayout = \"HDR-REC\"\nskip = true");
     check(
         BOOK,
         &settings,
@@ -138,8 +138,8 @@ fn records_of_one_length_may_be_of_types_of_several_and_skipped() {
 fn an_item_that_redefines_may_be_a_type() {
     let book = "01 REC. 05 KIND PIC X. 05 HDR. 10 WHO PIC X(3). 10 WHEN-IT PIC 9(2). 05 DTL REDEFINES HDR. 10 SKU PIC X(2). 10 QTY PIC 9(2). \
         05 REST PIC X.";
-    let settings = "[[record]]\ntype = \"H\"\nlayout = \"HDR\"\nwhen = { field = \"KIND\", is = \"h\" }\n\
-        [[record]]\ntype = \"D\"\nlayout = \"DTL\"\nwhen = { field = \"KIND\", is = \"d\" }\nparent = \"H\"";
+    let settings = "[[record]]\nname = \"H\"\nlayout = \"HDR\"\nwhen = { field = \"KIND\", is = \"h\" }\n\
+        [[record]]\nname = \"D\"\nlayout = \"DTL\"\nwhen = { field = \"KIND\", is = \"d\" }\nparent = \"H\"";
     check(
         book,
         settings,
@@ -153,7 +153,7 @@ fn an_item_that_redefines_may_be_a_type() {
     );
     check_refused(
         book,
-        "[[record]]\ntype = \"H\"\nlayout = \"HEAD\"",
+        "[[record]]\nname = \"H\"\nlayout = \"HEAD\"",
         &["layout = \"HEAD\"", "it has REC, HDR, DTL"],
     );
 }
@@ -161,7 +161,7 @@ fn an_item_that_redefines_may_be_a_type() {
 #[test]
 fn types_may_be_told_by_numbers() {
     let book = "01 A. 05 K PIC 9(3) COMP-3. 05 X PIC X. 01 B. 05 K PIC 9(3) COMP-3. 05 Y PIC X.";
-    let settings = "[[record]]\ntype = \"A\"\nwhen = { field = \"K\", is = [\"1\", \"2\"] }\n[[record]]\ntype = \"B\"";
+    let settings = "[[record]]\nname = \"A\"\nwhen = { field = \"K\", is = [\"1\", \"2\"] }\n[[record]]\nname = \"B\"";
     check(
         book,
         settings,
@@ -209,7 +209,7 @@ fn types_that_cannot_be_are_told() {
             "[[record]]",
         ],
     );
-    let one = |when: &str| format!("[[record]]\ntype = \"A\"\nlayout = \"HDR-REC\"\nwhen = {when}");
+    let one = |when: &str| format!("[[record]]\nname = \"A\"\nlayout = \"HDR-REC\"\nwhen = {when}");
     check_refused(
         BOOK,
         &one("{ field = \"KIND\", is = \"1\" }"),
@@ -225,7 +225,7 @@ fn types_that_cannot_be_are_told() {
     );
     let behind = "01 R. 05 N PIC 9. 05 S PIC X OCCURS 0 TO 3 DEPENDING ON N. 05 K PIC X.";
     let settings =
-        "framing = \"layout\"\n[[record]]\ntype = \"A\"\nwhen = { field = \"K\", is = \"1\" }";
+        "framing = \"layout\"\n[[record]]\nname = \"A\"\nwhen = { field = \"K\", is = \"1\" }";
     check_refused(behind, settings, &["where it stands depends on a count"]);
     let settings = format!(
         "{TYPES}{}",
