@@ -12,6 +12,7 @@ mod characters;
 mod config;
 mod decoder;
 mod document;
+mod format;
 mod making;
 mod plan;
 mod receipt;
@@ -22,10 +23,11 @@ pub(crate) mod tests;
 use std::fmt::Debug;
 
 pub use characters::Characters;
-pub(crate) use config::{Known, Plans, Settings};
-pub use config::{Otherwise, RecordConfig, SetConfig};
-pub(crate) use decoder::{Charset, Decoder};
+use config::Plans;
+pub use config::{EdiConfig, Known, Otherwise, RecordConfig, SetConfig};
+pub use decoder::{Charset, Decoder};
 pub use document::{DOCUMENT_BYTES_MAX, DOCUMENT_SEGMENTS_MAX};
+pub use format::Edi;
 pub use receipt::{
     Finding, Group, INTERCHANGES_MAX, Interchange, Party, Receipt, Rule, Stamp, VERDICTS_MAX,
     Verdict,
@@ -43,7 +45,7 @@ pub enum Found {
 }
 
 /// A segment, however it was written.
-pub(crate) trait View {
+pub trait View {
     /// Its name.
     fn tag(&self) -> &[u8];
     /// A component of an element, from 1; 0 is what the syntax means by the element alone. Empty where there is none.
@@ -59,7 +61,9 @@ pub(crate) trait View {
 }
 
 /// A syntax: how bytes become segments, and what stands around documents.
-pub(crate) trait Syntax: Debug + Default {
+pub trait Syntax: Debug + Default {
+    /// The sets whose loops are built in.
+    const SETS: &'static [Known];
     /// The segment that begins a document.
     const BEGIN: &'static str;
     /// The segment that ends one.

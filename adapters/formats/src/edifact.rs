@@ -8,7 +8,6 @@
 //! ```
 //! Source: ISO 9735 (syntax versions 1 to 4).
 
-mod config;
 mod contrl;
 mod decoder;
 mod envelope;
@@ -18,11 +17,15 @@ mod sets;
 mod tests;
 
 pub use crate::edi::Characters;
-pub use config::EdifactConfig;
 pub use contrl::{contrl, reported};
-pub use decoder::{Decoder, Edifact};
+pub use decoder::Interchanges;
 pub use envelope::Envelope;
 pub use segments::{Segment, Segments};
+
+/// The format, compiled.
+pub type Edifact = crate::edi::Edi<Interchanges>;
+/// Decodes one file. See [`crate::edi::Edi::decoder`].
+pub type Decoder = crate::edi::Decoder<Interchanges>;
 
 /// A segment's bytes, at most.
 pub const SEGMENT_BYTES_MAX: usize = 64 * 1024;

@@ -8,12 +8,12 @@ use serde::Deserialize;
 
 use crate::cobol::{self, Copybook, CopybookConfig};
 use crate::csv::{self, Csv, CsvConfig};
-use crate::edi::Receipt;
-use crate::edifact::{self, Edifact, EdifactConfig};
+use crate::edi::{EdiConfig, Receipt};
+use crate::edifact::{self, Edifact};
 use crate::fixed::{self, Fixed, FixedConfig};
 use crate::idoc::{self, Idoc, IdocConfig};
 use crate::json::{self, Json, JsonConfig, JsonLines, JsonLinesConfig};
-use crate::x12::{self, X12, X12Config};
+use crate::x12::{self, X12};
 use crate::xlsx::{self, Xlsx, XlsxConfig};
 use crate::xml::{self, Xml, XmlConfig};
 use crate::{FileFault, Sink};
@@ -29,9 +29,9 @@ pub enum FormatConfig {
     /// What a COBOL copybook describes.
     Copybook(CopybookConfig),
     /// ANSI X12.
-    X12(X12Config),
+    X12(EdiConfig),
     /// UN/EDIFACT.
-    Edifact(EdifactConfig),
+    Edifact(EdiConfig),
     /// Elements found by a path.
     Xml(XmlConfig),
     /// Elements of an array.
@@ -52,8 +52,8 @@ impl FormatConfig {
             Self::Csv(config) => config.faults(),
             Self::Fixed(config) => config.faults(),
             Self::Copybook(config) => config.faults(),
-            Self::X12(config) => config.faults(),
-            Self::Edifact(config) => config.faults(),
+            Self::X12(config) => X12::faults(config),
+            Self::Edifact(config) => Edifact::faults(config),
             Self::Xml(config) => config.faults(),
             Self::Json(config) => config.faults(),
             Self::JsonLines(config) => config.faults(),

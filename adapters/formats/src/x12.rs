@@ -9,7 +9,6 @@
 //! Source: ASC X12.5 (interchange control structures) and X12.6 (application control structures).
 
 mod acknowledge;
-mod config;
 mod decoder;
 mod envelope;
 mod segments;
@@ -18,10 +17,14 @@ mod sets;
 mod tests;
 
 pub use acknowledge::{acknowledge, acknowledged};
-pub use config::X12Config;
-pub use decoder::{Decoder, X12};
+pub use decoder::Interchanges;
 pub use envelope::Envelope;
 pub use segments::{Segment, Segments};
+
+/// The format, compiled.
+pub type X12 = crate::edi::Edi<Interchanges>;
+/// Decodes one file. See [`crate::edi::Edi::decoder`].
+pub type Decoder = crate::edi::Decoder<Interchanges>;
 
 /// A segment's bytes, at most, but for what a BIN or BDS segment carries.
 pub const SEGMENT_BYTES_MAX: usize = 64 * 1024;

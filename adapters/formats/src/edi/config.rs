@@ -14,6 +14,53 @@ use super::{Characters, Syntax, address};
 /// Elements of a segment with `otherwise = "segments"`, at most: standards have about 30.
 pub(super) const SEGMENT_COLUMNS: usize = 99;
 
+/// The `[flow.source.format]` table of a file of X12 or EDIFACT. `kind` alone is enough for the built-in sets.
+///
+/// ```toml
+/// kind = "x12"
+/// records = ["940", "940.line"]                 # all records unless said
+///
+/// [[record]]
+/// type = "940.line"
+/// columns = ["W0115", "PALLET = LX01"]
+///
+/// [[set]]
+/// set = "214"
+/// loops = "B10! L11 (N1 N3 N4) (LX+ status:(AT7 MS1 MS2) L11)"
+/// ```
+///
+/// ```toml
+/// kind = "edifact"
+/// records = ["DESADV.line"]
+///
+/// [[record]]
+/// type = "DESADV.line"
+/// columns = ["BATCH = PIA02/NB", "DTM01-2[361]"]
+///
+/// [[set]]
+/// set = "SLSRPT"
+/// loops = "BGM! DTM (NAD RFF) (LOC DTM line:(LIN PIA MOA QTY))"
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EdiConfig {
+    /// How text is encoded. Of X12 UTF-8 unless said. Of EDIFACT where the syntax identifier does not say: private ones, and UNOA and UNOB,
+    /// which promise ASCII; unless said, the latter are UTF-8 where they can be, else windows-1252.
+    pub encoding: Option<String>,
+    /// What becomes of documents of other sets.
+    #[serde(default)]
+    pub otherwise: Otherwise,
+    /// The types of record that are wanted; all where none is named.
+    #[serde(default)]
+    pub records: Vec<String>,
+    /// Sets that are not built in.
+    #[serde(default)]
+    pub set: Vec<SetConfig>,
+    /// Columns beyond the built-in ones.
+    #[serde(default)]
+    pub record: Vec<RecordConfig>,
+}
+
 /// What becomes of documents for whose set no loops are known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -80,22 +127,11 @@ pub struct RecordConfig {
 
 /// A set that is built in.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Known {
+pub struct Known {
     pub set: &'static str,
     pub loops: &'static str,
     /// Names of records, as in the loops, and their columns between blanks.
     pub columns: &'static [(&'static str, &'static str)],
-}
-
-/// A configuration as both syntaxes have it.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Settings<'a> {
-    pub known: &'a [Known],
-    pub encoding: Option<&'a str>,
-    pub otherwise: Otherwise,
-    pub records: &'a [String],
-    pub sets: &'a [SetConfig],
-    pub record: &'a [RecordConfig],
 }
 
 /// All sets, compiled.
@@ -116,7 +152,7 @@ impl Plans {
 /// The setting's path, and a sentence.
 type Fault = (String, String);
 
-impl Settings<'_> {
+impl EdiConfig {
     /// Compiles all sets.
     ///
     /// # Errors
@@ -126,7 +162,7 @@ impl Settings<'_> {
         let mut makings = self.makings::<S>(&mut faults);
         self.extend(&mut makings, &mut faults);
         self.check_wanted(&makings, &mut faults);
-        let encoding = self.encoding.and_then(|name| {
+        let encoding = self.encoding.as_deref().and_then(|name| {
             let known = Characters::of_name(name);
             if known.is_none() {
                 faults.push(("encoding".into(), format!("encoding = \"{name}\" is not known or can't be cut at separators; write e.g. \"utf-8\", \"iso-8859-1\" or \"windows-1252\"")));
@@ -162,9 +198,9 @@ impl Settings<'_> {
     /// The sets with their loops and built-in columns; those of the configuration with the path of their loops.
     fn makings<S: Syntax>(&self, faults: &mut Vec<Fault>) -> Vec<(Making, Option<String>)> {
         let mut makings = Vec::new();
-        for (index, config) in self.sets.iter().enumerate() {
+        for (index, config) in self.set.iter().enumerate() {
             let path = format!("set.{index}.loops");
-            if self.sets[..index].iter().any(|one| one.set == config.set) {
+            if self.set[..index].iter().any(|one| one.set == config.set) {
                 let sentence = format!("set {} stands twice; leave one out", config.set);
                 faults.push((format!("set.{index}.set"), sentence));
             } else if config.set.trim() != config.set || config.set.is_empty() {
@@ -181,8 +217,8 @@ impl Settings<'_> {
                 Err(sentence) => faults.push((path, sentence)),
             }
         }
-        for known in self.known {
-            if self.sets.iter().any(|config| config.set == known.set) {
+        for known in S::SETS {
+            if self.set.iter().any(|config| config.set == known.set) {
                 continue;
             }
             match self.known::<S>(known, faults) {

@@ -13,7 +13,7 @@ use crate::{BadRecord, Decoded, FileFault, GoodRecord, Sink, sink};
 
 /// Which characters a document has.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Charset {
+pub enum Charset {
     /// These.
     Known(Characters),
     /// It promises ASCII, and systems write UTF-8 or Windows' code page none the less.
@@ -22,9 +22,9 @@ pub(crate) enum Charset {
     Private(String),
 }
 
-/// Decodes one file.
+/// Decodes one file. See [`super::Edi::decoder`].
 #[derive(Debug)]
-pub(crate) struct Decoder<S> {
+pub struct Decoder<S> {
     plans: Arc<Plans>,
     syntax: S,
     /// The envelope's segments around the document at hand: bytes without what ends them.
@@ -49,7 +49,7 @@ pub(crate) struct Decoder<S> {
 }
 
 impl<S: Syntax> Decoder<S> {
-    pub(crate) fn new(plans: Arc<Plans>, syntax: S, skip: u64) -> Self {
+    pub(super) fn new(plans: Arc<Plans>, syntax: S, skip: u64) -> Self {
         Self {
             plans,
             syntax,
@@ -70,15 +70,24 @@ impl<S: Syntax> Decoder<S> {
         }
     }
 
-    pub(crate) fn ordinal(&self) -> u64 {
+    /// The ordinal of the next record or bad document.
+    #[must_use]
+    pub fn ordinal(&self) -> u64 {
         self.ordinal
     }
 
-    pub(crate) fn receipt(&self) -> &Receipt {
+    /// The interchanges and documents that were read so far.
+    #[must_use]
+    pub fn receipt(&self) -> &Receipt {
         &self.receipt
     }
 
-    pub(crate) fn decode<K: Sink>(
+    /// Decodes what it can of `window`, which begins with what the call before left; `end`: nothing follows. Stops early when `sink` is
+    /// full. Takes at least something of a window of [`crate::WINDOW_BYTES_MAX`] bytes.
+    ///
+    /// # Errors
+    /// [`FileFault`] where an envelope does not hold, or the file is none of this syntax.
+    pub fn decode<K: Sink>(
         &mut self,
         window: &[u8],
         end: bool,

@@ -1,82 +1,15 @@
 //! EDIFACT messages become records.
 
-use std::sync::Arc;
-
-use super::{EdifactConfig, Envelope, Segment, Segments};
+use super::sets::SETS;
+use super::{Envelope, Segment, Segments};
+use crate::FileFault;
 use crate::edi::{
-    self, Characters, Charset, Found, Group, Interchange, Party, Plans, Receipt, Syntax, View, text,
+    Characters, Charset, Found, Group, Interchange, Known, Party, Receipt, Syntax, View, text,
 };
-use crate::{Decoded, FileFault, Sink};
-
-/// The format, compiled. Makes a decoder for each pass over a file.
-#[derive(Debug, Clone)]
-pub struct Edifact {
-    plans: Arc<Plans>,
-}
-
-impl Edifact {
-    /// Compiles a format.
-    ///
-    /// # Errors
-    /// The first of [`EdifactConfig::faults`].
-    pub fn new(config: &EdifactConfig) -> Result<Self, String> {
-        match config.compile() {
-            Ok(plans) => Ok(Self {
-                plans: Arc::new(plans),
-            }),
-            Err(faults) => Err(faults
-                .into_iter()
-                .next()
-                .map_or_else(String::new, |(_, sentence)| sentence)),
-        }
-    }
-
-    /// A decoder for a file's beginning. Records and bad messages whose ordinal is below `skip` are counted and not handed out.
-    #[must_use]
-    pub fn decoder(&self, skip: u64) -> Decoder {
-        Decoder {
-            of: edi::Decoder::new(Arc::clone(&self.plans), Interchanges::default(), skip),
-        }
-    }
-}
-
-/// Decodes one file. See [`Edifact::decoder`].
-#[derive(Debug)]
-pub struct Decoder {
-    of: edi::Decoder<Interchanges>,
-}
-
-impl Decoder {
-    /// Decodes what it can of `window`, which begins with what the call before left; `end`: nothing follows. Stops early when `sink` is
-    /// full. Takes at least something of a window of [`crate::WINDOW_BYTES_MAX`] bytes.
-    ///
-    /// # Errors
-    /// [`FileFault`] where an envelope does not hold, or the file is no EDIFACT.
-    pub fn decode<S: Sink>(
-        &mut self,
-        window: &[u8],
-        end: bool,
-        sink: &mut S,
-    ) -> Result<Decoded, FileFault> {
-        self.of.decode(window, end, sink)
-    }
-
-    /// The ordinal of the next record or bad message.
-    #[must_use]
-    pub fn ordinal(&self) -> u64 {
-        self.of.ordinal()
-    }
-
-    /// The interchanges and messages that were read so far.
-    #[must_use]
-    pub fn receipt(&self) -> &Receipt {
-        self.of.receipt()
-    }
-}
 
 /// The syntax: segments and their envelope.
 #[derive(Debug, Default)]
-pub(super) struct Interchanges {
+pub struct Interchanges {
     segments: Segments,
     envelope: Envelope,
     /// The interchange's syntax identifier: `UNOC`.
@@ -84,6 +17,7 @@ pub(super) struct Interchanges {
 }
 
 impl Syntax for Interchanges {
+    const SETS: &'static [Known] = SETS;
     const BEGIN: &'static str = "UNH";
     const END: &'static str = "UNT";
     const OUTER: &'static [&'static str] = &["UNB", "UNG"];
