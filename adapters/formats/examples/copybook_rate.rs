@@ -2,10 +2,14 @@
 //!
 //! `cargo run --release -p dray-formats --example copybook_rate`
 
+#[path = "rate/pass.rs"]
+mod pass;
+
 use std::time::Duration;
 
 use dray_formats::cobol::{Copybook, CopybookConfig};
-use dray_formats::{Gather, Sink, Tally, Window};
+use dray_formats::{Format, Gather, Tally};
+use pass::pass;
 
 const RECORDS: usize = 1_000_000;
 
@@ -35,30 +39,6 @@ const PACKED: &str = "
            05  KEY-NO         PIC 9(9) COMP-3.
            05  FIGURE         PIC S9(7)V99 COMP-3 OCCURS 19 TIMES.
 ";
-
-fn pass<S: Sink>(format: &Copybook, file: &[u8], sink: &mut S, mut emptied: impl FnMut(&mut S)) {
-    let mut decoder = format.decoder(0);
-    let mut window = Window::default();
-    let mut rest = file;
-    loop {
-        let decoded = decoder
-            .decode(window.bytes(), rest.is_empty(), sink)
-            .expect("records");
-        window.take(decoded.bytes);
-        if decoded.done {
-            return;
-        }
-        if sink.full() {
-            emptied(sink);
-        } else {
-            let space = window.space();
-            let count = space.len().min(rest.len());
-            space[..count].copy_from_slice(&rest[..count]);
-            window.filled(count);
-            rest = &rest[count..];
-        }
-    }
-}
 
 fn ebcdic(text: &str) -> impl Iterator<Item = u8> {
     text.bytes().map(|letter| match letter {
@@ -125,7 +105,7 @@ fn main() {
         ("packed numbers alone", PACKED, figures),
     ] {
         let format = Copybook::new(&CopybookConfig::new("/MOVE.cpy"), &|_| Ok(book.to_owned()));
-        let format = format.expect("a format");
+        let format = Format::Copybook(format.expect("a format"));
         let mut file = Vec::new();
         (0..RECORDS).for_each(|n| write(n, &mut file));
         let mut tally = Tally::new(0);

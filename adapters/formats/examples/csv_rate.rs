@@ -2,36 +2,16 @@
 //!
 //! `cargo run --release -p dray-formats --example csv_rate`
 
+#[path = "rate/pass.rs"]
+mod pass;
+
 use std::time::Instant;
 
 use dray_formats::csv::{Csv, CsvConfig, Encoding};
-use dray_formats::{Gather, Sink, Tally, Window};
+use dray_formats::{Format, Gather, Tally};
+use pass::pass;
 
 const LINES: usize = 2_000_000;
-
-fn pass<S: Sink>(format: &CsvConfig, file: &[u8], sink: &mut S, mut emptied: impl FnMut(&mut S)) {
-    let mut decoder = Csv::new(format).expect("a format").decoder(0);
-    let mut window = Window::default();
-    let mut rest = file;
-    loop {
-        let decoded = decoder
-            .decode(window.bytes(), rest.is_empty(), sink)
-            .expect("records");
-        window.take(decoded.bytes);
-        if decoded.done {
-            return;
-        }
-        if sink.full() {
-            emptied(sink);
-        } else {
-            let space = window.space();
-            let count = space.len().min(rest.len());
-            space[..count].copy_from_slice(&rest[..count]);
-            window.filled(count);
-            rest = &rest[count..];
-        }
-    }
-}
 
 fn main() {
     for (what, cell, encoding) in [
@@ -64,6 +44,7 @@ fn main() {
             encoding,
             ..CsvConfig::default()
         };
+        let format = Format::Csv(Csv::new(&format).expect("a format"));
         let mut tally = Tally::new(0);
         let start = Instant::now();
         pass(&format, &file, &mut tally, |_| ());

@@ -2,36 +2,16 @@
 //!
 //! `cargo run --release -p dray-formats --example edi_rate`
 
+#[path = "rate/pass.rs"]
+mod pass;
+
 use std::time::{Duration, Instant};
 
-use dray_formats::{Format, FormatConfig, Found, Gather, Sink, Tally, Window, edifact, x12};
+use dray_formats::{Format, FormatConfig, Found, Gather, Tally, edifact, x12};
+use pass::pass;
 
 const DOCUMENTS: usize = 4_000;
 const LINES: usize = 50;
-
-fn pass<S: Sink>(format: &Format, file: &[u8], sink: &mut S, mut emptied: impl FnMut(&mut S)) {
-    let mut decoder = format.decoder(0);
-    let mut window = Window::default();
-    let mut rest = file;
-    loop {
-        let decoded = decoder
-            .decode(window.bytes(), rest.is_empty(), sink)
-            .expect("records");
-        window.take(decoded.bytes);
-        if decoded.done {
-            return;
-        }
-        if sink.full() {
-            emptied(sink);
-        } else {
-            let space = window.space();
-            let count = space.len().min(rest.len());
-            space[..count].copy_from_slice(&rest[..count]);
-            window.filled(count);
-            rest = &rest[count..];
-        }
-    }
-}
 
 /// Warehouse shipping orders.
 fn orders_of_x12() -> String {

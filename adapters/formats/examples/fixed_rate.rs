@@ -2,10 +2,14 @@
 //!
 //! `cargo run --release -p dray-formats --example fixed_rate`
 
+#[path = "rate/pass.rs"]
+mod pass;
+
 use std::time::{Duration, Instant};
 
 use dray_formats::fixed::{Fixed, FixedConfig};
-use dray_formats::{BadRecord, Gather, GoodRecord, Sink, Tally, Window};
+use dray_formats::{BadRecord, Format, Gather, GoodRecord, Sink, Tally};
+use pass::pass;
 
 const LINES: usize = 2_000_000;
 
@@ -42,30 +46,6 @@ impl Sink for Look {
     }
 
     fn reject(&mut self, _: &BadRecord<'_>) {}
-}
-
-fn pass<S: Sink>(format: &FixedConfig, file: &[u8], sink: &mut S, mut emptied: impl FnMut(&mut S)) {
-    let mut decoder = Fixed::new(format).expect("a format").decoder(0);
-    let mut window = Window::default();
-    let mut rest = file;
-    loop {
-        let decoded = decoder
-            .decode(window.bytes(), rest.is_empty(), sink)
-            .expect("records");
-        window.take(decoded.bytes);
-        if decoded.done {
-            return;
-        }
-        if sink.full() {
-            emptied(sink);
-        } else {
-            let space = window.space();
-            let count = space.len().min(rest.len());
-            space[..count].copy_from_slice(&rest[..count]);
-            window.filled(count);
-            rest = &rest[count..];
-        }
-    }
 }
 
 fn main() {
@@ -109,6 +89,7 @@ fn main() {
             file.extend_from_slice(format!("T{LINES:09}{sum:018}\n").as_bytes());
         }
         let format: FixedConfig = toml::from_str(&toml).expect("a format");
+        let format = Format::Fixed(Fixed::new(&format).expect("a format"));
         let mut tally = Tally::new(0);
         let start = Instant::now();
         pass(&format, &file, &mut tally, |_| ());

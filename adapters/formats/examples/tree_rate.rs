@@ -1,37 +1,18 @@
-//! How fast XML, JSON and IDocs are decoded: in memory, one thread. `quick-xml` beside it, which only cuts the tokens.
+//! How fast XML, JSON and IDocs are decoded: in memory, one thread. `quick-xml` and `serde_json` beside it, which only
+//! cut the tokens.
 //!
 //! `cargo run --release -p dray-formats --example tree_rate`
+
+#[path = "rate/pass.rs"]
+mod pass;
 
 use std::fmt::Write as _;
 use std::time::Instant;
 
-use dray_formats::{Format, FormatConfig, Gather, Sink, Tally, Window};
+use dray_formats::{Format, FormatConfig, Gather, Tally};
+use pass::pass;
 
 const UNITS: u64 = 20_000;
-
-fn pass<S: Sink>(format: &Format, file: &[u8], sink: &mut S, mut emptied: impl FnMut(&mut S)) {
-    let mut decoder = format.decoder(0);
-    let mut window = Window::default();
-    let mut rest = file;
-    loop {
-        let decoded = decoder
-            .decode(window.bytes(), rest.is_empty(), sink)
-            .expect("records");
-        window.take(decoded.bytes);
-        if decoded.done {
-            return;
-        }
-        if sink.full() {
-            emptied(sink);
-        } else {
-            let space = window.space();
-            let count = space.len().min(rest.len());
-            space[..count].copy_from_slice(&rest[..count]);
-            window.filled(count);
-            rest = &rest[count..];
-        }
-    }
-}
 
 fn main() {
     let idoc = "kind = \"idoc\"\nrecords = [\"E1EDL24\"]";
@@ -70,13 +51,25 @@ fn main() {
             rate(counted),
             rate(gathered)
         );
-        if file.starts_with('<') {
-            println!(
+        match file.as_bytes() {
+            [b'<', ..] => println!(
                 "    quick-xml's tokens alone: {:.0} MB/s",
                 rate(quick_xml(&file))
-            );
+            ),
+            [b'{', ..] => println!(
+                "    serde_json, values looked at and left: {:.0} MB/s",
+                rate(serde_json(&file))
+            ),
+            _ => {}
         }
     }
+}
+
+fn serde_json(file: &str) -> std::time::Duration {
+    let start = Instant::now();
+    let values = serde_json::Deserializer::from_str(file).into_iter::<serde::de::IgnoredAny>();
+    assert!(values.map(|value| value.expect("JSON")).count() > 0);
+    start.elapsed()
 }
 
 fn quick_xml(file: &str) -> std::time::Duration {

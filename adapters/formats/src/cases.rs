@@ -1,15 +1,8 @@
-//! Runs a format over cases, whole and in windows of every length.
+//! What [`driver`] does, over windows of every length up to 23.
 
-use dray_adapter::{RecordView, Value};
-
-use crate::{FileFault, Format, FormatConfig, Gather, Sink, Tally, Window};
-
-pub(crate) fn format(toml: &str) -> Format {
-    let config: FormatConfig =
-        toml::from_str(toml).unwrap_or_else(|error| panic!("{toml}: {error}"));
-    Format::new(&config, &|_| Err("no text is named".into()))
-        .unwrap_or_else(|said| panic!("{toml}: {said}"))
-}
+use crate::driver;
+pub(crate) use crate::driver::{format, run};
+use crate::{Format, FormatConfig, Gather};
 
 /// What is wrong with a format's configuration holds all words.
 pub(crate) fn check_config(toml: &str, words: &[&str]) {
@@ -30,98 +23,16 @@ pub(crate) fn check_config(toml: &str, words: &[&str]) {
     }
 }
 
-/// Runs a decoder over bytes that arrive `chunk` at a time; what is full is emptied by `emptied`.
-pub(crate) fn run<S: Sink>(
-    format: &Format,
-    bytes: &[u8],
-    chunk: usize,
-    skip: u64,
-    sink: &mut S,
-    mut emptied: impl FnMut(&mut S),
-) -> Result<u64, FileFault> {
-    let mut decoder = format.decoder(skip);
-    let mut window = Window::default();
-    let mut rest = bytes;
-    loop {
-        let decoded = decoder.decode(window.bytes(), rest.is_empty(), sink)?;
-        window.take(decoded.bytes);
-        if decoded.done {
-            assert!(rest.is_empty() && window.bytes().is_empty());
-            return Ok(decoder.ordinal());
-        }
-        if sink.full() {
-            emptied(sink);
-        } else {
-            let space = window.space();
-            let count = space.len().min(chunk).min(rest.len());
-            space[..count].copy_from_slice(&rest[..count]);
-            window.filled(count);
-            rest = &rest[count..];
-        }
-    }
-}
-
-/// `line: cell·cell`, or `line TYPE: cell·cell` where there are types, or `line! reason`, in the order of the file. No value is `-`.
+/// As [`driver::told`], but no value is `-`.
 pub(crate) fn told(gather: &Gather) -> Vec<String> {
-    let cell = |record: &RecordView<'_>, index| match record.value(index) {
-        Value::Text(text) => text.to_owned(),
-        _ => "-".to_owned(),
-    };
-    let mut told = Vec::new();
-    let mut rejects = gather.rejects.iter().peekable();
-    for index in 0..=gather.records.len() {
-        while let Some(reject) = rejects.next_if(|reject| reject.after == index) {
-            told.push((
-                reject.ordinal,
-                format!("{}! {}", reject.line, reject.reason),
-            ));
-        }
-        if let Some(record) = gather.records.get(index) {
-            let cells: Vec<String> = (0..record.len())
-                .map(|index| cell(&record, index))
-                .collect();
-            let kind = match record.shape().record_type.as_str() {
-                "" => String::new(),
-                kind => format!(" {kind}"),
-            };
-            told.push((
-                record.row().ordinal,
-                format!("{}{kind}: {}", record.row().line, cells.join("·")),
-            ));
-        }
-    }
-    let first = told.first().map_or(0, |(ordinal, _)| *ordinal);
-    assert!(
-        (first..)
-            .zip(&told)
-            .all(|(expected, (ordinal, _))| expected == *ordinal),
-        "ordinals: {told:?}"
-    );
-    told.into_iter().map(|(_, told)| told).collect()
+    let told = driver::told(gather).into_iter();
+    told.map(|told| told.replace('∅', "-")).collect()
 }
 
 /// Both passes over bytes that arrive `chunk` at a time.
 pub(crate) fn told_of(format: &Format, bytes: &[u8], chunk: usize) -> Result<Vec<String>, String> {
-    let mut gather = Gather::default();
-    let gathered = run(format, bytes, chunk, 0, &mut gather, |_| {
-        panic!("a case fits a batch")
-    });
-    let mut tally = Tally::new(u64::MAX);
-    let tallied = run(format, bytes, chunk, 0, &mut tally, |_| ());
-    assert_eq!(gathered, tallied, "both passes agree");
-    assert_eq!(
-        tally.records,
-        gather.records.len() as u64,
-        "both passes agree"
-    );
-    assert_eq!(
-        tally.rejects,
-        gather.rejects.len() as u64,
-        "both passes agree"
-    );
-    gathered
-        .map(|_| told(&gather))
-        .map_err(|FileFault(said)| said)
+    let told = driver::told_of(format, bytes, chunk)?.into_iter();
+    Ok(told.map(|told| told.replace('∅', "-")).collect())
 }
 
 /// Each expected text is a whole record, or the beginning `line! ` and then words of a reason.

@@ -1,11 +1,11 @@
 //! Tables: each case is also run with the bytes cut into small chunks.
 
-use dray_adapter::{RecordView, Value};
 use proptest::prelude::*;
 use sha2::{Digest, Sha256};
 
 use super::*;
-use crate::{FileFault, Gather, RECORD_BYTES_MAX, Sink, Tally, Window};
+use crate::driver::{self, told};
+use crate::{FileFault, Format, Gather, RECORD_BYTES_MAX, Sink, Tally, Window};
 
 mod encodings;
 
@@ -17,134 +17,31 @@ fn two_columns() -> CsvConfig {
     config("delimiter = \"|\"\nheader = false\ncolumns = [\"A\", \"B\"]")
 }
 
-/// Runs a decoder over bytes that arrive `chunk` at a time; what is full is emptied by `emptied`.
+fn compiled(config: &CsvConfig) -> Format {
+    Format::Csv(Csv::new(config).expect("a good format"))
+}
+
 fn run<S: Sink>(
-    format: &CsvConfig,
+    config: &CsvConfig,
     bytes: &[u8],
     chunk: usize,
     skip: u64,
     sink: &mut S,
-    mut emptied: impl FnMut(&mut S),
+    emptied: impl FnMut(&mut S),
 ) -> Result<u64, FileFault> {
-    let mut decoder = Csv::new(format).expect("a good format").decoder(skip);
-    let mut window = Window::default();
-    let mut rest = bytes;
-    loop {
-        let decoded = decoder.decode(window.bytes(), rest.is_empty(), sink)?;
-        window.take(decoded.bytes);
-        if decoded.done {
-            return Ok(decoder.ordinal());
-        }
-        if sink.full() {
-            emptied(sink);
-        } else {
-            let space = window.space();
-            let count = space.len().min(chunk).min(rest.len());
-            space[..count].copy_from_slice(&rest[..count]);
-            window.filled(count);
-            rest = &rest[count..];
-        }
-    }
+    driver::run(&compiled(config), bytes, chunk, skip, sink, emptied)
 }
 
-/// `line: cell|cell`, or `line! reason`, in the order of the file.
-fn told(gather: &Gather) -> Vec<String> {
-    let cell = |record: &RecordView<'_>, index| match record.value(index) {
-        Value::Text(text) => text.to_owned(),
-        other => format!("{other:?}"),
-    };
-    let mut told = Vec::new();
-    let mut rejects = gather.rejects.iter().peekable();
-    for index in 0..=gather.records.len() {
-        while let Some(reject) = rejects.next_if(|reject| reject.after == index) {
-            told.push((
-                reject.ordinal,
-                format!("{}! {}", reject.line, reject.reason),
-            ));
-        }
-        if let Some(record) = gather.records.get(index) {
-            let cells: Vec<String> = (0..record.len())
-                .map(|index| cell(&record, index))
-                .collect();
-            told.push((
-                record.row().ordinal,
-                format!("{}: {}", record.row().line, cells.join("·")),
-            ));
-        }
-    }
-    let first = told.first().map_or(0, |(ordinal, _)| *ordinal);
-    assert!(
-        (first..)
-            .zip(&told)
-            .all(|(expected, (ordinal, _))| expected == *ordinal),
-        "ordinals: {told:?}"
-    );
-    told.into_iter().map(|(_, told)| told).collect()
+fn told_of(config: &CsvConfig, bytes: &[u8], chunk: usize) -> Result<Vec<String>, String> {
+    driver::told_of(&compiled(config), bytes, chunk)
 }
 
-fn told_of(format: &CsvConfig, bytes: &[u8], chunk: usize) -> Result<Vec<String>, String> {
-    let mut gather = Gather::default();
-    run(format, bytes, chunk, 0, &mut gather, |_| {
-        panic!("a case fits a batch")
-    })
-    .map_err(|FileFault(said)| said)?;
-    let mut tally = Tally::new(u64::MAX);
-    run(format, bytes, chunk, 0, &mut tally, |_| ()).expect("both passes agree");
-    assert_eq!(
-        tally.records,
-        gather.records.len() as u64,
-        "both passes agree"
-    );
-    assert_eq!(
-        tally.rejects,
-        gather.rejects.len() as u64,
-        "both passes agree"
-    );
-    Ok(told(&gather))
+fn check(config: &CsvConfig, bytes: &[u8], expected: &[&str]) {
+    driver::check_format(&compiled(config), bytes, expected);
 }
 
-/// Each expected text is a whole record, or the beginning `line! ` and then words of a reason.
-fn check(format: &CsvConfig, bytes: &[u8], expected: &[&str]) {
-    for chunk in [usize::MAX, 1, 2, 3, 7] {
-        let shown = format!(
-            "{} in chunks of {chunk}",
-            bytes[..bytes.len().min(200)].escape_ascii()
-        );
-        let told = told_of(format, bytes, chunk).unwrap_or_else(|said| panic!("{shown}: {said}"));
-        assert_eq!(told.len(), expected.len(), "{shown}: {told:#?}");
-        for (told, expected) in told.iter().zip(expected) {
-            let fits = match expected.split_once("! ") {
-                Some((line, words)) => {
-                    told.starts_with(&format!("{line}! ")) && told.contains(words)
-                }
-                None => told == expected,
-            };
-            assert!(fits, "{shown}: {told} should be {expected}");
-        }
-        for skip in 0..=expected.len() {
-            let mut gather = Gather::default();
-            run(format, bytes, chunk, skip as u64, &mut gather, |_| ()).expect("it was readable");
-            assert_eq!(
-                super::tests::told(&gather),
-                told[skip..],
-                "{shown}, from {skip} on"
-            );
-        }
-    }
-}
-
-fn check_fault_in(format: &CsvConfig, bytes: &[u8], chunk: usize, words: &[&str]) {
-    let said = told_of(format, bytes, chunk).expect_err("the whole file is unreadable");
-    assert!(words.iter().all(|word| said.contains(word)), "{said}");
-}
-
-fn check_fault(format: &CsvConfig, bytes: &[u8], words: &[&str]) {
-    for chunk in [usize::MAX, 1, 2, 3, 7] {
-        let said = told_of(format, bytes, chunk).expect_err("the whole file is unreadable");
-        for word in words {
-            assert!(said.contains(word), "\"{word}\" is missing: {said}");
-        }
-    }
+fn check_fault(config: &CsvConfig, bytes: &[u8], words: &[&str]) {
+    driver::check_format_fault(&compiled(config), bytes, words);
 }
 
 #[test]
@@ -346,12 +243,9 @@ fn a_header_names_the_columns_or_the_file_is_unreadable() {
     );
     check_fault(&format, b"A;\xFC\n", &["header on line 1", "not UTF-8"]);
     check_fault(&format, &b"A;".repeat(COLUMNS_MAX + 1), &["4096"]);
-    check_fault_in(
-        &format,
-        &vec![b'A'; RECORD_BYTES_MAX + 1],
-        100_000,
-        &["header on line 1 is longer"],
-    );
+    let said = told_of(&format, &vec![b'A'; RECORD_BYTES_MAX + 1], 100_000);
+    let said = said.expect_err("the whole file is unreadable");
+    assert!(said.contains("header on line 1 is longer"), "{said}");
     let required = config("delimiter = \";\"\nheader = true\ncolumns = [\"B\", \"C\"]");
     check(&required, b"C;A;B\n1;2;3\n", &["2: 1·2·3"]);
     check_fault(

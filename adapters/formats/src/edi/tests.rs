@@ -6,43 +6,9 @@ use sha2::{Digest as _, Sha256};
 use super::{
     DOCUMENT_BYTES_MAX, DOCUMENT_SEGMENTS_MAX, INTERCHANGES_MAX, Party, Receipt, VERDICTS_MAX,
 };
-use crate::{FileFault, Format, FormatConfig, Gather, Sink, Tally, Window};
-
-pub(crate) fn format(toml: &str) -> Format {
-    let config: FormatConfig = toml::from_str(toml).expect("a format");
-    assert_eq!(config.faults(), [], "{toml}");
-    Format::new(&config, &|_| Err("no text is named".into())).expect("a good format")
-}
-
-/// Runs a decoder over bytes that arrive `chunk` at a time; what is full is emptied by `emptied`.
-pub(crate) fn run<S: Sink>(
-    format: &Format,
-    bytes: &[u8],
-    chunk: usize,
-    skip: u64,
-    sink: &mut S,
-    mut emptied: impl FnMut(&mut S),
-) -> Result<u64, FileFault> {
-    let mut decoder = format.decoder(skip);
-    let mut window = Window::default();
-    let mut rest = bytes;
-    loop {
-        let decoded = decoder.decode(window.bytes(), rest.is_empty(), sink)?;
-        window.take(decoded.bytes);
-        if decoded.done {
-            return Ok(decoder.ordinal());
-        }
-        if sink.full() {
-            emptied(sink);
-        } else {
-            let space = window.space();
-            let count = space.len().min(chunk).min(rest.len());
-            space[..count].copy_from_slice(&rest[..count]);
-            window.filled(count);
-            rest = &rest[count..];
-        }
-    }
-}
+pub(crate) use crate::driver::format;
+use crate::driver::run;
+use crate::{Format, FormatConfig, Gather, Tally};
 
 /// A record: `line type NAME=cell NAME=cell`, without cells that are not there.
 pub(crate) fn shown(record: &RecordView<'_>) -> String {

@@ -39,6 +39,7 @@ pub(crate) fn run<S: Sink>(
         let decoded = decoder.decode(window.bytes(), rest.is_empty(), sink)?;
         window.take(decoded.bytes);
         if decoded.done {
+            assert!(rest.is_empty() && window.bytes().is_empty());
             return Ok(decoder.ordinal());
         }
         if sink.full() {

@@ -119,11 +119,11 @@ fn idocs_decode_to_what_they_hold() {
     check(
         "idoc/module-ballerinax-sap.jco/Avon.xml",
         toml,
-        &["20: Avon·82·KGM·Route·01·-·Avon·DESADV·DELVRY03·YOUR_SAP·800"],
+        &["20 E1EDL20: Avon·82·KGM·Route·01·-·Avon·DESADV·DELVRY03·YOUR_SAP·800"],
     );
     check(
         "idoc/module-ballerinax-sap.jco/back.xml",
         toml,
-        &["20: back·40·KGM·Security·01·-·back·DESADV·DELVRY03·YOUR_SAP·800"],
+        &["20 E1EDL20: back·40·KGM·Security·01·-·back·DESADV·DELVRY03·YOUR_SAP·800"],
     );
 }

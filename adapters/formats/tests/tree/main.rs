@@ -2,77 +2,21 @@
 
 mod corpora;
 mod damaged;
+#[path = "../driver/mod.rs"]
+mod driver;
 mod json_suite;
 mod xmllint;
 
 use std::fs;
 use std::path::PathBuf;
 
-use dray_adapter::Value;
-use dray_formats::{FileFault, Format, FormatConfig, Gather, Sink, Tally, Window};
+use dray_formats::Format;
+use driver::format;
 
-fn format(toml: &str) -> Format {
-    let config: FormatConfig =
-        toml::from_str(toml).unwrap_or_else(|error| panic!("{toml}: {error}"));
-    Format::new(&config, &|_| Err("no text is named".into()))
-        .unwrap_or_else(|said| panic!("{toml}: {said}"))
-}
-
-/// A pass over bytes that arrive `chunk` at a time.
-fn pass(format: &Format, bytes: &[u8], chunk: usize, sink: &mut impl Sink) -> Result<u64, String> {
-    let mut decoder = format.decoder(0);
-    let mut window = Window::default();
-    let mut rest = bytes;
-    loop {
-        let decoded = decoder
-            .decode(window.bytes(), rest.is_empty(), sink)
-            .map_err(|FileFault(said)| said)?;
-        window.take(decoded.bytes);
-        if decoded.done {
-            return Ok(decoder.ordinal());
-        }
-        let space = window.space();
-        let count = space.len().min(chunk).min(rest.len());
-        space[..count].copy_from_slice(&rest[..count]);
-        window.filled(count);
-        rest = &rest[count..];
-    }
-}
-
-/// Records as `line: cell·cell`, bad ones as `line! reason`, in their order; both passes agree. No value is `-`.
+/// As the driver tells it, but no value is `-`.
 fn told(format: &Format, bytes: &[u8], chunk: usize) -> Result<Vec<String>, String> {
-    let (mut gather, mut tally) = (Gather::default(), Tally::new(u64::MAX));
-    let gathered = pass(format, bytes, chunk, &mut gather);
-    assert_eq!(gathered, pass(format, bytes, chunk, &mut tally));
-    assert_eq!(
-        (tally.records, tally.rejects),
-        (gather.records.len() as u64, gather.rejects.len() as u64)
-    );
-    gathered?;
-    let mut told: Vec<(u64, String)> = gather
-        .rejects
-        .iter()
-        .map(|reject| {
-            (
-                reject.ordinal,
-                format!("{}! {}", reject.line, reject.reason),
-            )
-        })
-        .collect();
-    told.extend(gather.records.iter().map(|record| {
-        let cells: Vec<&str> = (0..record.len())
-            .map(|index| match record.value(index) {
-                Value::Text(text) => text,
-                _ => "-",
-            })
-            .collect();
-        (
-            record.row().ordinal,
-            format!("{}: {}", record.row().line, cells.join("·")),
-        )
-    }));
-    told.sort();
-    Ok(told.into_iter().map(|(_, told)| told).collect())
+    let told = driver::told_of(format, bytes, chunk)?.into_iter();
+    Ok(told.map(|told| told.replace('∅', "-")).collect())
 }
 
 /// The corpora: in the folder that `DRAY_CORPORA` names, or beside this project.
