@@ -13,6 +13,9 @@ use std::path::{Path, PathBuf};
 #[path = "corpora/cobrix.rs"]
 mod cobrix;
 
+#[path = "corpora/listed.rs"]
+mod listed;
+
 #[path = "corpora/edi.rs"]
 mod edi;
 
