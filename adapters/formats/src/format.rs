@@ -258,17 +258,27 @@ mod tests {
 
     #[test]
     fn the_examples_of_the_documentation_are_good() {
-        let page = include_str!("../../../docs/files.md");
-        let examples: Vec<&str> = page
-            .split("```toml\n")
-            .skip(1)
-            .filter_map(|rest| rest.split("```").next())
-            .collect();
-        for example in &examples {
-            let config: FormatConfig = toml::from_str(example).expect(example);
-            assert_eq!(config.faults(), [], "{example}");
+        let page = concat!(
+            include_str!("../../../docs/files.md"),
+            include_str!("../../../docs/formats.md")
+        );
+        let blocks = page.split("```toml\n").skip(1);
+        let blocks = blocks.filter_map(|rest| rest.split("```").next());
+        // A format alone, or as a flow has it.
+        let format = |block: &str| match block.contains("[flow.source.format]") {
+            true => {
+                let flow: toml::Table = toml::from_str(block).expect(block);
+                let format = flow["flow"]["source"]["format"].clone();
+                Some(format.try_into().expect(block))
+            }
+            false if block.starts_with("kind = ") => Some(toml::from_str(block).expect(block)),
+            false => None,
+        };
+        let examples: Vec<FormatConfig> = blocks.filter_map(format).collect();
+        for config in &examples {
+            assert_eq!(config.faults(), [], "{config:?}");
             let copybook = "       01  STOCK.\n           05  SKU PIC X(8).\n";
-            Format::new(&config, &|_| Ok(copybook.into())).expect(example);
+            Format::new(config, &|_| Ok(copybook.into())).expect("a good format");
         }
         assert!(examples.len() >= 6, "{}", examples.len());
     }

@@ -33,6 +33,19 @@ mod tree;
 pub use config::{FieldConfig, IdocConfig, SegmentConfig};
 pub use decoder::{Decoder, Idoc};
 
+/// The segment that is built in under this name of a type or a definition, and the one that it stands below.
+pub(crate) fn built_in(name: &str) -> Option<(&'static str, Option<&'static str>)> {
+    let is = |known: &&layouts::BuiltIn| {
+        let digits = |rest: &str| rest.len() <= 3 && rest.bytes().all(|byte| byte.is_ascii_digit());
+        let definition = name
+            .strip_prefix("E2")
+            .and_then(|rest| rest.strip_prefix(&known.name[2..]));
+        known.name == name || definition.is_some_and(digits)
+    };
+    let known = layouts::BUILT_IN.iter().find(is)?;
+    Some((known.name, known.parent))
+}
+
 /// Bytes of an IDoc, at most: it is held until it is whole.
 pub const DOCUMENT_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// DOCNUMs of a file that are told, at most: for who looks for gaps and doubles.

@@ -14,14 +14,18 @@
 mod binary;
 mod columns;
 mod dates;
+mod edi;
 mod encoding;
+mod idoc;
 mod json;
 mod layers;
 mod lines;
 mod markup;
+mod table;
 mod values;
 
-pub use columns::{Column, ColumnType};
+pub use columns::{Column, ColumnType, column};
+pub use table::quoted;
 
 use crate::packed::Compression;
 
@@ -46,18 +50,35 @@ pub struct Suggestion {
     pub delimiter: Option<char>,
     /// Of CSV: what stands around cells; `None` where nothing does.
     pub quote: Option<char>,
+    /// Of CSV: whether quotes stand in it that are text.
+    pub quotes_are_text: bool,
     /// Of CSV and workbooks: whether the first line names the columns.
     pub header: Option<bool>,
-    /// Of records without line ends: the bytes of one.
+    /// Of records without line ends: the bytes of one, or of the longest with their length before them.
     pub record_bytes: Option<usize>,
+    /// Whether records have their length before them (RDW).
+    pub is_prefixed: bool,
     /// Of XML and JSON: the path of what repeats, e.g. `/orders/order`.
     pub record_path: Option<String>,
+    /// Of EDI: the sets or messages that it has, of those that were looked at.
+    pub sets: Vec<String>,
     /// The columns, as far as they can be told without a description of the file.
     pub columns: Vec<Column>,
+    /// Where records are of several types: each with its columns. Then there are no others.
+    pub record_types: Vec<RecordType>,
     /// How sure it is, in percent.
     pub confidence: u8,
     /// What led to it, in sentences, and what a person should look at.
     pub reasons: Vec<String>,
+}
+
+/// A type of record: of CSV what stands in the first cell, of fixed lines what they begin with, of IDocs a segment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordType {
+    /// The code.
+    pub name: String,
+    /// Its columns; of a segment whose layout is built in: none.
+    pub columns: Vec<Column>,
 }
 
 impl Suggestion {
@@ -68,10 +89,14 @@ impl Suggestion {
             encoding: None,
             delimiter: None,
             quote: None,
+            quotes_are_text: false,
             header: None,
             record_bytes: None,
+            is_prefixed: false,
             record_path: None,
+            sets: Vec::new(),
             columns: Vec::new(),
+            record_types: Vec::new(),
             confidence,
             reasons: vec![reason.into()],
         }
@@ -116,13 +141,15 @@ fn unpacked(name: &str, bytes: &[u8], whole_len: u64) -> Suggestion {
         return binary::unknown(bytes, whole_len);
     };
     let text = text.trim_start_matches('\u{feff}');
-    let told = markup::edi(text)
+    let told = edi::edi(text)
         .or_else(|| markup::xml(text))
         .or_else(|| json::json(text, whole))
         .unwrap_or_else(|| lines::lines(name, text, whole, whole_len));
-    Suggestion {
-        encoding: told.kind.and(Some(found.name)),
-        ..told
+    let Some(kind) = told.kind else {
+        return told.and(found.reason);
+    };
+    match table::encoding(kind, found.name, text) {
+        Ok(encoding) => Suggestion { encoding, ..told }.and(found.reason),
+        Err(sentence) => Suggestion::nothing(sentence).and(found.reason),
     }
-    .and(found.reason)
 }

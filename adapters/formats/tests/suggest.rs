@@ -6,6 +6,7 @@ use std::process::Command;
 
 use dray_formats::packed::Compression;
 use dray_formats::suggest::{ColumnType, Suggestion, suggest};
+use dray_formats::{Format, FormatConfig};
 use proptest::prelude::*;
 
 fn of(name: &str, file: &[u8]) -> Suggestion {
@@ -14,7 +15,25 @@ fn of(name: &str, file: &[u8]) -> Suggestion {
         !told.reasons.is_empty() && told.confidence < 100,
         "{told:?}"
     );
+    if told.kind.is_some() {
+        loads(name, &told);
+    }
     told
+}
+
+/// What is proposed is taken by the format that it names.
+fn loads(name: &str, told: &Suggestion) {
+    #[derive(serde::Deserialize)]
+    struct Source {
+        format: FormatConfig,
+    }
+    let text = told.to_toml("format", "/etc/dray/A.cpy").expect("a format");
+    let source: Source =
+        toml::from_str(&text).unwrap_or_else(|error| panic!("{name}: {error}\n{text}"));
+    assert_eq!(source.format.faults(), [], "{name}:\n{text}");
+    let copybook = told.copybook_stand_in().unwrap_or_default();
+    Format::new(&source.format, &|_| Ok(copybook.clone()))
+        .unwrap_or_else(|said| panic!("{name}: {said}\n{text}"));
 }
 
 /// `kind encoding delimiter quote header | column:type*`, with a star for what may be a key.
@@ -154,9 +173,9 @@ fn what_says_what_it_is_is_believed() {
     check(
         "x.edi",
         b"UNA:+.? '\r\nUNB+UNOC:3+A+B+260101:1200+R9'",
-        "edifact utf-8",
+        "edifact",
     );
-    check("x.edi", b"UNB+UNOC:3+A+B+260101:1200+R9'", "edifact utf-8");
+    check("x.edi", b"UNB+UNOC:3+A+B+260101:1200+R9'", "edifact");
     check(
         "x",
         b"EDI_DC40  8000000000000012345740 3012  ORDERS05\nE2EDK01005\n",
@@ -164,13 +183,13 @@ fn what_says_what_it_is_is_believed() {
     );
     check(
         "x",
-        b"<ORDERS05><IDOC BEGIN=\"1\"><EDI_DC40 SEGMENT=\"1\"/></IDOC></ORDERS05>",
-        "idoc utf-8",
+        b"<ORDERS05><IDOC BEGIN=\"1\"><EDI_DC40 SEGMENT=\"1\"/><E1EDK01 SEGMENT=\"1\"><BELNR>1</BELNR></E1EDK01></IDOC></ORDERS05>",
+        "idoc",
     );
     let xml = check(
         "x",
         b"<?xml version='1.0'?><!-- <a> --><o:orders xmlns:o='x'><o:order id='1'><no>1</no><due>20260301</due></o:order><o:order><no>2</no><due>20260302</due></o:order></o:orders>",
-        "xml utf-8 | no:integer* | due:date %Y%m%d",
+        "xml | id:integer | no:integer* | due:date %Y%m%d",
     );
     assert_eq!(xml.record_path.as_deref(), Some("/orders/order"));
     let json = check("x", b"{\"orders\": [{\"no\": \"1\", \"qty\": 1.5, \"l\": [1]}, {\"no\": \"2\", \"qty\": null}]}", "json utf-8 | no:integer* | qty:decimal 1");

@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::config::{Config, DEFAULT_FILE};
 use crate::failure::Failure;
 use crate::logs::{self, LogFormat};
-use crate::{check, enroll, heap, preview, run, status};
+use crate::{check, enroll, heap, preview, run, status, suggest};
 
 /// The agent beside a legacy system: takes what it drops and carries it to the collector.
 #[derive(Debug, Parser)]
@@ -34,6 +34,8 @@ enum Command {
     Check,
     /// Show which events a file would become, and which lines would not. Moves and sends nothing.
     Preview(PreviewArguments),
+    /// Propose a flow for a file that nobody has described, and show what comes of the file.
+    Suggest(SuggestArguments),
     /// Get this agent's certificate with a token from `dray-collector invite SITE`.
     Enroll {
         /// Begins with "dray1."; works once.
@@ -63,6 +65,19 @@ pub struct PreviewArguments {
     pub limit: usize,
 }
 
+/// What `suggest` is told.
+#[derive(Debug, Args)]
+pub struct SuggestArguments {
+    /// A sample, packed or not.
+    pub file: PathBuf,
+    /// The sender's copybook, for a file of a mainframe.
+    #[arg(long, value_name = "FILE")]
+    pub copybook: Option<PathBuf>,
+    /// Events to show, and dead letters, at most.
+    #[arg(long, default_value_t = suggest::SHOWN_DEFAULT, value_name = "EVENTS")]
+    pub limit: usize,
+}
+
 /// Does what the command line says.
 #[must_use]
 pub fn main() -> ExitCode {
@@ -87,6 +102,7 @@ fn dispatch(arguments: Arguments) -> Result<ExitCode, Failure> {
         }
         Command::Check => Ok(check::command(&arguments.config)),
         Command::Preview(wanted) => preview::command(&config()?, &wanted).map(|()| fine),
+        Command::Suggest(wanted) => suggest::command(&wanted).map(|()| fine),
         Command::Enroll { token } => enroll::command(&config()?, &token).map(|()| fine),
         Command::Status { json } => status::command(&config()?, json).map(|()| fine),
     }

@@ -6,7 +6,8 @@
 //! that stops stops no other, and that nothing is committed at a source before it is on stable
 //! storage, nor acked before the collector has it on its own.
 //!
-//! It refuses to know formats, files, sled and the wire: those are the parts' business.
+//! It refuses to know formats, files, sled and the wire: those are the parts' business. [`suggest`] alone asks them what a file
+//! may be.
 //!
 //! Limits: [`config::FLOWS_MAX`] flows; [`pipeline::IN_FLIGHT_MAX`] batches a flow between poll and
 //! commit; [`metrics_server::CONNECTIONS_MAX`] readers of the metrics page at once.
@@ -38,6 +39,7 @@ pub mod registry;
 pub mod render;
 pub mod run;
 pub mod status;
+pub mod suggest;
 pub mod uplink;
 
 /// What the [`registry`] speaks of.

@@ -82,7 +82,7 @@ fn choose<'c>(config: &'c Config, wanted: &PreviewArguments) -> Result<&'c FlowC
 
 /// What the sample became.
 #[derive(Default)]
-struct Seen {
+pub(crate) struct Seen {
     /// The first events, and the first dead letters wherever they stand.
     shown: Vec<Event>,
     /// Records and rejects that were read.
@@ -94,7 +94,7 @@ struct Seen {
     whole: bool,
 }
 
-fn look(flow: &FlowConfig, wanted: &PreviewArguments) -> Result<Seen, Failure> {
+pub(crate) fn look(flow: &FlowConfig, wanted: &PreviewArguments) -> Result<Seen, Failure> {
     let batches = flow
         .source
         .preview(&flow.name, &wanted.file, wanted.limit)
@@ -158,7 +158,7 @@ impl Seen {
         Ok(out)
     }
 
-    fn text(&self, flow: &FlowConfig, wanted: &PreviewArguments) -> String {
+    pub(crate) fn text(&self, flow: &FlowConfig, wanted: &PreviewArguments) -> String {
         let mut out = String::new();
         let file_name = wanted
             .file
@@ -190,11 +190,11 @@ impl Seen {
             );
         }
         if !self.whole {
-            let _ = writeln!(
-                out,
-                "The file goes on; only its first {} were read.",
-                counted(self.records, "record")
-            );
+            let read = match self.records {
+                1 => "record was".to_owned(),
+                count => format!("{count} records were"),
+            };
+            let _ = writeln!(out, "The file goes on; only its first {read} read.");
         }
         if !flow.source.takes(&file_name) {
             let _ = writeln!(

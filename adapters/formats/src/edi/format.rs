@@ -22,6 +22,11 @@ impl<S> Clone for Edi<S> {
 }
 
 impl<S: Syntax> Edi<S> {
+    /// Whether the loops of this set are built in.
+    pub(crate) fn is_known(set: &str) -> bool {
+        S::SETS.iter().any(|known| known.set == set)
+    }
+
     /// What is wrong with a configuration: the setting's path, and a sentence with the way out.
     #[must_use]
     pub fn faults(config: &EdiConfig) -> Vec<(String, String)> {

@@ -17,6 +17,8 @@ pub struct Column {
     pub has_empty: bool,
     /// Of fixed width: the first byte's place from 0, and the width.
     pub at: Option<(usize, usize)>,
+    /// Of XML and JSON: where it is, seen from the record, if that is not its name.
+    pub path: Option<String>,
 }
 
 /// What a column's values are.
@@ -50,7 +52,8 @@ pub enum ColumnType {
 }
 
 /// A column of these values, one for each row; blanks around them don't count.
-pub(super) fn column<'a>(name: &str, values: impl Iterator<Item = &'a str>) -> Column {
+#[must_use]
+pub fn column<'a>(name: &str, values: impl Iterator<Item = &'a str>) -> Column {
     let (mut known, mut filled, mut count) = (HashSet::new(), Vec::new(), 0);
     for value in values {
         count += 1;
@@ -68,6 +71,7 @@ pub(super) fn column<'a>(name: &str, values: impl Iterator<Item = &'a str>) -> C
         has_empty: filled.len() < count,
         kind,
         at: None,
+        path: None,
     }
 }
 

@@ -1,10 +1,15 @@
 //! JSON: one document, or one a line.
 
+use std::collections::HashSet;
+
 use super::columns::column;
 use super::{COLUMNS_MAX, ROWS_MAX, Suggestion};
 
 /// Nesting that is followed.
 const DEPTH_MAX: usize = 64;
+
+/// Objects in one another whose values are columns.
+const NESTED_MAX: usize = 4;
 
 /// JSON of either kind.
 pub(super) fn json(text: &str, whole: bool) -> Option<Suggestion> {
@@ -61,13 +66,22 @@ pub(super) fn json(text: &str, whole: bool) -> Option<Suggestion> {
     Some(match list {
         Some((name, items)) => {
             let rows = objects_of(&items[1..]);
-            let reason = format!(
+            let mut reason = format!(
                 "It is an object, in which /{name} lists {} objects in what was looked at.",
                 rows.len()
             );
+            let is_list = |(_, value): &&(&str, &str)| {
+                let items = value.strip_prefix('[').unwrap_or_default();
+                items.trim_start().starts_with('{')
+            };
+            if let Some((inner, _)) = rows.iter().flatten().find(is_list) {
+                reason += &format!(
+                    " Each may list others: if each of those is a record, it is record = \"/{name}/*/{inner}\", and \"../\" before a path leads out of it."
+                );
+            }
             let told = of("json", 88, reason, rows);
             Suggestion {
-                record_path: Some(format!("/{name}")),
+                record_path: Some(format!("/{}", name.replace('~', "~0").replace('/', "~1"))),
                 ..told
             }
         }
@@ -83,25 +97,61 @@ pub(super) fn json(text: &str, whole: bool) -> Option<Suggestion> {
 /// Names and values as written, of an object's own members.
 type Object<'a> = Vec<(&'a str, &'a str)>;
 
-fn columns(rows: &[Object<'_>]) -> Vec<super::Column> {
-    let mut names: Vec<&str> = Vec::new();
-    for (name, value) in rows.iter().flatten() {
-        let nested = value.starts_with(['{', '[']);
-        if !nested && !names.contains(name) && names.len() < COLUMNS_MAX {
-            names.push(name);
+/// A value that is no object or array: its name, its path and its text.
+type Leaf<'a> = (String, String, &'a str);
+
+/// What is in objects within an object has its name behind theirs: `item.sku`.
+fn leaves<'a>(members: &Object<'a>, name: &str, path: &str, depth: usize, out: &mut Vec<Leaf<'a>>) {
+    for (key, value) in members {
+        // What is written with escapes has no plain name.
+        if key.contains('\\') || key.is_empty() || out.len() == COLUMNS_MAX {
+            continue;
+        }
+        let step = key.replace('~', "~0").replace('/', "~1");
+        let (name, path) = match name.is_empty() {
+            true => ((*key).to_owned(), format!("/{step}")),
+            false => (format!("{name}.{key}"), format!("{path}/{step}")),
+        };
+        match object(value) {
+            Some((inner, _)) if depth < NESTED_MAX => leaves(&inner, &name, &path, depth + 1, out),
+            _ if value.starts_with(['{', '[']) => {}
+            _ => out.push((name, path, value)),
         }
     }
-    let of = |name: &&str| {
-        let value = |row: &Object<'_>| {
-            let found = row.iter().find(|(known, _)| known == name);
-            found.map_or("", |(_, value)| *value).to_owned()
+}
+
+fn columns(rows: &[Object<'_>]) -> Vec<super::Column> {
+    let all: Vec<Vec<Leaf<'_>>> = rows
+        .iter()
+        .map(|row| {
+            let mut found = Vec::new();
+            leaves(row, "", "", 0, &mut found);
+            found
+        })
+        .collect();
+    let mut names: Vec<(&str, &str)> = Vec::new();
+    let mut known = HashSet::new();
+    for (name, path, _) in all.iter().flatten() {
+        if names.len() < COLUMNS_MAX && known.insert(name) {
+            names.push((name, path));
+        }
+    }
+    let of = |(name, path): &(&str, &str)| {
+        let value = |row: &Vec<Leaf<'_>>| {
+            let found = row.iter().find(|(known, ..)| known == name);
+            match found.map_or("", |(_, _, value)| value.trim_matches('"')) {
+                "null" => String::new(),
+                value => value.to_owned(),
+            }
         };
-        let values: Vec<String> = rows.iter().map(value).collect();
-        let plain = values.iter().map(|value| match value.trim_matches('"') {
-            "null" => "",
-            value => value,
-        });
-        column(name, plain)
+        let values: Vec<String> = all.iter().map(value).collect();
+        let plain = name
+            .chars()
+            .all(|c| c.is_alphanumeric() || matches!(c, '_' | '-'));
+        super::Column {
+            path: (!plain).then(|| (*path).to_owned()),
+            ..column(name, values.iter().map(String::as_str))
+        }
     };
     names.iter().map(of).collect()
 }

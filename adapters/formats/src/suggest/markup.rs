@@ -1,98 +1,14 @@
-//! What says by itself what it is: X12, EDIFACT, IDocs and XML.
+//! XML, with what repeats in it.
 
 use std::collections::HashMap;
 
 use super::columns::column;
-use super::{COLUMNS_MAX, ROWS_MAX, Suggestion};
+use super::{COLUMNS_MAX, Column, ROWS_MAX, Suggestion, idoc};
 
 /// Nesting that is followed.
 const DEPTH_MAX: usize = 64;
 /// Paths that are counted.
 const PATHS_MAX: usize = 2_000;
-
-/// Both EDI syntaxes, and flat IDocs.
-pub(super) fn edi(text: &str) -> Option<Suggestion> {
-    let text = text.trim_start();
-    let is_mark = |at: usize| {
-        text[at..]
-            .chars()
-            .next()
-            .is_some_and(|c| !c.is_alphanumeric())
-    };
-    if text.starts_with("ISA") && text.len() > 3 && is_mark(3) {
-        let separator = text[3..].chars().next().unwrap_or('*');
-        let elements = text.split(separator).take(17).count();
-        let sure = if elements == 17 { 98 } else { 60 };
-        let reason =
-            format!("It begins with an ISA segment, whose elements \"{separator}\" separates.");
-        let told = Suggestion::of(Some("x12"), sure, reason);
-        return Some(match sets(text, separator) {
-            Some(sets) => told.and(sets),
-            None => told,
-        });
-    }
-    if text.starts_with("UNA")
-        && text
-            .get(9..)
-            .is_some_and(|rest| rest.trim_start().starts_with("UNB"))
-    {
-        let reason = "It begins with UNA, which names its separators, and UNB.";
-        return Some(Suggestion::of(Some("edifact"), 98, reason));
-    }
-    if text.starts_with("UNB") && text.len() > 3 && is_mark(3) {
-        return Some(Suggestion::of(
-            Some("edifact"),
-            95,
-            "It begins with a UNB segment.",
-        ));
-    }
-    if text.starts_with("UNA") || text.starts_with("UNH+") {
-        let reason = "It has segments of EDIFACT and no interchange around them (UNB), without which it is refused.";
-        return Some(Suggestion::of(Some("edifact"), 50, reason));
-    }
-    let is_segment = |name: &str| text.starts_with(name) && text.len() > 2 && is_mark(2);
-    if (is_segment("GS") || is_segment("ST"))
-        && text.len() > 6
-        && !text[2..].starts_with([' ', '_', ',', ';'])
-    {
-        let reason = "It has segments of X12 and no interchange around them (ISA), without which it is refused.";
-        return Some(Suggestion::of(Some("x12"), 50, reason));
-    }
-    if text.starts_with("--")
-        && text
-            .chars()
-            .take(500)
-            .collect::<String>()
-            .contains("Content-Type:")
-    {
-        return Some(Suggestion::nothing(
-            "It is a MIME message of several parts, as web services and mail send them; have the parts written to files of their own.",
-        ));
-    }
-    let control = ["EDI_DC40", "EDI_DC "]
-        .iter()
-        .find(|name| text.starts_with(**name));
-    control.map(|name| {
-        let reason = format!("It begins with an IDoc's control record ({}).", name.trim());
-        Suggestion::of(Some("idoc"), 98, reason)
-    })
-}
-
-/// Which transaction sets there are.
-fn sets(text: &str, separator: char) -> Option<String> {
-    let end = text.get(105..)?.chars().next()?;
-    let mut sets: Vec<&str> = Vec::new();
-    for segment in text.split(end).map(str::trim_start) {
-        let mut elements = segment.split(separator);
-        if let (Some("ST"), Some(set)) = (elements.next(), elements.next())
-            && !sets.contains(&set)
-            && sets.len() < 20
-        {
-            sets.push(set);
-        }
-    }
-    (!sets.is_empty()).then(|| format!("Its transaction sets: {}.", sets.join(", ")))
-}
 
 /// An element that stands somewhere: its path, how often, and the texts of those below it.
 #[derive(Default)]
@@ -120,19 +36,26 @@ pub(super) fn xml(text: &str) -> Option<Suggestion> {
         ));
     }
     if text.contains("<EDI_DC40") || text.contains("<EDI_DC ") {
-        return Some(Suggestion::of(
-            Some("idoc"),
-            95,
-            "It is XML with an IDoc's control record (EDI_DC40).",
-        ));
+        return Some(idoc::xml(&Walk::over(text)));
     }
     let walked = Walk::over(text);
     let told = Suggestion::of(Some("xml"), sure, "It begins as XML does.");
     let Some((path, count)) = walked.repeated() else {
-        return Some(told.and("No element repeats in what was looked at: a file is one record."));
+        let root = walked.root.clone();
+        let told = told.and("No element repeats in what was looked at: a file is one record.");
+        return Some(Suggestion {
+            columns: walked.columns(&root),
+            record_path: Some(root),
+            ..told
+        });
     };
     let columns = walked.columns(&path);
-    let reason = format!("{path} repeats: {count} times in what was looked at.");
+    let mut reason = format!("{path} repeats: {count} times in what was looked at.");
+    if let Some(inner) = walked.repeated_below(&path) {
+        reason += &format!(
+            " Within it {inner} repeats: if each of those is a record, it is record = \"{inner}\", and \"../\" before a path leads out of it."
+        );
+    }
     Some(
         Suggestion {
             columns,
@@ -145,10 +68,11 @@ pub(super) fn xml(text: &str) -> Option<Suggestion> {
 
 /// A walk over tags. It trusts nothing: what doesn't fit ends it.
 #[derive(Default)]
-struct Walk<'a> {
+pub(super) struct Walk<'a> {
+    root: String,
     seen: HashMap<String, Seen>,
-    /// Texts: the path of the element, its parent's number, the text.
-    texts: Vec<(String, usize, &'a str)>,
+    /// Texts: the path of the element or attribute, and the text.
+    texts: Vec<(String, &'a str)>,
 }
 
 impl<'a> Walk<'a> {
@@ -174,9 +98,9 @@ impl<'a> Walk<'a> {
                 let Some((start, this)) = starts.pop() else {
                     return walk;
                 };
-                let parent = starts.last().map_or(0, |(_, number)| *number);
-                if !before.is_empty() && walk.texts.len() < ROWS_MAX * 50 && this == number {
-                    walk.texts.push((path.clone(), parent, before));
+                // An element within which others ended has no text of its own.
+                if this == number {
+                    walk.text(&path, before);
                 }
                 path.truncate(start);
                 continue;
@@ -200,6 +124,10 @@ impl<'a> Walk<'a> {
                 depth: starts.len(),
             });
             seen.count += 1;
+            if walk.root.is_empty() {
+                walk.root.clone_from(&path);
+            }
+            walk.attributes(&path, tag);
             if tag.ends_with('/') {
                 let (start, _) = starts.pop().expect("it was pushed");
                 path.truncate(start);
@@ -218,30 +146,95 @@ impl<'a> Walk<'a> {
         Some((first.0.clone(), first.1.count))
     }
 
-    /// Those right below `path` that have texts.
-    fn columns(&self, path: &str) -> Vec<super::Column> {
-        let below = |text: &&(String, usize, &str)| {
-            let name = text
-                .0
-                .strip_prefix(path)
-                .and_then(|rest| rest.strip_prefix('/'));
-            name.is_some_and(|name| !name.contains('/'))
-        };
-        let mut names: Vec<&str> = Vec::new();
-        for (path, ..) in self.texts.iter().filter(below) {
-            if !names.contains(&path.as_str()) && names.len() < COLUMNS_MAX {
-                names.push(path);
+    /// The outermost element below `path` that stands more often than it.
+    fn repeated_below(&self, path: &str) -> Option<String> {
+        let count = self.seen.get(path)?.count;
+        let inner = self.seen.iter().filter(|(known, seen)| {
+            seen.count > count && known.starts_with(path) && known[path.len()..].starts_with('/')
+        });
+        let first = inner.min_by_key(|(_, seen)| (seen.depth, seen.order))?;
+        Some(first.0.clone())
+    }
+
+    fn text(&mut self, path: &str, text: &'a str) {
+        if self.texts.len() < ROWS_MAX * 50 {
+            self.texts.push((path.to_owned(), text));
+        }
+    }
+
+    fn attributes(&mut self, path: &str, tag: &'a str) {
+        let mut rest = tag
+            .split_once([' ', '\t', '\n', '\r'])
+            .map_or("", |(_, rest)| rest);
+        while let Some((name, value)) = rest.split_once('=') {
+            let value = value.trim_start();
+            let Some(quote) = value.chars().next().filter(|c| matches!(c, '"' | '\'')) else {
+                return;
+            };
+            let Some((value, after)) = value[1..].split_once(quote) else {
+                return;
+            };
+            rest = after;
+            let name = name.trim();
+            let local = name.rsplit(':').next().unwrap_or_default();
+            if !name.starts_with("xmlns") && !name.starts_with("xsi:") {
+                self.text(&format!("{path}/@{local}"), value);
             }
         }
-        let of = |name: &&str| {
-            let values = self
-                .texts
-                .iter()
-                .filter(|text| text.0 == **name)
-                .take(ROWS_MAX);
-            column(&name[path.len() + 1..], values.map(|text| text.2))
-        };
-        names.iter().map(of).collect()
+    }
+
+    /// What is below `path` and stands no more often than it, called by its way from there.
+    pub(super) fn columns(&self, path: &str) -> Vec<Column> {
+        let count = self.seen.get(path).map_or(0, |seen| seen.count);
+        let repeats = |at: &str| self.seen.get(at).is_some_and(|seen| seen.count > count);
+        let mut values: Vec<(&str, Vec<&str>)> = Vec::new();
+        let mut known: HashMap<&str, usize> = HashMap::new();
+        for (at, text) in &self.texts {
+            let Some(below) = at
+                .strip_prefix(path)
+                .and_then(|rest| rest.strip_prefix('/'))
+            else {
+                continue;
+            };
+            let ends = below
+                .match_indices('/')
+                .map(|(end, _)| end)
+                .chain([below.len()]);
+            if ends.map(|end| &at[..path.len() + 1 + end]).any(repeats) {
+                continue;
+            }
+            let number = *known.entry(below).or_insert(values.len());
+            if number == values.len() {
+                values.push((below, Vec::new()));
+            }
+            if values[number].1.len() < ROWS_MAX {
+                values[number].1.push(text);
+            }
+        }
+        let mut names: Vec<String> = Vec::new();
+        let mut columns = Vec::new();
+        for (below, values) in values.into_iter().take(COLUMNS_MAX) {
+            let mut name = below.replace('@', "").replace('/', ".");
+            if names.contains(&name) {
+                name = below.to_owned();
+            }
+            let mut found = column(&name, values.into_iter());
+            found.path = (name != below).then(|| below.to_owned());
+            columns.push(found);
+            names.push(name);
+        }
+        columns
+    }
+
+    /// The elements, outermost first: their paths.
+    pub(super) fn paths(&self) -> Vec<&str> {
+        let mut paths: Vec<(usize, &str)> = self
+            .seen
+            .iter()
+            .map(|(path, seen)| (seen.order, path.as_str()))
+            .collect();
+        paths.sort_unstable();
+        paths.into_iter().map(|(_, path)| path).collect()
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::suggest::columns::column;
-use crate::suggest::{COLUMNS_MAX, Column, ColumnType, ROWS_MAX, Suggestion};
+use crate::suggest::{COLUMNS_MAX, Column, ColumnType, ROWS_MAX, RecordType, Suggestion};
 
 const DELIMITERS: [char; 9] = [',', ';', '\t', '|', '^', '~', '#', '\u{1f}', '\u{1}'];
 /// What may stand around cells.
@@ -76,6 +76,8 @@ impl Cut {
         let told = Suggestion {
             delimiter: Some(self.delimiter),
             quote: self.quote.filter(|_| self.quoted > 0),
+            quotes_are_text: self.quoted == 0
+                && self.rows.iter().flatten().any(|cell| cell.contains('"')),
             ..Suggestion::of(Some("csv"), sure, reason)
         };
         if !self.types.is_empty() {
@@ -85,6 +87,7 @@ impl Cut {
             );
             return Suggestion {
                 header: Some(false),
+                record_types: self.record_types(),
                 ..told
             }
             .and(reason);
@@ -109,6 +112,25 @@ impl Cut {
             )),
             false => told,
         }
+    }
+
+    fn record_types(&self) -> Vec<RecordType> {
+        let one = |name: &String| {
+            let is = |row: &&Vec<String>| row[0].trim() == name;
+            let rows: Vec<&Vec<String>> = self.rows.iter().filter(is).collect();
+            let cells = rows.first().map_or(0, |row| row.len());
+            let ours = |at: usize| match at {
+                0 => "TYPE".to_owned(),
+                at => format!("COLUMN_{}", at + 1),
+            };
+            RecordType {
+                name: name.clone(),
+                columns: (0..cells.min(COLUMNS_MAX))
+                    .map(|at| column(&ours(at), rows.iter().map(|row| row[at].as_str())))
+                    .collect(),
+            }
+        };
+        self.types.iter().map(one).collect()
     }
 }
 

@@ -1,7 +1,9 @@
 //! Fields at fixed places: where characters change their kind in all lines at once.
 
+mod types;
+
 use crate::suggest::columns::column;
-use crate::suggest::{COLUMNS_MAX, Suggestion};
+use crate::suggest::{COLUMNS_MAX, Column, Suggestion};
 
 /// What stands at a place, in all lines.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -23,8 +25,7 @@ pub(super) fn of(lines: &[&str]) -> Option<Suggestion> {
     if length < 4 || full * 10 < lines.len() * 9 || lines.len() < 2 {
         return None;
     }
-    let rows: Vec<Vec<char>> = lines.iter().map(|line| line.chars().collect()).collect();
-    let starts = starts(&rows, length);
+    let rows = rows(lines);
     let blanks = rows.iter().flatten().filter(|c| **c == ' ').count();
     let few = if lines.len() < 5 { 15 } else { 0 };
     // Where there are blanks to fill up, one length is no chance.
@@ -33,28 +34,10 @@ pub(super) fn of(lines: &[&str]) -> Option<Suggestion> {
     } else {
         65
     } - few;
-    let mut columns = Vec::new();
-    for (index, start) in starts.iter().enumerate().take(COLUMNS_MAX) {
-        let end = starts.get(index + 1).copied().unwrap_or(length);
-        let cell = |row: &Vec<char>| row.iter().take(end).skip(*start).collect::<String>();
-        let cells: Vec<String> = rows.iter().map(cell).collect();
-        let mut found = column(
-            &format!("FIELD_{}", index + 1),
-            cells.iter().map(String::as_str),
-        );
-        found.at = Some((*start, end - start));
-        columns.push(found);
-    }
     let reason = format!("{full} of {} lines have {length} characters.", lines.len());
-    let told = Suggestion {
-        columns,
-        ..Suggestion::of(Some("fixed"), sure, reason)
-    };
+    let told = Suggestion::of(Some("fixed"), sure, reason);
     let told = told.and("Where fields begin is a guess, from where characters change in all lines at once; the sender's layout decides.");
-    Some(match types(lines) {
-        Some(types) => told.and(types),
-        None => told,
-    })
+    Some(with_columns(told, lines, &rows))
 }
 
 /// Lines of all lengths without a delimiter: blanks at their ends may have been cut off.
@@ -66,15 +49,65 @@ pub(super) fn ragged(lines: &[&str]) -> Suggestion {
     let reason = format!(
         "Its lines have no delimiter in common and {least} to {most} characters: fixed places whose last blanks were cut off, or a report for people."
     );
-    let told = Suggestion::of(Some("fixed"), 30, reason);
-    match types(lines) {
-        Some(types) => Suggestion {
-            confidence: 45,
+    let told = with_columns(
+        Suggestion::of(Some("fixed"), 30, reason),
+        lines,
+        &rows(lines),
+    );
+    let confidence = if told.record_types.is_empty() { 30 } else { 45 };
+    Suggestion { confidence, ..told }
+}
+
+fn rows(lines: &[&str]) -> Vec<Vec<char>> {
+    lines.iter().map(|line| line.chars().collect()).collect()
+}
+
+/// The fields of all lines, or of each type of line.
+fn with_columns(told: Suggestion, lines: &[&str], rows: &[Vec<char>]) -> Suggestion {
+    if let Some(record_types) = types::of(rows) {
+        let names: Vec<&str> = record_types.iter().map(|one| one.name.as_str()).collect();
+        let reason = format!(
+            "Lines begin with few different codes ({}), and what follows is laid out differently: they are taken for record types.",
+            names.join(", ")
+        );
+        return Suggestion {
+            record_types,
             ..told
         }
-        .and(types),
+        .and(reason);
+    }
+    let columns = columns(rows, 0);
+    let told = Suggestion { columns, ..told };
+    match types::maybe(lines) {
+        Some(reason) => told.and(reason),
         None => told,
     }
+}
+
+/// The fields of lines that are laid out alike; the first has `code` characters at least.
+fn columns(rows: &[Vec<char>], code: usize) -> Vec<Column> {
+    let length = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let mut starts = starts(rows, length);
+    if code > 0 {
+        starts.retain(|start| *start == 0 || *start > code);
+        if code < length {
+            starts.insert(1, code);
+        }
+    }
+    let mut columns = Vec::new();
+    for (index, start) in starts.iter().enumerate().take(COLUMNS_MAX) {
+        let end = starts.get(index + 1).copied().unwrap_or(length);
+        let cell = |row: &Vec<char>| row.iter().take(end).skip(*start).collect::<String>();
+        let cells: Vec<String> = rows.iter().map(cell).collect();
+        let name = match (index, code) {
+            (0, 1..) => "TYPE".to_owned(),
+            _ => format!("FIELD_{}", index + 1),
+        };
+        let mut found = column(&name, cells.iter().map(String::as_str));
+        found.at = Some((*start, end - start));
+        columns.push(found);
+    }
+    columns
 }
 
 /// Where fields begin.
@@ -119,34 +152,4 @@ fn place(rows: &[Vec<char>], at: usize) -> Place {
         (_, 0, _, 0) => Place::Letters,
         _ => Place::Mixed,
     }
-}
-
-/// Records of several types, by how lines begin.
-fn types(lines: &[&str]) -> Option<String> {
-    for length in (1..=6).rev() {
-        let mut known: Vec<(String, usize)> = Vec::new();
-        for line in lines {
-            let code: String = line.chars().take(length).collect();
-            match known.iter().position(|(other, _)| *other == code) {
-                Some(at) => known[at].1 += 1,
-                None if known.len() > 40 => break,
-                None => known.push((code, 1)),
-            }
-        }
-        let plain = known.iter().all(|(code, _)| {
-            code.chars().all(|c| c.is_ascii_alphanumeric()) && code.chars().count() == length
-        });
-        if plain && known.len() > 1 && known.len() * 2 <= lines.len() && known.len() <= 40 {
-            let names: Vec<&str> = known
-                .iter()
-                .map(|(code, _)| code.as_str())
-                .take(20)
-                .collect();
-            return Some(format!(
-                "Lines begin with few different codes ({}): they may be record types, each with a layout of its own.",
-                names.join(", ")
-            ));
-        }
-    }
-    None
 }
