@@ -90,7 +90,7 @@ pub enum Repeat {
     Send,
 }
 
-fn all() -> String {
+pub(crate) fn all() -> String {
     "*".into()
 }
 
@@ -98,7 +98,7 @@ fn two_seconds() -> Duration {
     Duration::from_secs(2)
 }
 
-fn one_second() -> Duration {
+pub(crate) fn one_second() -> Duration {
     Duration::from_secs(1)
 }
 
@@ -112,6 +112,15 @@ fn inflated_bytes_max() -> ByteSize {
 
 fn thirty() -> u32 {
     30
+}
+
+pub(crate) fn folder_fault(folder: &Path) -> Option<String> {
+    (!folder.is_absolute()).then(|| {
+        format!(
+            "\"{}\" is not an absolute path; begin it with \"/\"",
+            folder.display()
+        )
+    })
 }
 
 /// What trying the settings found.
@@ -131,14 +140,8 @@ impl FileDropConfig {
     pub fn faults(&self) -> Vec<(String, String)> {
         let mut faults = Vec::new();
         let mut fault = |setting: &str, reason: String| faults.push((setting.to_owned(), reason));
-        if !self.folder.is_absolute() {
-            fault(
-                "folder",
-                format!(
-                    "\"{}\" is not an absolute path; begin it with \"/\"",
-                    self.folder.display()
-                ),
-            );
+        if let Some(reason) = folder_fault(&self.folder) {
+            fault("folder", reason);
         }
         if let Err(reason) = self.matcher() {
             fault("pattern", reason);
@@ -220,7 +223,7 @@ impl FileDropConfig {
 const TEXT_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
 /// Reads a text that a format names. Old ones have comments in code pages: what is not UTF-8 there stands as U+FFFD, and does not matter.
-fn read_text(path: &Path) -> Result<String, String> {
+pub(crate) fn read_text(path: &Path) -> Result<String, String> {
     let failed = |error| format!("{} can't be read: {error}", path.display());
     let mut text = Vec::new();
     let file = File::open(path).map_err(failed)?;

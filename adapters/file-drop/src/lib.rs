@@ -1,4 +1,4 @@
-//! A watched folder as a source.
+//! A watched folder as a source: of files that are dropped, below, and of files that grow, in [`tail`].
 //!
 //! ```text
 //! FOLDER/                 files that are not yet appended
@@ -43,6 +43,7 @@ mod scan;
 mod second_copy;
 mod source;
 mod start;
+pub mod tail;
 mod watch;
 
 pub use config::{FileDropConfig, Finding, Order, ReadyWhen, Repeat};

@@ -10,7 +10,7 @@ use crate::archive::FAILED;
 use crate::position::{Content, Finished, Goes, shown};
 
 /// The ordinal of a reject that stands for a whole file: beyond every record's.
-const WHOLE_FILE: u64 = (1 << 40) - 1;
+pub(crate) const WHOLE_FILE: u64 = (1 << 40) - 1;
 
 /// Something to say of a file, and where it goes once that is appended.
 #[derive(Debug)]
