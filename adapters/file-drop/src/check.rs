@@ -26,18 +26,7 @@ pub(crate) fn check(config: &FileDropConfig) -> Vec<Finding> {
     let folder = config.folder.display();
     let entries = match fs::read_dir(&config.folder) {
         Ok(entries) => entries,
-        Err(error) => {
-            let way_out = match error.kind() {
-                io::ErrorKind::NotFound => "make the folder or mount the share, or correct folder",
-                io::ErrorKind::PermissionDenied => {
-                    "give the agent's user the right to read and enter it"
-                }
-                _ => "correct folder",
-            };
-            return vec![Finding::Wrong(format!(
-                "{folder} can't be read: {error}; {way_out}"
-            ))];
-        }
+        Err(error) => return vec![cant_be_read(&config.folder, &error)],
     };
     let waiting = entries
         .flatten()
@@ -60,6 +49,26 @@ pub(crate) fn check(config: &FileDropConfig) -> Vec<Finding> {
     findings.push(moves(config));
     findings.push(watched(config));
     findings
+}
+
+/// The folder can't be listed.
+pub(crate) fn cant_be_read(folder: &Path, error: &io::Error) -> Finding {
+    let way_out = match error.kind() {
+        io::ErrorKind::NotFound => "make the folder or mount the share, or correct folder",
+        io::ErrorKind::PermissionDenied => "give the agent's user the right to read and enter it",
+        _ => "correct folder",
+    };
+    Finding::Wrong(format!(
+        "{} can't be read: {error}; {way_out}",
+        folder.display()
+    ))
+}
+
+/// The network file system that the folder is on.
+pub(crate) fn network(folder: &Path) -> Option<&'static str> {
+    let kind = rustix::fs::statfs(folder).ok()?.f_type;
+    let found = NETWORK.iter().find(|(number, _)| *number == kind);
+    found.map(|(_, name)| *name)
 }
 
 /// Files that another flow may have appended.
@@ -119,8 +128,7 @@ fn watched(config: &FileDropConfig) -> Finding {
         "a file is taken once it stood still for {:?}, found by a scan every {:?}",
         config.quiet, config.scan_every
     );
-    let kind = rustix::fs::statfs(&config.folder).map_or(0, |system| system.f_type);
-    if let Some((_, name)) = NETWORK.iter().find(|(number, _)| *number == kind) {
+    if let Some(name) = network(&config.folder) {
         return Finding::Warning(format!(
             "{folder} is on {name}: what other machines close there is not seen; {quiet}"
         ));

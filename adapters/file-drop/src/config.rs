@@ -12,8 +12,8 @@ use globset::Glob;
 use serde::Deserialize;
 
 use crate::control::Control;
-use crate::matcher::Matcher;
 use crate::duplicates::DuplicatesConfig;
+use crate::matcher::Matcher;
 use crate::scan::takes;
 use crate::sequence::{SequenceConfig, Watch};
 use crate::signs::{self, DoneConfig, LockConfig, TrailerConfig};
@@ -118,7 +118,7 @@ fn yes() -> bool {
     true
 }
 
-fn all() -> String {
+pub(crate) fn all() -> String {
     "*".into()
 }
 
@@ -126,7 +126,7 @@ fn two_seconds() -> Duration {
     Duration::from_secs(2)
 }
 
-fn one_second() -> Duration {
+pub(crate) fn one_second() -> Duration {
     Duration::from_secs(1)
 }
 
@@ -140,6 +140,15 @@ fn inflated_bytes_max() -> ByteSize {
 
 fn thirty() -> u32 {
     30
+}
+
+pub(crate) fn folder_fault(folder: &Path) -> Option<String> {
+    (!folder.is_absolute()).then(|| {
+        format!(
+            "\"{}\" is not an absolute path; begin it with \"/\"",
+            folder.display()
+        )
+    })
 }
 
 /// What trying the settings found.
@@ -159,14 +168,8 @@ impl FileDropConfig {
     pub fn faults(&self) -> Vec<(String, String)> {
         let mut faults = Vec::new();
         let mut fault = |setting: &str, reason: String| faults.push((setting.to_owned(), reason));
-        if !self.folder.is_absolute() {
-            fault(
-                "folder",
-                format!(
-                    "\"{}\" is not an absolute path; begin it with \"/\"",
-                    self.folder.display()
-                ),
-            );
+        if let Some(reason) = folder_fault(&self.folder) {
+            fault("folder", reason);
         }
         if let Err(reason) = self.matcher() {
             fault("pattern", reason);
@@ -289,7 +292,7 @@ impl FileDropConfig {
 const TEXT_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
 /// Reads a text that a format names. Old ones have comments in code pages: what is not UTF-8 there stands as U+FFFD, and does not matter.
-fn read_text(path: &Path) -> Result<String, String> {
+pub(crate) fn read_text(path: &Path) -> Result<String, String> {
     let failed = |error| format!("{} can't be read: {error}", path.display());
     let mut text = Vec::new();
     let file = File::open(path).map_err(failed)?;

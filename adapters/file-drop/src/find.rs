@@ -20,20 +20,23 @@ use crate::watch::Watch;
 /// A scan takes at most one part in so many of the time.
 const SCAN_SHARE: u32 = 20;
 
+/// What is said where the folder can't be read.
+pub(crate) fn folder_away(folder: &Path, error: &io::Error) -> String {
+    let folder = folder.display();
+    let way_out = match error.kind() {
+        io::ErrorKind::NotFound => "make it or mount its share",
+        io::ErrorKind::PermissionDenied => "give the agent's user the right to read and enter it",
+        io::ErrorKind::NotADirectory => "it must be a folder",
+        _ => "look at its disk or share",
+    };
+    format!(
+        "{folder} can't be read: {error}; {way_out}. The flow goes on by itself when it is back"
+    )
+}
+
 impl FileDrop {
     pub(crate) fn folder_away(&self, error: &io::Error) -> SourceError {
-        let folder = self.config.folder.display();
-        let way_out = match error.kind() {
-            io::ErrorKind::NotFound => "make it or mount its share",
-            io::ErrorKind::PermissionDenied => {
-                "give the agent's user the right to read and enter it"
-            }
-            io::ErrorKind::NotADirectory => "it must be a folder",
-            _ => "look at its disk or share",
-        };
-        self.retry(format!(
-            "{folder} can't be read: {error}; {way_out}. The flow goes on by itself when it is back"
-        ))
+        self.retry(folder_away(&self.config.folder, error))
     }
 
     /// Watches the folder if it is not watched; without a watch the scan alone finds files.

@@ -34,7 +34,7 @@ pub(crate) fn follow(
         return Ok(());
     };
     let is_there = fs::symlink_metadata(&companion).is_ok_and(|metadata| metadata.is_file());
-    if is_there && !crate::mutated("follow") {
+    if is_there {
         move_as(&companion, root, folder, &name, sha256)?;
     }
     Ok(())
@@ -55,7 +55,7 @@ fn is_left_by(companion: &Path, file: &Path, beside: &Path) -> bool {
         (Ok(companion), Ok(file)) => companion <= file,
         _ => false,
     };
-    crate::mutated("older") || (fs::symlink_metadata(beside).is_err() && is_older())
+    fs::symlink_metadata(beside).is_err() && is_older()
 }
 
 impl FileDrop {
@@ -94,7 +94,6 @@ impl FileDrop {
         if self.matcher.done_of(OsStr::new("")).is_none() {
             return Ok(());
         }
-        if crate::mutated("gather") { return Ok(()); }
         let root = &self.config.folder;
         let left = self.without_file(root)?;
         let mut moved = false;

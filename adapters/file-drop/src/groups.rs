@@ -78,7 +78,6 @@ impl Groups {
         if let Some((done, sight)) = &group.done {
             verdict = verdict.and(match sight {
                 _ if !self.claim(done, group.name) => Verdict::Late(Late::SharedDone),
-                Some(_) if crate::mutated("doneready") => Verdict::Ready,
                 Some(sight) => ready.look(done, sight.look, sight.age, now),
                 None => {
                     let stood = self.stood(Clock::NoDone, group.name, group.file.look, now);

@@ -1,4 +1,4 @@
-//! A watched folder as a source.
+//! A watched folder as a source: of files that are dropped, below, and of files that grow, in [`tail`].
 //!
 //! ```text
 //! FOLDER/                 files that are not yet appended
@@ -58,6 +58,7 @@ mod sequence;
 mod signs;
 mod source;
 mod start;
+pub mod tail;
 mod template;
 mod trailer;
 mod watch;
@@ -70,7 +71,3 @@ pub use propose::{FOLDER, Proposal, propose};
 pub use sequence::{Again, Envelope, Gap, Resets, SequenceConfig};
 pub use signs::{DoneConfig, LockConfig, TrailerConfig};
 pub use source::FileDrop;
-
-pub(crate) fn mutated(name: &str) -> bool {
-    std::env::var("MUT").is_ok_and(|text| text == name)
-}

@@ -31,7 +31,7 @@ impl Matcher {
 
     /// Whether a file of this name is the flow's.
     pub(crate) fn is_match(&self, name: &str) -> bool {
-        self.glob.is_match(name) && (crate::mutated("beside") || !self.is_beside(OsStr::new(name)))
+        self.glob.is_match(name) && !self.is_beside(OsStr::new(name))
     }
 
     /// Whether the pattern by itself fits a name.

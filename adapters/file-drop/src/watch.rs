@@ -38,11 +38,27 @@ impl Watch {
         matcher: Matcher,
         wake: Arc<dyn Fn() + Send + Sync>,
     ) -> notify::Result<Self> {
+        Self::start_with(folder, matcher, wake, false)
+    }
+
+    fn start_with(
+        folder: &Path,
+        matcher: Matcher,
+        wake: Arc<dyn Fn() + Send + Sync>,
+        on_writes: bool,
+    ) -> notify::Result<Self> {
         let heard = Arc::new(Mutex::new(Heard::default()));
         let told = Arc::clone(&heard);
         let mut watcher =
             notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-                if lock(&told).take_in(&matcher, event.as_ref().ok()) {
+                let event = event.as_ref().ok();
+                let mut heard = lock(&told);
+                let had = heard.files.len();
+                // One wake-up for many writes: who looks takes them all.
+                let is_first =
+                    heard.take_in(&matcher, event) || (on_writes && heard.files.len() > had);
+                drop(heard);
+                if is_first {
                     wake();
                 }
             })?;
@@ -51,6 +67,15 @@ impl Watch {
             heard,
             _watcher: watcher,
         })
+    }
+
+    /// The same for files that grow: a write is a wake-up too.
+    pub(crate) fn start_for_writes(
+        folder: &Path,
+        matcher: Matcher,
+        wake: Arc<dyn Fn() + Send + Sync>,
+    ) -> notify::Result<Self> {
+        Self::start_with(folder, matcher, wake, true)
     }
 
     /// What was heard since the last time.

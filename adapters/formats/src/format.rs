@@ -241,6 +241,29 @@ impl Decoder {
         }
     }
 
+    /// The line at which the next record begins, from 1; 0 where records are not lines.
+    #[must_use]
+    pub fn at_line(&self) -> u64 {
+        match self {
+            Self::Csv(decoder) => decoder.at_line(),
+            Self::Fixed(decoder) => decoder.at_line(),
+            Self::JsonLines(decoder) => decoder.at_line(),
+            _ => 0,
+        }
+    }
+
+    /// Bytes already taken of a record that has not ended yet. Where records are lines that is one which is too long, so
+    /// that a file can be read on at the bytes taken less these; 0 for all other formats.
+    #[must_use]
+    pub fn held_bytes(&self) -> u64 {
+        match self {
+            Self::Csv(decoder) => decoder.held_bytes(),
+            Self::Fixed(decoder) => decoder.held_bytes(),
+            Self::JsonLines(decoder) => decoder.held_bytes(),
+            _ => 0,
+        }
+    }
+
     /// The interchanges and documents that were read so far, for acknowledgements and the watch over sequences; of EDI alone.
     #[must_use]
     pub fn receipt(&self) -> Option<&Receipt> {

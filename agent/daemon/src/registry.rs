@@ -1,6 +1,7 @@
 //! The adapters that this agent has. A new one is a folder, a dependency and a line of [`ADAPTERS`].
 
 mod file_drop;
+mod file_tail;
 
 use std::fmt::Debug;
 use std::path::Path;
@@ -21,10 +22,16 @@ pub struct Adapter {
 }
 
 /// All of them.
-pub const ADAPTERS: &[Adapter] = &[Adapter {
-    kind: "file-drop",
-    read: read::<dray_file_drop::FileDropConfig>,
-}];
+pub const ADAPTERS: &[Adapter] = &[
+    Adapter {
+        kind: "file-drop",
+        read: read::<dray_file_drop::FileDropConfig>,
+    },
+    Adapter {
+        kind: "file-tail",
+        read: read::<dray_file_drop::tail::FileTailConfig>,
+    },
+];
 
 /// A source as it is configured: nothing is opened.
 pub trait Configured: Debug + Send + Sync {

@@ -222,12 +222,24 @@ impl Decoder {
         self.ordinal
     }
 
+    /// The line at which the next record or bad record begins, from 1, or an empty line before it.
+    #[must_use]
+    pub fn at_line(&self) -> u64 {
+        self.line
+    }
+
+    /// Bytes already taken of a record that is too long and has not ended yet, else 0.
+    #[must_use]
+    pub fn held_bytes(&self) -> u64 {
+        self.long.as_ref().map_or(0, Long::bytes)
+    }
+
     /// Byte order mark and charset, once enough is there to tell.
     fn begin(&mut self, window: &[u8], end: bool) -> Result<Option<(Charset, usize)>, FileFault> {
         if let Some(charset) = self.charset {
             return Ok(Some((charset, 0)));
         }
-        if window.len() < encoding::MARK_BYTES && !end {
+        if !end && encoding::may_be_a_mark(window) {
             return Ok(None);
         }
         let (charset, mark) = encoding::begin(self.csv.encoding, window)?;

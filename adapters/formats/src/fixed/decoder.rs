@@ -118,7 +118,7 @@ impl Decoder {
         sink: &mut S,
     ) -> Result<Decoded, FileFault> {
         let mut at = 0;
-        if self.charset.is_none() && (window.len() >= encoding::MARK_BYTES || end) {
+        if self.charset.is_none() && (end || !encoding::may_be_a_mark(window)) {
             let (charset, mark) = encoding::begin(self.fixed.encoding, window)?;
             (self.charset, at) = (Some(charset), mark);
         }
@@ -147,6 +147,18 @@ impl Decoder {
     #[must_use]
     pub fn ordinal(&self) -> u64 {
         self.ordinal
+    }
+
+    /// The line at which the next record or bad record begins, from 1, or an empty line before it.
+    #[must_use]
+    pub fn at_line(&self) -> u64 {
+        self.place
+    }
+
+    /// Bytes already taken of a record that is too long and has not ended yet, else 0.
+    #[must_use]
+    pub fn held_bytes(&self) -> u64 {
+        self.long.as_ref().map_or(0, Long::bytes)
     }
 
     /// Takes records that have all the same number of bytes.

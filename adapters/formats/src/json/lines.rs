@@ -119,6 +119,18 @@ impl LinesDecoder {
         self.ordinal
     }
 
+    /// The line at which the next record or bad record begins, from 1, or an empty line before it.
+    #[must_use]
+    pub fn at_line(&self) -> u64 {
+        self.line
+    }
+
+    /// Bytes already taken of a record that is too long and has not ended yet, else 0.
+    #[must_use]
+    pub fn held_bytes(&self) -> u64 {
+        self.long.length()
+    }
+
     /// A line, or the rest of one that is too long.
     fn whole<S: Sink>(&mut self, rest: &[u8], sink: &mut S) {
         let line = self.line;

@@ -31,11 +31,26 @@ pub(crate) enum Charset {
 /// An encoding of several bytes.
 type Multi = encoding_rs::Encoding;
 
-/// Bytes that tell a byte order mark.
-pub(crate) const MARK_BYTES: usize = 4;
+/// All that [`begin`] tells; one may be the beginning of another.
+const MARKS: [&[u8]; 6] = [
+    &[0xEF, 0xBB, 0xBF],
+    &[0xFF, 0xFE, 0, 0],
+    &[0, 0, 0xFE, 0xFF],
+    &[0x84, 0x31, 0x95, 0x33],
+    &[0xFF, 0xFE],
+    &[0xFE, 0xFF],
+];
 
-/// Looks at a file's first bytes (at least [`MARK_BYTES`] unless it is shorter): its charset, and how long its
-/// byte order mark is.
+/// Whether what follows may make these first bytes of a file a byte order mark, or a longer one. A line of one character
+/// in a file that grows does not wait for more.
+pub(crate) fn may_be_a_mark(bytes: &[u8]) -> bool {
+    MARKS
+        .iter()
+        .any(|mark| mark.len() > bytes.len() && mark.starts_with(bytes))
+}
+
+/// Looks at a file's first bytes (as many as [`may_be_a_mark`] asks for, unless it is shorter): its charset, and how long
+/// its byte order mark is.
 pub(crate) fn begin(declared: Encoding, bytes: &[u8]) -> Result<(Charset, usize), FileFault> {
     let mark = match bytes {
         [0xEF, 0xBB, 0xBF, ..] => Some(("UTF-8", Charset::Utf8, 3)),

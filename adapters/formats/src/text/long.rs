@@ -35,6 +35,11 @@ impl Long {
         (next, found.is_some())
     }
 
+    /// How many bytes were passed over.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
     fn push(&mut self, bytes: &[u8]) {
         let room = REJECT_BYTES_MAX.saturating_sub(self.first.len());
         self.first

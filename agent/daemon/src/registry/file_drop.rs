@@ -19,14 +19,9 @@ impl Configured for FileDropConfig {
     }
 
     fn check(&self, flow: &FlowName) -> Vec<Finding> {
-        let found = |found| match found {
-            Found::Fine(sentence) => Finding::fine(sentence),
-            Found::Warning(sentence) => Finding::warning(sentence),
-            Found::Wrong(sentence) => Finding::wrong(sentence),
-        };
         FileDropConfig::check_as(self, flow.as_str())
             .into_iter()
-            .map(found)
+            .map(finding)
             .collect()
     }
 
@@ -45,5 +40,13 @@ impl Configured for FileDropConfig {
 
     fn make(&self, flow: &FlowName) -> Result<Box<dyn Source>, String> {
         Ok(Box::new(FileDrop::new(flow.as_str(), self.clone())?))
+    }
+}
+
+pub(super) fn finding(found: Found) -> Finding {
+    match found {
+        Found::Fine(sentence) => Finding::fine(sentence),
+        Found::Warning(sentence) => Finding::warning(sentence),
+        Found::Wrong(sentence) => Finding::wrong(sentence),
     }
 }

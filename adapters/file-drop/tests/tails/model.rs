@@ -1,0 +1,191 @@
+//! Random lives of a log against what was written to it: every whole line once and in order, whatever was done to the file.
+
+use dray_adapter::conformance::Agent;
+
+use crate::support::{Logs, acking, cells, ids_differ};
+
+/// Rotated files that are kept.
+const KEPT: usize = 4;
+const STEPS: usize = 1_500;
+const LIVES: u64 = 4;
+
+/// Steps that are the same for the same seed (Marsaglia's xorshift).
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % sides
+    }
+}
+
+struct Life {
+    logs: Logs,
+    agent: Agent,
+    dice: Dice,
+    /// The whole lines that were written.
+    written: Vec<String>,
+    /// The beginning of a line.
+    begun: Option<String>,
+    rotated: usize,
+    history: Vec<String>,
+}
+
+impl Life {
+    fn new(seed: u64) -> Self {
+        let logs = Logs::new("");
+        logs.create("app.log", "");
+        Self {
+            agent: logs.agent(),
+            logs,
+            dice: Dice(seed),
+            written: Vec::new(),
+            begun: None,
+            rotated: 0,
+            history: Vec::new(),
+        }
+    }
+
+    fn step(&mut self) {
+        match self.dice.roll(40) {
+            0..=8 => self.write_lines(),
+            9..=12 => self.write_half(),
+            13..=14 => self.rename(),
+            15..=16 => self.copy_and_truncate(),
+            17 => self.begin_again(),
+            18..=19 => self.kill(),
+            20..=30 => {
+                self.agent.poll();
+            }
+            31..=36 => {
+                self.agent.append();
+            }
+            _ => {
+                self.agent.commit();
+            }
+        }
+    }
+
+    fn note(&mut self, what: &str) {
+        self.history
+            .push(format!("{what} after {}", self.written.len()));
+    }
+
+    fn next_line(&mut self) -> String {
+        let wide = "x".repeat(self.dice.roll(3) as usize * 700);
+        format!("{}{wide}", self.written.len())
+    }
+
+    fn write_lines(&mut self) {
+        self.end_line();
+        let mut text = String::new();
+        for _ in 0..=self.dice.roll(5) {
+            let line = self.next_line();
+            text = text + &line + "\n";
+            self.written.push(line);
+        }
+        self.logs.append("app.log", text);
+    }
+
+    fn write_half(&mut self) {
+        if self.begun.is_some() {
+            return self.end_line();
+        }
+        let line = self.next_line();
+        self.logs.append("app.log", &line);
+        self.begun = Some(line);
+    }
+
+    /// A program ends its lines before it turns to another file.
+    fn end_line(&mut self) {
+        if let Some(line) = self.begun.take() {
+            self.logs.append("app.log", "\n");
+            self.written.push(line);
+        }
+    }
+
+    /// Moves the rotated files up; the oldest may go only when it was read.
+    fn shift(&mut self) {
+        self.end_line();
+        if self.rotated == KEPT {
+            self.drain();
+            self.logs.remove(&format!("app.log.{KEPT}"));
+            self.rotated -= 1;
+        }
+        for number in (1..=self.rotated).rev() {
+            self.logs.rename(
+                &format!("app.log.{number}"),
+                &format!("app.log.{}", number + 1),
+            );
+        }
+        self.rotated += 1;
+    }
+
+    fn rename(&mut self) {
+        self.shift();
+        self.note("renamed");
+        self.logs.rename("app.log", "app.log.1");
+        self.logs.create("app.log", "");
+    }
+
+    fn copy_and_truncate(&mut self) {
+        self.shift();
+        self.note("copied");
+        self.logs.copy("app.log", "app.log.1");
+        self.logs.truncate("app.log");
+    }
+
+    /// Without a copy only what was read before is not lost.
+    fn begin_again(&mut self) {
+        self.end_line();
+        self.drain();
+        self.note("begun again");
+        let line = self.next_line();
+        self.logs.rewrite("app.log", format!("{line}\n"));
+        self.written.push(line);
+    }
+
+    fn kill(&mut self) {
+        self.note("killed");
+        self.agent.reopen(self.logs.source());
+    }
+
+    fn drain(&mut self) {
+        self.agent.finish(self.written.len(), acking());
+        self.is_right();
+    }
+
+    fn is_right(&self) {
+        let sent = cells(&self.agent);
+        let first = sent
+            .iter()
+            .zip(&self.written)
+            .position(|(one, other)| one != other);
+        let at = first.unwrap_or(sent.len().min(self.written.len()));
+        assert!(
+            first.is_none() && sent.len() == self.written.len(),
+            "entry {at} of {} is {:?}, it should be {:?} of {}: {:#?}",
+            sent.len(),
+            self.agent.log.get(at),
+            self.written.get(at),
+            self.written.len(),
+            &self.history[self.history.len().saturating_sub(12)..]
+        );
+    }
+}
+
+#[test]
+fn random_lives_of_a_log_lose_and_double_nothing() {
+    for seed in 1..=LIVES {
+        let mut life = Life::new(seed * 0x9E37_79B9_7F4A_7C15);
+        for _ in 0..STEPS {
+            life.step();
+        }
+        life.end_line();
+        life.drain();
+        ids_differ(&life.agent);
+        assert!(life.history.len() > 50, "much was done");
+    }
+}
