@@ -100,7 +100,7 @@ mod tests {
             ("SHP_20261123_0007.txt", "SHP_*.txt"),
             ("orders.csv", "orders.csv"),
             ("x12-940.edi", "x*.edi"),
-            ("a[1]{b}.txt", "a?*?b?.txt"),
+            ("a[1]{b}.txt", "a?*??b?.txt"),
             ("20261123", "*"),
         ] {
             let pattern = pattern(name);

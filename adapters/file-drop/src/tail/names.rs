@@ -36,7 +36,7 @@ impl Names {
         !is_passed_over
             && (self.pattern.is_match(name)
                 || self.rotated.iter().any(|glob| glob.is_match(name))
-                || self.bases(name).next().is_some())
+                || (self.rotated.is_empty() && self.bases(name).next().is_some()))
     }
 
     /// Whether a file of this name may have come by rotation from one that was called `base`.
@@ -63,7 +63,7 @@ impl Names {
         let is_rotated = self.rotated.iter().any(|glob| glob.is_match(name));
         let pattern = self.pattern.glob().glob();
         // A pattern without wildcards is the one name that there is.
-        if is_rotated && !self.pattern.is_match(name) && self.pattern.is_match(pattern) {
+        if is_rotated && !self.pattern.is_match(name) && !pattern.contains(['*', '?', '[', '{']) {
             return pattern.to_owned();
         }
         name.to_owned()

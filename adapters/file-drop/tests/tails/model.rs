@@ -179,7 +179,7 @@ impl Life {
 #[test]
 fn random_lives_of_a_log_lose_and_double_nothing() {
     for seed in 1..=LIVES {
-        let mut life = Life::new(seed * 0x9E37_79B9_7F4A_7C15);
+        let mut life = Life::new(u64::wrapping_mul(seed, 0x9E37_79B9_7F4A_7C15));
         for _ in 0..STEPS {
             life.step();
         }
