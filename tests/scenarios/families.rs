@@ -50,4 +50,8 @@ fn kill_9_at_random_points_leaves_exact_counts_for_every_format() {
         .flat_map(|family| (0..kills * lines).map(|n| number(family.code, n)))
         .collect();
     these_arrive_whole(&site, &erp, &numbers, &format!("{kills} kills"));
+    let events = site.log_events().expect("the log");
+    let reports = events.iter().filter(|event| event["type"] == "file_report");
+    let files = kills * FAMILIES.len() as u64;
+    assert_eq!(reports.count() as u64, files, "one of each file");
 }

@@ -84,7 +84,7 @@ impl Family {
         let copybook = copybook.display().to_string();
         Ok(FlowSpec {
             name: self.name.into(),
-            source: self.source.into(),
+            source: format!("report = true\n{}", self.source),
             format: self.format.replace("COPYBOOK", &copybook),
             mapping,
             timeliness: "normal",

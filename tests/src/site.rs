@@ -324,7 +324,9 @@ impl Site {
                 .and_then(|text| text.parse().ok())
                 .unwrap_or(0),
         };
-        Ok(self.log_events()?.into_iter().map(arrival).collect())
+        let mut events = self.log_events()?;
+        events.retain(|event| event["type"] != "file_report");
+        Ok(events.into_iter().map(arrival).collect())
     }
 
     /// The text of a daemon's metrics page.
