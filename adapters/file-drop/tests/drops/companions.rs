@@ -381,30 +381,3 @@ fn sha256_of(text: &str) -> String {
     use sha2::Digest as _;
     hex::encode(sha2::Sha256::digest(text))
 }
-
-#[test]
-fn zz_scan_time() {
-    let drops = Drops::with_pattern(
-        "*",
-        "quiet = \"1h\"\nready = \"quiet\"\ndone.name = \"{name}.done\"\nlock.name = \"{name}.lck\"\n",
-    );
-    for n in 0..100_000 {
-        fs::write(drops.at(&format!("f{n:06}.txt")), "A|1\n").expect("a file");
-        fs::write(drops.at(&format!("f{n:06}.txt.done")), "").expect("a file");
-    }
-    let mut source = drops.source();
-    struct N;
-    impl dray_adapter::Seen for N {
-        fn seen(&self, _: &dray_adapter::Mark) -> dray_adapter::MarkState {
-            dray_adapter::MarkState::New
-        }
-    }
-    source
-        .open(None, std::sync::Arc::new(N), std::sync::Arc::new(|| ()))
-        .expect("open");
-    for _ in 0..3 {
-        let t = std::time::Instant::now();
-        let _ = source.poll();
-        println!("poll {:?}", t.elapsed());
-    }
-}
