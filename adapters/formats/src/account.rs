@@ -121,7 +121,7 @@ mod tests {
         checks.chain(identities).collect()
     }
 
-    const TYPED: &str = "kind = \"csv\"\ndelimiter = \"|\"\ntype_column = 1\n[[record]]\nname = \"D\"\ncolumns = [\"SKU\", \"QTY\"]\n\
+    const TYPED: &str = "kind = \"csv\"\ndelimiter = \"|\"\ntype_column = 1\nheader = false\n[[record]]\nname = \"D\"\ncolumns = [\"SKU\", \"QTY\"]\n\
         [[record]]\nname = \"T\"\ncolumns = [\"LINES\", \"SUM\"]\ntrailer = true\n\
         counts = [{ field = \"LINES\", of = \"D\" }]\ntotals = [{ field = \"SUM\", of = \"D\", sum = \"QTY\" }]\n";
 

@@ -278,7 +278,7 @@ proptest! {
 
     #[test]
     fn loops_of_any_text_are_read_or_refused(loops in "[NLXW0-9 ():+!?a-c\\[\\]=up]{0,60}", column in "[NLXW0-9.#/=\\[\\]|-]{0,12}") {
-        let toml = format!("kind = \"x12\"\n[[set]]\nset = \"999\"\nloops = \"{loops}\"\n[[record]]\nname = \"999\"\ncolumns = [\"{column}\"]");
+        let toml = format!("kind = \"x12\"\n[[set]]\nset = \"999\"\nloops = \"{loops}\"\n[[record]]\ntype = \"999\"\ncolumns = [\"{column}\"]");
         let config: FormatConfig = toml::from_str(&toml).expect("a format");
         prop_assert_eq!(Format::new(&config, &|_| Err("no text is named".into())).is_err(), !config.faults().is_empty());
     }
