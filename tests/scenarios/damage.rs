@@ -152,10 +152,8 @@ fn the_same_content_again_is_reported_or_sent_as_the_flow_says() {
         .or_else(|_| site.agent.as_ref().expect("it runs").wait_log("repeat"))
         .expect("the repeat is reported");
     assert_eq!(erp.events(), 30);
-    assert!(Path::exists(&archived(
-        "report",
-        "archive/repeated/day2.txt"
-    )));
+    let beside = archived("report", "archive/repeated/day2.txt");
+    crate::wait("the repeat is put beside", || beside.exists());
 }
 
 #[test]

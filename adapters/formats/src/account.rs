@@ -121,8 +121,8 @@ mod tests {
         checks.chain(identities).collect()
     }
 
-    const TYPED: &str = "kind = \"csv\"\ndelimiter = \"|\"\ntype_column = 1\nheader = false\n[[record]]\nname = \"D\"\ncolumns = [\"SKU\", \"QTY\"]\n\
-        [[record]]\nname = \"T\"\ncolumns = [\"LINES\", \"SUM\"]\ntrailer = true\n\
+    const TYPED: &str = "kind = \"csv\"\ndelimiter = \"|\"\ntype_column = 1\nheader = false\n[[record]]\nname = \"D\"\ncolumns = [\"TYPE\", \"SKU\", \"QTY\"]\n\
+        [[record]]\nname = \"T\"\ncolumns = [\"TYPE\", \"LINES\", \"SUM\"]\ntrailer = true\n\
         counts = [{ field = \"LINES\", of = \"D\" }]\ntotals = [{ field = \"SUM\", of = \"D\", sum = \"QTY\" }]\n";
 
     const X12: &str = "ISA*00*          *00*          *ZZ*SENDER         *ZZ*RECEIVER       *200101*1200*U*00401*000000009*0*P*:~\n\
