@@ -262,6 +262,7 @@ impl FileTail {
             }
             known.reading = None;
             known.done = None;
+            (known.skip_to, known.is_gap) = (0, false);
         }
     }
 

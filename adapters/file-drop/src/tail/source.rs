@@ -155,7 +155,7 @@ impl FileTail {
                 return Ok(Polled::Batch(Box::new(self.say(notice))));
             }
             if let Some(&node) = self.turns.front() {
-                if let Some(batch) = self.turn(node, until)? {
+                if let Some(batch) = self.turn(node, until) {
                     return Ok(Polled::Batch(Box::new(batch)));
                 }
             } else if self.first == First::Passing {

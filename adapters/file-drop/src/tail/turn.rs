@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io;
 use std::time::Instant;
 
-use dray_adapter::{Batch, SourceError};
+use dray_adapter::Batch;
 use dray_formats::Gather;
 
 use super::known::Known;
@@ -21,21 +21,15 @@ const RESCANS_MAX: u32 = 3;
 
 impl FileTail {
     /// Goes on with a file's turn; a batch of it, if there is one.
-    pub(super) fn turn(
-        &mut self,
-        node: Node,
-        until: Instant,
-    ) -> Result<Option<Batch>, SourceError> {
+    pub(super) fn turn(&mut self, node: Node, until: Instant) -> Option<Batch> {
         let Some(index) = self.files.find(node) else {
             self.end_turn();
-            return Ok(None);
+            return None;
         };
         match self.step(index, until) {
             Ok(None) => self.scan_first(),
             Ok(Some(Step::More)) => {}
-            Ok(Some(Step::Batch(gather, last))) => {
-                return Ok(Some(self.batch(index, gather, last)));
-            }
+            Ok(Some(Step::Batch(gather, last))) => return Some(self.batch(index, gather, last)),
             Ok(Some(Step::Drained)) => self.drained(index),
             Ok(Some(Step::Replaced)) => self.replaced(index),
             Ok(Some(Step::Refused(reason))) => self.refused(index, &reason),
@@ -49,7 +43,7 @@ impl FileTail {
                 self.end_turn();
             }
         }
-        Ok(None)
+        None
     }
 
     /// `None`: it is not the file that was meant.
