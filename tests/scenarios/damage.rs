@@ -1,6 +1,5 @@
 //! Bad input: a clear sentence, and nothing lost.
 
-
 use dray_tests::drops::{MOVEMENT_COLUMNS, drop_file, movement, movements};
 use dray_tests::site::{FlowSpec, Site};
 use dray_tests::target::Target;
