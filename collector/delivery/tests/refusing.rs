@@ -279,8 +279,9 @@ async fn a_hundred_refusals_without_a_success_pause_the_target() {
     )
     .await;
     let target = start(&store, &erp.url(), "batch = 8");
+    // The pause shows at once, the count of the dead once they are on disk.
     let metrics = wait(&target, "the pause", |metrics| {
-        metrics.state == State::Paused && metrics.in_flight == 0
+        metrics.state == State::Paused && metrics.in_flight == 0 && metrics.dead >= 100
     })
     .await;
     assert!(
