@@ -106,7 +106,7 @@ pub(crate) fn own_name(name: &OsStr, sha256: &[u8; 32]) -> OsString {
 }
 
 /// The name that a file had if [`candidate`] changed it, and the hash that was added.
-fn original(name: &OsStr) -> Option<(OsString, &str)> {
+pub(crate) fn original(name: &OsStr) -> Option<(OsString, &str)> {
     let path = Path::new(name);
     let stem = path.file_stem()?.to_str()?;
     let is_hash = |text: &str| {
@@ -135,7 +135,8 @@ pub(crate) fn is_ours(matcher: &GlobMatcher, name: &OsStr) -> bool {
     takes(matcher, name) || original(name).is_some_and(|(own, _)| takes(matcher, &own))
 }
 
-fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
+/// Renames, unless there is something of that name.
+pub(crate) fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
     match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
         // Some network file systems don't know the flag. Only this agent writes there, so looking
         // first is enough.

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::archive::{ARCHIVE, FAILED, PENDING};
-use crate::config::{FileDropConfig, Finding};
+use crate::config::{After, FileDropConfig, Finding};
 use crate::owners;
 use crate::watch::Watch;
 
@@ -55,13 +55,21 @@ pub(crate) fn check(config: &FileDropConfig) -> Vec<Finding> {
     if let Err(reason) = config.format() {
         findings.push(Finding::Wrong(reason));
     }
-    findings.push(moves(config));
+    findings.push(match config.after {
+        After::Move => moves(config),
+        After::Keep => Finding::Fine(format!(
+            "nothing in {folder} is changed: the agent's data folder says what was taken"
+        )),
+    });
     findings.push(watched(config));
     findings
 }
 
 /// Files that another flow may have appended.
 pub(crate) fn owner(config: &FileDropConfig, flow: &str) -> Option<Finding> {
+    if config.after == After::Keep {
+        return None;
+    }
     // What can't be read is told of elsewhere.
     let foreign = owners::foreign(&config.folder, flow, &config.matcher().ok()?);
     let foreign = foreign.ok().flatten()?;

@@ -51,6 +51,12 @@ pub struct FileDropConfig {
     /// A file's bytes once unpacked, at most; a larger one is set aside.
     #[serde(default = "inflated_bytes_max")]
     pub inflated_bytes_max: ByteSize,
+    /// What becomes of a file once it is appended.
+    #[serde(default)]
+    pub after: After,
+    /// With `after = "keep"`: whether a file that nobody touched keeps its inode.
+    #[serde(default)]
+    pub inodes: Inodes,
     /// How a file's bytes become records.
     pub format: FormatConfig,
 }
@@ -88,6 +94,28 @@ pub enum Repeat {
     Report,
     /// It is sent again, under ids of its own.
     Send,
+}
+
+/// What becomes of a file once it is appended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum After {
+    /// It moves to `archive`.
+    #[default]
+    Move,
+    /// Nothing in the folder is touched; a ledger in the agent's data folder says what was taken.
+    Keep,
+}
+
+/// Whether a file that nobody touched keeps its inode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Inodes {
+    /// As long as the share is mounted. One with another inode is hashed again.
+    #[default]
+    Lasting,
+    /// Not even so long (CIFS with `noserverino`, some FUSE): name, size and time tell a file.
+    Changing,
 }
 
 fn all() -> String {
@@ -228,4 +256,22 @@ fn read_text(path: &Path) -> Result<String, String> {
         .read_to_end(&mut text)
         .map_err(failed)?;
     Ok(String::from_utf8_lossy(&text).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sources_of_the_documentation_are_good() {
+        let page = include_str!("../../../docs/files.md");
+        let examples = page.split("```toml source\n").skip(1);
+        let mut count = 0;
+        for example in examples.filter_map(|rest| rest.split("```").next()) {
+            let config: FileDropConfig = toml::from_str(example).expect(example);
+            assert_eq!(config.faults(), [], "{example}");
+            count += 1;
+        }
+        assert!(count > 0);
+    }
 }

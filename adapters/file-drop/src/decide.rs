@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 
 use dray_adapter::{MarkState, SourceError};
 
-use crate::config::Repeat;
+use crate::config::{After, Repeat};
 use crate::first_pass::{BadFile, Checked, FirstPass};
 use crate::notice::Notice;
 use crate::position::{Content, Finished, Goes, shown};
+use crate::reading::Reading;
 use crate::ready::Look;
 use crate::source::{FileDrop, Work, changing, unreadable};
 
@@ -37,6 +38,20 @@ impl FileDrop {
             }
             Checked::Good(mut reading) => {
                 let look = reading.finished(Goes::Pending).look;
+                if let Some(repeat) = self.sent_before(path, &reading.content) {
+                    reading.content.repeat = repeat;
+                    self.work = Work::Reading(reading);
+                    return Ok(());
+                }
+                // What it was is lost; what it is now is a file of its own.
+                self.lost_and_gone(path);
+                if self.recognises(path, &reading.content, look)? {
+                    return Ok(());
+                }
+                if let Some((repeat, next)) = self.given_up_at(&reading.content) {
+                    reading.content.repeat = repeat;
+                    return self.read_on(path, reading, next);
+                }
                 match self.repeat_of(reading.content, look) {
                     Some(repeat) => {
                         reading.content.repeat = repeat;
@@ -45,8 +60,28 @@ impl FileDrop {
                     None => self.note_repeat(path, reading.content, look),
                 }
             }
-            Checked::Bad(bad) => self.set_aside(*bad),
+            Checked::Bad(bad) => {
+                if !self.recognises(path, &bad.content, bad.look)? {
+                    self.set_aside(*bad);
+                }
+            }
         }
+        Ok(())
+    }
+
+    /// A file that was given up in its middle is there again.
+    fn read_on(
+        &mut self,
+        path: &Path,
+        mut reading: Box<Reading>,
+        next: u64,
+    ) -> Result<(), SourceError> {
+        tracing::info!(file = %path.display(), next, "the file was read in part before: it is read on");
+        if let Err(error) = reading.go_on_at(next, &self.format) {
+            self.trouble(path, unreadable(&error));
+            return Ok(());
+        }
+        self.work = Work::Reading(reading);
         Ok(())
     }
 
@@ -60,8 +95,12 @@ impl FileDrop {
             goes: Goes::Failed,
         };
         let reason = format!(
-            "{}. Nothing of it was sent; mend it and drop it again",
-            bad.reason
+            "{}. Nothing of it was sent; mend it and {}",
+            bad.reason,
+            match self.config.after {
+                After::Move => "drop it again",
+                After::Keep => "let it be written anew",
+            }
         );
         self.notices.push_back(Notice::set_aside(
             file,
@@ -76,6 +115,7 @@ impl FileDrop {
     fn repeat_of(&self, mut content: Content, look: Look) -> Option<u64> {
         let known = |content: &Content| {
             self.state(content) != MarkState::New
+                || self.has_sent(content)
                 || self
                     .finished
                     .iter()
@@ -96,11 +136,14 @@ impl FileDrop {
     /// Begins the first pass over a file.
     pub(crate) fn check(&mut self, path: &Path) {
         match FirstPass::begin(path, &self.format, self.config.bad_lines_max) {
+            // It was noted after a scan saw it.
+            Ok(pass) if self.is_noted(path, pass.look()) => {}
             Ok(pass) => self.work = Work::Checking(Box::new(pass)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 tracing::warn!(file = %path.display(), "a file vanished before it was read; nothing of it was sent");
                 self.ready.forget(path.file_name().unwrap_or_default());
                 self.held = None;
+                self.lost_and_gone(path);
             }
             Err(error) => self.trouble(path, unreadable(&error)),
         }
@@ -121,6 +164,12 @@ impl FileDrop {
         }
         if self.resume.is_some() {
             return self.begin_resumed();
+        }
+        if self.begin_redriving()? {
+            return Ok(None);
+        }
+        if !self.queue.is_empty() {
+            self.has_room()?;
         }
         if let Some(path) = self.next_in_order() {
             self.check(&path);

@@ -92,7 +92,17 @@ impl FileDrop {
 
     /// Scans the folder; how long until a file may be complete.
     fn scan(&mut self) -> Result<Duration, SourceError> {
-        let listed = list(&self.config.folder, &self.matcher, self.config.order);
+        self.take_requests()?;
+        let mut keeping = self.keeping.as_mut();
+        if let Some(keeping) = &mut keeping {
+            keeping.begin_scan();
+        }
+        let mut is_taken = |name: &OsStr, look| match &mut keeping {
+            Some(keeping) => keeping.saw(name, look),
+            None => false,
+        };
+        let (folder, order) = (&self.config.folder, self.config.order);
+        let listed = list(folder, &self.matcher, order, &mut is_taken);
         let Listed { files, links } = match listed {
             Ok(listed) => listed,
             Err(error) => {
@@ -123,6 +133,10 @@ impl FileDrop {
 
     /// Puts a file among the complete or the incomplete ones; how long until it may be complete.
     fn sort_in(&mut self, name: &OsStr, look: Look) -> Duration {
+        let keeping = self.keeping.as_ref();
+        if keeping.is_some_and(|keeping| keeping.is_taken(name, look)) {
+            return Duration::MAX;
+        }
         if let Some(wait) = self.repeat_waits(name, look) {
             return wait.max(Duration::from_millis(1));
         }
@@ -159,7 +173,7 @@ impl FileDrop {
     /// Files of the drop folder that are being read, or were and have not moved.
     fn under_way(&self) -> Vec<PathBuf> {
         let working = match &self.work {
-            Work::Nothing => None,
+            Work::Nothing | Work::Redriving(_) => None,
             Work::Checking(pass) => Some(&pass.path),
             Work::Reading(reading) => Some(&reading.path),
         };

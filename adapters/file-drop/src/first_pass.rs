@@ -109,6 +109,10 @@ impl FirstPass {
         })
     }
 
+    pub(crate) fn look(&self) -> Look {
+        self.look
+    }
+
     /// Goes on until the file's end or until `until`; whether the end is reached.
     pub(crate) fn step(&mut self, until: Instant) -> io::Result<bool> {
         loop {

@@ -9,6 +9,15 @@
 //!   failed/               could not be read whole; nothing more of it is sent
 //! ```
 //!
+//! With `after = "keep"` nothing in the folder is touched; the source's own folder, below the agent's data folder, has
+//!
+//! ```text
+//! OWN/ledger              what was taken: see ledger.rs
+//! OWN/halves              files that were given up in their middle: see halves.rs
+//! OWN/redrive/            requests to read something again: see redrive.rs
+//! ```
+//! the last two in either case.
+//!
 //! This crate promises that a file is read once, whole, in order, and can be read on exactly where an
 //! append ended; that it moves only when it is appended, and again only when it is acked; and that a
 //! file that cannot be read is set aside with a sentence, never passed over.
@@ -31,21 +40,28 @@ mod decide;
 mod edges;
 mod find;
 mod first_pass;
+mod halves;
+mod keep;
 mod known;
+mod ledger;
+mod ledger_line;
 mod moves;
 mod notice;
+mod noting;
 mod owners;
 mod position;
 mod preview;
 mod reading;
 mod ready;
+mod redrive;
 mod scan;
 mod second_copy;
 mod source;
 mod start;
 mod watch;
 
-pub use config::{FileDropConfig, Finding, Order, ReadyWhen, Repeat};
+pub use config::{After, FileDropConfig, Finding, Inodes, Order, ReadyWhen, Repeat};
 pub use edges::EDGES;
 pub use preview::preview;
+pub use redrive::{Redrivable, Wanted};
 pub use source::FileDrop;

@@ -23,6 +23,12 @@ const PRUNE_EVERY: Duration = Duration::from_secs(3_600);
 impl FileDrop {
     /// Moves a file whose last batch is appended.
     pub(crate) fn move_finished(&mut self, moving: &mut Moving) -> Result<(), SourceError> {
+        if moving.file.goes == Goes::Pending && moving.path.is_some() {
+            self.is_whole(&moving.file.content);
+        }
+        if self.keeps() {
+            return self.note_finished(moving);
+        }
         let Moving {
             file,
             path: Some(path),
@@ -197,9 +203,14 @@ impl FileDrop {
                 soonest = soonest.min(wait);
                 continue;
             }
-            let Some(content) = self.repeats.get(&name).map(|repeated| repeated.content) else {
+            let Some(Repeated { content, look, .. }) = self.repeats.get(&name).copied() else {
                 continue;
             };
+            if self.keeps() {
+                self.note_as_repeat(&path, content, look)?;
+                self.repeats.remove(&name);
+                continue;
+            }
             let to = self.move_now(&path, REPEATED, &content)?;
             self.repeats.remove(&name);
             tracing::warn!(
@@ -288,6 +299,9 @@ impl FileDrop {
             return;
         }
         self.next_prune = now + PRUNE_EVERY;
+        if self.keeps() {
+            return self.tidy_ledger();
+        }
         match archive::prune(&self.config.folder, &self.matcher, self.config.archive_days) {
             Ok((0, _)) => {}
             Ok((files, more)) => {

@@ -7,6 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use dray_adapter::{Batch, IdScope, Origin, Position, Records, Reject, RejectStage};
 
 use crate::archive::FAILED;
+use crate::config::After;
 use crate::position::{Content, Finished, Goes, shown};
 
 /// The ordinal of a reject that stands for a whole file: beyond every record's.
@@ -18,7 +19,10 @@ pub(crate) struct Notice {
     pub(crate) file: Finished,
     /// Where it is now; `None` where it is gone.
     pub(crate) path: Option<PathBuf>,
+    /// A sentence without the file's name.
     pub(crate) reason: String,
+    /// Whether it is set aside; else it is gone.
+    aside: bool,
     pub(crate) first_bytes: Vec<u8>,
 }
 
@@ -38,11 +42,11 @@ impl Notice {
             Goes::Failed
         };
         tracing::warn!(file = name, reason, "a file is set aside");
-        let reason = format!("{name} is set aside in {FAILED}/: {reason}");
         Self {
             file,
             path: Some(path),
-            reason,
+            reason: reason.to_owned(),
+            aside: true,
             first_bytes,
         }
     }
@@ -50,23 +54,29 @@ impl Notice {
     /// The file is gone.
     pub(crate) fn gone(file: Finished, reason: &str) -> Self {
         tracing::warn!(file = shown(&file.name), reason, "a file is gone");
-        let reason = format!("{}: {reason}", shown(&file.name));
         Self {
             file,
             path: None,
-            reason,
+            reason: reason.to_owned(),
+            aside: false,
             first_bytes: Vec::new(),
         }
     }
 
     /// As the agent appends it.
-    pub(crate) fn batch(self, flow: &str, position: Position) -> Batch {
+    pub(crate) fn batch(self, flow: &str, position: Position, after: After) -> Batch {
+        let (name, reason) = (shown(&self.file.name), &self.reason);
+        let reason = match after {
+            _ if !self.aside => format!("{name}: {reason}"),
+            After::Move => format!("{name} is set aside in {FAILED}/: {reason}"),
+            After::Keep => format!("{name} stays where it is and is not read: {reason}"),
+        };
         let reject = Reject {
             after: 0,
             ordinal: WHOLE_FILE,
             line: 0,
             stage: RejectStage::Source,
-            reason: self.reason,
+            reason,
             raw: self.first_bytes,
             raw_bytes: self.file.content.bytes,
             raw_sha256: Some(self.file.content.sha256),

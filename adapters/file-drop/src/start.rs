@@ -14,8 +14,9 @@ use crate::notice::Notice;
 use crate::owners;
 use crate::position::{At, Finished, Goes, Place};
 use crate::ready::{Look, Ready};
+use crate::redrive::Taking;
 use crate::scan::look_of;
-use crate::source::{FileDrop, Moving, Work, changed_while_read};
+use crate::source::{FileDrop, Moving, Work};
 
 /// How many scans a file that was being read may be missing before it is given up: a share may take a
 /// moment to be mounted again.
@@ -70,13 +71,18 @@ impl FileDrop {
         self.forget();
         // Before anything is made: a folder that is away must not be made anew.
         fs::read_dir(&self.config.folder).map_err(|error| self.folder_away(&error))?;
+        self.next_scan = Instant::now();
+        self.read_halves();
+        if self.keeps() {
+            return self.start_keeping(place);
+        }
+        self.refuse_ledger()?;
         archive::make(&self.config.folder, PENDING).map_err(|error| self.no_archive(&error))?;
         if let Err(error) = archive::sync_all(&self.config.folder) {
             tracing::warn!(folder = %self.config.folder.display(), %error, "earlier moves can't be made to last");
         }
         self.bind()?;
         self.ensure_watch();
-        self.next_scan = Instant::now();
         self.resume = place.at.map(Resume::after_second_copies);
         self.then = place.then;
         for (index, file) in self.appended(place.finished).into_iter().enumerate() {
@@ -103,6 +109,7 @@ impl FileDrop {
         self.queue.clear();
         self.incomplete.clear();
         self.notices.clear();
+        self.taking = Taking::default();
         self.repeats.clear();
         self.troubles.clear();
         self.pending.clear();
@@ -111,7 +118,7 @@ impl FileDrop {
 
     /// What the position names as appended whole, and what an earlier life of this source appended and did not move:
     /// where the source goes on at an older place, the position does not name that, but the buffer has its mark.
-    fn appended(&self, mut named: Vec<Finished>) -> Vec<Finished> {
+    pub(crate) fn appended(&self, mut named: Vec<Finished>) -> Vec<Finished> {
         let earlier = self.finished.iter().map(|moving| &moving.file);
         for file in earlier.filter(|file| file.goes == Goes::Pending) {
             if !named.contains(file) && self.state(&file.content) != MarkState::New {
@@ -139,14 +146,14 @@ impl FileDrop {
 
     /// Looks at the second copies as far as a moment allows, so that an ack that comes at once finds
     /// them; the others are looked at by polls.
-    fn take_first_copies(&mut self) -> Result<(), SourceError> {
+    pub(crate) fn take_first_copies(&mut self) -> Result<(), SourceError> {
         let until = Instant::now() + START_MAX;
         while self.held.is_none() && Instant::now() < until {
             match &self.work {
                 Work::Checking(_) => {
                     self.go_on(until)?;
                 }
-                Work::Reading(_) => break,
+                Work::Reading(_) | Work::Redriving(_) => break,
                 Work::Nothing => {
                     if !self.begin_second_copy() {
                         break;
@@ -209,6 +216,9 @@ impl FileDrop {
             resume.path.clone_from(&found);
         }
         if let Some(path) = found {
+            // A scan took it for a new file before its turn came.
+            self.queue
+                .retain(|(_, name)| Some(name.as_os_str()) != path.file_name());
             self.check(&path);
             return Ok(None);
         }
@@ -228,10 +238,12 @@ impl FileDrop {
                 wait.as_secs()
             )));
         }
-        let file = resume.at.file.clone();
+        let at = resume.at.clone();
+        self.give_up(&at);
+        let file = at.file;
         self.take_resume();
         let reason = format!(
-            "it is not in {folder} any more. Its first {next} records were sent, the others can't be"
+            "it is not in {folder} any more. Its first {next} records were sent, the others can't be until it comes back"
         );
         self.notices.push_back(Notice::gone(file, &reason));
         Ok(None)
@@ -247,7 +259,7 @@ impl FileDrop {
         if let Some(copy) = self.second_copies.front().filter(|copy| is_it(copy)) {
             return Ok(Some(copy.clone()));
         }
-        let folders = [self.config.folder.clone(), self.config.folder.join(PENDING)];
+        let folders = self.folders_of_half_read();
         // A power cut may have taken it before its name was on stable storage: it is dropped again.
         let is_copy = |path: &Path| {
             fs::symlink_metadata(path).is_ok_and(|metadata| {
@@ -256,7 +268,10 @@ impl FileDrop {
                     && has_hash(path, &at.file.content.sha256)
             })
         };
-        let by_name = folders.each_ref().map(|folder| folder.join(&at.file.name));
+        let by_name: Vec<PathBuf> = folders
+            .iter()
+            .map(|folder| folder.join(&at.file.name))
+            .collect();
         let found = by_name.iter().find(|path| is_it(path));
         if let Some(path) = found.or_else(|| by_name.iter().find(|path| is_copy(path))) {
             return Ok(Some(path.clone()));
@@ -317,6 +332,7 @@ impl FileDrop {
                     "{}. Its first {} records were sent before the configuration changed",
                     bad.reason, at.next
                 );
+                self.give_up(&at);
                 let file = at.file;
                 self.notices.push_back(Notice::set_aside(
                     file,
@@ -341,7 +357,7 @@ impl FileDrop {
                 file,
                 path.to_owned(),
                 self.is_pending(path),
-                &changed_while_read(next),
+                &self.changed_while_read(next),
                 Vec::new(),
             )
         } else {

@@ -3,6 +3,7 @@
 use std::fs::DirBuilder;
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
+use std::path::Path;
 use std::process;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -93,7 +94,10 @@ async fn serve(config: &Config, identity: Identity) -> Result<Ended, Failure> {
     let flows: Vec<Flow> = config
         .flows
         .iter()
-        .map(|flow| Flow::prepare(flow, &buffer, &metrics, &again))
+        .map(|flow| {
+            let own = config.source_dir(&flow.name);
+            Flow::prepare(flow, &own, &buffer, &metrics, &again)
+        })
         .collect::<Result<_, _>>()?;
     let who = Who {
         site: config.site.clone(),
@@ -209,6 +213,7 @@ struct Flow {
 impl Flow {
     fn prepare(
         config: &FlowConfig,
+        own: &Path,
         buffer: &Arc<dyn Buffer>,
         metrics: &Metrics,
         again: &Again,
@@ -216,7 +221,7 @@ impl Flow {
         let name = &config.name;
         let source = config
             .source
-            .make(name)
+            .make(name, own)
             .map_err(|reason| Failure::Config(format!("flow \"{}\": {reason}", name.flow())))?;
         let mapper = Mapper::compile(&config.mappings, config.schema_version).map_err(|_| {
             Failure::Config(format!(
