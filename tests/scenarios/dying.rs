@@ -1,5 +1,6 @@
 //! A site one of whose daemons dies at an edge under load, and what became of the load.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
@@ -23,6 +24,7 @@ const SMALL_FILES: [(&str, &str); 2] = [
     ("DRAY_GENERATION_BYTES", "16384"),
     ("DRAY_LOG_FILE_BYTES", "200000"),
 ];
+const KEEP: &str = "after = \"keep\"\n";
 /// How long a daemon may pass its other edges before it must have died.
 const DIES_WITHIN: Duration = Duration::from_secs(20);
 
@@ -73,17 +75,29 @@ pub(crate) struct Dying {
     pub(crate) patience: Duration,
     /// Whether the log may be without its beginning.
     log_is_trimmed: bool,
+    /// Whether nothing moves.
+    keeps: bool,
 }
 
 impl Dying {
     /// A site that has carried one file. `plant`: the bug that both daemons have.
     pub(crate) fn new(plant: Option<&str>, log_settings: &str) -> Self {
+        Self::with_source(plant, log_settings, "")
+    }
+
+    /// The same, with a folder in which nothing moves.
+    pub(crate) fn keeping() -> Self {
+        Self::with_source(None, "", KEEP)
+    }
+
+    fn with_source(plant: Option<&str>, log_settings: &str, source: &str) -> Self {
         let folder = folder("edge");
         let erp = Target::start(false).expect("a target");
         let targets = log_settings.to_owned() + &target_table("erp", &erp.url(), "");
         let mut flow = FlowSpec::movements("movements");
         // A restarted agent has not seen its files being closed, and waits for them to be quiet.
         flow.source += "quiet = \"50ms\"\nscan_every = \"200ms\"\n";
+        flow.source += source;
         let mut site = Site::lay_out(folder.path(), &[flow], &targets).expect("a folder");
         let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
         let planted = plant.map(|plant| ("DRAY_PLANT", plant));
@@ -98,6 +112,7 @@ impl Dying {
             files: 0,
             patience: Duration::from_secs(30),
             log_is_trimmed: !log_settings.is_empty(),
+            keeps: source == KEEP,
         };
         dying.carry_next();
         dying
@@ -112,6 +127,16 @@ impl Dying {
         let text = movements(self.files * LINES, LINES, ITEMS);
         let name = format!("{:04}.txt", self.files);
         drop_file(&self.site.drops("movements"), &name, text.as_bytes()).expect("a drop");
+        self.files += 1;
+    }
+
+    /// The next file is set aside, as if it had failed.
+    pub(crate) fn set_aside_next(&mut self) {
+        let text = movements(self.files * LINES, LINES, ITEMS);
+        let failed = self.site.drops("movements").join("failed");
+        std::fs::create_dir_all(&failed).expect("a folder");
+        let name = format!("{:04}.txt", self.files);
+        std::fs::write(failed.join(name), text).expect("a file");
         self.files += 1;
     }
 
@@ -235,6 +260,13 @@ impl Dying {
     }
 
     fn archived(&self) -> u64 {
+        if self.keeps {
+            let ledger = self.at("agent/sources/movements/ledger");
+            let text = std::fs::read_to_string(ledger).unwrap_or_default();
+            let acked = text.lines().filter(|line| line.starts_with("acked\t"));
+            let names: HashSet<_> = acked.filter_map(|line| line.split('\t').nth(9)).collect();
+            return names.len() as u64;
+        }
         files_in(&self.site.drops("movements").join("archive"))
     }
 

@@ -78,6 +78,10 @@ fn die_once(dies: Dies, edge: &str) -> (String, Result<(), Found>) {
     let found = match edge {
         "buffer.before_epoch" | "buffer.after_epoch" => die_in_new_epoch(&at),
         "file_drop.between_moves" => die_between_moves(&at),
+        "file_drop.before_ledger" | "file_drop.after_ledger" => Dying::keeping().die_at(dies, &at),
+        "file_drop.between_redrives"
+        | "file_drop.before_redrive_sync"
+        | "file_drop.before_request_removal" => die_while_redriving(&at),
         "file_drop.between_archive_moves" => die_between_acked(&at),
         "store.before_file_removal" | "store.between_file_removals" => die_while_trimming(&at),
         _ => Dying::new(None, "").die_at(dies, &at),
@@ -87,7 +91,10 @@ fn die_once(dies: Dies, edge: &str) -> (String, Result<(), Found>) {
 
 /// Edges that are passed once in a story.
 fn is_rare(edge: &str) -> bool {
-    edge.ends_with("_epoch") || edge == "file_drop.between_moves" || edge.contains("_removal")
+    edge.ends_with("_epoch")
+        || edge.contains("redrive")
+        || edge == "file_drop.between_moves"
+        || edge.contains("_removal")
 }
 
 /// The agent's disk is restored from an older state, so a new epoch begins.
@@ -122,6 +129,24 @@ fn die_between_moves(at: &str) -> Result<(), Found> {
     site.stop(Dies::Agent);
     fs::remove_file(&pending).expect("the file");
     fs::create_dir(&pending).expect("a folder");
+    site.start_to_die(Dies::Agent, at);
+    site.wait_death(Dies::Agent)?;
+    site.start_again(Dies::Agent)?;
+    site.judge()
+}
+
+/// Two files that were set aside go back, as an operator asked.
+fn die_while_redriving(at: &str) -> Result<(), Found> {
+    let mut site = Dying::new(None, "");
+    site.set_aside_next();
+    site.set_aside_next();
+    site.stop(Dies::Agent);
+    let asked = site
+        .site
+        .agent_command(&["redrive", "movements", "--all"])
+        .expect("it is asked for");
+    let said = String::from_utf8_lossy(&asked.stdout).into_owned();
+    assert!(said.contains("it is done when it is started"), "{said}");
     site.start_to_die(Dies::Agent, at);
     site.wait_death(Dies::Agent)?;
     site.start_again(Dies::Agent)?;

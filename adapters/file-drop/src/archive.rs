@@ -151,7 +151,8 @@ pub(crate) fn is_done_of_ours(matcher: &Matcher, name: &OsStr) -> bool {
     matcher.is_done_of(name, |file| is_ours(matcher, file))
 }
 
-fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
+/// Renames, unless there is something of that name.
+pub(crate) fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
     match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
         // Some network file systems don't know the flag. Only this agent writes there, so looking
         // first is enough.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::archive::{ARCHIVE, FAILED, PENDING};
 use crate::check_signs::signs;
-use crate::config::{FileDropConfig, Finding};
+use crate::config::{After, FileDropConfig, Finding};
 use crate::owners;
 use crate::watch::Watch;
 
@@ -46,7 +46,12 @@ pub(crate) fn check(config: &FileDropConfig) -> Vec<Finding> {
         findings.push(Finding::Wrong(reason));
     }
     findings.extend(signs(config));
-    findings.push(moves(config));
+    findings.push(match config.after {
+        After::Move => moves(config),
+        After::Keep => Finding::Fine(format!(
+            "nothing in {folder} is changed: the agent's data folder says what was taken"
+        )),
+    });
     findings.push(watched(config));
     findings
 }
@@ -73,6 +78,9 @@ pub(crate) fn network(folder: &Path) -> Option<&'static str> {
 
 /// Files that another flow may have appended.
 pub(crate) fn owner(config: &FileDropConfig, flow: &str) -> Option<Finding> {
+    if config.after == After::Keep {
+        return None;
+    }
     // What can't be read is told of elsewhere.
     let foreign = owners::foreign(&config.folder, flow, &config.matcher().ok()?);
     let foreign = foreign.ok().flatten()?;

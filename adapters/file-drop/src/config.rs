@@ -64,6 +64,12 @@ pub struct FileDropConfig {
     /// A file's bytes once unpacked, at most; a larger one is set aside.
     #[serde(default = "inflated_bytes_max")]
     pub inflated_bytes_max: ByteSize,
+    /// What becomes of a file once it is appended.
+    #[serde(default)]
+    pub after: After,
+    /// With `after = "keep"`: whether a file that nobody touched keeps its inode.
+    #[serde(default)]
+    pub inodes: Inodes,
     /// Whether an event says of each file how it ended.
     #[serde(default = "yes")]
     pub report: bool,
@@ -116,6 +122,28 @@ pub enum Repeat {
 
 fn yes() -> bool {
     true
+}
+
+/// What becomes of a file once it is appended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum After {
+    /// It moves to `archive`.
+    #[default]
+    Move,
+    /// Nothing in the folder is touched; a ledger in the agent's data folder says what was taken.
+    Keep,
+}
+
+/// Whether a file that nobody touched keeps its inode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Inodes {
+    /// As long as the share is mounted. One with another inode is hashed again.
+    #[default]
+    Lasting,
+    /// Not even so long (CIFS with `noserverino`, some FUSE): name, size and time tell a file.
+    Changing,
 }
 
 pub(crate) fn all() -> String {

@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 
 use dray_adapter::{FileOutcome, MarkState, SourceError};
 
-use crate::config::Repeat;
+use crate::config::{After, Repeat};
 use crate::first_pass::{BadFile, Checked, FirstPass};
 use crate::notice::{Notice, now_us};
 use crate::position::{Content, Finished, Goes};
+use crate::reading::Reading;
 use crate::ready::Look;
 use crate::source::{FileDrop, Work, changing, unreadable};
 
@@ -37,6 +38,21 @@ impl FileDrop {
             }
             Checked::Good(mut reading) => {
                 let look = reading.finished(Goes::Pending).look;
+                if let Some(repeat) = self.sent_before(path, &reading.content) {
+                    reading.content.repeat = repeat;
+                    self.read_again(path, reading);
+                    return Ok(());
+                }
+                // What it was is lost; what it is now is a file of its own.
+                self.lost_and_gone(path);
+                if self.recognises(path, &reading.content, look)? {
+                    return Ok(());
+                }
+                if let Some((repeat, next)) = self.given_up_at(&reading.content) {
+                    reading.content.repeat = repeat;
+                    self.read_on(path, reading, next);
+                    return Ok(());
+                }
                 match self.repeat_of(reading.content, look) {
                     Some(repeat) => {
                         reading.content.repeat = repeat;
@@ -45,9 +61,34 @@ impl FileDrop {
                     None => self.note_repeat(path, &reading.facts),
                 }
             }
-            Checked::Bad(bad) => self.set_aside(*bad),
+            Checked::Bad(bad) => {
+                if !self.recognises(path, &bad.content, bad.look)? {
+                    self.set_aside(*bad);
+                }
+            }
         }
         Ok(())
+    }
+
+    /// A file that the buffer lost.
+    fn read_again(&mut self, path: &Path, mut reading: Box<Reading>) {
+        self.take_numbers(path.file_name().unwrap_or_default(), &reading.facts);
+        match self.note_documents(&mut reading) {
+            Ok(_) => self.work = Work::Reading(reading),
+            Err(error) => self.trouble(path, unreadable(&error)),
+        }
+    }
+
+    /// A file that was given up in its middle is there again.
+    fn read_on(&mut self, path: &Path, mut reading: Box<Reading>, next: u64) {
+        tracing::info!(file = %path.display(), next, "the file was read in part before: it is read on");
+        let went_on = self
+            .note_documents(&mut reading)
+            .and_then(|_| reading.go_on_at(next, &self.format));
+        match went_on {
+            Ok(()) => self.work = Work::Reading(reading),
+            Err(error) => self.trouble(path, unreadable(&error)),
+        }
     }
 
     pub(crate) fn set_aside(&mut self, bad: BadFile) {
@@ -60,8 +101,12 @@ impl FileDrop {
             goes: Goes::Failed,
         };
         let reason = format!(
-            "{}. Nothing of it was sent; mend it and drop it again",
-            bad.reason
+            "{}. Nothing of it was sent; mend it and {}",
+            bad.reason,
+            match self.config.after {
+                After::Move => "drop it again",
+                After::Keep => "let it be written anew",
+            }
         );
         let report = self.report(&bad.facts, FileOutcome::SetAside, &reason);
         self.notices.push_back(
@@ -73,6 +118,7 @@ impl FileDrop {
     fn repeat_of(&self, mut content: Content, look: Look) -> Option<u64> {
         let known = |content: &Content| {
             self.state(content) != MarkState::New
+                || self.has_sent(content)
                 || self
                     .finished
                     .iter()
@@ -99,6 +145,8 @@ impl FileDrop {
             }
         };
         match FirstPass::begin(path, &self.format, self.config.bad_lines_max) {
+            // It was noted after a scan saw it.
+            Ok(pass) if self.is_noted(path, pass.look()) => {}
             Ok(pass) => {
                 let pass = pass.held_to(said).watching(self.duplicates.keys());
                 self.work = Work::Checking(Box::new(pass));
@@ -107,6 +155,7 @@ impl FileDrop {
                 tracing::warn!(file = %path.display(), "a file vanished before it was read; nothing of it was sent");
                 self.ready.forget(path.file_name().unwrap_or_default());
                 self.held = None;
+                self.lost_and_gone(path);
             }
             Err(error) => self.trouble(path, unreadable(&error)),
         }
@@ -127,6 +176,12 @@ impl FileDrop {
         }
         if self.resume.is_some() {
             return self.begin_resumed();
+        }
+        if self.begin_redriving()? {
+            return Ok(None);
+        }
+        if !self.queue.is_empty() {
+            self.has_room()?;
         }
         self.sort_in_released();
         if let Some(path) = self.next_in_order() {

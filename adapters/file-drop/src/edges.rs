@@ -4,8 +4,15 @@ pub const EDGES: &[&str] = &[
     "file_drop.before_pending",
     "file_drop.before_folder_sync",
     "file_drop.between_folder_syncs",
+    // Likewise where nothing moves: a file is appended and not in the ledger; it is.
+    "file_drop.before_ledger",
+    "file_drop.after_ledger",
     // Of several files that are appended, some are moved.
     "file_drop.between_moves",
+    // What was set aside goes back, as was asked: some files do, all and not synced, and the request is still there.
+    "file_drop.between_redrives",
+    "file_drop.before_redrive_sync",
+    "file_drop.before_request_removal",
     // A file is acked and not moved; others are; all are, and the folders not synced.
     "file_drop.before_archive",
     "file_drop.between_archive_moves",

@@ -103,7 +103,23 @@ impl FileDrop {
 
     /// Scans the folder; how long until a file may be complete.
     fn scan(&mut self) -> Result<Duration, SourceError> {
-        let listed = list(&self.config.folder, &self.matcher, self.config.order);
+        self.take_requests()?;
+        let mut keeping = self.keeping.as_mut();
+        if let Some(keeping) = &mut keeping {
+            keeping.begin_scan();
+        }
+        let mut taken = Vec::new();
+        let mut is_taken = |name: &OsStr, look| {
+            let is_taken = keeping
+                .as_mut()
+                .is_some_and(|keeping| keeping.saw(name, look));
+            if is_taken && self.matcher.has_beside() {
+                taken.push(name.to_owned());
+            }
+            is_taken
+        };
+        let (folder, order) = (&self.config.folder, self.config.order);
+        let listed = list(folder, &self.matcher, order, &mut is_taken);
         let Listed {
             files,
             links,
@@ -120,7 +136,8 @@ impl FileDrop {
         self.incomplete.clear();
         let under_way = self.under_way();
         self.groups.scan();
-        for (_, name) in files.keys() {
+        // Those of files that stay where they are belong to them still.
+        for name in files.keys().map(|(_, name)| name).chain(&taken) {
             if let Some(done) = self.matcher.done_of(name) {
                 self.groups.claim(&done, name);
             }
@@ -151,6 +168,10 @@ impl FileDrop {
 
     /// Puts a file among the complete or the incomplete ones; how long until it may be complete.
     fn sort_in(&mut self, name: &OsStr, look: Look) -> Duration {
+        let keeping = self.keeping.as_ref();
+        if keeping.is_some_and(|keeping| keeping.is_taken(name, look)) {
+            return Duration::MAX;
+        }
         if let Some(wait) = self.repeat_waits(name, look) {
             return wait.max(Duration::from_millis(1));
         }
@@ -214,7 +235,7 @@ impl FileDrop {
     /// Files of the drop folder that are being read, or were and have not moved.
     fn under_way(&self) -> Vec<PathBuf> {
         let working = match &self.work {
-            Work::Nothing => None,
+            Work::Nothing | Work::Redriving(_) => None,
             Work::Checking(pass) => Some(&pass.path),
             Work::Reading(reading) => Some(&reading.path),
         };

@@ -137,6 +137,10 @@ impl FirstPass {
         Self { keys, ..self }
     }
 
+    pub(crate) fn look(&self) -> Look {
+        self.look
+    }
+
     /// Goes on until the file's end or until `until`; whether the end is reached.
     pub(crate) fn step(&mut self, until: Instant) -> io::Result<bool> {
         loop {

@@ -10,6 +10,15 @@
 //! ```
 //! A companion that says that a file is complete goes where its file goes.
 //!
+//! With `after = "keep"` nothing in the folder is touched; the source's own folder, below the agent's data folder, has
+//!
+//! ```text
+//! OWN/ledger              what was taken: see ledger.rs
+//! OWN/halves              files that were given up in their middle: see halves.rs
+//! OWN/redrive/            requests to read something again: see redrive.rs
+//! ```
+//! the last two in either case.
+//!
 //! This crate promises that a file is read once, whole, in order, and can be read on exactly where an
 //! append ended; that it moves only when it is appended, and again only when it is acked; and that a
 //! file that cannot be read is set aside with a sentence, never passed over.
@@ -40,17 +49,23 @@ mod find;
 mod first_pass;
 mod follow;
 mod groups;
+mod halves;
+mod keep;
 mod keeper;
 mod known;
+mod ledger;
+mod ledger_line;
 mod matcher;
 mod moves;
 mod notice;
+mod noting;
 mod owners;
 mod position;
 mod preview;
 mod propose;
 mod reading;
 mod ready;
+mod redrive;
 mod report;
 mod scan;
 mod second_copy;
@@ -63,11 +78,12 @@ mod template;
 mod trailer;
 mod watch;
 
-pub use config::{FileDropConfig, Finding, Order, ReadyWhen, Repeat};
+pub use config::{After, FileDropConfig, Finding, Inodes, Order, ReadyWhen, Repeat};
 pub use duplicates::{By, DuplicatesConfig, Named, Then};
 pub use edges::EDGES;
 pub use preview::preview;
 pub use propose::{FOLDER, Proposal, propose};
+pub use redrive::{Redrivable, Wanted};
 pub use sequence::{Again, Envelope, Gap, Resets, SequenceConfig};
 pub use signs::{DoneConfig, LockConfig, TrailerConfig};
 pub use source::FileDrop;

@@ -27,6 +27,12 @@ const REPEATS_MAX: usize = 8;
 impl FileDrop {
     /// Moves a file whose last batch is appended.
     pub(crate) fn move_finished(&mut self, moving: &mut Moving) -> Result<(), SourceError> {
+        if moving.file.goes == Goes::Pending && moving.path.is_some() {
+            self.is_whole(&moving.file.content);
+        }
+        if self.keeps() {
+            return self.note_finished(moving);
+        }
         let Moving {
             file,
             path: Some(path),
@@ -306,6 +312,9 @@ impl FileDrop {
             return;
         }
         self.next_prune = now + PRUNE_EVERY;
+        if self.keeps() {
+            return self.tidy_ledger();
+        }
         match archive::prune(&self.config.folder, &self.matcher, self.config.archive_days) {
             Ok((0, _)) => {}
             Ok((files, more)) => {

@@ -7,6 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use dray_adapter::{Batch, IdScope, Origin, Position, Records, Reject, RejectStage, Report};
 
 use crate::archive::FAILED;
+use crate::config::After;
 use crate::position::{Content, Finished, Goes, shown};
 
 /// The ordinal of a reject that stands for a whole file: beyond every record's.
@@ -18,8 +19,10 @@ pub(crate) struct Notice {
     pub(crate) file: Finished,
     /// Where it is now; `None` where it is gone.
     pub(crate) path: Option<PathBuf>,
-    /// What the dead letter says; `None`: there is none.
-    pub(crate) letter: Option<String>,
+    /// A sentence without the file's name, for its dead letter; `None`: there is none.
+    pub(crate) reason: Option<String>,
+    /// Whether it is set aside; else it is gone, or was there before.
+    aside: bool,
     pub(crate) first_bytes: Vec<u8>,
     pub(crate) report: Option<Box<Report>>,
 }
@@ -40,11 +43,11 @@ impl Notice {
             Goes::Failed
         };
         tracing::warn!(file = name, reason, "a file is set aside");
-        let reason = format!("{name} is set aside in {FAILED}/: {reason}");
         Self {
             file,
             path: Some(path),
-            letter: Some(reason),
+            reason: Some(reason.to_owned()),
+            aside: true,
             first_bytes,
             report: None,
         }
@@ -53,11 +56,11 @@ impl Notice {
     /// The file is gone.
     pub(crate) fn gone(file: Finished, reason: &str) -> Self {
         tracing::warn!(file = shown(&file.name), reason, "a file is gone");
-        let reason = format!("{}: {reason}", shown(&file.name));
         Self {
             file,
             path: None,
-            letter: Some(reason),
+            reason: Some(reason.to_owned()),
+            aside: false,
             first_bytes: Vec::new(),
             report: None,
         }
@@ -71,7 +74,8 @@ impl Notice {
                 ..file
             },
             path: Some(path),
-            letter: None,
+            reason: None,
+            aside: false,
             first_bytes: Vec::new(),
             report,
         }
@@ -83,15 +87,20 @@ impl Notice {
     }
 
     /// As the agent appends it.
-    pub(crate) fn batch(self, flow: &str, position: Position) -> Batch {
+    pub(crate) fn batch(self, flow: &str, position: Position, after: After) -> Batch {
         let name = shown(&self.file.name);
         let content = self.file.content;
+        let sentence = |reason| match after {
+            _ if !self.aside => format!("{name}: {reason}"),
+            After::Move => format!("{name} is set aside in {FAILED}/: {reason}"),
+            After::Keep => format!("{name} stays where it is and is not read: {reason}"),
+        };
         let reject = |reason| Reject {
             after: 0,
             ordinal: WHOLE_FILE,
             line: 0,
             stage: RejectStage::Source,
-            reason,
+            reason: sentence(reason),
             raw: self.first_bytes,
             raw_bytes: content.bytes,
             raw_sha256: Some(content.sha256),
@@ -102,7 +111,7 @@ impl Notice {
                 _ => origin(flow, &name, &content),
             },
             records: Records::default(),
-            rejects: self.letter.map(reject).into_iter().collect(),
+            rejects: self.reason.map(reject).into_iter().collect(),
             marks: Vec::new(),
             position,
             captured_us: now_us(),

@@ -40,8 +40,14 @@ pub(crate) struct Listed {
     pub(crate) beside: Vec<OsString>,
 }
 
-/// Looks through the folder. Folders in it are passed over.
-pub(crate) fn list(folder: &Path, matcher: &Matcher, order: Order) -> io::Result<Listed> {
+/// Looks through the folder. Folders in it are passed over, and files of which `is_taken` says that nothing is to be
+/// done about them: it is asked of each file that is there.
+pub(crate) fn list(
+    folder: &Path,
+    matcher: &Matcher,
+    order: Order,
+    is_taken: &mut dyn FnMut(&OsStr, Look) -> bool,
+) -> io::Result<Listed> {
     let mut files = BTreeMap::new();
     let (mut links, mut beside) = (Vec::new(), Vec::new());
     for entry in fs::read_dir(folder)? {
@@ -61,6 +67,9 @@ pub(crate) fn list(folder: &Path, matcher: &Matcher, order: Order) -> io::Result
         };
         if metadata.is_file() {
             let look = look_of(&metadata);
+            if is_taken(&name, look) {
+                continue;
+            }
             files.insert(order_key(order, &name, look), look);
             if files.len() > FILES_MAX {
                 files.pop_last();

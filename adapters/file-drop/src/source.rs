@@ -14,11 +14,13 @@ use dray_formats::packed::Packed;
 
 use crate::alarms::Alarms;
 use crate::archive::PENDING;
-use crate::config::FileDropConfig;
+use crate::config::{After, FileDropConfig};
 use crate::control::Control;
 use crate::duplicates::Duplicates;
 use crate::first_pass::FirstPass;
 use crate::groups::Groups;
+use crate::halves::Halves;
+use crate::keep::Keeping;
 use crate::keeper::Keeper;
 use crate::known::Known;
 use crate::matcher::Matcher;
@@ -26,6 +28,7 @@ use crate::notice::{Notice, now_us, origin};
 use crate::position::{At, Content, Finished, Goes, Place, shown};
 use crate::reading::{Part, Reading};
 use crate::ready::{Look, Ready};
+use crate::redrive::{Redriving, Taking};
 use crate::scan::OrderKey;
 use crate::signs::Patience;
 use crate::start::Resume;
@@ -94,6 +97,14 @@ pub struct FileDrop {
     pub(crate) troubles: BTreeMap<OsString, String>,
     /// Files that wait for too long.
     pub(crate) alarms: Alarms,
+    /// The source's own folder, below the agent's data folder; made when it is first used.
+    pub(crate) own: Option<PathBuf>,
+    /// Where nothing moves: what was taken.
+    pub(crate) keeping: Option<Keeping>,
+    /// Files that were given up in their middle.
+    pub(crate) halves: Halves,
+    /// What is asked to be read again.
+    pub(crate) taking: Taking,
     pub(crate) next_scan: Instant,
     pub(crate) next_prune: Instant,
 }
@@ -105,6 +116,7 @@ pub(crate) enum Work {
     Nothing,
     Checking(Box<FirstPass>),
     Reading(Box<Reading>),
+    Redriving(Box<Redriving>),
 }
 
 /// Why nothing else is begun.
@@ -184,6 +196,10 @@ impl FileDrop {
             links: Vec::new(),
             troubles: BTreeMap::new(),
             alarms: Alarms::default(),
+            own: None,
+            keeping: None,
+            halves: Halves::default(),
+            taking: Taking::default(),
             next_scan: now,
             next_prune: now,
         })
@@ -213,7 +229,7 @@ impl FileDrop {
         }
     }
 
-    fn place(&self, at: Option<At>) -> Position {
+    pub(crate) fn place(&self, at: Option<At>) -> Position {
         let finished = self
             .finished
             .iter()
@@ -233,7 +249,7 @@ impl FileDrop {
 
     /// A file that cannot be taken now: said once, tried again at the next scan.
     pub(crate) fn trouble(&mut self, path: &Path, reason: String) {
-        if self.is_pending(path) || self.is_resumed(path) {
+        if self.is_pending(path) || self.is_resumed(path) || self.is_read_again(path) {
             return self.hold(path, &reason);
         }
         let name = path.file_name().unwrap_or_default().to_owned();
@@ -244,21 +260,32 @@ impl FileDrop {
         self.troubles.insert(name, reason);
     }
 
-    /// The place between batches. A file may be half read: what is said in between must not forget it.
+    /// The place between batches. A file that is read in part stays named, whatever else is told meanwhile.
     pub(crate) fn stands(&self) -> Position {
         self.place(match &self.work {
-            Work::Reading(reading) => Some(reading.at()),
-            Work::Nothing | Work::Checking(_) => None,
+            Work::Reading(reading) if reading.given() > 0 => Some(reading.at()),
+            _ => None,
         })
     }
 
+    pub(crate) fn changed_while_read(&self, given: u64) -> String {
+        let way_out = match self.config.after {
+            After::Move => "compare, and drop what is missing as a new file",
+            After::Keep => "as it is now, it is read as a file of its own",
+        };
+        format!(
+            "it changed while it was read. Its first {given} records were sent as they were before; {way_out}"
+        )
+    }
+
     fn say(&mut self, notice: Notice) -> Batch {
+        self.remember_reason(&notice);
         self.finished.push_back(Moving {
             file: notice.file.clone(),
             path: notice.path.clone(),
             renamed: None,
         });
-        notice.batch(&self.flow, self.stands())
+        notice.batch(&self.flow, self.stands(), self.config.after)
     }
 
     /// Goes on with the file at hand; `None` when there is nothing to hand out of it.
@@ -266,6 +293,7 @@ impl FileDrop {
         match std::mem::take(&mut self.work) {
             Work::Nothing => Ok(None),
             Work::Reading(reading) => self.read(reading, until),
+            Work::Redriving(redriving) => self.go_on_redriving(redriving, until),
             Work::Checking(mut pass) => {
                 match pass.step(until) {
                     Ok(false) => self.work = Work::Checking(pass),
@@ -299,7 +327,7 @@ impl FileDrop {
             }
             Ok(Part::Changed) if reading.given() == 0 => self.give_back(&mut reading, changing()),
             Ok(Part::Changed) => {
-                let reason = changed_while_read(reading.given());
+                let reason = self.changed_while_read(reading.given());
                 let pending = self.is_pending(&reading.path);
                 let file = reading.finished(Goes::Failed);
                 let report = self.report(&reading.facts, FileOutcome::CutShort, &reason);
@@ -355,12 +383,6 @@ impl FileDrop {
 
 pub(crate) fn changing() -> String {
     "it changes while it is read; it is taken once it is complete".into()
-}
-
-pub(crate) fn changed_while_read(given: u64) -> String {
-    format!(
-        "it changed while it was read. Its first {given} records were sent as they were before; compare, and drop what is missing as a new file"
-    )
 }
 
 pub(crate) fn unreadable(error: &std::io::Error) -> String {
@@ -423,12 +445,16 @@ impl Source for FileDrop {
     }
 
     fn acked(&mut self, _: &Position) -> Result<(), SourceError> {
+        if self.keeps() {
+            return self.take_acks();
+        }
         self.release()
     }
 
     fn refuse(&mut self, _: &str) {}
 
     fn close(&mut self) {
+        self.close_ledger();
         self.watch = None;
         self.work = Work::Nothing;
     }

@@ -16,10 +16,11 @@ use crate::notice::Notice;
 use crate::owners;
 use crate::position::{At, Finished, Goes, Place};
 use crate::ready::{Look, Ready};
+use crate::redrive::Taking;
 use crate::report::Facts;
 use crate::scan::look_of;
 use crate::signs::Patience;
-use crate::source::{FileDrop, Moving, Work, changed_while_read};
+use crate::source::{FileDrop, Moving, Work};
 
 /// How many scans a file that was being read may be missing before it is given up: a share may take a
 /// moment to be mounted again.
@@ -65,7 +66,7 @@ impl FileDrop {
         let place = resume
             .as_ref()
             .map_or_else(|| Ok(Place::default()), Place::decode);
-        let place = place.map_err(|reason| SourceError::Operator { reason })?;
+        let mut place = place.map_err(|reason| SourceError::Operator { reason })?;
         // A position that the collector gave names files of which a new buffer has no marks.
         let is_unknown = |file: &Finished| {
             file.goes == Goes::Pending && self.state(&file.content) == MarkState::New
@@ -74,14 +75,19 @@ impl FileDrop {
         self.forget();
         // Before anything is made: a folder that is away must not be made anew.
         fs::read_dir(&self.config.folder).map_err(|error| self.folder_away(&error))?;
+        self.next_scan = Instant::now();
+        self.keeper.restart(std::mem::take(&mut place.sequence));
+        self.read_halves();
+        if self.keeps() {
+            return self.start_keeping(place);
+        }
+        self.refuse_ledger()?;
         archive::make(&self.config.folder, PENDING).map_err(|error| self.no_archive(&error))?;
         if let Err(error) = archive::sync_all(&self.config.folder) {
             tracing::warn!(folder = %self.config.folder.display(), %error, "earlier moves can't be made to last");
         }
         self.bind()?;
         self.ensure_watch();
-        self.next_scan = Instant::now();
-        self.keeper.restart(place.sequence);
         self.resume = place.at.map(Resume::after_second_copies);
         self.then = place.then;
         for (index, file) in self.appended(place.finished).into_iter().enumerate() {
@@ -112,6 +118,7 @@ impl FileDrop {
         self.queue.clear();
         self.incomplete.clear();
         self.notices.clear();
+        self.taking = Taking::default();
         self.repeats.clear();
         self.troubles.clear();
         self.pending.clear();
@@ -120,7 +127,7 @@ impl FileDrop {
 
     /// What the position names as appended whole, and what an earlier life of this source appended and did not move:
     /// where the source goes on at an older place, the position does not name that, but the buffer has its mark.
-    fn appended(&self, mut named: Vec<Finished>) -> Vec<Finished> {
+    pub(crate) fn appended(&self, mut named: Vec<Finished>) -> Vec<Finished> {
         let earlier = self.finished.iter().map(|moving| &moving.file);
         for file in earlier.filter(|file| file.goes == Goes::Pending) {
             if !named.contains(file) && self.state(&file.content) != MarkState::New {
@@ -148,14 +155,14 @@ impl FileDrop {
 
     /// Looks at the second copies as far as a moment allows, so that an ack that comes at once finds
     /// them; the others are looked at by polls.
-    fn take_first_copies(&mut self) -> Result<(), SourceError> {
+    pub(crate) fn take_first_copies(&mut self) -> Result<(), SourceError> {
         let until = Instant::now() + START_MAX;
         while self.held.is_none() && Instant::now() < until {
             match &self.work {
                 Work::Checking(_) => {
                     self.go_on(until)?;
                 }
-                Work::Reading(_) => break,
+                Work::Reading(_) | Work::Redriving(_) => break,
                 Work::Nothing => {
                     if !self.begin_second_copy() {
                         break;
@@ -219,6 +226,9 @@ impl FileDrop {
             resume.path.clone_from(&found);
         }
         if let Some(path) = found {
+            // A scan took it for a new file before its turn came.
+            self.queue
+                .retain(|(_, name)| Some(name.as_os_str()) != path.file_name());
             self.check(&path);
             return Ok(None);
         }
@@ -238,10 +248,12 @@ impl FileDrop {
                 wait.as_secs()
             )));
         }
-        let file = resume.at.file.clone();
+        let at = resume.at.clone();
+        self.give_up(&at);
+        let file = at.file;
         self.take_resume();
         let reason = format!(
-            "it is not in {folder} any more. Its first {next} records were sent, the others can't be"
+            "it is not in {folder} any more. Its first {next} records were sent, the others can't be until it comes back"
         );
         let report = self.cut_short(&file, next, &reason);
         self.notices
@@ -259,7 +271,7 @@ impl FileDrop {
         if let Some(copy) = self.second_copies.front().filter(|copy| is_it(copy)) {
             return Ok(Some(copy.clone()));
         }
-        let folders = [self.config.folder.clone(), self.config.folder.join(PENDING)];
+        let folders = self.folders_of_half_read();
         // A power cut may have taken it before its name was on stable storage: it is dropped again.
         let is_copy = |path: &Path| {
             fs::symlink_metadata(path).is_ok_and(|metadata| {
@@ -268,7 +280,10 @@ impl FileDrop {
                     && has_hash(path, &at.file.content.sha256)
             })
         };
-        let by_name = folders.each_ref().map(|folder| folder.join(&at.file.name));
+        let by_name: Vec<PathBuf> = folders
+            .iter()
+            .map(|folder| folder.join(&at.file.name))
+            .collect();
         let found = by_name.iter().find(|path| is_it(path));
         if let Some(path) = found.or_else(|| by_name.iter().find(|path| is_copy(path))) {
             return Ok(Some(path.clone()));
@@ -332,6 +347,7 @@ impl FileDrop {
                     "{}. Its first {} records were sent before the configuration changed",
                     bad.reason, at.next
                 );
+                self.give_up(&at);
                 let report = self.report(&bad.facts, FileOutcome::CutShort, &reason);
                 let pending = self.is_pending(path);
                 self.notices.push_back(
@@ -350,7 +366,7 @@ impl FileDrop {
         let same_file = fs::symlink_metadata(path)
             .is_ok_and(|metadata| look_of(&metadata).is_same_file(&file.look));
         let reason = if same_file {
-            changed_while_read(next)
+            self.changed_while_read(next)
         } else {
             format!(
                 "another file is in its place. Its first {next} records were sent, the others can't be"

@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::config::{Config, DEFAULT_FILE};
 use crate::failure::Failure;
 use crate::logs::{self, LogFormat};
-use crate::{check, enroll, heap, preview, run, status, suggest};
+use crate::{check, enroll, heap, preview, redrive, run, status, suggest};
 
 /// The agent beside a legacy system: takes what it drops and carries it to the collector.
 #[derive(Debug, Parser)]
@@ -34,6 +34,9 @@ enum Command {
     Check,
     /// Show which events a file would become, and which lines would not. Moves and sends nothing.
     Preview(PreviewArguments),
+    /// Read again what was set aside, after a fix: files, or records of a file that was read. Without files it lists what
+    /// could be.
+    Redrive(RedriveArguments),
     /// Propose a flow for a file that nobody has described, and show what comes of the file.
     Suggest(SuggestArguments),
     /// Get this agent's certificate with a token from `dray-collector invite SITE`.
@@ -78,6 +81,22 @@ pub struct SuggestArguments {
     pub limit: usize,
 }
 
+/// What `redrive` is told.
+#[derive(Debug, Args)]
+pub struct RedriveArguments {
+    /// The flow that read it.
+    pub flow: String,
+    /// Files that are set aside; with --record, the one file that has the records.
+    pub files: Vec<String>,
+    /// All files of the flow that are set aside.
+    #[arg(long)]
+    pub all: bool,
+    /// Records, as their dead letters name them: a line (12), the lines of a document (12-40), a number among the
+    /// file's records (#5), or a dead letter's id.
+    #[arg(long = "record", value_name = "N", num_args = 1..)]
+    pub records: Vec<String>,
+}
+
 /// Does what the command line says.
 #[must_use]
 pub fn main() -> ExitCode {
@@ -103,6 +122,7 @@ fn dispatch(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Check => Ok(check::command(&arguments.config)),
         Command::Preview(wanted) => preview::command(&config()?, &wanted).map(|()| fine),
         Command::Suggest(wanted) => suggest::command(&wanted).map(|()| fine),
+        Command::Redrive(wanted) => redrive::command(&config()?, &wanted).map(|()| fine),
         Command::Enroll { token } => enroll::command(&config()?, &token).map(|()| fine),
         Command::Status { json } => status::command(&config()?, json).map(|()| fine),
     }

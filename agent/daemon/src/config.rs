@@ -197,6 +197,13 @@ impl Config {
         self.data_dir.join("identity")
     }
 
+    /// What a flow's source keeps for itself: `sources/<flow>/`. A source makes it when it first needs it, and says in
+    /// its own crate what is in it. It goes neither with the buffer nor with the flow's last event.
+    #[must_use]
+    pub fn source_dir(&self, flow: &FlowName) -> PathBuf {
+        self.data_dir.join("sources").join(flow.flow())
+    }
+
     /// The local socket of a running agent.
     #[must_use]
     pub fn socket(&self) -> PathBuf {

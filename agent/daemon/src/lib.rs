@@ -35,6 +35,7 @@ pub mod metrics;
 pub mod metrics_server;
 pub mod pipeline;
 pub mod preview;
+pub mod redrive;
 pub mod registry;
 pub mod render;
 pub mod run;

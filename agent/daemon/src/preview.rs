@@ -38,20 +38,26 @@ pub fn command(config: &Config, wanted: &PreviewArguments) -> Result<(), Failure
     Ok(())
 }
 
+/// The flow of this name, with or without its site.
+pub(crate) fn named<'c>(config: &'c Config, name: &str) -> Result<&'c FlowConfig, Failure> {
+    let names: Vec<&str> = config.flows.iter().map(|flow| flow.name.flow()).collect();
+    let found = config
+        .flows
+        .iter()
+        .find(|flow| flow.name.flow() == name || flow.name.as_str() == name);
+    found.ok_or_else(|| {
+        Failure::Failed(format!(
+            "there is no flow \"{name}\" in {}; there are: {}",
+            config.file.display(),
+            names.join(", ")
+        ))
+    })
+}
+
 fn choose<'c>(config: &'c Config, wanted: &PreviewArguments) -> Result<&'c FlowConfig, Failure> {
     let names: Vec<&str> = config.flows.iter().map(|flow| flow.name.flow()).collect();
     if let Some(name) = &wanted.flow {
-        let found = config
-            .flows
-            .iter()
-            .find(|flow| flow.name.flow() == name || flow.name.as_str() == name);
-        return found.ok_or_else(|| {
-            Failure::Failed(format!(
-                "there is no flow \"{name}\" in {}; there are: {}",
-                config.file.display(),
-                names.join(", ")
-            ))
-        });
+        return named(config, name);
     }
     let file_name = wanted
         .file

@@ -12,6 +12,9 @@ use serde::de::DeserializeOwned;
 use toml::de::{Error, ValueDeserializer};
 
 use crate::check::Finding;
+use crate::cli::RedriveArguments;
+
+const NO_REDRIVE: &str = "a source of this kind sets nothing aside that could be read again";
 
 /// An adapter, by the `kind` that a configuration names it with.
 pub struct Adapter {
@@ -59,11 +62,34 @@ pub trait Configured: Debug + Send + Sync {
         records_max: usize,
     ) -> Result<Vec<Batch>, String>;
 
-    /// The source, not opened.
+    /// What was set aside and could be read again: name, bytes, and why where that is known here.
+    ///
+    /// # Errors
+    /// A sentence.
+    fn redrivable(&self, _own: &Path) -> Result<Vec<(String, u64, String)>, String> {
+        Err(NO_REDRIVE.into())
+    }
+
+    /// Asks for files, or records of one, to be read again: the source does it while it runs, or when it is started.
+    /// What was asked for, in sentences.
+    ///
+    /// # Errors
+    /// A sentence: what is named is not there.
+    fn redrive(
+        &self,
+        _flow: &FlowName,
+        _own: &Path,
+        _wanted: &RedriveArguments,
+    ) -> Result<Vec<String>, String> {
+        Err(NO_REDRIVE.into())
+    }
+
+    /// The source, not opened. `own`: its own folder below the agent's data folder, which it makes when it first
+    /// needs one; nobody else writes there, but for requests of the agent's commands.
     ///
     /// # Errors
     /// A sentence with the way out.
-    fn make(&self, flow: &FlowName) -> Result<Box<dyn Source>, String>;
+    fn make(&self, flow: &FlowName, own: &Path) -> Result<Box<dyn Source>, String>;
 }
 
 fn read<T: Configured + DeserializeOwned + 'static>(

@@ -3,6 +3,7 @@
 use std::fs::DirBuilder;
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
+use std::path::Path;
 use std::process;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -91,7 +92,10 @@ async fn serve(config: &Config, identity: Identity) -> Result<Ended, Failure> {
     let flows: Vec<Flow> = config
         .flows
         .iter()
-        .map(|flow| Flow::prepare(flow, &buffer, &metrics, &again))
+        .map(|flow| {
+            let own = config.source_dir(&flow.name);
+            Flow::prepare(flow, &own, &buffer, &metrics, &again)
+        })
         .collect::<Result<_, _>>()?;
     let who = Who {
         site: config.site.clone(),
@@ -207,6 +211,7 @@ struct Flow {
 impl Flow {
     fn prepare(
         config: &FlowConfig,
+        own: &Path,
         buffer: &Arc<dyn Buffer>,
         metrics: &Metrics,
         again: &Again,
@@ -214,7 +219,7 @@ impl Flow {
         let name = &config.name;
         let source = config
             .source
-            .make(name)
+            .make(name, own)
             .map_err(|reason| Failure::Config(format!("flow \"{}\": {reason}", name.flow())))?;
         let maker = config
             .maker(resume_position(buffer.as_ref(), name.flow()))

@@ -75,7 +75,9 @@ impl Place {
     }
 
     fn source(&self) -> Box<dyn Source> {
-        self.flow.source.make(&self.flow.name).expect("a source")
+        let own = self.folder.path().join("own");
+        let source = self.flow.source.make(&self.flow.name, &own);
+        source.expect("a source")
     }
 
     fn maker(&self, buffer: &dyn Buffer) -> BlockMaker {

@@ -210,6 +210,7 @@ impl FileTail {
             &self.config.folder,
             &Matcher::new(&all, None, None),
             Order::Name,
+            &mut |_, _| false,
         );
         let Listed { files, links, .. } = match listed {
             Ok(listed) => listed,

@@ -142,6 +142,33 @@ fn a_file_that_grew_in_the_archive_is_told_of_and_kept() {
 }
 
 #[test]
+fn what_is_told_in_the_middle_of_a_file_does_not_lose_its_place() {
+    let drops = Drops::new("");
+    drops.put("a.txt", table(&["A|1"]));
+    let mut agent = Agent::open(drops.source());
+    agent.finish(1, Pace::default());
+    drops.append("archive/pending/a.txt", "late|1\n");
+    drops.put("b.txt", large());
+    while agent.log.len() < 2 {
+        agent.poll();
+        agent.append();
+        agent.commit();
+    }
+    // The ack finds that a.txt changed, and the agent dies when that is told.
+    agent.ack();
+    let before = agent.log.len();
+    while agent.log.len() == before {
+        agent.poll();
+        agent.append();
+    }
+    assert_eq!(agent.log[before].shown, "a.txt:0! source");
+    agent.reopen(drops.source());
+    let told = work(&mut agent, BATCH_RECORDS_MAX + 12);
+    assert_eq!(told.len(), BATCH_RECORDS_MAX + 12, "b.txt is read on");
+    assert!(!told.iter().any(|told| told.starts_with("b.txt:0")));
+}
+
+#[test]
 fn a_file_that_is_replaced_while_it_is_read_is_another_file() {
     let drops = Drops::new("");
     drops.put("a.txt", table(&["A|1"]));

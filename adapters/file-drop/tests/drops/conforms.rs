@@ -16,9 +16,9 @@ pub(crate) struct Folder {
 }
 
 impl Folder {
-    fn new() -> Self {
+    pub(crate) fn new(settings: &str) -> Self {
         Self {
-            drops: Drops::new("bad_lines_max = 2\n"),
+            drops: Drops::new(&["bad_lines_max = 2\n", settings].concat()),
             next: 0,
             with_set_aside: true,
             with_many_lines: true,
@@ -28,7 +28,14 @@ impl Folder {
     pub(crate) fn light() -> Self {
         Self {
             with_many_lines: false,
-            ..Self::new()
+            ..Self::new("")
+        }
+    }
+
+    pub(crate) fn without_set_aside(self) -> Self {
+        Self {
+            with_set_aside: false,
+            ..self
         }
     }
 
@@ -115,13 +122,10 @@ impl Place for Folder {
 
 #[test]
 fn a_folder_conforms() {
-    conformance::run(Folder::new);
+    conformance::run(|| Folder::new(""));
 }
 
 #[test]
 fn what_is_not_acked_is_read_again_by_an_agent_that_lost_its_buffer() {
-    conformance::run_second_copy(|| Folder {
-        with_set_aside: false,
-        ..Folder::new()
-    });
+    conformance::run_second_copy(|| Folder::new("").without_set_aside());
 }

@@ -9,7 +9,7 @@ use dray_adapter::{
     BATCH_RECORDS_MAX, Mark, MarkState, Polled, Position, Seen, Source, SourceError,
 };
 
-use crate::support::{Drops, table};
+use crate::support::{Drops, bytes_read, table};
 
 /// A buffer's memory that a test can damage.
 #[derive(Default)]
@@ -253,13 +253,6 @@ fn a_second_copy_that_cannot_be_read_is_waited_for() {
         let _ = run.poll();
     }
     assert_eq!(run.files(), ["b", "c", "d", "a"]);
-}
-
-/// Bytes that this thread read, ever.
-fn bytes_read() -> u64 {
-    let io = fs::read_to_string("/proc/thread-self/io").expect("Linux tells");
-    let line = io.lines().find_map(|line| line.strip_prefix("rchar: "));
-    line.and_then(|bytes| bytes.parse().ok()).expect("a number")
 }
 
 #[test]

@@ -5,9 +5,25 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
-use dray_adapter::Source;
 use dray_adapter::conformance::{Agent, Pace, shown};
+use dray_adapter::{Mark, MarkState, Seen, Source};
 use dray_file_drop::{FileDrop, FileDropConfig};
+
+/// A buffer that knows nothing.
+pub(crate) struct Nothing;
+
+impl Seen for Nothing {
+    fn seen(&self, _: &Mark) -> MarkState {
+        MarkState::New
+    }
+}
+
+/// Bytes that this thread read, ever.
+pub(crate) fn bytes_read() -> u64 {
+    let io = fs::read_to_string("/proc/thread-self/io").expect("Linux tells");
+    let line = io.lines().find_map(|line| line.strip_prefix("rchar: "));
+    line.and_then(|bytes| bytes.parse().ok()).expect("a number")
+}
 
 pub(crate) struct Drops {
     _folder: tempfile::TempDir,
@@ -38,14 +54,19 @@ impl Drops {
     }
 
     pub(crate) fn config(&self) -> FileDropConfig {
-        let quiet = if self.settings.contains("quiet =") {
+        self.config_with(&self.settings)
+    }
+
+    /// With other settings than those of before.
+    pub(crate) fn config_with(&self, settings: &str) -> FileDropConfig {
+        let quiet = if settings.contains("quiet =") {
             ""
         } else {
             "quiet = \"20ms\"\n"
         };
-        let format = if self.settings.contains("format.kind") {
+        let format = if settings.contains("format.kind") {
             ""
-        } else if self.settings.contains("format.") {
+        } else if settings.contains("format.") {
             "format.kind = \"csv\"\n"
         } else {
             "format.kind = \"csv\"\nformat.delimiter = \"|\"\n"
@@ -54,13 +75,25 @@ impl Drops {
             "kind = \"file-drop\"\nfolder = \"{}\"\npattern = \"{}\"\nscan_every = \"20ms\"\n{quiet}{format}{}",
             self.path.display(),
             self.pattern,
-            self.settings
+            settings
         );
         toml::from_str(&text).unwrap_or_else(|error| panic!("{text}\n{error}"))
     }
 
     pub(crate) fn source(&self) -> Box<dyn Source> {
-        Box::new(FileDrop::new("north/stock", self.config()).expect("a good configuration"))
+        self.source_with(&self.settings)
+    }
+
+    /// With other settings than those of before.
+    pub(crate) fn source_with(&self, settings: &str) -> Box<dyn Source> {
+        let source = FileDrop::new("north/stock", self.config_with(settings));
+        let source = source.expect("a good configuration");
+        Box::new(source.with_own_folder(self.own()))
+    }
+
+    /// The source's own folder.
+    pub(crate) fn own(&self) -> PathBuf {
+        self.path.with_file_name("own").join("stock")
     }
 
     pub(crate) fn at(&self, name: &str) -> PathBuf {

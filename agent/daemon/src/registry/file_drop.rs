@@ -3,11 +3,12 @@
 use std::path::Path;
 
 use dray_adapter::{Batch, Source};
-use dray_file_drop::{FileDrop, FileDropConfig, Finding as Found};
+use dray_file_drop::{FileDrop, FileDropConfig, Finding as Found, Wanted};
 use dray_proto::FlowName;
 
 use super::Configured;
 use crate::check::Finding;
+use crate::cli::RedriveArguments;
 
 impl Configured for FileDropConfig {
     fn faults(&self) -> Vec<(String, String)> {
@@ -38,8 +39,30 @@ impl Configured for FileDropConfig {
         dray_file_drop::preview(flow.as_str(), self, file, records_max)
     }
 
-    fn make(&self, flow: &FlowName) -> Result<Box<dyn Source>, String> {
-        Ok(Box::new(FileDrop::new(flow.as_str(), self.clone())?))
+    fn redrivable(&self, own: &Path) -> Result<Vec<(String, u64, String)>, String> {
+        let files = FileDropConfig::redrivable(self, own)?.into_iter();
+        Ok(files
+            .map(|file| (file.name, file.bytes, file.reason))
+            .collect())
+    }
+
+    fn redrive(
+        &self,
+        flow: &FlowName,
+        own: &Path,
+        wanted: &RedriveArguments,
+    ) -> Result<Vec<String>, String> {
+        let wanted = Wanted {
+            files: wanted.files.clone(),
+            all: wanted.all,
+            records: wanted.records.clone(),
+        };
+        FileDropConfig::redrive(self, flow.as_str(), own, &wanted)
+    }
+
+    fn make(&self, flow: &FlowName, own: &Path) -> Result<Box<dyn Source>, String> {
+        let source = FileDrop::new(flow.as_str(), self.clone())?;
+        Ok(Box::new(source.with_own_folder(own.to_owned())))
     }
 }
 

@@ -36,7 +36,7 @@ impl Configured for FileTailConfig {
         tail::preview(flow.as_str(), self, file, records_max)
     }
 
-    fn make(&self, flow: &FlowName) -> Result<Box<dyn Source>, String> {
+    fn make(&self, flow: &FlowName, _: &Path) -> Result<Box<dyn Source>, String> {
         Ok(Box::new(FileTail::new(flow.as_str(), self.clone())?))
     }
 }

@@ -71,7 +71,9 @@ fn one(
     let file = family.file(0, lines, keys);
     let bytes = file.len() as u64;
     fs::write(site.drops(family.name).join("all"), file)?;
-    let mut source = flow.source.make(&flow.name).map_err(|why| anyhow!(why))?;
+    let own = site.drops(family.name).join(".own");
+    let source = flow.source.make(&flow.name, &own);
+    let mut source = source.map_err(|why| anyhow!(why))?;
     let mut maker = flow.maker(Bytes::new()).map_err(|why| anyhow!(why))?;
     source.open(None, Arc::new(Nothing), Arc::new(|| ()))?;
     let end = Instant::now() + Duration::from_secs(120);

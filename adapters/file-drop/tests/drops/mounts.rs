@@ -1,0 +1,221 @@
+//! Shares that go away and are mounted again: real mounts, in a namespace of the test's own.
+//!
+//! Two memory file systems hold the same files, so that the second mount has another device number and other inodes.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use dray_adapter::conformance::{Agent, PolledOnce};
+use dray_adapter::{BATCH_RECORDS_MAX, SourceError};
+
+use crate::support::{Drops, table, work};
+
+const KEEP: &str = "after = \"keep\"\n";
+const INSIDE: &str = "DRAY_TEST_INSIDE_MOUNTS";
+const MANY: usize = BATCH_RECORDS_MAX + 10;
+
+/// Runs a test of this name in a mount namespace, which goes with it whatever happens.
+fn in_own_mounts(name: &str, test: impl FnOnce()) {
+    if std::env::var_os(INSIDE).is_some() {
+        return test();
+    }
+    let own = std::env::current_exe().expect("its path");
+    let mut command = Command::new("unshare");
+    // Without root's rights, in a user namespace where it has them.
+    command.args(["--user", "--map-root-user"]);
+    command.args(["--mount", "--propagation", "private", "--"]);
+    command.arg(own).args(["--exact", "--nocapture", name]);
+    let output = command.env(INSIDE, "1").output();
+    let output = output.expect("unshare is there (Debian: util-linux)");
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8_lossy(&said);
+    assert!(
+        output.status.success() && said.contains("1 passed"),
+        "the test failed; or this machine allows no mounts in a namespace (user.max_user_namespaces), which it needs: {said}"
+    );
+}
+
+fn call(program: &str, arguments: &[&str]) {
+    let status = Command::new(program).args(arguments).status();
+    assert!(
+        status.expect("it runs").success(),
+        "{program} {arguments:?}"
+    );
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("UTF-8")
+}
+
+/// A share that is mounted on the drop folder.
+struct Share<'a> {
+    drops: &'a Drops,
+    server: PathBuf,
+    mounts: u32,
+}
+
+impl<'a> Share<'a> {
+    fn mount_first(drops: &'a Drops) -> Self {
+        let server = drops.path.with_file_name("server");
+        fs::create_dir(&server).expect("a folder");
+        let mut share = Self {
+            drops,
+            server,
+            mounts: 0,
+        };
+        share.mount();
+        share
+    }
+
+    /// Another device each time, with what the server has.
+    fn mount(&mut self) {
+        call("mount", &["-t", "tmpfs", "share", text(&self.drops.path)]);
+        let all = format!("{}/.", text(&self.server));
+        call("cp", &["-a", &all, text(&self.drops.path)]);
+        self.mounts += 1;
+    }
+
+    /// The server keeps what is there.
+    fn unmount(&mut self) {
+        let all = format!("{}/.", text(&self.drops.path));
+        fs::remove_dir_all(&self.server).expect("the server's files");
+        fs::create_dir(&self.server).expect("a folder");
+        call("cp", &["-a", &all, text(&self.server)]);
+        call("umount", &["--lazy", text(&self.drops.path)]);
+        assert!(
+            fs::read_dir(&self.drops.path).is_ok_and(|mut left| left.next().is_none()),
+            "what is under the mount is empty"
+        );
+    }
+}
+
+/// A share with a file of two batches, of which the first is appended.
+fn half_read<'a>(drops: &'a Drops) -> (Share<'a>, Agent) {
+    let share = Share::mount_first(drops);
+    drops.put("m.txt", table(&vec!["M|1"; MANY]));
+    let mut agent = Agent::open(drops.source());
+    while agent.log.is_empty() {
+        agent.poll();
+        agent.append();
+        agent.commit();
+    }
+    (share, agent)
+}
+
+fn assert_whole(agent: &Agent, notices: usize) {
+    let records: Vec<u64> = agent
+        .log
+        .iter()
+        .filter(|entry| !entry.shown.contains('!'))
+        .map(|entry| entry.id.1)
+        .collect();
+    let expected: Vec<u64> = (0..MANY as u64).collect();
+    assert!(records == expected, "{} records", records.len());
+    assert_eq!(agent.log.len() - records.len(), notices);
+}
+
+#[test]
+fn scenario_38_a_share_unmounted_mid_read_and_mounted_with_another_device_is_read_on_at_the_record()
+{
+    let name = "mounts::scenario_38_a_share_unmounted_mid_read_and_mounted_with_another_device_is_read_on_at_the_record";
+    in_own_mounts(name, || {
+        for settings in ["", KEEP] {
+            let drops = Drops::new(settings);
+            let (mut share, mut agent) = half_read(&drops);
+            agent.kill();
+            share.unmount();
+            // The agent starts while the share is away: the folder is there, and empty.
+            agent.reopen(drops.source());
+            match agent.source().poll() {
+                Err(SourceError::Retry { reason, .. }) => {
+                    assert!(reason.contains("m.txt is not in"), "{reason}");
+                }
+                other => panic!("a retry was expected: {other:?}"),
+            }
+            share.mount();
+            work(&mut agent, MANY);
+            assert_whole(&agent, 0);
+            agent.reopen(drops.source());
+            agent.nothing_more("it was read once");
+        }
+    });
+}
+
+#[test]
+fn scenario_38_a_file_given_up_while_its_share_was_away_is_read_on_when_it_is_back() {
+    let name =
+        "mounts::scenario_38_a_file_given_up_while_its_share_was_away_is_read_on_when_it_is_back";
+    in_own_mounts(name, || {
+        for settings in ["", KEEP] {
+            let drops = Drops::new(settings);
+            let (mut share, mut agent) = half_read(&drops);
+            agent.kill();
+            share.unmount();
+            agent.reopen(drops.source());
+            let before = agent.log.len();
+            let end = Instant::now() + Duration::from_secs(20);
+            while agent.log.len() == before {
+                assert!(Instant::now() < end, "it is not told that the file is gone");
+                agent.poll();
+                agent.append();
+                agent.commit();
+            }
+            assert!(agent.log[before].shown.ends_with("! source"));
+            agent.reopen(drops.source());
+            share.mount();
+            work(&mut agent, MANY + 1);
+            assert_whole(&agent, 1);
+            agent.reopen(drops.source());
+            agent.nothing_more("it was read once");
+        }
+    });
+}
+
+#[test]
+fn scenario_38_a_share_that_goes_away_while_a_file_is_open_loses_and_doubles_nothing() {
+    let name =
+        "mounts::scenario_38_a_share_that_goes_away_while_a_file_is_open_loses_and_doubles_nothing";
+    in_own_mounts(name, || {
+        for settings in ["", KEEP] {
+            let drops = Drops::new(settings);
+            let (mut share, mut agent) = half_read(&drops);
+            share.unmount();
+            while agent.log.len() < MANY {
+                if agent.poll() == PolledOnce::Batch {
+                    agent.append();
+                    agent.commit();
+                }
+            }
+            share.mount();
+            agent.nothing_more("the file was read to its end before it could move");
+            agent.reopen(drops.source());
+            agent.nothing_more("and after a restart");
+            assert_whole(&agent, 0);
+            assert_eq!(share.mounts, 2);
+        }
+    });
+}
+
+#[test]
+fn scenario_38_kept_files_of_a_share_mounted_with_another_device_are_no_new_files() {
+    let name =
+        "mounts::scenario_38_kept_files_of_a_share_mounted_with_another_device_are_no_new_files";
+    in_own_mounts(name, || {
+        let drops = Drops::new(KEEP);
+        let mut share = Share::mount_first(&drops);
+        for number in 0..10 {
+            drops.put(&format!("{number}.txt"), table(&[&format!("{number}|1")]));
+        }
+        let mut agent = Agent::open(drops.source());
+        work(&mut agent, 10);
+        share.unmount();
+        agent.nothing_more("the folder is empty");
+        share.mount();
+        drops.put("new.txt", table(&["new|1"]));
+        assert_eq!(work(&mut agent, 11)[10..], ["new.txt:2: new|1"]);
+        agent.reopen(drops.source());
+        agent.nothing_more("all stand in the ledger");
+    });
+}
