@@ -238,8 +238,26 @@ impl Scan {
         )
     }
 
-    /// Bytes of a string; `from`: after its quote, or at the beginning where it goes on.
+    /// Bytes of a string; `from`: after its quote, or at the beginning where it goes on. What stands before a fault goes out
+    /// first: it may be at fault by its place, and is then, however the bytes are cut.
     fn text(&mut self, bytes: &[u8], from: usize, key: bool, last: bool) -> Found {
+        let found = self.text_to_its_end(bytes, from, key, last);
+        let Err(Wrong {
+            at: length @ 1.., ..
+        }) = found
+        else {
+            return found;
+        };
+        self.string = Some(key);
+        let part = Event::Text {
+            key,
+            first: from > 0,
+            last: false,
+        };
+        Ok(Some((part, length)))
+    }
+
+    fn text_to_its_end(&mut self, bytes: &[u8], from: usize, key: bool, last: bool) -> Found {
         let first = from > 0;
         let mut at = from;
         let part = |length| {
