@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use dray_edges::{Plant, edge, is_planted};
 use dray_proto::{FlowName, Offset};
-use rusqlite::{Connection, OpenFlags, params};
+use rusqlite::{Connection, ErrorCode, OpenFlags, ffi, params};
 
 use super::sums;
 use crate::api::Held;
@@ -79,6 +79,33 @@ pub(crate) fn connect(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connect
     connection.pragma_update(None, "wal_autocheckpoint", 2_000)?;
     connection.pragma_update(None, "cache_size", -2_048)?;
     Ok(connection)
+}
+
+/// Whether it tells nothing of the file: room, rights, descriptors or a lock are missing for now. A sector that can't be read
+/// is damage.
+pub(super) fn is_passing(error: &rusqlite::Error) -> bool {
+    let Some(error) = error.sqlite_error() else {
+        return false;
+    };
+    match error.code {
+        ErrorCode::DiskFull
+        | ErrorCode::DatabaseBusy
+        | ErrorCode::DatabaseLocked
+        | ErrorCode::PermissionDenied
+        | ErrorCode::ReadOnly
+        | ErrorCode::OutOfMemory
+        | ErrorCode::CannotOpen
+        | ErrorCode::OperationInterrupted
+        | ErrorCode::FileLockingProtocolFailed => true,
+        ErrorCode::SystemIoFailure => !matches!(
+            error.extended_code,
+            ffi::SQLITE_IOERR_READ
+                | ffi::SQLITE_IOERR_SHORT_READ
+                | ffi::SQLITE_IOERR_DATA
+                | ffi::SQLITE_IOERR_CORRUPTFS
+        ),
+        _ => false,
+    }
 }
 
 /// For the writer; made with every flow's standing if it isn't there.

@@ -15,7 +15,7 @@ use crate::api::Held;
 enum Unopened {
     /// It belongs elsewhere; a person put it there.
     Foreign(String),
-    /// The disk is full, or refuses: nothing is wrong with the file.
+    /// The disk, the system or somebody else is in the way: nothing is wrong with the file.
     Failed(String),
     /// There is no table in it.
     NotBegun,
@@ -34,19 +34,13 @@ impl Unopened {
 
 impl From<rusqlite::Error> for Unopened {
     fn from(error: rusqlite::Error) -> Self {
-        match error.sqlite_error_code() {
-            Some(
-                ErrorCode::DiskFull
-                | ErrorCode::DatabaseBusy
-                | ErrorCode::DatabaseLocked
-                | ErrorCode::PermissionDenied
-                | ErrorCode::ReadOnly
-                | ErrorCode::OutOfMemory,
-            ) => Self::Failed(format!(
-                "{error}. Make room, or mend the disk's permissions"
-            )),
-            _ => Self::Damaged(error.to_string()),
+        if log_file::is_passing(&error) {
+            return Self::Failed(format!(
+                "{error}. Nothing of it is changed. Make room, let the collector's user own all files of this folder, or raise its limit of open \
+                 files; then start the collector again"
+            ));
         }
+        Self::Damaged(error.to_string())
     }
 }
 

@@ -30,10 +30,15 @@ pub(super) fn salvage(
     tracing::error!(file = %path.display(), reason, "a log file is damaged; what can be read of it is kept, and the file goes to quarantine/");
     let mending = path.with_extension("mending");
     remove(&mending).map_err(|error| error.to_string())?;
-    let blocks = copy(&path, &mending, id, before).unwrap_or_else(|error| {
-        tracing::error!(file = %path.display(), %error, "nothing of it can be read");
-        0
-    });
+    let blocks = match copy(&path, &mending, id, before) {
+        Ok(blocks) => blocks,
+        // It says nothing of the file: that stays, and another start tries again.
+        Err(error) if log_file::is_passing(&error) => return Err(error.to_string()),
+        Err(error) => {
+            tracing::error!(file = %path.display(), %error, "nothing of it can be read");
+            0
+        }
+    };
     let taken = if blocks == 0 {
         remove(&mending).and_then(|()| set_aside(folder, &path, Keep::Nothing))
     } else {

@@ -57,10 +57,13 @@ pub(crate) struct State {
 }
 
 fn connect(folder: &Path) -> rusqlite::Result<Connection> {
-    log_file::connect(
+    let connection = log_file::connect(
         &folder.join("state.db"),
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE,
-    )
+    )?;
+    // Where it may not write, SQLite opens for reading only, and stays so when the rights are mended.
+    connection.execute_batch("BEGIN IMMEDIATE; ROLLBACK")?;
+    Ok(connection)
 }
 
 /// Makes the tables of a new file. The inner error: it was written in a format that is not known here.
@@ -82,7 +85,11 @@ fn prepare(connection: &Connection) -> rusqlite::Result<Result<(), StoreError>> 
 impl State {
     pub(crate) fn open(folder: &Path) -> Result<Self, StoreError> {
         let said = |error: &dyn std::fmt::Display| failed(folder, format!("state.db: {error}"));
-        let connection = connect(folder).map_err(|error| said(&error))?;
+        let connection = connect(folder).map_err(|error| {
+            said(&format!(
+                "{error}. The collector's user must own it and state.db-wal and state.db-shm beside it, and have room"
+            ))
+        })?;
         prepare(&connection).map_err(|error| {
             said(&format!("{error}. If it is damaged, restore the folder from a backup; the log's files are beside it"))
         })??;

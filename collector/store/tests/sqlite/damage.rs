@@ -261,3 +261,55 @@ fn a_log_without_its_state_is_left_as_it_is_and_told() {
         Offset(10 * 25 * COUNT)
     );
 }
+
+/// Events of all flows that can be read.
+fn events(store: &SqliteStore) -> u64 {
+    FLOWS
+        .iter()
+        .map(|name| store.held(&flow(name)).newest_offset.0)
+        .sum()
+}
+
+#[test]
+fn what_is_in_the_way_for_a_moment_is_no_damage() {
+    let folder = tempfile::tempdir().expect("a folder");
+    written(folder.path());
+    let whole = {
+        let store = SqliteStore::open(small(folder.path())).expect("a store");
+        events(&store)
+    };
+    let databases = || {
+        let mut files = log_files(folder.path());
+        files.retain(|file| file.extension().is_some_and(|end| end == "db"));
+        files
+    };
+    let before = databases();
+    // Neither can be opened: as with too few descriptors, or with files of another user.
+    for (n, end) in [(0, "-shm"), (1, "-wal"), (before.len() - 1, "-shm")] {
+        let mut beside = before[n].clone().into_os_string();
+        beside.push(end);
+        fs::create_dir(&beside).expect("a folder in its place");
+        let error = SqliteStore::open(small(folder.path())).map(drop);
+        let error = error.expect_err("it can't be opened").to_string();
+        for words in ["log-", "Nothing of it is changed", "own all files"] {
+            assert!(error.contains(words), "{error}");
+        }
+        fs::remove_dir(&beside).expect("it is empty");
+        assert_eq!(databases(), before);
+        assert!(!folder.path().join("log/quarantine").exists());
+        let store = SqliteStore::open(small(folder.path())).expect("a store");
+        assert_eq!(events(&store), whole, "{end} of {n}");
+    }
+}
+
+#[test]
+fn state_that_cannot_be_written_is_told_at_the_start() {
+    let folder = tempfile::tempdir().expect("a folder");
+    written(folder.path());
+    fs::create_dir(folder.path().join("state.db-shm")).expect("a folder in its place");
+    let error = SqliteStore::open(small(folder.path())).map(drop);
+    let error = error.expect_err("it can't be opened").to_string();
+    assert!(error.contains("must own it"), "{error}");
+    fs::remove_dir(folder.path().join("state.db-shm")).expect("it is empty");
+    SqliteStore::open(small(folder.path())).expect("a store");
+}

@@ -32,6 +32,9 @@ impl LogWriter {
             let mut log = self.shared.lock();
             log.files.retain(|file| file.number != number);
         }
+        if kept.is_err() {
+            self.mended.remove(&number);
+        }
         kept.map(drop)
     }
 
