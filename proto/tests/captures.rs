@@ -33,6 +33,8 @@ fn a_hello_is_the_captured_one() {
         next_sequence: 20_001,
         oldest_sequence: 3_938,
         oldest_chain: 0x0123_4567_89ab_cdef,
+        // Fields that came later, empty: as an older agent sends it.
+        ..FlowState::default()
     };
     let hello = Hello {
         protocol: 1,
@@ -85,6 +87,7 @@ fn a_welcome_is_the_captured_one() {
         chain: 0x0123_4567_89ab_cdef,
         position: Bytes::from_static(b"0042.txt:1184"),
         knows_epoch: true,
+        ..Held::default()
     };
     let welcome = Welcome {
         protocol: 1,

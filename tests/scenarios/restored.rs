@@ -1,6 +1,7 @@
 //! Disks that are lost, and machines that are restored from an older state: nothing is silently missing, nothing doubled, and
 //! each is told in words.
 
+use std::cell::RefCell;
 use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -315,6 +316,56 @@ fn a_collector_restored_from_an_old_backup_stops_the_flow_until_the_gap_is_accep
     assert_eq!(told.len(), 1, "{told:?}");
     let reason = told[0]["data"]["reason"].as_str().unwrap_or_default();
     assert!(reason.contains("events 1001 to 2000"), "{reason}");
+}
+
+#[test]
+fn a_collector_restored_to_before_its_agents_new_epoch_tells_what_only_it_had() {
+    let mut story = Story::new("both-restored");
+    story.carry_next();
+    story.stop_collector();
+    story.stop_agent();
+    story.snapshot("collector");
+    story.snapshot("agent");
+    story.site.start_collector().expect("a collector");
+    story.site.start_agent().expect("an agent");
+    story.carry_next();
+    story.carry_next();
+    story.stop_agent();
+    story.restore("agent");
+    story.site.start_agent().expect("an agent");
+    story.agent_said("its disk was restored from an older state");
+    story.carry_next();
+    story.assert_whole();
+    story.stop_collector();
+    story.restore("collector");
+    story.site.start_collector().expect("a collector");
+    story.agent_said("before this agent's epoch began");
+    let held = story.drop_next();
+    story.wait_pending(&held);
+    let said = RefCell::new(Vec::new());
+    wait("the gap can be accepted", || {
+        let resume = ["resume", "north/movements", "--accept-gap"];
+        let resumed = story.site.collector_command(&resume);
+        resumed.is_ok_and(|output| {
+            *said.borrow_mut() = output.stdout;
+            true
+        })
+    });
+    let said = String::from_utf8_lossy(&said.borrow()).into_owned();
+    assert!(said.contains("events 1001 to 3000 of epoch"), "{said}");
+    story.wait_archived(&held);
+    story.wait_delivered();
+    let verdict = story.in_log();
+    assert_eq!(
+        (
+            verdict.lost,
+            verdict.doubled,
+            verdict.out_of_order,
+            verdict.repeats
+        ),
+        (2 * LINES, 0, 0, 0),
+        "only what was told is missing: {verdict}"
+    );
 }
 
 #[test]

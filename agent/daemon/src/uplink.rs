@@ -80,6 +80,7 @@ pub fn start(
         identity,
         flows,
         version: VERSION.into(),
+        past: config.data_dir.join("past"),
     };
     let bells = board
         .flows

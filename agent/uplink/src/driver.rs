@@ -3,8 +3,9 @@
 //! Limits: [`Patience`] says how long a connection may take to be made and welcomed, and the waits
 //! between tries, growing, with jitter.
 
-use std::sync::Arc;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -22,6 +23,7 @@ mod session;
 
 use self::session::Session;
 use crate::identity::Identity;
+use crate::past::Past;
 use crate::patience::Patience;
 use crate::renewal::{CertificateState, Renewal};
 use crate::tls;
@@ -51,6 +53,8 @@ pub struct UplinkConfig {
     pub flows: Vec<FlowConfig>,
     /// This program's version.
     pub version: String,
+    /// A file of the uplink's own: what the collector held when the epoch began.
+    pub past: PathBuf,
 }
 
 /// A flow of the uplink.
@@ -117,6 +121,7 @@ pub struct Uplink {
     acked: AtomicBool,
     /// The epoch that the buffer was opened in, and how far each flow was acked then: before that, nothing is on disk.
     opened: (u64, Vec<Sequence>),
+    past: Mutex<Past>,
 }
 
 /// A flow whose source is opened anew in a new epoch.
@@ -160,6 +165,7 @@ impl Uplink {
         let opened = (buffer.epoch(), config.flows.iter().map(acked).collect());
         Self {
             opened,
+            past: Mutex::new(Past::read(config.past.clone())),
             config,
             buffer,
             observer,
@@ -291,7 +297,7 @@ impl Uplink {
         let mut session = match self.begin(&welcome, epoch) {
             Ok(Ok(session)) => session,
             Ok(Err(reopen)) => return self.begin_epoch(reopen).await,
-            Err(error) => return error.into(),
+            Err(end) => return end,
         };
         self.counters.connections.fetch_add(1, Ordering::Relaxed);
         tracing::info!(
@@ -331,7 +337,11 @@ impl Uplink {
     fn hello(&self, epoch: u64) -> Hello {
         let state = |flow: &FlowConfig| {
             let depth = self.buffer.depth(&flow.name);
+            let after = self.past().get(epoch, &flow.name);
+            let (after_epoch, after_sequence) = after.unwrap_or_default();
             FlowState {
+                after_epoch,
+                after_sequence,
                 flow: flow.name.to_string(),
                 next_sequence: depth.appended.0 + 1,
                 oldest_sequence: depth.acked.0 + 1,
@@ -344,6 +354,10 @@ impl Uplink {
             epoch,
             flows: self.config.flows.iter().map(state).collect(),
         }
+    }
+
+    fn past(&self) -> MutexGuard<'_, Past> {
+        self.past.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether events that are acked may be held again once the buffer is opened anew: a part of it is deleted when all of it is
@@ -359,10 +373,10 @@ impl Uplink {
         &self,
         welcome: &Welcome,
         epoch: u64,
-    ) -> Result<Result<Session<'_>, Vec<Reopen>>, BufferError> {
+    ) -> Result<Result<Session<'_>, Vec<Reopen>>, End> {
         let weights: Vec<u32> = self.config.flows.iter().map(|flow| flow.weight).collect();
         let mut window = Window::new(&weights);
-        let mut reopen = Vec::new();
+        let (mut reopen, mut news) = (Vec::new(), Vec::new());
         for (index, flow) in self.config.flows.iter().enumerate() {
             let said = welcome.flows.iter().find(|held| *held.flow == *flow.name);
             let held = Held {
@@ -370,6 +384,7 @@ impl Uplink {
                 next: Sequence(said.map_or(1, |held| held.next_sequence)),
                 chain: said.map_or(0, |held| held.chain),
                 knows_epoch: said.is_some_and(|held| held.knows_epoch),
+                lacks_earlier: said.is_some_and(|held| held.lacks_earlier),
             };
             let position = said.map(|held| held.position.clone()).unwrap_or_default();
             let depth = self.buffer.depth(&flow.name);
@@ -380,6 +395,9 @@ impl Uplink {
             };
             match window::begin(epoch, own, held) {
                 Begin::At(next) => {
+                    if held.epoch != epoch && !held.knows_epoch {
+                        news.push((&*flow.name, (held.epoch, held.next.0)));
+                    }
                     self.ack(&flow.name, epoch, Sequence(next.0 - 1))?;
                     window.open(index, next, depth.appended);
                     self.observer.flow_goes_on(&flow.name, position);
@@ -400,6 +418,10 @@ impl Uplink {
                 Begin::Stop(reason) => self.stop(&flow.name, &reason),
             }
         }
+        self.past().note(epoch, &news).map_err(|error| {
+            let file = self.config.past.display();
+            End::Lost(format!("{file} can't be written: {error}; give the agent's data folder room and its user the right to write there"))
+        })?;
         if reopen.is_empty() {
             Ok(Ok(Session::new(self, window, epoch)))
         } else {

@@ -28,6 +28,8 @@ pub struct Held {
     pub chain: u64,
     /// Whether it holds anything of this agent's epoch.
     pub knows_epoch: bool,
+    /// Whether it lacks what it held when our epoch began.
+    pub lacks_earlier: bool,
 }
 
 /// What the agent's blocks say of the place where the collector's end.
@@ -79,6 +81,14 @@ pub enum Begin {
 pub fn begin(epoch: u64, own: Own, held: Held) -> Begin {
     let (next, acked) = (held.next, own.acked);
     if held.epoch != epoch {
+        if held.lacks_earlier {
+            return Begin::Stop(
+                "the collector had events of this flow before this agent's epoch began, and does not have them any more: its log was restored \
+                 from an older state, or lost. Restore a newer one, or go on without them, on the collector: dray-collector resume \
+                 SITE/FLOW --accept-gap"
+                    .into(),
+            );
+        }
         // A flow that the collector never had, or had from a buffer before this one.
         if acked == Sequence(0) {
             return Begin::At(Sequence(1));
@@ -280,6 +290,7 @@ mod tests {
                     next: Sequence(next),
                     chain: 5,
                     knows_epoch,
+                    lacks_earlier: false,
                 };
                 let found = match begin(7, own, held) {
                     Begin::At(at) => Ok(at.0),
@@ -337,6 +348,30 @@ mod tests {
         );
         at(10, 50, (7, true), 31, Place::Inside, Err("up to 30"));
         at(0, 50, (9, false), 400, Place::Inside, Ok(1));
+    }
+
+    #[test]
+    fn a_log_that_lost_what_stood_before_our_epoch_stops_the_flow_though_all_of_ours_is_held() {
+        let own = Own {
+            acked: Sequence(0),
+            appended: Sequence(50),
+            place: Place::Unknown,
+        };
+        let mut held = Held {
+            epoch: 9,
+            next: Sequence(101),
+            chain: 5,
+            knows_epoch: false,
+            lacks_earlier: true,
+        };
+        let Begin::Stop(why) = begin(7, own, held) else {
+            panic!("it goes on");
+        };
+        assert!(why.contains("--accept-gap"), "{why}");
+        held.epoch = 7;
+        held.next = Sequence(1);
+        let begun = begin(7, own, held);
+        assert_eq!(begun, Begin::At(Sequence(1)), "the gap was accepted");
     }
 
     fn opened(weights: &[u32]) -> Window {

@@ -57,11 +57,7 @@ impl CollectorAdmin for Admin {
                 newest_offset: held.newest_offset.0,
                 connected: connected.contains(&flow),
                 last_captured_us: held.last_captured_us,
-                gap: shared
-                    .gaps
-                    .get(&flow)
-                    .map(|missing| missing.sentence(&flow))
-                    .unwrap_or_default(),
+                gap: shared.gaps.sentence(&flow).unwrap_or_default(),
             }
         });
         let (log_bytes, log_bytes_max) = shared.store.log_bytes();

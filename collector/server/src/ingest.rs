@@ -17,8 +17,8 @@ use dray_proto::FlowName;
 use dray_proto::protocol::{self, PROTOCOL};
 use dray_proto::v1::uplink_server::Uplink;
 use dray_proto::v1::{
-    FromAgent, Held, Hello, RefusalCause, RenewReply, RenewRequest, ToAgent, Welcome, from_agent,
-    to_agent,
+    FlowState, FromAgent, Held, Hello, RefusalCause, RenewReply, RenewRequest, ToAgent, Welcome,
+    from_agent, to_agent,
 };
 use dray_store::StoreError;
 use tokio::sync::{Semaphore, mpsc};
@@ -28,7 +28,7 @@ use tracing::Instrument as _;
 
 use crate::audit;
 use crate::core::{Shared, ask, now_s};
-use crate::gaps;
+use crate::gaps::{self, Compared};
 use crate::identity::{Peer, PeerIdentity};
 use crate::incoming::Origin;
 use crate::renew;
@@ -163,10 +163,10 @@ impl Stream {
             down,
         } = self;
         let pump = Pump::new(Arc::clone(&shared), room, peer.clone(), down);
-        let held = held(&shared, names, hello.epoch)
+        let held = held(&shared, names, &hello)
             .await
             .map_err(|error| Status::unavailable(error.to_string()))?;
-        gaps::compare(&shared, &peer.agent, &hello, &held)
+        gaps::compare(&shared, &peer.agent, &held)
             .await
             .map_err(|error| Status::unavailable(error.to_string()))?;
         pump.send(to_agent::Message::Welcome(welcome(&shared, held)))
@@ -215,37 +215,48 @@ async fn hello(inbound: &mut Streaming<FromAgent>) -> Result<Hello, Status> {
     Ok(hello)
 }
 
-/// What the log holds of flows, and whether it has anything of this epoch.
+/// What the log holds of the Hello's flows.
 async fn held(
     shared: &Shared,
     names: Vec<FlowName>,
-    epoch: u64,
-) -> Result<Vec<(FlowName, dray_store::Held, bool)>, StoreError> {
+    hello: &Hello,
+) -> Result<Vec<Compared>, StoreError> {
+    let states = names.into_iter().filter_map(|name| {
+        let state = hello.flows.iter().find(|state| state.flow == name.flow());
+        state.map(|state| (name, state.clone()))
+    });
+    let (states, epoch) = (states.collect::<Vec<_>>(), hello.epoch);
     ask(&shared.store, move |store| {
-        let held = |name: FlowName| {
-            let held = store.held(&name);
-            let knows_epoch = store.knows_epoch(&name, epoch)?;
-            Ok((name, held, knows_epoch))
+        let held = |(flow, state): (FlowName, FlowState)| {
+            Ok(Compared {
+                held: store.held(&flow),
+                knows_epoch: store.knows_epoch(&flow, epoch)?,
+                knows_earlier: store.knows_epoch(&flow, state.after_epoch)?,
+                flow,
+                epoch,
+                state,
+            })
         };
-        names.into_iter().map(held).collect()
+        states.into_iter().map(held).collect()
     })
     .await
 }
 
-fn welcome(shared: &Shared, held: Vec<(FlowName, dray_store::Held, bool)>) -> Welcome {
-    let of = |(name, held, knows_epoch): (FlowName, dray_store::Held, bool)| Held {
-        flow: name.flow().to_owned(),
-        epoch: held.epoch,
-        next_sequence: held.next_sequence.0.max(1),
-        chain: held.chain,
-        position: held.position,
-        knows_epoch,
+fn welcome(shared: &Shared, compared: Vec<Compared>) -> Welcome {
+    let of = |compared: Compared| Held {
+        lacks_earlier: compared.earlier().is_some(),
+        flow: compared.flow.flow().to_owned(),
+        epoch: compared.held.epoch,
+        next_sequence: compared.held.next_sequence.0.max(1),
+        chain: compared.held.chain,
+        position: compared.held.position,
+        knows_epoch: compared.knows_epoch,
     };
     Welcome {
         protocol: PROTOCOL,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         incarnation: shared.store.incarnation(),
-        flows: held.into_iter().map(of).collect(),
+        flows: compared.into_iter().map(of).collect(),
     }
 }
 

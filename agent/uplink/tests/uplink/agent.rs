@@ -101,6 +101,7 @@ pub(crate) struct Agent {
     pub(crate) counters: Arc<Counters>,
     stop: watch::Sender<bool>,
     task: JoinHandle<()>,
+    _folder: tempfile::TempDir,
 }
 
 impl Agent {
@@ -127,6 +128,7 @@ impl Agent {
         flows: &[&str],
         patience: Patience,
     ) -> Self {
+        let folder = tempfile::tempdir().unwrap();
         let flow = |name: &&str| FlowConfig {
             name: (*name).into(),
             weight: 1,
@@ -136,6 +138,7 @@ impl Agent {
             identity,
             flows: flows.iter().map(flow).collect(),
             version: "test".into(),
+            past: folder.path().join("past"),
         };
         let (ear, told) = watch::channel(Told::default());
         let (stop, stopped) = watch::channel(false);
@@ -146,6 +149,7 @@ impl Agent {
             counters: uplink.counters(),
             stop,
             task: tokio::spawn(uplink.run(stopped)),
+            _folder: folder,
         }
     }
 

@@ -152,6 +152,7 @@ impl Collector {
             chain,
             position: position.into(),
             knows_epoch,
+            lacks_earlier: false,
         };
         self.answers().held.insert(flow.into(), held);
     }

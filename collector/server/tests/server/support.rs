@@ -78,10 +78,20 @@ impl Collector {
     }
 
     async fn up(&mut self) {
-        let (stop, stopping) = Stop::new();
-        let running = Running::start(self.config(), stopping)
-            .await
-            .expect("it starts");
+        let mut wait = tokio::time::interval(Duration::from_millis(20));
+        let (running, stop) = soon(async {
+            loop {
+                wait.tick().await;
+                let (stop, stopping) = Stop::new();
+                match Running::start(self.config(), stopping).await {
+                    Ok(running) => return (running, stop),
+                    // A question to the store that the one before asked may end after it.
+                    Err(failure) if failure.to_string().contains("another dray-collector") => {}
+                    Err(failure) => panic!("it does not start: {failure}"),
+                }
+            }
+        })
+        .await;
         self.listen = running.listen;
         self.metrics = running.metrics.expect("metrics are on");
         self.running = Some(running);
@@ -316,6 +326,7 @@ impl Stream {
             next_sequence: 1,
             oldest_sequence: 1,
             oldest_chain: 0,
+            ..FlowState::default()
         };
         let hello = Hello {
             protocol,

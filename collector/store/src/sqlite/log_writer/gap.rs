@@ -29,7 +29,8 @@ impl LogWriter {
         } else {
             Sequence(1)
         };
-        if gap.next <= expected {
+        // What stood before an epoch may be missing, and nothing of the epoch itself.
+        if gap.next < expected || (gap.next == expected && before.epoch == gap.epoch) {
             return Err(AppendError::Failed(format!(
                 "there is no gap: event {expected} is expected, and the agent holds events from {} on",
                 gap.next
