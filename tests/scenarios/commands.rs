@@ -149,6 +149,15 @@ fn a_token_works_once_and_an_identity_is_needed() {
         .to_owned();
     site.agent_command(&["enroll", &token])
         .expect("an identity");
+    let twice = run("dray-agent", &site.agent_config(), &["enroll", &token]).expect("it starts");
+    assert!(!twice.status.success());
+    for words in ["already", "sites move", "--again"] {
+        assert!(
+            text(&twice.stderr).contains(words),
+            "{}",
+            text(&twice.stderr)
+        );
+    }
     std::fs::remove_dir_all(folder.path().join("agent/identity")).expect("the identity's folder");
     let again = run("dray-agent", &site.agent_config(), &["enroll", &token]).expect("it starts");
     assert!(!again.status.success());

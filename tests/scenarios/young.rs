@@ -97,9 +97,13 @@ fn go_on(site: &Site, said: Said) {
         return;
     }
     let Some(token) = said.token else {
-        return site.enrol().expect("an identity");
+        let token = site.invite().expect("a token");
+        site.agent_command(&["enroll", "--again", &token])
+            .expect("an identity");
+        return;
     };
-    if let Err(error) = site.agent_command(&["enroll", &token]) {
+    // It may have got its identity before it could say so.
+    if let Err(error) = site.agent_command(&["enroll", "--again", &token]) {
         // Cut between the use of the token and the answer.
         let sites = site.collector_command(&["sites"]).expect("a list");
         let sites = String::from_utf8_lossy(&sites.stdout).into_owned();
@@ -107,7 +111,9 @@ fn go_on(site: &Site, said: Said) {
             sites.contains("north"),
             "the token was printed, and nobody used it: {error}; {sites}"
         );
-        site.enrol().expect("an identity");
+        let token = site.invite().expect("a token");
+        site.agent_command(&["enroll", "--again", &token])
+            .expect("an identity");
     }
 }
 

@@ -43,6 +43,9 @@ enum Command {
     Enroll {
         /// Begins with "dray1."; works once.
         token: String,
+        /// As another agent than it is already: its flows are that one's until they are moved.
+        #[arg(long)]
+        again: bool,
     },
     /// Ask the running agent how it is.
     Status {
@@ -123,7 +126,9 @@ fn dispatch(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Preview(wanted) => preview::command(&config()?, &wanted).map(|()| fine),
         Command::Suggest(wanted) => suggest::command(&wanted).map(|()| fine),
         Command::Redrive(wanted) => redrive::command(&config()?, &wanted).map(|()| fine),
-        Command::Enroll { token } => enroll::command(&config()?, &token).map(|()| fine),
+        Command::Enroll { token, again } => {
+            enroll::command(&config()?, &token, again).map(|()| fine)
+        }
         Command::Status { json } => status::command(&config()?, json).map(|()| fine),
     }
 }

@@ -1,5 +1,8 @@
 //! `dray-agent enroll`: a one-use token becomes a key and a certificate.
 
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use dray_proto::token::Token;
 use dray_uplink::{EnrolError, Identity};
 
@@ -11,7 +14,18 @@ use crate::render;
 ///
 /// # Errors
 /// [`Failure`]: the token is none, the collector can't be reached or refuses, the site differs.
-pub fn command(config: &Config, token: &str) -> Result<(), Failure> {
+pub fn command(config: &Config, token: &str, again: bool) -> Result<(), Failure> {
+    let folder = config.identity_dir();
+    if !again && let Some(known) = valid(&folder) {
+        return Err(Failure::Failed(format!(
+            "this is agent {} of site \"{}\" already, until {}; the token is not used. Enrolled once more it would be another agent, and the \
+             collector would refuse it the flows of this one until \"dray-collector sites move FLOW --to AGENT\". If that is what you want: \
+             dray-agent enroll --again TOKEN",
+            known.agent,
+            known.site,
+            render::time(known.ends_s.saturating_mul(1_000_000)),
+        )));
+    }
     let token: Token = token
         .parse()
         .map_err(|error| Failure::Failed(format!("{error}")))?;
@@ -19,7 +33,6 @@ pub fn command(config: &Config, token: &str) -> Result<(), Failure> {
         .enable_all()
         .build();
     let runtime = runtime.map_err(|error| Failure::Failed(format!("no runtime: {error}")))?;
-    let folder = config.identity_dir();
     let identity = runtime
         .block_on(dray_uplink::enrol(&config.collector, &token, &folder))
         .map_err(|error| match error {
@@ -40,16 +53,26 @@ pub fn command(config: &Config, token: &str) -> Result<(), Failure> {
     Ok(())
 }
 
+/// The identity that is there, if a collector would take it still.
+fn valid(folder: &Path) -> Option<Identity> {
+    let identity = Identity::load(folder).ok().flatten()?;
+    let now_s = SystemTime::now().duration_since(UNIX_EPOCH).ok()?.as_secs();
+    (u64::try_from(identity.ends_s).ok()? > now_s).then_some(identity)
+}
+
 /// The token was made for another site: the identity is kept, so the setting can follow it.
 fn check_site(config: &Config, identity: &Identity) -> Result<(), Failure> {
     if identity.site == config.site {
         return Ok(());
     }
     Err(Failure::Config(format!(
-        "the token was for site \"{}\", but {} says site = \"{}\"; correct the setting, or enroll with a token from \"dray-collector invite {}\"",
+        "the token was for site \"{}\", but {} says site = \"{}\". It is used up, and this is agent {} of that site now: correct the setting; or forget \
+         that agent (dray-collector sites revoke {}) and enroll with --again and a token from \"dray-collector invite {}\"",
         identity.site,
         config.file.display(),
         config.site,
+        identity.agent,
+        identity.agent,
         config.site
     )))
 }
