@@ -177,18 +177,18 @@ fn a_backlog_is_not_lost_to_an_agent_that_has_no_descriptors_left() {
     narrow.backlog_arrives("a backlog without descriptors");
 }
 
-/// The agent's log and its status say that it waits for room.
-fn agent_says_so(site: &Site) {
+/// The agent's log and its status say that it waits for room. What is acked meanwhile makes some, and that is taken again.
+fn agent_says_so(site: &Site, disk: &Disk) {
     let agent = site.agent.as_ref().expect("it runs");
     agent
         .wait_log("\"waiting\",\"reason\":\"the disk of")
         .expect("the log says it");
-    let status = site.agent_command(&["status"]).expect("a status");
-    let status = String::from_utf8_lossy(&status.stdout).into_owned();
-    assert!(
-        status.contains("waiting") && status.contains("make room"),
-        "{status}"
-    );
+    wait("the status says it", || {
+        disk.fill().expect("it fills");
+        let status = site.agent_command(&["status"]).expect("a status");
+        let status = String::from_utf8_lossy(&status.stdout).into_owned();
+        status.contains("waiting") && status.contains("make room")
+    });
 }
 
 /// The collector's log says that it can't write. Where it is the log of events, the agent hears it,
@@ -211,8 +211,8 @@ fn an_agent_with_a_full_disk_waits_says_so_and_goes_on() {
         agent: on.agent,
         ..off
     };
-    Narrow::new("agent-full", AGENT_MIB, places).full("an agent's full disk", |site, _| {
-        agent_says_so(site);
+    Narrow::new("agent-full", AGENT_MIB, places).full("an agent's full disk", |site, disk| {
+        agent_says_so(site, disk);
     });
 }
 
@@ -225,12 +225,12 @@ fn an_agent_that_is_killed_with_a_full_disk_starts_and_waits_for_room() {
     Narrow::new("agent-killed", AGENT_MIB, places).full(
         "an agent killed when full",
         |site, disk| {
-            agent_says_so(site);
+            agent_says_so(site, disk);
             kill(&mut site.agent);
             disk.fill().expect("it fills");
             assert_eq!(disk.free().expect("the disk"), 0);
             site.start_agent().expect("an agent");
-            agent_says_so(site);
+            agent_says_so(site, disk);
         },
     );
 }
