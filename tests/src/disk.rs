@@ -88,8 +88,17 @@ impl Disk {
     /// # Errors
     /// If it stays busy, or does not mount.
     pub fn remount(&self) -> anyhow::Result<()> {
-        self.unmount()?;
-        self.mount()
+        for _ in 0..UNMOUNT_TRIES {
+            self.unmount()?;
+            self.mount()?;
+            let probe = self.mount.join("after-the-cut");
+            if File::create(&probe).is_ok() {
+                return Ok(fs::remove_file(probe)?);
+            }
+            // The mount namespace of another test has a copy of the mount: this is still the disk without power.
+            std::thread::park_timeout(UNMOUNT_WAIT);
+        }
+        bail!("{} is held by somebody else", self.mount.display())
     }
 
     /// Takes what is left of it, to the last byte.
