@@ -1,5 +1,7 @@
 /// Where a test may kill the agent while files move: see dray-edges.
 pub const EDGES: &[&str] = &[
+    // A folder's names are read, and its files are not looked at.
+    "file_drop.before_looks",
     // A file is appended and not moved; moved, and neither folder synced; only the one that it came to.
     "file_drop.before_pending",
     "file_drop.before_folder_sync",

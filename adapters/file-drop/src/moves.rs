@@ -1,5 +1,6 @@
 //! Moves: after the append, at the ack, of repeats; and what age deletes.
 
+use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
@@ -25,7 +26,7 @@ const PRUNE_EVERY: Duration = Duration::from_secs(3_600);
 const REPEATS_MAX: usize = 8;
 
 impl FileDrop {
-    /// Moves a file whose last batch is appended.
+    /// Moves a file whose last batch is appended. Where it was renamed, [`Self::end_moves`] makes that last.
     pub(crate) fn move_finished(&mut self, moving: &mut Moving) -> Result<(), SourceError> {
         if moving.file.goes == Goes::Pending && moving.path.is_some() {
             self.is_whole(&moving.file.content);
@@ -41,14 +42,9 @@ impl FileDrop {
         else {
             return Ok(());
         };
-        let folder = match file.goes {
-            Goes::Pending => PENDING,
-            Goes::Failed | Goes::FailedFromPending => FAILED,
-            Goes::Repeated => REPEATED,
-        };
+        let folder = folder_of(file.goes);
         if let Some(renamed) = renamed {
-            self.follow_late(path, folder, &renamed.path, &renamed.file.content)?;
-            return self.end_move(renamed.clone(), folder);
+            return self.follow_late(path, folder, &renamed.path, &renamed.file.content);
         }
         let path = &*path;
         let metadata = match fs::symlink_metadata(path) {
@@ -106,25 +102,25 @@ impl FileDrop {
                 };
                 *renamed = Some(to.clone());
                 self.follow(path, folder, &to.path, &to.file.content)?;
-                return self.end_move(to, folder);
             }
         }
         Ok(())
     }
 
-    /// A finished file is renamed: its move is made to last before anything is said that rests on it.
-    fn end_move(
-        &mut self,
-        Pending { file, path }: Pending,
-        folder: &str,
-    ) -> Result<(), SourceError> {
-        let from = match file.goes {
-            Goes::FailedFromPending => PENDING,
-            Goes::Pending | Goes::Failed | Goes::Repeated => "",
+    /// Finished files are renamed: their moves are made to last, together, before anything is said that rests on them.
+    pub(crate) fn end_moves(&mut self, moved: &[Moving]) -> Result<(), SourceError> {
+        let renamed = || moved.iter().filter_map(|moving| moving.renamed.as_ref());
+        let Some(first) = renamed().next() else {
+            return Ok(());
         };
-        self.sync_move(&path, folder, &self.config.folder.join(from))?;
-        if folder == PENDING {
-            self.wait_for_ack(file, path);
+        let to: BTreeSet<&str> = renamed().map(|to| folder_of(to.file.goes)).collect();
+        let from: BTreeSet<&str> = renamed().map(|to| came_from(to.file.goes)).collect();
+        self.sync_moves(&to, &from)
+            .map_err(|error| self.no_move(&first.path, folder_of(first.file.goes), &error))?;
+        for Pending { file, path } in renamed() {
+            if file.goes == Goes::Pending {
+                self.wait_for_ack(file.clone(), path.clone());
+            }
         }
         Ok(())
     }
@@ -147,14 +143,13 @@ impl FileDrop {
             .map_err(|error| self.no_move(path, folder, &error))
     }
 
-    /// The folder that it came to first: where only one of both lasts, it is there twice rather than nowhere.
-    fn sync_move(&self, path: &Path, folder: &str, from: &Path) -> Result<(), SourceError> {
+    /// The folders that they came to first: where only one of both lasts, a file is there twice rather than nowhere.
+    fn sync_moves(&self, to: &BTreeSet<&str>, from: &BTreeSet<&str>) -> io::Result<()> {
+        let sync = |folder: &&str| archive::sync(&self.config.folder.join(folder));
         edge!("file_drop.before_folder_sync");
-        let synced = archive::sync(&self.config.folder.join(folder)).and_then(|()| {
-            edge!("file_drop.between_folder_syncs");
-            archive::sync(from)
-        });
-        synced.map_err(|error| self.no_move(path, folder, &error))
+        to.iter().try_for_each(sync)?;
+        edge!("file_drop.between_folder_syncs");
+        from.iter().try_for_each(sync)
     }
 
     /// The file has the content of an earlier one. It stays until it has stood still for the quiet time:
@@ -325,6 +320,22 @@ impl FileDrop {
             }
             Err(error) => tracing::warn!(%error, "old files can't be deleted from the archive"),
         }
+    }
+}
+
+fn folder_of(goes: Goes) -> &'static str {
+    match goes {
+        Goes::Pending => PENDING,
+        Goes::Failed | Goes::FailedFromPending => FAILED,
+        Goes::Repeated => REPEATED,
+    }
+}
+
+/// The folder, below the drop folder, in which a file was until it moved.
+fn came_from(goes: Goes) -> &'static str {
+    match goes {
+        Goes::FailedFromPending => PENDING,
+        Goes::Pending | Goes::Failed | Goes::Repeated => "",
     }
 }
 

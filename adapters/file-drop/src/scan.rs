@@ -8,6 +8,8 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::time::UNIX_EPOCH;
 
+use dray_edges::edge;
+
 use crate::config::Order;
 use crate::matcher::Matcher;
 use crate::ready::Look;
@@ -50,7 +52,11 @@ pub(crate) fn list(
 ) -> io::Result<Listed> {
     let mut files = BTreeMap::new();
     let (mut links, mut beside) = (Vec::new(), Vec::new());
-    for entry in fs::read_dir(folder)? {
+    let mut entries = fs::read_dir(folder)?.peekable();
+    // A folder's names come many at a time, and by the time they are looked at they may be others'.
+    let _ = entries.peek();
+    edge!("file_drop.before_looks");
+    for entry in entries {
         let entry = entry?;
         let name = entry.file_name();
         if !takes(matcher, &name) {

@@ -37,8 +37,9 @@ use crate::watch::Watch;
 
 /// How long a poll works before it returns.
 const POLL_MAX: Duration = Duration::from_millis(250);
-/// Files that are polled to their end and not committed: more are not begun. It bounds positions.
-const FINISHED_MAX: usize = 8;
+/// Files that are polled to their end and not committed: more are not begun. It bounds positions, and is how many
+/// small batches an agent appends with one sync.
+const FINISHED_MAX: usize = 16;
 /// How soon to look again for the commit of such a file.
 const COMMIT_WAIT: Duration = Duration::from_millis(10);
 
@@ -432,16 +433,28 @@ impl Source for FileDrop {
 
     fn commit(&mut self, position: &Position) -> Result<(), SourceError> {
         let place = Place::decode(position).map_err(|reason| SourceError::Operator { reason })?;
-        while let Some(mut moving) = self
-            .finished
-            .pop_front_if(|moving| place.finished.contains(&moving.file))
-        {
-            if let Err(error) = self.move_finished(&mut moving) {
-                self.finished.push_front(moving);
-                return Err(error);
+        let mut renamed = Vec::new();
+        let moved = loop {
+            let named = |moving: &mut Moving| place.finished.contains(&moving.file);
+            let Some(mut moving) = self.finished.pop_front_if(named) else {
+                break self.end_moves(&renamed);
+            };
+            let moved = self.move_finished(&mut moving);
+            if moved.is_err() || moving.renamed.is_some() {
+                renamed.push(moving);
             }
+            if moved.is_err() {
+                break moved;
+            }
+        };
+        if moved.is_err() {
+            // The next commit ends them.
+            renamed
+                .into_iter()
+                .rev()
+                .for_each(|moving| self.finished.push_front(moving));
         }
-        Ok(())
+        moved
     }
 
     fn acked(&mut self, _: &Position) -> Result<(), SourceError> {

@@ -210,11 +210,13 @@ impl FileDrop {
             modified_us: file.look.modified_us,
             ..look
         };
-        self.move_finished(&mut Moving {
+        let mut moving = Moving {
             file,
             path: Some(path),
             renamed: None,
-        })
+        };
+        self.move_finished(&mut moving)?;
+        self.end_moves(&[moving])
     }
 
     /// Begins the file that was being read.

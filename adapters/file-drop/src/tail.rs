@@ -15,6 +15,7 @@
 //! quarter of a second. Two files that share their first 1 KiB and 4 KiB before the place are one only where inode and birth
 //! are the same too.
 
+mod begin;
 mod check;
 mod config;
 mod copies;

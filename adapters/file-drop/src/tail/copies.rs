@@ -6,6 +6,7 @@
 use std::fs::File;
 use std::io;
 
+use super::begin::Beginning;
 use super::find::Found;
 use super::known::Known;
 use super::reading::{holds, matching, read_exact};
@@ -27,38 +28,38 @@ impl FileTail {
         let mut text = None;
         for (index, known) in self.files.all.iter().enumerate() {
             let is_nothing = known.entry.offset == 0 && known.look.bytes == 0;
-            if is_nothing || known.entry.is_refused || !self.may_be_of(found, known) {
+            if is_nothing || known.entry.is_refused || !self.may_be_of(&found.name, known) {
                 continue;
             }
             let text = match &text {
                 Some(text) => text,
-                None => text.insert(File::open(self.path(&found.file))?),
+                None => text.insert(self.open_file(&found.file, found.node)?),
             };
-            let size = text.metadata()?.len();
-            if size < known.entry.offset || known.entry.offset == 0 {
-                if self.is_intact(known)? && self.is_begun_by(text, size, known)? {
-                    return Ok(Copy::Waits);
-                }
-            } else if matching(text, &known.entry)?.is_some() {
-                return Ok(if self.is_intact(known)? {
-                    Copy::Waits
-                } else {
-                    Copy::Of(index)
-                });
+            let is_part = self.is_begun_by(text, text.metadata()?.len(), known)?;
+            // In this order: a file that is truncated by now has a copy that was whole before.
+            let is_on = known.entry.offset > 0 && matching(text, &known.entry)?.is_some();
+            if is_on && !self.is_intact(known)? {
+                return Ok(Copy::Of(index));
+            }
+            if is_on || is_part {
+                return Ok(Copy::Waits);
             }
         }
         Ok(Copy::No)
     }
 
     /// By its name; the file may have been renamed since it was copied.
-    fn may_be_of(&self, found: &Found, known: &Known) -> bool {
-        let is_rotated_from = |base| self.names.is_rotated_from(&found.name, base);
+    pub(super) fn may_be_of(&self, name: &str, known: &Known) -> bool {
+        let is_rotated_from = |base| self.names.is_rotated_from(name, base);
         is_rotated_from(&known.name) || is_rotated_from(&known.entry.name)
     }
 
     /// Whether all of this file stands at the beginning of that one.
     fn is_begun_by(&self, text: &File, size: u64, known: &Known) -> io::Result<bool> {
-        let whole = File::open(self.path(&known.file))?;
+        if known.missing.is_some() {
+            return Ok(false);
+        }
+        let whole = self.open_file(&known.file, known.entry.node)?;
         let part =
             |bytes: usize| vec![0; usize::try_from(size).map_or(bytes, |size| size.min(bytes))];
         let (mut first, mut last) = (part(PREFIX_BYTES), part(TAIL_BYTES));
@@ -76,18 +77,25 @@ impl FileTail {
         if let Some(reading) = &known.reading {
             return reading.is_same();
         }
-        let text = File::open(self.path(&known.file))?;
+        let text = self.open_file(&known.file, known.entry.node)?;
         Ok(matching(&text, &known.entry)?.is_some())
     }
 
     /// A file that nothing was read of comes after what was rotated from its name: it may be a new one, or the old one that
     /// was copied and truncated. What was seen of it then is in the copy.
-    pub(super) fn come_after(&mut self, found: &Found, since_us: i64) {
+    pub(super) fn come_after(&mut self, rotated: &str, since_us: i64) {
         let names = &self.names;
         for known in &mut self.files.all {
-            if known.entry.offset == 0 && names.is_rotated_from(&found.name, &known.name) {
-                known.entry.since_us = known.entry.since_us.max(since_us + 1);
+            let is_unread = known.entry.offset == 0;
+            // One that is missing may have been renamed, and come before.
+            let may_come = (is_unread || known.is_replaced) && known.missing.is_none();
+            if !may_come || !names.is_rotated_from(rotated, &known.name) {
+                continue;
+            }
+            known.entry.since_us = known.entry.since_us.max(since_us + 1);
+            if is_unread {
                 known.entry.seen = 0;
+                known.beginning = Beginning::default();
             }
         }
     }

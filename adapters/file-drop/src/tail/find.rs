@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use dray_adapter::SourceError;
 use globset::Glob;
 
+use super::begin::names;
 use super::known::{Known, Size};
-use super::new::fresh;
 use super::notice::{Change, Notice};
 use super::place::Node;
 use super::source::{FileTail, First};
@@ -31,6 +31,8 @@ const SCAN_SHARE: u32 = 20;
 /// So many scans' time a file may be missing before it is given up: a share may take a moment to be mounted again, and what
 /// wrote to a file that was renamed out of the folder may go on for a while.
 const MISSING_SCANS: u32 = 10;
+/// So many scans may follow each other at once while files begin; more of them come in their time.
+const SCANS_MAX: u32 = 4;
 
 /// A file of the folder.
 #[derive(Debug, Clone)]
@@ -112,7 +114,10 @@ impl FileTail {
         }
         let now = Instant::now();
         if needs_scan || now >= self.next_scan {
-            self.scan()?;
+            let mut scans = 1;
+            while self.scan()? && scans < SCANS_MAX {
+                scans += 1;
+            }
             self.next_scan = now + self.config.scan_every.max(now.elapsed() * SCAN_SHARE);
         }
         self.sort_turns();
@@ -134,8 +139,8 @@ impl FileTail {
         let Some(known) = self.files.get(found.node) else {
             return false;
         };
-        // One that was not begun has to come after all that were.
-        if known.name != found.name || known.is_unread() {
+        // One that was not begun has to come after all that were, and after its copies.
+        if known.name != found.name || known.is_unread() || known.is_at_beginning() {
             return false;
         }
         known.look = found.look;
@@ -159,9 +164,13 @@ impl FileTail {
         self.turns = turns.into_iter().map(|(_, node)| node).collect();
     }
 
-    fn scan(&mut self) -> Result<(), SourceError> {
+    /// Whether another one is to follow at once.
+    fn scan(&mut self) -> Result<bool, SourceError> {
         self.files.scanned_us = now_us();
+        let waiting = self.waiting();
         let found = self.list()?;
+        // Thousands of names are held only if somebody waits for them.
+        let names = waiting.contains(&true).then(|| names(&found));
         self.ensure_watch();
         let mut new = Vec::new();
         let mut is_here = vec![false; self.files.all.len()];
@@ -192,17 +201,22 @@ impl FileTail {
         let nodes: HashSet<Node> = new.iter().map(|found| found.node).collect();
         self.resting.retain(|node, _| nodes.contains(node));
         self.take_new(new);
-        self.begin_again();
+        if let Some(names) = names {
+            let clear = self.clear(&waiting, &names)?;
+            self.begin_again(&clear);
+        }
         self.take_leave(now, is_here.contains(&true));
         self.files.limit_known();
+        let is_waiting = self.look_at_beginnings();
         self.take_turns();
         if self.first == First::Unseen {
             self.first = First::Passing;
         }
-        Ok(())
+        // What is to be said of a file comes before anything else of it.
+        Ok(is_waiting && self.notices.is_empty())
     }
 
-    fn list(&mut self) -> Result<Vec<Found>, SourceError> {
+    pub(super) fn list(&mut self) -> Result<Vec<Found>, SourceError> {
         let Ok(all) = Glob::new("*") else {
             return Ok(Vec::new());
         };
@@ -237,34 +251,6 @@ impl FileTail {
         self.troubles
             .retain(|name, _| found.iter().any(|found| found.name == *name));
         Ok(found)
-    }
-
-    /// Files that are not what they were are read from their beginning.
-    fn begin_again(&mut self) {
-        for known in &mut self.files.all {
-            if !std::mem::take(&mut known.is_replaced) || known.missing.is_some() {
-                continue;
-            }
-            let entry = fresh(known);
-            if known.entry.unread() > 0 {
-                let (reason, raw, raw_bytes) = missing(known, "was begun again");
-                tracing::warn!(file = known.name, reason, "a file was begun again");
-                self.notices.push_back(Notice {
-                    node: entry.node,
-                    reason,
-                    raw,
-                    raw_bytes,
-                    line: known.entry.line,
-                    change: Change::Again(entry),
-                });
-            } else {
-                tracing::info!(file = known.name, "a file was begun again");
-                known.entry = entry;
-            }
-            known.reading = None;
-            known.done = None;
-            (known.skip_to, known.is_gap) = (0, false);
-        }
     }
 
     /// Files that are missing for long are given up, where the folder is there.

@@ -5,6 +5,7 @@ use std::ffi::OsString;
 
 use dray_adapter::Position;
 
+use super::begin::Beginning;
 use super::find::Found;
 use super::place::{Entry, Node, Past, Place};
 use super::reading::Reading;
@@ -34,6 +35,7 @@ pub(super) struct Known {
     pub(super) is_gap: bool,
     /// It was seen not to be the file that it was.
     pub(super) is_replaced: bool,
+    pub(super) beginning: Beginning,
 }
 
 /// Size and time.
@@ -57,6 +59,7 @@ impl Known {
             skip_to: 0,
             is_gap: false,
             is_replaced: false,
+            beginning: Beginning::default(),
         }
     }
 
@@ -86,8 +89,21 @@ impl Known {
 
     /// Whether there may be something to read.
     pub(super) fn has_work(&self) -> bool {
-        let is_empty = self.entry.offset == 0 && self.look.bytes == 0;
-        self.missing.is_none() && !self.is_replaced && !is_empty && self.done != Some(self.look)
+        let is_ready = !self.is_at_beginning() || self.beginning.sure > 0;
+        self.missing.is_none() && !self.is_replaced && is_ready && self.done != Some(self.look)
+    }
+
+    /// Whether its first bytes are next. Of those that are passed over nothing comes before.
+    pub(super) fn is_at_beginning(&self) -> bool {
+        self.entry.offset == 0 && !self.entry.is_refused && self.skip_to == 0
+    }
+
+    /// Where its next turn ends, unless at its end.
+    pub(super) fn turn_end(&self) -> Option<u64> {
+        match self.skip_to {
+            0 => self.is_at_beginning().then_some(self.beginning.sure),
+            skip_to => Some(skip_to),
+        }
     }
 
     fn is_read_whole(&self) -> bool {

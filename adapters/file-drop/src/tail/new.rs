@@ -57,7 +57,7 @@ impl FileTail {
             }
         }
         for (found, since_us) in taken {
-            self.come_after(&found, since_us);
+            self.come_after(&found.name, since_us);
         }
     }
 
@@ -84,7 +84,6 @@ impl FileTail {
     /// A copy takes the place of the file that it was made of.
     fn inherit(&mut self, index: usize, found: Found, since_us: i64) {
         let known = &mut self.files.all[index];
-        known.is_replaced = true;
         let entry = Entry {
             node: found.node,
             since_us,
@@ -92,6 +91,7 @@ impl FileTail {
             ..known.entry.clone()
         };
         known.entry = fresh(known);
+        known.begin();
         tracing::info!(
             file = known.name,
             copy = found.name,

@@ -57,6 +57,8 @@ pub(super) struct Reading {
     skip_to: u64,
     /// The turn ends here, however much is behind it by then.
     target: u64,
+    /// It ends there whatever is behind it already.
+    is_turn_short: bool,
     gather: Gather,
     /// The decoder is not through with the window.
     holds_more: bool,
@@ -107,6 +109,7 @@ impl Reading {
             before,
             skip_to,
             target: 0,
+            is_turn_short: false,
             gather: Gather::default(),
             holds_more: false,
         });
@@ -153,12 +156,29 @@ impl Reading {
     /// Begins a turn: what is there now is read, and no more.
     pub(super) fn begin_turn(&mut self) -> io::Result<()> {
         self.target = self.text.size()?;
+        self.is_turn_short = false;
         Ok(())
     }
 
     /// Likewise, only up to a place.
     pub(super) fn begin_turn_up_to(&mut self, target: u64) {
         self.target = target;
+        self.is_turn_short = true;
+    }
+
+    /// Whether the turn was begun up to a place.
+    pub(super) fn is_turn_short(&self) -> bool {
+        self.is_turn_short
+    }
+
+    /// Takes in the file's first bytes, if what was read of it begins with them, or they with it.
+    pub(super) fn begins_with(&mut self, first: &[u8]) -> bool {
+        let both = first.len().min(self.prefix.len());
+        if self.prefix[..both] != first[..both] {
+            return false;
+        }
+        self.prefix.extend_from_slice(&first[both..]);
+        true
     }
 
     /// The end of what was read.

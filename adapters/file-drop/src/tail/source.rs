@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,6 +17,7 @@ use super::names::Names;
 use super::notice::{Change, Notice, origin};
 use super::place::{Node, Place};
 use crate::notice::now_us;
+use crate::scan::look_of;
 use crate::watch::Watch;
 
 /// How long a poll works before it returns.
@@ -93,6 +96,21 @@ impl FileTail {
         self.config.folder.join(file)
     }
 
+    /// Opens a file by its name, if that still is its name; else there is none.
+    pub(super) fn open_file(&self, file: &OsStr, node: Node) -> io::Result<File> {
+        let text = File::open(self.path(file))?;
+        let look = look_of(&text.metadata()?);
+        let there = Node {
+            born_us: look.born_us,
+            inode: look.inode,
+        };
+        if there == node {
+            Ok(text)
+        } else {
+            Err(io::ErrorKind::NotFound.into())
+        }
+    }
+
     pub(super) fn retry(&self, reason: String) -> SourceError {
         SourceError::Retry {
             reason,
@@ -119,7 +137,10 @@ impl FileTail {
             let known = &mut self.files.all[index];
             name.clone_from(&known.entry.name);
             match std::mem::replace(&mut notice.change, Change::Passed) {
-                Change::Again(entry) => known.entry = entry,
+                Change::Again(entry) => {
+                    known.entry = entry;
+                    self.next_scan = Instant::now();
+                }
                 Change::Missed => known.entry.is_missed = true,
                 Change::Refused => known.entry.is_refused = true,
                 Change::Passed => (known.skip_to, known.is_gap) = (0, false),

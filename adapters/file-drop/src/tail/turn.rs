@@ -1,6 +1,5 @@
 //! One file's turn: what is there of it now is read.
 
-use std::fs::File;
 use std::io;
 use std::time::Instant;
 
@@ -13,7 +12,6 @@ use super::place::Node;
 use super::reading::{Opened, Reading, Step};
 use super::source::{FileTail, First};
 use crate::notice::now_us;
-use crate::scan::look_of;
 use crate::source::unreadable;
 
 /// Scans that follow at once on one that was out of date already.
@@ -49,7 +47,7 @@ impl FileTail {
     /// `None`: it is not the file that was meant.
     fn step(&mut self, index: usize, until: Instant) -> io::Result<Option<Step>> {
         if self.files.all[index].reading.is_none() {
-            match self.open_file(index)? {
+            match self.open(index)? {
                 None => return Ok(None),
                 Some(Opened::Replaced) => return Ok(Some(Step::Replaced)),
                 Some(Opened::Refused(reason)) => return Ok(Some(Step::Refused(reason))),
@@ -62,14 +60,14 @@ impl FileTail {
             known.reading = None;
             return Ok(Some(Step::Drained));
         }
+        let turn_end = known.turn_end();
         let Some(reading) = &mut known.reading else {
             return Ok(None);
         };
         if !self.is_turn_begun {
-            if known.skip_to > 0 {
-                reading.begin_turn_up_to(known.skip_to);
-            } else {
-                reading.begin_turn()?;
+            match turn_end {
+                Some(end) => reading.begin_turn_up_to(end),
+                None => reading.begin_turn()?,
             }
             self.is_turn_begun = true;
         }
@@ -81,24 +79,16 @@ impl FileTail {
         Ok(Some(step))
     }
 
-    fn open_file(&mut self, index: usize) -> io::Result<Option<Opened>> {
+    /// `None`: it was renamed since the scan.
+    fn open(&mut self, index: usize) -> io::Result<Option<Opened>> {
         self.files.limit_open();
         let known = &self.files.all[index];
-        let file = match File::open(self.path(&known.file)) {
-            Ok(file) => file,
+        let text = match self.open_file(&known.file, known.entry.node) {
+            Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
         };
-        let look = look_of(&file.metadata()?);
-        let there = Node {
-            born_us: look.born_us,
-            inode: look.inode,
-        };
-        if there != known.entry.node {
-            // It was renamed since the scan.
-            return Ok(None);
-        }
-        Reading::open(Box::new(file), &known.entry, known.skip_to, &self.format).map(Some)
+        Reading::open(Box::new(text), &known.entry, known.skip_to, &self.format).map(Some)
     }
 
     fn end_turn(&mut self) {
@@ -109,9 +99,7 @@ impl FileTail {
     fn batch(&mut self, index: usize, gather: Gather, last: bool) -> Batch {
         self.settle(index);
         if last {
-            let known = &mut self.files.all[index];
-            known.done = Some(known.look);
-            self.end_turn();
+            self.came_to_end(index);
         }
         let number = self.files.generations;
         let entry = &mut self.files.all[index].entry;
@@ -148,13 +136,29 @@ impl FileTail {
     fn drained(&mut self, index: usize) {
         let offset = self.files.all[index].entry.offset;
         self.settle(index);
-        let known = &mut self.files.all[index];
-        known.done = Some(known.look);
-        if known.entry.offset > offset {
+        if self.files.all[index].entry.offset > offset {
             self.files.touch(index);
         }
-        self.end_turn();
+        self.came_to_end(index);
         self.passed_by(index);
+    }
+
+    /// The turn read what it was to read.
+    fn came_to_end(&mut self, index: usize) {
+        let known = &mut self.files.all[index];
+        let is_short = known
+            .reading
+            .as_ref()
+            .is_some_and(|one| one.is_turn_short());
+        let is_begun = is_short && known.skip_to == 0;
+        let is_part = is_begun && known.beginning.sure < known.look.bytes;
+        known.done = (!is_part).then_some(known.look);
+        if is_begun && known.entry.offset > 0 {
+            // What follows its beginning is read by a turn of its own.
+            self.is_turn_begun = false;
+        } else {
+            self.end_turn();
+        }
     }
 
     /// What was to be passed over of a file is behind it.

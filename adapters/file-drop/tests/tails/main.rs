@@ -7,5 +7,6 @@ mod killed;
 mod many;
 mod model;
 mod replaced;
+mod rescans;
 mod rotates;
 mod support;

@@ -2,7 +2,7 @@
 
 use dray_adapter::conformance::Agent;
 
-use crate::support::{Logs, acking, cells, ids_differ};
+use crate::support::{Logs, acking, between_names_and_looks, cells, ids_differ, was_scanned};
 
 /// Rotated files that are kept.
 const KEPT: usize = 4;
@@ -30,6 +30,8 @@ struct Life {
     /// The beginning of a line.
     begun: Option<String>,
     rotated: usize,
+    /// It was copied, and no scan may have seen that.
+    is_copied: bool,
     history: Vec<String>,
 }
 
@@ -44,12 +46,13 @@ impl Life {
             written: Vec::new(),
             begun: None,
             rotated: 0,
+            is_copied: false,
             history: Vec::new(),
         }
     }
 
     fn step(&mut self) {
-        match self.dice.roll(40) {
+        match self.dice.roll(42) {
             0..=8 => self.write_lines(),
             9..=12 => self.write_half(),
             13..=14 => self.rename(),
@@ -59,6 +62,7 @@ impl Life {
             20..=30 => {
                 self.agent.poll();
             }
+            40..=41 => self.rotate_while_it_is_scanned(),
             31..=36 => {
                 self.agent.append();
             }
@@ -109,32 +113,86 @@ impl Life {
     /// Moves the rotated files up; the oldest may go only when it was read.
     fn shift(&mut self) {
         self.end_line();
-        if self.rotated == KEPT {
+        self.make_room(1);
+        move_up(&self.logs, self.rotated);
+        self.rotated += 1;
+    }
+
+    fn make_room(&mut self, count: usize) {
+        if self.rotated + count > KEPT {
             self.drain();
-            self.logs.remove(&format!("app.log.{KEPT}"));
+        }
+        while self.rotated + count > KEPT {
+            self.logs.remove(&format!("app.log.{}", self.rotated));
             self.rotated -= 1;
         }
-        for number in (1..=self.rotated).rev() {
-            self.logs.rename(
-                &format!("app.log.{number}"),
-                &format!("app.log.{}", number + 1),
-            );
-        }
-        self.rotated += 1;
     }
 
     fn rename(&mut self) {
         self.shift();
+        self.see_copies();
         self.note("renamed");
-        self.logs.rename("app.log", "app.log.1");
-        self.logs.create("app.log", "");
+        rename(&self.logs);
     }
 
     fn copy_and_truncate(&mut self) {
         self.shift();
         self.note("copied");
-        self.logs.copy("app.log", "app.log.1");
-        self.logs.truncate("app.log");
+        copy(&self.logs);
+        self.is_copied = true;
+    }
+
+    /// A log is rotated in one way or the other: a file with a copy that nobody has seen is not renamed.
+    fn see_copies(&mut self) {
+        if std::mem::take(&mut self.is_copied) {
+            self.do_in_a_scan(|_| ());
+        }
+    }
+
+    fn do_in_a_scan(&mut self, deed: impl FnOnce(&Logs) + 'static) {
+        let logs = self.logs.clone();
+        between_names_and_looks(move || deed(&logs));
+        while !was_scanned() {
+            self.agent.poll();
+            self.agent.append();
+        }
+    }
+
+    /// Rotates it between a scan's names and its looks, once or more; lines are written before each rotation and after.
+    fn rotate_while_it_is_scanned(&mut self) {
+        self.end_line();
+        let count = 1 + self.dice.roll(3) as usize;
+        self.make_room(count);
+        let rotate = if self.dice.roll(4) > 0 {
+            self.note("copied in a scan");
+            self.is_copied = true;
+            copy
+        } else {
+            self.see_copies();
+            self.note("renamed in a scan");
+            rename
+        };
+        let texts: Vec<String> = (0..count).map(|_| self.some_lines()).collect();
+        let (rotated, last) = (self.rotated, self.some_lines());
+        self.rotated += count;
+        self.do_in_a_scan(move |logs| {
+            for (number, text) in (rotated..).zip(texts) {
+                logs.append("app.log", text);
+                move_up(logs, number);
+                rotate(logs);
+            }
+            logs.append("app.log", last);
+        });
+    }
+
+    fn some_lines(&mut self) -> String {
+        let mut text = String::new();
+        for _ in 0..self.dice.roll(3) {
+            let line = self.next_line();
+            text = text + &line + "\n";
+            self.written.push(line);
+        }
+        text
     }
 
     /// Without a copy only what was read before is not lost.
@@ -174,6 +232,27 @@ impl Life {
             &self.history[self.history.len().saturating_sub(12)..]
         );
     }
+}
+
+/// Each rotated file gets the next number.
+fn move_up(logs: &Logs, rotated: usize) {
+    for number in (1..=rotated).rev() {
+        let (from, to) = (
+            format!("app.log.{number}"),
+            format!("app.log.{}", number + 1),
+        );
+        logs.rename(&from, &to);
+    }
+}
+
+fn rename(logs: &Logs) {
+    logs.rename("app.log", "app.log.1");
+    logs.create("app.log", "");
+}
+
+fn copy(logs: &Logs) {
+    logs.copy("app.log", "app.log.1");
+    logs.truncate("app.log");
 }
 
 #[test]

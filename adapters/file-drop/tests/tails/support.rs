@@ -1,20 +1,47 @@
 //! A folder of logs and a source over it.
 
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, SystemTime};
+use std::rc::Rc;
+use std::sync::Once;
+use std::time::{Duration, Instant};
 
 use dray_adapter::Source;
 use dray_adapter::conformance::{Agent, Pace, shown};
 use dray_file_drop::tail::{FileTail, FileTailConfig};
 
+type Deed = Box<dyn FnOnce()>;
+
+thread_local! {
+    static BETWEEN: RefCell<Option<Deed>> = const { RefCell::new(None) };
+}
+
+/// Does this in the next scan that this thread makes, once the names are read and before the first file is looked at.
+pub(crate) fn between_names_and_looks(deed: impl FnOnce() + 'static) {
+    static ARMED: Once = Once::new();
+    ARMED.call_once(|| {
+        let pass = || {
+            if let Some(deed) = BETWEEN.take() {
+                deed();
+            }
+        };
+        fail::cfg_callback("file_drop.before_looks", pass).expect("an edge");
+    });
+    BETWEEN.set(Some(Box::new(deed)));
+}
+
+/// Whether it was done.
+pub(crate) fn was_scanned() -> bool {
+    BETWEEN.with_borrow(Option::is_none)
+}
+
+#[derive(Clone)]
 pub(crate) struct Logs {
-    _folder: tempfile::TempDir,
+    folder: Rc<tempfile::TempDir>,
     pub(crate) path: PathBuf,
     settings: String,
-    last_born: Cell<SystemTime>,
 }
 
 impl Logs {
@@ -24,10 +51,9 @@ impl Logs {
         let path = folder.path().join("logs");
         fs::create_dir(&path).expect("a folder");
         Self {
-            _folder: folder,
+            folder: Rc::new(folder),
             path,
             settings: settings.to_owned(),
-            last_born: Cell::new(SystemTime::UNIX_EPOCH),
         }
     }
 
@@ -60,25 +86,28 @@ impl Logs {
         self.path.join(name)
     }
 
-    /// Makes a file that is younger than all before: births have the grain of a clock tick, and files that a program makes one
-    /// after the other seldom share one.
+    /// Makes a file that is younger than all that was written before, and older than all that is written after: births have
+    /// the grain of a clock tick, and what a program does to one file and to the next seldom shares one.
     pub(crate) fn create(&self, name: &str, content: impl AsRef<[u8]>) {
-        let path = self.at(name);
-        let end = Instant::now() + Duration::from_secs(10);
-        loop {
-            let file = fs::File::create_new(&path).expect("a new file");
-            let born = file
-                .metadata()
-                .and_then(|metadata| metadata.created())
-                .expect("a birth");
-            if born > self.last_born.get() {
-                self.last_born.set(born);
-                break;
-            }
-            assert!(Instant::now() < end, "the clock stands still");
-            fs::remove_file(&path).expect("it is removed");
-        }
+        self.wait_tick();
+        fs::File::create_new(self.at(name)).expect("a new file");
+        self.wait_tick();
         self.append(name, content);
+    }
+
+    /// Waits until files are younger than any by now.
+    fn wait_tick(&self) {
+        let probe = self.folder.path().join("probe");
+        let born = || {
+            let file = fs::File::create_new(&probe).expect("a new file");
+            let born = file.metadata().and_then(|metadata| metadata.created());
+            fs::remove_file(&probe).expect("it is removed");
+            born.expect("a birth")
+        };
+        let (now, end) = (born(), Instant::now() + Duration::from_secs(10));
+        while born() <= now {
+            assert!(Instant::now() < end, "the clock stands still");
+        }
     }
 
     pub(crate) fn append(&self, name: &str, content: impl AsRef<[u8]>) {
