@@ -44,7 +44,6 @@ type Answer<T> = Result<Response<T>, Status>;
 impl CollectorAdmin for Admin {
     async fn status(&self, _: Request<CollectorStatusRequest>) -> Answer<CollectorStatus> {
         let shared = &self.shared;
-        let connected = shared.uplinks.flows();
         // A log that was lost does not know the flows that it lost.
         let mut names = shared.store.flows();
         names.extend(shared.gaps.flows());
@@ -55,7 +54,7 @@ impl CollectorAdmin for Admin {
             FlowStatus {
                 flow: flow.to_string(),
                 newest_offset: held.newest_offset.0,
-                connected: connected.contains(&flow),
+                connected: shared.uplinks.sends(&held.agent, &flow),
                 last_captured_us: held.last_captured_us,
                 gap: shared.gaps.sentence(&flow).unwrap_or_default(),
             }

@@ -84,13 +84,12 @@ impl Seats {
         self.state().taken.contains_key(name)
     }
 
-    /// The flows of all who sit.
-    pub(crate) fn flows(&self) -> Vec<FlowName> {
-        self.state()
-            .taken
-            .values()
-            .flat_map(|taken| taken.flows.iter().cloned())
-            .collect()
+    /// Whether the owner of a flow sits there with it; anybody, where nobody owns it yet.
+    pub(crate) fn sends(&self, owner: &str, flow: &FlowName) -> bool {
+        let state = self.state();
+        let mut sitting = state.taken.iter();
+        sitting
+            .any(|(name, taken)| (owner.is_empty() || name == owner) && taken.flows.contains(flow))
     }
 
     /// How many sit.
@@ -160,6 +159,18 @@ mod tests {
         );
         drop(new);
         assert_eq!((seats.is_taken("a-1"), seats.count()), (false, 0));
+    }
+
+    #[test]
+    fn a_flow_is_sent_by_its_owner_and_by_nobody_else() {
+        let flow = FlowName::parse("north/a").expect("a name");
+        let seats = Arc::new(Seats::default());
+        let _seat = seats.take("a-2", vec![flow.clone()]);
+        assert!(seats.sends("a-2", &flow) && seats.sends("", &flow));
+        assert!(
+            !seats.sends("a-1", &flow),
+            "another agent has its name only"
+        );
     }
 
     #[test]
