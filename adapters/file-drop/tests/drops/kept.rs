@@ -52,7 +52,7 @@ fn ledger(drops: &Drops) -> Vec<String> {
 
 #[test]
 fn a_folder_that_stays_as_it_is_conforms() {
-    conformance::run(|| Folder::new(KEEP));
+    conformance::run(|| Folder::light_with(KEEP));
 }
 
 #[test]
