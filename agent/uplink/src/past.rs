@@ -37,7 +37,7 @@ impl Past {
             }
         };
         let mut lines = text.lines();
-        let epoch = lines.next().and_then(|line| hex(line)).unwrap_or(0);
+        let epoch = lines.next().and_then(hex).unwrap_or(0);
         let flows = lines.filter_map(|line| {
             let (flow, stood) = line.split_once('\t')?;
             let (of, next) = stood.split_once('\t')?;

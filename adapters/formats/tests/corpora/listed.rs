@@ -40,7 +40,7 @@ fn each_file_of_the_corpora_is_named_by_a_test() {
                 false => test.contains(&format!("{name}\"")),
             };
             assert!(
-                TESTS.iter().any(|test| is_named(&test)),
+                TESTS.iter().any(is_named),
                 "{path} is read by no test"
             );
             named += 1;
