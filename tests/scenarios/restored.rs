@@ -138,6 +138,21 @@ impl Story {
         );
     }
 
+    /// So many movements, of which it was told, are not in the log; all others are, once and in order.
+    fn assert_lost(&self, told: u64) {
+        let verdict = self.in_log();
+        assert_eq!(
+            (
+                verdict.lost,
+                verdict.doubled,
+                verdict.out_of_order,
+                verdict.repeats
+            ),
+            (told, 0, 0, 0),
+            "only what was told is missing: {verdict}"
+        );
+    }
+
     fn agent_said(&self, words: &str) {
         let agent = self.site.agent.as_ref().expect("it runs");
         agent.wait_log(words).expect("it is told");
@@ -297,17 +312,7 @@ fn a_collector_restored_from_an_old_backup_stops_the_flow_until_the_gap_is_accep
     assert!(said.contains("goes on at event 2001"), "{said}");
     story.wait_archived(&held);
     story.wait_delivered();
-    let verdict = story.in_log();
-    assert_eq!(
-        (
-            verdict.lost,
-            verdict.doubled,
-            verdict.out_of_order,
-            verdict.repeats
-        ),
-        (LINES, 0, 0, 0),
-        "only what was told is missing: {verdict}"
-    );
+    story.assert_lost(LINES);
     let told = story.site.log_events().expect("the log");
     let told: Vec<_> = told
         .iter()
@@ -355,17 +360,7 @@ fn a_collector_restored_to_before_its_agents_new_epoch_tells_what_only_it_had() 
     assert!(said.contains("events 1001 to 3000 of epoch"), "{said}");
     story.wait_archived(&held);
     story.wait_delivered();
-    let verdict = story.in_log();
-    assert_eq!(
-        (
-            verdict.lost,
-            verdict.doubled,
-            verdict.out_of_order,
-            verdict.repeats
-        ),
-        (2 * LINES, 0, 0, 0),
-        "only what was told is missing: {verdict}"
-    );
+    story.assert_lost(2 * LINES);
 }
 
 #[test]

@@ -6,9 +6,8 @@
 //! ```
 //! One file, so that a key never stands beside another key's certificate, whenever the power fails.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use rcgen::{CertificateParams, KeyPair};
@@ -18,6 +17,8 @@ use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
+
+use crate::whole;
 
 const NAME: &str = "identity.pem";
 
@@ -143,7 +144,7 @@ impl Identity {
     /// [`IdentityError::File`]; the old one is still there.
     pub(crate) fn put(&self, text: &str) -> Result<(), IdentityError> {
         let path = self.folder.join(NAME);
-        write(&self.folder, &path, text).map_err(|error| IdentityError::File { path, error })
+        whole::write(&path, text).map_err(|error| IdentityError::File { path, error })
     }
 
     /// A certificate signing request for the key, DER.
@@ -171,35 +172,9 @@ impl Identity {
         ca_pem: &str,
     ) -> Result<(), IdentityError> {
         let path = folder.join(NAME);
-        let written = write(
-            folder,
-            &path,
-            &[key_pem, certificate_pem, ca_pem].join("\n"),
-        );
+        let written = whole::write(&path, &[key_pem, certificate_pem, ca_pem].join("\n"));
         written.map_err(|error| IdentityError::File { path, error })
     }
-}
-
-fn write(folder: &Path, path: &Path, text: &str) -> io::Result<()> {
-    fs::create_dir_all(folder)?;
-    let hidden = folder.join(format!(".{NAME}"));
-    match fs::remove_file(&hidden) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&hidden)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    fs::rename(&hidden, path)?;
-    sync(folder)
-}
-
-fn sync(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
 }
 
 /// What a certificate says of its agent.

@@ -17,6 +17,7 @@ pub mod past;
 mod patience;
 mod renewal;
 mod tls;
+mod whole;
 pub mod window;
 
 pub use driver::{Counters, FlowConfig, LinkState, Observer, Uplink, UplinkConfig};

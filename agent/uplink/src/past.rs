@@ -5,13 +5,15 @@
 //! past    the epoch, hex
 //!         a line a flow: its name, a tab, the collector's epoch then, hex, a tab, its next sequence in that
 //! ```
-//! Written whole beside it, synced, and renamed, before the first block of the epoch goes out.
+//! It is written before the first block of the epoch goes out.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::fs;
+use std::io;
 use std::path::PathBuf;
+
+use crate::whole;
 
 /// Where the collector stood in a flow: its epoch, and the next sequence in that.
 pub(crate) type Stood = (u64, u64);
@@ -79,14 +81,7 @@ impl Past {
             // Writing to a string can't fail.
             let _ = writeln!(text, "{flow}\t{of:016x}\t{next}");
         }
-        let new = self.file.with_extension("new");
-        let mut file = File::create(&new)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&new, &self.file)?;
-        if let Some(folder) = self.file.parent() {
-            File::open(folder)?.sync_all()?;
-        }
+        whole::write(&self.file, &text)?;
         (self.epoch, self.flows) = (epoch, flows);
         Ok(())
     }

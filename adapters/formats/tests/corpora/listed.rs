@@ -39,10 +39,7 @@ fn each_file_of_the_corpora_is_named_by_a_test() {
                 true => test.contains(&format!("\"{stem}\"")) || test.contains(&format!("{stem}.")),
                 false => test.contains(&format!("{name}\"")),
             };
-            assert!(
-                TESTS.iter().any(is_named),
-                "{path} is read by no test"
-            );
+            assert!(TESTS.iter().any(is_named), "{path} is read by no test");
             named += 1;
         }
     }
