@@ -5,6 +5,7 @@ use std::io::Write as _;
 use std::process::{Command, Stdio};
 
 use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
 
 use crate::damaged::damaged;
 use crate::{corpora, format, told};
@@ -200,32 +201,67 @@ fn odd_files_are_well_formed_to_both_or_to_neither() {
 
 const SHIPMENT: &str = "<S xmlns='urn:s' id=\"7\">\n<No>1&amp;2</No><!-- a - b --><L no='1' t=\"x>y\"><Q>5</Q><N><![CDATA[a<b]]></N></L>\r\n<L no='&#50;'/><?p q?><L>&lt;ü</L></S>\n";
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases.min(500), ..ProptestConfig::default() })]
-    #[test]
-    fn damaged_files_are_well_formed_to_both_or_to_neither(file in damaged(SHIPMENT)) {
-        check_form(&file);
-    }
+/// Cases at most: each starts `xmllint` some times. `proptest!` would put `PROPTEST_CASES` above any number of ours.
+const CASES_MAX: u32 = 500;
 
-    #[test]
-    fn made_files_have_the_counts_and_values_of_xmllint(
-        rows in prop::collection::vec(("[a-z<&>\"' äü]{0,6}", "[a-z<&>\" ]{0,4}", 0..3_usize), 1..6),
-    ) {
-        let escaped = |text: &str| text.replace('&', "&amp;").replace('<', "&lt;").replace('"', "&quot;").replace("]]>", "]]&gt;");
-        let row = |(text, attribute, lots): &(String, String, usize)| {
-            format!("<l a=\"{}\"><t>{}</t>{}</l>", escaped(attribute), escaped(text), "<lot>x</lot>".repeat(*lots))
+fn hold<S: Strategy>(strategy: &S, holds: impl Fn(S::Value) -> Result<(), TestCaseError>) {
+    let asked = ProptestConfig::default();
+    let config = ProptestConfig {
+        cases: asked.cases.min(CASES_MAX),
+        source_file: Some(file!()),
+        ..asked
+    };
+    TestRunner::new(config)
+        .run(strategy, holds)
+        .unwrap_or_else(|error| panic!("{error}"));
+}
+
+#[test]
+fn damaged_files_are_well_formed_to_both_or_to_neither() {
+    hold(&damaged(SHIPMENT), |file| {
+        check_form(&file);
+        Ok(())
+    });
+}
+
+/// A row's text, its attribute and how many elements of one name it has.
+type Row = (String, String, usize);
+
+#[test]
+fn made_files_have_the_counts_and_values_of_xmllint() {
+    let row = ("[a-z<&>\"' äü]{0,6}", "[a-z<&>\" ]{0,4}", 0..3_usize);
+    hold(&prop::collection::vec(row, 1..6), |rows| check_rows(&rows));
+}
+
+fn check_rows(rows: &[Row]) -> Result<(), TestCaseError> {
+    let escaped = |text: &str| {
+        let text = text.replace('&', "&amp;").replace('<', "&lt;");
+        text.replace('"', "&quot;").replace("]]>", "]]&gt;")
+    };
+    let row = |(text, attribute, lots): &Row| {
+        format!(
+            "<l a=\"{}\"><t>{}</t>{}</l>",
+            escaped(attribute),
+            escaped(text),
+            "<lot>x</lot>".repeat(*lots)
+        )
+    };
+    let file = format!("<r>{}</r>", rows.iter().map(row).collect::<String>());
+    let of = "kind = \"xml\"\nrecord = \"/r/l\"\n[fields]\nA = \"@a\"\nT = \"t\"\nLOTS = { path = \"lot\", join = \"\" }";
+    let told = told(&format(of), file.as_bytes(), 5).expect("records");
+    prop_assert_eq!(told.len(), rows.len());
+    let theirs = |xpath: &str| xmllint(file.as_bytes(), Some(xpath));
+    prop_assert_eq!(theirs("count(/r/l)"), Ok(rows.len().to_string()));
+    for (number, told) in told.iter().enumerate() {
+        let of = |field: &str| {
+            let xpath = format!("normalize-space(/r/l[{}]/{field})", number + 1);
+            theirs(&xpath).expect("a value")
         };
-        let file = format!("<r>{}</r>", rows.iter().map(row).collect::<String>());
-        let of = format("kind = \"xml\"\nrecord = \"/r/l\"\n[fields]\nA = \"@a\"\nT = \"t\"\nLOTS = { path = \"lot\", join = \"\" }");
-        let told = told(&of, file.as_bytes(), 5).expect("records");
-        prop_assert_eq!(told.len(), rows.len());
-        prop_assert_eq!(xmllint(file.as_bytes(), Some("count(/r/l)")), Ok(rows.len().to_string()));
-        for (number, told) in told.iter().enumerate() {
-            let of = |field: &str| xmllint(file.as_bytes(), Some(&format!("normalize-space(/r/l[{}]/{field})", number + 1))).expect("a value");
-            let cells: Vec<&str> = told.split_once(": ").expect("a record").1.split('·').collect();
-            let normal = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
-            prop_assert_eq!((normal(cells[0]), normal(cells[1])), (of("@a"), of("t")));
-            prop_assert_eq!(cells[2].trim_matches('-').len(), rows[number].2);
-        }
+        let cells = told.split_once(": ").expect("a record").1;
+        let cells: Vec<&str> = cells.split('·').collect();
+        let normal = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        prop_assert_eq!((normal(cells[0]), normal(cells[1])), (of("@a"), of("t")));
+        prop_assert_eq!(cells[2].trim_matches('-').len(), rows[number].2);
     }
+    Ok(())
 }
