@@ -8,38 +8,55 @@ use dray_tests::drops::{drop_file, movements};
 use dray_tests::site::{FlowSpec, Site};
 use dray_tests::target::Target;
 
-use crate::{PATIENCE, arrives_whole, folder, soak, target_table};
+use crate::{PATIENCE, arrives_whole, folder, soak, target_table, wait};
 
 /// Descriptors that the agent may have.
 const DESCRIPTORS: u64 = 256;
 
+/// Memory that the agent may have at its peak, whatever lies in the folder or waits for the collector.
+const PEAK_BYTES_MAX: u64 = 128 * 1024 * 1024;
+const LINES_A_FILE: u64 = 2;
+/// Each file takes a millisecond or more: so many at a time are waited for.
+const STRETCH: usize = 2_500;
+
 #[test]
 fn files_in_a_crowd_all_arrive_through_few_descriptors() {
+    crowd("crowd", false);
+}
+
+#[test]
+fn files_in_a_crowd_wait_in_little_memory_while_the_collector_is_away() {
+    crowd("crowd-away", true);
+}
+
+fn crowd(name: &str, away: bool) {
     let files: u64 = if soak() { 100_000 } else { 4_000 };
-    let (lines_a_file, keys) = (2, 700);
-    let folder = folder("crowd");
+    let folder = folder(name);
     let erp = Target::start(false).expect("a target");
     let flows = [FlowSpec::movements("movements")];
     let targets = target_table("erp", &erp.url(), "");
     let mut site = Site::lay_out(folder.path(), &flows, &targets).expect("a site");
     site.start_collector().expect("a collector");
     site.enrol().expect("enrolled");
-    for file in 0..files {
-        let text = movements(file * lines_a_file, lines_a_file, keys);
-        let name = format!("{file:09}.txt");
-        drop_file(&site.drops("movements"), &name, text.as_bytes()).expect("a drop");
+    if away {
+        // The first file of all needs the collector.
+        drop_one(&site, 0);
+        start_with_few_descriptors(&mut site);
+        assert!(erp.wait(PATIENCE, |events| events >= LINES_A_FILE));
+        site.collector = None;
     }
-    let mut few = Command::new("sh");
-    few.args([
-        "-c",
-        &format!("ulimit -n {DESCRIPTORS}; exec \"$0\" \"$@\""),
-    ])
-    .arg(program("dray-agent").expect("it is built"));
-    let agent = Daemon::start_with(few, "dray-agent", &site.agent_config()).expect("an agent");
-    site.agent = Some(agent);
-    let (lines, began) = (files * lines_a_file, Instant::now());
-    // Each file takes some milliseconds: a stretch at a time is waited for.
-    for reached in (0..lines).step_by(5_000) {
+    (u64::from(away)..files).for_each(|file| drop_one(&site, file));
+    if away {
+        let gone = |file: u64| !site.drops("movements").join(file_name(file)).exists();
+        for file in (0..files).step_by(STRETCH).chain([files - 1]) {
+            wait("a file is appended", || gone(file));
+        }
+        site.start_collector().expect("a collector");
+    } else {
+        start_with_few_descriptors(&mut site);
+    }
+    let (lines, began) = (files * LINES_A_FILE, Instant::now());
+    for reached in (0..lines).step_by(STRETCH * LINES_A_FILE as usize) {
         assert!(
             erp.wait(PATIENCE, |events| events >= reached),
             "stuck: {} of {lines} arrived",
@@ -48,9 +65,32 @@ fn files_in_a_crowd_all_arrive_through_few_descriptors() {
     }
     arrives_whole(&site, &erp, lines, &format!("{files} files at once"));
     let usage = site.agent.as_ref().expect("it runs").usage();
+    let peak = usage.expect("it runs").peak_bytes;
     println!(
         "it took {:.1?}; the agent's peak: {} KiB",
         began.elapsed(),
-        usage.expect("it runs").peak_bytes / 1024
+        peak / 1024
     );
+    assert!(peak <= PEAK_BYTES_MAX, "{peak} bytes");
+}
+
+fn file_name(file: u64) -> String {
+    format!("{file:09}.txt")
+}
+
+fn drop_one(site: &Site, file: u64) {
+    let text = movements(file * LINES_A_FILE, LINES_A_FILE, 700);
+    let folder = site.drops("movements");
+    drop_file(&folder, &file_name(file), text.as_bytes()).expect("a drop");
+}
+
+fn start_with_few_descriptors(site: &mut Site) {
+    let mut few = Command::new("sh");
+    few.args([
+        "-c",
+        &format!("ulimit -n {DESCRIPTORS}; exec \"$0\" \"$@\""),
+    ])
+    .arg(program("dray-agent").expect("it is built"));
+    let agent = Daemon::start_with(few, "dray-agent", &site.agent_config()).expect("an agent");
+    site.agent = Some(agent);
 }

@@ -260,8 +260,8 @@ pub trait Buffer: Send + Sync {
 
     /// Everything of the flow up to `through` in this epoch may be forgotten. Of another epoch: nothing. Repeats and older numbers do
     /// nothing; numbers inside a block count for the blocks before it. Returns the position after
-    /// the newest acked block, where it moved. Not durable by itself: after a restart the collector
-    /// tells again.
+    /// the newest acked block, where it moved; where over 1,024 of the flow's blocks are held, perhaps one of up to 64 blocks
+    /// before. Not durable by itself: after a restart the collector tells again.
     ///
     /// # Errors
     /// [`BufferError`].

@@ -17,6 +17,11 @@ use crate::marks::{self, MarkHash, Marks};
 
 pub(crate) use numbering::Numbering;
 
+/// Blocks of a flow that keep their position in memory, however many are held.
+const POSITIONS_HELD: usize = 1_024;
+/// Beyond them, one in so many does: positions of small files are longer than all else that is kept of their blocks.
+const POSITION_EVERY: u32 = 64;
+
 /// A block that is held.
 #[derive(Debug, Clone)]
 pub(crate) struct Entry {
@@ -27,6 +32,7 @@ pub(crate) struct Entry {
     pub(crate) chain: u64,
     pub(crate) chain_after: u64,
     pub(crate) first_captured_us: i64,
+    /// Empty where only those of other blocks are kept.
     pub(crate) position: Bytes,
 }
 
@@ -68,6 +74,23 @@ struct Flow {
     position: Option<Bytes>,
     held: VecDeque<Entry>,
     held_bytes: u64,
+    /// Blocks since the newest one, the last left out, whose position is kept.
+    thinned: u32,
+}
+
+impl Flow {
+    /// Before a block is held: of a long row, not each keeps its position. An ack within it then tells the source of one
+    /// before; the newest block's is always there.
+    fn thin(&mut self) {
+        let is_long = self.held.len() >= POSITIONS_HELD;
+        let Some(before) = self.held.back_mut().filter(|_| is_long) else {
+            return;
+        };
+        self.thinned = (self.thinned + 1) % POSITION_EVERY;
+        if self.thinned != 0 {
+            before.position = Bytes::new();
+        }
+    }
 }
 
 /// Marks behind a part that can't be read, the first ones of each flow: their files may have begun in it.
@@ -208,6 +231,7 @@ impl Ledger {
         held.newest = entry.number;
         held.held_bytes += u64::from(entry.payload_bytes);
         held.position = Some(entry.position.clone());
+        held.thin();
         held.held.push_back(entry);
         Ok(())
     }
@@ -284,7 +308,9 @@ impl Ledger {
             flow.acked = entry.last().0;
             flow.held_bytes -= u64::from(entry.payload_bytes);
             numbers.push(entry.number);
-            position = Some(entry.position);
+            if !entry.position.is_empty() {
+                position = Some(entry.position);
+            }
         }
         (numbers, position)
     }
@@ -397,4 +423,57 @@ pub(crate) fn refuse(append: &Append) -> Option<String> {
         return Some(format!("a mark is longer than {MARK_BYTES_MAX} bytes"));
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(number: u64) -> Entry {
+        Entry {
+            number,
+            first: Sequence(number),
+            count: 1,
+            payload_bytes: 1,
+            chain: number - 1,
+            chain_after: number,
+            first_captured_us: 0,
+            position: Bytes::copy_from_slice(&number.to_le_bytes()),
+        }
+    }
+
+    #[test]
+    fn of_a_long_row_few_positions_are_kept_and_acks_tell_of_one_close_before() {
+        const BLOCKS: u64 = 5_000;
+        let mut ledger = Ledger::new(1);
+        for number in 1..=BLOCKS {
+            ledger.push("f", entry(number)).expect("the next one");
+        }
+        let kept = |ledger: &Ledger| {
+            let held = ledger.flows["f"].held.iter();
+            held.filter(|entry| !entry.position.is_empty()).count()
+        };
+        let most = POSITIONS_HELD + BLOCKS as usize / POSITION_EVERY as usize;
+        assert!((POSITIONS_HELD..most).contains(&kept(&ledger)));
+        let mut told = 0;
+        // At the end of a row that stays long, as at that of one that ends.
+        for acked in 1..=2 * BLOCKS {
+            if acked <= BLOCKS {
+                let next = entry(BLOCKS + acked);
+                ledger.push("f", next).expect("the next one");
+            }
+            let (numbers, position) = ledger.ack("f", Sequence(acked));
+            assert_eq!(numbers, [acked]);
+            if let Some(position) = position {
+                let position = u64::from_le_bytes(position[..].try_into().expect("8 bytes"));
+                assert!(told < position && position <= acked);
+                told = position;
+            }
+            assert!(
+                acked - told < u64::from(POSITION_EVERY),
+                "{told} at {acked}"
+            );
+        }
+        assert_eq!(told, 2 * BLOCKS);
+    }
 }

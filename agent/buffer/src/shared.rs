@@ -20,8 +20,10 @@ use crate::sled_buffer::{BALLAST, Options};
 use crate::unreadable::{DISK_ERROR, Unreadable};
 use crate::witness::Witness;
 
-/// Newest blocks that are kept in memory, so that sending them reads no disk.
+/// Newest blocks that are kept in memory until they are acked, so that sending them reads no disk: what they take there.
 const RECENT_BYTES: usize = 8 * 1024 * 1024;
+/// What a block takes besides payload and position. Blocks of small files hold two events, and so little else.
+const RECENT_BLOCK_BYTES: usize = 320;
 
 /// What the writer is asked to do.
 pub(crate) enum Work {
@@ -95,17 +97,40 @@ impl State {
 
     /// Keeps a block in memory for whoever sends it next.
     pub(crate) fn keep_recent(&mut self, number: u64, block: StoredBlock) {
-        let bytes = block.block.payload.len();
+        let bytes = block.block.payload.len() + block.block.position.len() + RECENT_BLOCK_BYTES;
         self.recent_bytes += bytes;
         self.recent_order.push_back((number, bytes));
         self.recent.insert(number, block);
         while self.recent_bytes > RECENT_BYTES {
-            let Some((oldest, bytes)) = self.recent_order.pop_front() else {
-                break;
-            };
+            self.forget_oldest_recent();
+        }
+    }
+
+    /// Nobody sends an acked block again.
+    fn forget_recent(&mut self, number: u64) {
+        self.recent.remove(&number);
+        while let Some((oldest, _)) = self.recent_order.front()
+            && !self.recent.contains_key(oldest)
+        {
+            self.forget_oldest_recent();
+        }
+    }
+
+    fn forget_oldest_recent(&mut self) {
+        if let Some((oldest, bytes)) = self.recent_order.pop_front() {
             self.recent.remove(&oldest);
             self.recent_bytes -= bytes;
         }
+    }
+
+    /// A block is acked; whether its generation holds nothing more.
+    pub(crate) fn acked(&mut self, number: u64) -> bool {
+        self.forget_recent(number);
+        let slice = self.slices.range_mut(..=number).next_back();
+        slice.is_some_and(|(_, slice)| {
+            slice.held -= 1;
+            slice.held == 0 && slice.sealed
+        })
     }
 }
 

@@ -335,10 +335,7 @@ impl Buffer for SledBuffer {
         let (numbers, position) = state.ledger.ack(flow, through);
         let mut emptied = false;
         for number in numbers {
-            if let Some((_, slice)) = state.slices.range_mut(..=number).next_back() {
-                slice.held -= 1;
-                emptied |= slice.held == 0 && slice.sealed;
-            }
+            emptied |= state.acked(number);
         }
         let newest = state
             .slices

@@ -1,11 +1,12 @@
 //! The thread of a flow: poll → map → blocks → append → commit → acked.
 //!
 //! While an append is being synced the next batches are read and mapped: at most [`IN_FLIGHT_MAX`] large or
-//! [`SMALL_IN_FLIGHT_MAX`] small ones are between poll and commit, so that many small files share a sync. The order of the
-//! calls on the source is that of its contract: batches are committed once their receipts are answered, and a
-//! position is acked only after everything up to it was committed.
+//! [`SMALL_IN_FLIGHT_MAX`] small ones are between poll and commit, so that many small files share the syncs of their append
+//! and of their move. The order of the calls on the source is that of its contract: batches are committed once their
+//! receipts are answered, and a position is acked only after everything up to it was committed.
 
 mod begin;
+mod telling;
 
 use std::collections::VecDeque;
 use std::future::Future as _;
@@ -24,6 +25,7 @@ use crate::again::Again;
 use crate::bell::{Bell, Rung};
 use crate::block_maker::BlockMaker;
 use crate::flow_state::{FlowState, Health};
+use telling::Untold;
 
 /// Large batches between poll and commit: one is synced while the next is read.
 pub const IN_FLIGHT_MAX: usize = 2;
@@ -50,10 +52,8 @@ pub struct Pipeline {
     flow: Arc<str>,
     /// Appends whose receipts are not answered.
     appending: VecDeque<Appending>,
-    /// The newest position that is answered and that the source was not told of.
-    to_commit: Option<Position>,
-    /// The newest acked position that the source was not told of.
-    to_ack: Option<Position>,
+    /// What is answered and acked, and what the source was not told of.
+    untold: Untold,
     /// The newest append, where it held no event: no ack of a block will ever name its position, so
     /// it counts as acked with the events before it.
     without_events: Option<(Sequence, Position)>,
@@ -67,8 +67,6 @@ pub struct Pipeline {
     reopen_at: Option<Bytes>,
     reopen: bool,
     next_poll: Instant,
-    /// When to tell the source again, after it could not commit or ack.
-    next_tell: Instant,
 }
 
 struct Appending {
@@ -104,7 +102,6 @@ impl Pipeline {
         bell: Arc<Bell>,
         state: Arc<FlowState>,
     ) -> Self {
-        let now = Instant::now();
         Self {
             source,
             maker,
@@ -113,16 +110,14 @@ impl Pipeline {
             flow: state.name.flow().into(),
             state,
             appending: VecDeque::new(),
-            to_commit: None,
-            to_ack: None,
+            untold: Untold::default(),
             without_events: None,
             again: Again::default(),
             asks_collector: false,
             held: None,
             reopen_at: None,
             reopen: false,
-            next_poll: now,
-            next_tell: now,
+            next_poll: Instant::now(),
         }
     }
 
@@ -188,7 +183,7 @@ impl Pipeline {
     fn listen(&mut self) -> Rung {
         let mut rung = self.bell.take();
         if let Some(position) = rung.acked.take() {
-            self.to_ack = Some(Position(position));
+            self.untold.acked(Position(position));
         }
         if rung.woken {
             self.next_poll = Instant::now();
@@ -206,7 +201,9 @@ impl Pipeline {
     /// Does what there is to do; whether a batch was polled, so that there may be more.
     fn step(&mut self) -> Result<bool, Ended> {
         self.take_answers()?;
-        self.tell_source()?;
+        if self.tell_due().is_some_and(|due| due <= Instant::now()) {
+            self.tell_source()?;
+        }
         if self.may_poll() && Instant::now() >= self.next_poll {
             return self.poll();
         }
@@ -217,9 +214,9 @@ impl Pipeline {
     fn may_poll(&self) -> bool {
         let under_way = self.appending.iter();
         let large = under_way.filter(|append| append.bytes >= LARGE_BYTES);
-        self.to_commit.is_none()
+        !self.untold.holds_up()
             && large.count() < IN_FLIGHT_MAX
-            && self.appending.len() < SMALL_IN_FLIGHT_MAX
+            && self.appending.len() + self.untold.batches < SMALL_IN_FLIGHT_MAX
     }
 
     fn poll(&mut self) -> Result<bool, Ended> {
@@ -299,44 +296,7 @@ impl Pipeline {
             } else {
                 self.without_events = Some((appended.through, first.position.clone()));
             }
-            self.to_commit = Some(first.position);
-        }
-        Ok(())
-    }
-
-    /// Tells the source what is appended, then what is acked.
-    fn tell_source(&mut self) -> Result<(), Ended> {
-        if Instant::now() < self.next_tell {
-            return Ok(());
-        }
-        if let Some(position) = &self.to_commit {
-            if let Err(error) = self.source.commit(position) {
-                self.next_tell = self.held_up(error)?;
-                return Ok(());
-            }
-            self.to_commit = None;
-            // It may have waited for that.
-            self.next_poll = Instant::now();
-        }
-        let acked = || self.buffer.depth(&self.flow).acked;
-        if let Some((_, position)) = self
-            .without_events
-            .take_if(|(through, _)| *through <= acked())
-        {
-            self.to_ack = Some(position);
-        }
-        // The collector can be faster than this thread: never ack what is not committed.
-        let uncommitted = |acked: &Position| {
-            self.appending
-                .iter()
-                .any(|append| append.position == *acked)
-        };
-        let Some(acked) = self.to_ack.take_if(|acked| !uncommitted(acked)) else {
-            return Ok(());
-        };
-        if let Err(error) = self.source.acked(&acked) {
-            self.next_tell = self.held_up(error)?;
-            self.to_ack = Some(acked);
+            self.untold.answered(first.position, first.bytes);
         }
         Ok(())
     }
@@ -368,8 +328,8 @@ impl Pipeline {
         if self.may_poll() {
             until = until.min(self.next_poll);
         }
-        if self.to_commit.is_some() || self.to_ack.is_some() {
-            until = until.min(self.next_tell);
+        if let Some(due) = self.tell_due() {
+            until = until.min(due);
         }
         if let Some(first) = self.appending.front() {
             let slow = now.saturating_duration_since(first.since) >= SLOW_APPEND;

@@ -8,14 +8,15 @@ use dray_adapter::{Mark, MarkState, Position, Seen};
 use dray_buffer::{Append, Buffer, NewBlock};
 use tracing::info;
 
+use super::telling::Untold;
 use super::{Ended, IDLE_MAX, Pipeline};
 use crate::flow_state::{Health, now_us};
 
 impl Pipeline {
     /// Opens the source, again and again while it says that it may pass.
     pub(super) fn open(&mut self) -> Result<(), Ended> {
-        (self.reopen, self.to_ack, self.without_events) = (false, None, None);
-        self.to_commit = None;
+        (self.reopen, self.without_events) = (false, None);
+        self.untold = Untold::default();
         self.appending.clear();
         let resume = self.resume()?;
         self.maker.resume_at(resume.clone().unwrap_or_default());
