@@ -51,6 +51,14 @@ fn crowd(name: &str, away: bool) {
         for file in (0..files).step_by(STRETCH).chain([files - 1]) {
             wait("a file is appended", || gone(file));
         }
+        // A start reads all of it.
+        let mut agent = site.agent.take().expect("it runs");
+        println!(
+            "the agent's peak before it is killed: {} KiB",
+            peak_of(&agent) / 1024
+        );
+        agent.kill().expect("it is killed");
+        start_with_few_descriptors(&mut site);
         site.start_collector().expect("a collector");
     } else {
         start_with_few_descriptors(&mut site);
@@ -64,14 +72,18 @@ fn crowd(name: &str, away: bool) {
         );
     }
     arrives_whole(&site, &erp, lines, &format!("{files} files at once"));
-    let usage = site.agent.as_ref().expect("it runs").usage();
-    let peak = usage.expect("it runs").peak_bytes;
+    let peak = peak_of(site.agent.as_ref().expect("it runs"));
     println!(
         "it took {:.1?}; the agent's peak: {} KiB",
         began.elapsed(),
         peak / 1024
     );
+}
+
+fn peak_of(agent: &Daemon) -> u64 {
+    let peak = agent.usage().expect("it runs").peak_bytes;
     assert!(peak <= PEAK_BYTES_MAX, "{peak} bytes");
+    peak
 }
 
 fn file_name(file: u64) -> String {

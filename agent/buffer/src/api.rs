@@ -259,9 +259,9 @@ pub trait Buffer: Send + Sync {
     ) -> Result<Vec<StoredBlock>, BufferError>;
 
     /// Everything of the flow up to `through` in this epoch may be forgotten. Of another epoch: nothing. Repeats and older numbers do
-    /// nothing; numbers inside a block count for the blocks before it. Returns the position after
-    /// the newest acked block, where it moved; where over 1,024 of the flow's blocks are held, perhaps one of up to 64 blocks
-    /// before. Not durable by itself: after a restart the collector tells again.
+    /// nothing; numbers inside a block count for the blocks before it. Returns, where it moved,
+    /// the position after the newest acked block, or of one before. Where over 1,024 of the flow's blocks are held it may be
+    /// empty: one of the next 64 blocks has it. Not durable by itself: after a restart the collector tells again.
     ///
     /// # Errors
     /// [`BufferError`].

@@ -131,7 +131,9 @@ pub(crate) fn plan(run: &Run, records: &[Placed], ledger: &Ledger) -> Vec<Placed
                         chain: 0,
                         position: bytes::Bytes::new(),
                     });
-                    standing.position = note.position.clone();
+                    if !note.position.is_empty() {
+                        standing.position = note.position.clone();
+                    }
                 }
                 kept.push(one);
             }

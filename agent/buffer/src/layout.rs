@@ -96,6 +96,7 @@ pub(crate) struct Note {
     pub(crate) through: Sequence,
     /// Seconds since 1970-01-01T00:00:00Z.
     pub(crate) at_s: u64,
+    /// Empty where the block before it has the same.
     pub(crate) position: Bytes,
     pub(crate) marks: Vec<MarkHash>,
 }

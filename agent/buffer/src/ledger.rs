@@ -308,9 +308,9 @@ impl Ledger {
             flow.acked = entry.last().0;
             flow.held_bytes -= u64::from(entry.payload_bytes);
             numbers.push(entry.number);
-            if !entry.position.is_empty() {
-                position = Some(entry.position);
-            }
+            let is_kept = !entry.position.is_empty();
+            let newest = position.take_if(|_| !is_kept);
+            position = newest.or(Some(entry.position));
         }
         (numbers, position)
     }
@@ -464,7 +464,8 @@ mod tests {
             }
             let (numbers, position) = ledger.ack("f", Sequence(acked));
             assert_eq!(numbers, [acked]);
-            if let Some(position) = position {
+            let position = position.expect("it moved");
+            if !position.is_empty() {
                 let position = u64::from_le_bytes(position[..].try_into().expect("8 bytes"));
                 assert!(told < position && position <= acked);
                 told = position;

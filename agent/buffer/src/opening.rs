@@ -19,7 +19,7 @@ use crate::marks::MARK_SECONDS;
 use crate::shared::Slice;
 use crate::sled_buffer::{BALLAST, MARKS, Options, seal};
 use crate::witness::Witness;
-use parts::{Part, generations, parts};
+use parts::{Part, begins_epoch, generations, parts};
 
 /// What opening finds.
 pub(crate) struct Opened {
@@ -50,7 +50,8 @@ pub(crate) fn open(options: &Options) -> Result<Opened, String> {
     let mut losses = Vec::new();
     let mut lost = false;
     for (index, part) in parts.iter().enumerate() {
-        take_in(part, index == 0, &mut ledger, &mut losses, &mut lost)
+        let records = part.records(folder)?;
+        take_in(&records, index == 0, &mut ledger, &mut losses, &mut lost)
             .map_err(|reason| format!("{}: {reason}", generation::name(part.first)))?;
     }
     ledger.end_reading();
@@ -63,20 +64,24 @@ pub(crate) fn open(options: &Options) -> Result<Opened, String> {
     let ended = parts.pop_if(|part| part.tail.is_some());
     let damaged = lost || !ledger.losses.is_empty();
     let (tail_first, tail, placed) = match ended {
-        Some(Part {
-            first,
-            placed,
-            tail: Some(tail),
-        }) if !damaged => (first, tail, placed),
+        Some(mut part) if !damaged && part.tail.is_some() => {
+            let tail = part.tail.take().expect("it was just seen");
+            (part.first, tail, part.into_records())
+        }
         ended => {
-            let first = ended.as_ref().or(parts.last()).map_or(1, Part::end);
+            let first = ended.as_ref().or(parts.last()).map_or(1, |part| part.end);
             if let Some(part) = ended {
-                seal(folder, part.first, &part.placed)?;
-                parts.push(Part::sealed(part.first, part.placed));
+                let (first, placed) = (part.first, part.into_records());
+                seal(folder, first, &placed)?;
+                parts.push(Part::sealed(first, &placed));
             }
             let opening = if damaged {
-                let headers = parts.iter().flat_map(|part| headers(&part.placed));
-                let renewal = ledger.plan(rand::random::<u64>() | 1, headers)?;
+                let mut blocks = Vec::new();
+                for part in &parts {
+                    blocks.extend(headers(&part.records(folder)?));
+                }
+                let epoch = rand::random::<u64>() | 1;
+                let renewal = ledger.plan(epoch, blocks.into_iter())?;
                 ledger.renew(&renewal);
                 tell(&renewal);
                 losses.clone_from(&renewal.losses);
@@ -94,14 +99,10 @@ pub(crate) fn open(options: &Options) -> Result<Opened, String> {
             (first, tail, vec![placed])
         }
     };
-    let begins_epoch = |placed: &[Placed]| {
-        let is_renewal = |one: &Placed| matches!(one.record, Record::Renewal(_));
-        placed.iter().any(is_renewal)
-    };
     let tail_part = (tail_first, begins_epoch(&placed));
     let renewed: HashSet<u64> = parts
         .iter()
-        .map(|part| (part.first, begins_epoch(&part.placed)))
+        .map(|part| (part.first, part.begins_epoch))
         .chain([tail_part])
         .filter(|(_, begins)| *begins)
         .map(|(first, _)| first)
@@ -181,13 +182,13 @@ fn forget_marks(folder: &Path) -> Result<(), String> {
 /// Takes a generation's records into the ledger. `lost`: numbers before this can't be read, and no generation after
 /// them has said yet where the flows stood.
 fn take_in(
-    part: &Part,
+    records: &[Placed],
     oldest: bool,
     ledger: &mut Ledger,
     losses: &mut Vec<Loss>,
     lost: &mut bool,
 ) -> Result<(), String> {
-    for one in &part.placed {
+    for one in records {
         match &one.record {
             Record::Opening { epoch, flows } => {
                 if ledger.epoch != 0 && ledger.epoch != *epoch {

@@ -317,3 +317,48 @@ impl Shared {
         fs::remove_dir_all(gone)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::{NewBlock, Sequence};
+
+    fn block(payload: usize) -> StoredBlock {
+        StoredBlock {
+            epoch: 1,
+            first_sequence: Sequence(1),
+            chain: 0,
+            chain_after: 0,
+            block: NewBlock {
+                count: 2,
+                first_captured_us: 0,
+                last_captured_us: 0,
+                codec: 0,
+                decoded_bytes: 0,
+                crc32c: 0,
+                dead_letters: 0,
+                payload: vec![0; payload].into(),
+                position: vec![0; 1_500].into(),
+            },
+        }
+    }
+
+    #[test]
+    fn recent_blocks_go_when_they_are_acked_and_are_few_when_they_are_not() {
+        let mut state = State::default();
+        for number in 0..40 {
+            state.keep_recent(number, block(180));
+        }
+        for number in (0..40).step_by(2).chain((1..40).step_by(2)) {
+            state.acked(number);
+        }
+        assert_eq!((state.recent.len(), state.recent_order.len()), (0, 0));
+        assert_eq!(state.recent_bytes, 0);
+        for number in 0..10_000 {
+            state.keep_recent(number, block(180));
+        }
+        let most = RECENT_BYTES / (180 + 1_500 + RECENT_BLOCK_BYTES);
+        assert_eq!(state.recent.len(), most);
+        assert!(state.recent.contains_key(&9_999));
+    }
+}

@@ -234,7 +234,12 @@ impl Writer {
                     flow: append.flow.to_string(),
                     through,
                     at_s,
-                    position: append.position.clone(),
+                    // The block before it says it already.
+                    position: if said {
+                        bytes::Bytes::new()
+                    } else {
+                        append.position.clone()
+                    },
                     marks: append
                         .marks
                         .iter()

@@ -22,7 +22,7 @@ pub struct Rung {
     any: bool,
     /// The source has something to poll.
     pub woken: bool,
-    /// The newest position that the collector acked.
+    /// The newest known position that the collector acked; empty where none is known.
     pub acked: Option<Bytes>,
     /// The collector takes the flow, and holds it up to this position; empty where it holds nothing.
     pub held: Option<Bytes>,
@@ -38,9 +38,13 @@ impl Bell {
         self.ring(|rung| rung.woken = true);
     }
 
-    /// Everything up to `position` is on the collector's disk.
+    /// Everything up to `position` is on the collector's disk; where that is empty, up to some place that nobody kept.
     pub fn acked(&self, position: Bytes) {
-        self.ring(|rung| rung.acked = Some(position));
+        self.ring(|rung| {
+            if rung.acked.is_none() || !position.is_empty() {
+                rung.acked = Some(position);
+            }
+        });
     }
 
     /// The collector takes the flow, and holds it up to `position`.
@@ -110,6 +114,7 @@ mod tests {
         let bell = Bell::default();
         bell.acked(Bytes::from_static(b"1"));
         bell.acked(Bytes::from_static(b"2"));
+        bell.acked(Bytes::new());
         bell.wake_source();
         bell.wait(Duration::MAX);
         let rung = bell.take();

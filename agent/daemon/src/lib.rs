@@ -9,8 +9,8 @@
 //! It refuses to know formats, files, sled and the wire: those are the parts' business. [`suggest`] alone asks them what a file
 //! may be.
 //!
-//! Limits: [`config::FLOWS_MAX`] flows; [`pipeline::IN_FLIGHT_MAX`] batches a flow between poll and
-//! commit; [`metrics_server::CONNECTIONS_MAX`] readers of the metrics page at once.
+//! Limits: [`config::FLOWS_MAX`] flows; [`pipeline::IN_FLIGHT_MAX`] large or
+//! [`pipeline::SMALL_IN_FLIGHT_MAX`] small batches a flow between poll and commit; [`metrics_server::CONNECTIONS_MAX`] readers of the metrics page at once.
 
 pub mod admin;
 pub mod advice;

@@ -174,7 +174,11 @@ impl Pipeline {
             match self.step() {
                 Ok(true) => {}
                 Ok(false) => self.wait(),
-                Err(ended) => return ended,
+                Err(ended) => {
+                    // What is answered is on disk, whatever ends the flow.
+                    let _ = self.tell_source();
+                    return ended;
+                }
             }
         }
     }

@@ -138,14 +138,6 @@ struct Running {
 
 impl Running {
     /// Waits until so many events are appended.
-    fn wait_state(&self, health: Health, detail: &str) {
-        let end = Instant::now() + PATIENCE;
-        while self.state.get() != (health, detail.to_owned()) {
-            assert!(Instant::now() < end, "{:?}", self.state.get());
-            std::thread::yield_now();
-        }
-    }
-
     fn wait_appended(&self, events: u64) {
         let mut commits = self.buffer.watch();
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -163,6 +155,14 @@ impl Running {
     }
 
     /// What the uplink does with an ack of everything.
+    fn wait_state(&self, health: Health, detail: &str) {
+        let end = Instant::now() + PATIENCE;
+        while self.state.get() != (health, detail.to_owned()) {
+            assert!(Instant::now() < end, "{:?}", self.state.get());
+            std::thread::yield_now();
+        }
+    }
+
     fn ack_all(&self) {
         let through = self.buffer.depth("stock").appended;
         self.state.acked(through);
@@ -536,6 +536,7 @@ fn a_batch_without_events_is_acked_with_the_events_before_it() {
     script.say(one("1"));
     script.say(empty("2"));
     script.say(Ok(Polled::Idle(PATIENCE)));
+    running.bell.wake_source();
     let told = until("commit 2");
     assert!(!told.iter().any(|call| call == "acked 2"), "{told:?}");
     script.say(Ok(Polled::Idle(PATIENCE)));

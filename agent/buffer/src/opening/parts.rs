@@ -1,5 +1,6 @@
 //! The generations of a folder, each read or mended, and joined.
 
+use std::borrow::Cow;
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -15,32 +16,79 @@ use crate::witness::Said;
 /// A generation as it was found, or mended.
 pub(super) struct Part {
     pub(super) first: u64,
-    pub(super) placed: Vec<Placed>,
+    /// The number after its last one.
+    pub(super) end: u64,
+    pub(super) begins_epoch: bool,
+    /// The epoch that it ends with.
+    epoch: Option<u64>,
+    is_compacted: bool,
+    has_blocks: bool,
+    /// Where there is no summary to read them from again: many generations' are more than memory should hold.
+    records: Option<Vec<Placed>>,
     /// Open if it isn't sealed.
     pub(super) tail: Option<Generation>,
 }
 
 impl Part {
-    pub(super) fn end(&self) -> u64 {
+    fn new(first: u64, placed: &[Placed]) -> Self {
         let end = |one: &Placed| match &one.record {
             Record::Compacted(compacted) => compacted.end,
             _ => one.number + one.values,
         };
-        self.placed.iter().map(end).max().unwrap_or(self.first)
-    }
-
-    pub(super) fn is_compacted(&self) -> bool {
-        let first = self.placed.first().map(|one| &one.record);
-        matches!(first, Some(Record::Compacted(_)))
-    }
-
-    pub(super) fn sealed(first: u64, placed: Vec<Placed>) -> Self {
+        let opening = placed.first().map(|one| &one.record);
         Self {
             first,
-            placed,
+            end: placed.iter().map(end).max().unwrap_or(first),
+            begins_epoch: begins_epoch(placed),
+            epoch: epoch_of(placed),
+            is_compacted: matches!(opening, Some(Record::Compacted(_))),
+            has_blocks: headers(placed).next().is_some(),
+            records: None,
             tail: None,
         }
     }
+
+    /// One with a summary.
+    pub(super) fn sealed(first: u64, placed: &[Placed]) -> Self {
+        Self::new(first, placed)
+    }
+
+    fn unsealed(first: u64, placed: Vec<Placed>, tail: Option<Generation>) -> Self {
+        let mut part = Self::new(first, &placed);
+        (part.records, part.tail) = (Some(placed), tail);
+        part
+    }
+
+    /// Its last numbers can't be read.
+    fn lose_end(&mut self, end: u64) {
+        if let Some(records) = &mut self.records {
+            records.push(mending::lost(self.end, end));
+            self.end = end;
+        }
+    }
+
+    /// What it holds, without payloads.
+    pub(super) fn records(&self, folder: &Path) -> Result<Cow<'_, [Placed]>, String> {
+        if let Some(records) = &self.records {
+            return Ok(Cow::Borrowed(records));
+        }
+        let name = generation::name(self.first);
+        let found = generation::summary(&folder.join(&name));
+        let found = found.map_err(|why| why.reason().to_owned())?;
+        found
+            .map(Cow::Owned)
+            .ok_or_else(|| format!("{name}: its summary is gone"))
+    }
+
+    pub(super) fn into_records(self) -> Vec<Placed> {
+        self.records.unwrap_or_default()
+    }
+}
+
+/// Whether a new epoch begins with these records.
+pub(super) fn begins_epoch(placed: &[Placed]) -> bool {
+    let is_renewal = |one: &Placed| matches!(one.record, Record::Renewal(_));
+    placed.iter().any(is_renewal)
 }
 
 /// All generations, ascending and joined. `said`: what the witness knows of them.
@@ -51,14 +99,14 @@ pub(super) fn parts(
 ) -> Result<Vec<Part>, String> {
     let mut parts: Vec<Part> = Vec::new();
     for (index, first) in firsts.iter().copied().enumerate() {
-        let expected = parts.last().map_or(first, Part::end);
+        let expected = parts.last().map_or(first, |part| part.end);
         if first > expected {
             parts.push(Part::sealed(
                 expected,
-                mending::stand_in(folder, expected, first)?,
+                &mending::stand_in(folder, expected, first)?,
             ));
         }
-        if first < expected && parts.last().is_some_and(Part::is_compacted) {
+        if first < expected && parts.last().is_some_and(|part| part.is_compacted) {
             // Its blocks stand in the one before it, which took its place; a cut came before it was removed.
             let gone = folder::put_away(folder, &generation::name(first));
             gone.and_then(fs::remove_dir_all)
@@ -76,22 +124,22 @@ pub(super) fn parts(
         parts.push(load(folder, first, next, said)?);
     }
     // A witness of another epoch is that of another buffer, or older than this one.
-    let epoch = parts.iter().rev().find_map(|part| epoch_of(&part.placed));
+    let epoch = parts.iter().rev().find_map(|part| part.epoch);
     let Some(said) = said.filter(|said| epoch == Some(said.epoch)) else {
         return Ok(parts);
     };
     let oldest = parts.first().map_or(said.oldest, |part| part.first);
     if said.oldest < oldest {
         let placed = mending::stand_in(folder, said.oldest, oldest)?;
-        parts.insert(0, Part::sealed(said.oldest, placed));
+        parts.insert(0, Part::sealed(said.oldest, &placed));
     }
-    let end = parts.last().map_or(said.next, Part::end);
+    let end = parts.last().map_or(said.next, |part| part.end);
     if end < said.next {
         match parts.last_mut() {
-            Some(part) if part.tail.is_some() => part.placed.push(mending::lost(end, said.next)),
+            Some(part) if part.tail.is_some() => part.lose_end(said.next),
             _ => {
                 let placed = mending::stand_in(folder, end, said.next)?;
-                parts.push(Part::sealed(end, placed));
+                parts.push(Part::sealed(end, &placed));
             }
         }
     }
@@ -101,7 +149,6 @@ pub(super) fn parts(
 /// One generation's records. One that can't be read is mended. `next`: where the one after it begins.
 fn load(folder: &Path, first: u64, next: Option<u64>, said: Option<Said>) -> Result<Part, String> {
     let path = folder.join(generation::name(first));
-    let has_blocks = |placed: &[Placed]| headers(placed).next().is_some();
     let mend = |why: Unreadable| {
         if let Some(hindrance) = mending::hindrance(&path) {
             // It may be whole: nothing is put aside, and the next start tries again.
@@ -113,12 +160,11 @@ fn load(folder: &Path, first: u64, next: Option<u64>, said: Option<Said>) -> Res
         };
         tracing::error!(reason, "a part of the buffer is damaged");
         let end = next.or(said.map(|said| said.next)).unwrap_or(first);
-        mending::mend(folder, first, end.max(first + 1)).map(|placed| Part::sealed(first, placed))
+        mending::mend(folder, first, end.max(first + 1)).map(|placed| Part::sealed(first, &placed))
     };
-    match generation::summary(&path) {
-        Ok(Some(placed)) if path.join("db").is_file() || !has_blocks(&placed) => {
-            Ok(Part::sealed(first, placed))
-        }
+    let summed = generation::summary(&path);
+    match summed.map(|placed| placed.map(|placed| Part::sealed(first, &placed))) {
+        Ok(Some(part)) if path.join("db").is_file() || !part.has_blocks => Ok(part),
         Ok(Some(_)) => mend(format!("{}: its database is missing", path.display()).into()),
         Err(why) => mend(why),
         Ok(None) => {
@@ -135,11 +181,10 @@ fn load(folder: &Path, first: u64, next: Option<u64>, said: Option<Said>) -> Res
                 Ok((opened, placed))
             });
             match scanned {
-                Ok((opened, placed)) => Ok(Part {
-                    first,
-                    placed,
-                    tail: next.is_none().then_some(opened),
-                }),
+                Ok((opened, placed)) => {
+                    let tail = next.is_none().then_some(opened);
+                    Ok(Part::unsealed(first, placed, tail))
+                }
                 Err(why) => mend(why),
             }
         }

@@ -42,9 +42,7 @@ impl Writer {
         state.losses.clone_from(&renewal.losses);
         let acked = state.ledger.renew(&renewal);
         for number in acked {
-            if let Some((_, slice)) = state.slices.range_mut(..=number).next_back() {
-                slice.held -= 1;
-            }
+            state.acked(number);
         }
         self.numbering = state.ledger.numbering();
         state.mending = None;

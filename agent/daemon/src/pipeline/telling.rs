@@ -10,7 +10,7 @@ use super::{Ended, LARGE_BYTES, Pipeline, SMALL_IN_FLIGHT_MAX};
 
 /// Small batches that are answered and not told of: as many as may be appended meanwhile.
 const BATCHES: usize = SMALL_IN_FLIGHT_MAX / 2;
-/// How long the source waits to be told, at most, while there is other work.
+/// How long the source waits to be told while there is other work; a poll that is under way then is ended first.
 const WITHIN: Duration = Duration::from_millis(10);
 
 /// What the source was not told of.
@@ -23,7 +23,7 @@ pub(super) struct Untold {
     /// Whether one of them is large.
     large: bool,
     /// The newest acked position.
-    pub(super) ack: Option<Position>,
+    ack: Option<Position>,
     /// When the first of all that came.
     since: Option<Instant>,
     /// It could not commit or ack: when to tell it again.
@@ -38,8 +38,11 @@ impl Untold {
         self.since.get_or_insert_with(Instant::now);
     }
 
+    /// `position` is empty where only others of that row are known.
     pub(super) fn acked(&mut self, position: Position) {
-        self.ack = Some(position);
+        if !position.0.is_empty() {
+            self.ack = Some(position);
+        }
         self.since.get_or_insert_with(Instant::now);
     }
 
@@ -85,32 +88,32 @@ impl Pipeline {
             self.next_poll = Instant::now();
         }
         self.tell_acked()?;
-        if self.untold.ack.is_none() {
+        // An ack that is left waits for an answer, which comes by itself.
+        if self.untold.again.is_none() {
             self.untold.since = None;
         }
         Ok(())
     }
 
     fn tell_acked(&mut self) -> Result<(), Ended> {
-        let acked = || self.buffer.depth(&self.flow).acked;
-        if let Some((_, position)) = self
-            .without_events
-            .take_if(|(through, _)| *through <= acked())
-        {
-            self.untold.ack = Some(position);
-        }
         // The collector can be faster than this thread: never ack what is not committed.
-        let uncommitted = |acked: &Position| {
-            self.appending
-                .iter()
-                .any(|append| append.position == *acked)
+        let is_uncommitted = |acked: &Position| {
+            let mut appending = self.appending.iter();
+            appending.any(|append| append.position == *acked)
         };
-        let Some(acked) = self.untold.ack.take_if(|acked| !uncommitted(acked)) else {
+        let acked = || self.buffer.depth(&self.flow).acked;
+        let known = self.untold.ack.take_if(|acked| !is_uncommitted(acked));
+        let without_events = self
+            .without_events
+            .take_if(|(through, _)| *through <= acked());
+        // All that is answered comes before it.
+        let newest = without_events.map(|(_, position)| position).or(known);
+        let Some(newest) = newest else {
             return Ok(());
         };
-        if let Err(error) = self.source.acked(&acked) {
+        if let Err(error) = self.source.acked(&newest) {
             self.untold.again = Some(self.held_up(error)?);
-            self.untold.ack = Some(acked);
+            self.untold.ack.get_or_insert(newest);
         }
         Ok(())
     }
