@@ -13,6 +13,8 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::net::TcpListener;
 
@@ -309,47 +311,74 @@ fn note_request(shared: &Shared) {
     shared.changed.notify_all();
 }
 
+/// What is looked at of a document. The rest is passed over: a target must not be what a figure measures.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Document {
+    id: Value,
+    key: Value,
+    data: Data,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Data {
+    reference: Value,
+    movement_number: Value,
+    shipment_number: Value,
+}
+
+/// One document, or many.
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> serde_json::Result<Vec<T>> {
+    if bytes.first() == Some(&b'[') {
+        serde_json::from_slice(bytes)
+    } else {
+        serde_json::from_slice(bytes).map(|document| vec![document])
+    }
+}
+
 /// Takes a request whole or not at all.
 fn take(shared: &Shared, bytes: &[u8], reject: Option<&str>) -> StatusCode {
     let now = now_us();
-    let Ok(parsed) = serde_json::from_slice::<Value>(bytes) else {
+    let Ok(documents) = parse::<Document>(bytes) else {
         return StatusCode::BAD_REQUEST;
-    };
-    let documents = match parsed {
-        Value::Array(documents) => documents,
-        document => vec![document],
     };
     if documents
         .iter()
-        .any(|document| reject.is_some_and(|key| document["key"] == key))
+        .any(|document| reject.is_some_and(|key| document.key == key))
     {
         return StatusCode::UNPROCESSABLE_ENTITY;
     }
+    let whole = if shared.keep_documents {
+        parse::<Value>(bytes).unwrap_or_default()
+    } else {
+        Vec::new()
+    };
+    let mut whole = whole.into_iter();
     let mut kept = lock(&shared.kept);
-    for document in documents {
-        let data = &document["data"];
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let reference = data["reference"]
-            .as_str()
-            .and_then(|text| text.parse().ok())
-            .unwrap_or(0);
+    for Document { id, key, data } in documents {
+        let text = |value: Value| match value {
+            Value::String(text) => text,
+            _ => String::new(),
+        };
+        let order = text(data.reference).parse().unwrap_or(0);
         if shared.reference_is_time.load(Ordering::Relaxed) {
-            kept.latencies_us.push(now.saturating_sub(reference));
+            kept.latencies_us.push(now.saturating_sub(order));
         }
-        let number = [&data["movement_number"], &data["shipment_number"]]
-            .into_iter()
-            .find_map(|number| number.as_str())
-            .unwrap_or_default()
-            .to_owned();
+        let number = if data.movement_number.is_string() {
+            text(data.movement_number)
+        } else {
+            text(data.shipment_number)
+        };
+        if let Some(document) = whole.next() {
+            kept.documents.insert(number.clone(), document);
+        }
         kept.arrivals.push(Arrival {
-            id: text(&document["id"]),
-            key: text(&document["key"]),
-            number: number.clone(),
-            order: reference,
+            id: text(id),
+            key: text(key),
+            number,
+            order,
         });
-        if shared.keep_documents {
-            kept.documents.insert(number, document);
-        }
         shared.events.fetch_add(1, Ordering::Relaxed);
     }
     StatusCode::OK

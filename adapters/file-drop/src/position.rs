@@ -11,7 +11,6 @@
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 
-use bytes::Bytes;
 use dray_adapter::{Mark, Position};
 
 use crate::ready::Look;
@@ -106,7 +105,8 @@ impl Place {
             out.extend_from_slice(&at.next.to_le_bytes());
         }
         self.sequence.encode(&mut out);
-        Position(Bytes::from(out))
+        // Many are kept: without room to grow.
+        Position(out.into_boxed_slice().into())
     }
 
     /// Reads a position; the error is a sentence for an operator.

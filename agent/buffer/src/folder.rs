@@ -1,7 +1,7 @@
 //! Folders and files, made to last.
 
 use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
@@ -24,11 +24,16 @@ pub(crate) fn sync_tree(folder: &Path) -> io::Result<()> {
 }
 
 /// Writes a file so that it is there whole or not at all, after any power cut.
-pub(crate) fn write_whole(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn write_whole(
+    folder: &Path,
+    name: &str,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> io::Result<()> {
     let hidden = folder.join(format!("tmp-{name}"));
-    let mut file = File::create(&hidden)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
+    let mut file = BufWriter::new(File::create(&hidden)?);
+    write(&mut file)?;
+    file.flush()?;
+    file.get_ref().sync_all()?;
     fs::rename(&hidden, folder.join(name))?;
     sync(folder)
 }

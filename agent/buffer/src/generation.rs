@@ -358,7 +358,8 @@ fn written(record: &Record) -> Cow<'_, Record> {
 
 /// Writes a generation's summary: from now on it is sealed.
 pub(crate) fn seal(path: &Path, placed: &[Placed]) -> Result<(), String> {
-    folder::write_whole(path, SUMMARY, &layout::encode_summary(placed))
+    let placed: Vec<&Placed> = placed.iter().collect();
+    folder::write_whole(path, SUMMARY, |out| layout::write_summary(out, &placed))
         .map_err(|error| format!("{}: {error}", path.join(SUMMARY).display()))
 }
 

@@ -25,6 +25,8 @@
 
 mod record;
 
+use std::io::{self, Write};
+
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
@@ -188,21 +190,39 @@ pub(crate) struct Placed {
     pub(crate) record: Record,
 }
 
-/// A sealed generation's summary.
-pub(crate) fn encode_summary(placed: &[Placed]) -> Vec<u8> {
-    let mut out = b"DRAYSUM1".to_vec();
-    out.extend_from_slice(&(placed.len() as u32).to_le_bytes());
+impl Placed {
+    /// What it takes in memory, about: of small files more than on disk.
+    pub(crate) fn memory_bytes(&self) -> u64 {
+        let position = match &self.record {
+            Record::Block { block, .. } => block.block.position.len(),
+            Record::Note(note) => note.position.len() + note.marks.len() * size_of::<MarkHash>(),
+            _ => 0,
+        };
+        (size_of::<Self>() + position) as u64
+    }
+}
+
+/// Writes a sealed generation's summary, a record at a time: all of it may be as long as the generation.
+pub(crate) fn write_summary(out: &mut dyn Write, placed: &[&Placed]) -> io::Result<()> {
+    let mut crc = 0;
+    let mut put = |bytes: &[u8]| {
+        crc = crc32c::crc32c_append(crc, bytes);
+        out.write_all(bytes)
+    };
+    put(b"DRAYSUM1")?;
+    put(&(placed.len() as u32).to_le_bytes())?;
+    let mut line = Vec::new();
     for one in placed {
         let (kind, bytes) = encode(&one.record, false);
-        out.extend_from_slice(&one.number.to_le_bytes());
-        out.extend_from_slice(&one.values.to_le_bytes());
-        out.extend_from_slice(&one.payload_bytes.to_le_bytes());
-        out.push(kind);
-        put_bytes(&mut out, &bytes);
+        line.clear();
+        line.extend_from_slice(&one.number.to_le_bytes());
+        line.extend_from_slice(&one.values.to_le_bytes());
+        line.extend_from_slice(&one.payload_bytes.to_le_bytes());
+        line.push(kind);
+        put_bytes(&mut line, &bytes);
+        put(&line)?;
     }
-    let crc = crc32c::crc32c(&out);
-    out.extend_from_slice(&crc.to_le_bytes());
-    out
+    out.write_all(&crc.to_le_bytes())
 }
 
 /// Reads a summary.

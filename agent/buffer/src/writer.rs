@@ -31,6 +31,7 @@ pub(crate) struct Writer {
     shared: Arc<Shared>,
     tail: Arc<Generation>,
     tail_first: u64,
+    /// What it holds on disk, and its records in memory.
     tail_bytes: u64,
     /// The tail's records without payloads, for its summary.
     placed: Vec<Placed>,
@@ -63,8 +64,10 @@ impl Writer {
         let next_number = placed
             .last()
             .map_or(tail_first, |last| last.number + last.values);
-        let bytes =
-            |one: &Placed| layout::record_bytes(&one.record) as u64 + u64::from(one.payload_bytes);
+        let bytes = |one: &Placed| {
+            let written = layout::record_bytes(&one.record) as u64 + u64::from(one.payload_bytes);
+            written + one.memory_bytes()
+        };
         let tail_bytes = placed.iter().map(bytes).sum();
         Self {
             shared,
@@ -298,12 +301,14 @@ impl Writer {
             }
             let values = value_count(&record, payload_bytes);
             self.next_number += values;
-            self.placed.push(Placed {
+            let placed = Placed {
                 number,
                 values,
                 payload_bytes,
                 record,
-            });
+            };
+            self.tail_bytes += placed.memory_bytes();
+            self.placed.push(placed);
         }
         drop(state);
         self.measure();
@@ -425,7 +430,7 @@ fn value_count(record: &Record, payload_bytes: u32) -> u64 {
 pub(crate) fn write_marks(parent: &Path, first: u64, placed: &[Placed]) -> Result<(), String> {
     let has_marks =
         |one: &&Placed| matches!(&one.record, Record::Note(note) if !note.marks.is_empty());
-    let notes: Vec<Placed> = placed.iter().filter(has_marks).cloned().collect();
+    let notes: Vec<&Placed> = placed.iter().filter(has_marks).collect();
     if notes.is_empty() {
         return Ok(());
     }
@@ -433,7 +438,7 @@ pub(crate) fn write_marks(parent: &Path, first: u64, placed: &[Placed]) -> Resul
     folder::write_whole(
         &marks,
         &generation::name(first).replace("g-", "m-"),
-        &layout::encode_summary(&notes),
+        |out| layout::write_summary(out, &notes),
     )
     .map_err(|error| format!("{}: {error}", marks.display()))
 }

@@ -16,9 +16,10 @@ use rustix::time::{ClockId, clock_gettime};
 use crate::Arguments;
 use crate::row::{Figure, Row, thousands};
 
-/// Movements of a file: some 40 MB of text. A workbook is read whole, so it is smaller.
+/// Movements of a file: some 40 MB of text.
 const LINES: u64 = 1_000_000;
-const XLSX_LINES: u64 = 100_000;
+/// Where they are one document: it has at most 500,000 segments, and a workbook is read whole.
+const DOCUMENT_LINES: u64 = 100_000;
 
 struct Nothing;
 
@@ -42,10 +43,9 @@ pub(crate) fn measure(folder: &Path, arguments: &Arguments) -> anyhow::Result<Ro
     let site = Site::lay_out(folder, &flows, "")?;
     let config = Config::load(&site.agent_config()).map_err(|error| anyhow!("{error}"))?;
     for (family, flow) in FAMILIES.iter().zip(&config.flows) {
-        let lines = if family.name == "xlsx" {
-            XLSX_LINES
-        } else {
-            LINES
+        let lines = match family.name {
+            "xlsx" | "x12" | "edifact" | "idoc" => DOCUMENT_LINES,
+            _ => LINES,
         };
         let (took, bytes) = one(&site, family, flow, lines, arguments.keys)
             .with_context(|| format!("flow {}", family.name))?;
