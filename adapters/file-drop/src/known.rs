@@ -8,9 +8,8 @@
 //! reading of the file. A line counts only for the very inode with the very change time, which nobody can
 //! set: it tells the hash without reading, and the buffer tells whether that was appended.
 
-use std::collections::HashMap;
 use std::fs::{self, File, Metadata};
-use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::io::{self, BufRead as _, BufReader, BufWriter, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
@@ -18,6 +17,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::archive::{OWN, make};
 use crate::position::Content;
+use crate::ready::Look;
 use crate::scan::look_of;
 
 /// At this length the file is begun anew: some 200,000 files, which a start then reads.
@@ -36,13 +36,20 @@ pub(crate) struct Stands {
 
 impl Stands {
     pub(crate) fn of(metadata: &Metadata) -> Self {
-        let look = look_of(metadata);
+        Self::seen(look_of(metadata), changed_ns(metadata))
+    }
+
+    pub(crate) fn seen(look: Look, changed_ns: i128) -> Self {
         Self {
             inode: look.inode,
-            changed_ns: changed_ns(metadata),
+            changed_ns,
             bytes: look.bytes,
             modified_us: look.modified_us,
         }
+    }
+
+    pub(crate) fn inode(&self) -> u64 {
+        self.inode
     }
 }
 
@@ -67,29 +74,34 @@ impl Known {
         }
     }
 
-    /// What is known of the files of which it is asked whether they are there. Nothing, where it can't be read.
-    pub(crate) fn read(&self, is_there: impl Fn(&Stands) -> bool) -> HashMap<Stands, Content> {
+    /// Hands out what is known, the newest of a file last; whether the file of it has become long. Nothing, where it
+    /// can't be read.
+    pub(crate) fn read(&self, mut take: impl FnMut(Stands, Content)) -> bool {
         let Ok(file) = File::open(&self.file) else {
-            return HashMap::new();
+            return false;
         };
         let bytes = file.metadata().map_or(0, |metadata| metadata.len());
-        let lines = BufReader::new(file).split(b'\n').map_while(Result::ok);
-        let known: HashMap<Stands, Content> = lines
-            .filter_map(|line| parse(&line))
-            .filter(|(stands, _)| is_there(stands))
-            .collect();
-        if bytes > BYTES_TIDY
-            && let Err(error) = self.rewrite(&known)
-        {
-            tracing::debug!(%error, "what is known of archive/pending can't be written");
+        for line in BufReader::new(file).split(b'\n').map_while(Result::ok) {
+            if let Some((stands, content)) = parse(&line) {
+                take(stands, content);
+            }
         }
-        known
+        bytes > BYTES_TIDY
     }
 
-    fn rewrite(&self, known: &HashMap<Stands, Content>) -> io::Result<()> {
+    /// Leaves out all but this.
+    pub(crate) fn tidy(&self, known: impl Iterator<Item = (Stands, Content)>) {
+        if let Err(error) = self.rewrite(known) {
+            tracing::debug!(%error, "what is known of archive/pending can't be written");
+        }
+    }
+
+    fn rewrite(&self, mut known: impl Iterator<Item = (Stands, Content)>) -> io::Result<()> {
         let new = self.file.with_extension("new");
-        let lines = known.iter().map(|(stands, content)| line(stands, content));
-        fs::write(&new, lines.collect::<String>())?;
+        let mut file = BufWriter::new(File::create(&new)?);
+        known
+            .try_for_each(|(stands, content)| file.write_all(line(&stands, &content).as_bytes()))?;
+        file.flush()?;
         fs::rename(new, &self.file)
     }
 
@@ -190,16 +202,26 @@ mod tests {
         fs::write(&path, "a").expect("a file");
         known.add(&path, &content);
         let stands = || Stands::of(&fs::symlink_metadata(&path).expect("the file"));
-        assert_eq!(known.read(|_| true).get(&stands()), Some(&content));
+        let known_now = || {
+            let mut found = None;
+            let is_long = known.read(|there, content| {
+                if there == stands() {
+                    found = Some(content);
+                }
+            });
+            (found, is_long)
+        };
+        assert_eq!(known_now(), (Some(content), false));
         for _ in 0..BYTES_TIDY / 100 {
             known.add(&path, &content);
         }
-        known.read(|there| *there == stands());
+        assert_eq!(known_now(), (Some(content), true));
+        known.tidy(std::iter::once((stands(), content)));
         let bytes = fs::metadata(&known.file).expect("the file").len();
         assert!(bytes < 200, "one line is left: {bytes}");
         fs::write(&path, "b").expect("a file");
         fs::rename(&path, root.join("b.txt")).expect("a rename");
         fs::rename(root.join("b.txt"), &path).expect("a rename");
-        assert_eq!(known.read(|_| true).get(&stands()), None);
+        assert_eq!(known_now(), (None, false));
     }
 }

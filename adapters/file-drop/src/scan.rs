@@ -105,12 +105,16 @@ pub(crate) fn look_of(metadata: &Metadata) -> Look {
 }
 
 pub(crate) fn order_key(order: Order, name: &OsStr, look: Look) -> OrderKey {
-    let number = match order {
+    (order_number(order, name, look), name.to_owned())
+}
+
+/// What files are ordered by before their names.
+pub(crate) fn order_number(order: Order, name: &OsStr, look: Look) -> i128 {
+    match order {
         Order::Name => 0,
         Order::Mtime => i128::from(look.modified_us),
         Order::Number => first_number(&name.to_string_lossy()),
-    };
-    (number, name.to_owned())
+    }
 }
 
 /// The first run of digits in a name; names without one come last.

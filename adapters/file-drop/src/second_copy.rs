@@ -1,6 +1,7 @@
 //! Files in `archive/pending`: the second copy for the day that the buffer is lost.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
@@ -18,9 +19,30 @@ use crate::notice::Notice;
 use crate::position::{Content, Finished, Goes};
 use crate::reading::Reading;
 use crate::ready::Look;
-use crate::scan::{look_of, order_key, takes};
+use crate::scan::{look_of, order_number, takes};
 use crate::source::{FileDrop, Held, Pending, Work, unreadable};
 use crate::start::is_it;
+
+/// One of them. There may be hundreds of thousands.
+struct Found {
+    changed_ns: i128,
+    number: i128,
+    name: OsString,
+    look: Look,
+    content: Option<Content>,
+}
+
+impl Found {
+    fn stands(&self) -> Stands {
+        Stands::seen(self.look, self.changed_ns)
+    }
+
+    /// Renaming sets a file's change time, so that is when it came. Many come within one tick of some kernels' clocks: they
+    /// came in the flow's order.
+    fn came(&self) -> (i128, i128, &OsStr) {
+        (self.changed_ns, self.number, &self.name)
+    }
+}
 
 impl FileDrop {
     /// Finds the files that an earlier run left there, in the order in which they came. Those that the buffer
@@ -39,37 +61,55 @@ impl FileDrop {
         moved.retain(|pending| self.state(&pending.file.content) != MarkState::New);
         self.pending = moved;
         let moved: HashSet<&Path> = self.pending.iter().map(|moved| &*moved.path).collect();
-        let (mut files, mut there) = (Vec::new(), HashSet::new());
+        let (mut files, mut by_inode) = (Vec::new(), HashMap::new());
         for entry in fs::read_dir(self.config.folder.join(PENDING))? {
             let entry = entry?;
-            let (path, name) = (entry.path(), entry.file_name());
+            let name = entry.file_name();
             let metadata = entry.metadata()?;
             let ours = metadata.is_file() && archive::is_ours(&self.matcher, &name);
-            if !ours {
+            if !ours || (!moved.is_empty() && moved.contains(&*entry.path())) {
                 continue;
             }
-            let stands = Stands::of(&metadata);
-            there.insert(stands);
-            if !moved.contains(&*path) {
-                let look = look_of(&metadata);
-                // Renaming sets a file's change time, so that is when it came. Many come within one tick of
-                // some kernels' clocks: they came in the flow's order.
-                let came = (
-                    changed_ns(&metadata),
-                    order_key(self.config.order, &name, look),
-                );
-                files.push((came, stands, look, path));
-            }
+            let look = look_of(&metadata);
+            by_inode.insert(look.inode, files.len());
+            files.push(Found {
+                changed_ns: changed_ns(&metadata),
+                number: order_number(self.config.order, &name, look),
+                name,
+                look,
+                content: None,
+            });
         }
-        files.sort_by(|one, other| one.0.cmp(&other.0));
-        let known = self.known.read(|stands| there.contains(stands));
+        let is_long = self.known.read(|stands, content| {
+            let at = by_inode.get(&stands.inode());
+            if let Some(found) = at.map(|at| &mut files[*at])
+                && found.stands() == stands
+            {
+                found.content = Some(content);
+            }
+        });
+        drop(by_inode);
+        if is_long {
+            let known = files.iter();
+            self.known
+                .tidy(known.filter_map(|found| Some((found.stands(), found.content?))));
+        }
+        files.sort_by(|one, other| one.came().cmp(&other.came()));
         self.second_copies.clear();
-        for ((_, (_, name)), stands, look, path) in files {
-            match known.get(&stands) {
-                Some(content) if self.state(content) != MarkState::New => {
+        let folder = self.config.folder.join(PENDING);
+        for Found {
+            name,
+            look,
+            content,
+            ..
+        } in files
+        {
+            let path = folder.join(&name);
+            match content {
+                Some(content) if self.state(&content) != MarkState::New => {
                     let file = Finished {
                         name,
-                        content: *content,
+                        content,
                         look,
                         goes: Goes::Pending,
                     };
