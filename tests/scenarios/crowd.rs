@@ -1,9 +1,8 @@
 //! More files at once than an agent may open.
 
-use std::process::Command;
 use std::time::Instant;
 
-use dray_tests::daemon::{Daemon, program};
+use dray_tests::daemon::Daemon;
 use dray_tests::drops::{drop_file, movements};
 use dray_tests::site::{FlowSpec, Site};
 use dray_tests::target::Target;
@@ -104,12 +103,7 @@ fn drop_one(site: &Site, file: u64) {
 }
 
 fn start_with_few_descriptors(site: &mut Site) {
-    let mut few = Command::new("sh");
-    few.args([
-        "-c",
-        &format!("ulimit -n {DESCRIPTORS}; exec \"$0\" \"$@\""),
-    ])
-    .arg(program("dray-agent").expect("it is built"));
-    let agent = Daemon::start_with(few, "dray-agent", &site.agent_config()).expect("an agent");
-    site.agent = Some(agent);
+    let config = site.agent_config();
+    let agent = Daemon::start_with_descriptors("dray-agent", &config, DESCRIPTORS);
+    site.agent = Some(agent.expect("an agent"));
 }

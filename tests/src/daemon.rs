@@ -72,6 +72,22 @@ impl Daemon {
         Self::start_with(command, name, config)
     }
 
+    /// The same with at most so many descriptors.
+    ///
+    /// # Errors
+    /// If it can't be started.
+    pub fn start_with_descriptors(
+        name: &'static str,
+        config: &Path,
+        descriptors: u64,
+    ) -> anyhow::Result<Self> {
+        let mut few = Command::new("sh");
+        few.arg("-c")
+            .arg(format!("ulimit -n {descriptors}; exec \"$0\" \"$@\""))
+            .arg(program(name)?);
+        Self::start_with(few, name, config)
+    }
+
     /// The same behind another command, e.g. `strace … dray-agent`.
     ///
     /// # Errors

@@ -330,7 +330,7 @@ struct Data {
 
 /// One document, or many.
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> serde_json::Result<Vec<T>> {
-    if bytes.first() == Some(&b'[') {
+    if bytes.trim_ascii_start().starts_with(b"[") {
         serde_json::from_slice(bytes)
     } else {
         serde_json::from_slice(bytes).map(|document| vec![document])

@@ -60,14 +60,15 @@ impl FileDrop {
         let mut moved = std::mem::take(&mut self.pending);
         moved.retain(|pending| self.state(&pending.file.content) != MarkState::New);
         self.pending = moved;
-        let moved: HashSet<&Path> = self.pending.iter().map(|moved| &*moved.path).collect();
+        let moved = self.pending.iter().map(|moved| moved.path.clone());
+        let moved: HashSet<PathBuf> = moved.collect();
         let (mut files, mut by_inode) = (Vec::new(), HashMap::new());
         for entry in fs::read_dir(self.config.folder.join(PENDING))? {
             let entry = entry?;
             let name = entry.file_name();
             let metadata = entry.metadata()?;
             let ours = metadata.is_file() && archive::is_ours(&self.matcher, &name);
-            if !ours || (!moved.is_empty() && moved.contains(&*entry.path())) {
+            if !ours {
                 continue;
             }
             let look = look_of(&metadata);
@@ -105,6 +106,9 @@ impl FileDrop {
         } in files
         {
             let path = folder.join(&name);
+            if moved.contains(&path) {
+                continue;
+            }
             match content {
                 Some(content) if self.state(&content) != MarkState::New => {
                     let file = Finished {

@@ -64,16 +64,18 @@ pub(crate) fn open(options: &Options) -> Result<Opened, String> {
     let ended = parts.pop_if(|part| part.tail.is_some());
     let damaged = lost || !ledger.losses.is_empty();
     let (tail_first, tail, placed) = match ended {
-        Some(mut part) if !damaged && part.tail.is_some() => {
-            let tail = part.tail.take().expect("it was just seen");
-            (part.first, tail, part.into_records())
-        }
+        Some(Part {
+            first,
+            records: Some(placed),
+            tail: Some(tail),
+            ..
+        }) if !damaged => (first, tail, placed),
         ended => {
             let first = ended.as_ref().or(parts.last()).map_or(1, |part| part.end);
             if let Some(part) = ended {
-                let (first, placed) = (part.first, part.into_records());
-                seal(folder, first, &placed)?;
-                parts.push(Part::sealed(first, &placed));
+                let placed = part.records(folder)?;
+                seal(folder, part.first, &placed)?;
+                parts.push(Part::sealed(part.first, &placed));
             }
             let opening = if damaged {
                 let mut blocks = Vec::new();

@@ -24,13 +24,14 @@ pub(super) struct Part {
     is_compacted: bool,
     has_blocks: bool,
     /// Where there is no summary to read them from again: many generations' are more than memory should hold.
-    records: Option<Vec<Placed>>,
+    pub(super) records: Option<Vec<Placed>>,
     /// Open if it isn't sealed.
     pub(super) tail: Option<Generation>,
 }
 
 impl Part {
-    fn new(first: u64, placed: &[Placed]) -> Self {
+    /// One with a summary.
+    pub(super) fn sealed(first: u64, placed: &[Placed]) -> Self {
         let end = |one: &Placed| match &one.record {
             Record::Compacted(compacted) => compacted.end,
             _ => one.number + one.values,
@@ -48,15 +49,13 @@ impl Part {
         }
     }
 
-    /// One with a summary.
-    pub(super) fn sealed(first: u64, placed: &[Placed]) -> Self {
-        Self::new(first, placed)
-    }
-
     fn unsealed(first: u64, placed: Vec<Placed>, tail: Option<Generation>) -> Self {
-        let mut part = Self::new(first, &placed);
-        (part.records, part.tail) = (Some(placed), tail);
-        part
+        let part = Self::sealed(first, &placed);
+        Self {
+            records: Some(placed),
+            tail,
+            ..part
+        }
     }
 
     /// Its last numbers can't be read.
@@ -78,10 +77,6 @@ impl Part {
         found
             .map(Cow::Owned)
             .ok_or_else(|| format!("{name}: its summary is gone"))
-    }
-
-    pub(super) fn into_records(self) -> Vec<Placed> {
-        self.records.unwrap_or_default()
     }
 }
 

@@ -3,12 +3,11 @@
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::Path;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::ensure;
 use dray_tests::counter::Counter;
-use dray_tests::daemon::{Daemon, program};
+use dray_tests::daemon::Daemon;
 use dray_tests::drops;
 use dray_tests::site::Site;
 
@@ -31,14 +30,8 @@ pub(crate) fn measure(folder: &Path, arguments: &Arguments) -> anyhow::Result<Ro
     site.start_collector()?;
     site.enrol()?;
     let lines = drop_small(&site.drops("movements"), files, arguments.keys)?;
-    let mut few = Command::new("sh");
-    few.args([
-        "-c",
-        &format!("ulimit -n {DESCRIPTORS}; exec \"$0\" \"$@\""),
-    ])
-    .arg(program("dray-agent")?);
     let began = Instant::now();
-    let agent = Daemon::start_with(few, "dray-agent", &site.agent_config())?;
+    let agent = Daemon::start_with_descriptors("dray-agent", &site.agent_config(), DESCRIPTORS)?;
     agent.wait_log(READING)?;
     let first = counter.wait(1, LIMIT);
     let scanned = began.elapsed();

@@ -1,16 +1,15 @@
 //! A flow's thread, from its source to the buffer and back.
 
+mod gate;
+mod script;
+
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use dray_adapter::{
-    Batch, IdScope, Mark, Origin, Polled, Position, RawAt, Records, Seen, Shape, Source,
-    SourceError,
-};
+use dray_adapter::{Batch, Mark, Polled, Records, Seen, Source, SourceError};
 use dray_agent::bell::Bell;
 use dray_agent::block_maker::BlockMaker;
 use dray_agent::config::{Config, FlowConfig};
@@ -19,12 +18,13 @@ use dray_agent::metrics::Metrics;
 use dray_agent::pipeline::{Pipeline, resume_position};
 use dray_agent::render::Event;
 use dray_buffer::{
-    Append, Buffer, BufferError, Depth, Loss, MarkState, MemoryBuffer, Receipt, Sequence,
-    SledBuffer, Space, StoredBlock,
+    Append, Buffer, BufferError, Loss, MarkState, MemoryBuffer, Sequence, SledBuffer, StoredBlock,
 };
 use dray_mapping::Mapper;
 use dray_proto::block;
-use tokio::sync::watch;
+
+use gate::{Gate, gate};
+use script::{Script, large, one};
 
 /// Longer than anything here takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -154,7 +154,7 @@ impl Running {
         );
     }
 
-    /// What the uplink does with an ack of everything.
+    /// Waits until the flow says that it stands so.
     fn wait_state(&self, health: Health, detail: &str) {
         let end = Instant::now() + PATIENCE;
         while self.state.get() != (health, detail.to_owned()) {
@@ -163,6 +163,7 @@ impl Running {
         }
     }
 
+    /// What the uplink does with an ack of everything.
     fn ack_all(&self) {
         let through = self.buffer.depth("stock").appended;
         self.state.acked(through);
@@ -334,155 +335,6 @@ impl Seen for NothingSeen {
     }
 }
 
-/// A source that does what a test says, and tells which calls it got.
-struct Scripted {
-    script: Receiver<Result<Polled, SourceError>>,
-    calls: Sender<String>,
-    commit_fails: bool,
-}
-
-impl Scripted {
-    fn call(&self, call: String) {
-        // The test may have seen enough.
-        let _ = self.calls.send(call);
-    }
-}
-
-fn shown(position: &Position) -> String {
-    String::from_utf8_lossy(&position.0).into_owned()
-}
-
-impl Source for Scripted {
-    fn open(
-        &mut self,
-        resume: Option<Position>,
-        _: Arc<dyn Seen>,
-        _: Arc<dyn Fn() + Send + Sync>,
-    ) -> Result<(), SourceError> {
-        self.call(format!(
-            "open {}",
-            resume.map_or_else(|| "new".into(), |position| shown(&position))
-        ));
-        Ok(())
-    }
-
-    fn poll(&mut self) -> Result<Polled, SourceError> {
-        let nothing_yet = Ok(Polled::Idle(Duration::from_millis(1)));
-        match self.script.try_recv() {
-            Err(TryRecvError::Empty) => nothing_yet,
-            Err(TryRecvError::Disconnected) => Ok(Polled::Idle(PATIENCE)),
-            Ok(said) => {
-                self.call("poll".into());
-                said
-            }
-        }
-    }
-
-    fn commit(&mut self, position: &Position) -> Result<(), SourceError> {
-        self.call(format!("commit {}", shown(position)));
-        if std::mem::take(&mut self.commit_fails) {
-            return Err(SourceError::Retry {
-                reason: "the archive is away".into(),
-                after: Duration::ZERO,
-            });
-        }
-        Ok(())
-    }
-
-    fn acked(&mut self, position: &Position) -> Result<(), SourceError> {
-        self.call(format!("acked {}", shown(position)));
-        Ok(())
-    }
-
-    fn refuse(&mut self, why: &str) {
-        self.call(format!("refuse {why}"));
-    }
-
-    fn close(&mut self) {
-        self.call("close".into());
-    }
-}
-
-/// The two ends of a scripted source.
-struct Script {
-    say: Sender<Result<Polled, SourceError>>,
-    calls: Receiver<String>,
-}
-
-impl Script {
-    fn new() -> (Self, Scripted) {
-        let (say, script) = channel();
-        let (told, calls) = channel();
-        (
-            Self { say, calls },
-            Scripted {
-                script,
-                calls: told,
-                commit_fails: false,
-            },
-        )
-    }
-
-    fn say(&self, answer: Result<Polled, SourceError>) {
-        self.say.send(answer).expect("the flow runs");
-    }
-
-    fn expect(&self, expected: &[&str]) {
-        for expected in expected {
-            let call = self
-                .calls
-                .recv_timeout(PATIENCE)
-                .unwrap_or_else(|_| panic!("{expected} was never called"));
-            assert_eq!(call, *expected);
-        }
-    }
-}
-
-/// One record; its position is `name`.
-fn one(name: &'static str) -> Result<Polled, SourceError> {
-    one_of(name, "A")
-}
-
-/// One record that makes a large block, as its text can't be packed.
-fn large(name: &'static str) -> Result<Polled, SourceError> {
-    let text: String = (0_u64..12_000)
-        .map(|n| {
-            format!(
-                "{:016x}",
-                n.wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(31)
-            )
-        })
-        .collect();
-    one_of(name, &text)
-}
-
-fn one_of(name: &'static str, item: &str) -> Result<Polled, SourceError> {
-    let columns = vec!["SKU".to_owned(), "QTY".to_owned()];
-    let shape = Arc::new(Shape {
-        record_type: String::new(),
-        columns,
-    });
-    let mut records = Records::default();
-    let text = records.push_text(item);
-    records.begin(&shape, 0, 1, RawAt::Text(text));
-    records.cell(text);
-    Ok(Polled::Batch(Box::new(Batch {
-        origin: Origin {
-            scope: IdScope::of(&[name.as_bytes()]),
-            file: name.into(),
-            message_id: "".into(),
-            change_position: "".into(),
-        },
-        records,
-        rejects: Vec::new(),
-        marks: vec![Mark(name.as_bytes().to_vec())],
-        position: Position(Bytes::from_static(name.as_bytes())),
-        captured_us: 1,
-        ends_unit: true,
-        report: None,
-    })))
-}
-
 #[test]
 fn a_source_that_must_wait_says_so_and_goes_on() {
     let place = Place::new();
@@ -580,94 +432,6 @@ fn a_commit_that_fails_is_repeated_before_the_ack() {
         .collect();
     assert_eq!(told, ["open new", "commit 1", "commit 1", "acked 1"]);
     running.end();
-}
-
-/// A memory buffer whose appends are answered when the test says so, or fail.
-struct Gate {
-    inner: MemoryBuffer,
-    open: Mutex<Option<Receiver<Result<(), BufferError>>>>,
-    losses: Vec<Loss>,
-}
-
-impl Buffer for Gate {
-    fn epoch(&self) -> u64 {
-        self.inner.epoch()
-    }
-
-    fn begin_epoch(&self) -> Result<u64, BufferError> {
-        self.inner.begin_epoch()
-    }
-
-    fn losses(&self) -> Vec<Loss> {
-        self.losses.clone()
-    }
-
-    fn append(&self, append: Append) -> Receipt {
-        let answer = self.inner.append(append);
-        let gate = self.open.lock().expect("no panic").take();
-        let Some(gate) = gate else { return answer };
-        let (sender, receipt) = Receipt::new();
-        std::thread::spawn(move || {
-            let answer = gate
-                .recv()
-                .expect("the test decides")
-                .and_then(|()| answer.wait());
-            let _ = sender.send(answer);
-        });
-        receipt
-    }
-
-    fn read(
-        &self,
-        flow: &str,
-        from: Sequence,
-        bytes_max: usize,
-    ) -> Result<Vec<StoredBlock>, BufferError> {
-        self.inner.read(flow, from, bytes_max)
-    }
-
-    fn ack(&self, flow: &str, epoch: u64, through: Sequence) -> Result<Option<Bytes>, BufferError> {
-        self.inner.ack(flow, epoch, through)
-    }
-
-    fn seen(&self, flow: &str, mark: &[u8]) -> MarkState {
-        self.inner.seen(flow, mark)
-    }
-
-    fn position(&self, flow: &str) -> Option<Bytes> {
-        self.inner.position(flow)
-    }
-
-    fn depth(&self, flow: &str) -> Depth {
-        self.inner.depth(flow)
-    }
-
-    fn flows(&self) -> Vec<Arc<str>> {
-        self.inner.flows()
-    }
-
-    fn space(&self) -> Space {
-        Space {
-            waiting: Some("the buffer is full; make room".into()),
-            ..self.inner.space()
-        }
-    }
-
-    fn watch(&self) -> watch::Receiver<u64> {
-        self.inner.watch()
-    }
-}
-
-fn gate() -> (Sender<Result<(), BufferError>>, Arc<dyn Buffer>) {
-    let (open, gate) = channel();
-    (
-        open,
-        Arc::new(Gate {
-            inner: MemoryBuffer::new(),
-            open: Mutex::new(Some(gate)),
-            losses: Vec::new(),
-        }),
-    )
 }
 
 /// The source is asked for so many batches while the buffer takes none, and is told of them together.
