@@ -93,9 +93,11 @@ pub(crate) struct Engine {
     scan: Option<JoinHandle<(Box<Reader>, Scan)>>,
     /// The log may hold something new.
     scan_due: bool,
+    /// The last scan left something, as there was no room or nothing is sent.
+    scan_more: bool,
     /// A flow has more than its share of the window: look again when events of it are over.
     scan_once_open: bool,
-    /// Not before this, after a failure.
+    /// Not before this: after a failure, or a look at what isn't read for now.
     scan_after: Option<Instant>,
     redo: VecDeque<Redo>,
     /// Parked exceptions that are among the lanes or on the way there.
@@ -148,6 +150,7 @@ impl Engine {
             reader: None,
             scan: None,
             scan_due: true,
+            scan_more: false,
             scan_once_open: false,
             scan_after: None,
             redo: VecDeque::new(),

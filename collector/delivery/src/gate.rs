@@ -64,6 +64,12 @@ impl Gate {
         matches!(self.state, State::Open | State::Trial(false))
     }
 
+    /// Whether it is sent to: requests leave, or the one leaves that shows how it goes.
+    #[must_use]
+    pub fn is_up(&self) -> bool {
+        matches!(self.state, State::Open | State::Trial(_))
+    }
+
     /// A request leaves; keep the era with it.
     pub fn sent(&mut self) -> u64 {
         if self.state == State::Trial(false) {
@@ -81,7 +87,7 @@ impl Gate {
 
     /// The target answered something other than "later".
     pub fn answered(&mut self, era: u64) {
-        if era == self.era && matches!(self.state, State::Open | State::Trial(_)) {
+        if era == self.era && self.is_up() {
             self.state = State::Open;
             self.delays = self.builder.build();
         }
@@ -184,10 +190,6 @@ impl Gate {
             State::Wait(_, why) | State::Refused(why) => Shown::Waiting(why.clone()),
             State::Paused(why) => Shown::Paused(why.clone()),
         }
-    }
-
-    fn is_up(&self) -> bool {
-        matches!(self.state, State::Open | State::Trial(_))
     }
 
     fn back_off(&mut self, now: Instant, fraction: f64, why: &str) {

@@ -17,7 +17,7 @@ use crate::select::Selection;
 use crate::window::{Loaded, Meta};
 
 /// Payload bytes of one flow that are read before it is another flow's turn.
-const READ_BYTES: usize = 256 * 1024;
+pub(crate) const READ_BYTES: usize = 256 * 1024;
 
 /// What the engine has room for.
 #[derive(Debug, Default)]

@@ -197,6 +197,51 @@ async fn forbidden_not_found_and_not_allowed_pause_and_lose_nothing() {
 }
 
 #[tokio::test]
+async fn a_paused_target_tells_of_all_that_waits_in_each_flow_and_takes_it_once_it_is_resumed() {
+    let (store, erp) = (open(), Erp::start().await);
+    let target = start(&store, &erp.url(), "");
+    target.pause("for the night").await.expect("it runs");
+    let keys = ["A", "B", "C", "D", "E"].repeat(10);
+    for _ in 0..20 {
+        for flow in ["north/shipments", "north/stock", "south/stock"] {
+            append(&store, flow, &keys).await;
+        }
+    }
+    let metrics = wait(&target, "the backlog", |metrics| metrics.backlog == 3_000).await;
+    for flow in &metrics.flows {
+        assert_eq!(flow.backlog, 1_000, "{}", flow.flow);
+    }
+    wait(&target, "the age of each flow", |metrics| {
+        let known = |flow: &dray_delivery::FlowMetrics| {
+            flow.oldest_undelivered_us == Some(support::CAPTURED_US)
+        };
+        metrics.flows.len() == 3 && metrics.flows.iter().all(known)
+    })
+    .await;
+    assert_eq!(erp.kept_asks().len(), 0);
+    target.resume().await.expect("it is paused");
+    wait(&target, "the events", |metrics| {
+        metrics.delivered == 3_000 && metrics.backlog == 0
+    })
+    .await;
+    assert_eq!(erp.check_order(), 3_000);
+}
+
+#[tokio::test]
+async fn the_backlog_is_told_beyond_what_a_target_holds_in_memory() {
+    let (store, erp) = (open(), Erp::start().await);
+    erp.script(|_| Reply::Hang);
+    let target = start(&store, &erp.url(), "concurrency = 1");
+    let keys = vec!["A"; 1_000];
+    let mut newest = 0;
+    while newest < 2 * dray_delivery::window::EVENTS_MAX as u64 {
+        newest = append(&store, "north/stock", &keys).await;
+    }
+    wait(&target, "the backlog", |metrics| metrics.backlog == newest).await;
+    assert_eq!(target.status().delivered, 0);
+}
+
+#[tokio::test]
 async fn an_operators_pause_holds_over_a_restart() {
     let (store, erp) = (open(), Erp::start().await);
     let target = start(&store, &erp.url(), "");

@@ -12,12 +12,12 @@ use prost::Message;
 use sha2::{Digest, Sha256};
 use tokio::task::JoinError;
 
-use super::{Engine, STORE_RETRY};
+use super::{Engine, PUBLISH_EVERY, STORE_RETRY};
 use crate::body::Place;
 use crate::cursor::Finished;
 use crate::lanes::Slot;
 use crate::policy::Admission;
-use crate::reader::{Lost, Order, Piece, Reader, Scan};
+use crate::reader::{Lost, Order, Piece, READ_BYTES, Reader, Scan};
 use crate::status::FlowStats;
 use crate::window::{BYTES_MAX, EVENTS_MAX, Loaded, Meta, Spot};
 
@@ -52,6 +52,11 @@ impl Flow {
         &self.place.flow
     }
 
+    /// Something of it is read or to be read.
+    fn is_busy(&self) -> bool {
+        self.bytes > 0 || self.finished.through().0 < self.newest
+    }
+
     pub(super) fn publish(&mut self) {
         let through = self.finished.through().0;
         while self.read.front().is_some_and(|(last, _)| *last <= through) {
@@ -73,40 +78,44 @@ impl Flow {
 }
 
 impl Engine {
+    /// Reading costs, and the targets that are sent to need the time: one that is not sent to reads the
+    /// beginning of what waits in each flow and then only looks how much there is, as one does that has enough.
     pub(super) fn start_scan(&mut self, now: Instant) {
         let (bytes, events) = self.window.room();
-        let wait = self.scan_after.is_some_and(|after| now < after);
         // In quarters of the window, so that reading and sending overlap and no scan is for a single block.
-        if !self.scan_due
-            || wait
-            || self.detached
-            || bytes < BYTES_MAX / 4
-            || events < EVENTS_MAX / 4
-        {
+        let room = bytes >= BYTES_MAX / 4 && events >= EVENTS_MAX / 4;
+        let reads = room && self.gate.is_up();
+        let wait = self.scan_after.is_some_and(|after| now < after);
+        let due = self.scan_due || (self.scan_more && reads);
+        if !due || wait || self.detached {
             return;
         }
         let Some(mut reader) = self.reader.take() else {
             return;
         };
-        let busy = self
-            .flows
-            .iter()
-            .filter(|flow| flow.bytes > 0 || flow.finished.through().0 < flow.newest)
-            .count();
+        let busy = self.flows.iter().filter(|flow| flow.is_busy()).count();
         let share = BYTES_MAX / busy.max(1);
         let up_to = |flow: &Flow| {
-            if flow.bytes > share {
-                0
-            } else {
-                flow.finished.through().0 + SPAN_MAX
+            let through = flow.finished.through().0;
+            match (reads, flow.bytes) {
+                (true, bytes) if bytes <= share => through + SPAN_MAX,
+                (false, 0) => through + 1,
+                _ => 0,
             }
         };
         let order = Order {
-            bytes,
+            bytes: match (reads, room) {
+                (true, _) => bytes,
+                (false, true) => READ_BYTES,
+                (false, false) => 0,
+            },
             events,
             up_to: self.flows.iter().map(up_to).collect(),
         };
-        (self.scan_due, self.scan_after) = (false, None);
+        self.scan_due = false;
+        // What a look left is read once it is sent to again or has room.
+        self.scan_more = !reads;
+        self.scan_after = (!reads).then(|| now + PUBLISH_EVERY);
         self.scan = Some(tokio::task::spawn_blocking(move || {
             let scan = reader.scan(&order);
             (reader, scan)
@@ -164,7 +173,7 @@ impl Engine {
                 Piece::Lost(lost) => self.lose(lost),
             }
         }
-        self.scan_due |= scan.more;
+        self.scan_more |= scan.more;
         self.scan_once_open = scan.closed;
         if let Some(reason) = scan.failed {
             tracing::error!(reason, "the log cannot be read");
