@@ -17,7 +17,7 @@ use crate::position::{Content, Finished, Goes};
 use crate::ready::Look;
 use crate::report::Facts;
 use crate::scan::look_of;
-use crate::source::{FileDrop, Moving, Pending, Repeated};
+use crate::source::{FileDrop, Moving, Renamed, Repeated, Waiting};
 use crate::start::has_hash;
 
 /// How often the archive is pruned.
@@ -89,14 +89,14 @@ impl FileDrop {
                 ));
                 self.ring();
             }
-            Goes::Pending if is_pending => self.wait_for_ack(moved.clone(), path.clone()),
+            Goes::Pending if is_pending => self.wait_for_ack(&moved, path),
             Goes::Pending | Goes::Failed | Goes::FailedFromPending | Goes::Repeated => {
                 if folder == PENDING {
                     edge!("file_drop.before_pending");
                 }
                 let to = self.rename(path, folder, &moved.content)?;
                 // From here on it is there, though a sync may fail and be tried again.
-                let to = Pending {
+                let to = Renamed {
                     file: moved,
                     path: to,
                 };
@@ -117,17 +117,23 @@ impl FileDrop {
         let from: BTreeSet<&str> = renamed().map(|to| came_from(to.file.goes)).collect();
         self.sync_moves(&to, &from)
             .map_err(|error| self.no_move(&first.path, folder_of(first.file.goes), &error))?;
-        for Pending { file, path } in renamed() {
+        for Renamed { file, path } in renamed() {
             if file.goes == Goes::Pending {
-                self.wait_for_ack(file.clone(), path.clone());
+                self.wait_for_ack(file, path);
             }
         }
         Ok(())
     }
 
-    fn wait_for_ack(&mut self, file: Finished, path: PathBuf) {
-        self.known.add(&path, &file.content);
-        self.pending.push_back(Pending { file, path });
+    fn wait_for_ack(&mut self, file: &Finished, path: &Path) {
+        self.known.add(path, &file.content);
+        let name = path.file_name().unwrap_or_default();
+        self.pending
+            .push_back(Waiting::new(name, file.content, file.look));
+    }
+
+    pub(crate) fn pending_path(&self, name: &OsStr) -> PathBuf {
+        self.config.folder.join(PENDING).join(name)
     }
 
     pub(crate) fn no_move(&self, path: &Path, folder: &str, error: &io::Error) -> SourceError {
@@ -236,7 +242,7 @@ impl FileDrop {
                 };
                 let Some(first) = files
                     .front()
-                    .filter(|first| self.state(&first.file.content) == MarkState::Done)
+                    .filter(|first| self.state(&first.content) == MarkState::Done)
                 else {
                     break;
                 };
@@ -266,27 +272,28 @@ impl FileDrop {
     /// Moves one; a notice where it changed since it was appended.
     fn release_one(
         &self,
-        Pending { file, path }: &Pending,
+        waiting: &Waiting,
         moved: &mut bool,
     ) -> Result<Option<Notice>, SourceError> {
+        let path = &self.pending_path(&waiting.name);
         let gone = |error: &io::Error| {
             error.kind() == io::ErrorKind::NotFound && self.config.folder.is_dir()
         };
         let result = fs::symlink_metadata(path).and_then(|metadata| {
             let look = look_of(&metadata);
-            if !look.is_unchanged(&file.look) {
+            if !waiting.is_unchanged(look) {
                 let reason = "it changed after it was appended and moved to archive/pending. What it was then was sent, \
                               what it is now was not; compare, and drop what is missing as a new file";
-                return Ok(Some(Notice::set_aside(file_in(file, path, look), path.clone(), true, reason, Vec::new())));
+                return Ok(Some(Notice::set_aside(as_it_was(waiting, look), path.clone(), true, reason, Vec::new())));
             }
             if *moved {
                 edge!("file_drop.between_archive_moves");
             }
             edge!("file_drop.before_archive");
             let root = &self.config.folder;
-            let to = archive::move_to(path, root, ARCHIVE, &file.content.sha256)?;
+            let to = archive::move_to(path, root, ARCHIVE, &waiting.content.sha256)?;
             *moved = true;
-            let followed = follow(&self.matcher, root, ARCHIVE, path, &to, &file.content.sha256);
+            let followed = follow(&self.matcher, root, ARCHIVE, path, &to, &waiting.content.sha256);
             if let Err(error) = followed {
                 tracing::warn!(file = %path.display(), %error, "the companion of this file can't be moved to the archive; the next start tries again");
             }
@@ -339,17 +346,17 @@ fn came_from(goes: Goes) -> &'static str {
     }
 }
 
-/// A file under the name that it has in the archive.
-fn file_in(file: &Finished, path: &Path, look: Look) -> Finished {
-    let name = path.file_name().unwrap_or_default().to_owned();
+/// The file of which something else has become `look` by now.
+fn as_it_was(waiting: &Waiting, look: Look) -> Finished {
     Finished {
-        name,
+        name: waiting.name.to_os_string(),
+        content: waiting.content,
         look: Look {
-            inode: look.inode,
-            born_us: look.born_us,
-            ..file.look
+            bytes: waiting.bytes,
+            modified_us: waiting.modified_us,
+            ..look
         },
-        ..file.clone()
+        goes: Goes::Pending,
     }
 }
 
@@ -396,7 +403,7 @@ mod tests {
         let moving = source.finished.front_mut().expect("a file that is to move");
         let to = root.join(PENDING).join("a.txt");
         fs::rename(root.join("a.txt"), &to).expect("a rename");
-        moving.renamed = Some(Pending {
+        moving.renamed = Some(Renamed {
             file: moving.file.clone(),
             path: to,
         });

@@ -13,6 +13,9 @@ const CLOSE_WAIT_FACTOR: u32 = 30;
 /// The least that such a file waits.
 const CLOSE_WAIT_MIN: Duration = Duration::from_secs(60);
 
+/// So many files have room, always.
+const FILES_FEW: usize = 1_000;
+
 /// What is seen of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Look {
@@ -158,11 +161,21 @@ impl Ready {
     pub(crate) fn scanned(&mut self, seen: impl Fn(&OsStr) -> bool) {
         self.first_scan = false;
         self.files.retain(|name, _| seen(name));
+        self.shrink();
     }
 
     /// The file was taken or moved.
     pub(crate) fn forget(&mut self, name: &OsStr) {
         self.files.remove(name);
+        self.shrink();
+    }
+
+    /// After a crowd, its room is given back.
+    fn shrink(&mut self) {
+        let files = self.files.len().max(FILES_FEW);
+        if files * 4 < self.files.capacity() {
+            self.files.shrink_to(files * 2);
+        }
     }
 }
 
@@ -190,6 +203,20 @@ mod tests {
         let mut ready = Ready::new(when, QUIET);
         ready.scanned(|_| true);
         ready
+    }
+
+    #[test]
+    fn a_crowds_room_is_given_back_when_it_is_gone() {
+        let mut ready = started(ReadyWhen::Close);
+        let names: Vec<OsString> = (0..20_000).map(|n| n.to_string().into()).collect();
+        for name in &names {
+            ready.witnessed(name, Witnessed::Written);
+        }
+        for name in &names[..19_000] {
+            ready.forget(name);
+        }
+        assert_eq!(ready.files.len(), 1_000);
+        assert!(ready.files.capacity() < 5_000);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Instant;
 
 use dray_adapter::{MarkState, SourceError};
@@ -20,7 +20,7 @@ use crate::position::{Content, Finished, Goes};
 use crate::reading::Reading;
 use crate::ready::Look;
 use crate::scan::{look_of, order_number, takes};
-use crate::source::{FileDrop, Held, Pending, Work, unreadable};
+use crate::source::{FileDrop, Held, Waiting, Work, unreadable};
 use crate::start::is_it;
 
 /// One of them. There may be hundreds of thousands.
@@ -58,10 +58,8 @@ impl FileDrop {
         // What the position names as appended was moved just now; where the buffer has no mark of it, it is a
         // second copy like the others.
         let mut moved = std::mem::take(&mut self.pending);
-        moved.retain(|pending| self.state(&pending.file.content) != MarkState::New);
+        moved.retain(|moved| self.state(&moved.content) != MarkState::New);
         self.pending = moved;
-        let moved = self.pending.iter().map(|moved| moved.path.clone());
-        let moved: HashSet<PathBuf> = moved.collect();
         let (mut files, mut by_inode) = (Vec::new(), HashMap::new());
         for entry in fs::read_dir(self.config.folder.join(PENDING))? {
             let entry = entry?;
@@ -97,7 +95,8 @@ impl FileDrop {
         }
         files.sort_by(|one, other| one.came().cmp(&other.came()));
         self.second_copies.clear();
-        let folder = self.config.folder.join(PENDING);
+        let moved = self.pending.iter().map(|moved| moved.name.to_os_string());
+        let moved: HashSet<OsString> = moved.collect();
         for Found {
             name,
             look,
@@ -105,31 +104,21 @@ impl FileDrop {
             ..
         } in files
         {
-            let path = folder.join(&name);
-            if moved.contains(&path) {
+            if moved.contains(&name) {
                 continue;
             }
             match content {
                 Some(content) if self.state(&content) != MarkState::New => {
-                    let file = Finished {
-                        name,
-                        content,
-                        look,
-                        goes: Goes::Pending,
-                    };
-                    self.wait_for_ack_before(file, path);
+                    let own = archive::own_name(&name, &content.sha256);
+                    if takes(&self.matcher, &own) {
+                        self.pending_before
+                            .push_back(Waiting::new(&name, content, look));
+                    }
                 }
-                _ => self.second_copies.push_back(path),
+                _ => self.second_copies.push_back(self.pending_path(&name)),
             }
         }
         Ok(())
-    }
-
-    fn wait_for_ack_before(&mut self, file: Finished, path: PathBuf) {
-        let own = archive::own_name(&file.name, &file.content.sha256);
-        if takes(&self.matcher, &own) {
-            self.pending_before.push_back(Pending { file, path });
-        }
     }
 
     /// Begins to look at the next one, unless the file that was being read comes before it; whether it did.
@@ -189,10 +178,9 @@ impl FileDrop {
         match (self.state(&file.content), checked) {
             (MarkState::Pending | MarkState::Done, _) => {
                 self.known.add(path, &file.content);
-                self.pending_before.push_back(Pending {
-                    file,
-                    path: path.to_owned(),
-                });
+                let name = path.file_name().unwrap_or_default();
+                self.pending_before
+                    .push_back(Waiting::new(name, file.content, file.look));
                 return self.release();
             }
             (MarkState::New, _) if !self.is_new_buffer && changed_here(path) => {
@@ -230,7 +218,7 @@ impl FileDrop {
         content.repeat = repeat_from(look);
         while waiting
             .iter()
-            .any(|files| files.iter().any(|pending| pending.file.content == content))
+            .any(|files| files.iter().any(|waiting| waiting.content == content))
             || self
                 .finished
                 .iter()

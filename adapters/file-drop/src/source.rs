@@ -1,7 +1,7 @@
 //! The folder as a [`Source`]: what is done when.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -82,10 +82,10 @@ pub struct FileDrop {
     pub(crate) is_new_buffer: bool,
     /// A file that all others wait for can't be read.
     pub(crate) held: Option<Held>,
-    /// Files that wait for the ack, oldest first.
-    pub(crate) pending: VecDeque<Pending>,
+    /// Files in `archive/pending` that wait for the ack, oldest first.
+    pub(crate) pending: VecDeque<Waiting>,
     /// The same, found at the start.
-    pub(crate) pending_before: VecDeque<Pending>,
+    pub(crate) pending_before: VecDeque<Waiting>,
     /// Files of the folder whose content was there before.
     pub(crate) repeats: HashMap<OsString, Repeated>,
     /// Symbolic links that were told of.
@@ -135,7 +135,7 @@ pub(crate) struct Moving {
     /// `None`: it is gone.
     pub(crate) path: Option<PathBuf>,
     /// It was renamed, and the folders could not be synced yet.
-    pub(crate) renamed: Option<Pending>,
+    pub(crate) renamed: Option<Renamed>,
 }
 
 /// A file that was there before, and moves once it has stood still.
@@ -147,11 +147,36 @@ pub(crate) struct Repeated {
     pub(crate) report: Box<Report>,
 }
 
-/// A file that waits for the ack.
+/// A file, and where it is now.
 #[derive(Debug, Clone)]
-pub(crate) struct Pending {
+pub(crate) struct Renamed {
     pub(crate) file: Finished,
     pub(crate) path: PathBuf,
+}
+
+/// A file in `archive/pending` that waits for the ack. There may be hundreds of thousands, so it is little.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    pub(crate) name: Box<OsStr>,
+    pub(crate) content: Content,
+    pub(crate) bytes: u64,
+    pub(crate) modified_us: i64,
+}
+
+impl Waiting {
+    pub(crate) fn new(name: &OsStr, content: Content, look: Look) -> Self {
+        Self {
+            name: name.into(),
+            content,
+            bytes: look.bytes,
+            modified_us: look.modified_us,
+        }
+    }
+
+    /// Whether it is as it was when it was appended.
+    pub(crate) fn is_unchanged(&self, look: Look) -> bool {
+        (self.bytes, self.modified_us) == (look.bytes, look.modified_us)
+    }
 }
 
 impl FileDrop {

@@ -331,7 +331,9 @@ impl FileDrop {
         };
         self.held = None;
         self.second_copies.retain(|copy| copy != path);
-        self.pending_before.retain(|before| before.path != path);
+        let pending = self.config.folder.join(PENDING);
+        self.pending_before
+            .retain(|before| pending.join(&*before.name) != path);
         match checked {
             Checked::Good(mut reading) if reading.content.is_copy_of(&at.file.content) => {
                 reading.content.repeat = at.file.content.repeat;

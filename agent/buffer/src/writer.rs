@@ -27,14 +27,19 @@ const COMMIT_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// back.
 pub(crate) const DRAINED_BYTES: u64 = 32 * 1024 * 1024;
 
+/// The tail's records in memory, at most, about: many small blocks close a generation early.
+const RECORDS_BYTES_MAX: u64 = 8 * 1024 * 1024;
+
 pub(crate) struct Writer {
     shared: Arc<Shared>,
     tail: Arc<Generation>,
     tail_first: u64,
-    /// What it holds on disk, and its records in memory.
+    /// What was written to it.
     tail_bytes: u64,
     /// The tail's records without payloads, for its summary.
     placed: Vec<Placed>,
+    /// What those take.
+    placed_bytes: u64,
     next_number: u64,
     numbering: Numbering,
     /// Appends of flows that hold half the cap, in their order: others go on.
@@ -64,16 +69,14 @@ impl Writer {
         let next_number = placed
             .last()
             .map_or(tail_first, |last| last.number + last.values);
-        let bytes = |one: &Placed| {
-            let written = layout::record_bytes(&one.record) as u64 + u64::from(one.payload_bytes);
-            written + one.memory_bytes()
-        };
-        let tail_bytes = placed.iter().map(bytes).sum();
+        let written =
+            |one: &Placed| layout::record_bytes(&one.record) as u64 + u64::from(one.payload_bytes);
         Self {
             shared,
             tail,
             tail_first,
-            tail_bytes,
+            tail_bytes: placed.iter().map(written).sum(),
+            placed_bytes: placed.iter().map(Placed::memory_bytes).sum(),
             placed,
             next_number,
             numbering,
@@ -307,7 +310,7 @@ impl Writer {
                 payload_bytes,
                 record,
             };
-            self.tail_bytes += placed.memory_bytes();
+            self.placed_bytes += placed.memory_bytes();
             self.placed.push(placed);
         }
         drop(state);
@@ -333,7 +336,9 @@ impl Writer {
             .map_or(0, |tail| tail.bytes);
         let drained = on_disk >= DRAINED_BYTES && state.ledger.is_drained();
         drop(state);
-        if self.tail_bytes < self.shared.options.generation_bytes && !drained {
+        let is_full = self.tail_bytes >= self.shared.options.generation_bytes
+            || self.placed_bytes >= RECORDS_BYTES_MAX;
+        if !is_full && !drained {
             return Ok(());
         }
         self.roll()?;
@@ -389,7 +394,7 @@ impl Writer {
         self.tail = made;
         drop(open);
         self.tail_first = first;
-        self.tail_bytes = 0;
+        (self.tail_bytes, self.placed_bytes) = (0, 0);
         self.next_number = first + placed.values;
         self.placed = vec![placed];
         Ok(())
