@@ -12,10 +12,9 @@ use crate::{PATIENCE, arrives_whole, folder, soak, target_table, wait};
 /// Descriptors that the agent may have.
 const DESCRIPTORS: u64 = 256;
 
-/// Memory that the agent may have at its peak, whatever lies in the folder or waits for the collector.
+/// Memory that the agent may have at its peak, whatever lies in the folder or waits for the collector, also where it
+/// starts with that.
 const PEAK_BYTES_MAX: u64 = 128 * 1024 * 1024;
-/// The same where it starts with them waiting: then all of their names are in memory for a moment, with the buffer's index.
-const START_PEAK_BYTES_MAX: u64 = 192 * 1024 * 1024;
 const LINES_A_FILE: u64 = 2;
 /// Each file takes a millisecond or more: so many at a time are waited for.
 const STRETCH: usize = 2_500;
@@ -56,7 +55,7 @@ fn crowd(name: &str, away: bool) {
         let mut agent = site.agent.take().expect("it runs");
         println!(
             "the agent's peak before it is killed: {} KiB",
-            peak_of(&agent, PEAK_BYTES_MAX) / 1024
+            peak_of(&agent) / 1024
         );
         agent.kill().expect("it is killed");
         start_with_few_descriptors(&mut site);
@@ -73,12 +72,7 @@ fn crowd(name: &str, away: bool) {
         );
     }
     arrives_whole(&site, &erp, lines, &format!("{files} files at once"));
-    let most = if away {
-        START_PEAK_BYTES_MAX
-    } else {
-        PEAK_BYTES_MAX
-    };
-    let peak = peak_of(site.agent.as_ref().expect("it runs"), most);
+    let peak = peak_of(site.agent.as_ref().expect("it runs"));
     println!(
         "it took {:.1?}; the agent's peak: {} KiB",
         began.elapsed(),
@@ -86,9 +80,9 @@ fn crowd(name: &str, away: bool) {
     );
 }
 
-fn peak_of(agent: &Daemon, most: u64) -> u64 {
+fn peak_of(agent: &Daemon) -> u64 {
     let peak = agent.usage().expect("it runs").peak_bytes;
-    assert!(peak <= most, "{peak} bytes");
+    assert!(peak <= PEAK_BYTES_MAX, "{peak} bytes");
     peak
 }
 
