@@ -50,6 +50,8 @@ pub const KNOCK_EVERY: Duration = Duration::from_millis(500);
 pub const STOP_WAIT: Duration = Duration::from_secs(5);
 /// How old figures may be while something happens.
 const PUBLISH_EVERY: Duration = Duration::from_millis(50);
+/// How often a target that has enough looks how much waits.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How long to wait after the store could not be read or written.
 const STORE_RETRY: Duration = Duration::from_secs(1);
 
@@ -97,8 +99,10 @@ pub(crate) struct Engine {
     scan_more: bool,
     /// A flow has more than its share of the window: look again when events of it are over.
     scan_once_open: bool,
-    /// Not before this: after a failure, or a look at what isn't read for now.
+    /// Not before this, after a failure.
     scan_after: Option<Instant>,
+    /// No look at what isn't read for now before this.
+    look_after: Option<Instant>,
     redo: VecDeque<Redo>,
     /// Parked exceptions that are among the lanes or on the way there.
     redoing: HashSet<u64>,
@@ -153,6 +157,7 @@ impl Engine {
             scan_more: false,
             scan_once_open: false,
             scan_after: None,
+            look_after: None,
             redo: VecDeque::new(),
             redoing: HashSet::new(),
             reload_due: false,
@@ -225,6 +230,10 @@ impl Engine {
     fn pump(&mut self) {
         let now = Instant::now();
         self.stale |= self.gate.tick(now);
+        // What has passed is no deadline any more.
+        for after in [&mut self.scan_after, &mut self.look_after] {
+            *after = after.filter(|after| now < *after);
+        }
         if self.stopping.is_none() && !self.reload_due {
             self.start_scan(now);
             self.start_requests();
@@ -240,12 +249,11 @@ impl Engine {
 
     fn next_deadline(&self) -> Option<Instant> {
         let publish = self.stale.then(|| self.published + PUBLISH_EVERY);
-        // One that has passed waits for room, not for time.
-        let scan = self.scan_after.filter(|after| *after > Instant::now());
         [
             self.gate.deadline(),
             publish,
-            scan,
+            self.scan_after,
+            self.look_after,
             self.stopping,
             self.pending_deadline(),
         ]

@@ -12,7 +12,7 @@ use prost::Message;
 use sha2::{Digest, Sha256};
 use tokio::task::JoinError;
 
-use super::{Engine, PUBLISH_EVERY, STORE_RETRY};
+use super::{Engine, LOOK_EVERY, PUBLISH_EVERY, STORE_RETRY};
 use crate::body::Place;
 use crate::cursor::Finished;
 use crate::lanes::Slot;
@@ -82,10 +82,9 @@ impl Engine {
     /// beginning of what waits in each flow and then only looks how much there is, as one does that has enough.
     pub(super) fn start_scan(&mut self, now: Instant) {
         let (bytes, events) = self.window.room();
-        // In quarters of the window, so that reading and sending overlap and no scan is for a single block.
-        let room = bytes >= BYTES_MAX / 4 && events >= EVENTS_MAX / 4;
+        let room = self.has_room_for_scan();
         let reads = room && self.gate.is_up();
-        let wait = self.scan_after.is_some_and(|after| now < after);
+        let wait = self.scan_after.is_some() || (!reads && self.look_after.is_some());
         let due = self.scan_due || (self.scan_more && reads);
         if !due || wait || self.detached {
             return;
@@ -115,11 +114,18 @@ impl Engine {
         self.scan_due = false;
         // What a look left is read once it is sent to again or has room.
         self.scan_more = !reads;
-        self.scan_after = (!reads).then(|| now + PUBLISH_EVERY);
+        let every = if room { PUBLISH_EVERY } else { LOOK_EVERY };
+        self.look_after = (!reads).then(|| now + every);
         self.scan = Some(tokio::task::spawn_blocking(move || {
             let scan = reader.scan(&order);
             (reader, scan)
         }));
+    }
+
+    /// In quarters of the window, so that reading and sending overlap and no scan is for a single block.
+    fn has_room_for_scan(&self) -> bool {
+        let (bytes, events) = self.window.room();
+        bytes >= BYTES_MAX / 4 && events >= EVENTS_MAX / 4
     }
 
     pub(super) fn take_scan(&mut self, joined: Result<(Box<Reader>, Scan), JoinError>) {
@@ -175,6 +181,12 @@ impl Engine {
         }
         self.scan_more |= scan.more;
         self.scan_once_open = scan.closed;
+        // A look reads little at once: it goes on until the beginning of each flow is here.
+        let is_unread =
+            |flow: &Flow| flow.taken && flow.bytes == 0 && flow.finished.through().0 < flow.newest;
+        if !self.gate.is_up() && self.has_room_for_scan() {
+            self.scan_due |= self.flows.iter().any(is_unread);
+        }
         if let Some(reason) = scan.failed {
             tracing::error!(reason, "the log cannot be read");
             self.shared.note_error(&reason);
@@ -185,6 +197,11 @@ impl Engine {
 
     fn see_newest(&mut self, index: usize, newest: u64) {
         let flow = &mut self.flows[index];
+        let had_all = flow.newest <= flow.finished.through().0;
+        if had_all && newest > flow.newest && flow.last_captured_us != 0 {
+            // Nothing of it may be read for long: it came about now.
+            flow.last_captured_us = jiff::Timestamp::now().as_microsecond();
+        }
         flow.newest = newest;
         if !flow.taken && flow.finished.through().0 + PASS_BY_EVERY <= newest {
             flow.finished
