@@ -2,7 +2,8 @@
 # demo-keep  the same, left running, for your own files
 # test       everything that CI runs
 # test-quick the part that needs no rights and no servers
-# soak       the long counts: 200 kills, 50 power cuts a side and more (about an hour)
+# soak       the long counts: 200 kills, 50 power cuts a side and more (about 100 minutes), then 20 minutes of each fuzz target (about three hours)
+# fuzz       bytes that nobody thought of, for FUZZ_SECONDS each target (16 of them, two at once; FUZZ_TARGETS="csv x12" for some)
 # check      formatting, lints, docs, tests, each crate alone, licences
 # bench      the figures, on this machine
 
@@ -19,7 +20,10 @@ else
 RUN_TESTS := $(CARGO) test --no-fail-fast
 endif
 
-.PHONY: demo demo-keep test test-quick soak check bench tools build
+FUZZ_SECONDS ?= 120
+FUZZ_TARGETS ?=
+
+.PHONY: demo demo-keep test test-quick soak fuzz check bench tools build
 
 demo:
 	$(CARGO) build --release --bins
@@ -42,15 +46,22 @@ test-quick:
 
 # strace shows that no ack leaves before the sync that it rests on. e2fsprogs and xfsprogs make the disks whose
 # power is cut, and xfsprogs cuts it. iproute2 and nftables make the network that loses packets; faketime sets clocks.
-# xmllint (libxml2-utils) and Python read some files as well, as a second opinion.
+# sshd is the server that files are picked up from.
+# xmllint (libxml2-utils) and Python read some files as well, as a second opinion; pip installs two readers of EDI for that.
 tools:
-	@packaging/install-tools strace e2fsprogs=mkfs.ext4 xfsprogs=mkfs.xfs iproute2=ip nftables=nft faketime libxml2-utils=xmllint python3
+	@packaging/install-tools strace e2fsprogs=mkfs.ext4 xfsprogs=mkfs.xfs iproute2=ip nftables=nft faketime libxml2-utils=xmllint openssh-server=sshd python3 python3-pip=pip3
 
 soak: tools
 	$(CARGO) build --profile soak --workspace --bins $(FAILPOINTS)
-	PROPTEST_CASES=100000 $(CARGO) test --profile soak --no-fail-fast -p dray-formats -p dray-mapping --lib --tests
+	DRAY_SOAK=1 PROPTEST_CASES=100000 $(CARGO) test --profile soak --no-fail-fast -p dray-formats -p dray-mapping --lib --tests
 	DRAY_SOAK=1 $(CARGO) test --profile soak -p dray-buffer -p dray-store -- --test-threads=1 --nocapture
 	DRAY_SOAK=1 DRAY_BIN_DIR=$(CURDIR)/target/soak $(CARGO) test -p dray-tests -- --test-threads=1 --nocapture
+	$(MAKE) fuzz FUZZ_SECONDS=1200
+
+# libFuzzer is C++. A stable compiler is enough.
+fuzz:
+	@packaging/install-tools g++
+	CARGO="$(CARGO)" fuzz/run $(FUZZ_SECONDS) $(FUZZ_TARGETS)
 
 check: test
 	$(CARGO) fmt --all --check

@@ -53,6 +53,8 @@ const KEPT: &[(&str, &[&str])] = &[
     ("rusqlite", &["dray-store"]),
     ("minijinja", &["dray-mapping", "dray-delivery"]),
     ("notify", &["dray-file-drop"]),
+    ("russh", &["dray-file-drop"]),
+    ("russh-sftp", &["dray-file-drop"]),
     ("fail", &["dray-edges"]),
 ];
 

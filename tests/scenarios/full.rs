@@ -32,6 +32,16 @@ struct Narrow {
 
 impl Narrow {
     fn new(name: &str, mib: u64, on: impl FnOnce(Places, Places) -> Places) -> Self {
+        Self::with(name, mib, "", on)
+    }
+
+    /// `settings`: more lines of `[flow.source]`.
+    fn with(
+        name: &str,
+        mib: u64,
+        settings: &str,
+        on: impl FnOnce(Places, Places) -> Places,
+    ) -> Self {
         let folder = folder(name);
         let disk = Disk::new(folder.path(), Kind::Ext4, mib).expect("a disk");
         let erp = Target::start(false).expect("a target");
@@ -41,6 +51,7 @@ impl Narrow {
         );
         let mut flow = FlowSpec::movements("movements");
         flow.source += "quiet = \"10ms\"\n";
+        flow.source += settings;
         let targets = target_table("erp", &erp.url(), "");
         let site = Site::lay_out_at(folder.path(), places, &[flow], &targets)
             .and_then(Site::begin)
@@ -214,6 +225,21 @@ fn an_agent_with_a_full_disk_waits_says_so_and_goes_on() {
     Narrow::new("agent-full", AGENT_MIB, places).full("an agent's full disk", |site, disk| {
         agent_says_so(site, disk);
     });
+}
+
+#[test]
+fn an_agent_that_keeps_files_waits_with_a_full_disk_says_so_and_goes_on() {
+    let places = |off: Places, on: Places| Places {
+        agent: on.agent,
+        ..off
+    };
+    let what = "an agent's full disk, with a ledger on it";
+    Narrow::with("agent-full-keep", AGENT_MIB, "after = \"keep\"\n", places).full(
+        what,
+        |site, disk| {
+            agent_says_so(site, disk);
+        },
+    );
 }
 
 #[test]

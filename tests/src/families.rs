@@ -67,6 +67,42 @@ pub fn number(code: &str, n: u64) -> String {
     format!("{code}{n:010}")
 }
 
+/// Their mapping, by the names of three columns.
+fn mapping_of(number: &str, item: &str, reference: &str) -> String {
+    format!(
+        "\n[[flow.mapping]]\nbody = \"inventory_movement\"\nkey = \"{item}\"\noperation = \"create\"\n[flow.mapping.fields]\n\
+         movement_number = {{ from = \"{number}\", required = true }}\nitem_number = {{ from = \"{item}\", required = true }}\n\
+         reference = \"{reference}\"\n"
+    )
+}
+
+/// A flow of lines without a header, as [`lines`] makes them. `source`: lines of `[flow.source]` besides the folder.
+#[must_use]
+pub fn flow_of_lines(name: &str, source: &str) -> FlowSpec {
+    let [number, item, reference] = CSV_COLUMNS;
+    FlowSpec {
+        name: name.into(),
+        source: source.into(),
+        format: format!(
+            "{CSV}header = false\ncolumns = [\"{number}\", \"{item}\", \"{reference}\"]\n"
+        ),
+        mapping: mapping_of(number, item, reference),
+        timeliness: "normal",
+    }
+}
+
+/// So many movements from number `first` on, over `items` items, a line each.
+#[must_use]
+pub fn lines(code: &'static str, first: u64, lines: u64, items: u64) -> String {
+    let moves = Moves {
+        code,
+        first,
+        lines,
+        items,
+    };
+    csv_lines(&moves)
+}
+
 impl Family {
     /// Its flow. `folder`: where texts that its format names are written.
     ///
@@ -76,11 +112,7 @@ impl Family {
         let copybook = folder.join("MOVES.cpy");
         std::fs::write(&copybook, COPYBOOK)?;
         let [number, item, reference] = self.columns;
-        let mapping = format!(
-            "\n[[flow.mapping]]\nbody = \"inventory_movement\"\nkey = \"{item}\"\noperation = \"create\"\n[flow.mapping.fields]\n\
-             movement_number = {{ from = \"{number}\", required = true }}\nitem_number = {{ from = \"{item}\", required = true }}\n\
-             reference = \"{reference}\"\n"
-        );
+        let mapping = mapping_of(number, item, reference);
         let copybook = copybook.display().to_string();
         Ok(FlowSpec {
             name: self.name.into(),
@@ -218,10 +250,12 @@ pub const FAMILIES: &[Family] = &[
     },
 ];
 
+fn csv_lines(moves: &Moves) -> String {
+    moves.text(|out, [number, item, reference]| writeln!(out, "{number}|{item}|{reference}"))
+}
+
 fn csv(moves: &Moves) -> Vec<u8> {
-    let lines =
-        moves.text(|out, [number, item, reference]| writeln!(out, "{number}|{item}|{reference}"));
-    format!("MOVE_NO|SKU|REF\n{lines}").into_bytes()
+    format!("MOVE_NO|SKU|REF\n{}", csv_lines(moves)).into_bytes()
 }
 
 fn json_lines(moves: &Moves) -> String {

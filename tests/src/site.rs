@@ -36,7 +36,7 @@ pub fn free_port() -> anyhow::Result<u16> {
 pub struct FlowSpec {
     /// Its name.
     pub name: String,
-    /// Lines of `[flow.source]` besides kind and folder.
+    /// Lines of `[flow.source]` besides the folder; its kind is "file-drop" unless they say another.
     pub source: String,
     /// Lines of `[flow.source.format]`.
     pub format: String,
@@ -123,14 +123,17 @@ impl Site {
         {
             let drops = site.drops(name);
             fs::create_dir_all(&drops)?;
+            let kind = match source.contains("kind =") {
+                true => "",
+                false => "kind = \"file-drop\"\n",
+            };
             // Scenarios count records: what is said of whole files is left out unless one asks for it.
-            let report = if source.contains("report =") {
-                ""
-            } else {
-                "report = false\n"
+            let report = match source.contains("report =") || kind.is_empty() {
+                true => "",
+                false => "report = false\n",
             };
             agent.push_str(&format!(
-                "\n[[flow]]\nname = \"{name}\"\ntimeliness = \"{timeliness}\"\n[flow.source]\nkind = \"file-drop\"\nfolder = \"{}\"\n{report}{source}[flow.source.format]\n{format}{mapping}",
+                "\n[[flow]]\nname = \"{name}\"\ntimeliness = \"{timeliness}\"\n[flow.source]\n{kind}folder = \"{}\"\n{report}{source}[flow.source.format]\n{format}{mapping}",
                 drops.display()
             ));
         }

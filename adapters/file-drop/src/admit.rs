@@ -77,6 +77,7 @@ impl FileDrop {
         let report = self.report(&reading.facts, FileOutcome::SetAside, &reason);
         let file = reading.finished(Goes::Failed);
         let notice = Notice::set_aside(file, path.to_owned(), false, &reason, Vec::new());
+        let notice = notice.acknowledged(reading.refusals.clone());
         self.notices.push_back(notice.closing(report));
     }
 

@@ -88,7 +88,7 @@ pub(crate) fn move_as(
 
 /// The name of the `number`th try: `a.txt`, `a-0a1b2c3d.txt`, `a-0a1b2c3d-2.txt`. The ending stays, so that
 /// the flow's pattern still fits.
-fn candidate(name: &OsStr, sha256: &[u8; 32], number: u32) -> OsString {
+pub(crate) fn candidate(name: &OsStr, sha256: &[u8; 32], number: u32) -> OsString {
     let path = Path::new(name);
     let mut made = path.file_stem().unwrap_or_default().to_owned();
     match number {

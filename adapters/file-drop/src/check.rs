@@ -9,6 +9,7 @@ use crate::archive::{ARCHIVE, FAILED, PENDING};
 use crate::check_signs::signs;
 use crate::config::{After, FileDropConfig, Finding};
 use crate::owners;
+use crate::sftp;
 use crate::watch::Watch;
 
 /// File systems that report no changes made by other machines, by the number that `statfs` gives.
@@ -52,7 +53,14 @@ pub(crate) fn check(config: &FileDropConfig) -> Vec<Finding> {
             "nothing in {folder} is changed: the agent's data folder says what was taken"
         )),
     });
+    findings.extend(crate::acknowledge::check(config));
     findings.push(watched(config));
+    findings.extend(
+        config
+            .sftp
+            .iter()
+            .flat_map(|sftp| sftp::check(config, sftp)),
+    );
     findings
 }
 

@@ -11,11 +11,13 @@ use dray_formats::{Format, FormatConfig};
 use globset::Glob;
 use serde::Deserialize;
 
+use crate::acknowledge::AcknowledgeConfig;
 use crate::control::Control;
 use crate::duplicates::DuplicatesConfig;
 use crate::matcher::Matcher;
 use crate::scan::takes;
 use crate::sequence::{SequenceConfig, Watch};
+use crate::sftp::SftpConfig;
 use crate::signs::{self, DoneConfig, LockConfig, TrailerConfig};
 use crate::template::Template;
 use crate::trailer::Trailer;
@@ -79,6 +81,10 @@ pub struct FileDropConfig {
     /// Business documents that may come again in other files.
     #[serde(default)]
     pub duplicates: Option<DuplicatesConfig>,
+    /// Where X12 and EDIFACT files are acknowledged; nowhere unless said.
+    pub acknowledge: Option<AcknowledgeConfig>,
+    /// A server from which files come to the folder.
+    pub sftp: Option<SftpConfig>,
     /// How a file's bytes become records.
     pub format: FormatConfig,
 }
@@ -208,6 +214,19 @@ impl FileDropConfig {
         if self.scan_every < Duration::from_millis(10) {
             fault("scan_every", "it is at least 10ms".into());
         }
+        if let Some(sftp) = &self.sftp {
+            for (setting, reason) in sftp.faults() {
+                fault(&format!("sftp.{setting}"), reason);
+            }
+            if self.after == After::Keep {
+                let reason = "files from a server come into a folder of the agent's own, where they are moved; leave it out, and see sftp.after";
+                fault("after", reason.into());
+            }
+            if self.done.is_some() || self.lock.is_some() {
+                let reason = "what lies beside the files on a server is not looked at; leave done and lock out, and see sftp.ready";
+                fault("sftp", reason.into());
+            }
+        }
         for (setting, reason) in self.packing().faults() {
             fault(&setting, reason);
         }
@@ -218,6 +237,9 @@ impl FileDropConfig {
         let duplicates = self.duplicates.as_ref();
         for (setting, reason) in duplicates.map_or_else(Vec::new, |one| one.faults(&self.format)) {
             fault(&format!("duplicates.{setting}"), reason);
+        }
+        if let Some((setting, reason)) = crate::acknowledge::fault(self) {
+            fault(setting, reason);
         }
         for (setting, reason) in self.format.faults() {
             fault(&format!("format.{setting}"), reason);

@@ -12,6 +12,7 @@ use crate::notice::{Notice, now_us};
 use crate::position::{Content, Finished, Goes};
 use crate::reading::Reading;
 use crate::ready::Look;
+use crate::sftp::Pickup;
 use crate::source::{FileDrop, Work, changing, unreadable};
 
 impl FileDrop {
@@ -72,6 +73,8 @@ impl FileDrop {
 
     /// A file that the buffer lost.
     fn read_again(&mut self, path: &Path, mut reading: Box<Reading>) {
+        // It was acknowledged before it was noted.
+        reading.acknowledgements.clear();
         self.take_numbers(path.file_name().unwrap_or_default(), &reading.facts);
         match self.note_documents(&mut reading) {
             Ok(_) => self.work = Work::Reading(reading),
@@ -109,9 +112,9 @@ impl FileDrop {
             }
         );
         let report = self.report(&bad.facts, FileOutcome::SetAside, &reason);
-        self.notices.push_back(
-            Notice::set_aside(file, bad.path, pending, &reason, bad.first_bytes).closing(report),
-        );
+        let notice = Notice::set_aside(file, bad.path, pending, &reason, bad.first_bytes);
+        self.notices
+            .push_back(notice.closing(report).acknowledged(bad.acknowledgements));
     }
 
     /// The number that the content is sent under; `None` if it was there before and is not to be sent.
@@ -148,7 +151,10 @@ impl FileDrop {
             // It was noted after a scan saw it.
             Ok(pass) if self.is_noted(path, pass.look()) => {}
             Ok(pass) => {
-                let pass = pass.held_to(said).watching(self.duplicates.keys());
+                let pass = pass
+                    .held_to(said)
+                    .watching(self.duplicates.keys())
+                    .acknowledging(self.acknowledges(path));
                 self.work = Work::Checking(Box::new(pass));
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -190,12 +196,17 @@ impl FileDrop {
         }
         self.prune();
         let wait = wait.min(self.put_repeats());
-        if let Some(reason) = self.keeper.sentence() {
+        let pickup = || self.pickup.as_ref().and_then(Pickup::trouble);
+        if let Some(mut reason) = self.keeper.sentence() {
+            // What is missing may lie on a server that is away.
+            if let Some(other) = pickup() {
+                reason = format!("{reason}. {other}");
+            }
             let soonest = self.keeper.soonest(now_us());
             let after = wait.min(soonest.max(Duration::from_millis(1)));
             return Err(SourceError::Retry { reason, after });
         }
-        match self.what_waits() {
+        match self.what_waits().or_else(pickup) {
             Some(reason) => Err(SourceError::Retry {
                 reason,
                 after: wait,

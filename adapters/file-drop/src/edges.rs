@@ -19,4 +19,12 @@ pub const EDGES: &[&str] = &[
     "file_drop.before_archive",
     "file_drop.between_archive_moves",
     "file_drop.before_archive_sync",
+    // Of a file on a server, some bytes are here; all, and the journal does not say so; it does, and the file has not landed;
+    // it has, and the folder is not synced; it is, and the file there has not gone; it has, and the journal does not say so.
+    "file_drop.sftp_in_download",
+    "file_drop.sftp_before_journal",
+    "file_drop.sftp_before_landing",
+    "file_drop.sftp_before_landing_sync",
+    "file_drop.sftp_before_remote",
+    "file_drop.sftp_before_gone",
 ];

@@ -5,11 +5,13 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use dray_formats::edi::Acknowledgement;
 use dray_formats::packed::{Decoder, Packed};
 use dray_formats::{BadRecord, FileFault, Gather, GoodRecord, Sink, Tally, Window};
 use md5::Md5;
 use sha2::{Digest as _, Sha256};
 
+use crate::acknowledge::Acknowledges;
 use crate::control::{Measured, Said};
 use crate::duplicates::{Keys, Watching};
 use crate::notice::now_us;
@@ -42,6 +44,8 @@ pub(crate) struct BadFile {
     pub(crate) reason: String,
     pub(crate) first_bytes: Vec<u8>,
     pub(crate) facts: Box<Facts>,
+    /// What its sender is told.
+    pub(crate) acknowledgements: Vec<Acknowledgement>,
 }
 
 /// A first pass under way.
@@ -59,6 +63,8 @@ pub(crate) struct FirstPass {
     sink: CountOrKeep,
     /// What names documents, where it stands in columns and is watched.
     keys: Option<Keys>,
+    bad_lines_max: u64,
+    acknowledges: Option<Acknowledges>,
     fault: Option<FileFault>,
     began: Instant,
 }
@@ -119,6 +125,8 @@ impl FirstPass {
                 kept,
             },
             keys: None,
+            bad_lines_max,
+            acknowledges: None,
             fault: None,
             began: Instant::now(),
         })
@@ -139,6 +147,15 @@ impl FirstPass {
 
     pub(crate) fn look(&self) -> Look {
         self.look
+    }
+
+    /// Makes acknowledgements too. The file is then read to its end also where it has too many bad documents: all of its senders wait.
+    pub(crate) fn acknowledging(mut self, acknowledges: Option<Acknowledges>) -> Self {
+        if acknowledges.is_some() {
+            self.sink.tally = Tally::new(u64::MAX);
+        }
+        self.acknowledges = acknowledges;
+        self
     }
 
     /// Goes on until the file's end or until `until`; whether the end is reached.
@@ -219,15 +236,24 @@ impl FirstPass {
         };
         let reason = match self.fault {
             Some(FileFault(reason)) => Some(reason),
-            None if !tally.is_too_bad() => self.said.and_then(|said| said.differs(&measured)),
+            None if tally.rejects <= self.bad_lines_max => {
+                self.said.and_then(|said| said.differs(&measured))
+            }
             None => Some({
                 let first = tally.first_bad.unwrap_or_default();
                 format!(
                     "more than {} of its lines are bad (bad_lines_max); the first: {first}",
-                    tally.rejects - 1
+                    self.bad_lines_max
                 )
             }),
         };
+        let told = |reason: Option<&String>| {
+            self.acknowledges.map_or_else(Vec::new, |acknowledges| {
+                let fault = reason.cloned().map(FileFault);
+                acknowledges.of(&self.path, &self.decoder, self.look, fault.as_ref())
+            })
+        };
+        let acknowledgements = told(reason.as_ref());
         if let Some(reason) = reason {
             let Self {
                 path,
@@ -242,8 +268,10 @@ impl FirstPass {
                 reason,
                 first_bytes,
                 facts,
+                acknowledgements,
             })));
         }
+        let refusals = told(Some(&String::new()));
         let records = tally.records + tally.rejects;
         if records == 0 {
             tracing::info!(file = %self.path.display(), bytes = self.bytes, "the file has no records; it is archived");
@@ -252,7 +280,8 @@ impl FirstPass {
             kept.records.len() + kept.rejects.len()
                 == usize::try_from(records).unwrap_or(usize::MAX)
         });
-        let reading = Reading::new(self.path, self.file, facts, kept, format)?;
+        let mut reading = Reading::new(self.path, self.file, facts, kept, format)?;
+        (reading.acknowledgements, reading.refusals) = (acknowledgements, refusals);
         Ok(Checked::Good(Box::new(reading)))
     }
 }

@@ -150,6 +150,11 @@ impl FileDrop {
             Goes::Failed | Goes::FailedFromPending => (Ended::Failed, "its dead letter says why"),
         };
         tracing::info!(file = ?file.name, "the file was appended before the restart; it is noted now");
+        if stands {
+            let path = self.config.folder.join(&file.name);
+            let mut acknowledgements = self.acknowledge_again(&file, &path)?;
+            self.acknowledge(&file, &mut acknowledgements)?;
+        }
         self.note(&file, ended, reason.to_owned())
     }
 

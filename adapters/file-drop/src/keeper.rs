@@ -34,6 +34,7 @@ pub(crate) struct Keeper {
 struct Waiting {
     look: Look,
     found: Vec<Found>,
+    since_us: i64,
     /// `None`: it waits for a file that waits too, or for a notice.
     hold: Option<Hold>,
     is_released: bool,
@@ -128,9 +129,14 @@ impl Keeper {
                 Admitted::Go(said)
             }
             Weighed::Gap(one, range) => {
-                let (new, forgotten) = self.state.miss(&rules, &one.number, range, now_us);
+                // It may have waited for files that waited for others: the times do not add up.
+                let before = self.waiting.get(name).filter(|one| one.look == look);
+                let since_us = before.map_or(now_us, |waiting| waiting.since_us);
+                let (new, forgotten) = self.state.miss(&rules, &one.number, range, since_us);
+                let hold = new.last().map(|missing| self.hold(&one, *missing));
                 for missing in new {
-                    let sentence = self.missing_sentence(name, &one, &missing, &forgotten);
+                    let sentence =
+                        self.missing_sentence((name, now_us), &one, &missing, &forgotten);
                     let file = name.to_owned();
                     self.to_tell.push_back(Told {
                         missing,
@@ -139,17 +145,19 @@ impl Keeper {
                     });
                 }
                 // Begun when that is told, or found to wait.
-                self.wait(name, look, found, None);
+                let in_vain =
+                    hold.filter(|hold| rules.hold_us.is_some() && hold.until_us <= now_us);
+                self.wait(name, (look, now_us), found, in_vain);
                 self.is_changed = true;
                 Admitted::Wait
             }
             Weighed::Hold(one, missing) => {
                 let hold = self.hold(&one, missing);
-                self.wait(name, look, found, Some(hold));
+                self.wait(name, (look, now_us), found, Some(hold));
                 Admitted::Wait
             }
             Weighed::Behind => {
-                self.wait(name, look, found, None);
+                self.wait(name, (look, now_us), found, None);
                 Admitted::Wait
             }
         }
@@ -272,14 +280,23 @@ impl Keeper {
         Weighed::Go(verdicts)
     }
 
-    fn wait(&mut self, name: &OsStr, look: Look, found: Vec<Found>, hold: Option<Hold>) {
-        // What it was held for is remembered over a release, for who asks what it waited for.
+    fn wait(
+        &mut self,
+        name: &OsStr,
+        (look, now_us): (Look, i64),
+        found: Vec<Found>,
+        hold: Option<Hold>,
+    ) {
+        // What it was held for is remembered over a release, for who asks what it waited for; and since when.
         let before = self.waiting.remove(name);
+        let same = before.as_ref().filter(|one| one.look == look);
+        let since_us = same.map_or(now_us, |waiting| waiting.since_us);
         let hold = hold.or(before.and_then(|waiting| waiting.hold));
         self.here.extend(found.iter().map(|one| one.number));
         let waiting = Waiting {
             look,
             found,
+            since_us,
             hold,
             is_released: false,
         };

@@ -27,13 +27,17 @@
 //! the files that were appended whole. Files in `archive/pending` whose content the buffer does not know
 //! are read again, before any new file: they are the second copy for the day that the agent's disk is lost.
 //!
+//! X12 and EDIFACT files are acknowledged to another folder, if that is wanted: when they are appended, and before they move.
+//!
 //! The polling scan is the truth; notify is the wake-up, and the only witness of a file being closed.
-//! It refuses to know what the records mean, the buffer and the network.
+//! A file may also come from an SFTP server: see `sftp.rs`, the one part that knows a network.
+//! It refuses to know what the records mean, and the buffer.
 //!
 //! Limits: a poll works for about a quarter of a second before it returns; 100,000 files are kept in
 //! mind at once (more are found by later scans); a file's memory is a window of 128 KiB to 1.1 MiB and
 //! one batch.
 
+mod acknowledge;
 mod admit;
 mod alarms;
 mod archive;
@@ -70,6 +74,7 @@ mod report;
 mod scan;
 mod second_copy;
 mod sequence;
+mod sftp;
 mod signs;
 mod source;
 mod start;
@@ -78,6 +83,7 @@ mod template;
 mod trailer;
 mod watch;
 
+pub use acknowledge::AcknowledgeConfig;
 pub use config::{After, FileDropConfig, Finding, Inodes, Order, ReadyWhen, Repeat};
 pub use duplicates::{By, DuplicatesConfig, Named, Then};
 pub use edges::EDGES;
@@ -85,5 +91,6 @@ pub use preview::preview;
 pub use propose::{FOLDER, Proposal, propose};
 pub use redrive::{Redrivable, Wanted};
 pub use sequence::{Again, Envelope, Gap, Resets, SequenceConfig};
+pub use sftp::{Afterwards, RemoteReady, SftpConfig};
 pub use signs::{DoneConfig, LockConfig, TrailerConfig};
 pub use source::FileDrop;

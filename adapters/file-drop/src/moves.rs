@@ -28,6 +28,7 @@ const REPEATS_MAX: usize = 8;
 impl FileDrop {
     /// Moves a file whose last batch is appended. Where it was renamed, [`Self::end_moves`] makes that last.
     pub(crate) fn move_finished(&mut self, moving: &mut Moving) -> Result<(), SourceError> {
+        self.acknowledge(&moving.file, &mut moving.acknowledgements)?;
         if moving.file.goes == Goes::Pending && moving.path.is_some() {
             self.is_whole(&moving.file.content);
         }
@@ -38,6 +39,7 @@ impl FileDrop {
             file,
             path: Some(path),
             renamed,
+            ..
         } = moving
         else {
             return Ok(());

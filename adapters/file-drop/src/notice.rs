@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use dray_adapter::{Batch, IdScope, Origin, Position, Records, Reject, RejectStage, Report};
+use dray_formats::edi::Acknowledgement;
 
 use crate::archive::FAILED;
 use crate::config::After;
@@ -25,6 +26,8 @@ pub(crate) struct Notice {
     aside: bool,
     pub(crate) first_bytes: Vec<u8>,
     pub(crate) report: Option<Box<Report>>,
+    /// What its sender is told.
+    pub(crate) acknowledgements: Vec<Acknowledgement>,
 }
 
 impl Notice {
@@ -50,6 +53,15 @@ impl Notice {
             aside: true,
             first_bytes,
             report: None,
+            acknowledgements: Vec::new(),
+        }
+    }
+
+    /// Its sender is told as well.
+    pub(crate) fn acknowledged(self, acknowledgements: Vec<Acknowledgement>) -> Self {
+        Self {
+            acknowledgements,
+            ..self
         }
     }
 
@@ -63,6 +75,7 @@ impl Notice {
             aside: false,
             first_bytes: Vec::new(),
             report: None,
+            acknowledgements: Vec::new(),
         }
     }
 
@@ -78,6 +91,7 @@ impl Notice {
             aside: false,
             first_bytes: Vec::new(),
             report,
+            acknowledgements: Vec::new(),
         }
     }
 

@@ -7,6 +7,7 @@ use std::io::{self, Read as _, Seek as _};
 use std::path::PathBuf;
 use std::time::Instant;
 
+use dray_formats::edi::Acknowledgement;
 use dray_formats::packed::{Decoder, Packed};
 use dray_formats::{Gather, Sink as _, Window};
 
@@ -31,6 +32,10 @@ pub(crate) struct Reading {
     pub(crate) remember: Vec<Key>,
     /// Records that are left out.
     dropping: Option<Box<Dropping>>,
+    /// What its sender is told once it is appended.
+    pub(crate) acknowledgements: Vec<Acknowledgement>,
+    /// What its sender is told if it is set aside after all.
+    pub(crate) refusals: Vec<Acknowledgement>,
     file: File,
     look: Look,
     from: From,
@@ -82,6 +87,8 @@ impl Reading {
             numbers_before: None,
             remember: Vec::new(),
             dropping: None,
+            acknowledgements: Vec::new(),
+            refusals: Vec::new(),
             file,
             from: From::Memory,
             gather: Gather::default(),

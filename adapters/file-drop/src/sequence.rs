@@ -59,7 +59,7 @@ pub(crate) struct Missing {
     pub(crate) day: u32,
     pub(crate) from: u64,
     pub(crate) to: u64,
-    /// When it was found, in microseconds since 1970-01-01T00:00:00Z.
+    /// When it was found, or the file that showed it began to wait, in microseconds since 1970-01-01T00:00:00Z.
     pub(crate) since_us: i64,
 }
 

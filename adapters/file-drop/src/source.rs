@@ -10,6 +10,7 @@ use dray_adapter::{
     Batch, FileOutcome, Mark, MarkState, Polled, Position, Report, Seen, Source, SourceError,
 };
 use dray_formats::Gather;
+use dray_formats::edi::Acknowledgement;
 use dray_formats::packed::Packed;
 
 use crate::alarms::Alarms;
@@ -30,6 +31,7 @@ use crate::reading::{Part, Reading};
 use crate::ready::{Look, Ready};
 use crate::redrive::{Redriving, Taking};
 use crate::scan::OrderKey;
+use crate::sftp::Pickup;
 use crate::signs::Patience;
 use crate::start::Resume;
 use crate::trailer::Trailer;
@@ -58,6 +60,8 @@ pub struct FileDrop {
     pub(crate) seen: Option<Arc<dyn Seen>>,
     pub(crate) wake: Option<Arc<dyn Fn() + Send + Sync>>,
     pub(crate) watch: Option<Watch>,
+    /// What brings files from a server.
+    pub(crate) pickup: Option<Pickup>,
     /// Device and inode of the folder that is watched: another one may take its place.
     pub(crate) watched: (u64, u64),
     /// Complete files.
@@ -136,6 +140,8 @@ pub(crate) struct Moving {
     pub(crate) path: Option<PathBuf>,
     /// It was renamed, and the folders could not be synced yet.
     pub(crate) renamed: Option<Renamed>,
+    /// What its sender is told before it moves.
+    pub(crate) acknowledgements: Vec<Acknowledgement>,
 }
 
 /// A file that was there before, and moves once it has stood still.
@@ -205,6 +211,7 @@ impl FileDrop {
             seen: None,
             wake: None,
             watch: None,
+            pickup: None,
             watched: (0, 0),
             queue: BTreeSet::new(),
             incomplete: BTreeSet::new(),
@@ -304,12 +311,13 @@ impl FileDrop {
         )
     }
 
-    fn say(&mut self, notice: Notice) -> Batch {
+    fn say(&mut self, mut notice: Notice) -> Batch {
         self.remember_reason(&notice);
         self.finished.push_back(Moving {
             file: notice.file.clone(),
             path: notice.path.clone(),
             renamed: None,
+            acknowledgements: std::mem::take(&mut notice.acknowledgements),
         });
         notice.batch(&self.flow, self.stands(), self.config.after)
     }
@@ -345,7 +353,7 @@ impl FileDrop {
         match reading.step(until) {
             Ok(Part::More) => self.work = Work::Reading(reading),
             Ok(Part::Batch(gather, last)) => {
-                let batch = self.batch(&reading, gather, last);
+                let batch = self.batch(&mut reading, gather, last);
                 if !last {
                     self.work = Work::Reading(reading);
                 }
@@ -377,7 +385,7 @@ impl FileDrop {
         Ok(None)
     }
 
-    fn batch(&mut self, reading: &Reading, gather: Gather, last: bool) -> Batch {
+    fn batch(&mut self, reading: &mut Reading, gather: Gather, last: bool) -> Batch {
         let report = last
             .then(|| self.report(&reading.facts, FileOutcome::Sent, &reading.said))
             .flatten();
@@ -387,6 +395,7 @@ impl FileDrop {
                 file,
                 path: Some(reading.path.clone()),
                 renamed: None,
+                acknowledgements: std::mem::take(&mut reading.acknowledgements),
             });
             let mut marks = vec![reading.content.mark()];
             marks.extend(self.duplicates.marks(&reading.remember));
@@ -493,6 +502,7 @@ impl Source for FileDrop {
 
     fn close(&mut self) {
         self.close_ledger();
+        self.pickup = None;
         self.watch = None;
         self.work = Work::Nothing;
     }

@@ -102,7 +102,8 @@ impl FileDrop {
         self.find_second_copies()
             .map_err(|error| self.folder_away(&error))?;
         self.release()?;
-        self.take_first_copies()
+        self.take_first_copies()?;
+        self.begin_pickup()
     }
 
     /// Nothing of an earlier life counts: what was found is found again, what was to be said follows from the
@@ -110,6 +111,7 @@ impl FileDrop {
     /// stays until it is moved.
     fn forget(&mut self) {
         self.work = Work::Nothing;
+        self.pickup = None;
         self.watch = None;
         self.ready = Ready::new(self.config.ready, self.config.quiet);
         self.groups = Groups::new(Patience::of(&self.config));
@@ -205,6 +207,7 @@ impl FileDrop {
             return Ok(());
         }
         tracing::info!(file = %path.display(), "the file was appended before the restart; it is moved now");
+        let acknowledgements = self.acknowledge_again(&file, &path)?;
         file.look = Look {
             bytes: file.look.bytes,
             modified_us: file.look.modified_us,
@@ -214,6 +217,7 @@ impl FileDrop {
             file,
             path: Some(path),
             renamed: None,
+            acknowledgements,
         };
         self.move_finished(&mut moving)?;
         self.end_moves(&[moving])

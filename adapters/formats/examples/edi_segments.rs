@@ -49,23 +49,25 @@ fn refused(kind: &str, file: &[u8]) -> Option<String> {
     decoded.err().map(|fault| fault.0)
 }
 
+/// The line of a file.
+pub(crate) fn told(path: &str) -> Value {
+    let file = std::fs::read(path).expect("a file that can be read");
+    let head = String::from_utf8_lossy(&file[..file.len().min(200)]).into_owned();
+    let kind = if head.contains("UNB") {
+        "edifact"
+    } else {
+        "x12"
+    };
+    let segments = match kind {
+        "x12" => x12_segments(&file),
+        _ => edifact_segments(&file),
+    };
+    let refused = refused(kind, &file);
+    json!({"file": path, "kind": kind, "segments": segments, "refused": refused})
+}
+
 fn main() {
     for path in std::env::args().skip(1) {
-        let file = std::fs::read(&path).expect("a file that can be read");
-        let head = String::from_utf8_lossy(&file[..file.len().min(200)]).into_owned();
-        let kind = if head.contains("UNB") {
-            "edifact"
-        } else {
-            "x12"
-        };
-        let segments = match kind {
-            "x12" => x12_segments(&file),
-            _ => edifact_segments(&file),
-        };
-        let refused = refused(kind, &file);
-        println!(
-            "{}",
-            json!({"file": path, "kind": kind, "segments": segments, "refused": refused})
-        );
+        println!("{}", told(&path));
     }
 }

@@ -6,6 +6,7 @@
 //!                Plan: a Schema's loops and the columns' addresses, compiled                        Cells
 //! ```
 
+mod acknowledgement;
 mod address;
 mod cells;
 mod characters;
@@ -24,6 +25,7 @@ use std::fmt::Debug;
 
 use dray_adapter::FileChecks;
 
+pub use acknowledgement::{Acknowledged, Acknowledgement, acknowledgements};
 pub use characters::Characters;
 use config::Plans;
 pub use config::{EdiConfig, Known, Otherwise, RecordConfig, SetConfig};

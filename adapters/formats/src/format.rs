@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use crate::cobol::{self, Copybook, CopybookConfig};
 use crate::csv::{self, Csv, CsvConfig};
-use crate::edi::{EdiConfig, Receipt};
+use crate::edi::{Acknowledged, EdiConfig, Receipt};
 use crate::edifact::{self, Edifact};
 use crate::fixed::{self, Fixed, FixedConfig};
 use crate::idoc::{self, Idoc, IdocConfig};
@@ -59,6 +59,16 @@ impl FormatConfig {
             Self::JsonLines(config) => config.faults(),
             Self::Idoc(config) => config.faults(),
             Self::Xlsx(config) => config.faults(),
+        }
+    }
+
+    /// How its files are acknowledged; `None` where nobody waits for that.
+    #[must_use]
+    pub fn acknowledged(&self) -> Option<Acknowledged> {
+        match self {
+            Self::X12(_) => Some(Acknowledged::By997),
+            Self::Edifact(_) => Some(Acknowledged::ByContrl),
+            _ => None,
         }
     }
 }

@@ -76,7 +76,7 @@ impl Keeper {
 
     pub(super) fn missing_sentence(
         &self,
-        name: &OsStr,
+        (name, now_us): (&OsStr, i64),
         one: &Found,
         missing: &Missing,
         forgotten: &[Missing],
@@ -85,6 +85,9 @@ impl Keeper {
         let name = name.to_string_lossy();
         let hold_us = self.watch.as_ref().and_then(|watch| watch.rules.hold_us);
         let then = match hold_us {
+            Some(hold) if missing.since_us.saturating_add(hold) <= now_us => {
+                "it waited for others as long as it may, and is sent".into()
+            }
             Some(hold) => {
                 let hold = Duration::from_micros(u64::try_from(hold).unwrap_or(0));
                 let hold = humantime_serde::re::humantime::format_duration(hold);

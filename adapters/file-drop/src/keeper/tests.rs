@@ -94,6 +94,26 @@ fn files_that_waited_in_vain_go_in_the_order_of_their_numbers_whichever_is_looke
 }
 
 #[test]
+fn waits_for_several_missing_numbers_do_not_add_up() {
+    let mut keeper = keeper();
+    for name in ["06", "08", "10", "12"] {
+        come(&mut keeper, name, 0);
+    }
+    while keeper.tell().is_some() {}
+    assert_eq!(released(&mut keeper, 9), [""; 0]);
+    for (name, missing) in [("08", "07"), ("10", "09"), ("12", "11")] {
+        assert_eq!(released(&mut keeper, 10), [name]);
+        while come(&mut keeper, name, 10) == Admitted::Wait {
+            assert!(keeper.tell().is_some(), "a gap is told before {name} goes");
+            assert_eq!(released(&mut keeper, 10), [name]);
+        }
+        let waiting = keeper.waiting.keys().any(|other| other == name);
+        assert!(!waiting, "{name} went, and had waited for {missing}");
+    }
+    assert_eq!(keeper.state.missing().len(), 3);
+}
+
+#[test]
 fn a_file_that_changed_or_is_gone_waits_no_more() {
     let mut keeper = keeper();
     come(&mut keeper, "6", 0);

@@ -1,5 +1,7 @@
 //! Dropped files, in real folders: the suite of every source, and what goes wrong with files.
 
+mod acknowledged;
+mod answered;
 mod bad;
 mod changing;
 mod companions;
@@ -10,6 +12,11 @@ mod formats;
 mod kept;
 mod mounts;
 mod owners;
+mod password_server;
+mod pickup;
+mod pickup_broken;
+#[cfg(feature = "failpoints")]
+mod pickup_deaths;
 mod readiness;
 mod redriven;
 mod reopened;
@@ -17,5 +24,6 @@ mod repeats;
 mod reports;
 mod second_copies;
 mod sequences;
+mod server;
 mod support;
 mod telling;

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use dray_adapter::conformance::{Agent, PolledOnce};
 use dray_adapter::{BATCH_RECORDS_MAX, SourceError};
 
-use crate::support::{Drops, table, work};
+use crate::support::{Drops, table, until, work};
 
 const KEEP: &str = "after = \"keep\"\n";
 const INSIDE: &str = "DRAY_TEST_INSIDE_MOUNTS";
@@ -217,5 +217,31 @@ fn scenario_38_kept_files_of_a_share_mounted_with_another_device_are_no_new_file
         assert_eq!(work(&mut agent, 11)[10..], ["new.txt:2: new|1"]);
         agent.reopen(drops.source());
         agent.nothing_more("all stand in the ledger");
+    });
+}
+
+#[test]
+fn scenario_37_a_folder_that_cannot_be_watched_is_read_by_scans_alone() {
+    let name = "mounts::scenario_37_a_folder_that_cannot_be_watched_is_read_by_scans_alone";
+    in_own_mounts(name, || {
+        fs::write("/proc/sys/user/max_inotify_instances", "0").expect("a limit of the namespace");
+        rustix::fs::inotify::init(rustix::fs::inotify::CreateFlags::CLOEXEC)
+            .expect_err("nothing can be watched");
+        for ready in ["close", "quiet", "rename"] {
+            let drops = Drops::new(&format!("ready = \"{ready}\"\nquiet = \"400ms\"\n"));
+            let mut agent = Agent::open(drops.source());
+            agent.nothing_more("the folder is empty");
+            drops.put("a.txt", table(&["A|1"]));
+            assert_eq!(work(&mut agent, 1), ["a.txt:2: A|1"], "{ready}");
+            // Whoever renames has written all of it; else it stands still first.
+            if ready != "rename" {
+                let began = Instant::now();
+                fs::write(drops.at("b.txt"), table(&["B|1"])).expect("a file");
+                let told = work(&mut agent, 2);
+                assert_eq!(told[1], "b.txt:2: B|1", "{ready}");
+                assert!(began.elapsed() >= Duration::from_millis(400), "{ready}");
+            }
+            until(&mut agent, || drops.files("").is_empty());
+        }
     });
 }

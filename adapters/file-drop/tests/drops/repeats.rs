@@ -1,6 +1,8 @@
 //! The same content again.
 
+use std::collections::HashSet;
 use std::fs;
+use std::time::{Duration, SystemTime};
 
 use dray_adapter::conformance::{Agent, Pace};
 
@@ -39,6 +41,32 @@ fn a_repeat_that_is_still_being_written_is_another_file() {
     );
     assert_eq!(drops.files("archive"), ["a.txt", "b.txt"]);
     assert!(drops.files("archive/repeated").is_empty());
+}
+
+#[test]
+fn scenario_12_two_files_that_begin_alike_are_two() {
+    for settings in ["", "after = \"keep\"\n"] {
+        let drops = Drops::new(settings);
+        let mut lines = vec!["SAME|1"; 2_000];
+        let time = SystemTime::now() - Duration::from_secs(60);
+        for (name, last) in [("a.txt", "A|1"), ("b.txt", "B|2")] {
+            lines.push(last);
+            drops.put(name, table(&lines));
+            lines.pop();
+            let file = fs::File::options().append(true).open(drops.at(name));
+            let file = file.expect("the file");
+            file.set_modified(time).expect("its time is set");
+        }
+        let mut agent = Agent::open(drops.source());
+        let told = work(&mut agent, 2 * 2_001);
+        assert_eq!(told[2_000], "a.txt:2002: A|1");
+        assert_eq!(told[2_001], "b.txt:2: SAME|1");
+        assert_eq!(told[4_001], "b.txt:2002: B|2");
+        let ids: HashSet<_> = agent.log.iter().map(|entry| entry.id).collect();
+        assert_eq!(ids.len(), 4_002);
+        agent.nothing_more("each was sent");
+        assert!(drops.files("archive/repeated").is_empty());
+    }
 }
 
 #[test]

@@ -121,6 +121,20 @@ fn scenario_16_a_trailer_that_counts_wrong_leaves_a_report_and_nothing_else() {
     assert_eq!(drops.files("failed"), ["b.txt"]);
 }
 
+/// Of a file that is not kept in memory from the first pass, and of which there would be several batches.
+#[test]
+fn scenario_16_nothing_of_a_large_file_is_sent_before_its_trailer_holds() {
+    let drops = Drops::new(WITH_TRAILER);
+    let lines = "D|A-0000001|1\n".repeat(100_000);
+    drops.put("a.txt", format!("{lines}T|100001|100000\n"));
+    let mut runner = Runner::open(&drops);
+    assert_eq!(
+        runner.work(1),
+        ["a.txt:0! source", "a.txt = setaside 100000/0"]
+    );
+    assert_eq!(drops.files("failed"), ["a.txt"]);
+}
+
 #[test]
 fn scenario_17_a_hash_total_that_differs_is_in_the_report() {
     let drops = Drops::new(WITH_TRAILER);

@@ -59,6 +59,16 @@ impl Drops {
 
     /// With other settings than those of before.
     pub(crate) fn config_with(&self, settings: &str) -> FileDropConfig {
+        let text = self.text_with(settings);
+        toml::from_str(&text).unwrap_or_else(|error| panic!("{text}\n{error}"))
+    }
+
+    /// `[flow.source]`.
+    pub(crate) fn text(&self) -> String {
+        self.text_with(&self.settings)
+    }
+
+    fn text_with(&self, settings: &str) -> String {
         let quiet = if settings.contains("quiet =") {
             ""
         } else {
@@ -71,13 +81,12 @@ impl Drops {
         } else {
             "format.kind = \"csv\"\nformat.delimiter = \"|\"\n"
         };
-        let text = format!(
+        format!(
             "kind = \"file-drop\"\nfolder = \"{}\"\npattern = \"{}\"\nscan_every = \"20ms\"\n{quiet}{format}{}",
             self.path.display(),
             self.pattern,
             settings
-        );
-        toml::from_str(&text).unwrap_or_else(|error| panic!("{text}\n{error}"))
+        )
     }
 
     pub(crate) fn source(&self) -> Box<dyn Source> {

@@ -183,6 +183,7 @@ impl<S: Syntax> Decoder<S> {
             self.set = text(set);
         }
         self.told_set = self.syntax.told_set();
+        self.receipt.begin_document(&self.told_set);
         let plan = self.plans.of(&self.set);
         let is_known = plan.is_some();
         self.document.begin(plan);

@@ -3,7 +3,8 @@
 
 /// Interchanges of a file of which is told, at most; groups too.
 pub const INTERCHANGES_MAX: usize = 1_000;
-/// Documents of a file of which is told, at most; more are counted.
+/// Documents of a file of which is told, at most; more are counted. Beyond, as many bad ones are told: who hears nothing of a document
+/// takes it for accepted.
 pub const VERDICTS_MAX: usize = 10_000;
 
 /// What a decoder tells of a file.
@@ -17,6 +18,7 @@ pub struct Receipt {
     pub interchanges_left_out: u64,
     groups: usize,
     verdicts: usize,
+    bad_beyond: usize,
     /// Whether the interchange at hand is left out.
     is_left_out: bool,
 }
@@ -47,6 +49,8 @@ pub struct Interchange {
     pub line: u64,
     /// Its groups; in EDIFACT one without a name where there are none.
     pub groups: Vec<Group>,
+    /// Its first document's set, as in [`Verdict::set`], also where nothing more of that document is there.
+    pub first_set: String,
     /// Whether its end was found and right.
     pub is_ended: bool,
 }
@@ -176,9 +180,46 @@ impl Receipt {
         self.interchanges.last_mut()?.groups.last_mut()
     }
 
+    /// A document begins.
+    pub(crate) fn begin_document(&mut self, set: &str) {
+        let is_told = !self.is_left_out;
+        let last = self.interchanges.last_mut().filter(|_| is_told);
+        if let Some(last) = last.filter(|last| last.first_set.is_empty()) {
+            set.clone_into(&mut last.first_set);
+        }
+    }
+
+    /// What is told of a further file of an archive.
+    pub(crate) fn extend(&mut self, more: &Self) {
+        self.left_out += more.left_out;
+        for interchange in &more.interchanges {
+            let groups = Vec::new();
+            self.begin_interchange(Interchange {
+                groups,
+                ..interchange.clone()
+            });
+            for group in &interchange.groups {
+                // What was counted and not told stays so.
+                let (good, bad) = (group.told(true), group.told(false));
+                let (accepted, rejected) = (group.accepted - good, group.rejected - bad);
+                let documents = Vec::new();
+                self.begin_group(Group {
+                    documents,
+                    accepted,
+                    rejected,
+                    ..group.clone()
+                });
+                for document in &group.documents {
+                    self.push(|| document.clone(), document.finding.is_none());
+                }
+            }
+        }
+    }
+
     /// A document was read.
     pub(crate) fn push(&mut self, verdict: impl FnOnce() -> Verdict, is_good: bool) {
-        let is_told = self.verdicts < VERDICTS_MAX;
+        let is_beyond = self.verdicts >= VERDICTS_MAX;
+        let is_told = !is_beyond || (!is_good && self.bad_beyond < VERDICTS_MAX);
         let is_left_out = self.is_left_out || !is_told;
         self.left_out += u64::from(is_left_out);
         if self.is_left_out {
@@ -195,7 +236,75 @@ impl Receipt {
         }
         if is_told {
             group.documents.push(verdict());
-            self.verdicts += 1;
+            if is_beyond {
+                self.bad_beyond += 1;
+            } else {
+                self.verdicts += 1;
+            }
+        }
+    }
+}
+
+impl Group {
+    /// How many of its documents are told of that are good, or that are not.
+    fn told(&self, good: bool) -> u64 {
+        let is_one = |document: &&Verdict| document.finding.is_none() == good;
+        self.documents.iter().filter(is_one).count() as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn verdict(number: usize, is_good: bool) -> Verdict {
+        let finding = Finding {
+            segment: 1,
+            tag: String::new(),
+            rule: Rule::TooLarge,
+            what: String::new(),
+        };
+        Verdict {
+            set: "940".into(),
+            number: number.to_string(),
+            finding: (!is_good).then_some(finding),
+        }
+    }
+
+    fn of(interchanges: usize, documents: usize) -> Receipt {
+        let mut receipt = Receipt::default();
+        for _ in 0..interchanges {
+            receipt.begin_interchange(Interchange::default());
+            receipt.begin_group(Group::default());
+            for number in 0..documents {
+                let is_good = number % 100 != 99;
+                receipt.push(|| verdict(number, is_good), is_good);
+            }
+            receipt.end_group();
+            receipt.end_interchange();
+        }
+        receipt
+    }
+
+    #[test]
+    fn bad_documents_are_told_also_where_there_are_very_many() {
+        let receipt = of(1, 3 * VERDICTS_MAX);
+        let group = &receipt.interchanges[0].groups[0];
+        assert_eq!((group.accepted, group.rejected), (29_700, 300));
+        assert_eq!(group.told(false), 300);
+        assert_eq!(group.told(true), 9_900);
+        assert_eq!(receipt.left_out, 29_700 - 9_900);
+    }
+
+    #[test]
+    fn what_is_told_of_two_files_is_what_is_told_of_both_in_one() {
+        for (interchanges, documents) in [(2, 3), (600, 1), (2, VERDICTS_MAX + 200)] {
+            let mut both = Receipt::default();
+            both.extend(&of(interchanges, documents));
+            both.extend(&of(interchanges, documents));
+            let one = of(2 * interchanges, documents);
+            assert_eq!(both.interchanges, one.interchanges);
+            assert_eq!(both.left_out, one.left_out);
         }
     }
 }

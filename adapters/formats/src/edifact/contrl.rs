@@ -42,6 +42,10 @@ pub fn reported(receipt: &Receipt) -> usize {
 fn wanted(receipt: &Receipt) -> impl Iterator<Item = &Interchange> {
     let is_report = |set: &str| set.split(':').next() == Some(REPORT);
     let is_wanted = move |of: &&Interchange| {
+        // Also one that is cut in its first message.
+        if is_report(&of.first_set) && of.groups.iter().all(|group| group.documents.is_empty()) {
+            return false;
+        }
         let mut documents = of
             .groups
             .iter()
@@ -199,6 +203,11 @@ mod tests {
         check(
             "UNB+UNOA:3+S+R+260101:1200+1'UNH+1+CONTRL:D:3:UN'UCI+9+S+R+7'UNT+3+1'UNZ+1+1'",
             None,
+            "",
+        );
+        check(
+            "UNB+UNOA:3+S+R+260101:1200+1'UNH+1+CONTRL:D:3:UN'UCI+9+S",
+            Some(&FileFault(String::new())),
             "",
         );
     }

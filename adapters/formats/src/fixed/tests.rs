@@ -273,6 +273,13 @@ fn scenario_17_a_total_that_differs_leaves_nothing_visible() {
         b"H\nD      00999{\nD      00002{\nT000200001{\n",
         &["2 D: ·99.90··", "3 D: ·0.20··"],
     );
+    check_fault(
+        &hash,
+        b"H\nD      00999{\nD      00002{\nT000200002{\n",
+        &[
+            "line 4: AMOUNT of the T record says 0.20, but AMOUNT of the D records adds up to 0.10 from line 1 on",
+        ],
+    );
 }
 
 #[test]

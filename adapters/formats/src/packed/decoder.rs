@@ -4,6 +4,7 @@ use super::gzip::Gzip;
 use super::limits::Limits;
 use super::zip::Zip;
 use super::{Compression, Packing};
+use crate::edi::Receipt;
 use crate::format;
 use crate::{Account, BadRecord, Decoded, FileFault, Format, GoodRecord, Sink, Window};
 
@@ -42,6 +43,7 @@ impl Packed {
             skip,
             before: 0,
             account: Account::default(),
+            told: Receipt::default(),
             name: String::new(),
             state: State::Between,
             unread: true,
@@ -73,6 +75,8 @@ pub struct Decoder {
     before: u64,
     /// What the files before say of themselves.
     account: Account,
+    /// What is told of files before, where they are EDI.
+    told: Receipt,
     /// Its name in an archive, else empty.
     name: String,
     state: State,
@@ -189,6 +193,14 @@ impl Decoder {
         account
     }
 
+    /// The interchanges and documents that were read so far, in all files of an archive; of EDI alone.
+    #[must_use]
+    pub fn receipt(&self) -> Option<Receipt> {
+        let mut told = self.told.clone();
+        told.extend(self.file.receipt()?);
+        Some(told)
+    }
+
     /// Whether it is known how the file is packed.
     fn begin(&mut self, window: &[u8], end: bool) -> bool {
         if !matches!(self.unpacker, Unpacker::Unknown) {
@@ -228,6 +240,9 @@ impl Decoder {
         } else {
             self.before += self.file.ordinal();
             self.account.extend(self.file.account());
+            if let Some(receipt) = self.file.receipt() {
+                self.told.extend(receipt);
+            }
             self.format.remember(&self.file);
             self.file = self.format.decoder(self.skip.saturating_sub(self.before));
         }

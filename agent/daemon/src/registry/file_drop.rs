@@ -16,7 +16,11 @@ impl Configured for FileDropConfig {
     }
 
     fn place(&self) -> String {
-        format!("{}/{}", self.folder.display(), self.pattern)
+        let here = format!("{}/{}", self.folder.display(), self.pattern);
+        match &self.sftp {
+            Some(sftp) => format!("{} to {here}", sftp.place()),
+            None => here,
+        }
     }
 
     fn check(&self, flow: &FlowName) -> Vec<Finding> {

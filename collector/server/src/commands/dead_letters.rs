@@ -1,7 +1,12 @@
 //! `dead-letters list|show|retry|discard`.
 
+use std::fmt::Write as _;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use dray_proto::v1::dead_letter_act_request::Act;
 use dray_proto::v1::{DeadLetterActRequest, DeadLettersRequest};
+use serde_json::Value;
 
 use super::client::{connect, said};
 use super::show;
@@ -95,14 +100,57 @@ async fn show_one(config: &Config, id: u64) -> Result<(), Failure> {
         show::time_us(entry.at_us),
         entry.held_behind
     );
-    println!("reason   {}\n\n{}", entry.reason, pretty(&entry.event_json));
+    let event: Value = serde_json::from_str(&entry.event_json).unwrap_or_default();
+    let pretty = serde_json::to_string_pretty(&event).unwrap_or(entry.event_json);
+    println!("reason   {}\n\n{pretty}", entry.reason);
+    if let Some(bytes) = raw(&event) {
+        println!(
+            "\nits bytes, from the quote to the quote:\n\"{}\"",
+            readable(&bytes)
+        );
+    }
     Ok(())
 }
 
-fn pretty(json: &str) -> String {
-    let value: Result<serde_json::Value, _> = serde_json::from_str(json);
-    value
-        .ok()
-        .and_then(|value| serde_json::to_string_pretty(&value).ok())
-        .unwrap_or_else(|| json.to_owned())
+/// What an agent could not read, where it is such a dead letter.
+fn raw(event: &Value) -> Option<Vec<u8>> {
+    let raw = event["data"]["raw"]
+        .as_str()
+        .filter(|raw| !raw.is_empty())?;
+    STANDARD.decode(raw).ok()
+}
+
+/// Text as it is, and what is none, or moves the cursor, escaped.
+fn readable(bytes: &[u8]) -> String {
+    let mut out = String::new();
+    for chunk in bytes.utf8_chunks() {
+        for letter in chunk.valid().chars() {
+            match letter {
+                '\n' => out.push('\n'),
+                letter if letter.is_control() => out.extend(letter.escape_default()),
+                letter => out.push(letter),
+            }
+        }
+        let _ = write!(out, "{}", chunk.invalid().escape_ascii());
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_are_shown_as_text_and_move_no_cursor() {
+        for (bytes, expected) in [
+            (&b"SKU-1|x\r\nSKU-2"[..], "SKU-1|x\\r\nSKU-2"),
+            ("Grüße\t1".as_bytes(), "Grüße\\t1"),
+            (b"\x1b[2J\xFFa", "\\u{1b}[2J\\xffa"),
+        ] {
+            assert_eq!(readable(bytes), expected);
+        }
+        let event = serde_json::json!({ "data": { "raw": "U0tVLTE=" } });
+        assert_eq!(raw(&event).as_deref(), Some(&b"SKU-1"[..]));
+        assert_eq!(raw(&serde_json::json!({ "data": {} })), None);
+    }
 }

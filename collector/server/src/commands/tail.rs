@@ -31,13 +31,22 @@ pub(super) async fn run(config: &Config, arguments: TailArgs) -> Result<(), Fail
     let requests = tokio_stream::once(subscribe).chain(tokio_stream::pending());
     let mut messages = feed.subscribe(requests).await.map_err(said)?.into_inner();
     let mut out = std::io::BufWriter::new(std::io::stdout());
+    let mut is_empty = true;
     loop {
         let message = match messages.message().await {
             Ok(Some(message)) => message,
-            Ok(None) => return Ok(()),
+            Ok(None) => {
+                if is_empty {
+                    eprintln!(
+                        "The log has nothing of that; \"dray-collector status\" shows the flows that it has."
+                    );
+                }
+                return Ok(());
+            }
             Err(status) if status.code() == Code::Cancelled => return Ok(()),
             Err(status) => return Err(said(status)),
         };
+        is_empty &= message.event.is_empty();
         let written = message
             .event
             .iter()

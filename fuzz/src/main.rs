@@ -1,0 +1,37 @@
+//! Looks for bytes that a decoder can't stand: libFuzzer over every decoder, on a stable compiler.
+//!
+//! `DRAY_FUZZ` names the target, one of [`checks::TARGETS`]; `fuzz/run` builds and runs it. What must hold is in [`checks`], which a
+//! test of dray-formats includes as well: it replays `fuzz/cases`, so that what was found once stays found.
+//!
+//! libFuzzer's limit on a single allocation needs the address sanitizer, and that needs a nightly compiler. So the allocator has the limit:
+//! all memory that a case holds together is at most [`MEMORY_BYTES_MAX`].
+#![no_main]
+
+mod checks;
+
+use std::alloc::System;
+use std::sync::OnceLock;
+
+use cap::Cap;
+use libfuzzer_sys::fuzz_target;
+
+/// A case is at most 16 KiB. What a decoder keeps besides is bounded whatever the file's size, and far below this.
+const MEMORY_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+#[global_allocator]
+static MEMORY: Cap<System> = Cap::new(System, MEMORY_BYTES_MAX);
+
+fn target() -> &'static str {
+    static TARGET: OnceLock<String> = OnceLock::new();
+    TARGET.get_or_init(|| {
+        let named = std::env::var("DRAY_FUZZ").unwrap_or_default();
+        assert!(
+            checks::TARGETS.contains(&named.as_str()),
+            "DRAY_FUZZ is \"{named}\"; name one of {:?}",
+            checks::TARGETS
+        );
+        named
+    })
+}
+
+fuzz_target!(|input: &[u8]| checks::check(target(), input));
