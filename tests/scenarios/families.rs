@@ -6,7 +6,7 @@ use dray_tests::site::Site;
 use dray_tests::target::Target;
 use rand::RngExt as _;
 
-use crate::{PATIENCE, folder, soak, target_table, these_arrive_whole};
+use crate::{PATIENCE, folder, kill_one, soak, target_table, these_arrive_whole};
 
 /// Each kill meets every flow somewhere: before a file, in it, between append and move, between move and ack.
 #[test]
@@ -35,15 +35,7 @@ fn kill_9_at_random_points_leaves_exact_counts_for_every_format() {
             "stuck before kill {kill}, at {} of {dropped}",
             erp.events()
         );
-        if random.random_bool(0.7) {
-            let agent = site.agent.as_mut().expect("it runs");
-            agent.kill().expect("a kill");
-            site.start_agent().expect("an agent");
-        } else {
-            let collector = site.collector.as_mut().expect("it runs");
-            collector.kill().expect("a kill");
-            site.start_collector().expect("a collector");
-        }
+        kill_one(&mut site, 0.7);
     }
     let numbers: Vec<String> = FAMILIES
         .iter()

@@ -8,7 +8,7 @@ use dray_tests::site::{FlowSpec, Site};
 use dray_tests::target::Target;
 use rand::RngExt as _;
 
-use crate::{PATIENCE, arrives_whole, folder, soak, target_table};
+use crate::{PATIENCE, arrives_whole, folder, kill_one, soak, target_table};
 
 /// Drops files, kills at random in between, and judges target and log.
 #[test]
@@ -42,21 +42,7 @@ fn nothing_is_lost_doubled_or_out_of_order_when_either_side_is_killed() {
             erp.wait(PATIENCE, |events| events >= reached),
             "stuck before kill {kill}"
         );
-        if random.random_bool(0.5) {
-            site.agent
-                .as_mut()
-                .expect("it runs")
-                .kill()
-                .expect("a kill");
-            site.start_agent().expect("an agent");
-        } else {
-            site.collector
-                .as_mut()
-                .expect("it runs")
-                .kill()
-                .expect("a kill");
-            site.start_collector().expect("a collector");
-        }
+        kill_one(&mut site, 0.5);
     }
     arrives_whole(&site, &erp, dropped, &format!("{kills} kills"));
 }

@@ -49,6 +49,19 @@ fn wait(what: &str, done: impl Fn() -> bool) {
     }
 }
 
+/// kill -9 of the agent, in so many of all cases, or else of the collector; it is started again.
+fn kill_one(site: &mut Site, agents: f64) {
+    if rand::random_bool(agents) {
+        let agent = site.agent.as_mut().expect("it runs");
+        agent.kill().expect("a kill");
+        site.start_agent().expect("an agent");
+    } else {
+        let collector = site.collector.as_mut().expect("it runs");
+        collector.kill().expect("a kill");
+        site.start_collector().expect("a collector");
+    }
+}
+
 /// A target's table for a collector's configuration.
 fn target_table(name: &str, url: &str, more: &str) -> String {
     format!(

@@ -11,7 +11,7 @@ use dray_tests::target::Target;
 use dray_tests::verdict::judge;
 use rand::RngExt as _;
 
-use crate::{PATIENCE, all_of_these_arrive, folder, soak, target_table};
+use crate::{PATIENCE, all_of_these_arrive, folder, kill_one, soak, target_table};
 
 const LINES: u64 = 1_500;
 const ITEMS: u64 = 97;
@@ -142,15 +142,7 @@ fn kill_9_at_random_points_leaves_exact_counts_in_every_mode() {
             "stuck before kill {kill}, at {} of {dropped}",
             erp.events()
         );
-        if random.random_bool(0.8) {
-            let agent = site.agent.as_mut().expect("it runs");
-            agent.kill().expect("a kill");
-            site.start_agent().expect("an agent");
-        } else {
-            let collector = site.collector.as_mut().expect("it runs");
-            collector.kill().expect("a kill");
-            site.start_collector().expect("a collector");
-        }
+        kill_one(&mut site, 0.8);
     }
     for (mode, back) in MODES.iter().zip(back) {
         bring(&site, mode, back);

@@ -3,9 +3,10 @@
 //! ```text
 //! appended -> written as .NAME-HASH.tmp -> synced -> renamed to NAME -> folder synced -> only then the file moves
 //! ```
-//! So a file that has moved is acknowledged; likewise one that is noted in the ledger, where files are kept. One that has not is named by the position: the next start reads it again and writes the
-//! same bytes under the same name, as names, numbers and times follow from the file alone (its content, and when it was modified). If
-//! somebody took the first one away by then, it is sent twice, as the same interchange.
+//! So a file that has moved is acknowledged; likewise one that is noted in the ledger, where files are kept. One that has not is named
+//! by the position: the next start reads it again and writes the same bytes under the same name, as names, numbers and times follow from
+//! the file alone (its content, and when it was modified). If somebody took the first one away by then, it is sent twice, as the same
+//! interchange.
 //!
 //! Nothing is overwritten: a name that stands for something else gets the beginning of the content's hash.
 //! A second copy in `archive/pending` was acknowledged before it came there, and is not acknowledged again; a repeat neither.
@@ -183,7 +184,9 @@ impl FileDrop {
         file: &Finished,
         path: &Path,
     ) -> Result<Vec<Acknowledgement>, SourceError> {
-        let Some(acknowledges) = self.acknowledges(path) else {
+        // Nobody else is told anything, so nothing is read for it.
+        let is_told = matches!(file.goes, Goes::Pending | Goes::Failed);
+        let Some(acknowledges) = self.acknowledges(path).filter(|_| is_told) else {
             return Ok(Vec::new());
         };
         let acknowledges = Acknowledges {

@@ -59,7 +59,7 @@ pub struct Options {
     pub bytes_max: u64,
     /// What the file system must keep free.
     pub reserve_bytes: u64,
-    /// A generation is closed at this many bytes: of its values, and of what its records take in memory.
+    /// A generation is closed at this many bytes of values, or earlier where its records take much memory.
     pub generation_bytes: u64,
     /// Space that is given up when the disk is full, so that the buffer can be opened.
     pub ballast_bytes: u64,

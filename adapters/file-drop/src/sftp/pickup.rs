@@ -99,6 +99,11 @@ impl Round {
             let listed: HashSet<&Remote> = listing.files.values().collect();
             self.stays.retain(|stays| listed.contains(stays));
         }
+        if !self.shown_otherwise.is_empty() {
+            let listed: HashSet<&str> = listing.files.values().map(|file| &*file.name).collect();
+            self.shown_otherwise
+                .retain(|name, _| listed.contains(&**name));
+        }
         (self.trouble, self.troubles) = (None, 0);
         let now = self.began.elapsed();
         for remote in listing.files.values() {
@@ -283,8 +288,6 @@ impl Round {
             return Ok(Taken::Waits(self.config.quiet));
         }
         self.land(remote, part)?;
-        // It is here: whatever happens now, it is not downloaded again in this life.
-        self.stays.insert(remote.clone());
         edge!("file_drop.sftp_before_remote");
         self.put_away(session, remote).await
     }

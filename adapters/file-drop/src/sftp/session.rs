@@ -141,10 +141,9 @@ impl Session {
                     for file in names.files {
                         listed(&file.filename);
                         let kind = kind_of(&file);
-                        let name = file.filename.clone();
                         match remote(file.filename, &file.attrs) {
-                            Some(remote) => listing.add(remote, kind, flow, &is_known),
-                            None => listing.pass_over(&name, kind, flow.0),
+                            Ok(remote) => listing.add(remote, kind, flow, &is_known),
+                            Err(name) => listing.pass_over(&name, kind, flow.0),
                         }
                     }
                 }
@@ -160,8 +159,8 @@ impl Session {
     /// How the file is now; links are not followed.
     pub(crate) async fn look(&self, config: &SftpConfig, name: &str) -> Result<Remote, No> {
         let attrs = self.sftp.lstat(config.path_of(name)).await?.attrs;
-        let untold = || No::Other("the server tells no size or no time of it".into());
-        remote(name.to_owned(), &attrs).ok_or_else(untold)
+        let untold = |_| No::Other("the server tells no size or no time of it".into());
+        remote(name.to_owned(), &attrs).map_err(untold)
     }
 
     /// Begins to read a file, from here to there; [`Self::end`] with the handle afterwards.
@@ -229,13 +228,12 @@ impl Session {
     }
 }
 
-/// `None`: the server tells too little to know the file again.
-fn remote(name: String, attrs: &FileAttributes) -> Option<Remote> {
-    Some(Remote {
-        name,
-        bytes: attrs.size?,
-        mtime: attrs.mtime?,
-    })
+/// The name is given back where the server tells too little to know the file again.
+fn remote(name: String, attrs: &FileAttributes) -> Result<Remote, String> {
+    match (attrs.size, attrs.mtime) {
+        (Some(bytes), Some(mtime)) => Ok(Remote { name, bytes, mtime }),
+        _ => Err(name),
+    }
 }
 
 /// Some servers tell the kind only in the line that is meant for people.

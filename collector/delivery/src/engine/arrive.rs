@@ -182,8 +182,7 @@ impl Engine {
         self.scan_more |= scan.more;
         self.scan_once_open = scan.closed;
         // A look reads little at once: it goes on until the beginning of each flow is here.
-        let is_unread =
-            |flow: &Flow| flow.taken && flow.bytes == 0 && flow.finished.through().0 < flow.newest;
+        let is_unread = |flow: &Flow| flow.taken && flow.bytes == 0 && flow.is_busy();
         if !self.gate.is_up() && self.has_room_for_scan() {
             self.scan_due |= self.flows.iter().any(is_unread);
         }
