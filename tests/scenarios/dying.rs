@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use dray_tests::daemon::Daemon;
 use dray_tests::drops::{drop_file, movements};
+use dray_tests::families::{FAMILIES, Family, number};
 use dray_tests::site::{FlowSpec, Site};
 use dray_tests::target::Target;
 use dray_tests::verdict::{Verdict, judge};
@@ -24,7 +25,10 @@ const SMALL_FILES: [(&str, &str); 2] = [
     ("DRAY_GENERATION_BYTES", "16384"),
     ("DRAY_LOG_FILE_BYTES", "200000"),
 ];
-const KEEP: &str = "after = \"keep\"\n";
+/// The format whose senders are told.
+const ANSWERED: &str = "x12";
+/// Where they are told.
+const BACK: &str = "back";
 /// How long a daemon may pass its other edges before it must have died.
 const DIES_WITHIN: Duration = Duration::from_secs(20);
 
@@ -42,6 +46,17 @@ impl Dies {
             Self::Collector => "dray-collector",
         }
     }
+}
+
+/// What its files are, and where they go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Flow {
+    /// Lines, to the archive.
+    Moving,
+    /// Lines that stay where they are.
+    Keeping,
+    /// Documents whose senders are told that they came.
+    Answering,
 }
 
 /// What the harness found.
@@ -75,30 +90,31 @@ pub(crate) struct Dying {
     pub(crate) patience: Duration,
     /// Whether the log may be without its beginning.
     log_is_trimmed: bool,
-    /// Whether nothing moves.
-    keeps: bool,
+    flow: Flow,
 }
 
 impl Dying {
     /// A site that has carried one file. `plant`: the bug that both daemons have.
     pub(crate) fn new(plant: Option<&str>, log_settings: &str) -> Self {
-        Self::with_source(plant, log_settings, "")
+        Self::with_flow(plant, log_settings, Flow::Moving)
     }
 
     /// The same, with a folder in which nothing moves.
     pub(crate) fn keeping() -> Self {
-        Self::with_source(None, "", KEEP)
+        Self::with_flow(None, "", Flow::Keeping)
     }
 
-    fn with_source(plant: Option<&str>, log_settings: &str, source: &str) -> Self {
+    /// The same, with documents whose senders are told that they came.
+    pub(crate) fn answering() -> Self {
+        Self::with_flow(None, "", Flow::Answering)
+    }
+
+    fn with_flow(plant: Option<&str>, log_settings: &str, flow: Flow) -> Self {
         let folder = folder("edge");
         let erp = Target::start(false).expect("a target");
         let targets = log_settings.to_owned() + &target_table("erp", &erp.url(), "");
-        let mut flow = FlowSpec::movements("movements");
-        // A restarted agent has not seen its files being closed, and waits for them to be quiet.
-        flow.source += "quiet = \"50ms\"\nscan_every = \"200ms\"\n";
-        flow.source += source;
-        let mut site = Site::lay_out(folder.path(), &[flow], &targets).expect("a folder");
+        let spec = flow.spec(folder.path());
+        let mut site = Site::lay_out(folder.path(), &[spec], &targets).expect("a folder");
         let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
         let planted = plant.map(|plant| ("DRAY_PLANT", plant));
         site.environment = SMALL_FILES.into_iter().chain(planted).map(owned).collect();
@@ -112,7 +128,7 @@ impl Dying {
             files: 0,
             patience: Duration::from_secs(30),
             log_is_trimmed: !log_settings.is_empty(),
-            keeps: source == KEEP,
+            flow,
         };
         dying.carry_next();
         dying
@@ -124,19 +140,19 @@ impl Dying {
 
     /// Drops the next file.
     pub(crate) fn drop_next(&mut self) {
-        let text = movements(self.files * LINES, LINES, ITEMS);
+        let file = self.flow.file(self.files);
         let name = format!("{:04}.txt", self.files);
-        drop_file(&self.site.drops("movements"), &name, text.as_bytes()).expect("a drop");
+        drop_file(&self.site.drops("movements"), &name, &file).expect("a drop");
         self.files += 1;
     }
 
     /// The next file is set aside, as if it had failed.
     pub(crate) fn set_aside_next(&mut self) {
-        let text = movements(self.files * LINES, LINES, ITEMS);
+        let file = self.flow.file(self.files);
         let failed = self.site.drops("movements").join("failed");
         std::fs::create_dir_all(&failed).expect("a folder");
         let name = format!("{:04}.txt", self.files);
-        std::fs::write(failed.join(name), text).expect("a file");
+        std::fs::write(failed.join(name), file).expect("a file");
         self.files += 1;
     }
 
@@ -252,15 +268,39 @@ impl Dying {
         if !clean || in_log.repeats > 0 {
             return not_whole(format!("in the log: {in_log}"));
         }
+        if self.flow == Flow::Answering && self.told() != self.files {
+            return not_whole(format!("{} files, {} told of", self.files, self.told()));
+        }
         Ok(())
     }
 
     fn sent(&self) -> impl Iterator<Item = String> + use<> {
-        (0..self.files * LINES).map(|n| format!("MV{n:010}"))
+        let code = match self.flow {
+            Flow::Moving | Flow::Keeping => "MV",
+            Flow::Answering => family(ANSWERED).code,
+        };
+        (0..self.files * LINES).map(|n| number(code, n))
+    }
+
+    /// How many acknowledgements stand in their folder, each of another file. What has no name yet does not count.
+    fn told(&self) -> u64 {
+        let entries = std::fs::read_dir(self.at(BACK)).expect("the folder");
+        let names = entries.map(|entry| entry.expect("an entry").file_name());
+        let names = names.map(|name| name.to_string_lossy().into_owned());
+        let mut texts = HashSet::new();
+        for name in names.filter(|name| !name.starts_with('.')) {
+            let text = std::fs::read_to_string(self.at(BACK).join(name)).expect("a text");
+            assert!(
+                text.contains("AK9*A*1*1*1~") && text.contains("~IEA*1*"),
+                "{text}"
+            );
+            assert!(texts.insert(text), "one is there twice");
+        }
+        texts.len() as u64
     }
 
     fn archived(&self) -> u64 {
-        if self.keeps {
+        if self.flow == Flow::Keeping {
             let ledger = self.at("agent/sources/movements/ledger");
             let text = std::fs::read_to_string(ledger).unwrap_or_default();
             let acked = text.lines().filter(|line| line.starts_with("acked\t"));
@@ -283,6 +323,44 @@ impl Dying {
             Dies::Collector => self.site.collector_config(),
         }
     }
+}
+
+impl Flow {
+    fn spec(self, folder: &Path) -> FlowSpec {
+        let mut spec = match self {
+            Self::Moving | Self::Keeping => FlowSpec::movements("movements"),
+            Self::Answering => family(ANSWERED).flow(folder).expect("a flow"),
+        };
+        spec.name = "movements".into();
+        // A restarted agent has not seen its files being closed, and waits for them to be quiet.
+        spec.source += "quiet = \"50ms\"\nscan_every = \"200ms\"\n";
+        match self {
+            Self::Moving => {}
+            Self::Keeping => spec.source += "after = \"keep\"\n",
+            Self::Answering => {
+                let back = folder.join(BACK);
+                std::fs::create_dir(&back).expect("a folder");
+                spec.source += &format!("acknowledge.folder = \"{}\"\n", back.display());
+            }
+        }
+        spec
+    }
+
+    /// The file of this number.
+    fn file(self, number: u64) -> Vec<u8> {
+        let first = number * LINES;
+        match self {
+            Self::Moving | Self::Keeping => movements(first, LINES, ITEMS).into_bytes(),
+            Self::Answering => family(ANSWERED).file(first, LINES, ITEMS),
+        }
+    }
+}
+
+fn family(name: &str) -> &'static Family {
+    let mut families = FAMILIES.iter();
+    families
+        .find(|family| family.name == name)
+        .expect("it is one")
 }
 
 fn files_in(folder: &Path) -> u64 {

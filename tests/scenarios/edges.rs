@@ -79,6 +79,9 @@ fn die_once(dies: Dies, edge: &str) -> (String, Result<(), Found>) {
         "buffer.before_epoch" | "buffer.after_epoch" => die_in_new_epoch(&at),
         "file_drop.between_moves" => die_between_moves(&at),
         "file_drop.before_ledger" | "file_drop.after_ledger" => Dying::keeping().die_at(dies, &at),
+        "file_drop.before_acknowledgement"
+        | "file_drop.before_acknowledgement_name"
+        | "file_drop.before_acknowledgement_sync" => Dying::answering().die_at(dies, &at),
         "file_drop.between_redrives"
         | "file_drop.before_redrive_sync"
         | "file_drop.before_request_removal" => die_while_redriving(&at),

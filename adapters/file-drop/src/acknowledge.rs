@@ -21,6 +21,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use dray_adapter::SourceError;
+use dray_edges::edge;
 use dray_formats::FileFault;
 use dray_formats::edi::{Acknowledged, Acknowledgement, INTERCHANGES_MAX, acknowledgements};
 use dray_formats::packed::Decoder;
@@ -162,11 +163,15 @@ impl FileDrop {
         if acknowledgements.is_empty() {
             return Ok(());
         }
+        edge!("file_drop.before_acknowledgement");
         let written = acknowledgements
             .iter()
             .try_for_each(|one| write(folder, one))
             // All of them at once: they are there when the file moves.
-            .and_then(|()| archive::sync(folder));
+            .and_then(|()| {
+                edge!("file_drop.before_acknowledgement_sync");
+                archive::sync(folder)
+            });
         written.map_err(|error| {
             self.retry(format!(
                 "{}. {} is appended, and waits for that where it is",
@@ -245,6 +250,7 @@ fn write(folder: &Path, one: &Acknowledgement) -> io::Result<()> {
         let mut file = File::create(&hidden)?;
         file.write_all(&one.bytes)?;
         file.sync_all()?;
+        edge!("file_drop.before_acknowledgement_name");
         match archive::rename_new(&hidden, &to) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 fs::remove_file(&hidden)?;

@@ -6,6 +6,10 @@ pub const EDGES: &[&str] = &[
     "file_drop.before_pending",
     "file_drop.before_folder_sync",
     "file_drop.between_folder_syncs",
+    // A file is appended, and its sender not told; what he is told has not got its name; it has, and the folder is not synced.
+    "file_drop.before_acknowledgement",
+    "file_drop.before_acknowledgement_name",
+    "file_drop.before_acknowledgement_sync",
     // Likewise where nothing moves: a file is appended and not in the ledger; it is.
     "file_drop.before_ledger",
     "file_drop.after_ledger",

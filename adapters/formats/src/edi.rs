@@ -113,17 +113,24 @@ pub(crate) fn lines(bytes: &[u8]) -> u64 {
     memchr::memchr_iter(b'\n', bytes).count() as u64
 }
 
-/// How many bytes of white space they begin with, and how many line ends are among them.
+/// What Windows editors begin a file with; files that were joined have it in their middle.
+const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+
+/// How many bytes of white space and byte order marks they begin with, and how many line ends are among them. It asks nothing of where
+/// in the file they stand: how a file is cut into windows must not matter.
 pub(crate) fn blank(bytes: &[u8]) -> (usize, u64) {
-    let mut line_ends = 0;
-    for (at, byte) in bytes.iter().enumerate() {
+    let (mut at, mut line_ends) = (0, 0);
+    while let Some(byte) = bytes.get(at) {
         match byte {
-            b'\n' => line_ends += 1,
-            byte if byte.is_ascii_whitespace() => {}
-            _ => return (at, line_ends),
+            byte if byte.is_ascii_whitespace() => {
+                line_ends += u64::from(*byte == b'\n');
+                at += 1;
+            }
+            _ if bytes[at..].starts_with(BYTE_ORDER_MARK) => at += BYTE_ORDER_MARK.len(),
+            _ => break,
         }
     }
-    (bytes.len(), line_ends)
+    (at, line_ends)
 }
 
 /// A number or name of an envelope, without the blanks that pad it.

@@ -150,9 +150,7 @@ impl Segments {
     /// # Errors
     /// [`FileFault`]: from here on nothing tells where a segment ends.
     pub fn next(&mut self, window: &[u8], end: bool) -> Result<Found, FileFault> {
-        let mut start = usize::from(window.starts_with(b"\xEF\xBB\xBF")) * 3;
-        let (blanks, mut before) = blank(&window[start..]);
-        start += blanks;
+        let (mut start, mut before) = blank(window);
         // Each interchange may have a UNA of its own; one may stand behind another, as after an interchange that is empty.
         loop {
             if window.len() < start + UNA_BYTES && !end {

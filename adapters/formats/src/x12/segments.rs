@@ -130,9 +130,7 @@ impl Segments {
     /// # Errors
     /// [`FileFault`]: from here on nothing tells where a segment ends.
     pub fn next(&mut self, window: &[u8], end: bool) -> Result<Found, FileFault> {
-        let mark = usize::from(window.starts_with(b"\xEF\xBB\xBF")) * 3;
-        let (blanks, new_lines) = blank(&window[mark..]);
-        let start = mark + blanks;
+        let (start, new_lines) = blank(window);
         let rest = &window[start..];
         if let Some(length) = self.plain(rest, false) {
             self.starts = self.line + new_lines;

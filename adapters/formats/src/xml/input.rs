@@ -92,7 +92,8 @@ impl Input {
                 charset,
             }));
         }
-        if self.fault.is_none() && self.text.len() < TEXT_BYTES_MAX {
+        // A decoder of UTF-16 that was told of the end must not be asked again, though its text may be.
+        if self.fault.is_none() && !self.ended && self.text.len() < TEXT_BYTES_MAX {
             taken += self.decode(charset, rest, end);
         }
         self.ended |= end && taken == window.len();

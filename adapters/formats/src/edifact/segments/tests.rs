@@ -60,6 +60,14 @@ fn segments_have_elements_and_those_have_components() {
 }
 
 #[test]
+fn a_byte_order_mark_between_segments_is_passed_over_however_the_file_is_cut() {
+    check(
+        "\u{feff}UNB+UNOC:3'UNZ+0+1'\n\u{feff}UNA:+.? '\r\n\u{feff}UNB+UNOC:3'",
+        Ok(&["1 UNB|UNOC:3", "1 UNZ|0|1", "3 UNB|UNOC:3"]),
+    );
+}
+
+#[test]
 fn a_una_says_what_separates_what_and_each_interchange_may_have_its_own() {
     check(
         "UNA*|,\\ ~UNB|UNOC*3~UNZ|0|1~\nUNA:+.? '\nUNB+UNOC:3'",

@@ -70,6 +70,14 @@ fn line_ends_between_and_within_segments_are_passed_over() {
 }
 
 #[test]
+fn a_byte_order_mark_between_segments_is_passed_over_however_the_file_is_cut() {
+    check(
+        &format!("\u{feff}{ISA}IEA*0*1~\r\n\u{feff}{ISA}\u{feff}\nIEA*0*1~"),
+        Ok(&[&isa_shown(1), "1 IEA|0|1", &isa_shown(2), "3 IEA|0|1"]),
+    );
+}
+
+#[test]
 fn several_interchanges_each_have_their_separators() {
     let second = ISA.replace('*', "+").replace(":~", ":!");
     check(
