@@ -1,5 +1,6 @@
 //! What the system calls of a site must show: nothing is promised before the sync that the promise rests on.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use dray_tests::drops::{drop_file, movements, now_us};
@@ -73,13 +74,18 @@ fn name(file: u64) -> String {
     format!("{file:04}.txt")
 }
 
-/// When each traced file was moved below this folder.
-fn moves<'a>(agent: &'a [Call], folder: &str) -> Vec<&'a Call> {
+/// When each traced file was moved to one of these folders for the first time.
+fn moves<'a>(agent: &'a [Call], folders: &[&str]) -> Vec<&'a Call> {
+    let mut names = HashSet::new();
     let into = |call: &&Call| {
         let to = call.renamed_to().map(Path::new);
         to.is_some_and(|to| {
-            to.parent().is_some_and(|parent| parent.ends_with(folder))
+            let is_in = |folder: &&str| to.parent().is_some_and(|parent| parent.ends_with(folder));
+            folders.iter().any(is_in)
                 && to.extension().is_some_and(|extension| extension == "txt")
+                && to
+                    .file_name()
+                    .is_some_and(|name| names.insert(name.to_owned()))
         })
     };
     agent.iter().filter(into).collect()
@@ -119,7 +125,8 @@ fn moves_rest_on_syncs(began: &[f64], agent: &[Call]) -> Vec<String> {
     let is_database = |path: &str| path.contains("/buffer/") && path.ends_with("/db");
     synced_before(
         began,
-        &moves(agent, "archive/pending"),
+        // A file that is acked by then skips the first.
+        &moves(agent, &["archive/pending", "archive"]),
         agent,
         "a file was moved",
         is_database,
@@ -131,7 +138,7 @@ fn acks_rest_on_syncs(began: &[f64], agent: &[Call], collector: &[Call]) -> Vec<
     let is_log = |path: &str| path.contains("/log/log-") && path.ends_with("-wal");
     synced_before(
         began,
-        &moves(agent, "archive"),
+        &moves(agent, &["archive"]),
         collector,
         "a file was acked",
         is_log,
@@ -151,7 +158,7 @@ fn lasts(made: &Call, calls: &[Call], promises: &[&Call], folder: &str) -> Optio
 }
 
 fn generations_last(agent: &[Call]) -> Vec<String> {
-    let promises = moves(agent, "archive/pending");
+    let promises = moves(agent, &["archive/pending", "archive"]);
     let is_generation = |call: &&Call| {
         let parts = call.renamed_to().and_then(|to| to.rsplit_once('/'));
         parts.is_some_and(|(folder, name)| folder.ends_with("/buffer") && name.starts_with("g-"))
@@ -166,7 +173,7 @@ fn generations_last(agent: &[Call]) -> Vec<String> {
 }
 
 fn log_files_last(agent: &[Call], collector: &[Call]) -> Vec<String> {
-    let promises = moves(agent, "archive");
+    let promises = moves(agent, &["archive"]);
     let made: Vec<&Call> = collector
         .iter()
         .filter(|call| {

@@ -291,7 +291,7 @@ impl Dying {
         for name in names.filter(|name| !name.starts_with('.')) {
             let text = std::fs::read_to_string(self.at(BACK).join(name)).expect("a text");
             assert!(
-                text.contains("AK9*A*1*1*1~") && text.contains("~IEA*1*"),
+                text.contains("AK9*A*1*1*1~") && text.contains("IEA*1*"),
                 "{text}"
             );
             assert!(texts.insert(text), "one is there twice");

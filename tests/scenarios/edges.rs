@@ -124,9 +124,10 @@ fn die_in_new_epoch(at: &str) -> Result<(), Found> {
 /// Two files are appended and could not move, so that the next start moves both.
 fn die_between_moves(at: &str) -> Result<(), Found> {
     let mut site = Dying::new(None, "");
-    let pending = site.site.drops("movements").join("archive/pending");
-    fs::remove_dir(&pending).expect("nothing waits");
-    fs::write(&pending, "in the way").expect("a file");
+    let archive = site.site.drops("movements").join("archive");
+    let away = site.at("away");
+    fs::rename(&archive, &away).expect("it goes away");
+    fs::write(&archive, "in the way").expect("a file");
     let before = site.erp.events();
     site.drop_next();
     site.drop_next();
@@ -135,8 +136,8 @@ fn die_between_moves(at: &str) -> Result<(), Found> {
         .wait(Duration::from_secs(20), |events| events >= before + 600);
     assert!(arrived, "both are appended and sent");
     site.stop(Dies::Agent);
-    fs::remove_file(&pending).expect("the file");
-    fs::create_dir(&pending).expect("a folder");
+    fs::remove_file(&archive).expect("the file");
+    fs::rename(&away, &archive).expect("it comes back");
     site.start_to_die(Dies::Agent, at);
     site.wait_death(Dies::Agent)?;
     site.start_again(Dies::Agent)?;

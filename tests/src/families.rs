@@ -123,6 +123,12 @@ impl Family {
         })
     }
 
+    /// Lines of its `[flow.source.format]`.
+    #[must_use]
+    pub fn format(&self) -> &'static str {
+        self.format
+    }
+
     /// A file of so many movements from number `first` on, over `items` items.
     #[must_use]
     pub fn file(&self, first: u64, lines: u64, items: u64) -> Vec<u8> {

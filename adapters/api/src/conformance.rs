@@ -68,26 +68,31 @@ pub fn run_second_copy<P: Place>(mut fresh: impl FnMut() -> P) {
     third.nothing_more("all of it was acked before the buffer was lost");
 }
 
-const PACES: [Pace; 4] = [
+const PROMPT: Pace = Pace {
+    append_behind: 0,
+    commit_behind: 0,
+    acks: true,
+    overtakes: false,
+};
+
+const PACES: [Pace; 5] = [
+    PROMPT,
     Pace {
-        append_behind: 0,
-        commit_behind: 0,
-        acks: true,
-    },
-    Pace {
-        append_behind: 0,
-        commit_behind: 0,
         acks: false,
+        ..PROMPT
     },
     Pace {
         append_behind: 1,
-        commit_behind: 0,
-        acks: true,
+        ..PROMPT
     },
     Pace {
-        append_behind: 0,
         commit_behind: 1,
-        acks: true,
+        ..PROMPT
+    },
+    Pace {
+        commit_behind: 1,
+        overtakes: true,
+        ..PROMPT
     },
 ];
 

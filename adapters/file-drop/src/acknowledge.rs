@@ -145,7 +145,7 @@ impl FileDrop {
     pub(crate) fn acknowledges(&self, path: &Path) -> Option<Acknowledges> {
         self.config.acknowledge.as_ref()?;
         let by = self.config.format.acknowledged()?;
-        (!self.is_pending(path)).then_some(Acknowledges {
+        (!self.is_archived(path)).then_some(Acknowledges {
             by,
             modified_us: None,
         })

@@ -71,18 +71,23 @@ pub(crate) fn move_as(
     name: &OsStr,
     sha256: &[u8; 32],
 ) -> io::Result<PathBuf> {
-    make(root, folder)?;
-    let folder = root.join(folder);
-    for number in 0..NAMES_MAX {
-        let to = folder.join(candidate(name, sha256, number));
+    let to = root.join(folder);
+    let (mut number, mut made) = (0, false);
+    while number < NAMES_MAX {
+        let to = to.join(candidate(name, sha256, number));
         match rename_new(file, &to) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => number += 1,
+            // Mostly the folder is there: nobody looks before each move.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !made => {
+                make(root, folder)?;
+                made = true;
+            }
             result => return result.map(|()| to),
         }
     }
     Err(io::Error::other(format!(
         "{} holds {NAMES_MAX} files of this name and content",
-        folder.display()
+        to.display()
     )))
 }
 

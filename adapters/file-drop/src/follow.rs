@@ -97,7 +97,7 @@ impl FileDrop {
         let root = &self.config.folder;
         let left = self.without_file(root)?;
         let mut moved = false;
-        for folder in [PENDING, FAILED, REPEATED] {
+        for folder in [PENDING, ARCHIVE, FAILED, REPEATED] {
             if !left.is_empty() && root.join(folder).is_dir() {
                 moved |= self.gather_in(folder, &left)?;
             }

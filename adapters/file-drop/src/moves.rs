@@ -44,10 +44,15 @@ impl FileDrop {
         else {
             return Ok(());
         };
-        let folder = folder_of(file.goes);
         if let Some(renamed) = renamed {
-            return self.follow_late(path, folder, &renamed.path, &renamed.file.content);
+            let Renamed {
+                file,
+                folder,
+                path: to,
+            } = renamed;
+            return self.follow_late(path, folder, to, &file.content);
         }
+        let folder = self.folder_of(file);
         let path = &*path;
         let metadata = match fs::symlink_metadata(path) {
             Ok(metadata) => metadata,
@@ -92,14 +97,17 @@ impl FileDrop {
                 self.ring();
             }
             Goes::Pending if is_pending => self.wait_for_ack(&moved, path),
+            // It was read on there, and the collector was faster again.
+            Goes::Pending if folder == ARCHIVE && self.is_archived(path) => {}
             Goes::Pending | Goes::Failed | Goes::FailedFromPending | Goes::Repeated => {
-                if folder == PENDING {
+                if file.goes == Goes::Pending {
                     edge!("file_drop.before_pending");
                 }
                 let to = self.rename(path, folder, &moved.content)?;
                 // From here on it is there, though a sync may fail and be tried again.
                 let to = Renamed {
                     file: moved,
+                    folder,
                     path: to,
                 };
                 *renamed = Some(to.clone());
@@ -112,19 +120,45 @@ impl FileDrop {
     /// Finished files are renamed: their moves are made to last, together, before anything is said that rests on them.
     pub(crate) fn end_moves(&mut self, moved: &[Moving]) -> Result<(), SourceError> {
         let renamed = || moved.iter().filter_map(|moving| moving.renamed.as_ref());
-        let Some(first) = renamed().next() else {
+        // What is acked by now goes on, so that the same syncs are for both. What hinders that is told when the ack is.
+        let _ = self.release_acked();
+        let mut to: BTreeSet<&str> = renamed().map(|to| to.folder).collect();
+        let mut from: BTreeSet<&str> = renamed().map(|to| came_from(to.file.goes)).collect();
+        if self.released {
+            edge!("file_drop.before_archive_sync");
+            // It stands before what these came from, in this order too.
+            to.insert(ARCHIVE);
+            if !to.contains(PENDING) {
+                from.insert(PENDING);
+            }
+        }
+        if to.is_empty() {
             return Ok(());
-        };
-        let to: BTreeSet<&str> = renamed().map(|to| folder_of(to.file.goes)).collect();
-        let from: BTreeSet<&str> = renamed().map(|to| came_from(to.file.goes)).collect();
-        self.sync_moves(&to, &from)
-            .map_err(|error| self.no_move(&first.path, folder_of(first.file.goes), &error))?;
-        for Renamed { file, path } in renamed() {
-            if file.goes == Goes::Pending {
+        }
+        self.sync_moves(&to, &from).map_err(|error| {
+            let first = renamed().next().map(|to| (to.path.clone(), to.folder));
+            let acked = || (self.config.folder.join(PENDING), ARCHIVE);
+            let (path, folder) = first.unwrap_or_else(acked);
+            self.no_move(&path, folder, &error)
+        })?;
+        self.released = false;
+        for Renamed { file, folder, path } in renamed() {
+            if *folder == PENDING {
                 self.wait_for_ack(file, path);
             }
         }
         Ok(())
+    }
+
+    /// Where a finished file goes.
+    fn folder_of(&self, file: &Finished) -> &'static str {
+        match file.goes {
+            // The collector was faster than the move: nothing is left to wait for.
+            Goes::Pending if self.state(&file.content) == MarkState::Done => ARCHIVE,
+            Goes::Pending => PENDING,
+            Goes::Failed | Goes::FailedFromPending => FAILED,
+            Goes::Repeated => REPEATED,
+        }
     }
 
     fn wait_for_ack(&mut self, file: &Finished, path: &Path) {
@@ -232,9 +266,21 @@ impl FileDrop {
         soonest
     }
 
-    /// Moves what is acked from `archive/pending` to `archive`, from the oldest on.
+    /// Moves what is acked from `archive/pending` to `archive`, from the oldest on, and makes that last: now, or with the next moves.
     pub(crate) fn release(&mut self) -> Result<(), SourceError> {
-        let mut moved = false;
+        self.release_acked()?;
+        if self.released && self.finished.is_empty() {
+            edge!("file_drop.before_archive_sync");
+            for folder in [ARCHIVE, PENDING] {
+                let folder = self.config.folder.join(folder);
+                archive::sync(&folder).map_err(|error| self.no_move(&folder, ARCHIVE, &error))?;
+            }
+            self.released = false;
+        }
+        Ok(())
+    }
+
+    fn release_acked(&mut self) -> Result<(), SourceError> {
         for before in [true, false] {
             loop {
                 let files = if before {
@@ -248,35 +294,28 @@ impl FileDrop {
                 else {
                     break;
                 };
-                let notice = self.release_one(first, &mut moved)?;
+                let released = self.release_one(first)?;
                 let files = if before {
                     &mut self.pending_before
                 } else {
                     &mut self.pending
                 };
                 files.pop_front();
-                if let Some(notice) = notice {
-                    self.notices.push_back(notice);
-                    self.ring();
+                match released {
+                    Released::Moved => self.released = true,
+                    Released::Gone => {}
+                    Released::Changed(notice) => {
+                        self.notices.push_back(*notice);
+                        self.ring();
+                    }
                 }
-            }
-        }
-        if moved {
-            edge!("file_drop.before_archive_sync");
-            for folder in [ARCHIVE, PENDING] {
-                let folder = self.config.folder.join(folder);
-                archive::sync(&folder).map_err(|error| self.no_move(&folder, ARCHIVE, &error))?;
             }
         }
         Ok(())
     }
 
-    /// Moves one; a notice where it changed since it was appended.
-    fn release_one(
-        &self,
-        waiting: &Waiting,
-        moved: &mut bool,
-    ) -> Result<Option<Notice>, SourceError> {
+    /// Moves one.
+    fn release_one(&self, waiting: &Waiting) -> Result<Released, SourceError> {
         let path = &self.pending_path(&waiting.name);
         let gone = |error: &io::Error| {
             error.kind() == io::ErrorKind::NotFound && self.config.folder.is_dir()
@@ -286,25 +325,25 @@ impl FileDrop {
             if !waiting.is_unchanged(look) {
                 let reason = "it changed after it was appended and moved to archive/pending. What it was then was sent, \
                               what it is now was not; compare, and drop what is missing as a new file";
-                return Ok(Some(Notice::set_aside(as_it_was(waiting, look), path.clone(), true, reason, Vec::new())));
+                let notice = Notice::set_aside(as_it_was(waiting, look), path.clone(), true, reason, Vec::new());
+                return Ok(Released::Changed(Box::new(notice)));
             }
-            if *moved {
+            if self.released {
                 edge!("file_drop.between_archive_moves");
             }
             edge!("file_drop.before_archive");
             let root = &self.config.folder;
             let to = archive::move_to(path, root, ARCHIVE, &waiting.content.sha256)?;
-            *moved = true;
             let followed = follow(&self.matcher, root, ARCHIVE, path, &to, &waiting.content.sha256);
             if let Err(error) = followed {
                 tracing::warn!(file = %path.display(), %error, "the companion of this file can't be moved to the archive; the next start tries again");
             }
-            Ok(None)
+            Ok(Released::Moved)
         });
         match result {
             Err(error) if gone(&error) => {
                 tracing::warn!(file = %path.display(), "an acked file was taken by somebody else");
-                Ok(None)
+                Ok(Released::Gone)
             }
             result => result.map_err(|error| self.no_move(path, ARCHIVE, &error)),
         }
@@ -332,12 +371,13 @@ impl FileDrop {
     }
 }
 
-fn folder_of(goes: Goes) -> &'static str {
-    match goes {
-        Goes::Pending => PENDING,
-        Goes::Failed | Goes::FailedFromPending => FAILED,
-        Goes::Repeated => REPEATED,
-    }
+/// What became of a file that is acked.
+enum Released {
+    Moved,
+    /// Somebody else took it.
+    Gone,
+    /// It changed since it was appended.
+    Changed(Box<Notice>),
 }
 
 /// The folder, below the drop folder, in which a file was until it moved.
@@ -407,6 +447,7 @@ mod tests {
         fs::rename(root.join("a.txt"), &to).expect("a rename");
         moving.renamed = Some(Renamed {
             file: moving.file.clone(),
+            folder: PENDING,
             path: to,
         });
         // The folder can't be synced.

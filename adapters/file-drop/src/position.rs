@@ -5,8 +5,8 @@
 //! entry: goes u8 | SHA-256 32 | bytes u64 | repeat u64 | modified i64 | inode u64 | born i64 | name length u8 | name
 //! ```
 //! The sequence is drawn in [`crate::sequence`], and empty where none is watched. Version 1 has none.
-//! Integers are little-endian. Without the sequence, with the 16 files that an agent has under way this is at most
-//! 18 × 330 + 19 bytes; small files with usual names make it some 1,500.
+//! Integers are little-endian. Without the sequence, with the 64 files that an agent has under way this is at most
+//! 66 × 330 + 19 bytes; small files with usual names make it some 5,800.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};

@@ -14,7 +14,7 @@ use dray_formats::edi::Acknowledgement;
 use dray_formats::packed::Packed;
 
 use crate::alarms::Alarms;
-use crate::archive::PENDING;
+use crate::archive::{ARCHIVE, PENDING};
 use crate::config::{After, FileDropConfig};
 use crate::control::Control;
 use crate::duplicates::Duplicates;
@@ -41,7 +41,7 @@ use crate::watch::Watch;
 const POLL_MAX: Duration = Duration::from_millis(250);
 /// Files that are polled to their end and not committed: more are not begun. It bounds positions, and is how many
 /// small batches an agent appends with one sync.
-const FINISHED_MAX: usize = 16;
+const FINISHED_MAX: usize = 64;
 /// How soon to look again for the commit of such a file.
 const COMMIT_WAIT: Duration = Duration::from_millis(10);
 
@@ -90,6 +90,8 @@ pub struct FileDrop {
     pub(crate) pending: VecDeque<Waiting>,
     /// The same, found at the start.
     pub(crate) pending_before: VecDeque<Waiting>,
+    /// Whether files went on to the archive whose moves may not last yet.
+    pub(crate) released: bool,
     /// Files of the folder whose content was there before.
     pub(crate) repeats: HashMap<OsString, Repeated>,
     /// Symbolic links that were told of.
@@ -157,6 +159,8 @@ pub(crate) struct Repeated {
 #[derive(Debug, Clone)]
 pub(crate) struct Renamed {
     pub(crate) file: Finished,
+    /// Below the drop folder.
+    pub(crate) folder: &'static str,
     pub(crate) path: PathBuf,
 }
 
@@ -225,6 +229,7 @@ impl FileDrop {
             held: None,
             pending: VecDeque::new(),
             pending_before: VecDeque::new(),
+            released: false,
             repeats: HashMap::new(),
             links: Vec::new(),
             troubles: BTreeMap::new(),
@@ -246,6 +251,14 @@ impl FileDrop {
     pub(crate) fn is_pending(&self, path: &Path) -> bool {
         path.parent()
             .is_some_and(|parent| parent == self.config.folder.join(PENDING))
+    }
+
+    /// Whether it is a file that was appended before: one that waits for its ack, or is acked.
+    pub(crate) fn is_archived(&self, path: &Path) -> bool {
+        self.is_pending(path)
+            || path
+                .parent()
+                .is_some_and(|parent| parent == self.config.folder.join(ARCHIVE))
     }
 
     pub(crate) fn retry(&self, reason: String) -> SourceError {

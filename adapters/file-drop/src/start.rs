@@ -9,7 +9,7 @@ use dray_adapter::{FileOutcome, MarkState, Position, Report, SourceError};
 use dray_edges::edge;
 
 use crate::alarms::Alarms;
-use crate::archive::{self, PENDING};
+use crate::archive::{self, ARCHIVE, PENDING};
 use crate::first_pass::Checked;
 use crate::groups::Groups;
 use crate::notice::Notice;
@@ -267,7 +267,8 @@ impl FileDrop {
         Ok(None)
     }
 
-    /// Where the file that was being read is now: under its name, or renamed, or in the archive.
+    /// Where the file that was being read is now: under its name, or renamed, or in the archive. It may even be acked: a machine that lost
+    /// its disk goes on where the collector last heard of a place, which may be before that file's end.
     fn find_half_read(&self) -> io::Result<Option<PathBuf>> {
         let Some(Resume { at, .. }) = &self.resume else {
             return Ok(None);
@@ -302,7 +303,16 @@ impl FileDrop {
                 }
             }
         }
-        Ok(None)
+        if self.keeps() {
+            return Ok(None);
+        }
+        let Finished { name, content, .. } = &at.file;
+        let own = archive::own_name(name, &content.sha256);
+        let mut acked = (0..)
+            .map(|number| archive::candidate(&own, &content.sha256, number))
+            .map(|name| self.config.folder.join(ARCHIVE).join(name))
+            .take_while(|path| fs::symlink_metadata(path).is_ok());
+        Ok(acked.find(|path| is_it(path) || is_copy(path)))
     }
 
     /// The file that was being read has its turn now.

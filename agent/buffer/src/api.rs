@@ -15,7 +15,7 @@ pub const APPEND_BYTES_MAX: usize = 16 * 1024 * 1024 + 64 * 1024;
 /// A mark's length in bytes, at most.
 pub const MARK_BYTES_MAX: usize = 255;
 /// A position's length in bytes, at most.
-pub const POSITION_BYTES_MAX: usize = 16 * 1024;
+pub const POSITION_BYTES_MAX: usize = 32 * 1024;
 /// How long a mark is remembered.
 pub const MARK_DAYS: u64 = 7;
 /// How many marks are remembered a flow.
@@ -48,7 +48,8 @@ pub struct NewBlock {
     pub crc32c: u32,
     /// How many of the events are dead letters.
     pub dead_letters: u32,
-    /// The place in the source after this block, at most [`POSITION_BYTES_MAX`].
+    /// The place in the source after this block, at most [`POSITION_BYTES_MAX`]. Empty: the flow stands where it stood before, as in all blocks
+    /// of a batch but the last. Read back it may be empty too: of appends of a flow that were committed together the last one's is kept.
     pub position: Bytes,
     /// The events.
     pub payload: Bytes,
@@ -260,8 +261,8 @@ pub trait Buffer: Send + Sync {
 
     /// Everything of the flow up to `through` in this epoch may be forgotten. Of another epoch: nothing. Repeats and older numbers do
     /// nothing; numbers inside a block count for the blocks before it. Returns, where it moved,
-    /// the position after the newest acked block, or of one before. Where over 1,024 of the flow's blocks are held it may be
-    /// empty: one of the next 64 blocks has it. Not durable by itself: after a restart the collector tells again.
+    /// the position after the newest acked block, or of one before. It may be empty: of appends that were committed together the last one has it,
+    /// and where over 1,024 of the flow's blocks are held one of 64 and what was committed with it. Not durable by itself: after a restart the collector tells again.
     ///
     /// # Errors
     /// [`BufferError`].

@@ -99,40 +99,48 @@ pub(crate) fn plan(run: &Run, records: &[Placed], ledger: &Ledger) -> Vec<Placed
             Record::Block { flow, block } => {
                 if held.contains(&one.number) {
                     if settled.insert(flow.clone()) {
+                        let before = standings.get(flow).map(|before| before.position.clone());
                         let standing = Standing {
                             flow: flow.clone(),
                             next: block.first_sequence,
                             chain: block.chain,
-                            position: bytes::Bytes::new(),
+                            position: before.unwrap_or_default(),
                         };
                         standings.insert(flow.clone(), standing);
                     }
                     kept.push(one.clone());
                 } else {
                     let next = block.first_sequence.0 + u64::from(block.block.count);
+                    let before = standings.get(flow).map(|before| before.position.clone());
+                    let own = Some(block.block.position.clone());
+                    let position = own.filter(|own| !own.is_empty()).or(before);
                     let standing = Standing {
                         flow: flow.clone(),
                         next: Sequence(next),
                         chain: block.chain_after,
-                        position: block.block.position.clone(),
+                        position: position.unwrap_or_default(),
                     };
                     standings.insert(flow.clone(), standing);
                 }
             }
             Record::Note(note) => {
                 let mut one = one.clone();
-                if let (false, Record::Note(kept)) = (settled.contains(&note.flow), &mut one.record)
-                {
-                    // The standing says it: this one may be older.
-                    kept.position = bytes::Bytes::new();
-                    let standing = standings.entry(note.flow.clone()).or_insert(Standing {
+                // A flow that has no block yet stands at its beginning; of one whose blocks are elsewhere nobody here knows the chain.
+                if note.through == Sequence(0) {
+                    standings.entry(note.flow.clone()).or_insert(Standing {
                         flow: note.flow.clone(),
-                        next: Sequence(note.through.0 + 1),
+                        next: Sequence(1),
                         chain: 0,
                         position: bytes::Bytes::new(),
                     });
-                    if !note.position.is_empty() {
-                        standing.position = note.position.clone();
+                }
+                let standing = standings.get_mut(&note.flow);
+                let standing = standing.filter(|_| !settled.contains(&note.flow));
+                if let (Some(standing), Record::Note(kept)) = (standing, &mut one.record) {
+                    // The standing says it: this one may be older.
+                    let said = std::mem::take(&mut kept.position);
+                    if !said.is_empty() {
+                        standing.position = said;
                     }
                 }
                 kept.push(one);
@@ -140,7 +148,7 @@ pub(crate) fn plan(run: &Run, records: &[Placed], ledger: &Ledger) -> Vec<Placed
             Record::Renewal(_) | Record::Lost => {}
         }
     }
-    // Of a flow that is held from before these generations on, nothing is acked here.
+    // Of a flow that is held from before these generations on, nothing is acked here. Once that is gone, its first block says where it stands.
     standings.retain(|flow, _| {
         ledger
             .oldest_held(flow)
@@ -199,4 +207,44 @@ pub(crate) fn remove(buffer: &Path, run: &Run) -> io::Result<()> {
         fs::remove_dir_all(gone)?;
     }
     fs::remove_dir_all(buffer.join(format!("tmp-{}", generation::name(run.firsts[0]))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layout::Note;
+
+    #[test]
+    fn a_flow_of_which_only_a_note_is_left_is_not_named_as_nobody_knows_its_chain() {
+        let note = |flow: &str, through| Placed {
+            number: 9,
+            values: 1,
+            payload_bytes: 0,
+            record: Record::Note(Note {
+                flow: flow.to_owned(),
+                through: Sequence(through),
+                at_s: 1,
+                position: bytes::Bytes::from_static(b"p"),
+                marks: Vec::new(),
+            }),
+        };
+        let run = Run {
+            firsts: vec![8],
+            end: 11,
+        };
+        let records = [note("acked", 3), note("young", 0)];
+        let planned = plan(&run, &records, &Ledger::new(7));
+        let Record::Compacted(Compacted { flows, .. }) = &planned[0].record else {
+            panic!("{:?}", planned[0]);
+        };
+        let named: Vec<_> = flows
+            .iter()
+            .map(|standing| (&*standing.flow, standing.next.0, &*standing.position))
+            .collect();
+        assert_eq!(named, [("young", 1, &b"p"[..])]);
+        let Record::Note(kept) = &planned[1].record else {
+            panic!("{:?}", planned[1]);
+        };
+        assert_eq!(kept.position, "p", "the note itself still says it");
+    }
 }

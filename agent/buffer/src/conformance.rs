@@ -2,7 +2,10 @@
 
 use bytes::Bytes;
 
-use crate::api::{APPEND_BYTES_MAX, Append, Buffer, BufferError, MarkState, NewBlock, Sequence};
+use crate::api::{
+    APPEND_BYTES_MAX, Append, Buffer, BufferError, MarkState, NewBlock, POSITION_BYTES_MAX,
+    Sequence,
+};
 
 /// A block of `count` events whose payload is `bytes` long, standing at `position`.
 #[must_use]
@@ -308,7 +311,7 @@ fn refused_appends_leave_nothing(buffer: &impl Buffer) {
         count: 0,
         ..block(1, 1, "p")
     };
-    let long = block(1, 1, &"p".repeat(20_000));
+    let long = block(1, 1, &"p".repeat(POSITION_BYTES_MAX + 1));
     for refused in [
         append("a", large, &[]),
         append("a", vec![block(1, 1, "p")], &[&long_mark]),

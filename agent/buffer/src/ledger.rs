@@ -34,7 +34,7 @@ pub(crate) struct Entry {
     pub(crate) chain: u64,
     pub(crate) chain_after: u64,
     pub(crate) first_captured_us: i64,
-    /// Empty where only those of other blocks are kept.
+    /// Empty where only those of other blocks are kept: the flow stands as it did before it.
     pub(crate) position: Bytes,
 }
 
@@ -88,9 +88,15 @@ impl Flow {
         let Some(before) = self.held.back_mut().filter(|_| is_long) else {
             return;
         };
-        self.thinned = (self.thinned + 1) % POSITION_EVERY;
-        if self.thinned != 0 {
+        self.thinned += 1;
+        if before.position.is_empty() {
+            return;
+        }
+        // Many have none by themselves: what counts is how far it is from the one before.
+        if self.thinned < POSITION_EVERY {
             before.position = Bytes::new();
+        } else {
+            self.thinned = 0;
         }
     }
 }
@@ -202,6 +208,19 @@ impl Ledger {
         }
     }
 
+    /// Whether no block of it was met yet, and nothing said where it stands.
+    pub(crate) fn knows_nothing_of(&self, flow: &str) -> bool {
+        let flow = self.flows.get(flow);
+        flow.is_none_or(|flow| flow.next == 1 && flow.held.is_empty())
+    }
+
+    /// A flow begins with this block: what is before is acked.
+    pub(crate) fn begin(&mut self, flow: &str, entry: &Entry) {
+        let flow = self.flow(flow);
+        (flow.next, flow.chain) = (entry.first.0, entry.chain);
+        flow.acked = entry.first.0 - 1;
+    }
+
     /// A block is found on disk: the flow's next, or what is between is lost.
     pub(crate) fn find(&mut self, flow: &str, entry: Entry) -> Result<(), String> {
         let epoch = self.epoch;
@@ -232,7 +251,9 @@ impl Ledger {
         held.chain = entry.chain_after;
         held.newest = entry.number;
         held.held_bytes += u64::from(entry.payload_bytes);
-        held.position = Some(entry.position.clone());
+        if !entry.position.is_empty() {
+            held.position = Some(entry.position.clone());
+        }
         held.thin();
         held.held.push_back(entry);
         Ok(())

@@ -48,10 +48,16 @@ pub(crate) fn open(options: &Options) -> Result<Opened, String> {
     let mut ledger = Ledger::default();
     read_marks(folder, &mut ledger, parts.first().map(|part| part.first))?;
     let mut losses = Vec::new();
-    let mut lost = false;
+    let (mut lost, mut held_before) = (false, false);
     for (index, part) in parts.iter().enumerate() {
         let records = part.records(folder)?;
-        take_in(&records, index == 0, &mut ledger, &mut losses, &mut lost)
+        let mut reading = Reading {
+            oldest: index == 0,
+            losses: &mut losses,
+            lost: &mut lost,
+            held_before: &mut held_before,
+        };
+        take_in(&records, &mut ledger, &mut reading)
             .map_err(|reason| format!("{}: {reason}", generation::name(part.first)))?;
     }
     ledger.end_reading();
@@ -181,14 +187,27 @@ fn forget_marks(folder: &Path) -> Result<(), String> {
         .map_err(|error| format!("{}: {error}", marks.display()))
 }
 
-/// Takes a generation's records into the ledger. `lost`: numbers before this can't be read, and no generation after
-/// them has said yet where the flows stood.
+/// What goes from one generation to the next while they are read.
+struct Reading<'a> {
+    oldest: bool,
+    losses: &'a mut Vec<Loss>,
+    /// Numbers before this can't be read, and no generation after them has said yet where the flows stood.
+    lost: &'a mut bool,
+    /// The oldest ones were put together while flows were held from before them: these are not named. What came before is gone by now,
+    /// so it is acked, and such a flow stands where it is first met.
+    held_before: &'a mut bool,
+}
+
+/// Takes a generation's records into the ledger.
 fn take_in(
     records: &[Placed],
-    oldest: bool,
     ledger: &mut Ledger,
-    losses: &mut Vec<Loss>,
-    lost: &mut bool,
+    Reading {
+        oldest,
+        losses,
+        lost,
+        held_before,
+    }: &mut Reading<'_>,
 ) -> Result<(), String> {
     for one in records {
         match &one.record {
@@ -198,9 +217,10 @@ fn take_in(
                 }
                 ledger.epoch = *epoch;
                 for standing in flows {
-                    ledger.stand(standing, oldest && !*lost)?;
+                    let begins = **held_before && ledger.knows_nothing_of(&standing.flow);
+                    ledger.stand(standing, begins || (*oldest && !**lost))?;
                 }
-                *lost = false;
+                (**lost, **held_before) = (false, false);
             }
             Record::Compacted(compacted) => {
                 ledger.epoch = compacted.epoch;
@@ -208,24 +228,29 @@ fn take_in(
                     .flows
                     .iter()
                     .for_each(|standing| ledger.settle(standing));
-                *lost = false;
+                **held_before |= *oldest && !**lost;
+                **lost = false;
             }
             Record::Renewal(renewal) => {
                 ledger.believe();
                 ledger.renew(renewal);
                 losses.clone_from(&renewal.losses);
-                *lost = false;
+                (**lost, **held_before) = (false, false);
             }
             Record::Block { flow, block } => {
                 if ledger.epoch != block.epoch {
                     ledger.enter(block.epoch);
                 }
-                ledger.find(flow, Entry::new(one.number, block, one.payload_bytes))?;
+                let entry = Entry::new(one.number, block, one.payload_bytes);
+                if **held_before && ledger.knows_nothing_of(flow) {
+                    ledger.begin(flow, &entry);
+                }
+                ledger.find(flow, entry)?;
             }
             Record::Note(note) => ledger.note(&note.flow, &note.position, &note.marks, note.at_s),
             Record::Lost => {
                 ledger.tear();
-                *lost = true;
+                (**lost, **held_before) = (true, false);
             }
         }
     }

@@ -40,7 +40,7 @@ use crate::unreadable::Unreadable;
 use crate::witness::{Said, Witness};
 use crate::writer::{DRAINED_BYTES, Writer, write_marks};
 
-/// Appends that wait for the writer, at most; a source has two under way.
+/// Appends that wait for the writer, at most; a flow has at most 64 under way.
 const QUEUE: usize = 256;
 /// How long a disk may refuse a generation before what it refuses counts as damaged.
 const DISK_ERROR_MAX: Duration = Duration::from_secs(60);

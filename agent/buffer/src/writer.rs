@@ -3,11 +3,12 @@
 mod renewing;
 mod room;
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::sync::{Arc, mpsc};
 
+use bytes::Bytes;
 use dray_edges::{Plant, edge, is_planted};
 
 use crate::api::{Appended, StoredBlock};
@@ -27,8 +28,8 @@ const COMMIT_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// back.
 pub(crate) const DRAINED_BYTES: u64 = 32 * 1024 * 1024;
 
-/// The tail's records in memory, at most, about: many small blocks close a generation early.
-const RECORDS_BYTES_MAX: u64 = 8 * 1024 * 1024;
+/// The tail's records in memory, at most, about: many small blocks close a generation early. sled takes as much again for each.
+const RECORDS_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
 pub(crate) struct Writer {
     shared: Arc<Shared>,
@@ -223,13 +224,28 @@ impl Writer {
     fn group(&mut self, waiting: Vec<Waiting>) -> Group {
         let mut group = Group::default();
         let at_s = now_s();
-        for one in waiting {
+        // Of each flow, the last append, and the last one with blocks.
+        let (mut newest, mut carrier) = (HashMap::new(), HashMap::new());
+        for (at, Waiting { append, .. }) in waiting.iter().enumerate() {
+            newest.insert(Arc::clone(&append.flow), at);
+            if !append.blocks.is_empty() {
+                carrier.insert(Arc::clone(&append.flow), at);
+            }
+        }
+        for (at, one) in waiting.into_iter().enumerate() {
             let append = &one.append;
-            let stored = self.numbering.number(append);
+            let mut stored = self.numbering.number(append);
             let through = self.numbering.through(&append.flow);
-            let said = stored
-                .last()
-                .is_some_and(|last| last.block.position == append.position);
+            // All of the group lasts here or none of it, so nothing is ever gone on from a place within it. Nor at the collector, which
+            // may hold a part of it: there the flow stands where it stood, and what is read again is known by its ids.
+            let carries = carrier.get(&append.flow) == Some(&at);
+            if let (false, Some(last)) = (carries, stored.last_mut()) {
+                last.block.position = Bytes::new();
+            }
+            let said = newest.get(&append.flow) != Some(&at)
+                || stored
+                    .last()
+                    .is_some_and(|last| last.block.position == append.position);
             let block = |block: StoredBlock| Record::Block {
                 flow: append.flow.to_string(),
                 block,
@@ -240,9 +256,9 @@ impl Writer {
                     flow: append.flow.to_string(),
                     through,
                     at_s,
-                    // The block before it says it already.
+                    // The block before it says it already, or an append behind it.
                     position: if said {
-                        bytes::Bytes::new()
+                        Bytes::new()
                     } else {
                         append.position.clone()
                     },
@@ -287,7 +303,7 @@ impl Writer {
                         .expect("the writer numbered it");
                     state.keep_recent(number, block.clone());
                     state.slices.entry(self.tail_first).or_default().held += 1;
-                    block.block.payload = bytes::Bytes::new();
+                    block.block.payload = Bytes::new();
                 }
                 Record::Note(note) => {
                     state

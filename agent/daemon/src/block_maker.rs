@@ -2,10 +2,10 @@
 //!
 //! **Which position a block carries.** All blocks of a batch are appended together, with the batch's
 //! position; but on the wire and in the collector's log they are blocks by themselves, and when this
-//! machine's disk is lost the agent resumes at the position of the newest block that the collector
-//! holds. A position ahead of what was sent would lose records. So only the *last* block of a batch
-//! carries the batch's position; those before it carry the position of the batch before, from which
-//! the whole batch is read again and what was held already is dropped by its id.
+//! machine's disk is lost the agent resumes at the newest position that the collector holds. A
+//! position ahead of what was sent would lose records. So only the *last* block of a batch carries
+//! the batch's position; those before it carry none, which says that the flow stands where it stood:
+//! the whole batch is read again, and what was held already is dropped by its id.
 
 use bytes::Bytes;
 use dray_adapter::{Batch, IdScope, Origin, RecordView, Reject};
@@ -51,18 +51,16 @@ impl Made {
 pub struct BlockMaker {
     mapper: Mapper,
     otherwise: Otherwise,
-    position: Bytes,
     closing: Closing,
 }
 
 impl BlockMaker {
-    /// `position`: of the newest append, empty where there is none.
+    /// One with nothing under way.
     #[must_use]
-    pub fn new(mapper: Mapper, otherwise: Otherwise, position: Bytes) -> Self {
+    pub fn new(mapper: Mapper, otherwise: Otherwise) -> Self {
         Self {
             mapper,
             otherwise,
-            position,
             closing: Closing::default(),
         }
     }
@@ -126,12 +124,7 @@ impl BlockMaker {
         self.closing.push(&letter, batch.captured_us, true);
     }
 
-    /// The next batch begins at another place than the one before it ended.
-    pub fn resume_at(&mut self, position: Bytes) {
-        self.position = position;
-    }
-
-    /// What tells the centre of events that the disk lost: a dead letter at the flow's place.
+    /// What tells the centre of events that the disk lost: a dead letter where the flow stands.
     pub fn lost(&mut self, flow: &str, loss: &Loss, captured_us: i64) -> Vec<NewBlock> {
         let (epoch, first) = (loss.epoch.to_be_bytes(), loss.first.0.to_be_bytes());
         let origin = Origin {
@@ -157,23 +150,16 @@ impl BlockMaker {
         let event = self.mapper.dead_letter(&origin, captured_us, &letter);
         self.closing.push(&event, captured_us, true);
         self.closing.close();
-        let position = self.position.clone();
-        self.positioned(&position)
+        self.positioned(&Bytes::new())
     }
 
-    /// Takes the closed blocks and gives them their positions.
+    /// Takes the closed blocks, the last one with this position.
     fn positioned(&mut self, after: &Bytes) -> Vec<NewBlock> {
-        let mut closed = std::mem::take(&mut self.closing.closed);
-        let last = closed.pop();
-        let before = closed
-            .into_iter()
-            .map(|block| new_block(block, self.position.clone()));
-        let blocks = before
-            .collect::<Vec<_>>()
-            .into_iter()
-            .chain(last.map(|block| new_block(block, after.clone())));
-        let blocks = blocks.collect();
-        self.position = after.clone();
+        let closed = std::mem::take(&mut self.closing.closed);
+        let mut blocks: Vec<NewBlock> = closed.into_iter().map(new_block).collect();
+        if let Some(last) = blocks.last_mut() {
+            last.position.clone_from(after);
+        }
         blocks
     }
 }
@@ -214,7 +200,7 @@ impl Closing {
     }
 }
 
-fn new_block(encoded: Encoded, position: Bytes) -> NewBlock {
+fn new_block(encoded: Encoded) -> NewBlock {
     NewBlock {
         count: encoded.count,
         first_captured_us: encoded.first_captured_us,
@@ -223,7 +209,7 @@ fn new_block(encoded: Encoded, position: Bytes) -> NewBlock {
         decoded_bytes: encoded.decoded_bytes,
         crc32c: encoded.crc32c,
         dead_letters: encoded.dead_letters,
-        position,
+        position: Bytes::new(),
         payload: encoded.payload,
     }
 }
@@ -249,7 +235,7 @@ mod tests {
         )
         .expect("a mapping");
         let mapper = Mapper::compile(&[mapping], 1).expect("it compiles");
-        BlockMaker::new(mapper, otherwise, Bytes::from_static(b"before"))
+        BlockMaker::new(mapper, otherwise)
     }
 
     /// A batch of lines `SKU|QTY`; one that begins with "!" is a reject.
@@ -421,30 +407,10 @@ mod tests {
             .expect("blocks");
         assert_eq!(last, "after");
         assert!(
-            before.iter().all(|position| position == "before"),
+            before.iter().all(|position| position.is_empty()),
             "{before:?}"
         );
-        let next = maker.make(&Batch {
-            position: Position(Bytes::from_static(b"later")),
-            ..batch(&lines)
-        });
-        assert_eq!(
-            positions(&next).first(),
-            Some(&Bytes::from_static(b"after"))
-        );
-        assert_eq!(positions(&next).last(), Some(&Bytes::from_static(b"later")));
-    }
-
-    #[test]
-    fn a_batch_without_blocks_still_moves_the_position() {
-        let mut maker = maker(Otherwise::Skip);
-        assert!(maker.make(&batch(&["C|0"])).blocks.is_empty());
-        let lines = vec!["A|1"; EVENTS_MAX as usize + 1];
-        let made = maker.make(&batch(&lines));
-        assert_eq!(
-            made.blocks[0].position, "after",
-            "nothing stands between the two batches"
-        );
+        assert!(maker.make(&batch(&[])).blocks.is_empty());
     }
 
     #[test]

@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use bytes::Bytes;
 use dray_mapping::{Mapper, MappingConfig};
 use dray_proto::FlowName;
 use serde::Deserialize;
@@ -66,14 +65,14 @@ pub struct FlowConfig {
 }
 
 impl FlowConfig {
-    /// What makes blocks of its batches. `position`: of the newest append, empty where there is none.
+    /// What makes blocks of its batches.
     ///
     /// # Errors
     /// A sentence: the mappings do not compile.
-    pub fn maker(&self, position: Bytes) -> Result<BlockMaker, String> {
+    pub fn maker(&self) -> Result<BlockMaker, String> {
         let mapper = Mapper::compile(&self.mappings, self.schema_version)
             .map_err(|_| "the mappings do not compile; run dray-agent check".to_owned())?;
-        Ok(BlockMaker::new(mapper, self.otherwise, position))
+        Ok(BlockMaker::new(mapper, self.otherwise))
     }
 }
 

@@ -44,7 +44,7 @@ pub mod suggest;
 pub mod uplink;
 
 /// What the [`registry`] speaks of.
-pub use dray_adapter;
+pub use {dray_adapter, dray_formats};
 
 /// The edges of all its crates: see dray-edges.
 pub const EDGES: &[&[&str]] = &[

@@ -29,11 +29,13 @@ use telling::Untold;
 
 /// Large batches between poll and commit: one is synced while the next is read.
 pub const IN_FLIGHT_MAX: usize = 2;
-/// Batches between poll and commit, large ones among them. A sync takes the time of ten to twenty files of a line; positions
-/// name the files that are not moved yet, so more would make each append larger.
-pub const SMALL_IN_FLIGHT_MAX: usize = 16;
+/// Batches between poll and commit, large ones among them. The syncs of a move take the time of ten to twenty files of a line; positions
+/// name the files that are not moved yet, so more would make them longer.
+pub const SMALL_IN_FLIGHT_MAX: usize = 64;
 /// A batch is large from here on, by its blocks' bytes.
 const LARGE_BYTES: u64 = 64 * 1024;
+/// Bytes of small batches that are not appended yet, at most, and one more: they stay in memory while the buffer is full.
+const SMALL_BYTES_MAX: u64 = 1024 * 1024;
 /// The longest time without a poll, whatever the source says.
 pub const IDLE_MAX: Duration = Duration::from_secs(60);
 /// How long an append may take before `status` and the source are told that it waits for room.
@@ -93,7 +95,7 @@ enum Ended {
 }
 
 impl Pipeline {
-    /// Puts a flow together; nothing is opened yet. `maker` begins at the buffer's position.
+    /// Puts a flow together; nothing is opened yet.
     #[must_use]
     pub fn new(
         source: Box<dyn Source>,
@@ -216,10 +218,17 @@ impl Pipeline {
 
     /// Whether another batch may come between poll and commit.
     fn may_poll(&self) -> bool {
-        let under_way = self.appending.iter();
-        let large = under_way.filter(|append| append.bytes >= LARGE_BYTES);
+        let (mut large, mut small_bytes) = (0, 0);
+        for Appending { bytes, .. } in &self.appending {
+            if *bytes >= LARGE_BYTES {
+                large += 1;
+            } else {
+                small_bytes += bytes;
+            }
+        }
         !self.untold.holds_up()
-            && large.count() < IN_FLIGHT_MAX
+            && large < IN_FLIGHT_MAX
+            && small_bytes < SMALL_BYTES_MAX
             && self.appending.len() + self.untold.batches < SMALL_IN_FLIGHT_MAX
     }
 
@@ -386,10 +395,4 @@ impl From<BufferError> for Ended {
             }
         }
     }
-}
-
-/// The position that a flow's maker begins at.
-#[must_use]
-pub fn resume_position(buffer: &dyn Buffer, flow: &str) -> Bytes {
-    buffer.position(flow).unwrap_or_default()
 }

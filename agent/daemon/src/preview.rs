@@ -7,7 +7,6 @@
 use std::fmt::Write as _;
 use std::io::Write as _;
 
-use bytes::Bytes;
 use dray_buffer::NewBlock;
 use dray_proto::block;
 
@@ -105,7 +104,7 @@ pub(crate) fn look(flow: &FlowConfig, wanted: &PreviewArguments) -> Result<Seen,
         .source
         .preview(&flow.name, &wanted.file, wanted.limit)
         .map_err(Failure::Failed)?;
-    let mut maker = flow.maker(Bytes::new()).map_err(Failure::Failed)?;
+    let mut maker = flow.maker().map_err(Failure::Failed)?;
     let mut seen = Seen::default();
     let mut dead_shown = 0;
     for batch in &batches {

@@ -25,7 +25,7 @@ use crate::config::{Config, FlowConfig};
 use crate::failure::Failure;
 use crate::flow_state::{FlowState, Health};
 use crate::metrics::Metrics;
-use crate::pipeline::{DRAIN_MAX, Pipeline, resume_position};
+use crate::pipeline::{DRAIN_MAX, Pipeline};
 use crate::uplink::{self, Links};
 use crate::{heap, identity, metrics_server};
 
@@ -222,7 +222,7 @@ impl Flow {
             .make(name, own)
             .map_err(|reason| Failure::Config(format!("flow \"{}\": {reason}", name.flow())))?;
         let maker = config
-            .maker(resume_position(buffer.as_ref(), name.flow()))
+            .maker()
             .map_err(|reason| Failure::Config(format!("flow \"{}\": {reason}", name.flow())))?;
         let state = Arc::new(FlowState::new(name.clone(), metrics.flow(name)));
         let bell = Arc::new(Bell::default());

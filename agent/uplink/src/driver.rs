@@ -83,7 +83,7 @@ pub trait Observer: Send + Sync {
     fn link(&self, state: LinkState);
     /// The collector won't take this flow any more, and why; until the next connection.
     fn flow_stopped(&self, flow: &str, reason: &str);
-    /// The flow goes on. `position`: of the newest event that the collector holds; empty where it holds none. A source that
+    /// The flow goes on. `position`: the newest one that the collector holds; empty where it holds none. A source that
     /// stands nowhere yet begins there.
     fn flow_goes_on(&self, flow: &str, position: Bytes);
     /// A new epoch began: the flow's source is to be opened again, at this position where there is one, else at its own.

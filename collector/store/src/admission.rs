@@ -1,5 +1,6 @@
 //! Which blocks a flow takes. Pure.
 
+use bytes::Bytes;
 use dray_proto::v1::BlockHeader;
 use dray_proto::{FlowName, Offset, Sequence};
 
@@ -73,7 +74,7 @@ pub(crate) fn after(
         epoch: header.epoch,
         next_sequence: Sequence(header.first_sequence + u64::from(header.count)),
         chain: header.chain_after,
-        position: header.position.clone(),
+        position: position_after(held.position.clone(), &header.position),
         newest_offset: Offset(held.newest_offset.0 + kept),
         oldest_offset: Offset(held.oldest_offset.0.max(1)),
         last_captured_us: header.last_captured_us,
@@ -83,6 +84,15 @@ pub(crate) fn after(
         } else {
             held.epoch_since_us
         },
+    }
+}
+
+/// Where the source stands after a block: where it stood, if that does not say it.
+pub(crate) fn position_after(before: Bytes, said: &Bytes) -> Bytes {
+    if said.is_empty() {
+        before
+    } else {
+        said.clone()
     }
 }
 

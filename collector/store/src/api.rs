@@ -28,7 +28,7 @@ pub struct Held {
     pub next_sequence: Sequence,
     /// `chain_after` of the newest block.
     pub chain: u64,
-    /// The position of the newest block.
+    /// The position of the newest block that has one.
     pub position: Bytes,
     /// The newest offset; 0 where there is none.
     pub newest_offset: Offset,

@@ -67,6 +67,7 @@ fn append(
 pub fn run<S: Store>(mut make: impl FnMut() -> S) {
     offsets_have_no_gaps_over_epochs_and_flows(&make());
     repeats_change_nothing_and_the_rest_is_refused(&make());
+    a_block_without_a_position_leaves_the_one_before(&make());
     reads_begin_in_the_block_that_holds_the_offset(&make());
     a_step_is_whole(&make());
     agents::tokens_work_once(&make());
@@ -104,6 +105,25 @@ fn offsets_have_no_gaps_over_epochs_and_flows(store: &impl Store) {
             .collect::<Vec<_>>(),
         [1, 4, 8]
     );
+}
+
+fn a_block_without_a_position_leaves_the_one_before(store: &impl Store) {
+    let mut all = blocks(7, 1, 0, &[3, 4, 5]);
+    for silent in &mut all[1..] {
+        let header = silent.header.as_mut().expect("it has one");
+        header.position = Bytes::new();
+    }
+    let held = append(store, "a-1", "x", all).expect("it fits");
+    assert_eq!(
+        (held.next_sequence, &*held.position),
+        (Sequence(13), &b"p1"[..])
+    );
+    assert_eq!(store.held(&flow("x")).position, "p1");
+    // Nor does another epoch forget it: its source was opened there.
+    let mut other = blocks(8, 1, 0, &[2]);
+    other[0].header.as_mut().expect("it has one").position = Bytes::new();
+    let held = append(store, "a-1", "x", other).expect("a new epoch begins at 1");
+    assert_eq!((held.epoch, &*held.position), (8, &b"p1"[..]));
 }
 
 fn repeats_change_nothing_and_the_rest_is_refused(store: &impl Store) {

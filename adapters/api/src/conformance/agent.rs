@@ -18,7 +18,7 @@ const WAIT_MAX: Duration = Duration::from_millis(20);
 /// Steps of one run, at most.
 const STEPS_MAX: usize = 100_000;
 /// What the agent's buffer takes as a position.
-const POSITION_BYTES_MAX: usize = 16 * 1024;
+const POSITION_BYTES_MAX: usize = 32 * 1024;
 
 /// A record or a reject that was appended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -163,13 +163,18 @@ impl Agent {
             return;
         }
         if let Some(position) = self.committed.clone() {
-            lock(&self.marks.0)
-                .values_mut()
-                .for_each(|state| *state = MarkState::Done);
+            self.collector_acks();
             self.source()
                 .acked(&position)
                 .unwrap_or_else(|error| panic!("acked: {error}"));
         }
+    }
+
+    /// The collector holds all that is appended, and the source is not told yet.
+    pub fn collector_acks(&mut self) {
+        lock(&self.marks.0)
+            .values_mut()
+            .for_each(|state| *state = MarkState::Done);
     }
 
     /// Works until so much is appended and nothing more comes.
@@ -209,6 +214,9 @@ impl Agent {
                 (pace.append_behind, pace.commit_behind)
             };
             while self.polled.len() > append_behind && self.append() {
+                if pace.overtakes {
+                    self.collector_acks();
+                }
                 if steps.is_killed() {
                     return false;
                 }
@@ -281,6 +289,8 @@ pub struct Pace {
     pub commit_behind: usize,
     /// Whether what is committed is acked at once; else at the very end.
     pub acks: bool,
+    /// Whether the collector is faster than the commit: marks are done by then, and the source is told afterwards as ever.
+    pub overtakes: bool,
 }
 
 /// What is shown of each.

@@ -63,7 +63,8 @@ impl Drops {
         toml::from_str(&text).unwrap_or_else(|error| panic!("{text}\n{error}"))
     }
 
-    /// `[flow.source]`.
+    /// `[flow.source]`, for a process of its own.
+    #[cfg(feature = "failpoints")]
     pub(crate) fn text(&self) -> String {
         self.text_with(&self.settings)
     }

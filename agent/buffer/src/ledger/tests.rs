@@ -48,3 +48,31 @@ fn of_a_long_row_few_positions_are_kept_and_acks_tell_of_one_close_before() {
     }
     assert_eq!(told, 2 * BLOCKS);
 }
+
+/// Of appends that were committed together only the last has a position.
+#[test]
+fn of_a_long_row_in_which_few_have_a_position_enough_are_kept() {
+    let mut ledger = Ledger::new(1);
+    // At one in two of them every 64th block has none.
+    for group in [2, 8, 64] {
+        let mut last = 0;
+        let flow = format!("f{group}");
+        for number in 1..=5_000 {
+            let mut entry = entry(number);
+            if number % group != 1 % group {
+                entry.position = Bytes::new();
+            }
+            ledger.push(&flow, entry).expect("the next one");
+        }
+        for (at, entry) in ledger.flows[&*flow].held.iter().enumerate() {
+            if !entry.position.is_empty() {
+                last = at;
+            }
+            let far = (POSITION_EVERY as usize) + group as usize;
+            assert!(
+                at - last <= far,
+                "none from {last} to {at}, groups of {group}"
+            );
+        }
+    }
+}

@@ -10,7 +10,10 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use dray_buffer::conformance::{self, append, block};
-use dray_buffer::{Buffer, BufferError, MarkState, MemoryBuffer, Options, Sequence, SledBuffer};
+use dray_buffer::{
+    Append, Buffer, BufferError, MarkState, MemoryBuffer, Options, Sequence, SledBuffer,
+    StoredBlock,
+};
 
 fn small(folder: &Path) -> Options {
     Options {
@@ -75,6 +78,49 @@ fn everything_answered_is_there_after_reopening_and_numbers_go_on() {
         assert_eq!(buffer.position("a").as_deref(), Some(&b"q"[..]));
     }
     assert!(generations(folder.path()) > 5, "it rolled");
+}
+
+#[test]
+fn of_appends_that_are_committed_together_the_last_one_says_where_the_source_stands() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let buffer = open(folder.path());
+    // Some append nothing, as of files without records; so does the last.
+    let receipts: Vec<_> = (1..=200)
+        .map(|n| {
+            let position = format!("p{n}");
+            let blocks = match n % 5 {
+                0 => Vec::new(),
+                _ => vec![block(1, 50, &position)],
+            };
+            buffer.append(Append {
+                position: position.into(),
+                ..append("a", blocks, &[])
+            })
+        })
+        .collect();
+    for receipt in receipts {
+        receipt.wait().expect("an answer");
+    }
+    let held = buffer.read("a", Sequence(1), usize::MAX).expect("all");
+    assert_eq!(held.len(), 160);
+    let says = |(at, stored): (usize, &StoredBlock)| {
+        let position = &stored.block.position;
+        // Four of five have a block.
+        let own = at / 4 * 5 + at % 4 + 1;
+        assert!(position.is_empty() || *position == format!("p{own}"));
+        !position.is_empty()
+    };
+    let said = held.iter().enumerate().filter(|one| says(*one)).count();
+    assert!((1..160).contains(&said), "{said} of 160 say it");
+    assert_eq!(
+        held[159].block.position, "p199",
+        "the last one that travels"
+    );
+    let told = buffer.ack("a", buffer.epoch(), Sequence(160));
+    assert_eq!(told.expect("held").as_deref(), Some(&b"p199"[..]));
+    drop(buffer);
+    let buffer = open(folder.path());
+    assert_eq!(buffer.position("a").as_deref(), Some(&b"p200"[..]));
 }
 
 #[test]

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use bytes::Bytes;
 use dray_buffer::conformance::{append, block};
-use dray_buffer::{Buffer, MarkState, Options, Receipt, Sequence, SledBuffer};
+use dray_buffer::{Append, Buffer, MarkState, Options, Receipt, Sequence, SledBuffer};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 
@@ -227,4 +228,86 @@ fn whatever_is_acked_in_whatever_order_the_rest_is_there() {
             assert_eq!(positions(&buffer, flow), *held, "seed {seed}, flow {flow}");
         }
     }
+}
+
+#[test]
+fn what_was_held_from_before_generations_that_were_put_together_is_no_loss_once_it_is_acked() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let cap = 128 * MIB;
+    let buffer = open(folder.path(), cap);
+    answered(buffer.append(append("slow", vec![block(3, 20_000, "first")], &[])));
+    // The generation that begins an epoch is never put together with others.
+    buffer.begin_epoch().expect("an epoch");
+    let mut slow = vec!["first".to_owned()];
+    for round in 0..60 {
+        let position = format!("s{round}");
+        answered(buffer.append(append("slow", vec![block(3, 20_000, &position)], &[])));
+        slow.push(position);
+        for _ in 0..4 {
+            let fast = append("fast", vec![block(10, 1_000_000, "f")], &[]);
+            let through = answered(buffer.append(fast));
+            buffer
+                .ack("fast", buffer.epoch(), through)
+                .expect("an answer");
+        }
+    }
+    assert_eq!(positions(&buffer, "slow"), slow);
+    let before = generations(folder.path());
+    // What stands before those that were put together is acked, and goes: the first one and the one that begins the epoch.
+    buffer
+        .ack("slow", buffer.epoch(), Sequence(3 * 3))
+        .expect("an answer");
+    assert!(generations(folder.path())[0] > before[1]);
+    drop(buffer);
+    let buffer = open(folder.path(), cap);
+    assert_eq!(buffer.losses(), [], "nothing was lost");
+    assert_eq!(positions(&buffer, "slow"), slow[3..]);
+}
+
+/// A flow that is silent, or was acked whole, while others' blocks keep what was put together.
+#[test]
+fn a_flow_that_nobody_names_in_what_was_put_together_is_no_loss_either() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let cap = 128 * MIB;
+    let buffer = open(folder.path(), cap);
+    answered(buffer.append(append("silent", vec![block(3, 20_000, "a")], &[])));
+    buffer.begin_epoch().expect("an epoch");
+    for round in 0..60 {
+        let position = format!("s{round}");
+        answered(buffer.append(append("slow", vec![block(3, 20_000, &position)], &[])));
+        for _ in 0..4 {
+            let fast = append("fast", vec![block(10, 1_000_000, "f")], &[]);
+            let through = answered(buffer.append(fast));
+            buffer
+                .ack("fast", buffer.epoch(), through)
+                .expect("an answer");
+        }
+    }
+    let epoch = buffer.epoch();
+    buffer.ack("silent", epoch, Sequence(3)).expect("an answer");
+    buffer
+        .ack("slow", epoch, Sequence(3 * 2))
+        .expect("an answer");
+    // A place of its own without a block, in the tail.
+    answered(buffer.append(Append {
+        position: Bytes::from_static(b"b"),
+        ..append("silent", Vec::new(), &[])
+    }));
+    drop(buffer);
+    let buffer = open(folder.path(), cap);
+    assert_eq!((buffer.losses(), buffer.epoch()), (Vec::new(), epoch));
+    assert_eq!(buffer.depth("silent").appended, Sequence(3));
+    assert_eq!(buffer.position("silent").as_deref(), Some(&b"b"[..]));
+    let next = append("silent", vec![block(1, 10, "c")], &[]);
+    assert_eq!(answered(buffer.append(next)), Sequence(4));
+}
+
+fn generations(folder: &Path) -> Vec<std::ffi::OsString> {
+    let names = std::fs::read_dir(folder).expect("the buffer");
+    let names = names.map(|entry| entry.expect("an entry").file_name());
+    let mut names: Vec<_> = names
+        .filter(|name| name.to_string_lossy().starts_with("g-"))
+        .collect();
+    names.sort();
+    names
 }

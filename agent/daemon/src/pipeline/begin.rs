@@ -19,7 +19,6 @@ impl Pipeline {
         self.untold = Untold::default();
         self.appending.clear();
         let resume = self.resume()?;
-        self.maker.resume_at(resume.clone().unwrap_or_default());
         self.tell_of_losses()?;
         loop {
             let seen = Arc::new(BufferSeen {

@@ -15,7 +15,7 @@ use dray_agent::block_maker::BlockMaker;
 use dray_agent::config::{Config, FlowConfig};
 use dray_agent::flow_state::{FlowState, Health};
 use dray_agent::metrics::Metrics;
-use dray_agent::pipeline::{Pipeline, resume_position};
+use dray_agent::pipeline::{Pipeline, SMALL_IN_FLIGHT_MAX};
 use dray_agent::render::Event;
 use dray_buffer::{
     Append, Buffer, BufferError, Loss, MarkState, MemoryBuffer, Sequence, SledBuffer, StoredBlock,
@@ -24,7 +24,7 @@ use dray_mapping::Mapper;
 use dray_proto::block;
 
 use gate::{Gate, gate};
-use script::{Script, large, one};
+use script::{Script, large, medium, one};
 
 /// Longer than anything here takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -80,13 +80,9 @@ impl Place {
         source.expect("a source")
     }
 
-    fn maker(&self, buffer: &dyn Buffer) -> BlockMaker {
+    fn maker(&self) -> BlockMaker {
         let mapper = Mapper::compile(&self.flow.mappings, 1).expect("it compiles");
-        BlockMaker::new(
-            mapper,
-            self.flow.otherwise,
-            resume_position(buffer, "stock"),
-        )
+        BlockMaker::new(mapper, self.flow.otherwise)
     }
 
     fn start(&self, buffer: &Arc<dyn Buffer>) -> Running {
@@ -109,7 +105,7 @@ impl Place {
             metrics.flow(&self.flow.name),
         ));
         let bell = Arc::new(Bell::default());
-        let maker = self.maker(buffer.as_ref());
+        let maker = self.maker();
         let pipeline = Pipeline::new(
             source,
             maker,
@@ -270,7 +266,7 @@ fn what_was_appended_when_the_agent_was_killed_is_neither_lost_nor_read_again() 
         // The first life ends between the append and the commit: the file is where it was dropped.
         let buffer = place.sled();
         let mut source = place.source();
-        let mut maker = place.maker(buffer.as_ref());
+        let mut maker = place.maker();
         source
             .open(None, Arc::new(NothingSeen), Arc::new(|| ()))
             .expect("it opens");
@@ -467,10 +463,28 @@ fn a_full_buffer_holds_the_source_at_two_large_batches_and_tells_it() {
 
 #[test]
 fn small_batches_wait_for_one_sync_together_and_are_committed_together() {
-    let names = [
-        "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15", "16",
-    ];
+    let names = (1..=SMALL_IN_FLIGHT_MAX).map(|n| &*n.to_string().leak());
+    let names: Vec<&'static str> = names.collect();
     held_at(&names, one);
+}
+
+/// Nineteen of 57 KB are a mebibyte.
+#[test]
+fn small_batches_that_wait_for_room_are_a_mebibyte_together() {
+    let place = Place::new();
+    let (open, buffer) = gate();
+    let (script, source) = Script::new();
+    let running = place.start_with(Box::new(source), &buffer);
+    for _ in 0..20 {
+        script.say(medium("some"));
+    }
+    script.expect(&["open new"]);
+    script.expect(&["poll"; 19]);
+    script.expect(&["refuse the buffer is full; make room"]);
+    open.send(Ok(())).expect("it waits");
+    script.expect(&["poll"]);
+    drop(script.say);
+    running.end();
 }
 
 /// A buffer stops under an append; how the flow is after that.

@@ -123,15 +123,22 @@ pub(crate) fn one(name: &'static str) -> Result<Polled, SourceError> {
 
 /// One record that makes a large block, as its text can't be packed.
 pub(crate) fn large(name: &'static str) -> Result<Polled, SourceError> {
-    let text: String = (0_u64..12_000)
-        .map(|n| {
-            format!(
-                "{:016x}",
-                n.wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(31)
-            )
-        })
-        .collect();
-    one_of(name, &text)
+    one_of(name, &unpackable(12_000))
+}
+
+/// One record of 57,600 bytes, which is not large.
+pub(crate) fn medium(name: &'static str) -> Result<Polled, SourceError> {
+    one_of(name, &unpackable(3_600))
+}
+
+fn unpackable(words: u64) -> String {
+    let word = |n: u64| {
+        format!(
+            "{:016x}",
+            n.wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(31)
+        )
+    };
+    (0..words).map(word).collect()
 }
 
 fn one_of(name: &'static str, item: &str) -> Result<Polled, SourceError> {

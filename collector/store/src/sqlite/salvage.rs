@@ -1,17 +1,19 @@
 //! A damaged log file: what can be read of it goes to a new one, and the old one to `quarantine/`.
 //!
 //! Nothing is guessed: a row counts only with its sum. What is missing is a hole in the offsets, which every reader is
-//! told of. Where the flow's own row is gone, its standing is that of its newest block that can be read.
+//! told of. Where the flow's own row is gone, its standing is that of its newest block that can be read, and its position that of the newest that has one.
 
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use bytes::Bytes;
 use dray_proto::{FlowName, Offset, Sequence};
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _};
 
 use super::log_file::{self, rows};
+use crate::admission::position_after;
 use crate::api::{Held, LogBlock};
 
 /// No block's row is smaller: bounds how many row numbers are asked for where nobody knows the newest.
@@ -175,6 +177,8 @@ fn whole(
 struct Span {
     first: Offset,
     newest: LogBlock,
+    /// Of the newest block that says it, and where that stands.
+    position: (Offset, Bytes),
 }
 
 impl Span {
@@ -182,11 +186,19 @@ impl Span {
         Self {
             first: block.first_offset,
             newest: block.clone(),
+            position: (Offset(0), Bytes::new()),
         }
     }
 
     fn add(&mut self, block: LogBlock) {
         self.first = self.first.min(block.first_offset);
+        let header = block.block.header.as_ref();
+        let said = header.map(|header| header.position.clone());
+        if let Some(said) = said.filter(|said| !said.is_empty())
+            && block.first_offset >= self.position.0
+        {
+            self.position = (block.first_offset, said);
+        }
         if block.first_offset >= self.newest.first_offset {
             self.newest = block;
         }
@@ -201,7 +213,12 @@ impl Span {
             epoch: header.epoch,
             next_sequence: Sequence(header.first_sequence + count),
             chain: header.chain_after,
-            position: header.position,
+            position: position_after(
+                before
+                    .map(|before| before.position.clone())
+                    .unwrap_or_default(),
+                &self.position.1,
+            ),
             newest_offset: Offset(self.newest.first_offset.0 + count - 1),
             oldest_offset: Offset(1),
             last_captured_us: header.last_captured_us,
@@ -275,4 +292,36 @@ fn remove(path: &Path) -> io::Result<()> {
 
 fn sync(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conformance::blocks;
+
+    #[test]
+    fn where_a_salvaged_flow_stands_says_the_newest_block_that_says_it() {
+        let mut rows = blocks(7, 1, 0, &[3, 4, 5]);
+        rows[2].header.as_mut().expect("it has one").position = Bytes::new();
+        let rows: Vec<LogBlock> = [1, 4, 8]
+            .into_iter()
+            .zip(rows)
+            .map(|(first, block)| LogBlock {
+                first_offset: Offset(first),
+                block,
+            })
+            .collect();
+        // Rows come in the order of the damaged file.
+        let mut span = Span::new(&rows[1]);
+        for at in [1, 2, 0] {
+            span.add(rows[at].clone());
+        }
+        let (opened_at, held) = span.standing(None);
+        assert_eq!((opened_at, held.newest_offset), (Offset(0), Offset(12)));
+        assert_eq!(held.position, "p4");
+        let mut silent = Span::new(&rows[2]);
+        silent.add(rows[2].clone());
+        let (_, after) = silent.standing(Some(&held));
+        assert_eq!(after.position, "p4", "it stands where it stood");
+    }
 }

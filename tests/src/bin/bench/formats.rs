@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow, ensure};
-use bytes::Bytes;
 use dray_agent::config::{Config, FlowConfig};
 use dray_agent::dray_adapter::{Mark, MarkState, Polled, Seen};
 use dray_tests::families::{FAMILIES, Family};
@@ -14,6 +13,7 @@ use dray_tests::site::Site;
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::Arguments;
+use crate::decoders;
 use crate::row::{Figure, Row, thousands};
 
 /// Movements of a file: some 40 MB of text.
@@ -58,6 +58,7 @@ pub(crate) fn measure(folder: &Path, arguments: &Arguments) -> anyhow::Result<Ro
         }
         row.say(format!("({mb_s:.0} MB/s)"));
     }
+    decoders::measure(&mut row)?;
     Ok(row)
 }
 
@@ -74,7 +75,7 @@ fn one(
     let own = site.drops(family.name).join(".own");
     let source = flow.source.make(&flow.name, &own);
     let mut source = source.map_err(|why| anyhow!(why))?;
-    let mut maker = flow.maker(Bytes::new()).map_err(|why| anyhow!(why))?;
+    let mut maker = flow.maker().map_err(|why| anyhow!(why))?;
     source.open(None, Arc::new(Nothing), Arc::new(|| ()))?;
     let end = Instant::now() + Duration::from_secs(120);
     let (mut took, mut events) = (Duration::ZERO, 0);
@@ -102,7 +103,7 @@ fn one(
 }
 
 /// The thread's CPU time.
-fn own_time() -> Duration {
+pub(crate) fn own_time() -> Duration {
     let now = clock_gettime(ClockId::ThreadCPUTime);
     Duration::new(now.tv_sec as u64, now.tv_nsec as u32)
 }

@@ -5,6 +5,7 @@
 //! misses its goal says so, and the program ends with 1.
 
 mod backlog;
+mod decoders;
 mod fence;
 mod formats;
 mod idle;
