@@ -14,6 +14,7 @@ mod edges;
 mod families;
 mod full;
 mod kills;
+mod large;
 mod modes;
 mod network;
 mod pins;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use dray_adapter::BATCH_RECORDS_MAX;
 use dray_adapter::conformance::{Agent, Pace, PolledOnce};
 
+use crate::inodes::{inode, make_with};
 use crate::support::{Drops, acking, age, table, work};
 
 /// A file of two batches.
@@ -235,6 +236,30 @@ fn a_half_read_file_is_found_under_another_name() {
     assert!(told.last().is_some_and(|told| told.starts_with("n.txt")));
 }
 
+/// A machine that lost its disk goes on where the collector last heard of a place, which may be before what it acked.
+#[test]
+fn a_half_read_file_that_was_acked_by_then_is_read_on_in_the_archive() {
+    let drops = Drops::new("");
+    drops.put("m.txt", large());
+    let mut agent = Agent::open(drops.source());
+    first_batch(&mut agent);
+    let place = agent.position.clone();
+    agent.finish(BATCH_RECORDS_MAX + 10, acking());
+    assert_eq!(drops.files("archive"), ["m.txt"]);
+    agent.kill();
+    let mut other = Agent::open(drops.source());
+    other.kill();
+    other.position = place;
+    other.reopen(drops.source());
+    other.finish(10, acking());
+    assert!(
+        other.log[..] == agent.log[BATCH_RECORDS_MAX..],
+        "the same ids"
+    );
+    assert_eq!(drops.files("archive"), ["m.txt"]);
+    other.nothing_more("it is in the archive again");
+}
+
 #[test]
 fn a_half_read_file_that_vanished_is_told_of_and_others_go_on() {
     let drops = Drops::new("");
@@ -259,8 +284,8 @@ fn a_new_file_with_the_name_and_inode_of_a_half_read_one_is_another_file() {
     let mut agent = Agent::open(drops.source());
     first_batch(&mut agent);
     agent.kill();
-    fs::remove_file(drops.at("m.txt")).expect("it was there");
-    drops.put("m.txt", table(&["N|1"]));
+    let path = drops.at("m.txt");
+    make_with(inode(&path), &path, || drops.put("m.txt", table(&["N|1"])));
     agent.reopen(drops.source());
     let told = work(&mut agent, BATCH_RECORDS_MAX + 2);
     assert_eq!(

@@ -3,51 +3,17 @@
 //! Two memory file systems hold the same files, so that the second mount has another device number and other inodes.
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use dray_adapter::conformance::{Agent, PolledOnce};
 use dray_adapter::{BATCH_RECORDS_MAX, SourceError};
 
+use crate::namespace::{call, in_own_mounts, text};
 use crate::support::{Drops, table, until, work};
 
 const KEEP: &str = "after = \"keep\"\n";
-const INSIDE: &str = "DRAY_TEST_INSIDE_MOUNTS";
 const MANY: usize = BATCH_RECORDS_MAX + 10;
-
-/// Runs a test of this name in a mount namespace, which goes with it whatever happens.
-fn in_own_mounts(name: &str, test: impl FnOnce()) {
-    if std::env::var_os(INSIDE).is_some() {
-        return test();
-    }
-    let own = std::env::current_exe().expect("its path");
-    let mut command = Command::new("unshare");
-    // Without root's rights, in a user namespace where it has them.
-    command.args(["--user", "--map-root-user"]);
-    command.args(["--mount", "--propagation", "private", "--"]);
-    command.arg(own).args(["--exact", "--nocapture", name]);
-    let output = command.env(INSIDE, "1").output();
-    let output = output.expect("unshare is there (Debian: util-linux)");
-    let said = [output.stdout, output.stderr].concat();
-    let said = String::from_utf8_lossy(&said);
-    assert!(
-        output.status.success() && said.contains("1 passed"),
-        "the test failed; or this machine allows no mounts in a namespace (user.max_user_namespaces), which it needs: {said}"
-    );
-}
-
-fn call(program: &str, arguments: &[&str]) {
-    let status = Command::new(program).args(arguments).status();
-    assert!(
-        status.expect("it runs").success(),
-        "{program} {arguments:?}"
-    );
-}
-
-fn text(path: &Path) -> &str {
-    path.to_str().expect("UTF-8")
-}
 
 /// A share that is mounted on the drop folder.
 struct Share<'a> {

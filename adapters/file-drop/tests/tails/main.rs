@@ -3,9 +3,14 @@
 mod conforms;
 mod folders;
 mod grows;
+#[path = "../drops/inodes.rs"]
+mod inodes;
 mod killed;
 mod many;
 mod model;
+mod mounts;
+#[path = "../drops/namespace.rs"]
+mod namespace;
 mod replaced;
 mod rescans;
 mod rotates;

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::fs;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Once;
 use std::time::{Duration, Instant};
@@ -184,9 +184,4 @@ pub(crate) fn until(agent: &mut Agent, mut done: impl FnMut(&Agent) -> bool) {
 pub(crate) fn ids_differ(agent: &Agent) {
     let ids: std::collections::HashSet<_> = agent.log.iter().map(|entry| entry.id).collect();
     assert_eq!(ids.len(), agent.log.len(), "two entries share an id");
-}
-
-pub(crate) fn inode(path: &Path) -> u64 {
-    use std::os::unix::fs::MetadataExt as _;
-    fs::metadata(path).expect("the file").ino()
 }
