@@ -9,7 +9,7 @@
 //! **Which file it is** is told by inode and birth, and by content: the first bytes up to 1 KiB and the last 4 KiB before the
 //! place must be what they were. The number of the device tells nothing: a share that is mounted again gets another.
 //!
-//! Limits: 16 files that grow at once ([`LIVE_MAX`]); more may lie in the folder, and are told by being older than those that
+//! Limits: 16 files that grow at once (`LIVE_MAX`); more may lie in the folder, and are told by being older than those that
 //! were read, but one of them that grows while the agent is down is read on at its end, told as a gap. 100,000 files in the
 //! folder, of which 10,000 are kept in mind. A file's memory is a window of 128 KiB to 1.1 MiB. A poll works for about a
 //! quarter of a second. Two files that share their first 1 KiB and 4 KiB before the place are one only where inode and birth

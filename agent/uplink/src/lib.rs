@@ -7,7 +7,7 @@
 //!
 //! It refuses to know sources, events and files other than the identity's.
 //!
-//! Limits: see [`window`] and [`patience`].
+//! Limits: see [`window`] and `patience`.
 
 pub mod driver;
 mod edges;
