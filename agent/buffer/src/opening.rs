@@ -47,28 +47,21 @@ pub(crate) fn open(options: &Options) -> Result<Opened, String> {
     let mut parts = parts(folder, &firsts, said)?;
     let mut ledger = Ledger::default();
     read_marks(folder, &mut ledger, parts.first().map(|part| part.first))?;
-    let mut losses = Vec::new();
-    let (mut lost, mut held_before) = (false, false);
+    let mut reading = Reading::default();
     for (index, part) in parts.iter().enumerate() {
         let records = part.records(folder)?;
-        let mut reading = Reading {
-            oldest: index == 0,
-            losses: &mut losses,
-            lost: &mut lost,
-            held_before: &mut held_before,
-        };
-        take_in(&records, &mut ledger, &mut reading)
+        take_in(&records, index == 0, &mut ledger, &mut reading)
             .map_err(|reason| format!("{}: {reason}", generation::name(part.first)))?;
     }
     ledger.end_reading();
-    if lost {
+    if reading.lost {
         ledger.lost_end();
     }
     let epoch = ledger.epoch;
     let unnamed = ledger.losses.iter_mut().filter(|loss| loss.epoch == 0);
     unnamed.for_each(|loss| loss.epoch = epoch);
     let ended = parts.pop_if(|part| part.tail.is_some());
-    let damaged = lost || !ledger.losses.is_empty();
+    let damaged = reading.lost || !ledger.losses.is_empty();
     let (tail_first, tail, placed) = match ended {
         Some(Part {
             first,
@@ -92,7 +85,7 @@ pub(crate) fn open(options: &Options) -> Result<Opened, String> {
                 let renewal = ledger.plan(epoch, blocks.into_iter())?;
                 ledger.renew(&renewal);
                 tell(&renewal);
-                losses.clone_from(&renewal.losses);
+                reading.losses.clone_from(&renewal.losses);
                 Record::Renewal(renewal)
             } else {
                 if ledger.epoch == 0 {
@@ -141,7 +134,7 @@ pub(crate) fn open(options: &Options) -> Result<Opened, String> {
         tail: Arc::new(tail),
         tail_first,
         placed,
-        losses,
+        losses: reading.losses,
     })
 }
 
@@ -188,26 +181,22 @@ fn forget_marks(folder: &Path) -> Result<(), String> {
 }
 
 /// What goes from one generation to the next while they are read.
-struct Reading<'a> {
-    oldest: bool,
-    losses: &'a mut Vec<Loss>,
+#[derive(Default)]
+struct Reading {
+    losses: Vec<Loss>,
     /// Numbers before this can't be read, and no generation after them has said yet where the flows stood.
-    lost: &'a mut bool,
+    lost: bool,
     /// The oldest ones were put together while flows were held from before them: these are not named. What came before is gone by now,
     /// so it is acked, and such a flow stands where it is first met.
-    held_before: &'a mut bool,
+    held_before: bool,
 }
 
 /// Takes a generation's records into the ledger.
 fn take_in(
     records: &[Placed],
+    oldest: bool,
     ledger: &mut Ledger,
-    Reading {
-        oldest,
-        losses,
-        lost,
-        held_before,
-    }: &mut Reading<'_>,
+    reading: &mut Reading,
 ) -> Result<(), String> {
     for one in records {
         match &one.record {
@@ -217,10 +206,10 @@ fn take_in(
                 }
                 ledger.epoch = *epoch;
                 for standing in flows {
-                    let begins = **held_before && ledger.knows_nothing_of(&standing.flow);
-                    ledger.stand(standing, begins || (*oldest && !**lost))?;
+                    let begins = reading.held_before && ledger.knows_nothing_of(&standing.flow);
+                    ledger.stand(standing, begins || (oldest && !reading.lost))?;
                 }
-                (**lost, **held_before) = (false, false);
+                (reading.lost, reading.held_before) = (false, false);
             }
             Record::Compacted(compacted) => {
                 ledger.epoch = compacted.epoch;
@@ -228,21 +217,21 @@ fn take_in(
                     .flows
                     .iter()
                     .for_each(|standing| ledger.settle(standing));
-                **held_before |= *oldest && !**lost;
-                **lost = false;
+                reading.held_before |= oldest && !reading.lost;
+                reading.lost = false;
             }
             Record::Renewal(renewal) => {
                 ledger.believe();
                 ledger.renew(renewal);
-                losses.clone_from(&renewal.losses);
-                (**lost, **held_before) = (false, false);
+                reading.losses.clone_from(&renewal.losses);
+                (reading.lost, reading.held_before) = (false, false);
             }
             Record::Block { flow, block } => {
                 if ledger.epoch != block.epoch {
                     ledger.enter(block.epoch);
                 }
                 let entry = Entry::new(one.number, block, one.payload_bytes);
-                if **held_before && ledger.knows_nothing_of(flow) {
+                if reading.held_before && ledger.knows_nothing_of(flow) {
                     ledger.begin(flow, &entry);
                 }
                 ledger.find(flow, entry)?;
@@ -250,7 +239,7 @@ fn take_in(
             Record::Note(note) => ledger.note(&note.flow, &note.position, &note.marks, note.at_s),
             Record::Lost => {
                 ledger.tear();
-                (**lost, **held_before) = (true, false);
+                (reading.lost, reading.held_before) = (true, false);
             }
         }
     }

@@ -28,7 +28,7 @@ const COMMIT_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// back.
 pub(crate) const DRAINED_BYTES: u64 = 32 * 1024 * 1024;
 
-/// The tail's records in memory, at most, about: many small blocks close a generation early. sled takes as much again for each.
+/// The tail's records in memory, at most, about: many small blocks close a generation early.
 const RECORDS_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
 pub(crate) struct Writer {

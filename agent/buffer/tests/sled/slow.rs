@@ -230,6 +230,24 @@ fn whatever_is_acked_in_whatever_order_the_rest_is_there() {
     }
 }
 
+/// Fills the cap some times with what is acked at once, and a little of the flow "slow", whose positions it returns: generations of
+/// which little is left are put together.
+fn put_together(buffer: &SledBuffer) -> Vec<String> {
+    let round = |round| {
+        let position = format!("s{round}");
+        answered(buffer.append(append("slow", vec![block(3, 20_000, &position)], &[])));
+        for _ in 0..4 {
+            let fast = append("fast", vec![block(10, 1_000_000, "f")], &[]);
+            let through = answered(buffer.append(fast));
+            buffer
+                .ack("fast", buffer.epoch(), through)
+                .expect("an answer");
+        }
+        position
+    };
+    (0..60).map(round).collect()
+}
+
 #[test]
 fn what_was_held_from_before_generations_that_were_put_together_is_no_loss_once_it_is_acked() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -239,18 +257,7 @@ fn what_was_held_from_before_generations_that_were_put_together_is_no_loss_once_
     // The generation that begins an epoch is never put together with others.
     buffer.begin_epoch().expect("an epoch");
     let mut slow = vec!["first".to_owned()];
-    for round in 0..60 {
-        let position = format!("s{round}");
-        answered(buffer.append(append("slow", vec![block(3, 20_000, &position)], &[])));
-        slow.push(position);
-        for _ in 0..4 {
-            let fast = append("fast", vec![block(10, 1_000_000, "f")], &[]);
-            let through = answered(buffer.append(fast));
-            buffer
-                .ack("fast", buffer.epoch(), through)
-                .expect("an answer");
-        }
-    }
+    slow.extend(put_together(&buffer));
     assert_eq!(positions(&buffer, "slow"), slow);
     let before = generations(folder.path());
     // What stands before those that were put together is acked, and goes: the first one and the one that begins the epoch.
@@ -272,17 +279,7 @@ fn a_flow_that_nobody_names_in_what_was_put_together_is_no_loss_either() {
     let buffer = open(folder.path(), cap);
     answered(buffer.append(append("silent", vec![block(3, 20_000, "a")], &[])));
     buffer.begin_epoch().expect("an epoch");
-    for round in 0..60 {
-        let position = format!("s{round}");
-        answered(buffer.append(append("slow", vec![block(3, 20_000, &position)], &[])));
-        for _ in 0..4 {
-            let fast = append("fast", vec![block(10, 1_000_000, "f")], &[]);
-            let through = answered(buffer.append(fast));
-            buffer
-                .ack("fast", buffer.epoch(), through)
-                .expect("an answer");
-        }
-    }
+    put_together(&buffer);
     let epoch = buffer.epoch();
     buffer.ack("silent", epoch, Sequence(3)).expect("an answer");
     buffer
