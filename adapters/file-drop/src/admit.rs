@@ -13,7 +13,8 @@ use crate::position::{Goes, shown};
 use crate::reading::Reading;
 use crate::report::Facts;
 use crate::sequence::Found;
-use crate::source::{FileDrop, Work, unreadable};
+use crate::source::{FileDrop, unreadable};
+use crate::under_way::Work;
 
 impl FileDrop {
     /// Begins a file unless it must wait, or is not to be sent.

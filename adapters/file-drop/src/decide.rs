@@ -13,7 +13,8 @@ use crate::position::{Content, Finished, Goes};
 use crate::reading::Reading;
 use crate::ready::Look;
 use crate::sftp::Pickup;
-use crate::source::{FileDrop, Work, changing, unreadable};
+use crate::source::{FileDrop, changing, unreadable};
+use crate::under_way::Work;
 
 impl FileDrop {
     /// Decides what becomes of a file that the first pass is through with.

@@ -14,7 +14,8 @@ use dray_adapter::SourceError;
 use crate::notice::now_us;
 use crate::ready::{Look, Verdict, Witnessed};
 use crate::scan::{FILES_MAX, Listed, list, look_of, order_key, takes};
-use crate::source::{FileDrop, Work};
+use crate::source::FileDrop;
+use crate::under_way::Work;
 use crate::watch::Watch;
 
 /// A scan takes at most one part in so many of the time.

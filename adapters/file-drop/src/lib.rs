@@ -81,6 +81,7 @@ mod start;
 pub mod tail;
 mod template;
 mod trailer;
+mod under_way;
 mod watch;
 
 pub use acknowledge::AcknowledgeConfig;

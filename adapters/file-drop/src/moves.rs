@@ -17,8 +17,9 @@ use crate::position::{Content, Finished, Goes};
 use crate::ready::Look;
 use crate::report::Facts;
 use crate::scan::look_of;
-use crate::source::{FileDrop, Moving, Renamed, Repeated, Waiting};
+use crate::source::FileDrop;
 use crate::start::has_hash;
+use crate::under_way::{Moving, Renamed, Repeated, Waiting};
 
 /// How often the archive is pruned.
 const PRUNE_EVERY: Duration = Duration::from_secs(3_600);

@@ -13,7 +13,8 @@ use crate::ledger::{LEDGER, LINES_MAX};
 use crate::ledger_line::{Ended, Line};
 use crate::notice::{Notice, now_us};
 use crate::position::{Finished, Goes};
-use crate::source::{FileDrop, Moving};
+use crate::source::FileDrop;
+use crate::under_way::Moving;
 
 impl FileDrop {
     /// What is told of a file stands in its line too.

@@ -20,8 +20,9 @@ use crate::position::{Content, Finished, Goes};
 use crate::reading::Reading;
 use crate::ready::Look;
 use crate::scan::{look_of, order_number, takes};
-use crate::source::{FileDrop, Held, Waiting, Work, unreadable};
+use crate::source::{FileDrop, unreadable};
 use crate::start::is_it;
+use crate::under_way::{Held, Waiting, Work};
 
 /// One of them. There may be hundreds of thousands.
 struct Found {

@@ -1,16 +1,15 @@
 //! The folder as a [`Source`]: what is done when.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dray_adapter::{
-    Batch, FileOutcome, Mark, MarkState, Polled, Position, Report, Seen, Source, SourceError,
+    Batch, FileOutcome, Mark, MarkState, Polled, Position, Seen, Source, SourceError,
 };
 use dray_formats::Gather;
-use dray_formats::edi::Acknowledgement;
 use dray_formats::packed::Packed;
 
 use crate::alarms::Alarms;
@@ -18,7 +17,6 @@ use crate::archive::{ARCHIVE, PENDING};
 use crate::config::{After, FileDropConfig};
 use crate::control::Control;
 use crate::duplicates::Duplicates;
-use crate::first_pass::FirstPass;
 use crate::groups::Groups;
 use crate::halves::Halves;
 use crate::keep::Keeping;
@@ -26,15 +24,16 @@ use crate::keeper::Keeper;
 use crate::known::Known;
 use crate::matcher::Matcher;
 use crate::notice::{Notice, now_us, origin};
-use crate::position::{At, Content, Finished, Goes, Place, shown};
+use crate::position::{At, Content, Goes, Place, shown};
 use crate::reading::{Part, Reading};
-use crate::ready::{Look, Ready};
-use crate::redrive::{Redriving, Taking};
+use crate::ready::Ready;
+use crate::redrive::Taking;
 use crate::scan::OrderKey;
 use crate::sftp::Pickup;
 use crate::signs::Patience;
 use crate::start::Resume;
 use crate::trailer::Trailer;
+use crate::under_way::{Held, Moving, Repeated, Waiting, Work};
 use crate::watch::Watch;
 
 /// How long a poll works before it returns.
@@ -114,79 +113,6 @@ pub struct FileDrop {
     pub(crate) taking: Taking,
     pub(crate) next_scan: Instant,
     pub(crate) next_prune: Instant,
-}
-
-/// What is under way.
-#[derive(Default)]
-pub(crate) enum Work {
-    #[default]
-    Nothing,
-    Checking(Box<FirstPass>),
-    Reading(Box<Reading>),
-    Redriving(Box<Redriving>),
-}
-
-/// Why nothing else is begun.
-#[derive(Debug)]
-pub(crate) struct Held {
-    pub(crate) reason: String,
-    /// When to try again.
-    pub(crate) until: Instant,
-}
-
-/// A file that moves once its last batch is committed.
-#[derive(Debug)]
-pub(crate) struct Moving {
-    pub(crate) file: Finished,
-    /// `None`: it is gone.
-    pub(crate) path: Option<PathBuf>,
-    /// It was renamed, and the folders could not be synced yet.
-    pub(crate) renamed: Option<Renamed>,
-    /// What its sender is told before it moves.
-    pub(crate) acknowledgements: Vec<Acknowledgement>,
-}
-
-/// A file that was there before, and moves once it has stood still.
-#[derive(Debug)]
-pub(crate) struct Repeated {
-    pub(crate) content: Content,
-    pub(crate) look: Look,
-    pub(crate) since: Instant,
-    pub(crate) report: Box<Report>,
-}
-
-/// A file, and where it is now.
-#[derive(Debug, Clone)]
-pub(crate) struct Renamed {
-    pub(crate) file: Finished,
-    /// Below the drop folder.
-    pub(crate) folder: &'static str,
-    pub(crate) path: PathBuf,
-}
-
-/// A file in `archive/pending` that waits for the ack. There may be hundreds of thousands, so it is little.
-#[derive(Debug)]
-pub(crate) struct Waiting {
-    pub(crate) name: Box<OsStr>,
-    pub(crate) content: Content,
-    pub(crate) bytes: u64,
-    pub(crate) modified_us: i64,
-}
-
-impl Waiting {
-    pub(crate) fn new(name: &OsStr, content: Content, look: Look) -> Self {
-        Self {
-            name: name.into(),
-            content,
-            bytes: look.bytes,
-            modified_us: look.modified_us,
-        }
-    }
-
-    /// Whether it is as it was when it was appended.
-    pub(crate) fn is_unchanged(&self, look: Look) -> bool {
-        (self.bytes, self.modified_us) == (look.bytes, look.modified_us)
-    }
 }
 
 impl FileDrop {

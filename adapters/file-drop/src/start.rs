@@ -20,7 +20,8 @@ use crate::redrive::Taking;
 use crate::report::Facts;
 use crate::scan::look_of;
 use crate::signs::Patience;
-use crate::source::{FileDrop, Moving, Work};
+use crate::source::FileDrop;
+use crate::under_way::{Moving, Work};
 
 /// How many scans a file that was being read may be missing before it is given up: a share may take a
 /// moment to be mounted again.

@@ -17,8 +17,9 @@ use super::request::{self, Records, Which};
 use crate::archive::{ARCHIVE, PENDING};
 use crate::notice::{now_us, origin};
 use crate::position::shown;
-use crate::source::{FileDrop, Work};
+use crate::source::FileDrop;
 use crate::start::has_hash;
+use crate::under_way::Work;
 
 /// A request under way.
 pub(crate) struct Redriving {
