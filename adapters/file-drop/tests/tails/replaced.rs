@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::inodes::{inode, make_with};
+use crate::inodes::{make_again, until_used_again};
 use crate::support::{Logs, cells, ids_differ, texts, until, work};
 
 #[test]
@@ -66,19 +66,21 @@ fn bytes_that_were_there_and_not_read_are_told_when_a_file_is_begun_again() {
 
 #[test]
 fn an_inode_that_is_used_again_is_another_file() {
-    let logs = Logs::new("");
-    let mut agent = logs.agent();
-    logs.create("app.log", "one\ntwo\n");
-    work(&mut agent, 2);
-    agent.kill();
-    let old = inode(&logs.at("app.log"));
-    make_with(old, &logs.at("app.log"), || {
-        logs.create("app.log", "one\ntwo\nthree\nfour\n");
+    until_used_again(|| {
+        let logs = Logs::new("");
+        let mut agent = logs.agent();
+        logs.create("app.log", "one\ntwo\n");
+        work(&mut agent, 2);
+        agent.kill();
+        let again = make_again(&logs.at("app.log"), || {
+            logs.create("app.log", "one\ntwo\nthree\nfour\n");
+        });
+        agent.reopen(logs.source());
+        work(&mut agent, 6);
+        assert_eq!(cells(&agent), ["one", "two", "one", "two", "three", "four"]);
+        ids_differ(&agent);
+        again
     });
-    agent.reopen(logs.source());
-    work(&mut agent, 6);
-    assert_eq!(cells(&agent), ["one", "two", "one", "two", "three", "four"]);
-    ids_differ(&agent);
 }
 
 #[test]
