@@ -32,6 +32,7 @@ use sha2::{Digest as _, Sha256};
 use crate::archive;
 use crate::config::{FileDropConfig, Finding};
 use crate::first_pass::{Checked, FirstPass};
+use crate::plain;
 use crate::position::{Finished, Goes};
 use crate::ready::Look;
 use crate::source::{FileDrop, unreadable};
@@ -199,7 +200,8 @@ impl FileDrop {
             ..acknowledges
         };
         let again = || {
-            let pass = FirstPass::begin(path, &self.format, self.config.bad_lines_max)?;
+            let file = plain::open(path)?;
+            let pass = FirstPass::begin(path, file, &self.format, self.config.bad_lines_max)?;
             let mut pass = pass.acknowledging(Some(acknowledges));
             while !pass.step(Instant::now() + Duration::from_secs(1))? {}
             pass.end(&mut self.format.clone())

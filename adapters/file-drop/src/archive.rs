@@ -24,6 +24,12 @@ pub(crate) const OWN: &str = "archive/.dray";
 const PRUNE_MAX: usize = 2_000;
 /// Names tried for one file.
 const NAMES_MAX: u32 = 10_000;
+/// Bytes of a name that is made, at most: a file system takes 255, and a companion's name may be longer than its file's.
+const NAME_BYTES_MAX: usize = 220;
+/// Bytes of the beginning, and of the end, that are kept of a name that would become longer.
+const KEPT_BYTES: usize = 80;
+/// Bytes of what counts as a name's ending, with its dot.
+const ENDING_BYTES_MAX: usize = 32;
 
 /// Makes a folder below `root`, and makes it last: what is moved into a folder is not on stable storage before the
 /// folder's own name is.
@@ -91,25 +97,40 @@ pub(crate) fn move_as(
     )))
 }
 
-/// The name of the `number`th try: `a.txt`, `a-0a1b2c3d.txt`, `a-0a1b2c3d-2.txt`. The ending stays, so that
-/// the flow's pattern still fits.
+/// The name of the `number`th try: `a.txt`, `a-0a1b2c3d.txt`, `a-0a1b2c3d-2.txt`. The ending stays, and of a long name
+/// beginning and end, so that the flow's pattern still fits.
 pub(crate) fn candidate(name: &OsStr, sha256: &[u8; 32], number: u32) -> OsString {
-    let path = Path::new(name);
-    let mut made = path.file_stem().unwrap_or_default().to_owned();
-    match number {
+    let hash = hex::encode(&sha256[..4]);
+    let added = match number {
         0 => return name.to_owned(),
-        1 => made.push(format!("-{}", hex::encode(&sha256[..4]))),
-        _ => made.push(format!("-{}-{number}", hex::encode(&sha256[..4]))),
-    }
-    if let Some(ending) = path.extension() {
+        1 => format!("-{hash}"),
+        _ => format!("-{hash}-{number}"),
+    };
+    let path = Path::new(name);
+    let ending = path.extension().map_or(0, |ending| ending.len() + 1);
+    let (stem, ending) = match path.file_stem() {
+        Some(stem) if ending <= ENDING_BYTES_MAX => (stem, path.extension()),
+        // What is so long is no ending.
+        _ => (name, None),
+    };
+    let mut made = if name.len() + added.len() > NAME_BYTES_MAX {
+        without_middle(&stem.to_string_lossy()).into()
+    } else {
+        stem.to_owned()
+    };
+    made.push(added);
+    if let Some(ending) = ending {
         made.push(".");
         made.push(ending);
     }
-    // Names have at most 255 bytes: a long one loses its middle rather than its move.
-    if made.len() > 255 {
-        made = OsString::from(format!("{}-{number}", hex::encode(sha256)));
-    }
     made
+}
+
+/// The beginning and the end of a long name.
+fn without_middle(name: &str) -> String {
+    let begin = name.floor_char_boundary(KEPT_BYTES);
+    let end = name.ceil_char_boundary(name.len().saturating_sub(KEPT_BYTES).max(begin));
+    format!("{}{}", &name[..begin], &name[end..])
 }
 
 /// The name that a file with this hash had when it was dropped.
@@ -230,7 +251,32 @@ mod tests {
         for name in ["a.txt", "a-b.txt", "a-2.txt", "a-ABABABAB.txt", "-"] {
             assert_eq!(original(OsStr::new(name)), None, "{name}");
         }
-        assert!(candidate(OsStr::new(&"x".repeat(255)), &hash, 3).len() <= 255);
+    }
+
+    #[test]
+    fn a_long_name_keeps_what_its_pattern_looks_at() {
+        let hash = [0xAB; 32];
+        let long = |letter: &str, count: usize| letter.repeat(count);
+        for name in [
+            format!("SHP_{}_OUT.txt", long("x", 240)),
+            format!("SHP_{}_OUT.txt", long("ä", 119)),
+            format!("SHP_{}_OUT.txt", long("€", 70)),
+            format!("SHP_.{}_OUT.txt", long("y", 220)),
+        ] {
+            let glob = globset::Glob::new("SHP_*_OUT.txt").expect("a pattern");
+            let matcher = Matcher::new(&glob, None, None);
+            for number in [1, 2, 9_999] {
+                let made = candidate(OsStr::new(&name), &hash, number);
+                assert!(made.len() <= NAME_BYTES_MAX, "{made:?}");
+                assert!(is_ours(&matcher, &made), "{made:?}");
+                let again = candidate(&own_name(&made, &hash), &hash, number);
+                assert_eq!(again, made, "once it is short, it stays as it is");
+            }
+        }
+        // No ending is that long.
+        let name = format!("a.{}", long("b", 250));
+        let made = candidate(OsStr::new(&name), &hash, 1);
+        assert!(made.len() <= NAME_BYTES_MAX && made.to_string_lossy().ends_with("b-abababab"));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What lies beside a file and speaks of it, as it is seen in the folder.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::{self, File, Metadata};
+use std::fs::{self, Metadata};
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 use std::time::Duration;
@@ -12,6 +12,7 @@ use crate::control::{CONTROL_BYTES_MAX, Control, Said};
 use crate::groups::{Group, Sight};
 use crate::matcher::Matcher;
 use crate::notice::now_us;
+use crate::plain;
 use crate::position::shown;
 use crate::ready::{Look, Verdict};
 use crate::scan::{look_of, takes};
@@ -176,7 +177,7 @@ pub(crate) fn said_beside(
         return Ok(None);
     };
     let mut bytes = Vec::new();
-    File::open(path.with_file_name(&done))?
+    plain::open(&path.with_file_name(&done))?
         .take(CONTROL_BYTES_MAX)
         .read_to_end(&mut bytes)?;
     Ok(Some(control.read(&shown(&done), &bytes)))
@@ -184,7 +185,7 @@ pub(crate) fn said_beside(
 
 /// The last bytes of a file, and whether they are all of it.
 fn end_of(path: &Path) -> io::Result<(Vec<u8>, bool)> {
-    let mut file = File::open(path)?;
+    let mut file = plain::open(path)?;
     let begin = file.metadata()?.len().saturating_sub(END_BYTES_MAX);
     file.seek(SeekFrom::Start(begin))?;
     let mut end = Vec::new();

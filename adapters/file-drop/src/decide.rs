@@ -9,6 +9,7 @@ use dray_adapter::{FileOutcome, MarkState, SourceError};
 use crate::config::{After, Repeat};
 use crate::first_pass::{BadFile, Checked, FirstPass};
 use crate::notice::{Notice, now_us};
+use crate::plain;
 use crate::position::{Content, Finished, Goes};
 use crate::reading::Reading;
 use crate::ready::Look;
@@ -148,7 +149,8 @@ impl FileDrop {
                 return self.trouble(path, format!("its companion can't be read: {error}"));
             }
         };
-        match FirstPass::begin(path, &self.format, self.config.bad_lines_max) {
+        let begin = |file| FirstPass::begin(path, file, &self.format, self.config.bad_lines_max);
+        match plain::open(path).and_then(begin) {
             // It was noted after a scan saw it.
             Ok(pass) if self.is_noted(path, pass.look()) => {}
             Ok(pass) => {

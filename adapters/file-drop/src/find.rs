@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use dray_adapter::SourceError;
 
+use crate::config::{Order, ReadyWhen};
 use crate::notice::now_us;
 use crate::ready::{Look, Verdict, Witnessed};
 use crate::scan::{FILES_MAX, Listed, list, look_of, order_key, takes};
@@ -71,18 +72,15 @@ impl FileDrop {
             self.ready.witnessed(name, *witnessed);
         }
         let mut is_due = heard.scan;
-        let closed = |(name, witnessed)| (witnessed == Witnessed::Closed).then_some(name);
-        for name in heard.files.into_iter().filter_map(closed) {
-            let Some(name) = self.concerned(&name) else {
-                is_due = true;
-                continue;
-            };
-            if let Ok(metadata) = fs::symlink_metadata(self.config.folder.join(&name))
-                && metadata.is_file()
-                && takes(&self.matcher, &name)
-                && !self.is_under_way(&self.config.folder.join(&name))
-            {
-                self.sort_in(&name, look_of(&metadata));
+        for (name, witnessed) in heard.files {
+            match witnessed {
+                // What has just been begun holds up those behind it from now on, not from the next scan on.
+                Witnessed::Written if self.config.ready != ReadyWhen::Rename => self.meet(&name),
+                Witnessed::Written => {}
+                Witnessed::Closed => match self.concerned(&name) {
+                    Some(name) => self.meet(&name),
+                    None => is_due = true,
+                },
             }
         }
         let now = Instant::now();
@@ -100,6 +98,22 @@ impl FileDrop {
             .next_scan
             .saturating_duration_since(Instant::now())
             .max(Duration::from_millis(1)))
+    }
+
+    /// Sorts in a file that something was heard of, if it is one.
+    fn meet(&mut self, name: &OsStr) {
+        let path = self.config.folder.join(name);
+        if let Ok(metadata) = fs::symlink_metadata(&path)
+            && metadata.is_file()
+            && takes(&self.matcher, name)
+            && !self.is_under_way(&path)
+        {
+            if self.config.order == Order::Mtime {
+                // Its place was another one before it was written to.
+                self.incomplete.retain(|(_, other)| other != name);
+            }
+            self.sort_in(name, look_of(&metadata));
+        }
     }
 
     /// Scans the folder; how long until a file may be complete.
@@ -219,12 +233,15 @@ impl FileDrop {
     pub(crate) fn next_in_order(&mut self) -> Option<PathBuf> {
         loop {
             let first = self.queue.first()?;
-            if self
-                .incomplete
-                .first()
-                .is_some_and(|incomplete| incomplete < first)
-            {
-                return None;
+            let before = self.incomplete.first();
+            if let Some((_, name)) = before.filter(|before| *before < first) {
+                let gone = fs::symlink_metadata(self.config.folder.join(name))
+                    .is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
+                if !gone {
+                    return None;
+                }
+                self.incomplete.pop_first();
+                continue;
             }
             let (_, name) = self.queue.pop_first()?;
             if self.is_still_complete(&name) {

@@ -105,8 +105,12 @@ impl Sink for CountOrKeep {
 }
 
 impl FirstPass {
-    pub(crate) fn begin(path: &Path, format: &Packed, bad_lines_max: u64) -> io::Result<Self> {
-        let file = File::open(path)?;
+    pub(crate) fn begin(
+        path: &Path,
+        file: File,
+        format: &Packed,
+        bad_lines_max: u64,
+    ) -> io::Result<Self> {
         let look = look_of(&file.metadata()?);
         let kept = (look.bytes <= SMALL_BYTES).then(|| Gather::default().expecting(look.bytes));
         Ok(Self {

@@ -64,6 +64,7 @@ mod moves;
 mod notice;
 mod noting;
 mod owners;
+mod plain;
 mod position;
 mod preview;
 mod propose;

@@ -1,5 +1,6 @@
 //! A sample as the source would read it.
 
+use std::fs::File;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -25,7 +26,9 @@ pub fn preview(
 ) -> Result<Vec<Batch>, String> {
     let failed = |error: std::io::Error| format!("{} can't be read: {error}", file.display());
     let mut format = config.format()?;
-    let pass = FirstPass::begin(file, &format, config.bad_lines_max).map_err(failed)?;
+    // Who asks for it may name a link or a pipe.
+    let opened = File::open(file).map_err(failed)?;
+    let pass = FirstPass::begin(file, opened, &format, config.bad_lines_max).map_err(failed)?;
     // A sample may come without its companion.
     let said = said_beside(config.control()?.as_ref(), &config.matcher()?, file).unwrap_or(None);
     let mut pass = pass.held_to(said);

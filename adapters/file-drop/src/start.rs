@@ -14,6 +14,7 @@ use crate::first_pass::Checked;
 use crate::groups::Groups;
 use crate::notice::Notice;
 use crate::owners;
+use crate::plain;
 use crate::position::{At, Finished, Goes, Place};
 use crate::ready::{Look, Ready};
 use crate::redrive::Taking;
@@ -422,7 +423,7 @@ pub(crate) fn has_hash(path: &Path, sha256: &[u8; 32]) -> bool {
     use sha2::Digest as _;
     let mut hash = sha2::Sha256::new();
     let hashed =
-        fs::File::open(path).and_then(|mut file| io::copy(&mut file, &mut HashWriter(&mut hash)));
+        plain::open(path).and_then(|mut file| io::copy(&mut file, &mut HashWriter(&mut hash)));
     hashed.is_ok() && <[u8; 32]>::from(hash.finalize()) == *sha256
 }
 

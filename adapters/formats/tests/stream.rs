@@ -109,6 +109,41 @@ fn json_line(number: u64, text: &mut String) {
     writeln!(text, "{comma}{{\"number\":\"SO-{number}\",\"lines\":[{{\"item\":{{\"sku\":\"A\\u002d1\"}},\"qty\":12.50}},{{\"qty\":6}}]}}").expect("a string");
 }
 
+fn elements(_: u64, text: &mut String) {
+    text.push_str(&"<a/>".repeat(1_000));
+}
+
+fn attribute(_: u64, text: &mut String) {
+    write!(text, "<a b='{:10000}'/>", "").expect("a string");
+}
+
+/// A record that is far too long, of whose elements each is joined with those before it.
+fn a_record_without_end(bytes: u64) {
+    let units: [(&str, fn(u64, &mut String), u64); 2] =
+        [("a", elements, bytes / 4), ("a/@b", attribute, bytes)];
+    for (join, unit, bytes) in units {
+        let toml = format!(
+            "kind = \"xml\"\nrecord = \"/r/line\"\n[fields]\nALL = {{ path = \"{join}\", join = \",\" }}"
+        );
+        let config: FormatConfig = toml::from_str(&toml).expect("a format");
+        let format = Format::new(&config, &|_| Err("no text is named".into())).expect("a format");
+        let made = Made {
+            unit,
+            first: "<r><line>",
+            last: "</line></r>",
+            bytes,
+        };
+        let mut tally = Tally::new(1);
+        pass(&format, &made, &mut tally, |_| panic!("one is allowed"));
+        assert_eq!((tally.records, tally.rejects), (0, 1), "{join}");
+        assert!(
+            tally
+                .first_bad
+                .is_some_and(|reason| reason.contains("bytes long"))
+        );
+    }
+}
+
 /// Scenario 33 of the research note, and the other forms beside it.
 #[test]
 fn a_gigabyte_is_read_in_64_mebibytes() {
@@ -184,4 +219,8 @@ fn a_gigabyte_is_read_in_64_mebibytes() {
         println!("{read} bytes, {units} units: at most {peak} bytes of memory so far");
         assert!(peak <= MEMORY_BYTES_MAX, "{peak} bytes of memory");
     }
+    a_record_without_end(bytes);
+    let peak = memory_bytes_peak();
+    println!("a record without end: at most {peak} bytes of memory so far");
+    assert!(peak <= MEMORY_BYTES_MAX, "{peak} bytes of memory");
 }

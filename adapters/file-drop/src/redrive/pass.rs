@@ -10,6 +10,7 @@ use dray_formats::{BadRecord, FileFault, Gather, GoodRecord, Sink, Window};
 use sha2::{Digest as _, Sha256};
 
 use super::request::Which;
+use crate::plain;
 use crate::ready::Look;
 use crate::scan::look_of;
 
@@ -40,7 +41,7 @@ pub(super) enum Step {
 
 impl Pass {
     pub(super) fn begin(path: &Path, format: &Packed) -> io::Result<Self> {
-        let file = File::open(path)?;
+        let file = plain::open(path)?;
         let look = look_of(&file.metadata()?);
         Ok(Self {
             file,

@@ -17,6 +17,7 @@ use super::names::Names;
 use super::notice::{Change, Notice, origin};
 use super::place::{Node, Place};
 use crate::notice::now_us;
+use crate::plain;
 use crate::scan::look_of;
 use crate::watch::Watch;
 
@@ -98,7 +99,7 @@ impl FileTail {
 
     /// Opens a file by its name, if that still is its name; else there is none.
     pub(super) fn open_file(&self, file: &OsStr, node: Node) -> io::Result<File> {
-        let text = File::open(self.path(file))?;
+        let text = plain::open(&self.path(file))?;
         let look = look_of(&text.metadata()?);
         let there = Node {
             born_us: look.born_us,

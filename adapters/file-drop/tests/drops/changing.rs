@@ -300,6 +300,24 @@ fn a_new_file_with_the_name_and_inode_of_a_half_read_one_is_another_file() {
 }
 
 #[test]
+fn files_of_one_long_name_are_kept_apart_and_found_again() {
+    let drops = Drops::new("");
+    let name = format!("{}.txt", "q".repeat(240));
+    let mut agent = Agent::open(drops.source());
+    for row in 0..3 {
+        drops.put(&name, table(&[&format!("x{row}|1")]));
+        agent.finish(row + 1, Pace::default());
+    }
+    assert_eq!(drops.files("archive/pending").len(), 3);
+    // The buffer is lost, and the collector has none of them.
+    let mut agent = Agent::open(drops.source());
+    let told = work(&mut agent, 3);
+    assert!(told.iter().all(|told| told.starts_with("qqq")));
+    assert_eq!(drops.files("archive").len(), 3);
+    assert!(drops.files("archive/pending").is_empty());
+}
+
+#[test]
 fn a_half_read_file_that_changed_meanwhile_is_set_aside() {
     let drops = Drops::new("");
     drops.put("m.txt", large());

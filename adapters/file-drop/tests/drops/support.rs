@@ -75,6 +75,11 @@ impl Drops {
         } else {
             "quiet = \"20ms\"\n"
         };
+        let scan = if settings.contains("scan_every =") {
+            ""
+        } else {
+            "scan_every = \"20ms\"\n"
+        };
         let format = if settings.contains("format.kind") {
             ""
         } else if settings.contains("format.") {
@@ -83,7 +88,7 @@ impl Drops {
             "format.kind = \"csv\"\nformat.delimiter = \"|\"\n"
         };
         format!(
-            "kind = \"file-drop\"\nfolder = \"{}\"\npattern = \"{}\"\nscan_every = \"20ms\"\n{quiet}{format}{}",
+            "kind = \"file-drop\"\nfolder = \"{}\"\npattern = \"{}\"\n{scan}{quiet}{format}{}",
             self.path.display(),
             self.pattern,
             settings

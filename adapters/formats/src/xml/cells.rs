@@ -8,8 +8,10 @@ use super::names::trimmed;
 use super::plan::Plan;
 use crate::{FieldAt, RECORD_BYTES_MAX};
 
+/// Bytes of a record's values, at most: no encoding has a byte that takes more than three in UTF-8.
+const VALUES_BYTES_MAX: usize = 3 * RECORD_BYTES_MAX;
 /// Bytes of all cells of a record, at most: joined values stand there again.
-const CELLS_BYTES_MAX: usize = 2 * RECORD_BYTES_MAX + AROUND_BYTES_MAX;
+const CELLS_BYTES_MAX: usize = 4 * RECORD_BYTES_MAX + AROUND_BYTES_MAX;
 
 /// An open element that a path has come to.
 #[derive(Debug, Clone, Copy)]
@@ -220,7 +222,7 @@ impl Cells {
         value: &str,
     ) -> Result<(), String> {
         let start = self.attributes.len() as u32;
-        if self.record > 0 {
+        if self.record > 0 && self.attributes.len() <= VALUES_BYTES_MAX {
             push_value(value, &mut self.attributes);
         }
         let place = Place::Attribute(start, self.attributes.len() as u32);
@@ -265,7 +267,7 @@ impl Cells {
     fn push_text(&mut self, plan: &Plan, push: impl Fn(&mut String)) {
         if self.record > 0 {
             // The record is too long in any case.
-            if self.text.len() <= RECORD_BYTES_MAX {
+            if self.text.len() <= VALUES_BYTES_MAX {
                 push(&mut self.text);
             }
             return;
@@ -318,7 +320,8 @@ impl Cells {
 
     fn set(&mut self, plan: &Plan, column: u16, place: Place) {
         if plan.columns[column as usize].join.is_some() {
-            if place != Place::Nil {
+            // Of more, the record is too long in any case.
+            if place != Place::Nil && self.joined.len() < plan.joined_max {
                 self.joined.push((column, place));
             }
         } else if self.places[column as usize] == Place::Unset {

@@ -3,6 +3,10 @@
 use super::config::XmlConfig;
 use super::elements::Elements;
 use super::path::{FieldPath, Name, RecordPath};
+use crate::RECORD_BYTES_MAX;
+
+/// Elements of a record, at most: `<a/>` takes four bytes.
+const ELEMENTS_MAX: usize = RECORD_BYTES_MAX / 4;
 
 /// An element that paths go through or end at.
 #[derive(Debug)]
@@ -39,7 +43,8 @@ pub(super) struct Plan {
     pub(super) columns: Vec<Column>,
     /// How many columns are around the record.
     pub(super) around: usize,
-    pub(super) joins: bool,
+    /// How many values all joining columns have in a record, at most.
+    pub(super) joined_max: usize,
     /// Whether an element may be what two steps below the same one say.
     pub(super) has_patterns: bool,
     pub(super) trim: bool,
@@ -56,11 +61,13 @@ impl Plan {
             roots: Vec::new(),
             columns: Vec::new(),
             around: 0,
-            joins: config
-                .fields
-                .0
-                .iter()
-                .any(|(_, field)| field.join.is_some()),
+            joined_max: ELEMENTS_MAX
+                * config
+                    .fields
+                    .0
+                    .iter()
+                    .filter(|(_, field)| field.join.is_some())
+                    .count(),
             has_patterns: !config.namespaces.is_empty()
                 || config
                     .fields

@@ -370,6 +370,22 @@ fn text_is_read_in_the_encoding_that_the_file_says() {
 }
 
 #[test]
+fn a_value_that_is_longer_in_utf_8_than_in_the_file_is_whole() {
+    let a = xml("/r/a", "[fields]\nA = \".\"\nB = \"@b\"");
+    let mut file = b"<?xml version='1.0' encoding='windows-1252'?>\n<r><a b='1'>".to_vec();
+    file.extend(std::iter::repeat_n(0x80, 400_000));
+    file.extend(b"</a></r>");
+    for chunk in [10_000, usize::MAX] {
+        let told = told_of(&a, &file, chunk).expect("a record");
+        let cut: Vec<String> = told
+            .iter()
+            .map(|told| told.chars().take(99).collect())
+            .collect();
+        assert!(told == [format!("2: {}·1", "€".repeat(400_000))], "{cut:?}");
+    }
+}
+
+#[test]
 fn limits_are_told() {
     let a = xml("/r/a", "[fields]\nA = \".\"\nB = \"@b\"");
     let told = |file: String, chunk| told_of(&a, file.as_bytes(), chunk);
