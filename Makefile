@@ -25,12 +25,14 @@ FUZZ_TARGETS ?=
 
 .PHONY: demo demo-keep test test-quick soak fuzz check bench tools build
 
+DEMO := --release --bin dray-agent --bin dray-collector --bin dray-demo
+
 demo:
-	$(CARGO) build --release --bins
+	$(CARGO) build $(DEMO)
 	target/release/dray-demo
 
 demo-keep:
-	$(CARGO) build --release --bins
+	$(CARGO) build $(DEMO)
 	target/release/dray-demo --keep
 
 # The scenarios run the daemons as processes, so these stand beside the tests with their points.

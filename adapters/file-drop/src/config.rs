@@ -205,7 +205,8 @@ impl FileDropConfig {
         if let Some(reason) = folder_fault(&self.folder) {
             fault("folder", reason);
         }
-        if let Err(reason) = self.matcher() {
+        let pattern = self.matcher().err();
+        if let Some(reason) = pattern.or_else(|| signs::takes_nothing(self)) {
             fault("pattern", reason);
         }
         for (setting, reason) in signs::faults(self) {
@@ -272,6 +273,14 @@ impl FileDropConfig {
         Ok(Matcher::new(&glob, done, lock))
     }
 
+    /// The folder, as it is found through links, and names of files that would be taken there.
+    #[must_use]
+    pub fn sample(&self) -> (PathBuf, Vec<String>) {
+        let mut names = signs::samples(&self.pattern);
+        names.retain(|name| self.takes(name));
+        (found(&self.folder), names)
+    }
+
     /// Whether a file of this name would be taken.
     #[must_use]
     pub fn takes(&self, name: &str) -> bool {
@@ -336,6 +345,11 @@ impl FileDropConfig {
         findings.extend(crate::check::owner(self, flow));
         findings
     }
+}
+
+/// A folder as it is found through links; where it is not there, as it is written, without what says nothing.
+pub(crate) fn found(folder: &Path) -> PathBuf {
+    std::fs::canonicalize(folder).unwrap_or_else(|_| folder.components().collect())
 }
 
 /// Bytes of a text that a format names, at most: copybooks have some thousand.

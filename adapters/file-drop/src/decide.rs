@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use dray_adapter::{FileOutcome, MarkState, SourceError};
 
+use crate::archive::FAILED;
 use crate::config::{After, Repeat};
 use crate::first_pass::{BadFile, Checked, FirstPass};
 use crate::notice::{Notice, now_us};
@@ -105,13 +106,18 @@ impl FileDrop {
             look: bad.look,
             goes: Goes::Failed,
         };
-        let reason = format!(
-            "{}. Nothing of it was sent; mend it and {}",
-            bad.reason,
-            match self.config.after {
-                After::Move => "drop it again",
-                After::Keep => "let it be written anew",
+        let flow = self.flow.rsplit('/').next().unwrap_or_default();
+        let way_out = match self.config.after {
+            After::Move => {
+                format!(
+                    "drop it again, or mend it in {FAILED}/ and run \"dray-agent redrive {flow}\""
+                )
             }
+            After::Keep => "let it be written anew".into(),
+        };
+        let reason = format!(
+            "{}. Nothing of it was sent; mend it and {way_out}",
+            bad.reason
         );
         let report = self.report(&bad.facts, FileOutcome::SetAside, &reason);
         let notice = Notice::set_aside(file, bad.path, pending, &reason, bad.first_bytes);

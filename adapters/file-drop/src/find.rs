@@ -175,7 +175,7 @@ impl FileDrop {
         self.troubles
             .retain(|name, _| names.contains(name.as_os_str()));
         for name in links.iter().filter(|name| !self.links.contains(name)) {
-            tracing::warn!(file = %self.config.folder.join(name).display(), "a symbolic link is not followed; drop the file itself");
+            tracing::warn!(file = %self.config.folder.join(name).display(), "a symbolic link is not followed, and a pipe is not read; drop the file itself");
         }
         self.links = links;
         Ok(soonest)

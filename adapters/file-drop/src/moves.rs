@@ -174,10 +174,19 @@ impl FileDrop {
     }
 
     pub(crate) fn no_move(&self, path: &Path, folder: &str, error: &io::Error) -> SourceError {
+        let root = self.config.folder.display();
+        let way_out = match error.kind() {
+            io::ErrorKind::StorageFull => format!("make room on the disk of {root}"),
+            io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
+                format!(
+                    "let nothing but folders be called \"{ARCHIVE}\" and \"{FAILED}\" in {root}"
+                )
+            }
+            _ => format!("give the agent's user the right to write in {root}"),
+        };
         self.retry(format!(
-            "{} can't be moved to {folder}: {error}; give the agent's user the right to write in {}",
-            path.display(),
-            self.config.folder.display()
+            "{} can't be moved to {folder}: {error}; {way_out}",
+            path.display()
         ))
     }
 

@@ -58,10 +58,16 @@ impl Proposal {
     }
 }
 
-/// The name with a star for each number in it: `SHP_20261123_0007.txt` is `SHP_*.txt`.
+/// The name with a star for each number in it: `SHP_20261123_0007.txt` is `SHP_*.txt`. An ending that begins with a letter
+/// stays: `.x12`, `.mt940`.
 fn pattern(name: &str) -> String {
+    let ending = name.rfind('.').filter(|at| {
+        let ending = &name[at + 1..];
+        ending.starts_with(|letter: char| letter.is_ascii_alphabetic())
+            && ending.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    });
+    let (mut rest, ending) = name.split_at(ending.unwrap_or(name.len()));
     let mut pattern = String::new();
-    let mut rest = name;
     while let Some(letter) = rest.chars().next() {
         let length = number(rest);
         rest = &rest[length.max(letter.len_utf8())..];
@@ -72,6 +78,7 @@ fn pattern(name: &str) -> String {
             letter => letter,
         });
     }
+    pattern.push_str(ending);
     if pattern.is_empty() {
         pattern.push('*');
     }
@@ -100,6 +107,8 @@ mod tests {
             ("SHP_20261123_0007.txt", "SHP_*.txt"),
             ("orders.csv", "orders.csv"),
             ("x12-940.edi", "x*.edi"),
+            ("945_0001.x12", "*.x12"),
+            ("a.7", "a.*"),
             ("a[1]{b}.txt", "a?*??b?.txt"),
             ("20261123", "*"),
         ] {

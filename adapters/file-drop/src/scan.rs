@@ -36,7 +36,7 @@ pub(crate) fn takes(matcher: &Matcher, name: &OsStr) -> bool {
 pub(crate) struct Listed {
     /// The files that are taken, by their place in the order.
     pub(crate) files: BTreeMap<OrderKey, Look>,
-    /// Symbolic links of fitting names, which are not: who made them may expect it.
+    /// Symbolic links, pipes and the like of fitting names, which are not: who made them may expect it.
     pub(crate) links: Vec<OsString>,
     /// Done files and locks, at most as many as files.
     pub(crate) beside: Vec<OsString>,
@@ -80,7 +80,7 @@ pub(crate) fn list(
             if files.len() > FILES_MAX {
                 files.pop_last();
             }
-        } else if metadata.is_symlink() && links.len() < LINKS_MAX {
+        } else if !metadata.is_dir() && links.len() < LINKS_MAX {
             links.push(name);
         }
     }

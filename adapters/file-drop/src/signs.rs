@@ -5,9 +5,11 @@ use std::time::Duration;
 use globset::Glob;
 use serde::Deserialize;
 
+use crate::archive::{ARCHIVE, FAILED};
 use crate::config::FileDropConfig;
 use crate::control::Control;
 use crate::matcher::Matcher;
+use crate::scan::takes;
 use crate::template::Template;
 use crate::trailer::{Trailer, no_last_line};
 
@@ -106,12 +108,26 @@ pub(crate) fn faults(config: &FileDropConfig) -> Vec<(String, String)> {
                 setting,
                 format!("\"{name}\" is the same for all files; write e.g. \"{{name}}.done\""),
             ),
+            Ok(_) if [ARCHIVE, FAILED].contains(&name.as_str()) => fault(
+                setting,
+                format!("\"{name}\" is a folder that the agent makes there; give it another name"),
+            ),
             Ok(template) => {
                 if let Some(reason) = takes_files(config, name, &template) {
                     fault(setting, reason);
                 }
             }
         }
+    }
+    if let [(_, Some(done)), (setting, Some(lock))] = names
+        && done == lock
+    {
+        fault(
+            setting,
+            format!(
+                "\"{lock}\" is the done file's name too: nothing would be read; give it one of its own"
+            ),
+        );
     }
     if let Some(Err((setting, reason))) = config.done.as_ref().map(Control::new) {
         fault(&format!("done.{setting}"), reason);
@@ -144,4 +160,24 @@ fn takes_files(config: &FileDropConfig, name: &str, template: &Template) -> Opti
 /// A name that a plain pattern fits.
 pub(crate) fn sample(pattern: &str) -> String {
     pattern.replace(['*', '?'], "1")
+}
+
+/// Names that a plain pattern fits, with much and with little where it has stars.
+pub(crate) fn samples(pattern: &str) -> Vec<String> {
+    let short = pattern.replace('*', "").replace('?', "1");
+    vec![sample(pattern), short]
+}
+
+/// A pattern of names that are never taken.
+pub(crate) fn takes_nothing(config: &FileDropConfig) -> Option<String> {
+    if config.pattern.is_empty() {
+        return Some("it is empty, and fits no file; write e.g. \"SHP_*.txt\"".into());
+    }
+    let matcher = Matcher::new(&Glob::new(&config.pattern).ok()?, None, None);
+    let sample = sample(&config.pattern);
+    (matcher.is_match(&sample) && !takes(&matcher, sample.as_ref())).then(|| {
+        format!(
+            "a file called \"{sample}\" is never taken: what begins with a dot, or ends with .tmp or .part, is still being written"
+        )
+    })
 }

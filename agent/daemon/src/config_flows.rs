@@ -60,8 +60,7 @@ pub(crate) fn read_flows(
         return None;
     }
     let mut names: HashMap<String, usize> = HashMap::new();
-    let mut places: HashMap<String, String> = HashMap::new();
-    let mut flows = Vec::new();
+    let mut flows: Vec<FlowConfig> = Vec::new();
     let count = parts.len();
     for (index, part) in parts.into_iter().enumerate() {
         let name = part
@@ -90,10 +89,9 @@ pub(crate) fn read_flows(
         let Some(flow) = read_flow(reader, part, &prefix, site) else {
             continue;
         };
-        if let Some(other) = places.insert(flow.source.place(), flow.name.flow().to_owned()) {
+        if let Some((file, other)) = flows.iter().find_map(|other| shared(other, &flow)) {
             let sentence = format!(
-                "{} is watched by flow \"{other}\" too, and only one of them would get each file; give them different folders or patterns",
-                flow.source.place()
+                "\"{file}\" would be taken by flow \"{other}\" too, and only one of them would get each file; give them different folders or patterns"
             );
             reader.note(
                 Some(source_span),
@@ -107,6 +105,19 @@ pub(crate) fn read_flows(
         flows.push(flow);
     }
     (flows.len() == count).then_some(flows)
+}
+
+/// A file that both flows would take, and the other one's name.
+fn shared(other: &FlowConfig, flow: &FlowConfig) -> Option<(String, String)> {
+    let (folder, names) = flow.source.sample()?;
+    let (other_folder, other_names) = other.source.sample()?;
+    let both = |name: &String| flow.source.takes(name) && other.source.takes(name);
+    let name = names.into_iter().chain(other_names).find(both);
+    let name = name.filter(|_| folder == other_folder)?;
+    Some((
+        folder.join(name).display().to_string(),
+        other.name.flow().to_owned(),
+    ))
 }
 
 fn read_flow(reader: &mut Reader, part: Part<'_>, prefix: &str, site: &str) -> Option<FlowConfig> {

@@ -4,7 +4,7 @@ mod file_drop;
 mod file_tail;
 
 use std::fmt::Debug;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use dray_adapter::{Batch, Source};
 use dray_proto::FlowName;
@@ -41,8 +41,11 @@ pub trait Configured: Debug + Send + Sync {
     /// What is wrong with it by itself: the setting (`format.columns`) and a sentence with the way out.
     fn faults(&self) -> Vec<(String, String)>;
 
-    /// What it reads, in words; two flows must not share it.
+    /// What it reads, in words.
     fn place(&self) -> String;
+
+    /// Its folder, as it is found through links, and names of files that it would take there; `None` where it reads no files.
+    fn sample(&self) -> Option<(PathBuf, Vec<String>)>;
 
     /// Tries what it names: folders, rights. Changes nothing that stays.
     fn check(&self, flow: &FlowName) -> Vec<Finding>;

@@ -324,20 +324,41 @@ fn two_flows_that_are_in_each_others_way() {
         "name = \"shipments\"",
         &["flow 1 has this name already"],
     );
-    let same = replaced(
-        &replaced(&both, "/srv/wms/stock", "/srv/wms/out"),
-        "\"*.txt\"",
-        "\"SHP_*.txt\"",
+    for (folder, pattern, file) in [
+        ("/srv/wms/out", "SHP_*.txt", "out/SHP_1.txt"),
+        ("/srv/wms/out/", "SHP_*.txt", "out/SHP_1.txt"),
+        ("/srv/wms/./out", "SHP_*.txt", "out/SHP_1.txt"),
+        ("/srv/wms/out", "*.txt", "out/SHP_1.txt"),
+    ] {
+        let other = replaced(&both, "/srv/wms/stock", folder);
+        let other = replaced(&other, "\"*.txt\"", &format!("\"{pattern}\""));
+        check_text(
+            &other,
+            "[flow.source]",
+            &[
+                "flow \"stock\"",
+                file,
+                "would be taken by flow \"shipments\" too",
+                "different folders",
+            ],
+        );
+    }
+}
+
+#[test]
+fn two_flows_whose_folder_is_the_same_by_a_link() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (out, link) = (folder.path().join("out"), folder.path().join("link"));
+    std::fs::create_dir(&out).expect("a folder");
+    std::os::unix::fs::symlink(&out, &link).expect("a link");
+    let both = replaced(
+        &format!("{GOOD}{SECOND}"),
+        "/srv/wms/out",
+        &out.display().to_string(),
     );
-    check_text(
-        &same,
-        "[flow.source]",
-        &[
-            "flow \"stock\"",
-            "watched by flow \"shipments\" too",
-            "different folders",
-        ],
-    );
+    let both = replaced(&both, "/srv/wms/stock", &link.display().to_string());
+    let words = ["flow \"stock\"", "would be taken by flow \"shipments\" too"];
+    check_text(&both, "[flow.source]", &words);
 }
 
 #[test]
@@ -592,4 +613,20 @@ fn a_file_that_cannot_be_read_is_named() {
         latin1.contains("latin1.toml:2:5: this is not UTF-8"),
         "{latin1}"
     );
+}
+
+#[test]
+fn a_pattern_of_names_that_are_never_taken() {
+    for (pattern, words) in [
+        ("*.tmp", "1.tmp\" is never taken"),
+        (".out*", "is never taken"),
+        ("", "fits no file"),
+    ] {
+        check(
+            "pattern = \"SHP_*.txt\"",
+            &format!("pattern = \"{pattern}\""),
+            "pattern = ",
+            &[words],
+        );
+    }
 }

@@ -44,6 +44,7 @@ impl FileDropConfig {
         };
         if wanted.records.is_empty() {
             let files = self.whole_files(own, wanted)?;
+            self.are_called_so(&files)?;
             let told = files.iter().map(|name| format!("{name} is read again"));
             let told = told.collect();
             let files = files.into_iter().map(OsString::from).collect();
@@ -104,6 +105,21 @@ impl FileDropConfig {
             }
         }
         Ok(wanted.files.clone())
+    }
+
+    /// A name that is no text is shown with other letters than it has, and is not found under them.
+    fn are_called_so(&self, files: &[String]) -> Result<(), String> {
+        let folder = match self.after {
+            After::Move => self.folder.join(crate::archive::FAILED),
+            After::Keep => self.folder.clone(),
+        };
+        let unlike = files.iter().find(|name| !folder.join(name).exists());
+        unlike.map_or(Ok(()), |name| {
+            Err(format!(
+                "the name of {name} in {} is no UTF-8; give it another one, and name the files that are to be read again",
+                folder.display()
+            ))
+        })
     }
 
     fn records(

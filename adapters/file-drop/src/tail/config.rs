@@ -9,7 +9,8 @@ use dray_formats::{Format, FormatConfig};
 use serde::Deserialize;
 
 use super::names::Names;
-use crate::config::{Finding, all, folder_fault, one_second, read_text};
+use crate::config::{Finding, all, folder_fault, found, one_second, read_text};
+use crate::signs::samples;
 
 /// The settings; [`Self::faults`] says what is wrong with them.
 #[derive(Debug, Clone, Deserialize)]
@@ -85,6 +86,14 @@ impl FileTailConfig {
     /// A sentence.
     pub(super) fn format(&self) -> Result<Format, String> {
         Format::new(&self.format, &read_text)
+    }
+
+    /// The folder, as it is found through links, and names of files that would be read there.
+    #[must_use]
+    pub fn sample(&self) -> (PathBuf, Vec<String>) {
+        let mut names = samples(&self.pattern);
+        names.retain(|name| self.takes(name));
+        (found(&self.folder), names)
     }
 
     /// Whether a file of this name would be read.

@@ -8,6 +8,8 @@ use crate::FileFault;
 pub(super) struct Limits {
     inflated: u64,
     inflated_max: u64,
+    /// What is said where it is passed.
+    way_out: &'static str,
 }
 
 impl Limits {
@@ -15,6 +17,15 @@ impl Limits {
         Self {
             inflated: 0,
             inflated_max: packing.inflated_bytes_max,
+            way_out: "; if that is right, raise inflated_bytes_max",
+        }
+    }
+
+    /// For a limit that is no setting.
+    pub(super) fn fixed(self) -> Self {
+        Self {
+            way_out: ", the most that is possible",
+            ..self
         }
     }
 
@@ -23,8 +34,8 @@ impl Limits {
         self.inflated += bytes as u64;
         if self.inflated > self.inflated_max {
             return Err(FileFault(format!(
-                "unpacked it is larger than {} bytes; if that is right, raise inflated_bytes_max",
-                self.inflated_max
+                "unpacked it is larger than {} bytes{}",
+                self.inflated_max, self.way_out
             )));
         }
         if self.inflated > RATIO_FREE_BYTES && self.inflated / RATIO_MAX > packed {

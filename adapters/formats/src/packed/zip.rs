@@ -331,7 +331,8 @@ pub(crate) fn survey(
     let mut limits = Limits::new(&Packing {
         inflated_bytes_max,
         ..Packing::default()
-    });
+    })
+    .fixed();
     let (mut zip, mut at, mut out, mut name) = (Zip::default(), 0, Vec::new(), String::new());
     loop {
         let step = zip.step(&archive[at..], true, &mut limits, &mut out)?;

@@ -1,6 +1,6 @@
 //! `kind = "file-drop"`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use dray_adapter::{Batch, Source};
 use dray_file_drop::{FileDrop, FileDropConfig, Finding as Found, Wanted};
@@ -21,6 +21,10 @@ impl Configured for FileDropConfig {
             Some(sftp) => format!("{} to {here}", sftp.place()),
             None => here,
         }
+    }
+
+    fn sample(&self) -> Option<(PathBuf, Vec<String>)> {
+        Some(FileDropConfig::sample(self))
     }
 
     fn check(&self, flow: &FlowName) -> Vec<Finding> {

@@ -1,6 +1,6 @@
 //! `kind = "file-tail"`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use dray_adapter::{Batch, Source};
 use dray_file_drop::tail::{self, FileTail, FileTailConfig};
@@ -16,6 +16,10 @@ impl Configured for FileTailConfig {
 
     fn place(&self) -> String {
         format!("{}/{}", self.folder.display(), self.pattern)
+    }
+
+    fn sample(&self) -> Option<(PathBuf, Vec<String>)> {
+        Some(FileTailConfig::sample(self))
     }
 
     fn check(&self, _: &FlowName) -> Vec<Finding> {
