@@ -25,11 +25,13 @@ const PRUNE_MAX: usize = 2_000;
 /// Names tried for one file.
 const NAMES_MAX: u32 = 10_000;
 /// Bytes of a name that is made, at most: a file system takes 255, and a companion's name may be longer than its file's.
-const NAME_BYTES_MAX: usize = 220;
+const NAME_BYTES_MAX: usize = 240;
 /// Bytes of the beginning, and of the end, that are kept of a name that would become longer.
 const KEPT_BYTES: usize = 80;
 /// Bytes of what counts as a name's ending, with its dot.
 const ENDING_BYTES_MAX: usize = 32;
+/// Bytes of a try's number, with its hyphen.
+const NUMBER_BYTES_MAX: usize = 5;
 
 /// Makes a folder below `root`, and makes it last: what is moved into a folder is not on stable storage before the
 /// folder's own name is.
@@ -106,31 +108,51 @@ pub(crate) fn candidate(name: &OsStr, sha256: &[u8; 32], number: u32) -> OsStrin
         1 => format!("-{hash}"),
         _ => format!("-{hash}-{number}"),
     };
-    let path = Path::new(name);
-    let ending = path.extension().map_or(0, |ending| ending.len() + 1);
-    let (stem, ending) = match path.file_stem() {
-        Some(stem) if ending <= ENDING_BYTES_MAX => (stem, path.extension()),
-        // What is so long is no ending.
-        _ => (name, None),
-    };
-    let mut made = if name.len() + added.len() > NAME_BYTES_MAX {
-        without_middle(&stem.to_string_lossy()).into()
-    } else {
-        stem.to_owned()
-    };
-    made.push(added);
-    if let Some(ending) = ending {
-        made.push(".");
-        made.push(ending);
+    let (stem, ending) = split(name);
+    if name.len() + added.len() > NAME_BYTES_MAX {
+        return joined(&without_middle(stem), &added, ending);
     }
-    made
+    joined(stem, &added, ending)
 }
 
-/// The beginning and the end of a long name.
-fn without_middle(name: &str) -> String {
-    let begin = name.floor_char_boundary(KEPT_BYTES);
-    let end = name.ceil_char_boundary(name.len().saturating_sub(KEPT_BYTES).max(begin));
-    format!("{}{}", &name[..begin], &name[end..])
+/// A name's stem and ending; what is very long is no ending.
+fn split(name: &OsStr) -> (&OsStr, Option<&OsStr>) {
+    let path = Path::new(name);
+    match (path.file_stem(), path.extension()) {
+        (Some(stem), Some(ending)) if ending.len() < ENDING_BYTES_MAX => (stem, Some(ending)),
+        _ => (name, None),
+    }
+}
+
+fn joined(stem: &OsStr, added: &str, ending: Option<&OsStr>) -> OsString {
+    let mut name = stem.to_owned();
+    name.push(added);
+    if let Some(ending) = ending {
+        name.push(".");
+        name.push(ending);
+    }
+    name
+}
+
+/// The beginning and the end of a long stem.
+fn without_middle(stem: &OsStr) -> OsString {
+    let stem = stem.to_string_lossy();
+    let begin = stem.floor_char_boundary(KEPT_BYTES);
+    let end = stem.ceil_char_boundary(stem.len().saturating_sub(KEPT_BYTES).max(begin));
+    format!("{}{}", &stem[..begin], &stem[end..]).into()
+}
+
+/// What is left of a name where [`candidate`] may have left its middle out.
+fn short(name: &OsStr) -> Option<OsString> {
+    // The shortest that is ever added.
+    let is_long = name.len() + "-0a1b2c3d".len() > NAME_BYTES_MAX - NUMBER_BYTES_MAX;
+    let (stem, ending) = split(name);
+    is_long.then(|| joined(&without_middle(stem), "", ending))
+}
+
+/// The names under which a file may lie that had this one.
+pub(crate) fn called(name: &OsStr) -> impl Iterator<Item = OsString> {
+    [Some(name.to_owned()), short(name)].into_iter().flatten()
 }
 
 /// The name that a file with this hash had when it was dropped.
@@ -145,7 +167,13 @@ pub(crate) fn own_name(name: &OsStr, sha256: &[u8; 32]) -> OsString {
 /// The name that a file had if [`candidate`] changed it, and the hash that was added.
 pub(crate) fn original(name: &OsStr) -> Option<(OsString, &str)> {
     let path = Path::new(name);
-    let stem = path.file_stem()?.to_str()?;
+    // What was made before long endings counted for none stands there too.
+    let before = (path.file_stem().unwrap_or_default(), path.extension());
+    original_of(split(name)).or_else(|| original_of(before))
+}
+
+fn original_of<'n>((stem, ending): (&'n OsStr, Option<&OsStr>)) -> Option<(OsString, &'n str)> {
+    let stem = stem.to_str()?;
     let is_hash = |text: &str| {
         text.len() == 8
             && text
@@ -159,12 +187,7 @@ pub(crate) fn original(name: &OsStr) -> Option<(OsString, &str)> {
         last.parse::<u32>().ok()?;
         before.rsplit_once('-').filter(|(_, hash)| is_hash(hash))?
     };
-    let mut original = OsString::from(before);
-    if let Some(ending) = path.extension() {
-        original.push(".");
-        original.push(ending);
-    }
-    Some((original, hash))
+    Some((joined(before.as_ref(), "", ending), hash))
 }
 
 /// Whether a file in the archive may come from a flow with this pattern: flows may share a folder.
@@ -273,10 +296,28 @@ mod tests {
                 assert_eq!(again, made, "once it is short, it stays as it is");
             }
         }
-        // No ending is that long.
-        let name = format!("a.{}", long("b", 250));
-        let made = candidate(OsStr::new(&name), &hash, 1);
-        assert!(made.len() <= NAME_BYTES_MAX && made.to_string_lossy().ends_with("b-abababab"));
+        // No ending is that long, be the name long or not.
+        for name in [
+            format!("a.{}", long("b", 250)),
+            format!("PROD.{}", long("c", 40)),
+            format!("PROD.{}", long("d", 30)),
+        ] {
+            let glob = globset::Glob::new(&format!("{}*", &name[..20])).expect("a pattern");
+            let matcher = Matcher::new(&glob, None, None);
+            let made = candidate(OsStr::new(&name), &hash, 1);
+            assert!(
+                made.len() <= NAME_BYTES_MAX && is_ours(&matcher, &made),
+                "{made:?}"
+            );
+            let own = own_name(&made, &hash);
+            assert!(called(OsStr::new(&name)).any(|name| name == own), "{own:?}");
+        }
+        // As an earlier version made it.
+        let made = OsStr::new("PROD-abababab.WMS_STOCK_SNAPSHOT_SITE_001_CURRENT");
+        assert_eq!(
+            own_name(made, &hash),
+            "PROD.WMS_STOCK_SNAPSHOT_SITE_001_CURRENT"
+        );
     }
 
     #[test]

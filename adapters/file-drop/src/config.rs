@@ -273,12 +273,16 @@ impl FileDropConfig {
         Ok(Matcher::new(&glob, done, lock))
     }
 
-    /// The folder, as it is found through links, and names of files that would be taken there.
+    /// Whether files leave the folder when they are taken.
     #[must_use]
-    pub fn sample(&self) -> (PathBuf, Vec<String>) {
-        let mut names = signs::samples(&self.pattern);
-        names.retain(|name| self.takes(name));
-        (found(&self.folder), names)
+    pub fn moves(&self) -> bool {
+        self.after == After::Move
+    }
+
+    /// The name of a file that would be taken, where the pattern shows one.
+    #[must_use]
+    pub fn sample(&self) -> Option<String> {
+        Some(signs::sample(&self.pattern)).filter(|name| self.takes(name))
     }
 
     /// Whether a file of this name would be taken.
@@ -345,11 +349,6 @@ impl FileDropConfig {
         findings.extend(crate::check::owner(self, flow));
         findings
     }
-}
-
-/// A folder as it is found through links; where it is not there, as it is written, without what says nothing.
-pub(crate) fn found(folder: &Path) -> PathBuf {
-    std::fs::canonicalize(folder).unwrap_or_else(|_| folder.components().collect())
 }
 
 /// Bytes of a text that a format names, at most: copybooks have some thousand.

@@ -11,7 +11,7 @@ use crate::config::{After, Repeat};
 use crate::first_pass::{BadFile, Checked, FirstPass};
 use crate::notice::{Notice, now_us};
 use crate::plain;
-use crate::position::{Content, Finished, Goes};
+use crate::position::{Content, Finished, Goes, shown};
 use crate::reading::Reading;
 use crate::ready::Look;
 use crate::sftp::Pickup;
@@ -100,25 +100,24 @@ impl FileDrop {
     pub(crate) fn set_aside(&mut self, bad: BadFile) {
         let pending = self.is_pending(&bad.path);
         let name = bad.path.file_name().unwrap_or_default().to_owned();
-        let file = Finished {
-            name,
-            content: bad.content,
-            look: bad.look,
-            goes: Goes::Failed,
-        };
         let flow = self.flow.rsplit('/').next().unwrap_or_default();
         let way_out = match self.config.after {
-            After::Move => {
-                format!(
-                    "drop it again, or mend it in {FAILED}/ and run \"dray-agent redrive {flow}\""
-                )
-            }
+            After::Move => format!(
+                "drop it again, or mend it in {FAILED}/ and run \"dray-agent redrive {flow} {}\"",
+                shown(&name)
+            ),
             After::Keep => "let it be written anew".into(),
         };
         let reason = format!(
             "{}. Nothing of it was sent; mend it and {way_out}",
             bad.reason
         );
+        let file = Finished {
+            name,
+            content: bad.content,
+            look: bad.look,
+            goes: Goes::Failed,
+        };
         let report = self.report(&bad.facts, FileOutcome::SetAside, &reason);
         let notice = Notice::set_aside(file, bad.path, pending, &reason, bad.first_bytes);
         self.notices

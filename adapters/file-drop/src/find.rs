@@ -75,11 +75,21 @@ impl FileDrop {
         for (name, witnessed) in heard.files {
             match witnessed {
                 // What has just been begun holds up those behind it from now on, not from the next scan on.
-                Witnessed::Written if self.config.ready != ReadyWhen::Rename => self.meet(&name),
-                Witnessed::Written => {}
+                Witnessed::Written if self.config.ready == ReadyWhen::Rename => {}
+                Witnessed::Written => {
+                    if let Some(look) = self.meet(&name)
+                        && self.waits_elsewhere(&name, look).is_none()
+                    {
+                        self.place_file(&name, look, Verdict::Wait(Duration::ZERO));
+                    }
+                }
                 Witnessed::Closed => match self.concerned(&name) {
-                    Some(name) => self.meet(&name),
                     None => is_due = true,
+                    Some(name) => {
+                        if let Some(look) = self.meet(&name) {
+                            self.sort_in(&name, look);
+                        }
+                    }
                 },
             }
         }
@@ -100,20 +110,12 @@ impl FileDrop {
             .max(Duration::from_millis(1)))
     }
 
-    /// Sorts in a file that something was heard of, if it is one.
-    fn meet(&mut self, name: &OsStr) {
+    /// Looks at a file that something was heard of, if it is one of the flow's and not under way.
+    fn meet(&self, name: &OsStr) -> Option<Look> {
         let path = self.config.folder.join(name);
-        if let Ok(metadata) = fs::symlink_metadata(&path)
-            && metadata.is_file()
-            && takes(&self.matcher, name)
-            && !self.is_under_way(&path)
-        {
-            if self.config.order == Order::Mtime {
-                // Its place was another one before it was written to.
-                self.incomplete.retain(|(_, other)| other != name);
-            }
-            self.sort_in(name, look_of(&metadata));
-        }
+        let metadata = fs::symlink_metadata(&path).ok()?;
+        let is_ours = metadata.is_file() && takes(&self.matcher, name) && !self.is_under_way(&path);
+        is_ours.then(|| look_of(&metadata))
     }
 
     /// Scans the folder; how long until a file may be complete.
@@ -149,6 +151,7 @@ impl FileDrop {
         self.ensure_watch();
         self.queue.clear();
         self.incomplete.clear();
+        self.stood.clear();
         let under_way = self.under_way();
         self.groups.scan();
         // Those of files that stay where they are belong to them still.
@@ -183,22 +186,34 @@ impl FileDrop {
 
     /// Puts a file among the complete or the incomplete ones; how long until it may be complete.
     fn sort_in(&mut self, name: &OsStr, look: Look) -> Duration {
-        let keeping = self.keeping.as_ref();
-        if keeping.is_some_and(|keeping| keeping.is_taken(name, look)) {
-            return Duration::MAX;
-        }
-        if let Some(wait) = self.repeat_waits(name, look) {
-            return wait.max(Duration::from_millis(1));
-        }
-        if let Some(wait) = self.keeper.waits(name, look, now_us()) {
-            return wait.max(Duration::from_millis(1));
+        if let Some(wait) = self.waits_elsewhere(name, look) {
+            return wait;
         }
         let verdict = self.judge(name, look);
         self.place_file(name, look, verdict)
     }
 
+    /// How long a file waits that is taken, a repeat, or held for its number; `None` where it is none of these.
+    fn waits_elsewhere(&mut self, name: &OsStr, look: Look) -> Option<Duration> {
+        let keeping = self.keeping.as_ref();
+        if keeping.is_some_and(|keeping| keeping.is_taken(name, look)) {
+            return Some(Duration::MAX);
+        }
+        let repeat = self.repeat_waits(name, look);
+        let wait = repeat.or_else(|| self.keeper.waits(name, look, now_us()))?;
+        Some(wait.max(Duration::from_millis(1)))
+    }
+
     pub(crate) fn place_file(&mut self, name: &OsStr, look: Look, verdict: Verdict) -> Duration {
         let key = order_key(self.config.order, name, look);
+        if self.config.order == Order::Mtime
+            && let Some(time) = self.stood.insert(name.to_owned(), key.0)
+        {
+            // It stood elsewhere before it was written to.
+            let before = (time, name.to_owned());
+            self.queue.remove(&before);
+            self.incomplete.remove(&before);
+        }
         if let Verdict::Late(late) = verdict {
             self.queue.remove(&key);
             self.incomplete.remove(&key);
@@ -237,15 +252,17 @@ impl FileDrop {
             if let Some((_, name)) = before.filter(|before| *before < first) {
                 let gone = fs::symlink_metadata(self.config.folder.join(name))
                     .is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
-                if !gone {
+                // All are gone where the share is.
+                if !gone || !self.config.folder.is_dir() {
                     return None;
                 }
                 self.incomplete.pop_first();
                 continue;
             }
             let (_, name) = self.queue.pop_first()?;
-            if self.is_still_complete(&name) {
-                return Some(self.config.folder.join(name));
+            let path = self.config.folder.join(&name);
+            if !self.is_under_way(&path) && self.is_still_complete(&name) {
+                return Some(path);
             }
         }
     }

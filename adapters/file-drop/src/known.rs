@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest as _, Sha256};
 
 use crate::archive::{OWN, make};
+use crate::plain;
 use crate::position::Content;
 use crate::ready::Look;
 use crate::scan::look_of;
@@ -77,7 +78,7 @@ impl Known {
     /// Hands out what is known, the newest of a file last; whether the file of it has become long. Nothing, where it
     /// can't be read.
     pub(crate) fn read(&self, mut take: impl FnMut(Stands, Content)) -> bool {
-        let Ok(file) = File::open(&self.file) else {
+        let Ok(file) = plain::open(&self.file) else {
             return false;
         };
         let bytes = file.metadata().map_or(0, |metadata| metadata.len());

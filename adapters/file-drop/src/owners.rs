@@ -10,7 +10,7 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
@@ -18,10 +18,11 @@ use globset::Glob;
 
 use crate::archive::{OWN, PENDING, is_ours, make, sync};
 use crate::matcher::Matcher;
+use crate::plain;
 
 const FLOWS: &str = "flows";
 /// Bytes that are read of it: hundreds of flows. Nobody writes more.
-const BYTES_MAX: usize = 64 * 1024;
+const BYTES_MAX: u64 = 64 * 1024;
 
 /// Flows of one agent that share a folder may open it at once.
 static WRITING: Mutex<()> = Mutex::new(());
@@ -128,8 +129,11 @@ pub(crate) fn bind(root: &Path, flow: &str, pattern: &str) -> io::Result<()> {
 
 /// Nothing, where it is not there or can't be read: then nobody is told apart, as before it was written.
 fn read(root: &Path) -> Vec<Owner> {
-    let bytes = fs::read(root.join(OWN).join(FLOWS)).unwrap_or_default();
-    let text = String::from_utf8_lossy(&bytes[..bytes.len().min(BYTES_MAX)]);
+    let mut bytes = Vec::new();
+    if let Ok(file) = plain::open(&root.join(OWN).join(FLOWS)) {
+        let _ = file.take(BYTES_MAX).read_to_end(&mut bytes);
+    }
+    let text = String::from_utf8_lossy(&bytes);
     let owner = |line: &str| {
         let (flow, pattern) = line.split_once('\t')?;
         let owner = Owner {

@@ -3,32 +3,51 @@
 
 use std::fs::{File, OpenOptions};
 use std::io;
+use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 
+const NOT_PLAIN: &str = "it is no plain file";
+
 /// Opens a file to be read.
 ///
 /// # Errors
 /// It can't be opened, or is no plain file.
 pub(crate) fn open(path: &Path) -> io::Result<File> {
-    // A pipe opens at once then; for a plain file it means nothing.
-    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
     let opened = OpenOptions::new()
         .read(true)
-        .custom_flags(flags.bits().cast_signed())
+        .custom_flags(flags())
         .open(path);
     match opened {
         Err(error) if error.raw_os_error() == Some(Errno::LOOP.raw_os_error()) => Err(
             io::Error::other("it is a symbolic link, which is not followed"),
         ),
-        Ok(file) if !file.metadata()?.is_file() => Err(io::Error::other("it is no plain file")),
+        // Somebody holds a lease of it (fcntl(2): Samba's oplocks, a delegation of NFS), which an open that waits has broken.
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => open_waiting(path),
+        Ok(file) if !file.metadata()?.is_file() => Err(io::Error::other(NOT_PLAIN)),
         opened => opened,
     }
 }
 
+/// With these a pipe opens at once, and a link does not.
+pub(crate) fn flags() -> i32 {
+    (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed()
+}
+
+/// Opens the file that was looked at, whatever has its name by then.
+fn open_waiting(path: &Path) -> io::Result<File> {
+    let place = OpenOptions::new()
+        .read(true)
+        .custom_flags((OFlags::NOFOLLOW | OFlags::PATH).bits().cast_signed())
+        .open(path)?;
+    if !place.metadata()?.is_file() {
+        return Err(io::Error::other(NOT_PLAIN));
+    }
+    File::open(format!("/proc/self/fd/{}", place.as_raw_fd()))
+}
 #[cfg(test)]
 mod tests {
     use std::fs;
@@ -41,7 +60,10 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let at = |name: &str| folder.path().join(name);
         fs::write(at("plain"), "1").expect("a file");
-        open(&at("plain")).expect("it is one");
+        for open in [open, open_waiting] {
+            let text = open(&at("plain")).and_then(io::read_to_string);
+            assert_eq!(text.expect("it is one"), "1");
+        }
         rustix::fs::mknodat(
             rustix::fs::CWD,
             at("pipe"),
@@ -58,6 +80,7 @@ mod tests {
         ] {
             let error = open(&at(name)).expect_err(name).to_string();
             assert!(error.contains(reason), "{name}: {error}");
+            open_waiting(&at(name)).expect_err(name);
         }
     }
 }

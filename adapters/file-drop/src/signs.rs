@@ -6,7 +6,7 @@ use globset::Glob;
 use serde::Deserialize;
 
 use crate::archive::{ARCHIVE, FAILED};
-use crate::config::FileDropConfig;
+use crate::config::{After, FileDropConfig};
 use crate::control::Control;
 use crate::matcher::Matcher;
 use crate::scan::takes;
@@ -108,10 +108,14 @@ pub(crate) fn faults(config: &FileDropConfig) -> Vec<(String, String)> {
                 setting,
                 format!("\"{name}\" is the same for all files; write e.g. \"{{name}}.done\""),
             ),
-            Ok(_) if [ARCHIVE, FAILED].contains(&name.as_str()) => fault(
-                setting,
-                format!("\"{name}\" is a folder that the agent makes there; give it another name"),
-            ),
+            Ok(_) if config.after == After::Move && [ARCHIVE, FAILED].contains(&name.as_str()) => {
+                fault(
+                    setting,
+                    format!(
+                        "\"{name}\" is a folder that the agent makes there; give it another name"
+                    ),
+                )
+            }
             Ok(template) => {
                 if let Some(reason) = takes_files(config, name, &template) {
                     fault(setting, reason);
@@ -160,12 +164,6 @@ fn takes_files(config: &FileDropConfig, name: &str, template: &Template) -> Opti
 /// A name that a plain pattern fits.
 pub(crate) fn sample(pattern: &str) -> String {
     pattern.replace(['*', '?'], "1")
-}
-
-/// Names that a plain pattern fits, with much and with little where it has stars.
-pub(crate) fn samples(pattern: &str) -> Vec<String> {
-    let short = pattern.replace('*', "").replace('?', "1");
-    vec![sample(pattern), short]
 }
 
 /// A pattern of names that are never taken.

@@ -67,6 +67,8 @@ pub struct FileDrop {
     pub(crate) queue: BTreeSet<OrderKey>,
     /// Files that are not complete yet: those after them in order wait for them.
     pub(crate) incomplete: BTreeSet<OrderKey>,
+    /// By time alone: where each file of both stands, as a write moves it.
+    pub(crate) stood: HashMap<OsString, i128>,
     pub(crate) work: Work,
     /// Where an earlier run, or a read that failed, ended inside a file.
     pub(crate) resume: Option<Resume>,
@@ -145,6 +147,7 @@ impl FileDrop {
             watched: (0, 0),
             queue: BTreeSet::new(),
             incomplete: BTreeSet::new(),
+            stood: HashMap::new(),
             work: Work::Nothing,
             resume: None,
             then: None,

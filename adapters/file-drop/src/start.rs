@@ -1,5 +1,6 @@
 //! What is done at the start: moves that a crash prevented, and the file that was being read.
 
+use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -19,7 +20,7 @@ use crate::position::{At, Finished, Goes, Place};
 use crate::ready::{Look, Ready};
 use crate::redrive::Taking;
 use crate::report::Facts;
-use crate::scan::look_of;
+use crate::scan::{OrderKey, look_of};
 use crate::signs::Patience;
 use crate::source::FileDrop;
 use crate::under_way::{Moving, Work};
@@ -235,8 +236,9 @@ impl FileDrop {
         }
         if let Some(path) = found {
             // A scan took it for a new file before its turn came.
-            self.queue
-                .retain(|(_, name)| Some(name.as_os_str()) != path.file_name());
+            let is_other = |(_, name): &OrderKey| Some(name.as_os_str()) != path.file_name();
+            self.queue.retain(is_other);
+            self.incomplete.retain(is_other);
             self.check(&path);
             return Ok(None);
         }
@@ -310,10 +312,13 @@ impl FileDrop {
         }
         let Finished { name, content, .. } = &at.file;
         let own = archive::own_name(name, &content.sha256);
-        let mut acked = (0..)
-            .map(|number| archive::candidate(&own, &content.sha256, number))
-            .map(|name| self.config.folder.join(ARCHIVE).join(name))
-            .take_while(|path| fs::symlink_metadata(path).is_ok());
+        let candidates = |own: OsString| {
+            (0..)
+                .map(move |number| archive::candidate(&own, &content.sha256, number))
+                .map(|name| self.config.folder.join(ARCHIVE).join(name))
+                .take_while(|path| fs::symlink_metadata(path).is_ok())
+        };
+        let mut acked = archive::called(&own).flat_map(candidates);
         Ok(acked.find(|path| is_it(path) || is_copy(path)))
     }
 

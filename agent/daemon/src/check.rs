@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use crate::config::Config;
+use crate::config_flows::shared;
 use crate::identity;
 
 /// How long the collector may take to answer a bare connect.
@@ -114,8 +115,26 @@ pub fn look(config: &Config) -> Vec<Finding> {
         };
         findings.extend(flow.source.check(&flow.name).into_iter().map(prefixed));
     }
+    findings.extend(one_by_links(config));
     findings.push(identity(config));
     findings.push(collector(&config.collector));
+    findings
+}
+
+/// Flows whose folders are one by a link: who reads the configuration alone does not look at the disk.
+fn one_by_links(config: &Config) -> Vec<Finding> {
+    let found = |folder: &Path| std::fs::canonicalize(folder).ok();
+    let is_same = |one: &Path, two: &Path| found(one).is_some_and(|one| found(two) == Some(one));
+    let mut findings = Vec::new();
+    for (index, flow) in config.flows.iter().enumerate() {
+        let mut before = config.flows[..index].iter();
+        if let Some(sentence) = before.find_map(|other| shared(other, flow, is_same)) {
+            findings.push(Finding::wrong(format!(
+                "flow \"{}\": {sentence}",
+                flow.name.flow()
+            )));
+        }
+    }
     findings
 }
 

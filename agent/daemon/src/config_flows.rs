@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::ops::Range;
+use std::path::Path;
 
 use dray_mapping::{Mapper, MappingConfig};
 use dray_proto::{FlowName, is_name};
@@ -89,10 +90,10 @@ pub(crate) fn read_flows(
         let Some(flow) = read_flow(reader, part, &prefix, site) else {
             continue;
         };
-        if let Some((file, other)) = flows.iter().find_map(|other| shared(other, &flow)) {
-            let sentence = format!(
-                "\"{file}\" would be taken by flow \"{other}\" too, and only one of them would get each file; give them different folders or patterns"
-            );
+        if let Some(sentence) = flows
+            .iter()
+            .find_map(|other| shared(other, &flow, |folder, other| folder == other))
+        {
             reader.note(
                 Some(source_span),
                 Within {
@@ -107,16 +108,21 @@ pub(crate) fn read_flows(
     (flows.len() == count).then_some(flows)
 }
 
-/// A file that both flows would take, and the other one's name.
-fn shared(other: &FlowConfig, flow: &FlowConfig) -> Option<(String, String)> {
-    let (folder, names) = flow.source.sample()?;
-    let (other_folder, other_names) = other.source.sample()?;
-    let both = |name: &String| flow.source.takes(name) && other.source.takes(name);
-    let name = names.into_iter().chain(other_names).find(both);
-    let name = name.filter(|_| folder == other_folder)?;
-    Some((
-        folder.join(name).display().to_string(),
-        other.name.flow().to_owned(),
+/// Why two flows can't be, where a file that both would take moves before the other one sees it. `is_same`: whether two folders are one.
+pub(crate) fn shared(
+    other: &FlowConfig,
+    flow: &FlowConfig,
+    is_same: impl Fn(&Path, &Path) -> bool,
+) -> Option<String> {
+    let (one, two) = (flow.source.share()?, other.source.share()?);
+    let both = |name: &&String| flow.source.takes(name) && other.source.takes(name);
+    let is_shared = (one.moves || two.moves) && is_same(&one.folder, &two.folder);
+    let mut names = [&one.sample, &two.sample].into_iter().flatten();
+    let name = names.find(|name| is_shared && both(name))?;
+    Some(format!(
+        "\"{}\" would be taken by flow \"{}\" too, and only one of them would get each file; give them different folders or patterns",
+        one.folder.join(name).display(),
+        other.name.flow()
     ))
 }
 

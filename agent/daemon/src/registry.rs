@@ -4,7 +4,7 @@ mod file_drop;
 mod file_tail;
 
 use std::fmt::Debug;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use dray_adapter::{Batch, Source};
 use dray_proto::FlowName;
@@ -36,6 +36,28 @@ pub const ADAPTERS: &[Adapter] = &[
     },
 ];
 
+/// What a source takes of a folder, in which others may read too.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Share {
+    /// As it is written, but for what says nothing.
+    pub folder: PathBuf,
+    /// The name of a file that it would take, where its pattern shows one.
+    pub sample: Option<String>,
+    /// Whether nobody else finds a file there that it took.
+    pub moves: bool,
+}
+
+impl Share {
+    fn new(folder: &Path, sample: Option<String>, moves: bool) -> Self {
+        let folder = folder.components();
+        Self {
+            folder: folder.filter(|part| *part != Component::CurDir).collect(),
+            sample,
+            moves,
+        }
+    }
+}
+
 /// A source as it is configured: nothing is opened.
 pub trait Configured: Debug + Send + Sync {
     /// What is wrong with it by itself: the setting (`format.columns`) and a sentence with the way out.
@@ -44,8 +66,8 @@ pub trait Configured: Debug + Send + Sync {
     /// What it reads, in words.
     fn place(&self) -> String;
 
-    /// Its folder, as it is found through links, and names of files that it would take there; `None` where it reads no files.
-    fn sample(&self) -> Option<(PathBuf, Vec<String>)>;
+    /// What it takes of a folder; `None` where it reads no files.
+    fn share(&self) -> Option<Share>;
 
     /// Tries what it names: folders, rights. Changes nothing that stays.
     fn check(&self, flow: &FlowName) -> Vec<Finding>;

@@ -346,19 +346,41 @@ fn two_flows_that_are_in_each_others_way() {
 }
 
 #[test]
+fn two_flows_that_move_nothing_may_read_the_same_files() {
+    let keep = "pattern = \"SHP_*.txt\"\nafter = \"keep\"";
+    let both = format!("{GOOD}{SECOND}");
+    let both = replaced(&both, "/srv/wms/stock", "/srv/wms/out");
+    let both = replaced(&both, "pattern = \"SHP_*.txt\"", keep);
+    check_text(&both, "[flow.source]", &["would be taken by flow"]);
+    let both = replaced(
+        &both,
+        "pattern = \"*.txt\"",
+        "pattern = \"*.txt\"\nafter = \"keep\"",
+    );
+    assert_eq!(said(&both), "(nothing is wrong)");
+}
+
+#[test]
 fn two_flows_whose_folder_is_the_same_by_a_link() {
     let folder = tempfile::tempdir().expect("a folder");
-    let (out, link) = (folder.path().join("out"), folder.path().join("link"));
-    std::fs::create_dir(&out).expect("a folder");
-    std::os::unix::fs::symlink(&out, &link).expect("a link");
-    let both = replaced(
-        &format!("{GOOD}{SECOND}"),
-        "/srv/wms/out",
-        &out.display().to_string(),
-    );
-    let both = replaced(&both, "/srv/wms/stock", &link.display().to_string());
-    let words = ["flow \"stock\"", "would be taken by flow \"shipments\" too"];
-    check_text(&both, "[flow.source]", &words);
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    std::fs::create_dir(at("out")).expect("a folder");
+    std::os::unix::fs::symlink(at("out"), at("link")).expect("a link");
+    let both = format!("{GOOD}{SECOND}");
+    let both = replaced(&both, "/srv/wms/out", &at("out"));
+    let both = replaced(&both, "/srv/wms/stock", &at("link"));
+    let file = folder.path().join("agent.toml");
+    std::fs::write(&file, both).expect("a configuration");
+    let config = Config::load(&file).expect("it is well written");
+    let findings = dray_agent::check::look(&config);
+    let words = "flow \"stock\": ";
+    let found = findings.iter().find(|finding| {
+        finding.sentence.starts_with(words)
+            && finding
+                .sentence
+                .contains("would be taken by flow \"shipments\" too")
+    });
+    assert!(found.is_some(), "{findings:?}");
 }
 
 #[test]

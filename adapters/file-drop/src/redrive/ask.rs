@@ -11,7 +11,7 @@ use dray_formats::FormatConfig;
 use super::Wanted;
 use super::pass::{Pass, Places, Step};
 use super::request::{ORDINALS_MAX, Records, Request, Which};
-use crate::archive::{ARCHIVE, PENDING, original};
+use crate::archive::{ARCHIVE, PENDING, called, original};
 use crate::config::{After, FileDropConfig, Repeat};
 use crate::decide::repeat_from;
 use crate::ledger::{LEDGER, Ledger};
@@ -116,7 +116,7 @@ impl FileDropConfig {
         let unlike = files.iter().find(|name| !folder.join(name).exists());
         unlike.map_or(Ok(()), |name| {
             Err(format!(
-                "the name of {name} in {} is no UTF-8; give it another one, and name the files that are to be read again",
+                "{name} is not in {} by this name: it was moved, or its name is no UTF-8 and it needs another one; name the files that are to be read again",
                 folder.display()
             ))
         })
@@ -186,7 +186,8 @@ impl FileDropConfig {
         let others = others.flatten().flatten().map(|entry| entry.path());
         let had = |path: &PathBuf| {
             let now = path.file_name().unwrap_or_default();
-            path.is_file() && original(now).is_some_and(|(own, _)| own == *name)
+            let own = original(now).map(|(own, _)| own);
+            path.is_file() && called(name.as_ref()).any(|name| own.as_ref() == Some(&name))
         };
         exact.into_iter().chain(others.filter(had)).collect()
     }

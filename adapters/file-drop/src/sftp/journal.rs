@@ -11,10 +11,11 @@
 
 use std::collections::HashMap;
 use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use crate::archive::{OWN, make, sync};
+use crate::plain;
 
 use super::listing::Remote;
 
@@ -178,7 +179,8 @@ fn read(path: &Path) -> io::Result<HashMap<String, Entry>> {
         }
         Ok(_) => {}
     }
-    let text = fs::read(path)?;
+    let mut text = Vec::new();
+    plain::open(path)?.read_to_end(&mut text)?;
     let text = String::from_utf8_lossy(&text);
     for line in text.split_inclusive('\n') {
         // The last one, cut.

@@ -3,13 +3,15 @@
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
 
 use dray_edges::edge;
 use sha2::{Digest as _, Sha256};
 
-use crate::archive::{self, ARCHIVE, FAILED, PENDING, REPEATED, own_name};
+use crate::archive::{self, ARCHIVE, FAILED, PENDING, REPEATED, called, own_name};
+use crate::plain;
 use crate::start::has_hash;
 
 use super::journal::{Entry, Journal, State};
@@ -83,7 +85,13 @@ impl Landing {
             .read(true)
             .append(true)
             .create(true)
+            .custom_flags(plain::flags())
             .open(&path)?;
+        if !file.metadata()?.is_file() {
+            return Err(io::Error::other(format!(
+                "{name} is no plain file; move it away"
+            )));
+        }
         if file.metadata()?.len() > remote.bytes {
             file.set_len(0)?;
         }
@@ -242,7 +250,8 @@ impl Landing {
             };
             for found in entries {
                 let found = found?;
-                if own_name(&found.file_name(), &entry.sha256) == name
+                let own = own_name(&found.file_name(), &entry.sha256);
+                if called(name).any(|name| name == own)
                     && found
                         .metadata()
                         .is_ok_and(|file| file.len() == entry.remote.bytes)

@@ -9,8 +9,8 @@ use dray_formats::{Format, FormatConfig};
 use serde::Deserialize;
 
 use super::names::Names;
-use crate::config::{Finding, all, folder_fault, found, one_second, read_text};
-use crate::signs::samples;
+use crate::config::{Finding, all, folder_fault, one_second, read_text};
+use crate::signs::sample;
 
 /// The settings; [`Self::faults`] says what is wrong with them.
 #[derive(Debug, Clone, Deserialize)]
@@ -88,12 +88,10 @@ impl FileTailConfig {
         Format::new(&self.format, &read_text)
     }
 
-    /// The folder, as it is found through links, and names of files that would be read there.
+    /// The name of a file that would be read, where the pattern shows one.
     #[must_use]
-    pub fn sample(&self) -> (PathBuf, Vec<String>) {
-        let mut names = samples(&self.pattern);
-        names.retain(|name| self.takes(name));
-        (found(&self.folder), names)
+    pub fn sample(&self) -> Option<String> {
+        Some(sample(&self.pattern)).filter(|name| self.takes(name))
     }
 
     /// Whether a file of this name would be read.

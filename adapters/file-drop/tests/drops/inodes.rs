@@ -11,7 +11,7 @@ const EXT: i64 = 0xEF53;
 /// once, unless somebody else was faster, and then that one may keep it. A file system that never does shows a plain replacement.
 pub(crate) fn until_used_again(life: impl Fn() -> bool) {
     let again = (0..20).any(|_| life());
-    let kind = rustix::fs::statfs(&std::env::temp_dir())
+    let kind = rustix::fs::statfs(std::env::temp_dir())
         .expect("a file system")
         .f_type;
     assert!(again || kind as i64 != EXT, "ext4 gives numbers out again");

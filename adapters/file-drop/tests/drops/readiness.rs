@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::Write as _;
 use std::os::unix::fs::symlink;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use dray_adapter::conformance::{Agent, shown};
 use dray_adapter::{Polled, Position, Seen, Source, SourceError};
@@ -168,6 +168,28 @@ fn a_file_whose_trailer_never_comes_is_told_of_and_holds_others_up_for_that_time
     go(&mut agent, |agent| agent.log.len() == 4);
     go(&mut agent, |_| status.is_empty());
     assert_eq!(drops.files("archive"), ["a.txt", "b.txt"]);
+}
+
+#[test]
+fn by_time_a_file_that_is_written_again_while_it_waits_is_read_once_and_whole() {
+    let (drops, mut agent) = heard_alone("mtime");
+    let mut first = File::create(drops.at("0first.txt")).expect("a file");
+    first.write_all(b"SKU|QTY\nF|1\n").expect("a write");
+    let earlier = SystemTime::now() - Duration::from_secs(3_600);
+    first.set_modified(earlier).expect("its time is set");
+    agent.nothing_more("it is still being written");
+    drops.put("a.txt", table(&["A|1"]));
+    agent.nothing_more("the first is still being written");
+    let mut again = File::options()
+        .append(true)
+        .open(drops.at("a.txt"))
+        .expect("a file");
+    again.write_all(b"A|2\n").expect("a write");
+    drop(first);
+    assert_eq!(work(&mut agent, 1), ["0first.txt:2: F|1"]);
+    agent.nothing_more("the other one is being written again");
+    drop(again);
+    assert_eq!(work(&mut agent, 3)[1..], ["a.txt:2: A|1", "a.txt:3: A|2"]);
 }
 
 /// Only what is heard of the folder finds files: the next scan is far away.

@@ -10,6 +10,8 @@ use crate::{FieldAt, RECORD_BYTES_MAX};
 
 /// Bytes of a record's values, at most: no encoding has a byte that takes more than three in UTF-8.
 const VALUES_BYTES_MAX: usize = 3 * RECORD_BYTES_MAX;
+/// Values of a record that are joined, at most: of its elements, the shortest of which take four bytes, by all columns.
+const JOINED_MAX: usize = 1_000_000;
 /// Bytes of all cells of a record, at most: joined values stand there again.
 const CELLS_BYTES_MAX: usize = 4 * RECORD_BYTES_MAX + AROUND_BYTES_MAX;
 
@@ -59,6 +61,8 @@ pub(super) struct Cells {
     attributes: String,
     places: Vec<Place>,
     joined: Vec<(u16, Place)>,
+    /// There are more values than may be.
+    is_over: bool,
     around: Surroundings,
     /// The depth of the record, or 0.
     record: usize,
@@ -107,6 +111,7 @@ impl Cells {
         self.text.clear();
         self.attributes.clear();
         self.joined.clear();
+        self.is_over = false;
         self.places.clear();
         self.places.resize(plan.columns.len(), Place::Unset);
         match plan.roots.first() {
@@ -222,7 +227,12 @@ impl Cells {
         value: &str,
     ) -> Result<(), String> {
         let start = self.attributes.len() as u32;
-        if self.record > 0 && self.attributes.len() <= VALUES_BYTES_MAX {
+        if self.record > 0 {
+            // One that several paths come to stands there several times.
+            if self.attributes.len() > VALUES_BYTES_MAX {
+                self.is_over = true;
+                return Ok(());
+            }
             push_value(value, &mut self.attributes);
         }
         let place = Place::Attribute(start, self.attributes.len() as u32);
@@ -320,8 +330,8 @@ impl Cells {
 
     fn set(&mut self, plan: &Plan, column: u16, place: Place) {
         if plan.columns[column as usize].join.is_some() {
-            // Of more, the record is too long in any case.
-            if place != Place::Nil && self.joined.len() < plan.joined_max {
+            self.is_over |= self.joined.len() >= JOINED_MAX;
+            if place != Place::Nil && !self.is_over {
                 self.joined.push((column, place));
             }
         } else if self.places[column as usize] == Place::Unset {
@@ -333,6 +343,11 @@ impl Cells {
     pub(super) fn end_record(&mut self, plan: &Plan) -> Result<(&str, &[FieldAt]), String> {
         let depth = std::mem::replace(&mut self.record, 0);
         let moved = self.text.len();
+        if self.is_over {
+            return Err(format!(
+                "its attributes are longer than {VALUES_BYTES_MAX} bytes by all their paths, or more than {JOINED_MAX} values are joined; take fewer of them"
+            ));
+        }
         self.text.push_str(&self.attributes);
         self.fields.clear();
         for (number, column) in plan.columns.iter().enumerate() {

@@ -180,7 +180,7 @@ impl Records {
             from: at.start,
             bad: None,
         });
-        let wanted = (S::FIELDS || self.plan.joined_max > 0) && self.ordinal >= self.skip;
+        let wanted = (S::FIELDS || self.plan.repeats) && self.ordinal >= self.skip;
         self.cells.open_record(&self.plan, elements, tag, wanted)
     }
 

@@ -3,10 +3,6 @@
 use super::config::XmlConfig;
 use super::elements::Elements;
 use super::path::{FieldPath, Name, RecordPath};
-use crate::RECORD_BYTES_MAX;
-
-/// Elements of a record, at most: `<a/>` takes four bytes.
-const ELEMENTS_MAX: usize = RECORD_BYTES_MAX / 4;
 
 /// An element that paths go through or end at.
 #[derive(Debug)]
@@ -43,8 +39,8 @@ pub(super) struct Plan {
     pub(super) columns: Vec<Column>,
     /// How many columns are around the record.
     pub(super) around: usize,
-    /// How many values all joining columns have in a record, at most.
-    pub(super) joined_max: usize,
+    /// Whether a value may stand in several cells, so that only the cells tell whether they are too long.
+    pub(super) repeats: bool,
     /// Whether an element may be what two steps below the same one say.
     pub(super) has_patterns: bool,
     pub(super) trim: bool,
@@ -55,25 +51,25 @@ impl Plan {
         if let Some((_, sentence)) = config.faults().into_iter().next() {
             return Err(sentence);
         }
+        let has_patterns = !config.namespaces.is_empty()
+            || config
+                .fields
+                .0
+                .iter()
+                .any(|(_, field)| field.path.contains('*'));
         let mut plan = Self {
             record: config.record_path()?,
             nodes: Vec::new(),
             roots: Vec::new(),
             columns: Vec::new(),
             around: 0,
-            joined_max: ELEMENTS_MAX
-                * config
-                    .fields
-                    .0
-                    .iter()
-                    .filter(|(_, field)| field.join.is_some())
-                    .count(),
-            has_patterns: !config.namespaces.is_empty()
+            repeats: has_patterns
                 || config
                     .fields
                     .0
                     .iter()
-                    .any(|(_, field)| field.path.contains('*')),
+                    .any(|(_, field)| field.join.is_some()),
+            has_patterns,
             trim: config.trim,
         };
         for (name, field) in &config.fields.0 {

@@ -386,6 +386,30 @@ fn a_value_that_is_longer_in_utf_8_than_in_the_file_is_whole() {
 }
 
 #[test]
+fn values_that_many_paths_come_to_are_told_where_they_are_too_long() {
+    let paths = ["a/@b", "a/@n:b", "*/@b", "*/@n:b", "n:a/@b", "n:a/@n:b"];
+    let fields = |count: usize| -> String {
+        let fields = paths[..count].iter().enumerate();
+        fields
+            .map(|(n, path)| format!("C{n} = \"{path}\"\n"))
+            .collect()
+    };
+    let file = |bytes: usize| {
+        format!(
+            "<r xmlns:n='u'><n:l><n:a n:b='{}'/></n:l></r>",
+            "x".repeat(bytes)
+        )
+    };
+    let told = |count: usize, bytes: usize| {
+        let toml = format!("namespaces = {{ n = \"u\" }}\n[fields]\n{}", fields(count));
+        told_of(&xml("/r/l", &toml), file(bytes).as_bytes(), 100_000).expect("a record")
+    };
+    let value = "x".repeat(100_000);
+    assert!(told(6, 100_000) == [format!("1: {}", [value.as_str(); 6].join("·"))]);
+    assert!(told(6, 700_000)[0].starts_with("1! its attributes are longer than"));
+}
+
+#[test]
 fn limits_are_told() {
     let a = xml("/r/a", "[fields]\nA = \".\"\nB = \"@b\"");
     let told = |file: String, chunk| told_of(&a, file.as_bytes(), chunk);

@@ -1,12 +1,12 @@
 //! `kind = "file-drop"`.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use dray_adapter::{Batch, Source};
 use dray_file_drop::{FileDrop, FileDropConfig, Finding as Found, Wanted};
 use dray_proto::FlowName;
 
-use super::Configured;
+use super::{Configured, Share};
 use crate::check::Finding;
 use crate::cli::RedriveArguments;
 
@@ -23,8 +23,8 @@ impl Configured for FileDropConfig {
         }
     }
 
-    fn sample(&self) -> Option<(PathBuf, Vec<String>)> {
-        Some(FileDropConfig::sample(self))
+    fn share(&self) -> Option<Share> {
+        Some(Share::new(&self.folder, self.sample(), self.moves()))
     }
 
     fn check(&self, flow: &FlowName) -> Vec<Finding> {

@@ -1,12 +1,12 @@
 //! `kind = "file-tail"`.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use dray_adapter::{Batch, Source};
 use dray_file_drop::tail::{self, FileTail, FileTailConfig};
 use dray_proto::FlowName;
 
-use super::{Configured, file_drop};
+use super::{Configured, Share, file_drop};
 use crate::check::Finding;
 
 impl Configured for FileTailConfig {
@@ -18,8 +18,8 @@ impl Configured for FileTailConfig {
         format!("{}/{}", self.folder.display(), self.pattern)
     }
 
-    fn sample(&self) -> Option<(PathBuf, Vec<String>)> {
-        Some(FileTailConfig::sample(self))
+    fn share(&self) -> Option<Share> {
+        Some(Share::new(&self.folder, self.sample(), false))
     }
 
     fn check(&self, _: &FlowName) -> Vec<Finding> {
