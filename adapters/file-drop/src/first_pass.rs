@@ -238,18 +238,20 @@ impl FirstPass {
             sha256: content.sha256,
             md5: self.md5.map(|md5| md5.finalize().into()),
         };
+        // A document that is bad is answered, and tells what is wrong with it; nobody hears of a line.
+        let is_of_lines = self.decoder.receipt().is_none();
+        let first_bad = tally.first_bad.unwrap_or_default();
         let reason = match self.fault {
             Some(FileFault(reason)) => Some(reason),
-            None if tally.rejects <= self.bad_lines_max => {
-                self.said.and_then(|said| said.differs(&measured))
-            }
-            None => Some({
-                let first = tally.first_bad.unwrap_or_default();
-                format!(
-                    "more than {} of its lines are bad (bad_lines_max); the first: {first}",
-                    self.bad_lines_max
-                )
-            }),
+            None if tally.rejects > self.bad_lines_max => Some(format!(
+                "more than {} of its lines are bad (bad_lines_max); the first: {first_bad}",
+                self.bad_lines_max
+            )),
+            None if tally.rejects > 1 && tally.records == 0 && is_of_lines => Some(format!(
+                "not one of its {} records can be read: that is another format than the configured one, rather than bad lines; the first: {first_bad}",
+                tally.rejects
+            )),
+            None => self.said.and_then(|said| said.differs(&measured)),
         };
         let told = |reason: Option<&String>| {
             self.acknowledges.map_or_else(Vec::new, |acknowledges| {

@@ -143,6 +143,12 @@ fn fixed_widths_are_told_by_their_places() {
         places.contains(&(12, 12)) && places.first().is_some_and(|at| at.0 == 0),
         "{places:?}"
     );
+    // What a hyphen joins in each line is one field.
+    let lines = "SO-10001  ABC-100     0000012DHL   \nSO-10001  ABC-200     0000003DHL   \n\
+        SO-10002  XYZ-009     0000040UPS   \nSO-10003  ABC-100     0000001FEDEX \n";
+    let told = of("o.dat", lines.as_bytes());
+    let places: Vec<_> = told.columns.iter().filter_map(|column| column.at).collect();
+    assert_eq!(places, [(0, 10), (10, 12), (22, 7), (29, 6)]);
     // The same without line ends.
     let names = [
         "ACME GMBH",

@@ -36,7 +36,9 @@ impl Round {
             },
             Err(no) => Err(no),
         };
-        let into_nothing = self.is_move_into_nothing(session, &after, &done).await?;
+        let into_nothing = self
+            .is_move_into_nothing(session, remote, &after, &done)
+            .await?;
         match done {
             Ok(()) | Err(No::Missing) if !into_nothing => {
                 edge!("file_drop.sftp_before_gone");
@@ -54,10 +56,11 @@ impl Round {
         }
     }
 
-    /// "Not there" may mean the folder that the file was to go to.
+    /// "Not there" may mean the folder that the file was to go to. That may have been made since, so the file is looked at after it.
     async fn is_move_into_nothing(
         &self,
         session: &Session,
+        remote: &Remote,
         after: &Afterwards,
         done: &Result<(), No>,
     ) -> Result<bool, Failure> {
@@ -65,9 +68,14 @@ impl Round {
             return Ok(false);
         };
         match session.is_folder(folder).await {
-            Ok(is_folder) => Ok(!is_folder),
+            Ok(true) => {}
+            Err(No::Line(said)) => return Err(broken(&self.config, &said)),
+            Ok(false) | Err(_) => return Ok(true),
+        }
+        match session.look(&self.config, &remote.name).await {
+            Err(No::Missing) => Ok(false),
             Err(No::Line(said)) => Err(broken(&self.config, &said)),
-            Err(_) => Ok(true),
+            Ok(_) | Err(_) => Ok(true),
         }
     }
 

@@ -80,6 +80,15 @@ fn whole_files_are_set_aside_in_words() {
         &[b"SKU|QTY\n".to_vec(), vec![b'x'; 2_000_000]].concat(),
         &["2000000 bytes long"],
     );
+    set_aside(
+        "",
+        b"SKU|QTY\nA;1\nB;2\n",
+        &[
+            "not one of its 2 records",
+            "another format",
+            "line 2: 1 column",
+        ],
+    );
     let bad_lines = b"x\n".repeat(600_000);
     set_aside(
         "",
@@ -102,6 +111,15 @@ fn bad_lines_up_to_the_limit_are_dead_letters() {
             "a.txt:5: B|2"
         ]
     );
+}
+
+#[test]
+fn one_record_by_itself_may_be_bad() {
+    let drops = Drops::new("");
+    drops.put("a.txt", "SKU|QTY\nx\n");
+    let mut agent = Agent::open(drops.source());
+    assert_eq!(work(&mut agent, 1), ["a.txt:2! decode"]);
+    assert_eq!(drops.files("archive"), ["a.txt"]);
 }
 
 #[test]

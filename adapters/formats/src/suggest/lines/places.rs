@@ -12,6 +12,8 @@ enum Place {
     /// Digits, or blanks and digits.
     Digits,
     Letters,
+    /// What joins the parts of a number or a name in each line: `ABC-100`.
+    Joint,
     Mixed,
 }
 
@@ -119,6 +121,7 @@ fn starts(rows: &[Vec<char>], length: usize) -> Vec<usize> {
         let begins = match (before, here) {
             (_, Place::Blank) => false,
             (Place::Blank, _) => true,
+            (Place::Joint, _) | (_, Place::Joint) => false,
             (Place::Letters | Place::Mixed, Place::Digits) => {
                 places[..at].contains(&Place::Digits) || before == Place::Letters
             }
@@ -137,19 +140,21 @@ fn starts(rows: &[Vec<char>], length: usize) -> Vec<usize> {
 }
 
 fn place(rows: &[Vec<char>], at: usize) -> Place {
-    let (mut blank, mut digits, mut letters, mut other) = (0, 0, 0, 0);
+    let (mut blank, mut digits, mut letters, mut joints, mut other) = (0, 0, 0, 0, 0);
     for c in rows.iter().filter_map(|row| row.get(at)) {
         match c {
             ' ' => blank += 1,
             '0'..='9' => digits += 1,
             c if c.is_alphabetic() => letters += 1,
+            '-' | '_' | '/' | '.' | ':' => joints += 1,
             _ => other += 1,
         }
     }
-    match (blank, digits, letters, other) {
+    match (blank, digits, letters, joints + other) {
         (_, 0, 0, 0) => Place::Blank,
         (_, _, 0, 0) => Place::Digits,
         (_, 0, _, 0) => Place::Letters,
+        (0, 0, 0, _) if other == 0 => Place::Joint,
         _ => Place::Mixed,
     }
 }
