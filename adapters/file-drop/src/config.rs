@@ -51,7 +51,7 @@ pub struct FileDropConfig {
     /// What becomes of content that was there before.
     #[serde(default)]
     pub repeat: Repeat,
-    /// Bad lines that a file may have; with more it is set aside whole.
+    /// Bad lines that a file may have beside good ones; with more it is set aside whole.
     #[serde(default = "hundred")]
     pub bad_lines_max: u64,
     /// How often the folder is scanned.

@@ -116,10 +116,15 @@ pub(crate) fn shared(
 ) -> Option<String> {
     let (one, two) = (flow.source.share()?, other.source.share()?);
     let both = |name: &&String| flow.source.takes(name) && other.source.takes(name);
-    let is_shared = (one.moves || two.moves) && is_same(&one.folder, &two.folder);
+    if !(one.moves || two.moves) {
+        return None;
+    }
     let mut names = [&one.sample, &two.sample].into_iter().flatten();
-    let name = names.find(|name| is_shared && both(name))?;
-    Some(format!(
+    // Of a pattern that shows no name, only the same one is known to mean the same files.
+    let same = (one.pattern == two.pattern).then_some(&one.pattern);
+    let name = names.find(both).or(same)?;
+    // Folders last: whoever compares them by what they are may have to wait for a share.
+    is_same(&one.folder, &two.folder).then(|| format!(
         "\"{}\" would be taken by flow \"{}\" too, and only one of them would get each file; give them different folders or patterns",
         one.folder.join(name).display(),
         other.name.flow()

@@ -41,6 +41,8 @@ pub const ADAPTERS: &[Adapter] = &[
 pub struct Share {
     /// As it is written, but for what says nothing.
     pub folder: PathBuf,
+    /// Which names it takes.
+    pub pattern: String,
     /// The name of a file that it would take, where its pattern shows one.
     pub sample: Option<String>,
     /// Whether nobody else finds a file there that it took.
@@ -48,10 +50,11 @@ pub struct Share {
 }
 
 impl Share {
-    fn new(folder: &Path, sample: Option<String>, moves: bool) -> Self {
+    fn new(folder: &Path, pattern: &str, sample: Option<String>, moves: bool) -> Self {
         let folder = folder.components();
         Self {
             folder: folder.filter(|part| *part != Component::CurDir).collect(),
+            pattern: pattern.to_owned(),
             sample,
             moves,
         }

@@ -329,6 +329,7 @@ fn two_flows_that_are_in_each_others_way() {
         ("/srv/wms/out/", "SHP_*.txt", "out/SHP_1.txt"),
         ("/srv/wms/./out", "SHP_*.txt", "out/SHP_1.txt"),
         ("/srv/wms/out", "*.txt", "out/SHP_1.txt"),
+        ("/srv/wms/out", "[A-S]*.txt", "out/SHP_1.txt"),
     ] {
         let other = replaced(&both, "/srv/wms/stock", folder);
         let other = replaced(&other, "\"*.txt\"", &format!("\"{pattern}\""));
@@ -343,6 +344,15 @@ fn two_flows_that_are_in_each_others_way() {
             ],
         );
     }
+}
+
+#[test]
+fn two_flows_of_one_pattern_that_shows_no_name() {
+    let both = format!("{GOOD}{SECOND}").replace("/srv/wms/stock", "/srv/wms/out");
+    let both = both.replace("\"SHP_*.txt\"", "\"[A-S]*.txt\"");
+    let both = both.replace("\"*.txt\"", "\"[A-S]*.txt\"");
+    let words = ["flow \"stock\"", "out/[A-S]*.txt", "different folders"];
+    check_text(&both, "[flow.source]", &words);
 }
 
 #[test]

@@ -87,12 +87,13 @@ impl Landing {
             .create(true)
             .custom_flags(plain::flags())
             .open(&path)?;
-        if !file.metadata()?.is_file() {
+        let metadata = file.metadata()?;
+        if !metadata.is_file() {
             return Err(io::Error::other(format!(
                 "{name} is no plain file; move it away"
             )));
         }
-        if file.metadata()?.len() > remote.bytes {
+        if metadata.len() > remote.bytes {
             file.set_len(0)?;
         }
         let (mut hash, mut bytes) = (Sha256::new(), 0);

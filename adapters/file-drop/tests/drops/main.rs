@@ -9,6 +9,7 @@ mod conforms;
 mod duplicates;
 mod folders;
 mod formats;
+mod heard;
 mod inodes;
 mod kept;
 mod mounts;

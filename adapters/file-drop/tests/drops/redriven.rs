@@ -1,7 +1,9 @@
 //! What was set aside is read again after a fix.
 
 use std::collections::HashSet;
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
 
 use dray_adapter::conformance::{Agent, Entry};
 use dray_file_drop::Wanted;
@@ -48,6 +50,28 @@ fn undisturbed(name: &str, text: &str) -> Vec<Entry> {
     let lines = text.lines().count() - 1;
     agent.finish(lines, crate::support::acking());
     agent.log
+}
+
+#[test]
+fn a_name_that_is_no_text_is_not_said_to_be_read_again() {
+    let drops = Drops::new(STRICT);
+    let name = OsStr::from_bytes(b"bad\xFF.txt");
+    fs::write(drops.path.join(name), table(&["x"])).expect("a file");
+    let mut agent = Agent::open(drops.source());
+    work(&mut agent, 1);
+    let all = Wanted {
+        all: true,
+        ..Wanted::default()
+    };
+    let said = ask(&drops, STRICT, &all).expect_err("it is not found under the name that is shown");
+    assert!(said.contains("no UTF-8"), "{said}");
+    assert_eq!(requests(&drops), 0);
+    let failed = drops.path.join("failed");
+    fs::rename(failed.join(name), failed.join("good.txt")).expect("a rename");
+    assert_eq!(
+        ask(&drops, STRICT, &all),
+        Ok(vec!["good.txt is read again".to_owned()])
+    );
 }
 
 #[test]

@@ -330,8 +330,11 @@ impl Cells {
 
     fn set(&mut self, plan: &Plan, column: u16, place: Place) {
         if plan.columns[column as usize].join.is_some() {
+            if place == Place::Nil {
+                return;
+            }
             self.is_over |= self.joined.len() >= JOINED_MAX;
-            if place != Place::Nil && !self.is_over {
+            if !self.is_over {
                 self.joined.push((column, place));
             }
         } else if self.places[column as usize] == Place::Unset {

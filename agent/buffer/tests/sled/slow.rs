@@ -230,6 +230,9 @@ fn whatever_is_acked_in_whatever_order_the_rest_is_there() {
     }
 }
 
+/// Filled some times by [`put_together`].
+const CAP: u64 = 128 * MIB;
+
 /// Fills the cap some times with what is acked at once, and a little of the flow "slow", whose positions it returns: generations of
 /// which little is left are put together.
 fn put_together(buffer: &SledBuffer) -> Vec<String> {
@@ -248,14 +251,19 @@ fn put_together(buffer: &SledBuffer) -> Vec<String> {
     (0..60).map(round).collect()
 }
 
+/// A buffer that holds three events of a flow in a generation of an epoch before: the one that begins an epoch is never put together with
+/// others.
+fn held_from_before(folder: &Path, flow: &str) -> SledBuffer {
+    let buffer = open(folder, CAP);
+    answered(buffer.append(append(flow, vec![block(3, 20_000, "first")], &[])));
+    buffer.begin_epoch().expect("an epoch");
+    buffer
+}
+
 #[test]
 fn what_was_held_from_before_generations_that_were_put_together_is_no_loss_once_it_is_acked() {
     let folder = tempfile::tempdir().expect("a folder");
-    let cap = 128 * MIB;
-    let buffer = open(folder.path(), cap);
-    answered(buffer.append(append("slow", vec![block(3, 20_000, "first")], &[])));
-    // The generation that begins an epoch is never put together with others.
-    buffer.begin_epoch().expect("an epoch");
+    let buffer = held_from_before(folder.path(), "slow");
     let mut slow = vec!["first".to_owned()];
     slow.extend(put_together(&buffer));
     assert_eq!(positions(&buffer, "slow"), slow);
@@ -266,7 +274,7 @@ fn what_was_held_from_before_generations_that_were_put_together_is_no_loss_once_
         .expect("an answer");
     assert!(generations(folder.path())[0] > before[1]);
     drop(buffer);
-    let buffer = open(folder.path(), cap);
+    let buffer = open(folder.path(), CAP);
     assert_eq!(buffer.losses(), [], "nothing was lost");
     assert_eq!(positions(&buffer, "slow"), slow[3..]);
 }
@@ -275,10 +283,7 @@ fn what_was_held_from_before_generations_that_were_put_together_is_no_loss_once_
 #[test]
 fn a_flow_that_nobody_names_in_what_was_put_together_is_no_loss_either() {
     let folder = tempfile::tempdir().expect("a folder");
-    let cap = 128 * MIB;
-    let buffer = open(folder.path(), cap);
-    answered(buffer.append(append("silent", vec![block(3, 20_000, "a")], &[])));
-    buffer.begin_epoch().expect("an epoch");
+    let buffer = held_from_before(folder.path(), "silent");
     put_together(&buffer);
     let epoch = buffer.epoch();
     buffer.ack("silent", epoch, Sequence(3)).expect("an answer");
@@ -291,7 +296,7 @@ fn a_flow_that_nobody_names_in_what_was_put_together_is_no_loss_either() {
         ..append("silent", Vec::new(), &[])
     }));
     drop(buffer);
-    let buffer = open(folder.path(), cap);
+    let buffer = open(folder.path(), CAP);
     assert_eq!((buffer.losses(), buffer.epoch()), (Vec::new(), epoch));
     assert_eq!(buffer.depth("silent").appended, Sequence(3));
     assert_eq!(buffer.position("silent").as_deref(), Some(&b"b"[..]));

@@ -24,7 +24,12 @@ impl Configured for FileDropConfig {
     }
 
     fn share(&self) -> Option<Share> {
-        Some(Share::new(&self.folder, self.sample(), self.moves()))
+        Some(Share::new(
+            &self.folder,
+            &self.pattern,
+            self.sample(),
+            self.moves(),
+        ))
     }
 
     fn check(&self, flow: &FlowName) -> Vec<Finding> {

@@ -19,7 +19,12 @@ impl Configured for FileTailConfig {
     }
 
     fn share(&self) -> Option<Share> {
-        Some(Share::new(&self.folder, self.sample(), false))
+        Some(Share::new(
+            &self.folder,
+            &self.pattern,
+            self.sample(),
+            false,
+        ))
     }
 
     fn check(&self, _: &FlowName) -> Vec<Finding> {
