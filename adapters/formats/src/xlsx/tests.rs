@@ -502,3 +502,18 @@ proptest! {
         prop_assert_eq!(told_of(&config, &file, chunk), told_of(&config, &file, usize::MAX));
     }
 }
+
+/// Counted as 32 bits these letters would be column A: a wrong number without a word. `make soak` runs it as it is released.
+#[test]
+fn a_reference_to_a_column_that_no_sheet_has_is_no_other_column() {
+    let rows = format!(
+        "<row r=\"1\">{}</row><row r=\"2\">{}</row>",
+        text("A1", "N"),
+        number("MWLQKWW2", 0, "7")
+    );
+    check_fault(
+        &config("header = true"),
+        &workbook("", &rows, ""),
+        "its reader gave up",
+    );
+}
