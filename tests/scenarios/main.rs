@@ -21,6 +21,7 @@ mod pins;
 mod planted;
 mod power;
 mod restored;
+mod soap;
 mod syncs;
 mod targets;
 mod trace;

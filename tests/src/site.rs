@@ -36,9 +36,9 @@ pub fn free_port() -> anyhow::Result<u16> {
 pub struct FlowSpec {
     /// Its name.
     pub name: String,
-    /// Lines of `[flow.source]` besides the folder; its kind is "file-drop" unless they say another.
+    /// Lines of `[flow.source]` besides the folder; its kind is "file-drop" unless they say another. Where there is no format, all of them.
     pub source: String,
-    /// Lines of `[flow.source.format]`.
+    /// Lines of `[flow.source.format]`; empty for a source without files.
     pub format: String,
     /// One or more `[[flow.mapping]]` tables.
     pub mapping: String,
@@ -121,6 +121,12 @@ impl Site {
             timeliness,
         } in flows
         {
+            if format.is_empty() {
+                agent.push_str(&format!(
+                    "\n[[flow]]\nname = \"{name}\"\ntimeliness = \"{timeliness}\"\n[flow.source]\n{source}{mapping}"
+                ));
+                continue;
+            }
             let drops = site.drops(name);
             fs::create_dir_all(&drops)?;
             let kind = match source.contains("kind =") {

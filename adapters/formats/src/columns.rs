@@ -16,12 +16,14 @@ pub struct Columns<T>(pub Vec<(String, T)>);
 
 impl<T> Columns<T> {
     /// The names.
-    pub(crate) fn names(&self) -> Vec<String> {
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
         self.0.iter().map(|(name, _)| name.clone()).collect()
     }
 
     /// What is wrong with the names: the setting, and a sentence with the way out.
-    pub(crate) fn faults(&self) -> Vec<(String, String)> {
+    #[must_use]
+    pub fn faults(&self) -> Vec<(String, String)> {
         let mut faults = Vec::new();
         if self.0.is_empty() {
             let sentence =

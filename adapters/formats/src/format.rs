@@ -122,6 +122,17 @@ impl Format {
         })
     }
 
+    /// The same, its records called so, where they have no type of their own: those of XML and JSON.
+    #[must_use]
+    pub fn of_type(self, record_type: &str) -> Self {
+        match self {
+            Self::Xml(xml) => Self::Xml(xml.of_type(record_type)),
+            Self::Json(json) => Self::Json(json.of_type(record_type)),
+            Self::JsonLines(lines) => Self::JsonLines(lines.of_type(record_type)),
+            own => own,
+        }
+    }
+
     /// A decoder for a file's beginning. Records and bad records whose ordinal is below `skip` are
     /// counted and not handed out: so a file is read on where an append ended.
     #[must_use]

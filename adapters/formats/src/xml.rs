@@ -36,12 +36,14 @@ mod plan;
 #[cfg(test)]
 mod tests;
 mod tokens;
+mod walk;
 
 pub use config::{XmlConfig, XmlField};
 pub use decoder::{Decoder, Xml};
 pub(crate) use document::{At, Document, Handler};
 pub(crate) use elements::{Elements, Event};
 pub(crate) use input::Input;
+pub use walk::{Attribute, Node, Start, Walk};
 
 /// Elements in one another, at most: far more than any message has, and little memory.
 pub const DEPTH_MAX: usize = 256;

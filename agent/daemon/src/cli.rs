@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::config::{Config, DEFAULT_FILE};
 use crate::failure::Failure;
 use crate::logs::{self, LogFormat};
-use crate::{check, enroll, heap, preview, redrive, run, status, suggest};
+use crate::{check, enroll, heap, preview, redrive, run, soap_discover, status, suggest};
 
 /// The agent beside a legacy system: takes what it drops and carries it to the collector.
 #[derive(Debug, Parser)]
@@ -39,6 +39,8 @@ enum Command {
     Redrive(RedriveArguments),
     /// Propose a flow for a file that nobody has described, and show what comes of the file.
     Suggest(SuggestArguments),
+    /// Propose a flow for a service that a WSDL describes, and write the templates that it needs.
+    SoapDiscover(SoapDiscoverArguments),
     /// Get this agent's certificate with a token from `dray-collector invite SITE`.
     Enroll {
         /// Begins with "dray1."; works once.
@@ -84,6 +86,24 @@ pub struct SuggestArguments {
     pub limit: usize,
 }
 
+/// What `soap-discover` is told.
+#[derive(Debug, Args)]
+pub struct SoapDiscoverArguments {
+    /// The description. What it imports is read from beside it, and never fetched.
+    pub wsdl: PathBuf,
+    /// Operations; otherwise all of the port, or its only one to ask.
+    pub operations: Vec<String>,
+    /// Be the endpoint that is described; otherwise the flow asks it.
+    #[arg(long)]
+    pub receive: bool,
+    /// The port that is meant, where there are several.
+    #[arg(long)]
+    pub port: Option<String>,
+    /// Where the templates are written; none that is there is overwritten.
+    #[arg(long, default_value = ".", value_name = "FOLDER")]
+    pub templates: PathBuf,
+}
+
 /// What `redrive` is told.
 #[derive(Debug, Args)]
 pub struct RedriveArguments {
@@ -125,6 +145,7 @@ fn dispatch(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Check => Ok(check::command(&arguments.config)),
         Command::Preview(wanted) => preview::command(&config()?, &wanted).map(|()| fine),
         Command::Suggest(wanted) => suggest::command(&wanted).map(|()| fine),
+        Command::SoapDiscover(wanted) => soap_discover::command(&wanted).map(|()| fine),
         Command::Redrive(wanted) => redrive::command(&config()?, &wanted).map(|()| fine),
         Command::Enroll { token, again } => {
             enroll::command(&config()?, &token, again).map(|()| fine)

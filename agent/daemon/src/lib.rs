@@ -39,6 +39,7 @@ pub mod redrive;
 pub mod registry;
 pub mod render;
 pub mod run;
+pub mod soap_discover;
 pub mod status;
 pub mod suggest;
 pub mod uplink;
@@ -50,5 +51,6 @@ pub use {dray_adapter, dray_formats};
 pub const EDGES: &[&[&str]] = &[
     dray_buffer::EDGES,
     dray_file_drop::EDGES,
+    dray_soap::EDGES,
     dray_uplink::EDGES,
 ];

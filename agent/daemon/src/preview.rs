@@ -201,7 +201,8 @@ impl Seen {
             };
             let _ = writeln!(out, "The file goes on; only its first {read} read.");
         }
-        if !flow.source.takes(&file_name) {
+        let reads_files = flow.source.share().is_some();
+        if reads_files && !flow.source.takes(&file_name) {
             let _ = writeln!(
                 out,
                 "Dropped under this name the file would not be taken: {}.",

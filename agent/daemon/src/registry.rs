@@ -2,6 +2,9 @@
 
 mod file_drop;
 mod file_tail;
+mod soap_poll;
+mod soap_receive;
+mod webhook;
 
 use std::fmt::Debug;
 use std::path::{Component, Path, PathBuf};
@@ -33,6 +36,18 @@ pub const ADAPTERS: &[Adapter] = &[
     Adapter {
         kind: "file-tail",
         read: read::<dray_file_drop::tail::FileTailConfig>,
+    },
+    Adapter {
+        kind: "soap-poll",
+        read: read::<dray_soap::poll::SoapPollConfig>,
+    },
+    Adapter {
+        kind: "soap-receive",
+        read: read::<dray_soap::receive::SoapReceiveConfig>,
+    },
+    Adapter {
+        kind: "webhook",
+        read: read::<dray_soap::webhook::WebhookConfig>,
     },
 ];
 
@@ -136,4 +151,12 @@ pub fn adapter(kind: &str) -> Option<&'static Adapter> {
 #[must_use]
 pub fn kinds() -> Vec<&'static str> {
     ADAPTERS.iter().map(|adapter| adapter.kind).collect()
+}
+
+fn soap_finding(found: dray_soap::Finding) -> Finding {
+    match found {
+        dray_soap::Finding::Fine(sentence) => Finding::fine(sentence),
+        dray_soap::Finding::Warning(sentence) => Finding::warning(sentence),
+        dray_soap::Finding::Wrong(sentence) => Finding::wrong(sentence),
+    }
 }

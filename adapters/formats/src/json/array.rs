@@ -35,6 +35,13 @@ impl Json {
         })
     }
 
+    /// The same, its records called so.
+    #[must_use]
+    pub fn of_type(mut self, record_type: &str) -> Self {
+        self.plan = Arc::new(self.plan.of_type(record_type));
+        self
+    }
+
     /// A decoder for a file's beginning. Records and bad records whose ordinal is below `skip` are counted and not handed out.
     #[must_use]
     pub fn decoder(&self, skip: u64) -> Decoder {

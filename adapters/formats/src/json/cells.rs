@@ -8,7 +8,7 @@ use crate::FieldAt;
 use crate::columns::Columns;
 
 /// A member or element that paths go through or end at.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Node {
     key: String,
     /// The key as an array's element, from 0.
@@ -18,7 +18,7 @@ struct Node {
 }
 
 /// The paths of all columns as trees.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Plan {
     nodes: Vec<Node>,
     /// The tree for the record, for the object around it, ...
@@ -46,6 +46,16 @@ impl Plan {
             plan.ups.push(path.up);
         }
         Ok(plan)
+    }
+
+    /// The same, its records called so.
+    pub(super) fn of_type(&self, record_type: &str) -> Self {
+        let mut plan = self.clone();
+        plan.shape = Arc::new(Shape {
+            record_type: record_type.to_owned(),
+            columns: self.shape.columns.clone(),
+        });
+        plan
     }
 
     fn add(&mut self, column: u16, path: &FieldPath) {

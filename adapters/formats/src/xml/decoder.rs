@@ -40,6 +40,16 @@ impl Xml {
         })
     }
 
+    /// The same, its records called so.
+    #[must_use]
+    pub fn of_type(mut self, record_type: &str) -> Self {
+        self.shape = Arc::new(Shape {
+            record_type: record_type.to_owned(),
+            columns: self.shape.columns.clone(),
+        });
+        self
+    }
+
     /// A decoder for a file's beginning. Records and bad records whose ordinal is below `skip` are counted and not handed out.
     #[must_use]
     pub fn decoder(&self, skip: u64) -> Decoder {

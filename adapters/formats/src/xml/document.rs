@@ -34,6 +34,11 @@ pub(crate) struct At<'a> {
 }
 
 impl At<'_> {
+    /// The event as the document writes it.
+    pub(crate) fn written(&self) -> &str {
+        &self.text[self.start..self.end]
+    }
+
     /// The line on which the event begins.
     pub(crate) fn line(&mut self) -> u64 {
         let counted = self.counted.max(self.start);

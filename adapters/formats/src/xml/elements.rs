@@ -99,19 +99,29 @@ impl Elements {
         (open.namespace, &self.names[open.local..end])
     }
 
-    /// The attributes of the element that began last: namespace, name, and value as written.
+    /// The attributes of the element that began last: namespace, name without a prefix, and value as written.
     pub(crate) fn attributes<'t>(
+        &self,
+        tag: &'t str,
+    ) -> impl Iterator<Item = (u16, &'t str, &'t str)> {
+        self.written(tag).map(|(namespace, name, value)| {
+            let local = name.split_once(':').map_or(name, |(_, local)| local);
+            (namespace, local, value)
+        })
+    }
+
+    /// As [`Self::attributes`], with names as they are written.
+    pub(crate) fn written<'t>(
         &self,
         tag: &'t str,
     ) -> impl Iterator<Item = (u16, &'t str, &'t str)> {
         self.attributes.iter().map(move |at| {
             let name = &tag[at.name.clone()];
-            let value = &tag[at.value.clone()];
-            match name.split_once(':') {
-                // A default namespace is none of attributes.
-                None => (NO_NAMESPACE, name, value),
-                Some((prefix, local)) => (self.namespace(prefix), local, value),
-            }
+            // A default namespace is none of attributes.
+            let namespace = name
+                .split_once(':')
+                .map_or(NO_NAMESPACE, |(prefix, _)| self.namespace(prefix));
+            (namespace, name, &tag[at.value.clone()])
         })
     }
 

@@ -1,0 +1,32 @@
+//! SOAP both ways: an endpoint that a legacy system calls, and calls that ask one. And webhooks: the endpoint without the envelope.
+//!
+//! This crate promises that a call is answered with success only when its records are on this machine's stable storage, that a
+//! caller's retry changes nothing, and that a poll's watermark is kept with the records it was read from.
+//! It refuses to know protobuf, the buffer and any other adapter, and it never fetches what a document names.
+
+pub(crate) mod content;
+mod edges;
+pub mod envelope;
+pub mod fault;
+pub(crate) mod multipart;
+pub mod pick;
+pub mod poll;
+pub(crate) mod reading;
+pub mod receive;
+pub mod security;
+pub mod template;
+pub mod webhook;
+pub mod wsdl;
+
+pub use edges::EDGES;
+
+/// What a check of a configuration found, as a sentence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Finding {
+    /// As it should be.
+    Fine(String),
+    /// It works, and somebody should know.
+    Warning(String),
+    /// It does not work.
+    Wrong(String),
+}

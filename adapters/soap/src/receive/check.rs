@@ -1,0 +1,60 @@
+//! `check`: can the endpoint be served, and what should somebody know about it?
+
+use std::io::ErrorKind;
+use std::net::{SocketAddr, TcpListener};
+
+use super::SoapReceiveConfig;
+use super::config::IdentityBy;
+use crate::Finding;
+
+impl SoapReceiveConfig {
+    /// Tries what it names and leaves nothing behind.
+    #[must_use]
+    pub fn check(&self, flow: &str) -> Vec<Finding> {
+        let mut findings = vec![match self.make(flow) {
+            Ok(_) => Finding::Fine("the files that the endpoint names can be read".into()),
+            Err(reason) => Finding::Wrong(reason),
+        }];
+        findings.push(listens(self.listen));
+        findings.extend(self.operations.iter().filter_map(|operation| {
+            if !operation.key.is_empty() || operation.identity == IdentityBy::Content {
+                return None;
+            }
+            Some(Finding::Warning(format!(
+                "operation {} has no key: a call that is made again after a lost answer comes twice, unless it carries a wsa:MessageID that stays the same; name what tells calls apart, e.g. key = \"BatchNo\", or write identity = \"content\"",
+                operation.name
+            )))
+        }));
+        let is_local = self.listen.ip().is_loopback();
+        let has_secret =
+            self.basic.is_some() || self.username_token.as_ref().is_some_and(|token| token.text);
+        if self.tls.is_none() && !is_local && has_secret {
+            findings.push(Finding::Warning(
+                "passwords come in clear text: whoever listens on the network reads them; add tls = { certificate = \"...\", key = \"...\" }".into(),
+            ));
+        }
+        let knows_callers = self.basic.is_some()
+            || self.username_token.is_some()
+            || self.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
+        if !knows_callers && !is_local {
+            findings.push(Finding::Warning(format!(
+                "anyone who reaches {} can call: add basic, username_token or a client_ca, or listen at an address that only the system reaches",
+                self.listen
+            )));
+        }
+        findings
+    }
+}
+
+/// Whether somebody can listen there.
+pub(crate) fn listens(listen: SocketAddr) -> Finding {
+    match TcpListener::bind(listen) {
+        Ok(_) => Finding::Fine(format!("{listen} can be listened at")),
+        Err(error) if error.kind() == ErrorKind::AddrInUse => Finding::Warning(format!(
+            "{listen} is in use: by this agent, if it runs; otherwise another program has it"
+        )),
+        Err(error) => Finding::Wrong(format!(
+            "{listen} can't be listened at: {error}; write an address of this machine, or 0.0.0.0 for all, and a port that is free"
+        )),
+    }
+}

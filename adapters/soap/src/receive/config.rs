@@ -1,0 +1,309 @@
+//! `kind = "soap-receive"`, and what all endpoints share.
+
+use std::collections::{BTreeMap, HashSet};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bytesize::ByteSize;
+use dray_formats::Columns;
+use dray_formats::xml::{XmlConfig, XmlField};
+use serde::{Deserialize, Deserializer};
+
+use super::CONNECTIONS_MAX;
+use super::source::BadRecords;
+use crate::pick::Path;
+
+/// Operations of an endpoint, at most.
+pub const OPERATIONS_MAX: usize = 100;
+/// Paths of a key, at most.
+const KEY_PATHS_MAX: usize = 8;
+
+/// An endpoint that a legacy system calls.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SoapReceiveConfig {
+    /// "soap-receive".
+    pub kind: String,
+    /// Address and port, e.g. `0.0.0.0:8080`.
+    pub listen: SocketAddr,
+    /// The path that is called; default `/`.
+    #[serde(default = "root_path")]
+    pub path: String,
+    /// The description that is served at `?wsdl`.
+    pub wsdl: Option<PathBuf>,
+    /// How callers reach the endpoint, for that description; default: as they asked for it.
+    pub address: Option<String>,
+    /// What prefixes in roots and paths stand for.
+    #[serde(default)]
+    pub namespaces: BTreeMap<String, String>,
+    /// What can be called.
+    #[serde(rename = "operation")]
+    pub operations: Vec<OperationConfig>,
+    /// What becomes of a call some of whose records can't be read.
+    #[serde(default)]
+    pub bad_records: BadRecords,
+    /// A user and password by HTTP.
+    pub basic: Option<AccountConfig>,
+    /// A user and password by WS-Security.
+    pub username_token: Option<TokenConfig>,
+    /// TLS; without it calls come in clear text.
+    pub tls: Option<TlsConfig>,
+    /// How much is taken.
+    #[serde(default)]
+    pub limits: LimitsConfig,
+}
+
+/// One operation.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OperationConfig {
+    /// The type of its records, for `record_type` of a mapping.
+    pub name: String,
+    /// The body's root element.
+    pub root: String,
+    /// With which a given SOAPAction must agree.
+    pub action: Option<String>,
+    /// Which elements below the root are records; without it the root is the record.
+    pub record: Option<String>,
+    /// The columns, seen from the record.
+    pub fields: Columns<XmlField>,
+    /// What tells one call from another, seen from the root.
+    #[serde(default, deserialize_with = "one_or_several")]
+    pub key: Vec<String>,
+    /// What tells calls apart where there is no key.
+    #[serde(default)]
+    pub identity: IdentityBy,
+    /// Whether a call without a record is taken.
+    #[serde(default)]
+    pub may_be_empty: bool,
+    /// Whether nothing is answered but that it was taken.
+    #[serde(default)]
+    pub one_way: bool,
+    /// A template of the answer's body.
+    pub response: Option<PathBuf>,
+}
+
+/// What tells calls apart that have no key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum IdentityBy {
+    /// Its message id, where it has one.
+    #[default]
+    MessageId,
+    /// What it holds: the same twice is one call.
+    Content,
+}
+
+/// A user and a password.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AccountConfig {
+    /// Who calls.
+    pub user: String,
+    /// A file with the password.
+    pub password_file: PathBuf,
+}
+
+/// A user and a password in a message's header.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TokenConfig {
+    /// Who calls.
+    pub user: String,
+    /// A file with the password.
+    pub password_file: PathBuf,
+    /// Whether the password itself is taken too, not its digest alone.
+    #[serde(default)]
+    pub text: bool,
+    /// How far the caller's clock may be from ours.
+    #[serde(default = "five_minutes", with = "humantime_serde")]
+    pub skew: Duration,
+}
+
+/// Files in PEM.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsConfig {
+    /// The endpoint's certificate, and those that lead to its CA.
+    pub certificate: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
+    /// The CA whose certificates callers must have.
+    pub client_ca: Option<PathBuf>,
+}
+
+/// How much an endpoint takes.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LimitsConfig {
+    /// Bytes of a call, packed and unpacked; default 64 MiB.
+    pub message_bytes_max: ByteSize,
+    /// Connections at once.
+    pub connections_max: usize,
+    /// How long a call's bytes may take to come.
+    #[serde(with = "humantime_serde")]
+    pub body_within: Duration,
+    /// How long a caller waits for the append before he is told to come again.
+    #[serde(with = "humantime_serde")]
+    pub answer_within: Duration,
+}
+
+impl Default for LimitsConfig {
+    fn default() -> Self {
+        Self {
+            message_bytes_max: ByteSize::mib(64),
+            connections_max: CONNECTIONS_MAX,
+            body_within: Duration::from_secs(30),
+            answer_within: Duration::from_secs(30),
+        }
+    }
+}
+
+fn root_path() -> String {
+    "/".into()
+}
+
+fn five_minutes() -> Duration {
+    Duration::from_secs(300)
+}
+
+/// `"path"` or `["path", "path"]`.
+pub(crate) fn one_or_several<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "a path, or a list of paths")]
+    enum Written {
+        One(String),
+        Several(Vec<String>),
+    }
+    Ok(match Written::deserialize(deserializer)? {
+        Written::One(path) => vec![path],
+        Written::Several(paths) => paths,
+    })
+}
+
+/// A fault's setting and sentence.
+pub(crate) type Faults = Vec<(String, String)>;
+
+impl LimitsConfig {
+    pub(crate) fn faults(&self) -> Faults {
+        let mut faults = Vec::new();
+        let mut fault = |setting: &str, sentence: &str| {
+            faults.push((format!("limits.{setting}"), sentence.to_owned()));
+        };
+        if self.message_bytes_max < ByteSize::kib(1) {
+            fault("message_bytes_max", "it is at least 1KiB");
+        }
+        if !(1..=10_000).contains(&self.connections_max) {
+            fault("connections_max", "it is between 1 and 10000");
+        }
+        for (setting, time) in [
+            ("body_within", self.body_within),
+            ("answer_within", self.answer_within),
+        ] {
+            if !(Duration::from_secs(1)..=Duration::from_secs(600)).contains(&time) {
+                fault(setting, "it is between 1s and 10m");
+            }
+        }
+        faults
+    }
+}
+
+impl SoapReceiveConfig {
+    /// What is wrong with it by itself: the setting's path, and a sentence with the way out.
+    #[must_use]
+    pub fn faults(&self) -> Faults {
+        let mut faults = path_faults(&self.path);
+        faults.extend(self.limits.faults());
+        if self.operations.is_empty() || self.operations.len() > OPERATIONS_MAX {
+            let sentence = format!(
+                "there are {} operations, between 1 and {OPERATIONS_MAX} are possible: write a [[flow.source.operation]] for each",
+                self.operations.len()
+            );
+            faults.push(("operation".into(), sentence));
+        }
+        let (mut names, mut roots) = (HashSet::new(), HashSet::new());
+        for (number, operation) in self.operations.iter().enumerate() {
+            let mut fault = |setting: &str, sentence: String| {
+                faults.push((format!("operation.{number}.{setting}"), sentence));
+            };
+            for (setting, known, value) in [
+                ("name", &mut names, &operation.name),
+                ("root", &mut roots, &operation.root),
+            ] {
+                if value.trim().is_empty() {
+                    fault(setting, "it is empty".into());
+                } else if !known.insert(value.clone()) {
+                    fault(setting, format!("another operation has \"{value}\" too"));
+                }
+            }
+            for (setting, sentence) in operation.faults(self) {
+                fault(&setting, sentence);
+            }
+        }
+        faults
+    }
+
+    /// The URIs of the prefixes, by whose numbers names are told apart.
+    pub(crate) fn uris(&self) -> Vec<String> {
+        self.namespaces.values().cloned().collect()
+    }
+
+    /// A path from a body's root.
+    pub(crate) fn path(&self, text: &str) -> Result<Path, String> {
+        Path::new(text, &|prefix| {
+            self.namespaces.keys().position(|known| known == prefix)
+        })
+    }
+}
+
+impl OperationConfig {
+    fn faults(&self, source: &SoapReceiveConfig) -> Faults {
+        let mut faults = self.xml(source).faults();
+        for (setting, _) in &mut faults {
+            // What is composed of both.
+            if setting == "record" && self.record.is_none() {
+                "root".clone_into(setting);
+            }
+        }
+        faults.retain(|(setting, _)| setting != "namespaces");
+        if self.key.len() > KEY_PATHS_MAX {
+            let sentence = format!("at most {KEY_PATHS_MAX} paths make a key");
+            faults.push(("key".into(), sentence));
+        }
+        let keys = self.key.iter().filter_map(|path| source.path(path).err());
+        faults.extend(keys.map(|sentence| ("key".into(), sentence)));
+        if self.one_way && self.response.is_some() {
+            let sentence = "a one-way operation answers nothing; leave response or one_way out";
+            faults.push(("response".into(), sentence.into()));
+        }
+        faults
+    }
+
+    /// Where its records are in a message.
+    pub(crate) fn xml(&self, source: &SoapReceiveConfig) -> XmlConfig {
+        let below = self.record.iter().map(|record| format!("/{record}"));
+        XmlConfig {
+            record: format!("/Envelope/Body/{}{}", self.root, below.collect::<String>()),
+            namespaces: source.namespaces.clone(),
+            fields: self.fields.clone(),
+            trim: true,
+            encoding: None,
+        }
+    }
+}
+
+/// What is wrong with the path of an address.
+pub(crate) fn path_faults(path: &str) -> Faults {
+    let is_path = path.starts_with('/')
+        && path
+            .bytes()
+            .all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'?' | b'#'));
+    let sentence = "it begins with a slash and has no spaces, ? and #: e.g. \"/wms\"";
+    (!is_path)
+        .then(|| ("path".to_owned(), sentence.to_owned()))
+        .into_iter()
+        .collect()
+}

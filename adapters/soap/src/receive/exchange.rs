@@ -1,0 +1,92 @@
+//! Where calls wait for the flow's thread, and their callers for its answer.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::oneshot;
+
+use super::Call;
+use crate::content::Content;
+
+/// Calls that wait to be decoded, at most: with what each keeps in memory, 16 MiB.
+pub(crate) const WAITING_MAX: usize = 256;
+
+/// What became of a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// It is on stable storage; `repeated`: by an earlier try.
+    Stored { records: u64, repeated: bool },
+    /// It is wrong: the same again is refused again.
+    Refused(String),
+    /// Not now.
+    Later,
+}
+
+/// A call that waits.
+#[derive(Debug)]
+pub(crate) struct Message {
+    pub(crate) call: Call,
+    pub(crate) content: Content,
+    pub(crate) received_us: i64,
+    pub(crate) reply: oneshot::Sender<Answer>,
+}
+
+#[derive(Default)]
+struct State {
+    waiting: VecDeque<Message>,
+    busy: bool,
+    wake: Option<Arc<dyn Fn() + Send + Sync>>,
+}
+
+/// Between the threads that serve and the one that decodes.
+#[derive(Default)]
+pub(crate) struct Exchange(Mutex<State>);
+
+impl Exchange {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whom to wake when a call comes.
+    pub(crate) fn wakes(&self, wake: Arc<dyn Fn() + Send + Sync>) {
+        self.state().wake = Some(wake);
+    }
+
+    /// Hands a call over; `false` where there is no room for it.
+    pub(crate) fn submit(&self, message: Message) -> bool {
+        let mut state = self.state();
+        if state.busy || state.waiting.len() == WAITING_MAX {
+            return false;
+        }
+        state.waiting.push_back(message);
+        let wake = (state.waiting.len() == 1)
+            .then(|| state.wake.clone())
+            .flatten();
+        drop(state);
+        if let Some(wake) = wake {
+            wake();
+        }
+        true
+    }
+
+    /// The next call.
+    pub(crate) fn next(&self) -> Option<Message> {
+        self.state().waiting.pop_front()
+    }
+
+    /// Whether calls are turned away until further notice. Those that wait are.
+    pub(crate) fn set_busy(&self, busy: bool) {
+        let mut state = self.state();
+        state.busy = busy;
+        let turned_away = if busy {
+            std::mem::take(&mut state.waiting)
+        } else {
+            VecDeque::new()
+        };
+        drop(state);
+        for message in turned_away {
+            // Who does not wait any longer needs no answer.
+            let _ = message.reply.send(Answer::Later);
+        }
+    }
+}

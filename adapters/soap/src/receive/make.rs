@@ -1,0 +1,135 @@
+//! Makes an endpoint of its configuration.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use dray_formats::Format;
+use dray_formats::xml::Xml;
+
+use super::config::{AccountConfig, OperationConfig};
+use super::description::Description;
+use super::serve::Settings;
+use super::soap::{Operation, Soap, root};
+use super::{Receiver, SoapReceiveConfig, Spoken, tls};
+use crate::envelope::Wanted;
+use crate::security::{Account, Nonces, TokenRule};
+use crate::template::Template;
+
+/// Bytes of a password's file, at most.
+const PASSWORD_BYTES_MAX: usize = 4096;
+
+impl SoapReceiveConfig {
+    /// The source, not opened.
+    ///
+    /// # Errors
+    /// A sentence: a file that it names can't be read, or holds something else.
+    pub fn make(&self, flow: &str) -> Result<Receiver, String> {
+        let dialect = self.dialect()?;
+        let formats = self.operations.iter().map(|operation| {
+            let xml = Xml::new(&operation.xml(self))?;
+            Ok(Format::Xml(xml.of_type(&operation.name)))
+        });
+        let spoken = Spoken {
+            formats: formats.collect::<Result<_, String>>()?,
+            may_be_empty: self.operations.iter().map(|one| one.may_be_empty).collect(),
+            dialect: Arc::new(dialect),
+        };
+        let settings = Settings {
+            listen: self.listen,
+            limits: self.limits.clone(),
+            tls: self.tls.as_ref().map(tls::acceptor).transpose()?,
+            folder: Arc::new(PathBuf::from(".")),
+        };
+        Ok(Receiver::new(flow, spoken, self.bad_records, settings))
+    }
+
+    fn dialect(&self) -> Result<Soap, String> {
+        let wanted = self.operations.iter().map(|operation| {
+            let paths = operation.key.iter().map(|path| self.path(path));
+            Ok(Wanted {
+                root: Some(root(self, &operation.root)),
+                paths: paths.collect::<Result<_, String>>()?,
+            })
+        });
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        let description = self.wsdl.as_deref();
+        let description =
+            description.map(|file| Description::read(file, self.address.clone(), scheme));
+        let token = self.username_token.as_ref().map(|token| {
+            Ok::<_, String>(TokenRule {
+                account: account(&AccountConfig {
+                    user: token.user.clone(),
+                    password_file: token.password_file.clone(),
+                })?,
+                text: token.text,
+                skew_us: i64::try_from(token.skew.as_micros()).unwrap_or(i64::MAX),
+            })
+        });
+        let operations = self.operations.iter().map(|one| self.operation(one));
+        Ok(Soap {
+            path: self.path.clone(),
+            namespaces: self.uris(),
+            wanted: wanted.collect::<Result<Vec<_>, String>>()?.into(),
+            operations: operations.collect::<Result<_, String>>()?,
+            basic: self.basic.as_ref().map(account).transpose()?,
+            token: token.transpose()?,
+            nonces: Mutex::new(Nonces::default()),
+            description: description.transpose()?,
+        })
+    }
+
+    fn operation(&self, operation: &OperationConfig) -> Result<Operation, String> {
+        let response = match &operation.response {
+            None => Template::new(&self.plain_answer(operation), true)?,
+            Some(file) => {
+                let text = read(file)?;
+                Template::new(&text, true)
+                    .map_err(|reason| format!("{}: {reason}", file.display()))?
+            }
+        };
+        Ok(Operation {
+            name: operation.name.clone(),
+            root: root(self, &operation.root),
+            action: operation.action.clone(),
+            identity: operation.identity,
+            one_way: operation.one_way,
+            response,
+        })
+    }
+
+    /// `<PutMovementsResponse xmlns="urn:example:wms"/>`.
+    fn plain_answer(&self, operation: &OperationConfig) -> String {
+        let (prefix, name) = match operation.root.split_once(':') {
+            Some((prefix, name)) => (prefix, name),
+            None => ("", operation.root.as_str()),
+        };
+        match self.namespaces.get(prefix) {
+            Some(uri) => {
+                let uri = quick_xml::escape::escape(uri.as_str());
+                format!("{{% raw %}}<{name}Response xmlns=\"{uri}\"/>{{% endraw %}}")
+            }
+            None => format!("<{name}Response/>"),
+        }
+    }
+}
+
+pub(crate) fn read(file: &Path) -> Result<String, String> {
+    fs::read_to_string(file).map_err(|error| format!("{} can't be read: {error}", file.display()))
+}
+
+/// A user, with the password that stands in the first line of its file.
+pub(crate) fn account(config: &AccountConfig) -> Result<Account, String> {
+    let text = read(&config.password_file)?;
+    let password = text.lines().next().unwrap_or_default();
+    if password.is_empty() || password.len() > PASSWORD_BYTES_MAX {
+        return Err(format!(
+            "{} holds no password: its first line is the password",
+            config.password_file.display()
+        ));
+    }
+    Ok(Account {
+        user: config.user.clone(),
+        password: password.to_owned(),
+    })
+}

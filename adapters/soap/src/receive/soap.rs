@@ -1,0 +1,390 @@
+//! SOAP calls.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use hyper::Method;
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use hyper::http::request::Parts;
+use minijinja::context;
+
+use super::config::{IdentityBy, SoapReceiveConfig};
+use super::description::Description;
+use super::exchange::Answer;
+use super::{Call, Dialect, Identity, Reply, Trouble};
+use crate::content::Content;
+use crate::envelope::{Envelope, Reader, Version, Wanted};
+use crate::fault::{Fault, Special, enveloped};
+use crate::security::{self, Account, Denied, Nonces, TokenRule};
+use crate::template::Template;
+
+/// An operation as it is looked for.
+pub(super) struct Operation {
+    pub(super) name: String,
+    pub(super) root: (Option<usize>, String),
+    pub(super) action: Option<String>,
+    pub(super) identity: IdentityBy,
+    pub(super) one_way: bool,
+    pub(super) response: Template,
+}
+
+/// SOAP 1.1 and 1.2.
+pub(super) struct Soap {
+    pub(super) path: String,
+    pub(super) namespaces: Vec<String>,
+    pub(super) wanted: Arc<[Wanted]>,
+    pub(super) operations: Vec<Operation>,
+    pub(super) basic: Option<Account>,
+    pub(super) token: Option<TokenRule>,
+    pub(super) nonces: Mutex<Nonces>,
+    pub(super) description: Option<Description>,
+}
+
+/// What stops the reading of a call.
+enum Stopped {
+    Fault(Fault),
+    Disk,
+}
+
+impl From<std::io::Error> for Stopped {
+    fn from(_: std::io::Error) -> Self {
+        Self::Disk
+    }
+}
+
+impl From<Fault> for Stopped {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+impl From<dray_formats::FileFault> for Stopped {
+    fn from(dray_formats::FileFault(reason): dray_formats::FileFault) -> Self {
+        Self::Fault(Fault::sender(reason))
+    }
+}
+
+fn faulted(version: Version, fault: &Fault, status: Option<u16>) -> Reply {
+    Reply {
+        status: status.unwrap_or_else(|| fault.status(version)),
+        content_type: version.content_type(),
+        body: fault.written(version),
+        later: fault.blame == crate::envelope::Blame::Receiver,
+        challenge: None,
+    }
+}
+
+fn plain(status: u16, text: &str) -> Reply {
+    Reply {
+        status,
+        content_type: "text/plain; charset=utf-8",
+        body: format!("{text}\n"),
+        later: false,
+        challenge: None,
+    }
+}
+
+/// The media type, and the parameter `action`.
+fn media(request: &Parts) -> (Option<Version>, Option<String>) {
+    let header = request.headers.get(CONTENT_TYPE);
+    let text = header
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    let mut parts = text.split(';').map(str::trim);
+    let version = match parts
+        .next()
+        .unwrap_or_default()
+        .to_ascii_lowercase()
+        .as_str()
+    {
+        "text/xml" => Some(Version::V11),
+        "application/soap+xml" => Some(Version::V12),
+        _ => None,
+    };
+    let action = parts.find_map(|part| {
+        let (name, value) = part.split_once('=')?;
+        name.trim()
+            .eq_ignore_ascii_case("action")
+            .then(|| unquoted(value))
+    });
+    (version, action)
+}
+
+fn unquoted(value: &str) -> String {
+    value.trim().trim_matches('"').to_owned()
+}
+
+/// What the transport says is called; empty says nothing.
+fn action(request: &Parts) -> Option<String> {
+    let (version, of_media) = media(request);
+    let of_header = request.headers.get("soapaction").map(HeaderValue::to_str);
+    let said = match version {
+        Some(Version::V12) => of_media,
+        _ => of_header.and_then(Result::ok).map(unquoted),
+    };
+    said.filter(|action| !action.is_empty())
+}
+
+impl Soap {
+    fn envelope(&self, content: &mut Content) -> Result<Envelope, Stopped> {
+        let mut reader = Reader::new(&self.namespaces, Arc::clone(&self.wanted));
+        content.read::<Stopped>(&mut |window, end| Ok(reader.read(window, end)?))?;
+        content.rewind()?;
+        Ok(reader.finish().map_err(Fault::sender)?)
+    }
+
+    fn call(&self, request: &Parts, content: &mut Content, now_us: i64) -> Result<Call, Stopped> {
+        let envelope = self.envelope(content)?;
+        let (transport, _) = media(request);
+        let version = envelope.version.unwrap_or(Version::V11);
+        if transport.is_some_and(|transport| transport != version) {
+            let text = "the envelope is of another SOAP than Content-Type says: text/xml goes with 1.1, application/soap+xml with 1.2";
+            return Err(Fault {
+                special: Some(Special::VersionMismatch),
+                ..Fault::sender(text)
+            }
+            .into());
+        }
+        if let Some(header) = &envelope.not_understood {
+            return Err(Fault {
+                special: Some(Special::MustUnderstand),
+                ..Fault::sender(format!("header {header} must be understood, and is not"))
+            }
+            .into());
+        }
+        self.who(&envelope, now_us)?;
+        if envelope.reply_elsewhere.is_some() {
+            let text = "ReplyTo names another address; answers go to the caller alone";
+            return Err(Fault::sender(text).into());
+        }
+        let Some((namespace, name)) = &envelope.root else {
+            return Err(Fault::sender("the Body calls no operation").into());
+        };
+        let found = self.operations.iter().position(|operation| {
+            let (wanted, local) = &operation.root;
+            local == name && (wanted.is_none() || wanted == namespace)
+        });
+        let Some(number) = found else {
+            let text = format!("no operation here takes {name}, in the namespace that it has");
+            return Err(Fault::sender(text).into());
+        };
+        let operation = &self.operations[number];
+        for said in [action(request), envelope.action.clone()]
+            .into_iter()
+            .flatten()
+        {
+            if operation
+                .action
+                .as_ref()
+                .is_some_and(|action| *action != said)
+            {
+                let text = "the action is not that of the operation that the Body calls";
+                return Err(Fault::sender(text).into());
+            }
+        }
+        Ok(Call {
+            operation: number,
+            identity: self.identity(operation, &envelope)?,
+            version,
+            message_id: envelope.message_id,
+        })
+    }
+
+    fn identity(
+        &self,
+        operation: &Operation,
+        envelope: &Envelope,
+    ) -> Result<Option<Identity>, Fault> {
+        let content = envelope.body_sha256;
+        let with = |id: String| Identity {
+            id: format!("{}/{id}", operation.name),
+            content,
+        };
+        if !envelope.values.is_empty() {
+            let values: Option<Vec<&str>> = envelope.values.iter().map(Option::as_deref).collect();
+            let Some(values) = values else {
+                return Err(Fault::sender(
+                    "its key is missing or empty: by it, a repeated call is told from a new one",
+                ));
+            };
+            // Lengths, so that no two lists read the same.
+            let lengths = values.iter().map(|value| format!("{}:", value.len()));
+            let id = match values.as_slice() {
+                [one] => (*one).to_owned(),
+                several => lengths.collect::<String>() + &several.join("/"),
+            };
+            return Ok(Some(with(id)));
+        }
+        Ok(match operation.identity {
+            IdentityBy::MessageId => envelope.message_id.clone().map(with),
+            IdentityBy::Content => Some(with(hex(&content))),
+        })
+    }
+
+    /// Whether the caller is who he must be. He learns no more than that he is not.
+    fn who(&self, envelope: &Envelope, now_us: i64) -> Result<(), Fault> {
+        let Some(rule) = &self.token else {
+            return Ok(());
+        };
+        let denied = |denied: Denied| {
+            tracing::debug!(?denied, "a call was not let in");
+            match denied {
+                Denied::Crowded => Fault::receiver("too many calls for now"),
+                _ => Fault::sender("the caller is not known, or the message is too old"),
+            }
+        };
+        if let Some(times) = &envelope.timestamp {
+            security::timestamp(times, now_us, rule.skew_us).map_err(denied)?;
+        }
+        let mut nonces = self.nonces.lock().unwrap_or_else(PoisonError::into_inner);
+        security::token(rule, envelope.token.as_ref(), &mut nonces, now_us).map_err(denied)
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+impl Soap {
+    fn described(&self, request: &Parts) -> Reply {
+        let query = request.uri.query().unwrap_or_default();
+        let Some(description) = &self.description else {
+            return plain(405, "this is a SOAP endpoint: calls are made by POST");
+        };
+        match description.document(request, query) {
+            Ok(Some(body)) => Reply {
+                content_type: Version::V11.content_type(),
+                body,
+                ..plain(200, "")
+            },
+            Ok(None) => plain(404, "the description of this endpoint is at ?wsdl"),
+            Err(reason) => {
+                tracing::warn!(reason, "the description could not be served");
+                plain(500, "the description can't be served")
+            }
+        }
+    }
+}
+
+impl Dialect for Soap {
+    fn page(&self, request: &Parts) -> Option<Reply> {
+        if request.uri.path() != self.path {
+            return Some(plain(404, "nothing is at this path"));
+        }
+        match request.method {
+            Method::POST => None,
+            Method::GET | Method::HEAD => Some(self.described(request)),
+            _ => Some(plain(405, "calls are made by POST")),
+        }
+    }
+
+    fn admit(&self, request: &Parts) -> Result<(), Reply> {
+        let (version, _) = media(request);
+        let Some(version) = version else {
+            let fault = Fault::sender(
+                "Content-Type is text/xml for SOAP 1.1, application/soap+xml for 1.2",
+            );
+            return Err(faulted(Version::V11, &fault, Some(415)));
+        };
+        let Some(account) = &self.basic else {
+            return Ok(());
+        };
+        let header = request.headers.get(AUTHORIZATION).map(HeaderValue::to_str);
+        security::basic(account, header.and_then(Result::ok)).map_err(|denied| {
+            tracing::debug!(?denied, "a call was not let in");
+            let fault = Fault::sender("the caller is not known");
+            Reply {
+                challenge: Some("Basic realm=\"dray\", charset=\"UTF-8\""),
+                ..faulted(version, &fault, Some(401))
+            }
+        })
+    }
+
+    fn read(&self, request: &Parts, content: &mut Content, now_us: i64) -> Result<Call, Reply> {
+        let version = media(request).0.unwrap_or(Version::V11);
+        self.call(request, content, now_us)
+            .map_err(|stopped| match stopped {
+                Stopped::Fault(fault) => {
+                    tracing::debug!(reason = fault.text, "a call was refused");
+                    faulted(version, &fault, None)
+                }
+                Stopped::Disk => self.trouble(request, Trouble::Busy),
+            })
+    }
+
+    fn reply(&self, call: &Call, answer: &Answer) -> Reply {
+        let operation = &self.operations[call.operation];
+        let (records, repeated) = match answer {
+            Answer::Stored { records, repeated } => (*records, *repeated),
+            Answer::Refused(reason) => {
+                return faulted(call.version, &Fault::sender(reason.clone()), None);
+            }
+            Answer::Later => return faulted(call.version, &later(), None),
+        };
+        if operation.one_way {
+            return Reply {
+                status: 202,
+                content_type: "",
+                body: String::new(),
+                later: false,
+                challenge: None,
+            };
+        }
+        let id = call.identity.as_ref().map(|identity| identity.id.as_str());
+        let values = context! {
+            operation => &operation.name,
+            records => records,
+            repeated => repeated,
+            id => id,
+            message_id => &call.message_id,
+        };
+        match operation.response.render(values) {
+            Ok(content) => Reply {
+                status: 200,
+                content_type: call.version.content_type(),
+                body: enveloped(call.version, &content),
+                later: false,
+                challenge: None,
+            },
+            // It is stored: who comes again is answered the same.
+            Err(reason) => {
+                tracing::warn!(reason, "the template of an answer fails");
+                faulted(call.version, &later(), None)
+            }
+        }
+    }
+
+    fn trouble(&self, request: &Parts, trouble: Trouble) -> Reply {
+        let version = media(request).0.unwrap_or(Version::V11);
+        let (fault, status) = match trouble {
+            Trouble::TooLarge => (
+                Fault::sender("the message is larger than is taken"),
+                Some(413),
+            ),
+            Trouble::Packing => (
+                Fault::sender("the message is not packed as it says; gzip is taken, or none"),
+                Some(415),
+            ),
+            Trouble::Slow => (
+                Fault::receiver("the message did not come in time"),
+                Some(408),
+            ),
+            Trouble::Busy => (later(), None),
+        };
+        faulted(version, &fault, status)
+    }
+}
+
+fn later() -> Fault {
+    Fault::receiver("the message can't be stored now; please send it again later")
+}
+
+/// The configured root: its namespace's number, and its name.
+pub(super) fn root(config: &SoapReceiveConfig, text: &str) -> (Option<usize>, String) {
+    match text.split_once(':') {
+        Some((prefix, name)) => {
+            let number = config.namespaces.keys().position(|known| known == prefix);
+            (number, name.to_owned())
+        }
+        None => (None, text.to_owned()),
+    }
+}

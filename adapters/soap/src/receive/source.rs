@@ -1,0 +1,425 @@
+//! The flow's side of an endpoint: decodes calls, and answers them once they are appended.
+//!
+//! A position is a number that counts batches: nothing has to be found again by it, as a call that was not answered is made again by its
+//! caller. What was appended of it is found by its marks:
+//!
+//! ```text
+//! 'i' + SHA-256(id)                      a call of this id is whole
+//! 'c' + SHA-256(id, content)             one of this content
+//! 'p' + SHA-256(id, content, ordinal)    its records up to this one are appended
+//! ```
+
+use std::collections::{HashMap, VecDeque};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use dray_adapter::{
+    BATCH_RECORDS_MAX, Batch, IdScope, Mark, MarkState, Origin, Polled, Position, Seen, Source,
+    SourceError,
+};
+use dray_edges::edge;
+use dray_formats::Gather;
+use sha2::{Digest as _, Sha256};
+use tokio::sync::oneshot;
+use tracing::{info, warn};
+
+use super::exchange::{Answer, Exchange, Message};
+use super::serve::{Server, Settings};
+use super::{Call, Identity, Spoken};
+use crate::reading::{Fault, Reading, count};
+
+/// How long to wait before an address is tried again that could not be listened at.
+const AGAIN: Duration = Duration::from_secs(5);
+/// Calls wake the flow: it looks by itself only in case.
+const IDLE: Duration = Duration::from_secs(60);
+
+/// What becomes of a call some of whose records can't be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BadRecords {
+    /// The call is refused, whole, with the reason.
+    #[default]
+    Refuse,
+    /// They become dead letters, the others go on.
+    DeadLetter,
+}
+
+/// An endpoint as a source.
+pub struct Receiver {
+    flow: Arc<str>,
+    spoken: Spoken,
+    bad_records: BadRecords,
+    /// Of a batch.
+    records_max: usize,
+    settings: Settings,
+    exchange: Arc<Exchange>,
+    server: Option<Server>,
+    seen: Option<Arc<dyn Seen>>,
+    /// Told apart from every other start of the agent.
+    life: [u8; 16],
+    counter: u64,
+    /// A call of which there is more than was handed out.
+    long: Option<Long>,
+    appending: VecDeque<Appending>,
+    /// Of what is being appended, by id.
+    ids: HashMap<String, ([u8; 32], u64)>,
+}
+
+struct Long {
+    reading: Reading,
+    call: Call,
+    received_us: i64,
+    records: u64,
+    reply: oneshot::Sender<Answer>,
+}
+
+/// A call whose last batch is polled and not committed.
+struct Appending {
+    counter: u64,
+    id: Option<String>,
+    records: u64,
+    replies: Vec<oneshot::Sender<Answer>>,
+}
+
+impl Receiver {
+    pub(crate) fn new(
+        flow: &str,
+        spoken: Spoken,
+        bad_records: BadRecords,
+        settings: Settings,
+    ) -> Self {
+        Self {
+            flow: flow.into(),
+            spoken,
+            bad_records,
+            records_max: BATCH_RECORDS_MAX,
+            settings,
+            exchange: Arc::default(),
+            server: None,
+            seen: None,
+            life: rand::random(),
+            counter: 0,
+            long: None,
+            appending: VecDeque::new(),
+            ids: HashMap::new(),
+        }
+    }
+
+    /// Where calls that are not short wait.
+    #[must_use]
+    pub fn with_own_folder(mut self, own: PathBuf) -> Self {
+        self.settings.folder = Arc::new(own);
+        self
+    }
+
+    /// Smaller batches than the contract allows.
+    #[must_use]
+    pub fn with_batches_of(mut self, records_max: usize) -> Self {
+        self.records_max = records_max;
+        self
+    }
+
+    /// A call's first batch; `None` where it was answered at once.
+    fn begin(&mut self, mut message: Message) -> Option<Batch> {
+        // Its caller was told to come again, or is gone: nothing of it is stored.
+        if message.reply.is_closed() {
+            return None;
+        }
+        if let Some(answer) = self.known(&message.call) {
+            return self.again(answer, message);
+        }
+        let operation = message.call.operation;
+        let format = &self.spoken.formats[operation];
+        let bad_max = match self.bad_records {
+            BadRecords::Refuse => 0,
+            BadRecords::DeadLetter => u64::MAX,
+        };
+        // Twice over it, so that nothing of a call can be seen that turns out to be wrong.
+        let tally = match count(format, &mut message.content, bad_max) {
+            Ok(tally) => tally,
+            Err(fault) => return refuse(message.reply, fault),
+        };
+        let records = tally.records + tally.rejects;
+        let wrong = if tally.is_too_bad() {
+            tally.first_bad
+        } else if records == 0 && !self.spoken.may_be_empty[operation] {
+            Some("it holds no record: nothing stands at the configured path".into())
+        } else {
+            None
+        };
+        if let Some(reason) = wrong {
+            return refuse(message.reply, Fault::Call(reason));
+        }
+        let scope = self.scope(message.call.identity.as_ref());
+        let reading = Reading::new(format, message.content, scope, self.records_max);
+        self.go_on(Long {
+            reading,
+            call: message.call,
+            received_us: message.received_us,
+            records,
+            reply: message.reply,
+        })
+    }
+
+    /// Answers a call whose id is known.
+    fn again(&mut self, known: Known, mut message: Message) -> Option<Batch> {
+        match known {
+            Known::Other => {
+                let reason =
+                    "its key or message id was used before, by a message with other content";
+                refuse(message.reply, Fault::Call(reason.into()))
+            }
+            Known::Under(counter) => {
+                self.attach(counter, message.reply);
+                None
+            }
+            Known::Stored => {
+                let format = &self.spoken.formats[message.call.operation];
+                let tally = match count(format, &mut message.content, u64::MAX) {
+                    Ok(tally) => tally,
+                    Err(fault) => return refuse(message.reply, fault),
+                };
+                let _ = message.reply.send(Answer::Stored {
+                    records: tally.records + tally.rejects,
+                    repeated: true,
+                });
+                None
+            }
+        }
+    }
+
+    /// What is known of a call under its id.
+    fn known(&self, call: &Call) -> Option<Known> {
+        let identity = call.identity.as_ref()?;
+        if let Some((content, counter)) = self.ids.get(&identity.id) {
+            let same = *content == identity.content;
+            return Some(if same {
+                Known::Under(*counter)
+            } else {
+                Known::Other
+            });
+        }
+        if self.is_seen(&content_mark(identity)) {
+            return Some(Known::Stored);
+        }
+        self.is_seen(&id_mark(identity)).then_some(Known::Other)
+    }
+
+    fn is_seen(&self, mark: &Mark) -> bool {
+        let seen = self.seen.as_ref();
+        seen.is_some_and(|seen| seen.seen(mark) != MarkState::New)
+    }
+
+    /// A further try of a call that is being appended waits with the first.
+    fn attach(&mut self, counter: u64, reply: oneshot::Sender<Answer>) {
+        let mut appending = self.appending.iter_mut();
+        if let Some(found) = appending.find(|appending| appending.counter == counter) {
+            found.replies.push(reply);
+        }
+    }
+
+    fn scope(&self, identity: Option<&Identity>) -> IdScope {
+        let flow = self.flow.as_bytes();
+        match identity {
+            Some(identity) => IdScope::of(&[flow, b"call", identity.id.as_bytes()]),
+            None => {
+                let counter = (self.counter + 1).to_be_bytes();
+                IdScope::of(&[flow, b"call without id", &self.life, &counter])
+            }
+        }
+    }
+
+    fn hand_out(&mut self, long: Long, gather: Gather, last: bool) -> Batch {
+        self.counter += 1;
+        let identity = long.call.identity.as_ref();
+        let marks = match (identity, last) {
+            (None, _) => Vec::new(),
+            (Some(identity), true) => vec![id_mark(identity), content_mark(identity)],
+            (Some(identity), false) => vec![part_mark(identity, &gather)],
+        };
+        let shown = long.call.message_id.as_deref();
+        let shown = shown.or(identity.map(|identity| identity.id.as_str()));
+        let batch = Batch {
+            origin: Origin {
+                scope: long.reading.scope,
+                file: "".into(),
+                message_id: shown.unwrap_or_default().into(),
+                change_position: "".into(),
+            },
+            records: gather.records,
+            rejects: gather.rejects,
+            marks,
+            position: Position(Bytes::copy_from_slice(&self.counter.to_be_bytes())),
+            captured_us: long.received_us,
+            ends_unit: last,
+            report: None,
+        };
+        if !last {
+            self.long = Some(long);
+            return batch;
+        }
+        let id = identity.map(|identity| identity.id.clone());
+        if let Some(identity) = identity {
+            self.ids
+                .insert(identity.id.clone(), (identity.content, self.counter));
+        }
+        self.appending.push_back(Appending {
+            counter: self.counter,
+            id,
+            records: long.records,
+            replies: vec![long.reply],
+        });
+        batch
+    }
+
+    /// The next part of a long call; parts that an earlier try left behind are not handed out again.
+    fn go_on(&mut self, mut long: Long) -> Option<Batch> {
+        loop {
+            let (gather, last) = match long.reading.next() {
+                Ok(read) => read,
+                Err(fault) => return refuse(long.reply, fault),
+            };
+            let identity = long.call.identity.as_ref();
+            let is_there = |identity| self.is_seen(&part_mark(identity, &gather));
+            if !last && identity.is_some_and(is_there) {
+                continue;
+            }
+            return Some(self.hand_out(long, gather, last));
+        }
+    }
+
+    fn turn_away(&mut self) {
+        self.exchange.set_busy(true);
+        for appending in &mut self.appending {
+            for reply in appending.replies.drain(..) {
+                let _ = reply.send(Answer::Later);
+            }
+        }
+    }
+}
+
+/// What became of an id.
+enum Known {
+    /// It is appended.
+    Stored,
+    /// It is being appended, under this number.
+    Under(u64),
+    /// It was that of another content.
+    Other,
+}
+
+fn refuse(reply: oneshot::Sender<Answer>, fault: Fault) -> Option<Batch> {
+    let answer = match fault {
+        Fault::Call(reason) => Answer::Refused(reason),
+        Fault::Disk(error) => {
+            warn!(%error, "a call that waits could not be read; its caller is to come again");
+            Answer::Later
+        }
+    };
+    let _ = reply.send(answer);
+    None
+}
+
+fn mark(tag: u8, parts: &[&[u8]]) -> Mark {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update((part.len() as u64).to_le_bytes());
+        hash.update(part);
+    }
+    Mark([&[tag][..], &hash.finalize()].concat())
+}
+
+fn id_mark(identity: &Identity) -> Mark {
+    mark(b'i', &[identity.id.as_bytes()])
+}
+
+fn content_mark(identity: &Identity) -> Mark {
+    mark(b'c', &[identity.id.as_bytes(), &identity.content])
+}
+
+fn part_mark(identity: &Identity, gather: &Gather) -> Mark {
+    let next = gather.next_ordinal().unwrap_or_default().to_be_bytes();
+    mark(b'p', &[identity.id.as_bytes(), &identity.content, &next])
+}
+
+impl Source for Receiver {
+    fn open(
+        &mut self,
+        resume: Option<Position>,
+        seen: Arc<dyn Seen>,
+        wake: Arc<dyn Fn() + Send + Sync>,
+    ) -> Result<(), SourceError> {
+        let counted =
+            |position: &Position| Some(u64::from_be_bytes(position.0[..].try_into().ok()?));
+        let resumed = resume.as_ref().and_then(counted);
+        self.counter = self.counter.max(resumed.unwrap_or(0));
+        self.seen = Some(seen);
+        (self.long, self.exchange) = (None, Arc::default());
+        self.appending.clear();
+        self.ids.clear();
+        self.exchange.wakes(wake);
+        let dialect = Arc::clone(&self.spoken.dialect);
+        let server = Server::start(&self.settings, dialect, Arc::clone(&self.exchange));
+        let server = server.map_err(|reason| SourceError::Retry {
+            reason,
+            after: AGAIN,
+        })?;
+        info!(address = %server.address(), "listening");
+        self.server = Some(server);
+        Ok(())
+    }
+
+    fn poll(&mut self) -> Result<Polled, SourceError> {
+        if let Some(long) = self.long.take()
+            && let Some(batch) = self.go_on(long)
+        {
+            return Ok(Polled::Batch(Box::new(batch)));
+        }
+        while let Some(message) = self.exchange.next() {
+            if let Some(batch) = self.begin(message) {
+                return Ok(Polled::Batch(Box::new(batch)));
+            }
+        }
+        Ok(Polled::Idle(IDLE))
+    }
+
+    fn commit(&mut self, position: &Position) -> Result<(), SourceError> {
+        let Ok(through) = position.0[..].try_into().map(u64::from_be_bytes) else {
+            return Ok(());
+        };
+        // There was room for it.
+        self.exchange.set_busy(false);
+        edge!("soap.before_answer");
+        while let Some(first) = self
+            .appending
+            .pop_front_if(|first| first.counter <= through)
+        {
+            if let Some(id) = &first.id {
+                self.ids.remove(id);
+            }
+            let records = first.records;
+            for (try_, reply) in first.replies.into_iter().enumerate() {
+                let _ = reply.send(Answer::Stored {
+                    records,
+                    repeated: try_ > 0,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn acked(&mut self, _: &Position) -> Result<(), SourceError> {
+        Ok(())
+    }
+
+    fn refuse(&mut self, why: &str) {
+        info!(why, "callers are told to come again later");
+        self.turn_away();
+    }
+
+    fn close(&mut self) {
+        self.server = None;
+    }
+}

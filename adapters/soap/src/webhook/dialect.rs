@@ -1,0 +1,245 @@
+//! Calls without an envelope.
+
+use dray_adapter::Value;
+use dray_formats::{Format, Gather, Sink as _};
+use hyper::Method;
+use hyper::header::{AUTHORIZATION, HeaderValue};
+use hyper::http::request::Parts;
+use sha2::{Digest as _, Sha256};
+
+use super::config::HookConfig;
+use super::signature::Signature;
+use crate::content::Content;
+use crate::envelope::Version;
+use crate::reading::Fault;
+use crate::receive::exchange::Answer;
+use crate::receive::{Call, Dialect, Identity, Reply, Trouble};
+use crate::security::{self, Account, Denied};
+
+/// Bytes of an id in a header, at most.
+const ID_BYTES_MAX: usize = 4 * 1024;
+
+/// One kind of call.
+pub(super) struct Hook {
+    pub(super) config: HookConfig,
+    pub(super) format: Format,
+}
+
+/// JSON or XML by POST.
+pub(super) struct Webhook {
+    pub(super) path: String,
+    pub(super) status: u16,
+    pub(super) hooks: Vec<Hook>,
+    pub(super) signature: Option<Signature>,
+    /// A header, and what it must say.
+    pub(super) api_key: Option<(String, String)>,
+    pub(super) basic: Option<Account>,
+}
+
+/// `{"error":"..."}`.
+fn failed(status: u16, reason: &str) -> Reply {
+    Reply {
+        status,
+        content_type: "application/json",
+        body: format!("{{\"error\":{}}}", quoted(reason)),
+        later: false,
+        challenge: None,
+    }
+}
+
+/// A JSON text.
+fn quoted(text: &str) -> String {
+    let mut json = String::from("\"");
+    for letter in text.chars() {
+        match letter {
+            '"' | '\\' => json.extend(['\\', letter]),
+            control if control < ' ' => json.push_str(&format!("\\u{:04x}", control as u32)),
+            letter => json.push(letter),
+        }
+    }
+    json.push('"');
+    json
+}
+
+fn later() -> Reply {
+    Reply {
+        later: true,
+        ..failed(
+            503,
+            "the call can't be stored now; please send it again later",
+        )
+    }
+}
+
+fn header<'r>(request: &'r Parts, name: &str) -> Option<&'r str> {
+    let value = request.headers.get(name).map(HeaderValue::to_str);
+    value.and_then(Result::ok).map(str::trim)
+}
+
+impl Webhook {
+    fn hook(&self, request: &Parts) -> Option<usize> {
+        self.hooks.iter().position(|hook| {
+            let when = hook.config.when.as_ref();
+            when.is_none_or(|when| header(request, &when.header) == Some(when.value.as_str()))
+        })
+    }
+
+    fn denied(&self, denied: Denied) -> Reply {
+        tracing::debug!(?denied, "a call was not let in");
+        Reply {
+            challenge: self
+                .basic
+                .as_ref()
+                .map(|_| "Basic realm=\"dray\", charset=\"UTF-8\""),
+            ..failed(401, "the caller is not known, or the call is too old")
+        }
+    }
+
+    /// What tells the call from others.
+    fn identity(
+        &self,
+        hook: &Hook,
+        request: &Parts,
+        content: &mut Content,
+    ) -> Result<Option<Identity>, Fault> {
+        let config = &hook.config;
+        if !config.knows_repeats() {
+            return Ok(None);
+        }
+        let mut hash = Sha256::new();
+        content.read::<Fault>(&mut |window, end| {
+            hash.update(window);
+            Ok((window.len(), end && window.is_empty()))
+        })?;
+        content.rewind()?;
+        let digest: [u8; 32] = hash.finalize().into();
+        let missing = || {
+            Fault::Call("its id is missing: by it, a repeated call is told from a new one".into())
+        };
+        let id = if let Some(name) = &config.id_header {
+            let id = header(request, name).filter(|id| (1..=ID_BYTES_MAX).contains(&id.len()));
+            id.ok_or_else(missing)?.to_owned()
+        } else if config.key.is_empty() {
+            hex::encode(digest)
+        } else {
+            first(&hook.format, content, &config.key)?.ok_or_else(missing)?
+        };
+        Ok(Some(Identity {
+            id: format!("{}/{id}", config.name),
+            content: digest,
+        }))
+    }
+}
+
+/// Columns of the first record, put together; `None` where one has no value.
+fn first(
+    format: &Format,
+    content: &mut Content,
+    columns: &[String],
+) -> Result<Option<String>, Fault> {
+    let mut decoder = format.decoder(0);
+    let mut gather = Gather::with_limits(1, 1);
+    content.read::<Fault>(&mut |window, end| {
+        let decoded = decoder.decode(window, end, &mut gather)?;
+        Ok((decoded.bytes, decoded.done || gather.full()))
+    })?;
+    content.rewind()?;
+    let Some(record) = gather.records.get(0) else {
+        return Ok(None);
+    };
+    let names = &record.shape().columns;
+    let mut parts = Vec::new();
+    for column in columns {
+        let at = names.iter().position(|name| name == column);
+        match at.map(|at| record.value(at)) {
+            Some(Value::Text(text)) if !text.is_empty() => parts.push(text),
+            _ => return Ok(None),
+        }
+    }
+    let lengths = parts.iter().map(|part| format!("{}:", part.len()));
+    Ok(Some(match parts.as_slice() {
+        [one] => (*one).to_owned(),
+        several => lengths.collect::<String>() + &several.join("/"),
+    }))
+}
+
+impl Dialect for Webhook {
+    fn page(&self, request: &Parts) -> Option<Reply> {
+        if request.uri.path() != self.path {
+            return Some(failed(404, "nothing is at this path"));
+        }
+        (request.method != Method::POST).then(|| failed(405, "calls are made by POST"))
+    }
+
+    fn admit(&self, request: &Parts) -> Result<(), Reply> {
+        if let Some((name, wanted)) = &self.api_key {
+            let given = header(request, name).ok_or_else(|| self.denied(Denied::Missing))?;
+            if !security::same(given.as_bytes(), wanted.trim().as_bytes()) {
+                return Err(self.denied(Denied::Wrong));
+            }
+        }
+        if let Some(account) = &self.basic {
+            let given = request.headers.get(AUTHORIZATION).map(HeaderValue::to_str);
+            security::basic(account, given.and_then(Result::ok))
+                .map_err(|denied| self.denied(denied))?;
+        }
+        Ok(())
+    }
+
+    fn read(&self, request: &Parts, content: &mut Content, now_us: i64) -> Result<Call, Reply> {
+        if let Some(signature) = &self.signature {
+            let holds = signature.holds(&request.headers, content, now_us);
+            holds.map_err(|denied| denied.map_or_else(later, |denied| self.denied(denied)))?;
+        }
+        let Some(number) = self.hook(request) else {
+            return Err(failed(422, "no hook takes a call with these headers"));
+        };
+        let hook = &self.hooks[number];
+        let identity = self
+            .identity(hook, request, content)
+            .map_err(|fault| match fault {
+                Fault::Call(reason) => {
+                    tracing::debug!(reason, "a call was refused");
+                    failed(422, &reason)
+                }
+                Fault::Disk(_) => later(),
+            })?;
+        let id = hook.config.id_header.as_ref();
+        Ok(Call {
+            operation: number,
+            identity,
+            version: Version::V11,
+            message_id: id.and_then(|name| header(request, name)).map(str::to_owned),
+        })
+    }
+
+    fn reply(&self, _: &Call, answer: &Answer) -> Reply {
+        match answer {
+            Answer::Stored { records, repeated } => Reply {
+                status: self.status,
+                content_type: "application/json",
+                // No content, by its name.
+                body: match self.status {
+                    204 => String::new(),
+                    _ => format!("{{\"accepted\":{records},\"repeated\":{repeated}}}"),
+                },
+                later: false,
+                challenge: None,
+            },
+            Answer::Refused(reason) => failed(422, reason),
+            Answer::Later => later(),
+        }
+    }
+
+    fn trouble(&self, _: &Parts, trouble: Trouble) -> Reply {
+        match trouble {
+            Trouble::TooLarge => failed(413, "the body is larger than is taken"),
+            Trouble::Packing => failed(
+                415,
+                "the body is not packed as it says; gzip is taken, or none",
+            ),
+            Trouble::Slow => failed(408, "the body did not come in time"),
+            Trouble::Busy => later(),
+        }
+    }
+}

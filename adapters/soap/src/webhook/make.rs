@@ -1,0 +1,167 @@
+//! Makes an endpoint of its configuration, and looks at it beforehand.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use dray_adapter::{BATCH_RECORDS_MAX, Batch, IdScope, Origin, Position};
+use dray_formats::Format;
+
+use super::config::WebhookConfig;
+use super::dialect::{Hook, Webhook};
+use super::signature::Signature;
+use crate::Finding;
+use crate::content::Content;
+use crate::reading::{Fault, Reading};
+use crate::receive::check::listens;
+use crate::receive::make::{account, read};
+use crate::receive::serve::Settings;
+use crate::receive::{Receiver, Spoken, tls};
+
+/// The first line of a file.
+fn secret(file: &Path) -> Result<String, String> {
+    let text = read(file)?;
+    match text.lines().next() {
+        Some(line) if !line.is_empty() => Ok(line.to_owned()),
+        _ => Err(format!(
+            "{} holds no secret: its first line is the secret",
+            file.display()
+        )),
+    }
+}
+
+impl WebhookConfig {
+    /// The source, not opened.
+    ///
+    /// # Errors
+    /// A sentence: a file that it names can't be read, or holds something else.
+    pub fn make(&self, flow: &str) -> Result<Receiver, String> {
+        let formats = self.formats()?;
+        let signature = self.signature.as_ref();
+        let signature = signature.map(|one| Signature::new(one, &secret(&one.secret_file)?));
+        let api_key = self.api_key.as_ref().map(|one| {
+            let value = format!("{}{}", one.prefix, secret(&one.key_file)?);
+            Ok::<_, String>((one.header.clone(), value))
+        });
+        let hooks = self.hooks.iter().zip(&formats);
+        let dialect = Webhook {
+            path: self.path.clone(),
+            status: self.status,
+            hooks: hooks
+                .map(|(config, format)| Hook {
+                    config: config.clone(),
+                    format: format.clone(),
+                })
+                .collect(),
+            signature: signature.transpose()?,
+            api_key: api_key.transpose()?,
+            basic: self.basic.as_ref().map(account).transpose()?,
+        };
+        let spoken = Spoken {
+            dialect: Arc::new(dialect),
+            formats,
+            may_be_empty: self.hooks.iter().map(|hook| hook.may_be_empty).collect(),
+        };
+        let settings = Settings {
+            listen: self.listen,
+            limits: self.limits.clone(),
+            tls: self.tls.as_ref().map(tls::acceptor).transpose()?,
+            folder: Arc::new(PathBuf::from(".")),
+        };
+        Ok(Receiver::new(flow, spoken, self.bad_records, settings))
+    }
+
+    fn formats(&self) -> Result<Vec<Format>, String> {
+        let hooks = self.hooks.iter();
+        hooks
+            .map(|hook| Ok(Format::new(&hook.format, &read)?.of_type(&hook.name)))
+            .collect()
+    }
+
+    /// Tries what it names and leaves nothing behind.
+    #[must_use]
+    pub fn check(&self, flow: &str) -> Vec<Finding> {
+        let mut findings = vec![match self.make(flow) {
+            Ok(_) => Finding::Fine("the files that the endpoint names can be read".into()),
+            Err(reason) => Finding::Wrong(reason),
+        }];
+        findings.push(listens(self.listen));
+        let unknown = self.hooks.iter().filter(|hook| !hook.knows_repeats());
+        findings.extend(unknown.map(|hook| {
+            Finding::Warning(format!(
+                "hook {}: a call that is made again after a lost answer comes twice; write id_header = \"...\" where the caller sends an id, key = \"COLUMN\" where the body has one, or same_content_is_one = true",
+                hook.name
+            ))
+        }));
+        let secret = self.basic.is_some() || self.api_key.is_some();
+        if secret && self.tls.is_none() && !self.listen.ip().is_loopback() {
+            findings.push(Finding::Warning(
+                "passwords come in clear text: whoever listens on the network reads them; add tls = { certificate = \"...\", key = \"...\" }".into(),
+            ));
+        }
+        let certified = self.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
+        if !secret && !certified && self.signature.is_none() && !self.listen.ip().is_loopback() {
+            findings.push(Finding::Warning(format!(
+                "anyone who reaches {} can call: add signature, api_key, basic or a client_ca",
+                self.listen
+            )));
+        }
+        findings
+    }
+
+    /// Reads a saved body's first records, at least `records_max` of them if there are. Of several hooks the first that can read it.
+    ///
+    /// # Errors
+    /// A sentence: the file can't be read.
+    pub fn preview(
+        &self,
+        flow: &str,
+        file: &Path,
+        records_max: usize,
+    ) -> Result<Vec<Batch>, String> {
+        let formats = self.formats()?;
+        let mut reasons = Vec::new();
+        for (hook, format) in self.hooks.iter().zip(&formats) {
+            match records(flow, format, file, records_max) {
+                Ok(batches) => return Ok(batches),
+                Err(reason) => reasons.push(format!("hook {}: {reason}", hook.name)),
+            }
+        }
+        Err(reasons.join("; "))
+    }
+}
+
+fn records(
+    flow: &str,
+    format: &Format,
+    file: &Path,
+    records_max: usize,
+) -> Result<Vec<Batch>, String> {
+    let content = std::fs::File::open(file).map_err(|error| error.to_string())?;
+    let scope = IdScope::of(&[flow.as_bytes(), b"preview"]);
+    let mut reading = Reading::new(format, Content::Spool(content), scope, BATCH_RECORDS_MAX);
+    let (mut batches, mut count, mut ends_unit) = (Vec::new(), 0, false);
+    while !ends_unit && count < records_max {
+        let (gather, last) = reading.next().map_err(|fault| match fault {
+            Fault::Call(reason) => reason,
+            Fault::Disk(error) => error.to_string(),
+        })?;
+        ends_unit = last;
+        count += gather.records.len();
+        batches.push(Batch {
+            origin: Origin {
+                scope,
+                file: "".into(),
+                message_id: "".into(),
+                change_position: "".into(),
+            },
+            records: gather.records,
+            rejects: gather.rejects,
+            marks: Vec::new(),
+            position: Position::default(),
+            captured_us: jiff::Timestamp::now().as_microsecond(),
+            ends_unit,
+            report: None,
+        });
+    }
+    Ok(batches)
+}

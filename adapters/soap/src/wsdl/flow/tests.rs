@@ -1,0 +1,305 @@
+use dray_formats::Columns;
+use dray_formats::xml::{XmlConfig, XmlField};
+use serde::Deserialize;
+
+use super::super::samples::{RPC, WMS, alone, with_schema};
+use super::*;
+use crate::receive::SoapReceiveConfig;
+
+fn choice<'a>(way: Way, operations: &'a [&'a str]) -> Choice<'a> {
+    Choice {
+        way,
+        wsdl: "wms.wsdl",
+        port: None,
+        operations,
+    }
+}
+
+/// A flow as far as its fields are looked at here.
+#[derive(Debug, Deserialize)]
+struct Flow {
+    source: toml::Table,
+}
+
+/// What is proposed, which is read as TOML, with paths that an XML reader takes.
+fn proposed(wsdl: &str, choice: &Choice<'_>) -> Result<String, String> {
+    let text = flow(&alone(wsdl), choice)?;
+    #[derive(Deserialize)]
+    struct Whole {
+        flow: Vec<Flow>,
+    }
+    let whole: Whole = toml::from_str(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));
+    let source = &whole.flow[0].source;
+    match source["kind"].as_str() {
+        Some("soap-receive") => {
+            let config: SoapReceiveConfig = source.clone().try_into().expect(&text);
+            assert_eq!(config.faults(), [], "{text}");
+        }
+        kind => {
+            assert_eq!(kind, Some("soap-poll"), "{text}");
+            paths_are_good(source, &text);
+        }
+    }
+    Ok(text)
+}
+
+fn paths_are_good(source: &toml::Table, text: &str) {
+    let path = |name: &str| source.get(name).and_then(toml::Value::as_str);
+    let below = path("record").map_or(String::new(), |record| format!("/{record}"));
+    let fields: Columns<XmlField> = source["fields"].clone().try_into().expect("fields");
+    let namespaces = source.get("namespaces").cloned().map(toml::Value::try_into);
+    let config = XmlConfig {
+        record: format!("/Envelope/Body/{}{below}", path("root").expect("a root")),
+        namespaces: namespaces.map_or_else(Default::default, |table| table.expect("namespaces")),
+        fields,
+        trim: true,
+        encoding: None,
+    };
+    assert_eq!(config.faults(), [], "{text}");
+}
+
+#[test]
+fn a_flow_that_is_called_has_all_operations_of_the_port() {
+    let text = proposed(
+        WMS,
+        &choice(Way::Receive, &["PutMovements", "ReportShipment"]),
+    )
+    .expect("a flow");
+    assert_eq!(text, include_str!("called.toml"));
+}
+
+#[test]
+fn a_flow_that_asks_has_the_answer_s_records() {
+    let text = proposed(WMS, &choice(Way::Ask, &["ListMovements"])).expect("a flow");
+    assert_eq!(text, include_str!("asking.toml"));
+}
+
+#[test]
+fn rpc_parts_carry_no_prefix() {
+    let text = proposed(RPC, &choice(Way::Receive, &[])).expect("a flow");
+    for line in [
+        "root = \"w:PutOrders\"",
+        "record = \"Orders/w2:Order\"",
+        "namespaces = { w = \"urn:call\", w2 = \"urn:types\" }",
+        "key = \"TransactionId\"",
+        "response = \"put-orders-response.xml\"",
+        "SITE = \"@site\"",
+        "ORDER_NO = \"w2:OrderNo\"",
+        "TRANSACTION_ID = \"../../TransactionId\"",
+        "path = \"/\"",
+    ] {
+        assert!(text.lines().any(|known| known == line), "{line}: {text}");
+    }
+    assert!(!text.contains("\naction"), "{text}");
+}
+
+#[test]
+fn what_is_chosen_must_be_there_and_say_enough() {
+    let port = |port| Choice {
+        port: Some(port),
+        ..choice(Way::Receive, &[])
+    };
+    for (choice, expected) in [
+        (
+            choice(Way::Ask, &[]),
+            "name one of PutMovements, ReportShipment, ListMovements",
+        ),
+        (
+            choice(Way::Ask, &["ReportShipment"]),
+            "such calls can be received, and not asked",
+        ),
+        (
+            choice(Way::Receive, &["NoSuch"]),
+            "port Wms12 of service WmsEvents (SOAP 1.2): ReportShipment",
+        ),
+        (port("NoSuch"), "no port has what is asked for"),
+    ] {
+        let why = proposed(WMS, &choice).expect_err(expected);
+        assert!(why.contains(expected), "{why}");
+    }
+    let twelve = Choice {
+        way: Way::Receive,
+        ..port("Wms12")
+    };
+    assert!(
+        proposed(WMS, &twelve)
+            .expect("a flow")
+            .contains("path = \"/wms12\"")
+    );
+    let empty = with_schema("").replace("<part name='p' element='t:In'/>", "");
+    let why = proposed(&empty, &choice(Way::Receive, &[])).expect_err("nothing");
+    assert!(
+        why.contains("no operation of port Port has a body with something in it"),
+        "{why}"
+    );
+}
+
+fn input(inside: &str) -> String {
+    with_schema(&format!(
+        "<x:schema targetNamespace='urn:t'><x:element name='In'><x:complexType>{inside}</x:complexType></x:element>
+         <x:complexType name='Node'><x:sequence><x:element name='Node' type='t:Node'/></x:sequence></x:complexType></x:schema>"
+    ))
+}
+
+/// The settings from the key on, and the mapping's key.
+fn check(inside: &str, expected: &[&str]) {
+    let text = proposed(&input(inside), &choice(Way::Receive, &[])).expect("a flow");
+    for line in expected {
+        assert!(text.lines().any(|known| known == *line), "{line}: {text}");
+    }
+}
+
+#[test]
+fn columns_have_names_of_their_own() {
+    check(
+        "<x:sequence><x:element name='Id'/><x:element name='id'/><x:element name='_'/><x:element name='Größe' type='x:int'/></x:sequence>",
+        &[
+            "ID = \"Id\"",
+            "ID_2 = \"id\"",
+            "VALUE = \"_\"",
+            "\"GRÖSSE\" = \"Größe\"",
+        ],
+    );
+    let around = "<x:sequence><x:element name='Id' type='x:int'/><x:element name='Line' maxOccurs='2'><x:complexType>
+        <x:attribute name='Id' type='x:int' use='required'/></x:complexType></x:element></x:sequence><x:attribute name='site'/>";
+    check(
+        around,
+        &[
+            "ID = \"@Id\"",
+            "IN_ID = \"../Id\"",
+            "SITE = \"../@site\"",
+            "record = \"Line\"",
+            "key = \"ID\"",
+        ],
+    );
+}
+
+#[test]
+fn a_record_without_known_values_is_one_text() {
+    check(
+        "",
+        &[
+            "TEXT = \".\"",
+            "key = { default = \"-\" }",
+            "# - Op: No value is known that is in it: TEXT is all of its text.",
+        ],
+    );
+    check(
+        "<x:sequence><x:element name='Code' type='x:int' maxOccurs='unbounded'/></x:sequence>",
+        &["record = \"Code\"", "CODE = \".\"", "key = \"CODE\""],
+    );
+    check(
+        "<x:sequence><x:element name='Tree' type='t:Node'/></x:sequence>",
+        &[
+            "# - Op: What is in Tree/Node is not told by the schema, or holds itself: it is no field.",
+        ],
+    );
+}
+
+#[test]
+fn what_repeats_in_a_record_is_joined_or_told() {
+    check(
+        "<x:sequence><x:element name='Order' maxOccurs='2'><x:complexType><x:sequence><x:element name='Note' maxOccurs='9'/>
+         <x:element name='Line' maxOccurs='9'><x:complexType><x:attribute name='no'/></x:complexType></x:element></x:sequence></x:complexType></x:element></x:sequence>",
+        &[
+            "NOTE = { path = \"Note\", join = \",\" }",
+            "# - Op: Within a record Line repeats, and is no field: if each of those is a record, put it behind the path in",
+        ],
+    );
+}
+
+#[test]
+fn a_description_writes_no_lines_of_a_configuration() {
+    let evil = "urn:t&#10;]]&#10;[flow.evil]&#10;x = &quot;\\";
+    let wsdl = with_schema(&format!(
+        "<x:schema targetNamespace='{evil}'><x:element name='In' type='x:string'/></x:schema>"
+    ))
+    .replace(
+        "<part name='p' element='t:In'/>",
+        &format!("<part name='p' element='e:In' xmlns:e='{evil}'/>"),
+    )
+    .replace("soapAction='a'", &format!("soapAction='{evil}'"))
+    .replace("http://h/p/", &format!("http://h/{evil}"));
+    let text = proposed(&wsdl, &choice(Way::Receive, &[])).expect("a flow");
+    assert!(
+        !text
+            .lines()
+            .any(|line| line.trim_start().starts_with("[flow.evil")),
+        "{text}"
+    );
+}
+
+#[test]
+fn an_address_that_can_not_be_asked_is_replaced_and_said() {
+    let wsdl = WMS.replace("http://wms.local:8088/wms/events", "REPLACE_ME");
+    let text = proposed(&wsdl, &choice(Way::Ask, &["ListMovements"])).expect("a flow");
+    assert!(
+        text.contains("\nurl = \"http://wms.local/service\"\n"),
+        "{text}"
+    );
+    assert!(
+        text.contains("# - The WSDL has no address that can be asked"),
+        "{text}"
+    );
+}
+
+#[test]
+fn only_so_many_doubts_are_told() {
+    let ports: String = (0..300)
+        .map(|number| format!("<port name='P{number}' binding='t:None'/>"))
+        .collect();
+    let wsdl = input("").replace("<port name='Port'", &format!("{ports}<port name='Port'"));
+    let text = proposed(&wsdl, &choice(Way::Receive, &[])).expect("a flow");
+    assert!(text.contains("# - And 203 more of the kind.\n"), "{text}");
+}
+
+#[test]
+fn what_goes_on_from_answer_to_answer_is_proposed_as_tables() {
+    let without_pages = WMS.replace("name=\"PageToken\"", "name=\"Other\"");
+    for (request, expected) in [
+        (
+            "Since",
+            "watermark = { column = \"CHANGED_AT\", start = \"1970-01-01T00:00:00Z\" }",
+        ),
+        ("Warehouse", ""),
+    ] {
+        let wsdl = without_pages.replace("name=\"Since\"", &format!("name=\"{request}\""));
+        assert_eq!(
+            tables_of(&wsdl),
+            toml::from_str(expected).expect(expected),
+            "{request}"
+        );
+    }
+    let numbered = WMS.replace(
+        "name=\"PageToken\" type=\"x:string\"",
+        "name=\"Page\" type=\"x:int\"",
+    );
+    let numbered = numbered.replace(
+        "name=\"Since\" type=\"x:dateTime\"",
+        "name=\"LastId\" type=\"x:long\"",
+    );
+    let expected = "watermark = { column = \"ID\", start = \"0\" }\npages = { by = \"number\", first = 1, size = 100 }";
+    assert_eq!(
+        tables_of(&numbered),
+        toml::from_str(expected).expect(expected)
+    );
+    let unanswered = WMS.replace("name=\"NextPageToken\"", "name=\"Note\"");
+    assert_eq!(
+        tables_of(&unanswered)["pages"]["path"].as_str(),
+        Some("...")
+    );
+}
+
+/// The tables that are proposed as comments, without their marks.
+fn tables_of(wsdl: &str) -> toml::Table {
+    let text = proposed(wsdl, &choice(Way::Ask, &["ListMovements"])).expect("a flow");
+    let (_, behind) = text.split_once("[flow.source.fields]").expect("fields");
+    let lines = behind.lines().filter_map(|line| line.strip_prefix("# "));
+    let tables = lines.map(|line| format!("{line}\n")).collect::<String>();
+    let tables: toml::Table = toml::from_str(&tables).expect(&tables);
+    let source = tables
+        .get("flow")
+        .and_then(|flow| flow.get("source"))
+        .and_then(toml::Value::as_table);
+    source.cloned().unwrap_or_default()
+}

@@ -1,0 +1,77 @@
+//! What tells records and messages apart.
+
+use dray_formats::suggest::quoted;
+
+use super::element::{Element, repeating};
+use super::fields::{Field, Table, table};
+use super::prefixes::Prefixes;
+use super::words::{is_id, is_message_id};
+
+/// The `key` of a mapping: the first column that looks like an identity, or else the first that each record has.
+pub(super) fn of_mapping(table: &Table) -> (String, String) {
+    let all = || table.fields.iter();
+    let is_own = |field: &Field| !field.is_around && !field.is_joined;
+    let found = all()
+        .find(|field| is_id(&field.name) && is_own(field) && !field.is_optional)
+        .or_else(|| all().find(|field| is_id(&field.name) && is_own(field)))
+        .or_else(|| all().find(|field| !field.is_optional && is_own(field)))
+        .or_else(|| all().next());
+    match found {
+        None => (
+            "{ default = \"-\" }".into(),
+            "The key is no column yet: name one by which deliveries are kept in order.".into(),
+        ),
+        Some(Field {
+            column,
+            is_optional: false,
+            ..
+        }) => (
+            quoted(column),
+            format!(
+                "By the key, {column}, deliveries are kept in order: choose the column that names the thing."
+            ),
+        ),
+        Some(Field { column, .. }) => (
+            format!("{{ from = {}, default = \"-\" }}", quoted(column)),
+            format!(
+                "By the key, {column}, deliveries are kept in order, and where it is empty the key is \"-\": choose a column that names the thing."
+            ),
+        ),
+    }
+}
+
+/// The `key` of a received operation as a line, by paths from the root. Only what is called after messages is more than a comment: two
+/// messages about one order are no retries of each other.
+pub(super) fn of_message(root: &Element, prefixes: &mut Prefixes) -> (String, Option<String>) {
+    let leaves = table(root, &[], prefixes).fields;
+    let mut ids = leaves
+        .into_iter()
+        .filter(|field| is_id(&field.name) && !field.is_joined && field.path != ".");
+    let first = ids.clone().next();
+    let is_record = repeating(root).is_none();
+    // In a message of one record a batch may be the goods'.
+    let of_message = |field: &Field| {
+        !field.is_optional
+            && is_message_id(&field.name)
+            && !(is_record && field.name.to_uppercase().contains("BATCH"))
+    };
+    let told = ids.find(of_message);
+    let is_told = told.is_some();
+    let Some(field) = told.or(first) else {
+        return ("# key = \"...\"  # what is the same in a retry and in no other message, by its path from the root\n".into(), None);
+    };
+    let path = quoted(&field.path);
+    if is_told {
+        let doubt = format!(
+            "A message whose key {path} has come before counts as a retry of that one, and is not taken again."
+        );
+        (format!("key = {path}\n"), Some(doubt))
+    } else {
+        (
+            format!(
+                "# key = {path}  # only if it is the same in a retry and in no other message\n"
+            ),
+            None,
+        )
+    }
+}

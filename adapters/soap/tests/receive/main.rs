@@ -1,0 +1,9 @@
+//! An endpoint as callers see it: over real sockets, with the agent's side played.
+
+mod caller;
+mod calls;
+mod conforms;
+mod endpoint;
+mod hostile;
+mod secure;
+mod webhooks;

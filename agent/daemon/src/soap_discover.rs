@@ -1,0 +1,59 @@
+//! `dray-agent soap-discover`: a flow for a service that a WSDL describes.
+//!
+//! The flow goes to the standard output, so that `dray-agent soap-discover WSDL >> agent.toml` adds it; the templates that it names are
+//! written as files. Nothing is called or fetched.
+
+use std::fs::{self, File};
+use std::io::{ErrorKind, Write as _};
+use std::path::Path;
+
+use dray_soap::wsdl::{self, Choice, Way};
+
+use crate::cli::SoapDiscoverArguments;
+use crate::failure::Failure;
+
+/// Runs the command.
+///
+/// # Errors
+/// [`Failure`] where the description can't be read, has nothing of what is wanted, or a template can't be written.
+pub fn command(wanted: &SoapDiscoverArguments) -> Result<(), Failure> {
+    let of_file = |reason: String| Failure::Failed(format!("{}: {reason}", wanted.wsdl.display()));
+    let bytes = fs::read(&wanted.wsdl).map_err(|error| of_file(error.to_string()))?;
+    let folder = wanted.wsdl.parent().unwrap_or(Path::new("."));
+    let load = |path: &str| fs::read(folder.join(path)).map_err(|error| error.to_string());
+    let description = wsdl::read(&bytes, &load).map_err(of_file)?;
+    let operations: Vec<&str> = wanted.operations.iter().map(String::as_str).collect();
+    let named = wanted.wsdl.to_string_lossy();
+    let choice = Choice {
+        way: if wanted.receive {
+            Way::Receive
+        } else {
+            Way::Ask
+        },
+        wsdl: &named,
+        port: wanted.port.as_deref(),
+        operations: &operations,
+    };
+    let flow = wsdl::flow(&description, &choice).map_err(of_file)?;
+    let templates = wsdl::templates(&description, &choice).map_err(of_file)?;
+    for (name, text) in &templates {
+        eprintln!("{}", write(&wanted.templates.join(name), text)?);
+    }
+    // A reader that had enough (head, less) is no failure.
+    let _ = std::io::stdout().write_all(flow.as_bytes());
+    Ok(())
+}
+
+/// Writes a file that is not there yet; what came of it.
+fn write(file: &Path, text: &str) -> Result<String, Failure> {
+    let shown = file.display();
+    match File::create_new(file).and_then(|mut new| new.write_all(text.as_bytes())) {
+        Ok(()) => Ok(format!("{shown} is written: the flow names it")),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            Ok(format!("{shown} is there already and stays as it is"))
+        }
+        Err(error) => Err(Failure::Failed(format!(
+            "{shown} can't be written: {error}; name another folder with --templates"
+        ))),
+    }
+}
