@@ -30,3 +30,39 @@ pub enum Finding {
     /// It does not work.
     Wrong(String),
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::poll::SoapPollConfig;
+    use crate::receive::SoapReceiveConfig;
+    use crate::webhook::WebhookConfig;
+
+    #[test]
+    fn the_examples_of_the_documentation_are_good() {
+        let page = include_str!("../../../docs/soap.md");
+        let blocks = page.split("```toml\n").skip(1);
+        let mut kinds = Vec::new();
+        for block in blocks.filter_map(|rest| rest.split("```").next()) {
+            let page: toml::Table = toml::from_str(block).expect(block);
+            let source = page["flow"][0]["source"].clone();
+            let kind = source["kind"].as_str().expect("a kind").to_owned();
+            let faults = match kind.as_str() {
+                "soap-receive" => {
+                    let config: SoapReceiveConfig = source.try_into().expect(block);
+                    config.faults()
+                }
+                "soap-poll" => {
+                    let config: SoapPollConfig = source.try_into().expect(block);
+                    config.faults()
+                }
+                _ => {
+                    let config: WebhookConfig = source.try_into().expect(block);
+                    config.faults()
+                }
+            };
+            assert_eq!(faults, [], "{block}");
+            kinds.push(kind);
+        }
+        assert_eq!(kinds, ["soap-receive", "webhook", "soap-poll"]);
+    }
+}

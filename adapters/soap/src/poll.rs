@@ -6,7 +6,7 @@
 //! ```
 //! A cycle is all pages from one watermark on. Each answer is read whole before a record of it is handed out: an empty Body, a page of HTML
 //! or a broken connection changes nothing. The watermark moves with the append of the last page's last batch, as it travels in that batch's
-//! position. [`Plan`](plan) is what is asked for next, and knows no clock and no socket.
+//! position. `Plan` is what is asked for next, and knows no clock and no socket.
 //!
 //! With a key, a record whose cells were handed out before is dropped: so requests may overlap, and pages may repeat a record. What is
 //! remembered are marks, which live 7 days or 2,000,000 a source. A record that says again what it said within that time, and something

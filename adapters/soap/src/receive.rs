@@ -4,7 +4,7 @@
 //! connection ─▶ admit ─▶ body (memory or an unlinked file) ─▶ read the envelope ─▶ Exchange ─▶ the flow's thread: decode ─▶ append
 //!      ◀──────────────────────────── answer, only after the append ◀──────────────────────────────────┘
 //! ```
-//! One thread of its own serves the connections; what calls hold is decoded in the flow's thread, as for any source. [`Dialect`] is what
+//! One thread of its own serves the connections; what calls hold is decoded in the flow's thread, as for any source. `Dialect` is what
 //! differs between a SOAP call and a webhook: who may call, which operation is meant, and how an answer is written.
 //!
 //! Nothing of a call is handed out before all of it was read. It is told from others by a key, a message id or its content; with none of them
