@@ -53,7 +53,7 @@ test-quick:
 # xmllint (libxml2-utils) and Python read some files as well, as a second opinion; pip installs two readers of EDI for that.
 tools:
 	@packaging/install-tools strace e2fsprogs=mkfs.ext4 xfsprogs=mkfs.xfs iproute2=ip nftables=nft faketime libxml2-utils=xmllint openssh-server=sshd python3 python3-pip=pip3 \
-	    gsoap=wsdl2h jaxws=wsimport openjdk-17-jdk-headless=javac g++ npm
+	    gsoap=wsdl2h libgsoap-dev=/usr/include/stdsoap2.h jaxws=wsimport openjdk-17-jdk-headless=javac g++ npm
 
 soak: tools
 	$(CARGO) build --profile soak --workspace --bins $(FAILPOINTS)

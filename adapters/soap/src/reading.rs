@@ -2,7 +2,7 @@
 
 use std::io;
 
-use dray_adapter::{BATCH_BYTES_MAX, IdScope};
+use dray_adapter::{BATCH_BYTES_MAX, BATCH_RECORDS_MAX, Batch, IdScope, Origin, Position};
 use dray_formats::{Decoder, FileFault, Format, Gather, Tally};
 
 use crate::content::{Content, Part};
@@ -81,6 +81,50 @@ impl Reading {
             if done || dray_formats::Sink::full(&gather) {
                 return Ok((gather, done));
             }
+        }
+    }
+}
+
+/// A sample's first records, at least `records_max` of them if there are, as a source would hand them out.
+pub(crate) fn sample(
+    format: &Format,
+    content: Content,
+    flow: &str,
+    message_id: &str,
+    records_max: usize,
+) -> Result<Vec<Batch>, Fault> {
+    let scope = IdScope::of(&[flow.as_bytes(), b"preview"]);
+    let mut reading = Reading::new(format, content, scope, BATCH_RECORDS_MAX);
+    let (mut batches, mut records, mut ends_unit) = (Vec::new(), 0, false);
+    while !ends_unit && records < records_max {
+        let (gather, last) = reading.next()?;
+        ends_unit = last;
+        records += gather.records.len();
+        batches.push(Batch {
+            origin: Origin {
+                scope,
+                file: "".into(),
+                message_id: message_id.into(),
+                change_position: "".into(),
+            },
+            records: gather.records,
+            rejects: gather.rejects,
+            marks: Vec::new(),
+            position: Position::default(),
+            captured_us: jiff::Timestamp::now().as_microsecond(),
+            ends_unit,
+            report: None,
+        });
+    }
+    Ok(batches)
+}
+
+impl Fault {
+    /// For a person.
+    pub(crate) fn sentence(self) -> String {
+        match self {
+            Self::Call(reason) => reason,
+            Self::Disk(error) => error.to_string(),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
-use dray_adapter::{BATCH_RECORDS_MAX, Batch, IdScope, Origin, Position};
+use dray_adapter::Batch;
 use dray_formats::Format;
 use dray_formats::xml::Xml;
 
@@ -12,7 +12,7 @@ use super::SoapReceiveConfig;
 use super::soap::root;
 use crate::content::Content;
 use crate::envelope::Reader;
-use crate::reading::{Fault, Reading};
+use crate::reading::{Fault, sample};
 
 impl SoapReceiveConfig {
     /// Reads a message's first records, at least `records_max` of them if there are.
@@ -31,7 +31,7 @@ impl SoapReceiveConfig {
         };
         let mut reader = Reader::new(&self.uris(), Arc::default());
         let read = open()?.read::<Fault>(&mut |window, end| Ok(reader.read(window, end)?));
-        read.map_err(sentence)?;
+        read.map_err(Fault::sentence)?;
         let envelope = reader.finish()?;
         let (namespace, name) = envelope.root.ok_or("the message's Body is empty")?;
         let found = self.operations.iter().find(|operation| {
@@ -42,36 +42,7 @@ impl SoapReceiveConfig {
             format!("no operation takes {name}, in the namespace that it has in this message")
         })?;
         let format = Format::Xml(Xml::new(&operation.xml(self))?.of_type(&operation.name));
-        let scope = IdScope::of(&[flow.as_bytes(), b"preview"]);
-        let mut reading = Reading::new(&format, open()?, scope, BATCH_RECORDS_MAX);
-        let (mut batches, mut records, mut ends_unit) = (Vec::new(), 0, false);
-        while !ends_unit && records < records_max {
-            let (gather, last) = reading.next().map_err(sentence)?;
-            ends_unit = last;
-            records += gather.records.len();
-            batches.push(Batch {
-                origin: Origin {
-                    scope,
-                    file: "".into(),
-                    message_id: envelope.message_id.clone().unwrap_or_default().into(),
-                    change_position: "".into(),
-                },
-                records: gather.records,
-                rejects: gather.rejects,
-                marks: Vec::new(),
-                position: Position::default(),
-                captured_us: jiff::Timestamp::now().as_microsecond(),
-                ends_unit,
-                report: None,
-            });
-        }
-        Ok(batches)
-    }
-}
-
-fn sentence(fault: Fault) -> String {
-    match fault {
-        Fault::Call(reason) => reason,
-        Fault::Disk(error) => error.to_string(),
+        let id = envelope.message_id.unwrap_or_default();
+        sample(&format, open()?, flow, &id, records_max).map_err(Fault::sentence)
     }
 }

@@ -223,7 +223,8 @@ impl Receiver {
     fn scope(&self, identity: Option<&Identity>) -> IdScope {
         let flow = self.flow.as_bytes();
         match identity {
-            Some(identity) => IdScope::of(&[flow, b"call", identity.id.as_bytes()]),
+            // The content too: where a key comes again after its marks are forgotten, a new message must not look like the old one.
+            Some(Identity { id, content }) => IdScope::of(&[flow, b"call", id.as_bytes(), content]),
             None => {
                 let counter = (self.counter + 1).to_be_bytes();
                 IdScope::of(&[flow, b"call without id", &self.life, &counter])
@@ -421,5 +422,30 @@ impl Source for Receiver {
 
     fn close(&mut self) {
         self.server = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::receive::SoapReceiveConfig;
+
+    #[test]
+    fn a_key_that_comes_again_with_other_content_makes_other_ids() {
+        let config: SoapReceiveConfig = toml::from_str(
+            "kind = \"soap-receive\"\nlisten = \"127.0.0.1:0\"\n[[operation]]\nname = \"Put\"\nroot = \"Put\"\nfields = { ID = \"Id\" }",
+        )
+        .expect("a configuration");
+        let receiver = config.make("north/calls").expect("an endpoint");
+        let scope = |id: &str, content: u8| {
+            let id = id.to_owned();
+            receiver.scope(Some(&Identity {
+                id,
+                content: [content; 32],
+            }))
+        };
+        assert_eq!(scope("B1", 1), scope("B1", 1), "a retry");
+        assert_ne!(scope("B1", 1), scope("B1", 2), "another year's B1");
+        assert_ne!(scope("B1", 1), scope("B2", 1));
     }
 }

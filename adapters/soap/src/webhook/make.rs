@@ -1,9 +1,10 @@
 //! Makes an endpoint of its configuration, and looks at it beforehand.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use dray_adapter::{BATCH_RECORDS_MAX, Batch, IdScope, Origin, Position};
+use dray_adapter::Batch;
 use dray_formats::Format;
 
 use super::config::WebhookConfig;
@@ -11,7 +12,7 @@ use super::dialect::{Hook, Webhook};
 use super::signature::Signature;
 use crate::Finding;
 use crate::content::Content;
-use crate::reading::{Fault, Reading};
+use crate::reading::sample;
 use crate::receive::check::listens;
 use crate::receive::make::{account, read};
 use crate::receive::serve::Settings;
@@ -121,47 +122,12 @@ impl WebhookConfig {
         let formats = self.formats()?;
         let mut reasons = Vec::new();
         for (hook, format) in self.hooks.iter().zip(&formats) {
-            match records(flow, format, file, records_max) {
+            let content = File::open(file).map_err(|error| error.to_string())?;
+            match sample(format, Content::Spool(content), flow, "", records_max) {
                 Ok(batches) => return Ok(batches),
-                Err(reason) => reasons.push(format!("hook {}: {reason}", hook.name)),
+                Err(fault) => reasons.push(format!("hook {}: {}", hook.name, fault.sentence())),
             }
         }
         Err(reasons.join("; "))
     }
-}
-
-fn records(
-    flow: &str,
-    format: &Format,
-    file: &Path,
-    records_max: usize,
-) -> Result<Vec<Batch>, String> {
-    let content = std::fs::File::open(file).map_err(|error| error.to_string())?;
-    let scope = IdScope::of(&[flow.as_bytes(), b"preview"]);
-    let mut reading = Reading::new(format, Content::Spool(content), scope, BATCH_RECORDS_MAX);
-    let (mut batches, mut count, mut ends_unit) = (Vec::new(), 0, false);
-    while !ends_unit && count < records_max {
-        let (gather, last) = reading.next().map_err(|fault| match fault {
-            Fault::Call(reason) => reason,
-            Fault::Disk(error) => error.to_string(),
-        })?;
-        ends_unit = last;
-        count += gather.records.len();
-        batches.push(Batch {
-            origin: Origin {
-                scope,
-                file: "".into(),
-                message_id: "".into(),
-                change_position: "".into(),
-            },
-            records: gather.records,
-            rejects: gather.rejects,
-            marks: Vec::new(),
-            position: Position::default(),
-            captured_us: jiff::Timestamp::now().as_microsecond(),
-            ends_unit,
-            report: None,
-        });
-    }
-    Ok(batches)
 }
