@@ -253,7 +253,8 @@ impl Decoder {
 
     /// Decodes what is unpacked; false where the sink is full before that is done.
     fn hand_out<S: Sink>(&mut self, sink: &mut S) -> Result<bool, FileFault> {
-        while self.state == State::Ending || self.given < self.out.len() {
+        // What a full sink left in the window comes before anything more is unpacked.
+        while self.full || self.state == State::Ending || self.given < self.out.len() {
             if !self.full && self.given < self.out.len() {
                 let space = self.window.space();
                 let count = space.len().min(self.out.len() - self.given);
