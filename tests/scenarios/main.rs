@@ -22,6 +22,7 @@ mod planted;
 mod power;
 mod restored;
 mod soap;
+mod soap_secured;
 mod syncs;
 mod targets;
 mod trace;

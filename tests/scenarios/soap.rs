@@ -14,11 +14,11 @@ use crate::{PATIENCE, folder, kill_one, soak, target_table, these_arrive_whole};
 
 /// The clients, and whether a client of this library sends messages over a connection of each.
 const CLIENTS: [&str; 5] = ["zeep", "suds", "node", "gsoap", "jaxws"];
-const MOVEMENTS: u64 = 3;
+pub(crate) const MOVEMENTS: u64 = 3;
 
-const ANSWER: &str = "<PutMovementsResponse xmlns=\"urn:example:wms\"><Accepted>{{ records }}</Accepted></PutMovementsResponse>";
+pub(crate) const ANSWER: &str = "<PutMovementsResponse xmlns=\"urn:example:wms\"><Accepted>{{ records }}</Accepted></PutMovementsResponse>";
 
-const SOURCE: &str = r#"kind = "soap-receive"
+pub(crate) const SOURCE: &str = r#"kind = "soap-receive"
 listen = "127.0.0.1:PORT"
 path = "/wms"
 wsdl = "FOLDER/wms.wsdl"
@@ -71,7 +71,7 @@ fn peers() -> PathBuf {
 }
 
 /// The programs, made when they are first needed.
-fn programs() -> &'static Path {
+pub(crate) fn programs() -> &'static Path {
     static MADE: OnceLock<PathBuf> = OnceLock::new();
     MADE.get_or_init(|| {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("soap-peers");
@@ -87,21 +87,44 @@ fn programs() -> &'static Path {
 }
 
 /// A site whose agent is called.
-struct Called {
-    site: Site,
-    erp: Target,
-    url: String,
+pub(crate) struct Called {
+    pub(crate) site: Site,
+    pub(crate) erp: Target,
+    pub(crate) port: u16,
+    pub(crate) url: String,
+}
+
+/// What a site is called by.
+pub(crate) struct Endpoint<'a> {
+    /// One of `tests/peers/soap`.
+    pub(crate) wsdl: &'a str,
+    pub(crate) scheme: &'a str,
+    /// Lines of `[flow.source]`.
+    pub(crate) source: &'a str,
+    /// The template of an answer.
+    pub(crate) answer: &'a str,
 }
 
 impl Called {
     fn start(folder: &Path) -> Self {
-        fs::copy(peers().join("wms.wsdl"), folder.join("wms.wsdl")).expect("the WSDL");
-        fs::write(folder.join("answer.xml"), ANSWER).expect("a file");
+        let endpoint = Endpoint {
+            wsdl: "wms.wsdl",
+            scheme: "http",
+            source: SOURCE,
+            answer: ANSWER,
+        };
+        Self::start_at(folder, &endpoint)
+    }
+
+    pub(crate) fn start_at(folder: &Path, endpoint: &Endpoint<'_>) -> Self {
+        fs::copy(peers().join(endpoint.wsdl), folder.join("wms.wsdl")).expect("the WSDL");
+        fs::write(folder.join("answer.xml"), endpoint.answer).expect("a file");
         let erp = Target::start(false).expect("a target");
         let port = free_port().expect("a port");
         let flow = FlowSpec {
             name: "calls".into(),
-            source: SOURCE
+            source: endpoint
+                .source
                 .replace("PORT", &port.to_string())
                 .replace("FOLDER", &folder.display().to_string()),
             format: String::new(),
@@ -113,7 +136,8 @@ impl Called {
         let called = Self {
             site,
             erp,
-            url: format!("http://127.0.0.1:{port}/wms?wsdl"),
+            port,
+            url: format!("{}://127.0.0.1:{port}/wms?wsdl", endpoint.scheme),
         };
         called.wait_listening();
         called
@@ -125,19 +149,25 @@ impl Called {
     }
 
     fn push(&self, program: &Path, first: u64, count: u64) -> Child {
-        let arguments = [first, count, MOVEMENTS].map(|number| number.to_string());
-        let mut command = Command::new(program);
-        command.arg(&self.url).args(arguments);
-        command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+        let mut command = push(program, &self.url, first, count);
         command.spawn().expect("it starts")
     }
 }
 
+/// A client that sends so many messages, and what it says kept.
+pub(crate) fn push(program: &Path, url: &str, first: u64, count: u64) -> Command {
+    let arguments = [first, count, MOVEMENTS].map(|number| number.to_string());
+    let mut command = Command::new(program);
+    command.arg(url).args(arguments);
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
+
 /// A client's last word, once it is done.
-fn sent(name: &str, child: Child) -> String {
+pub(crate) fn sent(name: &str, child: Child) -> String {
     let output = child.wait_with_output().expect("it ends");
     let said = String::from_utf8_lossy(&output.stdout).trim().to_owned();
     let complaint = String::from_utf8_lossy(&output.stderr);
@@ -146,7 +176,10 @@ fn sent(name: &str, child: Child) -> String {
     said
 }
 
-fn numbers(client: &str, messages: std::ops::Range<u64>) -> impl Iterator<Item = String> {
+pub(crate) fn numbers(
+    client: &str,
+    messages: std::ops::Range<u64>,
+) -> impl Iterator<Item = String> {
     let each = move |message| (1..=MOVEMENTS).map(move |movement| (message, movement));
     messages
         .flat_map(each)

@@ -13,7 +13,7 @@ import sys
 import time
 
 PAUSE_S = 0.2
-GIVE_UP_S = 60
+GIVE_UP_S = float(os.environ.get("SOAP_GIVE_UP_S", "60"))
 ANSWER_S_MAX = 30
 
 FIRST_MOVE = datetime.datetime(2024, 1, 1, tzinfo=datetime.timezone.utc)
@@ -59,7 +59,7 @@ def soap_version():
 
 
 def credentials():
-    """(user, password, "text" or "digest"), or None where the message carries no token."""
+    """(user, password, "text", "digest" or "basic"), or None where nobody says who calls."""
     user = os.environ.get("SOAP_USER")
     if user is None:
         return None
@@ -90,7 +90,7 @@ def keep_trying(attempt):
             return retried
         except Unanswered as error:
             if time.monotonic() - started > GIVE_UP_S:
-                sys.exit(f"gave up after {GIVE_UP_S} s: {error}")
+                sys.exit(f"gave up after {GIVE_UP_S:g} s: {error}")
             print(f"again: {error}", file=sys.stderr)
         retried += 1
         time.sleep(PAUSE_S)

@@ -8,19 +8,24 @@ const https = require("https");
 const soap = require("soap");
 
 const PAUSE_MS = 200;
-const GIVE_UP_MS = 60_000;
+const GIVE_UP_MS = Number(process.env.SOAP_GIVE_UP_S || 60) * 1000;
 const ANSWER_MS_MAX = 30_000;
 const FIRST_MOVE_MS = Date.UTC(2024, 0, 1);
 
 const soap12 = process.env.SOAP_VERSION === "1.2";
 const oneWay = process.env.ONE_WAY === "1";
 
+const file = (name) => process.env[name] && fs.readFileSync(process.env[name]);
+
 const transport = {
   httpAgent: new http.Agent({ keepAlive: true, maxSockets: 1 }),
   httpsAgent: new https.Agent({
     keepAlive: true,
     maxSockets: 1,
-    ca: process.env.SOAP_CA && fs.readFileSync(process.env.SOAP_CA),
+    ca: file("SOAP_CA"),
+    // With ClientSSLSecurity the client could not say its password too: it takes one security alone.
+    cert: file("SOAP_CERTIFICATE"),
+    key: file("SOAP_KEY"),
   }),
   timeout: ANSWER_MS_MAX,
   // A proxy of this machine's environment has no say in a test.
@@ -79,11 +84,11 @@ function judgeStatus(status, text) {
 }
 
 function secure(client) {
-  if (process.env.SOAP_USER === undefined) return;
-  const passwordType = process.env.SOAP_TOKEN === "digest" ? "PasswordDigest" : "PasswordText";
-  client.setSecurity(
-    new soap.WSSecurity(process.env.SOAP_USER, process.env.SOAP_PASSWORD || "", { passwordType, hasNonce: true }),
-  );
+  const { SOAP_USER: user, SOAP_PASSWORD: password = "", SOAP_TOKEN: kind } = process.env;
+  if (user === undefined) return;
+  if (kind === "basic") return client.setSecurity(new soap.BasicAuthSecurity(user, password));
+  const passwordType = kind === "digest" ? "PasswordDigest" : "PasswordText";
+  client.setSecurity(new soap.WSSecurity(user, password, { passwordType, hasNonce: true, hasTimeStamp: true }));
 }
 
 async function connect(url) {

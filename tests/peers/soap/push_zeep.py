@@ -19,16 +19,20 @@ def transport():
     # A proxy or a CA of this machine's environment has no say in a test.
     session.trust_env = False
     session.verify = os.environ.get("SOAP_CA") or True
+    if "SOAP_CERTIFICATE" in os.environ:
+        session.cert = os.environ["SOAP_CERTIFICATE"], os.environ["SOAP_KEY"]
+    user, password, kind = messages.credentials() or (None, None, None)
+    if kind == "basic":
+        session.auth = user, password
     return zeep.transports.Transport(
         session=session, timeout=messages.ANSWER_S_MAX, operation_timeout=messages.ANSWER_S_MAX
     )
 
 
 def token():
-    credentials = messages.credentials()
-    if credentials is None:
+    user, password, kind = messages.credentials() or (None, None, None)
+    if kind not in ("text", "digest"):
         return None
-    user, password, kind = credentials
     # With a text password zeep sends neither nonce nor time of creation.
     return UsernameToken(user, password, use_digest=kind == "digest")
 
