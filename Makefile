@@ -2,8 +2,8 @@
 # demo-keep  the same, left running, for your own files
 # test       everything that CI runs
 # test-quick the part that needs no rights and no servers
-# soak       the long counts: 200 kills, 50 power cuts a side and more (about 100 minutes), then 20 minutes of each fuzz target (about three hours)
-# fuzz       bytes that nobody thought of, for FUZZ_SECONDS each target (16 of them, two at once; FUZZ_TARGETS="csv x12" for some)
+# soak       the long counts: 200 kills, 50 power cuts a side and more (about 100 minutes), then 20 minutes of each fuzz target (about four hours)
+# fuzz       bytes that nobody thought of, for FUZZ_SECONDS each target (22 of them, two at once; FUZZ_TARGETS="csv x12" for some)
 # check      formatting, lints, docs, tests, each crate alone, licences
 # bench      the figures, on this machine
 

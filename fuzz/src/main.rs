@@ -1,13 +1,16 @@
-//! Looks for bytes that a decoder can't stand: libFuzzer over every decoder, on a stable compiler.
+//! Looks for bytes that a decoder can't stand: libFuzzer over every decoder, and over what is called and asked by SOAP, on a stable
+//! compiler.
 //!
-//! `DRAY_FUZZ` names the target, one of [`checks::TARGETS`]; `fuzz/run` builds and runs it. What must hold is in [`checks`], which a
-//! test of dray-formats includes as well: it replays `fuzz/cases`, so that what was found once stays found.
+//! `DRAY_FUZZ` names the target, one of [`checks::TARGETS`] or [`soap::TARGETS`]; `fuzz/run` builds and runs it. What must hold is in
+//! [`checks`], which a test of dray-formats includes as well, and in [`soap`], with a test of dray-soap: they replay `fuzz/cases`, so
+//! that what was found once stays found.
 //!
 //! libFuzzer's limit on a single allocation needs the address sanitizer, and that needs a nightly compiler. So the allocator has the limit:
 //! all memory that a case holds together is at most [`MEMORY_BYTES_MAX`].
 #![no_main]
 
 mod checks;
+mod soap;
 
 use std::alloc::System;
 use std::sync::OnceLock;
@@ -26,12 +29,24 @@ fn target() -> &'static str {
     TARGET.get_or_init(|| {
         let named = std::env::var("DRAY_FUZZ").unwrap_or_default();
         assert!(
-            checks::TARGETS.contains(&named.as_str()),
-            "DRAY_FUZZ is \"{named}\"; name one of {:?}",
-            checks::TARGETS
+            checks::TARGETS.contains(&named.as_str()) || is_soap(&named),
+            "DRAY_FUZZ is \"{named}\"; name one of {:?} or {:?}",
+            checks::TARGETS,
+            soap::TARGETS
         );
         named
     })
+}
+
+fn is_soap(target: &str) -> bool {
+    soap::TARGETS.contains(&target)
+}
+
+fn check(target: &str, input: &[u8]) {
+    match is_soap(target) {
+        true => soap::check(target, input),
+        false => checks::check(target, input),
+    }
 }
 
 /// A panic ends the run, but in `calamine`: there it is caught, and the file is at fault.
@@ -45,4 +60,4 @@ fn end_at_panics() {
     }));
 }
 
-fuzz_target!(init: end_at_panics(), |input: &[u8]| checks::check(target(), input));
+fuzz_target!(init: end_at_panics(), |input: &[u8]| check(target(), input));

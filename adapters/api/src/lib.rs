@@ -8,11 +8,13 @@
 //!
 //! Limits: a batch holds at most [`BATCH_RECORDS_MAX`] records or about [`BATCH_BYTES_MAX`] bytes.
 
+mod calls;
 pub mod conformance;
 mod records;
 mod report;
 mod source;
 
+pub use calls::{CallCount, CallOutcome, Calls, LastCall, REASON_CHARS_MAX};
 pub use records::{RawAt, RecordView, Records, Row, Shape, Span, Value};
 pub use report::{CHECKS_MAX, FileCheck, FileChecks, FileOutcome, IDENTITIES_MAX, Report};
 pub use source::{

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-use crate::{Records, Report};
+use crate::{Calls, Records, Report};
 
 /// A batch's records, at most: what one append may carry at once.
 pub const BATCH_RECORDS_MAX: usize = 40_000;
@@ -168,6 +168,12 @@ pub enum SourceError {
 /// One thread owns a source and makes all calls. `poll` may be called again before the batch before
 /// it is committed, so that reading and syncing overlap; batches are appended in the order polled.
 pub trait Source: Send {
+    /// What becomes of calls, where the source serves or makes any. Called once, before [`Source::open`]; the agent looks at it from
+    /// other threads until it ends, so it must stay the same one when the source is opened again.
+    fn calls(&self) -> Option<Arc<Calls>> {
+        None
+    }
+
     /// Called once, first. `resume` is the position of the newest batch that was appended in this
     /// buffer's life, `seen` answers for marks, `wake` may be called from any thread to be polled
     /// before an idle time ends.
@@ -193,6 +199,12 @@ pub trait Source: Send {
     /// # Errors
     /// [`SourceError`]; the batch stays appended.
     fn commit(&mut self, position: &Position) -> Result<(), SourceError>;
+
+    /// Whether somebody waits for [`Self::commit`], as callers do for their answer: it is then called as soon as there is something
+    /// to say. For others a call may stand for what was appended within 10 ms.
+    fn is_waited_for(&self) -> bool {
+        false
+    }
 
     /// Everything up to `position` is on the collector's stable storage. Only now may what the
     /// source kept as a second copy go. In order; positions may be skipped, and repeat after a

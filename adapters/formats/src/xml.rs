@@ -43,7 +43,7 @@ pub use decoder::{Decoder, Xml};
 pub(crate) use document::{At, Document, Handler};
 pub(crate) use elements::{Elements, Event};
 pub(crate) use input::Input;
-pub use walk::{Attribute, Node, Start, Walk};
+pub use walk::{Attribute, Node, Start, Walk, unexplained};
 
 /// Elements in one another, at most: far more than any message has, and little memory.
 pub const DEPTH_MAX: usize = 256;

@@ -1,7 +1,8 @@
 //! A call's body while it waits: short ones in memory, others in a file without a name.
 
+use std::fmt::Debug;
 use std::fs::File;
-use std::io::{self, Read as _, Seek as _, Write};
+use std::io::{self, Read, Seek, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -11,11 +12,16 @@ use dray_formats::Window;
 /// Bytes of a call that are kept in memory.
 pub(crate) const MEMORY_BYTES_MAX: usize = 64 * 1024;
 
+/// Where a long body waits: a file, or what is read as one.
+pub(crate) trait Spool: Read + Seek + Debug + Send {}
+
+impl<T: Read + Seek + Debug + Send> Spool for T {}
+
 /// A body that is whole.
 #[derive(Debug)]
 pub(crate) enum Content {
     Memory(Bytes),
-    Spool(File),
+    Spool(Box<dyn Spool>),
 }
 
 /// Takes a body's bytes, already unpacked.
@@ -44,7 +50,7 @@ impl Collector {
         Ok(match self.spool {
             Some(mut file) => {
                 file.rewind()?;
-                Content::Spool(file)
+                Content::Spool(Box::new(file))
             }
             None => Content::Memory(self.memory.into()),
         })

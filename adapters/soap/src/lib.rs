@@ -8,11 +8,18 @@ pub(crate) mod content;
 mod edges;
 pub mod envelope;
 pub mod fault;
+pub(crate) mod files;
+pub(crate) mod fresh;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 pub(crate) mod multipart;
+pub(crate) mod pem;
 pub mod pick;
 pub mod poll;
 pub(crate) mod reading;
 pub mod receive;
+pub(crate) mod secret;
 pub mod security;
 pub mod template;
 pub mod webhook;

@@ -32,6 +32,8 @@ use crate::content::Content;
 pub(crate) const PARTS_MAX: usize = 1_000;
 /// Bytes of a part's headers, at most.
 pub(crate) const HEADERS_BYTES_MAX: usize = 16 * 1024;
+/// Blanks behind a delimiter, at most: RFC 2046 lets gateways add some.
+pub(crate) const PADDING_BYTES_MAX: usize = 1_000;
 /// Letters of a boundary, at most: RFC 2046.
 const BOUNDARY_MAX: usize = 70;
 

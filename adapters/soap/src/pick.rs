@@ -101,33 +101,35 @@ impl Pick {
         }
     }
 
-    /// An element begins `depth` below the body's root, whose own depth is 0.
-    pub(crate) fn start(&mut self, start: &Start<'_>, depth: usize) {
+    /// An element begins `depth` below the body's root, whose own depth is 0. Whether the value is one of its attributes.
+    pub(crate) fn start(&mut self, start: &Start<'_>, depth: usize) -> bool {
         if self.value.is_some() && !self.gathering {
-            return;
+            return false;
         }
         if depth > 0 {
             let (namespace, name) = start.name();
             let next = self.path.steps.get(depth - 1);
             let is_next = |step: &Step| step.is(own(namespace), name);
             if self.open + 1 != depth || !next.is_some_and(is_next) {
-                return;
+                return false;
             }
             self.open = depth;
         }
         if self.open < self.path.steps.len() || depth != self.open {
-            return;
+            return false;
         }
         match &self.path.attribute {
             None => {
                 self.gathering = true;
                 self.value = Some(String::new());
+                false
             }
             Some(wanted) => {
                 let found = start
                     .attributes()
                     .find(|at| wanted.is(own(at.namespace), at.name));
                 self.value = found.map(|at| at.value.trim().to_owned());
+                self.value.is_some()
             }
         }
     }
@@ -153,6 +155,11 @@ impl Pick {
         }
         let value = self.value.get_or_insert_default();
         push_value(value, text)
+    }
+
+    /// Whether the characters that come are of its value.
+    pub(crate) fn is_gathering(&self) -> bool {
+        self.gathering
     }
 
     pub(crate) fn finish(self) -> Option<String> {

@@ -22,9 +22,11 @@ mod client;
 pub mod config;
 mod course;
 mod failure;
-mod faults;
+pub(crate) mod faults;
 #[cfg(test)]
 mod faults_tests;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod message;
 mod page;
 mod place;
@@ -32,6 +34,7 @@ mod plan;
 #[cfg(test)]
 mod plan_tests;
 mod preview;
+mod saved;
 mod secrets;
 mod service;
 mod sieve;

@@ -3,7 +3,7 @@
 use std::io;
 
 use dray_adapter::{BATCH_BYTES_MAX, BATCH_RECORDS_MAX, Batch, IdScope, Origin, Position};
-use dray_formats::{Decoder, FileFault, Format, Gather, Tally};
+use dray_formats::{Decoder, FileFault, Format, Gather, Sink as _, Tally};
 
 use crate::content::{Content, Part};
 
@@ -38,6 +38,30 @@ pub(crate) fn count(format: &Format, content: &mut Content, bad_max: u64) -> Res
     })?;
     content.rewind()?;
     Ok(tally)
+}
+
+/// All records of a call that is in memory and makes one batch, so that it is decoded once; `None` where it is not such a one.
+pub(crate) fn at_once(
+    format: &Format,
+    content: &Content,
+    records_max: usize,
+) -> Result<Option<Gather>, Fault> {
+    let Content::Memory(bytes) = content else {
+        return Ok(None);
+    };
+    let mut decoder = format.decoder(0);
+    let mut gather = Gather::with_limits(records_max, BATCH_BYTES_MAX);
+    let mut taken = 0;
+    loop {
+        let decoded = decoder.decode(&bytes[taken..], true, &mut gather)?;
+        if decoded.done {
+            return Ok(Some(gather));
+        }
+        if gather.full() {
+            return Ok(None);
+        }
+        taken += decoded.bytes;
+    }
 }
 
 /// A call whose records are handed out in parts.
@@ -78,7 +102,7 @@ impl Reading {
                     let decoded = decoder.decode(window, end, &mut gather)?;
                     Ok((decoded.bytes, decoded.done))
                 })?;
-            if done || dray_formats::Sink::full(&gather) {
+            if done || gather.full() {
                 return Ok((gather, done));
             }
         }

@@ -17,8 +17,12 @@ pub(crate) mod check;
 pub mod config;
 mod description;
 pub(crate) mod exchange;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 pub(crate) mod make;
+mod noted;
 mod preview;
+mod replies;
 pub(crate) mod serve;
 mod soap;
 pub(crate) mod source;
@@ -26,6 +30,7 @@ pub(crate) mod tls;
 
 use std::sync::Arc;
 
+use dray_adapter::CallOutcome;
 use hyper::http::request::Parts;
 
 pub use config::{LimitsConfig, SoapReceiveConfig, TlsConfig};
@@ -68,6 +73,10 @@ pub(crate) struct Reply {
     pub(crate) later: bool,
     /// How the caller is to say who he is.
     pub(crate) challenge: Option<&'static str>,
+    /// What is counted.
+    pub(crate) outcome: CallOutcome,
+    /// For the operator, who may learn more than the caller; empty where all went well.
+    pub(crate) reason: String,
 }
 
 /// Why a call is answered before it was read.
@@ -77,8 +86,10 @@ pub(crate) enum Trouble {
     TooLarge,
     /// It is compressed in a way that is not read, or not as it says.
     Packing,
-    /// Its bytes did not come in time, or the connection broke.
+    /// Its bytes did not come in time.
     Slow,
+    /// The connection ended before all of them came.
+    Broken,
     /// There is no room now.
     Busy,
 }

@@ -2,7 +2,7 @@
 //!
 //! After the UsernameToken profile 1.0 of WS-Security: digest = Base64(SHA-1(nonce + created + password)).
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -45,6 +45,22 @@ pub enum Denied {
     Replayed,
     /// There are more nonces than are kept.
     Crowded,
+}
+
+impl Denied {
+    /// For the operator.
+    #[must_use]
+    pub fn sentence(self) -> &'static str {
+        match self {
+            Self::Missing => "it does not say who calls",
+            Self::Wrong => "the user, password, key or signature is not the configured one",
+            Self::Stale => {
+                "the time at which it was made is too far from this machine's clock, or it has ended"
+            }
+            Self::Replayed => "its nonce was used before",
+            Self::Crowded => "more nonces came within skew than are kept",
+        }
+    }
 }
 
 /// Whether two secrets are the same, in a time that says nothing of where they differ.
@@ -94,10 +110,20 @@ pub struct TokenRule {
     pub skew_us: i64,
 }
 
+/// How often a token was used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Use {
+    /// Never before.
+    First,
+    /// With the same message: its caller, or his HTTP library, repeats what was not answered. Or somebody does who listened.
+    Again,
+}
+
 /// The tokens that were used.
 #[derive(Debug, Default)]
 pub struct Nonces {
-    known: HashSet<Vec<u8>>,
+    /// With the SHA-256 of what each came with.
+    known: HashMap<Vec<u8>, [u8; 32]>,
     /// By when they can go.
     ends: BTreeSet<(i64, Vec<u8>)>,
 }
@@ -127,23 +153,24 @@ pub fn timestamp(of: &(String, String), now_us: i64, skew_us: i64) -> Result<(),
         .ok_or(Denied::Stale)
 }
 
-/// Whether a token is good now. It can be used once.
+/// Whether a token is good now. It can be used for one message; `said`: its SHA-256.
 ///
 /// # Errors
 /// [`Denied`].
 pub fn token(
     rule: &TokenRule,
     token: Option<&UsernameToken>,
+    said: [u8; 32],
     nonces: &mut Nonces,
     now_us: i64,
-) -> Result<(), Denied> {
+) -> Result<Use, Denied> {
     let token = token.ok_or(Denied::Missing)?;
     let account = &rule.account;
     let user = same(token.username.as_bytes(), account.user.as_bytes());
     if !token.digest {
         let password = same(token.password.as_bytes(), account.password.as_bytes());
         return (rule.text & user & password)
-            .then_some(())
+            .then_some(Use::First)
             .ok_or(Denied::Wrong);
     }
     let nonce = STANDARD.decode(&token.nonce).map_err(|_| Denied::Wrong)?;
@@ -157,25 +184,33 @@ pub fn token(
     if created.abs_diff(now_us) > rule.skew_us.unsigned_abs() {
         return Err(Denied::Stale);
     }
-    nonces.use_once(nonce, created.saturating_add(rule.skew_us), now_us)
+    nonces.used(nonce, said, created.saturating_add(rule.skew_us), now_us)
 }
 
 impl Nonces {
-    fn use_once(&mut self, nonce: Vec<u8>, ends: i64, now_us: i64) -> Result<(), Denied> {
+    fn used(
+        &mut self,
+        nonce: Vec<u8>,
+        said: [u8; 32],
+        ends: i64,
+        now_us: i64,
+    ) -> Result<Use, Denied> {
         while self.ends.first().is_some_and(|(ends, _)| *ends < now_us) {
             if let Some((_, old)) = self.ends.pop_first() {
                 self.known.remove(&old);
             }
         }
-        if self.known.contains(&nonce) {
-            return Err(Denied::Replayed);
+        match self.known.get(&nonce) {
+            Some(before) if *before == said => return Ok(Use::Again),
+            Some(_) => return Err(Denied::Replayed),
+            None => {}
         }
         if self.known.len() == NONCES_MAX {
             return Err(Denied::Crowded);
         }
         self.ends.insert((ends, nonce.clone()));
-        self.known.insert(nonce);
-        Ok(())
+        self.known.insert(nonce, said);
+        Ok(Use::First)
     }
 }
 
@@ -209,11 +244,12 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_good_once_and_for_a_while() {
-        let mut nonces = Nonces::default();
+    fn a_token_is_good_for_one_message_and_for_a_while() {
+        let (mut nonces, mut said) = (Nonces::default(), 0);
         let mut check = |given: Option<&UsernameToken>, now: i64, expected: Result<(), Denied>| {
+            said += 1;
             assert_eq!(
-                token(&rule(), given, &mut nonces, now),
+                token(&rule(), given, [said; 32], &mut nonces, now).map(|_| ()),
                 expected,
                 "{given:?} at {now}"
             );
@@ -243,8 +279,8 @@ mod tests {
         let mut both = rule();
         both.text = true;
         assert_eq!(
-            token(&both, Some(&text), &mut Nonces::default(), NOW),
-            Ok(())
+            token(&both, Some(&text), [0; 32], &mut Nonces::default(), NOW),
+            Ok(Use::First)
         );
     }
 
@@ -253,11 +289,14 @@ mod tests {
         let mut nonces = Nonces::default();
         for at in 0..NONCES_MAX as u64 {
             nonces
-                .use_once(at.to_be_bytes().into(), 10, 0)
+                .used(at.to_be_bytes().into(), [0; 32], 10, 0)
                 .expect("there is room");
         }
-        assert_eq!(nonces.use_once(b"one".into(), 20, 10), Err(Denied::Crowded));
-        assert_eq!(nonces.use_once(b"one".into(), 20, 11), Ok(()));
+        let mut one = |said, now| nonces.used(b"one".into(), [said; 32], 20, now);
+        assert_eq!(one(1, 10), Err(Denied::Crowded));
+        assert_eq!(one(1, 11), Ok(Use::First));
+        assert_eq!(one(1, 12), Ok(Use::Again));
+        assert_eq!(one(2, 12), Err(Denied::Replayed));
         assert_eq!((nonces.known.len(), nonces.ends.len()), (1, 1));
     }
 

@@ -3,8 +3,9 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use dray_adapter::CallCount;
 use dray_buffer::Buffer;
-use dray_proto::v1::{AgentFlowStatus, AgentStatus};
+use dray_proto::v1::{AgentCalls, AgentFlowStatus, AgentStatus};
 use dray_uplink::CertificateState;
 
 use crate::flow_state::{FlowState, Health, now_us};
@@ -178,6 +179,9 @@ impl Board {
             acked: depth.acked.0,
             dead_letters: state.metrics.dead_letters.get(),
             oldest_unsent_ms: oldest_unsent(depth.oldest_captured_us).as_millis() as u64,
+            calls: state.calls().map_or_else(Vec::new, |calls| {
+                calls.counts().into_iter().map(agent_calls).collect()
+            }),
         }
     }
 
@@ -201,12 +205,32 @@ impl Board {
                     },
                 },
             );
+            if let Some(calls) = state.calls() {
+                self.metrics.sample_calls(&state.name, &calls.counts());
+            }
         }
         let space = self.buffer.space();
         self.metrics
             .sample_buffer(space.bytes, space.bytes_max, space.waiting.is_some());
         self.metrics.sample_certificate(self.certificate().ends_s);
         self.metrics.text()
+    }
+}
+
+fn agent_calls(one: CallCount) -> AgentCalls {
+    let calls = AgentCalls {
+        outcome: one.outcome.word().into(),
+        count: one.count,
+        ..AgentCalls::default()
+    };
+    let Some(last) = one.last else {
+        return calls;
+    };
+    AgentCalls {
+        last_us: last.at_us,
+        last_peer: last.peer.map_or_else(String::new, |peer| peer.to_string()),
+        last_reason: last.reason,
+        ..calls
     }
 }
 

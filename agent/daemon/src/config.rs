@@ -237,6 +237,7 @@ fn read(reader: &mut Reader, file: &Path, document: Spanned<DeTable<'_>>) -> Opt
         reader,
         flows,
         head.as_ref().map_or("site", |head| &head.site),
+        head.as_ref().and_then(|head| head.metrics),
     );
     let head = head?;
     Some(Config {

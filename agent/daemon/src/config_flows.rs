@@ -1,6 +1,7 @@
 //! Reads a configuration's flows.
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::ops::Range;
 use std::path::Path;
 
@@ -15,6 +16,7 @@ use crate::advice;
 use crate::config::{FLOWS_MAX, FlowConfig, Otherwise, Timeliness};
 use crate::config_head::{TOP, not_a_name};
 use crate::config_parts::{Part, Reader, Within, key_span, take};
+use crate::ports;
 use crate::registry::{self, Configured};
 
 /// A flow's settings besides its source and mappings.
@@ -33,11 +35,12 @@ struct FlowHead {
     mapping: Option<IgnoredAny>,
 }
 
-/// All flows; `None` if there is anything wrong with any.
+/// All flows; `None` if there is anything wrong with any. `metrics`: where the agent itself listens.
 pub(crate) fn read_flows(
     reader: &mut Reader,
     flows: Option<(Range<usize>, Part<'_>)>,
     site: &str,
+    metrics: Option<SocketAddr>,
 ) -> Option<Vec<FlowConfig>> {
     let Some((key, flows)) = flows else {
         let sentence = "there is no flow: nothing would be watched; add a [[flow]] with its [flow.source] and a [[flow.mapping]]";
@@ -87,21 +90,23 @@ pub(crate) fn read_flows(
             );
         }
         let source_span = key_span(&part, &["source"]);
+        let listen_span = key_span(&part, &["source", "listen"]);
         let Some(flow) = read_flow(reader, part, &prefix, site) else {
             continue;
         };
-        if let Some(sentence) = flows
-            .iter()
-            .find_map(|other| shared(other, &flow, |folder, other| folder == other))
-        {
-            reader.note(
-                Some(source_span),
-                Within {
-                    prefix: &prefix,
-                    section: "flow.source",
-                },
-                &sentence,
-            );
+        let is_same = |folder: &Path, other: &Path| folder == other;
+        let files = flows.iter().find_map(|other| shared(other, &flow, is_same));
+        let port = ports::taken(&flow, &flows, metrics);
+        let found = [(source_span, files), (listen_span, port)];
+        let found = found
+            .into_iter()
+            .filter_map(|(span, said)| Some((span, said?)));
+        for (span, sentence) in found {
+            let within = Within {
+                prefix: &prefix,
+                section: "flow.source",
+            };
+            reader.note(Some(span), within, &sentence);
         }
         flows.push(flow);
     }

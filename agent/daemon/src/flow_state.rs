@@ -1,9 +1,10 @@
 //! What is known of a flow outside its thread.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use dray_adapter::Calls;
 use dray_buffer::Sequence;
 use dray_proto::FlowName;
 
@@ -45,6 +46,7 @@ pub struct FlowState {
     pub metrics: FlowMetrics,
     /// It is configured no more.
     left_over: bool,
+    calls: Option<Arc<Calls>>,
     said: Mutex<Said>,
     timed: Mutex<Timed>,
 }
@@ -70,6 +72,7 @@ impl FlowState {
             name,
             metrics,
             left_over: false,
+            calls: None,
             said: Mutex::new(Said {
                 source: (Health::Running, String::new()),
                 refused: String::new(),
@@ -83,6 +86,19 @@ impl FlowState {
     pub fn left_over(mut self) -> Self {
         self.left_over = true;
         self
+    }
+
+    /// Its source serves or makes calls, where there are any to look at.
+    #[must_use]
+    pub fn with_calls(mut self, calls: Option<Arc<Calls>>) -> Self {
+        self.calls = calls;
+        self
+    }
+
+    /// What became of its calls; `None` where it has none.
+    #[must_use]
+    pub fn calls(&self) -> Option<&Calls> {
+        self.calls.as_deref()
     }
 
     /// Whether it is only shown while events of it are held.

@@ -34,6 +34,7 @@ pub mod logs;
 pub mod metrics;
 pub mod metrics_server;
 pub mod pipeline;
+mod ports;
 pub mod preview;
 pub mod redrive;
 pub mod registry;

@@ -1,5 +1,6 @@
-//! The agent's metrics. Each answers an operator's question; labels are the flow's full name only.
+//! The agent's metrics. Each answers an operator's question; labels are the flow's full name, and what became of a call.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use prometheus::{
@@ -7,6 +8,7 @@ use prometheus::{
     IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
+use dray_adapter::CallCount;
 use dray_proto::FlowName;
 
 /// How far behind is it?
@@ -29,6 +31,8 @@ pub const APPENDED_BYTES: &str = "dray_agent_appended_bytes_total";
 pub const DEAD_LETTERS: &str = "dray_agent_dead_letters_total";
 /// What was left behind, as the configuration says?
 pub const SKIPPED_RECORDS: &str = "dray_agent_skipped_records_total";
+/// What becomes of the calls that a flow serves or makes?
+pub const CALLS: &str = "dray_agent_calls_total";
 /// How long does a batch take from being read to the collector's disk?
 pub const CAPTURE_TO_ACK_SECONDS: &str = "dray_agent_capture_to_ack_seconds";
 /// Does the flow run (1), wait (0.5) or stand still until somebody comes (0)?
@@ -61,6 +65,8 @@ pub struct Metrics {
     dead_letters: IntCounterVec,
     skipped: IntCounterVec,
     capture_to_ack: HistogramVec,
+    /// Locked while what the sources counted is taken over, so that no two pages take the same.
+    calls: Mutex<IntCounterVec>,
     buffer_bytes: IntGauge,
     buffer_max_bytes: IntGauge,
     buffer_waiting: IntGauge,
@@ -113,6 +119,12 @@ impl Metrics {
             HistogramOpts::new(CAPTURE_TO_ACK_SECONDS, latency).buckets(LATENCY_BUCKETS.to_vec());
         let capture_to_ack = HistogramVec::new(buckets, &["flow"])?;
         made.0.register(Box::new(capture_to_ack.clone()))?;
+        let calls = Opts::new(
+            CALLS,
+            "Calls that the flow serves or makes, by what became of them",
+        );
+        let calls = IntCounterVec::new(calls, &["flow", "outcome"])?;
+        made.0.register(Box::new(calls.clone()))?;
         Ok(Self {
             oldest_unsent: made.gauges(
                 OLDEST_UNSENT_SECONDS,
@@ -140,6 +152,7 @@ impl Metrics {
                 "Records that no mapping took and that the flow is to skip",
             )?,
             capture_to_ack,
+            calls: Mutex::new(calls),
             buffer_bytes: made.int_gauge(BUFFER_BYTES, "Bytes of the buffer on disk")?,
             buffer_max_bytes: made.int_gauge(BUFFER_MAX_BYTES, "The buffer's cap")?,
             buffer_waiting: made.int_gauge(
@@ -190,6 +203,15 @@ impl Metrics {
             .with_label_values(label)
             .set(whole(sample.backlog_bytes));
         self.health.with_label_values(label).set(sample.health);
+    }
+
+    /// Takes over what a flow's source counted since its start.
+    pub fn sample_calls(&self, name: &FlowName, counts: &[CallCount]) {
+        let calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
+        for one in counts {
+            let counter = calls.with_label_values(&[name.as_str(), one.outcome.word()]);
+            counter.inc_by(one.count.saturating_sub(counter.get()));
+        }
     }
 
     /// Sets the buffer's.

@@ -2,11 +2,10 @@
 
 mod file_drop;
 mod file_tail;
-mod soap_poll;
-mod soap_receive;
-mod webhook;
+mod soap;
 
 use std::fmt::Debug;
+use std::net::SocketAddr;
 use std::path::{Component, Path, PathBuf};
 
 use dray_adapter::{Batch, Source};
@@ -16,6 +15,7 @@ use toml::de::{Error, ValueDeserializer};
 
 use crate::check::Finding;
 use crate::cli::RedriveArguments;
+use soap::Soap;
 
 const NO_REDRIVE: &str = "a source of this kind sets nothing aside that could be read again";
 
@@ -39,15 +39,15 @@ pub const ADAPTERS: &[Adapter] = &[
     },
     Adapter {
         kind: "soap-poll",
-        read: read::<dray_soap::poll::SoapPollConfig>,
+        read: |value| boxed(value, Soap::Poll),
     },
     Adapter {
         kind: "soap-receive",
-        read: read::<dray_soap::receive::SoapReceiveConfig>,
+        read: |value| boxed(value, Soap::Receive),
     },
     Adapter {
         kind: "webhook",
-        read: read::<dray_soap::webhook::WebhookConfig>,
+        read: |value| boxed(value, Soap::Webhook),
     },
 ];
 
@@ -86,6 +86,11 @@ pub trait Configured: Debug + Send + Sync {
 
     /// What it takes of a folder; `None` where it reads no files.
     fn share(&self) -> Option<Share>;
+
+    /// Where others call it; `None` where nobody does.
+    fn listens(&self) -> Option<SocketAddr> {
+        None
+    }
 
     /// Tries what it names: folders, rights. Changes nothing that stays.
     fn check(&self, flow: &FlowName) -> Vec<Finding>;
@@ -141,6 +146,14 @@ fn read<T: Configured + DeserializeOwned + 'static>(
     Ok(Box::new(T::deserialize(value)?))
 }
 
+/// Of a kind that is one of several.
+fn boxed<T: DeserializeOwned, C: Configured + 'static>(
+    value: ValueDeserializer<'_>,
+    of: fn(Box<T>) -> C,
+) -> Result<Box<dyn Configured>, Error> {
+    Ok(Box::new(of(Box::new(T::deserialize(value)?))))
+}
+
 /// The adapter of this kind.
 #[must_use]
 pub fn adapter(kind: &str) -> Option<&'static Adapter> {
@@ -151,12 +164,4 @@ pub fn adapter(kind: &str) -> Option<&'static Adapter> {
 #[must_use]
 pub fn kinds() -> Vec<&'static str> {
     ADAPTERS.iter().map(|adapter| adapter.kind).collect()
-}
-
-fn soap_finding(found: dray_soap::Finding) -> Finding {
-    match found {
-        dray_soap::Finding::Fine(sentence) => Finding::fine(sentence),
-        dray_soap::Finding::Warning(sentence) => Finding::warning(sentence),
-        dray_soap::Finding::Wrong(sentence) => Finding::wrong(sentence),
-    }
 }

@@ -224,7 +224,8 @@ impl Flow {
         let maker = config
             .maker()
             .map_err(|reason| Failure::Config(format!("flow \"{}\": {reason}", name.flow())))?;
-        let state = Arc::new(FlowState::new(name.clone(), metrics.flow(name)));
+        let state = FlowState::new(name.clone(), metrics.flow(name)).with_calls(source.calls());
+        let state = Arc::new(state);
         let bell = Arc::new(Bell::default());
         let pipeline = Pipeline::new(
             source,
@@ -338,5 +339,29 @@ impl Signals {
             _ = self.terminate.recv() => "SIGTERM",
             _ = self.interrupt.recv() => "SIGINT",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use dray_buffer::MemoryBuffer;
+
+    use super::*;
+
+    #[test]
+    fn what_a_source_counts_of_its_calls_is_what_the_flow_shows() {
+        let text = "site = \"north\"\ndata_dir = \"/nowhere\"\ncollector = \"localhost:1\"\n\
+             [[flow]]\nname = \"shop\"\n[flow.source]\nkind = \"webhook\"\nlisten = \"127.0.0.1:0\"\n\
+             [[flow.source.hook]]\nname = \"order\"\nformat = { kind = \"json\", record = \"\", fields = { ID = \"id\" } }\n\
+             [[flow.mapping]]\nbody = \"generic\"\nkey = \"ID\"\nfields = { \"*\" = \"*\" }\n";
+        let config =
+            Config::parse(Path::new("agent.toml"), text).unwrap_or_else(|error| panic!("{error}"));
+        let buffer: Arc<dyn Buffer> = Arc::new(MemoryBuffer::new());
+        let metrics = Metrics::new().expect("metrics");
+        let own = Path::new("/nowhere/shop");
+        let flow = Flow::prepare(&config.flows[0], own, &buffer, &metrics, &Again::default());
+        let flow = flow.unwrap_or_else(|_| panic!("it can be made"));
+        let counts = flow.state.calls().expect("it is called").counts();
+        assert!(counts.iter().all(|one| one.count == 0) && counts.len() == 6);
     }
 }

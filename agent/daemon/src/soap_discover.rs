@@ -23,7 +23,12 @@ pub fn command(wanted: &SoapDiscoverArguments) -> Result<(), Failure> {
     let load = |path: &str| fs::read(folder.join(path)).map_err(|error| error.to_string());
     let description = wsdl::read(&bytes, &load).map_err(of_file)?;
     let operations: Vec<&str> = wanted.operations.iter().map(String::as_str).collect();
-    let named = wanted.wsdl.to_string_lossy();
+    let absolute = |path: &Path| {
+        let absolute = std::path::absolute(path);
+        absolute.map_err(|error| Failure::Failed(format!("{}: {error}", path.display())))
+    };
+    let (named, folder) = (absolute(&wanted.wsdl)?, absolute(&wanted.templates)?);
+    let (named, folder) = (named.to_string_lossy(), folder.to_string_lossy());
     let choice = Choice {
         way: if wanted.receive {
             Way::Receive
@@ -31,6 +36,7 @@ pub fn command(wanted: &SoapDiscoverArguments) -> Result<(), Failure> {
             Way::Ask
         },
         wsdl: &named,
+        templates: &folder,
         port: wanted.port.as_deref(),
         operations: &operations,
     };

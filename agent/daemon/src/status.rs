@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use bytesize::ByteSize;
-use dray_proto::v1::AgentStatus;
+use dray_proto::v1::{AgentCalls, AgentStatus};
 use serde_json::json;
 use tonic::Code;
 
@@ -101,8 +101,41 @@ pub fn text(status: &AgentStatus) -> String {
         if !flow.detail.is_empty() {
             let _ = writeln!(out, "{:width$}  {}", "", flow.detail);
         }
+        for line in call_lines(&flow.calls) {
+            let _ = writeln!(out, "{:width$}  {line}", "");
+        }
     }
     out
+}
+
+/// How many of each, then the newest of each kind that did not go well. Nothing where a flow has no calls.
+fn call_lines(calls: &[AgentCalls]) -> Vec<String> {
+    if calls.is_empty() {
+        return Vec::new();
+    }
+    let seen = calls.iter().filter(|one| one.count > 0);
+    let counts: Vec<_> = seen
+        .map(|one| format!("{} {}", one.count, one.outcome))
+        .collect();
+    let counts = match counts.is_empty() {
+        true => "none since the agent's start".to_owned(),
+        false => counts.join(", "),
+    };
+    let mut lines = vec![format!("calls: {counts}")];
+    lines.extend(calls.iter().filter(|one| one.last_us > 0).map(|one| {
+        let from = match one.last_peer.as_str() {
+            "" => String::new(),
+            peer => format!(" from {peer}"),
+        };
+        let second = one.last_us - one.last_us.rem_euclid(1_000_000);
+        format!(
+            "{}, last {}{from}: {}",
+            one.outcome,
+            render::time(second),
+            one.last_reason
+        )
+    }));
+    lines
 }
 
 fn age(ms: u64) -> String {
@@ -122,6 +155,7 @@ fn as_json_value(status: &AgentStatus) -> serde_json::Value {
                 "flow": flow.flow, "state": flow.state, "detail": flow.detail,
                 "appended": flow.appended, "acked": flow.acked,
                 "dead_letters": flow.dead_letters, "oldest_unsent_ms": flow.oldest_unsent_ms,
+                "calls": flow.calls.iter().map(calls_as_json).collect::<Vec<_>>(),
             })
         })
         .collect();
@@ -131,5 +165,12 @@ fn as_json_value(status: &AgentStatus) -> serde_json::Value {
         "certificate_ends_s": status.certificate_ends_s, "renewal": status.renewal,
         "buffer_bytes": status.buffer_bytes, "buffer_bytes_max": status.buffer_bytes_max,
         "flows": flows,
+    })
+}
+
+fn calls_as_json(one: &AgentCalls) -> serde_json::Value {
+    json!({
+        "outcome": one.outcome, "count": one.count, "last_us": one.last_us,
+        "last_peer": one.last_peer, "last_reason": one.last_reason,
     })
 }

@@ -6,6 +6,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use dray_adapter::{CallOutcome, Calls, LastCall};
 use dray_agent::admin::{self, Socket};
 use dray_agent::board::{Board, Who};
 use dray_agent::flow_state::{FlowState, Health, now_us};
@@ -52,7 +53,7 @@ async fn board() -> Arc<Board> {
         let counters = metrics.flow(&name);
         Arc::new(FlowState::new(name, counters))
     };
-    let flows = vec![flow("stock"), flow("shipments")];
+    let flows = vec![flow("stock"), flow("shipments"), Arc::new(called(&metrics))];
     flows[0].metrics.dead_letters.inc();
     flows[0].set(
         Health::Waiting,
@@ -65,6 +66,22 @@ async fn board() -> Arc<Board> {
         certificate_ends_s: 1_800_000_000,
     };
     Arc::new(Board::new(who, buffer, metrics, flows))
+}
+
+/// A flow that is called: stored twice, refused once.
+fn called(metrics: &Metrics) -> FlowState {
+    let name = FlowName::new("north", "calls").expect("a name");
+    let calls = Calls::served();
+    calls.count(CallOutcome::Stored);
+    calls.count(CallOutcome::Stored);
+    let refused = LastCall {
+        at_us: 1_790_000_000_500_000,
+        peer: Some([10, 1, 1, 7].into()),
+        reason: "its key is missing or empty".into(),
+    };
+    calls.note(CallOutcome::Refused, refused);
+    let counters = metrics.flow(&name);
+    FlowState::new(name, counters).with_calls(Some(Arc::new(calls)))
 }
 
 #[tokio::test]
@@ -99,6 +116,8 @@ async fn status_is_answered_on_the_socket() {
         "stock      waiting             10             3          7             1",
         "           /srv/wms/out is gone",
         "shipments  running              0             0          0             0              -",
+        "           calls: 2 stored, 1 refused\n",
+        "           refused, last 2026-09-21T14:13:20Z from 10.1.1.7: its key is missing or empty\n",
     ] {
         assert!(shown.contains(words), "\"{words}\" is missing in\n{shown}");
     }
@@ -133,6 +152,8 @@ async fn the_metrics_page_is_measured_when_it_is_asked_for() {
     board.connected();
     board.disconnected("gone".into());
     board.connected();
+    // Twice: what is counted elsewhere is taken over once.
+    get(address, "/metrics").await;
     let page = get(address, "/metrics").await;
     for line in [
         "HTTP/1.0 200 OK",
@@ -142,6 +163,9 @@ async fn the_metrics_page_is_measured_when_it_is_asked_for() {
         "dray_agent_flow_health{flow=\"north/stock\"} 0.5",
         "dray_agent_flow_health{flow=\"north/shipments\"} 1",
         "dray_agent_oldest_unsent_seconds{flow=\"north/shipments\"} 0",
+        "dray_agent_calls_total{flow=\"north/calls\",outcome=\"stored\"} 2",
+        "dray_agent_calls_total{flow=\"north/calls\",outcome=\"refused\"} 1",
+        "dray_agent_calls_total{flow=\"north/calls\",outcome=\"denied\"} 0",
         "dray_agent_uplink_connected 1",
         "dray_agent_uplink_connects_total 2",
         "dray_agent_uplink_disconnects_total 1",

@@ -10,6 +10,7 @@ use super::document::{At, Document, Handler};
 use super::elements::{Elements, Event};
 use super::input::Input;
 use super::plan::Plan;
+use super::walk::unexplained;
 use crate::raw::Raw;
 use crate::{Decoded, FileFault, GoodRecord, RECORD_BYTES_MAX, Sink};
 
@@ -216,9 +217,7 @@ impl Records {
     }
 
     fn unknown(&mut self, name: &str) -> Result<(), String> {
-        let what = format!(
-            "&{name}; stands for nothing: XML without a DOCTYPE knows &amp; &lt; &gt; &quot; &apos; and numbers only"
-        );
+        let what = unexplained(name);
         match &mut self.record {
             Some(record) => {
                 record.bad.get_or_insert(what);

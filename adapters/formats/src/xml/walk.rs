@@ -21,6 +21,8 @@ pub enum Node<'a> {
     End,
     /// Characters of the innermost element; one text may come in several pieces.
     Text(&'a str),
+    /// A reference among those characters that nothing explains: its name. Only where [`Walk::passing_unknown`] says so.
+    Unknown(&'a str),
     /// A comment, an instruction, a declaration, or a piece of one.
     Passed,
 }
@@ -30,6 +32,7 @@ pub enum Node<'a> {
 pub struct Start<'a> {
     elements: &'a Elements,
     tag: &'a str,
+    unknown: Option<&'a str>,
 }
 
 /// An attribute, or a declaration of a namespace.
@@ -57,6 +60,13 @@ impl<'a> Start<'a> {
     pub fn name(&self) -> (Option<usize>, &'a str) {
         let (namespace, name) = self.elements.name(self.elements.depth());
         (number(namespace), name)
+    }
+
+    /// The first reference among its attributes that nothing explains, which their values are without. Only where
+    /// [`Walk::passing_unknown`] says so.
+    #[must_use]
+    pub fn unknown(&self) -> Option<&'a str> {
+        self.unknown
     }
 
     /// In the order of the tag.
@@ -88,10 +98,19 @@ fn unescaped(value: &str) -> Cow<'_, str> {
     Cow::Owned(text)
 }
 
+/// What is wrong with a reference of this name.
+#[must_use]
+pub fn unexplained(name: &str) -> String {
+    format!(
+        "&{name}; stands for nothing: XML without a DOCTYPE knows &amp; &lt; &gt; &quot; &apos; and numbers only"
+    )
+}
+
 /// A document being read.
 #[derive(Debug)]
 pub struct Walk {
     document: Document,
+    passes_unknown: bool,
 }
 
 impl Walk {
@@ -100,7 +119,15 @@ impl Walk {
     pub fn new(namespaces: Arc<[String]>) -> Self {
         Self {
             document: Document::new(Input::new(None), Elements::new(namespaces)),
+            passes_unknown: false,
         }
+    }
+
+    /// A reference that nothing explains is for `visit` to judge, where it would be a fault: in a record it makes that one bad, and no other.
+    #[must_use]
+    pub fn passing_unknown(mut self) -> Self {
+        self.passes_unknown = true;
+        self
     }
 
     /// Reads what it can of `window`, as [`crate::Decoder::decode`] does. `visit` gets each node, and how it is written.
@@ -113,8 +140,11 @@ impl Walk {
         end: bool,
         visit: &mut impl FnMut(Node<'_>, &str) -> Result<(), String>,
     ) -> Result<Decoded, FileFault> {
-        self.document
-            .decode(window, end, &mut Visitor(visit), &mut Nobody)
+        let mut visitor = Visitor {
+            visit,
+            passes_unknown: self.passes_unknown,
+        };
+        self.document.decode(window, end, &mut visitor, &mut Nobody)
     }
 
     /// Reads a document that is there whole.
@@ -138,7 +168,10 @@ impl Walk {
     }
 }
 
-struct Visitor<'v, V>(&'v mut V);
+struct Visitor<'v, V> {
+    visit: &'v mut V,
+    passes_unknown: bool,
+}
 
 impl<V: FnMut(Node<'_>, &str) -> Result<(), String>> Handler for Visitor<'_, V> {
     fn event<S: Sink>(
@@ -154,16 +187,23 @@ impl<V: FnMut(Node<'_>, &str) -> Result<(), String>> Handler for Visitor<'_, V> 
                 unknown: Some(name),
                 ..
             }
-            | Event::Unknown(name) => {
-                return Err(format!("&{name}; stands for nothing"));
+            | Event::Unknown(name)
+                if !self.passes_unknown =>
+            {
+                return Err(unexplained(name));
             }
-            Event::Start { tag, unknown: None } => Node::Start(Start { elements, tag }),
+            Event::Start { tag, unknown } => Node::Start(Start {
+                elements,
+                tag,
+                unknown,
+            }),
+            Event::Unknown(name) => Node::Unknown(name),
             Event::End => Node::End,
             Event::Text(text) => Node::Text(text),
             Event::Letter(letter) => Node::Text(letter.encode_utf8(&mut letters)),
             Event::Passed => Node::Passed,
         };
-        (self.0)(node, at.written())
+        (self.visit)(node, at.written())
     }
 
     fn pause(&mut self, _: &At<'_>) {}
@@ -210,7 +250,7 @@ mod tests {
                 }
                 Node::End => seen.push('/'),
                 Node::Text(text) => seen.push_str(text),
-                Node::Passed => {}
+                Node::Unknown(_) | Node::Passed => {}
             }
             Ok(())
         })
@@ -231,6 +271,29 @@ mod tests {
             .flat_map(u16::to_be_bytes)
             .collect();
         assert_eq!(walked(&wide).expect("well-formed").0, expected);
+    }
+
+    #[test]
+    fn a_reference_that_nothing_explains_is_told_where_it_is_passed() {
+        let (mut seen, mut copy) = (String::new(), String::new());
+        let text = "<a b='1&uuml;2'>x&nbsp;y<c/></a>";
+        let mut walk = Walk::new(Arc::default()).passing_unknown();
+        let mut visit = |node: Node<'_>, written: &str| {
+            copy.push_str(written);
+            match node {
+                Node::Start(start) => seen += &format!("<{:?}>", start.unknown()),
+                Node::Unknown(name) => seen += &format!("&{name};"),
+                Node::Text(text) => seen.push_str(text),
+                Node::End | Node::Passed => {}
+            }
+            Ok(())
+        };
+        let decoded = walk.decode(text.as_bytes(), true, &mut visit);
+        assert!(decoded.expect("well-formed but for that").done);
+        assert_eq!(
+            (seen.as_str(), copy.as_str()),
+            ("<Some(\"uuml\")>x&nbsp;y<None>", text)
+        );
     }
 
     #[test]

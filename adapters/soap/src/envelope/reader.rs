@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use dray_formats::FileFault;
-use dray_formats::xml::{Node, Start, Walk};
+use dray_formats::xml::{Node, Start, Walk, unexplained};
 use sha2::{Digest as _, Sha256};
 
 use super::parts::{self, Part};
@@ -55,7 +55,7 @@ impl Reader {
     #[must_use]
     pub fn new(namespaces: &[String], wanted: Arc<[Wanted]>) -> Self {
         Self {
-            walk: Walk::new(numbered(namespaces)),
+            walk: Walk::new(numbered(namespaces)).passing_unknown(),
             state: State {
                 envelope: Envelope::default(),
                 wanted,
@@ -143,6 +143,10 @@ impl State {
         match node {
             Node::Start(start) => self.start(start)?,
             Node::Text(text) => self.text(text)?,
+            Node::Unknown(name) => {
+                let is_picked = self.picks.iter().any(Pick::is_gathering);
+                self.unknown(name, is_picked)?;
+            }
             Node::Passed | Node::End => {}
         }
         // The tag of Body itself is not of it: prefixes and ids may differ from one try to the next.
@@ -199,12 +203,22 @@ impl State {
         }
         self.open.push(part);
         self.text.clear();
+        let mut is_picked = false;
         if let Some(depth) = self.below_root() {
             for pick in &mut self.picks {
-                pick.start(start, depth);
+                is_picked |= pick.start(start, depth);
             }
         }
-        Ok(())
+        let unknown = start.unknown();
+        unknown.map_or(Ok(()), |name| self.unknown(name, is_picked))
+    }
+
+    /// A reference that nothing explains: below the body's root it is for who reads the records, as it makes one of them bad and not the message.
+    fn unknown(&self, name: &str, is_picked: bool) -> Result<(), String> {
+        match self.below_root() {
+            Some(_) if !is_picked => Ok(()),
+            _ => Err(unexplained(name)),
+        }
     }
 
     /// How far below the body's root element the innermost one is.

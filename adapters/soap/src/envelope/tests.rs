@@ -46,6 +46,36 @@ fn read(text: &str) -> Result<Envelope, String> {
 }
 
 #[test]
+fn a_reference_that_nothing_explains_is_passed_where_only_a_record_can_be_bad() {
+    let put = |head: &str, line: &str| {
+        let body = format!(
+            "<Put xmlns=\"urn:example:wms\">{head}<Line a='&uuml;'>x&nbsp;{line}</Line></Put>"
+        );
+        message(Version::V11, "", &body)
+    };
+    let plain = "<Head site=\"N1\"><No>17</No></Head>";
+    let one = read(&put(plain, "1")).expect("a message");
+    assert_eq!(one.values, [Some("17".into()), Some("N1".into())]);
+    let other = read(&put(plain, "&nbsp;1")).expect("a message");
+    assert_ne!(
+        one.body_sha256, other.body_sha256,
+        "they are of the content"
+    );
+    for wrong in [
+        put("<Head site=\"N1\"><No>1&nbsp;7</No></Head>", "1"),
+        put("<Head site=\"N&nbsp;1\"><No>17</No></Head>", "1"),
+        message(Version::V11, "<s:Header>&nbsp;</s:Header>", "<Put/>"),
+        message(Version::V11, "", "&nbsp;<Put/>"),
+    ] {
+        let reason = read(&wrong).map(drop).expect_err(&wrong);
+        assert!(
+            reason.contains("line 1: &nbsp; stands for nothing"),
+            "{reason}"
+        );
+    }
+}
+
+#[test]
 fn headers_and_values_of_the_body_are_found_in_both_versions() {
     let body = r#"<Put xmlns="urn:example:wms"><Head site="N1"><No> 17 </No></Head><Line><No>9</No></Line></Put>"#;
     for version in [Version::V11, Version::V12] {

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use memchr::memmem::Finder;
 
-use super::{Fault, HEADERS_BYTES_MAX, PARTS_MAX};
+use super::{Fault, HEADERS_BYTES_MAX, PADDING_BYTES_MAX, PARTS_MAX};
 use crate::content::Content;
 
 /// A part's place.
@@ -124,6 +124,11 @@ impl Layout {
             .iter()
             .take_while(|byte| matches!(byte, b' ' | b'\t'))
             .count();
+        if blank > PADDING_BYTES_MAX {
+            return Err(format!(
+                "more than {PADDING_BYTES_MAX} blanks stand behind a delimiter"
+            ));
+        }
         let behind = &window[blank..];
         if behind.len() < 2 {
             return Ok((0, true));
@@ -141,8 +146,10 @@ impl Layout {
 
     /// Headers, from the line's end before them to the empty line behind them.
     fn headers(&mut self, window: &[u8]) -> Result<(usize, bool), String> {
-        let Some(end) = Finder::new(b"\r\n\r\n").find(window) else {
-            if window.len() > HEADERS_BYTES_MAX {
+        const END: &[u8] = b"\r\n\r\n";
+        let longest = &window[..window.len().min(HEADERS_BYTES_MAX + END.len())];
+        let Some(end) = Finder::new(END).find(longest) else {
+            if longest.len() == HEADERS_BYTES_MAX + END.len() {
                 return Err(format!(
                     "the headers of a part are longer than {HEADERS_BYTES_MAX} bytes"
                 ));

@@ -72,7 +72,7 @@ fn a_content_type_says_where_parts_end() {
 #[test]
 fn an_include_is_replaced_by_its_part() {
     let message = format!(
-        "<?xml version='1.0' encoding='UTF-8'?><s a='1'><d><x:Include {INCLUDE} href=\"cid:1%40x\"> </x:Include></d>&amp;<e><x:Include {INCLUDE} href='cid:2'/></e><f/></s>"
+        "<?xml version='1.0' encoding='UTF-8'?><?xml-x <?xml ?><s a='1'><d><x:Include {INCLUDE} href=\"cid:1%40x\"> </x:Include></d>&amp;<e><x:Include {INCLUDE} href='cid:2'/></e><f/></s>"
     );
     let binary = b"\0\r\n--\r\n--a\xff";
     let body = [
@@ -97,7 +97,7 @@ fn an_include_is_replaced_by_its_part() {
     .expect("a message");
     assert_eq!(
         found,
-        "<s a='1'><d>AA0KLS0NCi0tYf8=</d>&amp;<e>Zm9vYmE=</e><f/></s>"
+        "<?xml-x <?xml ?><s a='1'><d>AA0KLS0NCi0tYf8=</d>&amp;<e>Zm9vYmE=</e><f/></s>"
     );
 }
 
@@ -172,6 +172,18 @@ fn what_is_not_whole_or_names_what_is_not_there_is_refused() {
             ]
             .concat(),
             "headers of a part are longer",
+        ),
+        (
+            [
+                part(&format!("X: {}", "y".repeat(HEADERS_BYTES_MAX)), b"<s/>"),
+                end.clone(),
+            ]
+            .concat(),
+            "headers of a part are longer",
+        ),
+        (
+            [b"--b".to_vec(), vec![b' '; 20 * 1024 * 1024], end.clone()].concat(),
+            "more than 1000 blanks",
         ),
         (
             [

@@ -1,5 +1,6 @@
 //! Puts the parts into the message.
 
+use std::collections::HashMap;
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::ops::Range;
 use std::path::PathBuf;
@@ -33,13 +34,19 @@ pub(super) fn included(
             "the root part is in Base64, which is not read".into(),
         ));
     }
+    let ids = parts.iter().rev();
     let mut joiner = Joiner {
-        parts,
+        // Of two with one id the first.
+        parts: ids
+            .filter_map(|part| Some((part.id.as_deref()?, part)))
+            .collect(),
         collector: Collector::new(bytes_max, Arc::clone(folder)),
+        begun: false,
         inside: 0,
         disk: None,
     };
-    let mut walk = Walk::new([XOP.to_owned()].into());
+    // Who reads the message judges them.
+    let mut walk = Walk::new([XOP.to_owned()].into()).passing_unknown();
     let (mut window, mut at) = (Window::default(), part.bytes.start);
     loop {
         let end = at == part.bytes.end;
@@ -64,8 +71,10 @@ pub(super) fn included(
 }
 
 struct Joiner<'p> {
-    parts: &'p [PartAt],
+    parts: HashMap<&'p str, &'p PartAt>,
     collector: Collector,
+    /// What a message may begin with alone is behind.
+    begun: bool,
     /// Elements that are open from an Include on.
     inside: usize,
     disk: Option<io::Error>,
@@ -78,6 +87,7 @@ impl<'p> Joiner<'p> {
         written: &str,
         content: &mut Content,
     ) -> Result<(), String> {
+        let is_first = !std::mem::replace(&mut self.begun, true);
         match node {
             Node::Start(start) if self.inside > 0 || start.name() == (Some(0), "Include") => {
                 self.inside += 1;
@@ -93,8 +103,8 @@ impl<'p> Joiner<'p> {
                 Ok(())
             }
             _ if self.inside > 0 => Ok(()),
-            // It is in UTF-8 from here on, whatever it was.
-            Node::Passed if written.starts_with("<?xml") => Ok(()),
+            // It is in UTF-8 from here on, whatever it was. Of other instructions the first piece is their name.
+            Node::Passed if is_first && is_declaration(written) => Ok(()),
             _ => {
                 let put = self.collector.write_all(written.as_bytes());
                 self.on_disk(put)
@@ -118,9 +128,13 @@ impl<'p> Joiner<'p> {
             .strip_prefix("cid:")
             .ok_or("an Include names something outside of the message")?;
         let id = unescaped(id);
-        let found = self.parts.iter().find(|part| part.id.as_ref() == Some(&id));
+        let found = self.parts.get(id.as_str()).copied();
         found.ok_or_else(|| format!("an Include names the part {id}, which is not there"))
     }
+}
+
+fn is_declaration(written: &str) -> bool {
+    written.starts_with("<?xml") && written.ends_with("?>")
 }
 
 /// Replaces `%40` and the like: RFC 2392.
@@ -159,7 +173,9 @@ fn copy(
     range: &Range<u64>,
     to: &mut dyn FnMut(&[u8]) -> io::Result<()>,
 ) -> io::Result<()> {
-    let mut chunk = vec![0; CHUNK_BYTES];
+    // A short part may be named very often.
+    let length = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
+    let mut chunk = vec![0; CHUNK_BYTES.min(length)];
     let mut at = range.start;
     while at < range.end {
         let count = read_at(content, at..range.end, &mut chunk)?;

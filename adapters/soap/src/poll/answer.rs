@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::config::Empty;
-use super::failure::{Cause, Failure, GIST_BYTES_MAX, gist, of_fault, of_status};
+use super::failure::{Cause, Failure, GIST_BYTES_MAX, gist, masked, of_fault, of_status};
 use super::page::{disk, read_whole, sentence};
 use super::plan::Facts;
 use super::service::Service;
@@ -52,7 +52,8 @@ pub(super) fn read(
         Err(Fault::Call(reason)) => {
             let no_message = || {
                 failed(format!(
-                    "what the service answers is no SOAP message: {reason}; it begins \"{shown}\"; look at url, and ask who runs the service"
+                    "what the service answers is no SOAP message: {}; it begins \"{shown}\"; look at url, and ask who runs the service",
+                    masked(&reason, hidden)
                 ))
             };
             return Err(by_status.unwrap_or_else(no_message));
@@ -64,7 +65,7 @@ pub(super) fn read(
     if let Some(failure) = by_status {
         return Err(failure);
     }
-    is_expected(service, &envelope).map_err(failed)?;
+    is_expected(service, &envelope, hidden).map_err(failed)?;
     let mut facts = Facts {
         value: picked(&envelope, service.watermark),
         token: picked(&envelope, service.token),
@@ -75,7 +76,8 @@ pub(super) fn read(
     let survey = survey(service, &mut content, latest).map_err(|fault| match fault {
         Fault::Disk(error) => Failure::new(Cause::Here, disk(&error)),
         Fault::Call(reason) => failed(format!(
-            "the answer can't be read: {reason}; nothing of it is taken"
+            "the answer can't be read: {}; nothing of it is taken",
+            masked(&reason, hidden)
         )),
     })?;
     (facts.records, facts.rejects) = (survey.records, survey.rejects);
@@ -112,12 +114,13 @@ fn envelope(service: &Service, content: &mut Content) -> Result<Envelope, Fault>
 }
 
 /// Whether it is the answer to what was asked.
-fn is_expected(service: &Service, envelope: &Envelope) -> Result<(), String> {
+fn is_expected(service: &Service, envelope: &Envelope, hidden: &[String]) -> Result<(), String> {
     if let Some(name) = &envelope.not_understood
         && !service.config.ignore_must_understand
     {
         return Err(format!(
-            "the answer's header {name} must be understood, and is not known here: ask for answers without it, or write ignore_must_understand = true"
+            "the answer's header {} must be understood, and is not known here: ask for answers without it, or write ignore_must_understand = true",
+            masked(name, hidden)
         ));
     }
     let wanted = &service.config.root;
@@ -126,7 +129,8 @@ fn is_expected(service: &Service, envelope: &Envelope) -> Result<(), String> {
             "the answer's Body is empty, where {wanted} should be: the service knows this request or its action by another name, or it has failed without saying so"
         )),
         Some((namespace, name)) if !service.is_root(*namespace, name) => Err(format!(
-            "the answer's root element is {name}, and {wanted} is configured: look at root and namespaces; is the action right?"
+            "the answer's root element is {}, and {wanted} is configured: look at root and namespaces; is the action right?",
+            masked(name, hidden)
         )),
         Some(_) => Ok(()),
     }

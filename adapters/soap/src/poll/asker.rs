@@ -7,18 +7,19 @@ use jiff::Timestamp;
 use tokio::runtime;
 use tokio::sync::{mpsc, oneshot};
 
-use super::answer::{self, Answer};
+use super::answer::{self, Answer, Head};
 use super::client::{Client, unpacking};
-use super::failure::{Cause, Failure};
+use super::failure::{Cause, Failure, masked};
 use super::plan::Ask;
 use super::secrets::Secrets;
 use super::service::Service;
+use crate::content::Content;
 use crate::multipart;
 
 /// One question is asked at a time.
 const QUESTIONS_MAX: usize = 1;
 
-type Found = Result<Answer, Failure>;
+pub(super) type Found = Result<Answer, Failure>;
 type Slot = Arc<Mutex<Option<Found>>>;
 
 /// Asks when it is told to. Dropped, it asks no more.
@@ -116,22 +117,48 @@ async fn one(service: &Service, client: &mut Option<Client>, ask: &Ask) -> Found
     };
     let (head, content, content_type) = way.ask(service, message, &secrets).await?;
     *client = Some(way);
-    let content = match multipart::boundary(&content_type) {
-        None => content,
-        Some(related) => {
-            let bytes_max = service.config.limits.message_bytes_max.as_u64();
-            multipart::joined(content, &related, bytes_max, &service.folder).map_err(|fault| {
-                match fault {
-                    multipart::Fault::Wrong(reason) => Failure::new(
-                        Cause::Answer,
-                        format!(
-                            "the answer's parts can't be read: {reason}; ask who runs the service"
-                        ),
-                    ),
-                    multipart::Fault::Disk(error) => unpacking(&error, service),
-                }
-            })?
-        }
+    taken(
+        service,
+        &head,
+        content,
+        &content_type,
+        &secrets.hidden,
+        Timestamp::now(),
+    )
+}
+
+/// What an answer says, in one part or in several.
+pub(super) fn taken(
+    service: &Service,
+    head: &Head,
+    content: Content,
+    content_type: &str,
+    hidden: &[String],
+    now: Timestamp,
+) -> Found {
+    let content = whole(service, content, content_type, hidden)?;
+    answer::read(service, head, content, hidden, now)
+}
+
+/// The message, where the answer is parts of one.
+fn whole(
+    service: &Service,
+    content: Content,
+    content_type: &str,
+    hidden: &[String],
+) -> Result<Content, Failure> {
+    let Some(related) = multipart::boundary(content_type) else {
+        return Ok(content);
     };
-    answer::read(service, &head, content, &secrets.hidden, Timestamp::now())
+    let bytes_max = service.config.limits.message_bytes_max.as_u64();
+    multipart::joined(content, &related, bytes_max, &service.folder).map_err(|fault| match fault {
+        multipart::Fault::Wrong(reason) => Failure::new(
+            Cause::Answer,
+            format!(
+                "the answer's parts can't be read: {}; ask who runs the service",
+                masked(&reason, hidden)
+            ),
+        ),
+        multipart::Fault::Disk(error) => unpacking(&error, service),
+    })
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
-use dray_adapter::{Polled, Seen, SourceError};
+use dray_adapter::{CallOutcome, LastCall, Polled, Seen, SourceError};
 use jiff::Timestamp;
 use tracing::{debug, error, warn};
 
@@ -100,7 +100,7 @@ impl Course {
                 None if self.asker.has_ended() => Err(ended()),
                 None => self.idle(LOOK_AGAIN).map(Some),
                 Some(Ok(answer)) => self.take(answer, setup).map(|()| None),
-                Some(Err(failure)) => Err(self.fail(failure, setup)),
+                Some(Err(failure)) => Err(self.no_answer(failure, setup)),
             },
         }
     }
@@ -137,8 +137,9 @@ impl Course {
         let facts = &answer.facts;
         let turn = match self.plan.answered(facts) {
             Ok(turn) => turn,
-            Err(reason) => return Err(self.fail(Failure::new(Cause::Answer, reason), setup)),
+            Err(reason) => return Err(self.no_answer(Failure::new(Cause::Answer, reason), setup)),
         };
+        setup.calls.count(CallOutcome::Answered);
         let (cycle, page) = (self.plan.cycle(), self.plan.page());
         debug!(
             cycle,
@@ -229,6 +230,17 @@ impl Course {
             now.max(self.began + every)
         };
         self.state = State::Resting(due);
+    }
+
+    /// A request went for nothing. It is logged and shown as the flow's state is, so here it is only counted.
+    fn no_answer(&mut self, failure: Failure, setup: &Setup) -> SourceError {
+        let call = LastCall {
+            at_us: Timestamp::now().as_microsecond(),
+            peer: None,
+            reason: failure.reason.clone(),
+        };
+        setup.calls.note(failure.cause.outcome(), call);
+        self.fail(failure, setup)
     }
 
     fn fail(&mut self, mut failure: Failure, setup: &Setup) -> SourceError {

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use dray_adapter::CallOutcome;
+
 use crate::envelope::{Blame, ReadFault};
 
 /// Characters of an answer that are shown where it is not one.
@@ -22,6 +24,18 @@ pub(super) enum Cause {
     Answer,
     /// This machine.
     Here,
+}
+
+impl Cause {
+    /// What is counted.
+    pub(super) fn outcome(self) -> CallOutcome {
+        match self {
+            Self::Refused => CallOutcome::Refused,
+            Self::Away => CallOutcome::Away,
+            Self::Answer => CallOutcome::Unreadable,
+            Self::Here => CallOutcome::Failed,
+        }
+    }
 }
 
 /// Why there is no page.
@@ -57,6 +71,7 @@ pub(super) fn of_fault(fault: &ReadFault, hidden: &[String]) -> Failure {
         "" => fault.code.clone(),
         subcode => format!("{}, {subcode}", fault.code),
     };
+    let code = masked(&code, hidden);
     let text = gist(fault.text.as_bytes(), hidden);
     let said = format!("the service answers the fault {code}: \"{text}\"");
     match fault.blame() {
@@ -118,10 +133,8 @@ pub(super) fn of_status(status: u16, location: Option<&str>, gist: &str) -> Opti
 
 /// What an answer says at its beginning, for a person: without tags and without secrets.
 pub(super) fn gist(bytes: &[u8], hidden: &[String]) -> String {
-    let mut text = String::from_utf8_lossy(&bytes[..bytes.len().min(GIST_BYTES_MAX)]).into_owned();
-    for secret in hidden.iter().filter(|secret| !secret.is_empty()) {
-        text = text.replace(secret.as_str(), "***");
-    }
+    let beginning = &bytes[..bytes.len().min(GIST_BYTES_MAX)];
+    let text = masked(&String::from_utf8_lossy(beginning), hidden);
     let plain = without_tags(&text);
     let plain = if plain.is_empty() { &text } else { &plain };
     let printed = plain.chars().map(|letter| match letter {
@@ -132,6 +145,15 @@ pub(super) fn gist(bytes: &[u8], hidden: &[String]) -> String {
     let printed: String = printed.collect();
     let words: Vec<&str> = printed.split_whitespace().collect();
     words.join(" ").chars().take(GIST_CHARS_MAX).collect()
+}
+
+/// What a service says, without the secrets that it says again.
+pub(super) fn masked(text: &str, hidden: &[String]) -> String {
+    let mut text = text.to_owned();
+    for secret in hidden.iter().filter(|secret| !secret.is_empty()) {
+        text = text.replace(secret.as_str(), "***");
+    }
+    text
 }
 
 fn without_tags(text: &str) -> String {

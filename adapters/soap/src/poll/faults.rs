@@ -7,6 +7,7 @@ use hyper::Uri;
 
 use super::SoapPollConfig;
 use super::config::{PagesBy, PagesConfig, WatermarkConfig, WatermarkType};
+use crate::files;
 use crate::receive::config::Faults;
 
 /// Columns of a key, at most.
@@ -29,6 +30,7 @@ impl SoapPollConfig {
         faults.extend(self.key_faults());
         faults.extend(self.time_faults());
         faults.extend(self.who_faults());
+        faults.extend(self.file_faults());
         if let Some(watermark) = &self.watermark {
             let of_watermark = self.watermark_faults(watermark);
             faults.extend(
@@ -86,6 +88,28 @@ impl SoapPollConfig {
             "\"{name}\" is no column: the columns of fields are {}",
             self.fields.names().join(", ")
         )
+    }
+
+    fn file_faults(&self) -> Faults {
+        let token = self.username_token.as_ref();
+        files::faults([
+            ("request", Some(&self.request)),
+            (
+                "basic.password_file",
+                self.basic.as_ref().map(|one| &one.password_file),
+            ),
+            (
+                "bearer.token_file",
+                self.bearer.as_ref().map(|one| &one.token_file),
+            ),
+            (
+                "username_token.password_file",
+                token.map(|one| &one.password_file),
+            ),
+            ("tls.ca", self.tls.ca.as_ref()),
+            ("tls.certificate", self.tls.certificate.as_ref()),
+            ("tls.key", self.tls.key.as_ref()),
+        ])
     }
 
     fn time_faults(&self) -> Faults {
@@ -232,7 +256,8 @@ impl SoapPollConfig {
     }
 }
 
-fn url_fault(url: &str) -> Option<String> {
+/// Why nothing can be asked at an address, with the way out.
+pub(crate) fn url_fault(url: &str) -> Option<String> {
     let hint = "write the service's address, e.g. \"https://wms.local/movements\"";
     let uri: Uri = match url.parse() {
         Ok(uri) => uri,

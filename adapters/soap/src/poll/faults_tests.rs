@@ -1,7 +1,7 @@
 use super::SoapPollConfig;
 
 /// What every configuration needs.
-const NEEDED: &str = "kind = 'soap-poll'\nurl = 'https://wms.local/movements'\nrequest = 'list.xml'\nroot = 'w:ListResponse'\nrecord = 'w:Movement'\nnamespaces = { w = 'urn:example:wms' }\nfields = { ID = 'w:Id', AT = 'w:MovedAt' }\n";
+const NEEDED: &str = "kind = 'soap-poll'\nurl = 'https://wms.local/movements'\nrequest = '/list.xml'\nroot = 'w:ListResponse'\nrecord = 'w:Movement'\nnamespaces = { w = 'urn:example:wms' }\nfields = { ID = 'w:Id', AT = 'w:MovedAt' }\n";
 
 fn config(text: &str) -> SoapPollConfig {
     toml::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
@@ -27,7 +27,7 @@ fn what_every_configuration_needs_is_enough() {
 #[test]
 fn the_whole_example_is_good() {
     let text = format!(
-        "{NEEDED}soap = '1.2'\naction = 'urn:example:wms/ListMovements'\nevery = '5m'\ntimeout = '1m'\nkey = ['ID']\nempty = 'error'\naddressing = true\nusername_token = {{ user = 'a', password_file = 'b', text = true, timestamp = '5m' }}\nbasic = {{ user = 'a', password_file = 'b' }}\ntls = {{ ca = 'a', certificate = 'b', key = 'c' }}\nlimits = {{ message_bytes_max = '128MiB' }}\n[watermark]\ncolumn = 'AT'\nstart = '2026-01-01T00:00:00Z'\noverlap = '5m'\nlag = '10s'\nzone = 'Europe/Berlin'\nformat = '%Y-%m-%dT%H:%M:%S'\n[pages]\nby = 'token'\npath = 'w:NextPage'\nsize = 500\npages_max = 10000\n"
+        "{NEEDED}soap = '1.2'\naction = 'urn:example:wms/ListMovements'\nevery = '5m'\ntimeout = '1m'\nkey = ['ID']\nempty = 'error'\naddressing = true\nusername_token = {{ user = 'a', password_file = '/b', text = true, timestamp = '5m' }}\nbasic = {{ user = 'a', password_file = '/b' }}\ntls = {{ ca = '/a', certificate = '/b', key = '/c' }}\nlimits = {{ message_bytes_max = '128MiB' }}\n[watermark]\ncolumn = 'AT'\nstart = '2026-01-01T00:00:00Z'\noverlap = '5m'\nlag = '10s'\nzone = 'Europe/Berlin'\nformat = '%Y-%m-%dT%H:%M:%S'\n[pages]\nby = 'token'\npath = 'w:NextPage'\nsize = 500\npages_max = 10000\n"
     );
     assert_eq!(config(&text).faults(), []);
 }
@@ -41,13 +41,13 @@ fn what_is_wrong_is_told_with_what_to_write() {
         ("action = 'a\"b'", "action", "without quotes"),
         ("addressing = true", "addressing", "write action"),
         (
-            "basic = { user = 'a', password_file = 'b' }\nbearer = { token_file = 'c' }",
+            "basic = { user = 'a', password_file = '/b' }\nbearer = { token_file = '/c' }",
             "bearer",
             "one of basic and bearer",
         ),
-        ("tls = { key = 'a' }", "tls", "go together"),
+        ("tls = { key = '/a' }", "tls", "go together"),
         (
-            "username_token = { user = 'a', password_file = 'b', timestamp = '0s' }",
+            "username_token = { user = 'a', password_file = '/b', timestamp = '0s' }",
             "username_token.timestamp",
             "5m",
         ),
@@ -154,7 +154,7 @@ fn a_request_that_can_not_be_made_is_told_before_it_is_sent() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("list.xml");
     let text = format!("{NEEDED}[watermark]\ncolumn = 'ID'\nstart = '0'\n[pages]\nby = 'number'\n");
-    let config = config(&text.replace("list.xml", &file.display().to_string()));
+    let config = config(&text.replace("/list.xml", &file.display().to_string()));
     let make = || config.make("site/flow", folder.path().into()).map(|_| ());
     assert!(make().expect_err("no file").contains("can't be read"));
     for (request, expected) in [

@@ -113,7 +113,7 @@ mod tests {
 
     use super::*;
     use crate::envelope::{Envelope, Reader};
-    use crate::security::{Nonces, TokenRule, timestamp, token};
+    use crate::security::{Nonces, TokenRule, Use, timestamp, token};
 
     fn read(version: Version, header: &Header<'_>, now: Timestamp) -> Envelope {
         let text = written(version, header, "<Ask/>", now, [7; 16]);
@@ -148,8 +148,14 @@ mod tests {
             };
             let now_us = now.as_microsecond();
             assert_eq!(
-                token(&rule, found.token.as_ref(), &mut Nonces::default(), now_us),
-                Ok(())
+                token(
+                    &rule,
+                    found.token.as_ref(),
+                    [0; 32],
+                    &mut Nonces::default(),
+                    now_us
+                ),
+                Ok(Use::First)
             );
             let holds = found.timestamp.expect("a timestamp");
             assert_eq!(

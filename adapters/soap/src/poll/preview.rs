@@ -1,24 +1,21 @@
 //! `preview`: which records a saved answer would become.
 
-use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use dray_adapter::{Batch, IdScope, Position};
 use jiff::Timestamp;
 
 use super::SoapPollConfig;
-use super::answer::{self, Head};
+use super::asker::taken;
 use super::page::Page;
 use super::plan::Plan;
+use super::saved;
 use super::service::Service;
 use super::sieve::{Handed, RECORDS_MAX, Sieve};
-use crate::content::Content;
-
-/// What a good answer's status is.
-const OK: u16 = 200;
 
 impl SoapPollConfig {
     /// Reads an answer's first records, at least `records_max` of them if there are. It is read whole before, as it is when it is asked for.
+    /// The file holds the message, the parts of one (MTOM), or either behind the head of HTTP.
     ///
     /// # Errors
     /// A sentence: the file can't be read, is no message, a fault, or another answer.
@@ -28,15 +25,10 @@ impl SoapPollConfig {
         file: &Path,
         records_max: usize,
     ) -> Result<Vec<Batch>, String> {
-        let service = Service::new(self, PathBuf::from("."))?;
-        let opened = File::open(file)
-            .map_err(|error| format!("{} can't be read: {error}", file.display()))?;
-        let head = Head {
-            status: OK,
-            ..Head::default()
-        };
+        let service = Service::new(self, std::env::temp_dir())?;
+        let (head, content, content_type) = saved::open(file, &service)?;
         let now = Timestamp::now();
-        let answer = answer::read(&service, &head, Content::Spool(opened), &[], now)
+        let answer = taken(&service, &head, content, &content_type, &[], now)
             .map_err(|failure| failure.reason)?;
         let mut plan = Plan::new(service.rule.clone(), service.config.pages.clone(), None)?;
         plan.ask(now)?;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dray_adapter::{IdScope, Polled, Position, Seen, Source, SourceError};
+use dray_adapter::{Calls, IdScope, Polled, Position, Seen, Source, SourceError};
 
 use super::SoapPollConfig;
 use super::asker::Asker;
@@ -23,6 +23,7 @@ pub struct Poller {
 /// What stays as it was configured.
 pub(super) struct Setup {
     flow: Arc<str>,
+    pub(super) calls: Arc<Calls>,
     pub(super) service: Arc<Service>,
     pub(super) every: Duration,
     /// Of a batch.
@@ -37,6 +38,7 @@ impl SoapPollConfig {
     pub fn make(&self, flow: &str, own: PathBuf) -> Result<Poller, String> {
         let setup = Setup {
             flow: flow.into(),
+            calls: Arc::new(Calls::made()),
             service: Arc::new(Service::new(self, own)?),
             every: self.every,
             records_max: RECORDS_MAX,
@@ -72,6 +74,10 @@ impl Setup {
 }
 
 impl Source for Poller {
+    fn calls(&self) -> Option<Arc<Calls>> {
+        Some(Arc::clone(&self.setup.calls))
+    }
+
     fn open(
         &mut self,
         resume: Option<Position>,

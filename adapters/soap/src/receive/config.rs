@@ -12,6 +12,7 @@ use serde::{Deserialize, Deserializer};
 
 use super::CONNECTIONS_MAX;
 use super::source::BadRecords;
+use crate::files;
 use crate::pick::Path;
 
 /// Operations of an endpoint, at most.
@@ -217,6 +218,14 @@ impl SoapReceiveConfig {
     pub fn faults(&self) -> Faults {
         let mut faults = path_faults(&self.path);
         faults.extend(self.limits.faults());
+        faults.extend(files::faults([
+            ("wsdl", self.wsdl.as_ref()),
+            (
+                "username_token.password_file",
+                self.username_token.as_ref().map(|one| &one.password_file),
+            ),
+        ]));
+        faults.extend(caller_faults(self.basic.as_ref(), self.tls.as_ref()));
         if self.operations.is_empty() || self.operations.len() > OPERATIONS_MAX {
             let sentence = format!(
                 "there are {} operations, between 1 and {OPERATIONS_MAX} are possible: write a [[flow.source.operation]] for each",
@@ -273,6 +282,7 @@ impl OperationConfig {
             let sentence = format!("at most {KEY_PATHS_MAX} paths make a key");
             faults.push(("key".into(), sentence));
         }
+        faults.extend(files::faults([("response", self.response.as_ref())]));
         let keys = self.key.iter().filter_map(|path| source.path(path).err());
         faults.extend(keys.map(|sentence| ("key".into(), sentence)));
         if self.one_way && self.response.is_some() {
@@ -293,6 +303,16 @@ impl OperationConfig {
             encoding: None,
         }
     }
+}
+
+/// What is wrong with the files by which an endpoint and its callers know each other.
+pub(crate) fn caller_faults(basic: Option<&AccountConfig>, tls: Option<&TlsConfig>) -> Faults {
+    files::faults([
+        ("basic.password_file", basic.map(|one| &one.password_file)),
+        ("tls.certificate", tls.map(|tls| &tls.certificate)),
+        ("tls.key", tls.map(|tls| &tls.key)),
+        ("tls.client_ca", tls.and_then(|tls| tls.client_ca.as_ref())),
+    ])
 }
 
 /// What is wrong with the path of an address.

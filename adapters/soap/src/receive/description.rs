@@ -47,21 +47,21 @@ impl Description {
     }
 
     /// The document that `query` asks for; `None`: there is none of that name.
-    pub(super) fn document(&self, request: &Parts, query: &str) -> Result<Option<String>, String> {
-        let address = self.address(request).ok_or("the request names no host")?;
+    pub(super) fn document(&self, address: &str, query: &str) -> Result<Option<String>, String> {
         let load = |path: &str| self.documents.get(path).cloned().ok_or_else(String::new);
-        let all = wsdl::publish(&self.wsdl, &load, &address)?;
+        let all = wsdl::publish(&self.wsdl, &load, address)?;
         let found = all.into_iter().find(|(path, _)| {
             if path.is_empty() {
                 return matches!(query, "wsdl" | "WSDL" | "singleWsdl");
             }
-            wsdl::link(&address, path).ends_with(&format!("?{query}"))
+            wsdl::link(address, path).ends_with(&format!("?{query}"))
         });
         let found = found.map(|(_, bytes)| String::from_utf8(bytes));
         found.transpose().map_err(|error| error.to_string())
     }
 
-    fn address(&self, request: &Parts) -> Option<String> {
+    /// How the caller reaches the endpoint; `None`: he does not say.
+    pub(super) fn address(&self, request: &Parts) -> Option<String> {
         if let Some(address) = &self.address {
             return Some(address.clone());
         }

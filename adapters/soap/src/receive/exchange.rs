@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use dray_adapter::CallOutcome;
 use tokio::sync::oneshot;
 
 use super::Call;
@@ -11,6 +12,16 @@ use crate::content::Content;
 /// Calls that wait to be decoded, at most: with what each keeps in memory, 16 MiB.
 pub(crate) const WAITING_MAX: usize = 256;
 
+/// Why calls are turned away.
+pub(super) const FULL: &str = "nothing can be appended now: look why the flow waits";
+
+/// Why a call can't be taken in.
+pub(super) const UNKEPT: &str =
+    "it can't be kept while it waits: look at the disk of the agent's data folder";
+/// Why a call that was taken can't be read.
+pub(crate) const UNREADABLE: &str =
+    "the file in which it waits can't be read: look at the disk of the agent's data folder";
+
 /// What became of a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Answer {
@@ -18,8 +29,22 @@ pub(crate) enum Answer {
     Stored { records: u64, repeated: bool },
     /// It is wrong: the same again is refused again.
     Refused(String),
-    /// Not now.
-    Later,
+    /// Not now, and why.
+    Later(&'static str),
+}
+
+impl Answer {
+    /// What is counted.
+    pub(crate) fn outcome(&self) -> CallOutcome {
+        match self {
+            Self::Stored {
+                repeated: false, ..
+            } => CallOutcome::Stored,
+            Self::Stored { repeated: true, .. } => CallOutcome::Repeated,
+            Self::Refused(_) => CallOutcome::Refused,
+            Self::Later(_) => CallOutcome::Later,
+        }
+    }
 }
 
 /// A call that waits.
@@ -52,11 +77,17 @@ impl Exchange {
         self.state().wake = Some(wake);
     }
 
-    /// Hands a call over; `false` where there is no room for it.
-    pub(crate) fn submit(&self, message: Message) -> bool {
+    /// Hands a call over.
+    ///
+    /// # Errors
+    /// Why there is no room for it.
+    pub(crate) fn submit(&self, message: Message) -> Result<(), &'static str> {
         let mut state = self.state();
-        if state.busy || state.waiting.len() == WAITING_MAX {
-            return false;
+        if state.busy {
+            return Err(FULL);
+        }
+        if state.waiting.len() == WAITING_MAX {
+            return Err("as many calls wait to be read as may");
         }
         state.waiting.push_back(message);
         let wake = (state.waiting.len() == 1)
@@ -66,7 +97,7 @@ impl Exchange {
         if let Some(wake) = wake {
             wake();
         }
-        true
+        Ok(())
     }
 
     /// The next call.
@@ -86,7 +117,7 @@ impl Exchange {
         drop(state);
         for message in turned_away {
             // Who does not wait any longer needs no answer.
-            let _ = message.reply.send(Answer::Later);
+            let _ = message.reply.send(Answer::Later(FULL));
         }
     }
 }

@@ -7,17 +7,16 @@ use std::sync::{Arc, Mutex};
 use dray_formats::Format;
 use dray_formats::xml::Xml;
 
-use super::config::{AccountConfig, OperationConfig};
+use super::config::{AccountConfig, OperationConfig, TokenConfig};
 use super::description::Description;
 use super::serve::Settings;
 use super::soap::{Operation, Soap, root};
 use super::{Receiver, SoapReceiveConfig, Spoken, tls};
 use crate::envelope::Wanted;
+use crate::fresh::Fresh;
+use crate::secret;
 use crate::security::{Account, Nonces, TokenRule};
 use crate::template::Template;
-
-/// Bytes of a password's file, at most.
-const PASSWORD_BYTES_MAX: usize = 4096;
 
 impl SoapReceiveConfig {
     /// The source, not opened.
@@ -38,7 +37,7 @@ impl SoapReceiveConfig {
         let settings = Settings {
             listen: self.listen,
             limits: self.limits.clone(),
-            tls: self.tls.as_ref().map(tls::acceptor).transpose()?,
+            tls: self.tls.as_ref().map(tls::acceptors).transpose()?,
             folder: Arc::new(PathBuf::from(".")),
         };
         Ok(Receiver::new(flow, spoken, self.bad_records, settings))
@@ -56,24 +55,14 @@ impl SoapReceiveConfig {
         let description = self.wsdl.as_deref();
         let description =
             description.map(|file| Description::read(file, self.address.clone(), scheme));
-        let token = self.username_token.as_ref().map(|token| {
-            Ok::<_, String>(TokenRule {
-                account: account(&AccountConfig {
-                    user: token.user.clone(),
-                    password_file: token.password_file.clone(),
-                })?,
-                text: token.text,
-                skew_us: i64::try_from(token.skew.as_micros()).unwrap_or(i64::MAX),
-            })
-        });
         let operations = self.operations.iter().map(|one| self.operation(one));
         Ok(Soap {
             path: self.path.clone(),
             namespaces: self.uris(),
             wanted: wanted.collect::<Result<Vec<_>, String>>()?.into(),
             operations: operations.collect::<Result<_, String>>()?,
-            basic: self.basic.as_ref().map(account).transpose()?,
-            token: token.transpose()?,
+            basic: self.basic.as_ref().map(basic).transpose()?,
+            token: self.username_token.as_ref().map(token).transpose()?,
             nonces: Mutex::new(Nonces::default()),
             description: description.transpose()?,
         })
@@ -118,18 +107,27 @@ pub(crate) fn read(file: &Path) -> Result<String, String> {
     fs::read_to_string(file).map_err(|error| format!("{} can't be read: {error}", file.display()))
 }
 
-/// A user, with the password that stands in the first line of its file.
-pub(crate) fn account(config: &AccountConfig) -> Result<Account, String> {
-    let text = read(&config.password_file)?;
-    let password = text.lines().next().unwrap_or_default();
-    if password.is_empty() || password.len() > PASSWORD_BYTES_MAX {
-        return Err(format!(
-            "{} holds no password: its first line is the password",
-            config.password_file.display()
-        ));
-    }
-    Ok(Account {
-        user: config.user.clone(),
-        password: password.to_owned(),
+/// Who calls by HTTP.
+pub(crate) fn basic(config: &AccountConfig) -> Result<Fresh<Account>, String> {
+    let AccountConfig {
+        user,
+        password_file,
+    } = config.clone();
+    Fresh::new([password_file.clone()], move || {
+        secret::account("basic.password_file", &user, &password_file)
+    })
+}
+
+/// Who calls by WS-Security.
+fn token(config: &TokenConfig) -> Result<Fresh<TokenRule>, String> {
+    let config = config.clone();
+    let skew_us = i64::try_from(config.skew.as_micros()).unwrap_or(i64::MAX);
+    Fresh::new([config.password_file.clone()], move || {
+        let (user, file) = (&config.user, &config.password_file);
+        Ok(TokenRule {
+            account: secret::account("username_token.password_file", user, file)?,
+            text: config.text,
+            skew_us,
+        })
     })
 }

@@ -27,7 +27,7 @@ impl SoapReceiveConfig {
     ) -> Result<Vec<Batch>, String> {
         let open = || {
             let file = File::open(file).map_err(|error| error.to_string())?;
-            Ok::<_, String>(Content::Spool(file))
+            Ok::<_, String>(Content::Spool(Box::new(file)))
         };
         let mut reader = Reader::new(&self.uris(), Arc::default());
         let read = open()?.read::<Fault>(&mut |window, end| Ok(reader.read(window, end)?));

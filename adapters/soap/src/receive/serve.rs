@@ -2,23 +2,24 @@
 
 use std::convert::Infallible;
 use std::io::Write as _;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use bytes::Bytes;
+use dray_adapter::{CallOutcome, Calls};
 use flate2::write::GzDecoder;
 use http_body_util::{BodyExt as _, Full};
-use hyper::body::{Body as _, Incoming};
+use hyper::body::{Body, Incoming};
 use hyper::header::{
     CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
 };
 use hyper::http::request::Parts;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{Request, Response, StatusCode};
+use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Semaphore, oneshot};
@@ -26,12 +27,13 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tracing::debug;
 
-use super::exchange::{Answer, Exchange, Message};
+use super::exchange::{Answer, Exchange, Message, UNKEPT};
+use super::noted::{UnderWay, note};
+use super::tls::handshake;
 use super::{Call, Dialect, LimitsConfig, Reply, Trouble};
 use crate::content::{Collector, Content};
+use crate::fresh::Fresh;
 
-/// How long a handshake may take.
-const HANDSHAKE: Duration = Duration::from_secs(10);
 /// How long a connection may wait for its next request, and that take to come: callers that keep connections use them more often.
 const IDLE: Duration = Duration::from_secs(60);
 /// What the caller is told: after so many seconds there may be room again.
@@ -42,7 +44,7 @@ const COME_AGAIN_S: u64 = 5;
 pub(crate) struct Settings {
     pub(crate) listen: SocketAddr,
     pub(crate) limits: LimitsConfig,
-    pub(crate) tls: Option<TlsAcceptor>,
+    pub(crate) tls: Option<Arc<Fresh<TlsAcceptor>>>,
     pub(crate) folder: Arc<PathBuf>,
 }
 
@@ -60,6 +62,7 @@ impl Server {
         settings: &Settings,
         dialect: Arc<dyn Dialect>,
         exchange: Arc<Exchange>,
+        calls: Arc<Calls>,
     ) -> Result<Self, String> {
         let listen = settings.listen;
         let listener = TcpListener::bind(listen).map_err(|error| {
@@ -71,14 +74,11 @@ impl Server {
             .build()
             .map_err(|error| format!("no thread to serve {listen}: {error}"))?;
         let (stop, stopped) = oneshot::channel();
-        let desk = Arc::new(Desk {
-            dialect,
-            exchange,
-            limits: settings.limits.clone(),
-            folder: Arc::clone(&settings.folder),
-        });
+        let desk = Arc::new(Desk::new(settings, dialect, exchange, calls));
         let tls = settings.tls.clone();
+        let span = tracing::Span::current();
         let serve = move || {
+            let _flow = span.entered();
             runtime.block_on(async {
                 tokio::select! {
                     () = accept(listener, desk, tls) => {}
@@ -115,14 +115,15 @@ impl Drop for Server {
 }
 
 /// What all connections share.
-struct Desk {
+pub(super) struct Desk {
     dialect: Arc<dyn Dialect>,
     exchange: Arc<Exchange>,
+    calls: Arc<Calls>,
     limits: LimitsConfig,
     folder: Arc<PathBuf>,
 }
 
-async fn accept(listener: TcpListener, desk: Arc<Desk>, tls: Option<TlsAcceptor>) {
+async fn accept(listener: TcpListener, desk: Arc<Desk>, tls: Option<Arc<Fresh<TlsAcceptor>>>) {
     let listener = listener
         .set_nonblocking(true)
         .and_then(|()| tokio::net::TcpListener::from_std(listener));
@@ -134,8 +135,8 @@ async fn accept(listener: TcpListener, desk: Arc<Desk>, tls: Option<TlsAcceptor>
         let Ok(seat) = Arc::clone(&room).acquire_owned().await else {
             return;
         };
-        let stream = match listener.accept().await {
-            Ok((stream, _)) => stream,
+        let (stream, peer) = match listener.accept().await {
+            Ok((stream, peer)) => (stream, peer.ip().to_canonical()),
             Err(error) => {
                 // Out of descriptors, mostly: it passes when connections end.
                 debug!(%error, "a connection was not taken");
@@ -144,40 +145,48 @@ async fn accept(listener: TcpListener, desk: Arc<Desk>, tls: Option<TlsAcceptor>
             }
         };
         let _ = stream.set_nodelay(true);
-        let (desk, tls) = (Arc::clone(&desk), tls.clone());
+        let (desk, tls) = (Arc::clone(&desk), tls.as_ref().map(|tls| tls.get()));
         tokio::spawn(async move {
             let _seat = seat;
             match tls {
-                None => connection(stream, desk).await,
-                Some(tls) => match timeout(HANDSHAKE, tls.accept(stream)).await {
-                    Ok(Ok(stream)) => connection(stream, desk).await,
-                    Ok(Err(error)) => debug!(%error, "a connection's handshake failed"),
-                    Err(_) => debug!("a connection's handshake took too long"),
-                },
+                None => connection(stream, peer, desk).await,
+                Some(tls) => {
+                    if let Some(stream) = handshake(stream, peer, &tls, &desk.calls).await {
+                        connection(stream, peer, desk).await;
+                    }
+                }
             }
         });
     }
 }
 
-async fn connection(stream: impl AsyncRead + AsyncWrite + Unpin, desk: Arc<Desk>) {
-    let service = service_fn(move |request| {
+async fn connection(stream: impl AsyncRead + AsyncWrite + Unpin, peer: IpAddr, desk: Arc<Desk>) {
+    let calls = Arc::clone(&desk.calls);
+    let service = service_fn(move |request: Request<Incoming>| {
         let desk = Arc::clone(&desk);
-        async move { Ok::<_, Infallible>(response(desk.answer(request).await)) }
+        async move { Ok::<_, Infallible>(response(desk.answer(request, peer).await)) }
     });
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(IDLE)
         .serve_connection(TokioIo::new(stream), service)
         .await;
-    if let Err(error) = served {
-        debug!(%error, "a connection ended");
+    match served {
+        Err(error) if error.is_parse() => {
+            let reason = format!(
+                "it is no request of HTTP/1.1: {error}; does the caller use TLS as the endpoint does?"
+            );
+            note(&calls, peer, CallOutcome::Refused, &reason);
+        }
+        Err(error) => debug!(%error, "a connection ended"),
+        Ok(()) => {}
     }
 }
 
 /// An answer, and whether the connection ends with it.
 type Answered = (Reply, bool);
 
-fn response((reply, ends): Answered) -> Response<Full<Bytes>> {
+pub(super) fn response((reply, ends): Answered) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(Bytes::from(reply.body)));
     *response.status_mut() = StatusCode::from_u16(reply.status).unwrap_or_default();
     let headers = response.headers_mut();
@@ -197,11 +206,42 @@ fn response((reply, ends): Answered) -> Response<Full<Bytes>> {
 }
 
 impl Desk {
-    async fn answer(&self, request: Request<Incoming>) -> Answered {
+    pub(super) fn new(
+        settings: &Settings,
+        dialect: Arc<dyn Dialect>,
+        exchange: Arc<Exchange>,
+        calls: Arc<Calls>,
+    ) -> Self {
+        Self {
+            dialect,
+            exchange,
+            calls,
+            limits: settings.limits.clone(),
+            folder: Arc::clone(&settings.folder),
+        }
+    }
+
+    /// Answers one request, however its bytes come.
+    pub(super) async fn answer(
+        &self,
+        request: Request<impl Body<Data = Bytes> + Unpin>,
+        peer: IpAddr,
+    ) -> Answered {
         let (parts, body) = request.into_parts();
+        let call = UnderWay::new(&self.calls, peer);
         if let Some(page) = self.dialect.page(&parts) {
+            match parts.method {
+                Method::GET | Method::HEAD | Method::OPTIONS => call.forget(),
+                _ => call.answered(&page),
+            }
             return (page, false);
         }
+        let answered = self.decide(parts, body).await;
+        call.answered(&answered.0);
+        answered
+    }
+
+    async fn decide(&self, parts: Parts, body: impl Body<Data = Bytes> + Unpin) -> Answered {
         // What is left of a body is not read: the connection ends.
         if let Err(reply) = self.dialect.admit(&parts) {
             return (reply, !body.is_end_stream());
@@ -209,16 +249,27 @@ impl Desk {
         let collected = timeout(self.limits.body_within, self.collect(&parts, body)).await;
         let content = match collected.unwrap_or(Err(Trouble::Slow)) {
             Ok(content) => content,
-            Err(trouble) => return (self.dialect.trouble(&parts, trouble), true),
+            Err(trouble) => {
+                let mut reply = self.dialect.trouble(&parts, trouble);
+                if trouble == Trouble::Busy {
+                    reply.reason = UNKEPT.into();
+                }
+                return (reply, true);
+            }
         };
-        let (call, content) = match self.read(parts.clone(), content).await {
+        let parts = Arc::new(parts);
+        let (call, content) = match self.read(Arc::clone(&parts), content).await {
             Ok(read) => read,
             Err(reply) => return (reply, false),
         };
         (self.submit(&parts, call, content).await, false)
     }
 
-    async fn collect(&self, parts: &Parts, mut body: Incoming) -> Result<Content, Trouble> {
+    async fn collect(
+        &self,
+        parts: &Parts,
+        mut body: impl Body<Data = Bytes> + Unpin,
+    ) -> Result<Content, Trouble> {
         let bytes_max = self.limits.message_bytes_max.as_u64();
         if body.size_hint().lower() > bytes_max {
             return Err(Trouble::TooLarge);
@@ -235,7 +286,7 @@ impl Desk {
         };
         let mut packed = 0;
         while let Some(frame) = body.frame().await {
-            let Ok(data) = frame.map_err(|_| Trouble::Slow)?.into_data() else {
+            let Ok(data) = frame.map_err(|_| Trouble::Broken)?.into_data() else {
                 continue;
             };
             packed += data.len() as u64;
@@ -248,7 +299,11 @@ impl Desk {
     }
 
     /// Long ones are read elsewhere, so that others are answered meanwhile.
-    async fn read(&self, parts: Parts, mut content: Content) -> Result<(Call, Content), Reply> {
+    async fn read(
+        &self,
+        parts: Arc<Parts>,
+        mut content: Content,
+    ) -> Result<(Call, Content), Reply> {
         let now_us = jiff::Timestamp::now().as_microsecond();
         if let Content::Memory(_) = content {
             let call = self.dialect.read(&parts, &mut content, now_us)?;
@@ -271,12 +326,16 @@ impl Desk {
             received_us: jiff::Timestamp::now().as_microsecond(),
             reply,
         };
-        if !self.exchange.submit(message) {
-            return self.dialect.trouble(parts, Trouble::Busy);
+        if let Err(reason) = self.exchange.submit(message) {
+            return Reply {
+                reason: reason.into(),
+                ..self.dialect.trouble(parts, Trouble::Busy)
+            };
         }
         let answer = match timeout(self.limits.answer_within, answer).await {
             Ok(Ok(answer)) => answer,
-            Ok(Err(_)) | Err(_) => Answer::Later,
+            Ok(Err(_)) => Answer::Later("the flow ended or began anew meanwhile"),
+            Err(_) => Answer::Later("it was not stored within limits.answer_within"),
         };
         self.dialect.reply(&call, &answer)
     }
@@ -313,7 +372,7 @@ fn trouble(error: &std::io::Error) -> Trouble {
             Trouble::Packing
         }
         _ => {
-            tracing::warn!(%error, "a call could not be kept while it waits; its caller is to come again");
+            debug!(%error, "a call could not be kept while it waits");
             Trouble::Busy
         }
     }

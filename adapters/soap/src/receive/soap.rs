@@ -2,19 +2,23 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use dray_adapter::CallOutcome;
 use hyper::Method;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use hyper::http::request::Parts;
 use minijinja::context;
+use sha2::{Digest as _, Sha256};
 
 use super::config::{IdentityBy, SoapReceiveConfig};
 use super::description::Description;
-use super::exchange::Answer;
+use super::exchange::{Answer, UNREADABLE};
+use super::replies::{denied, faulted, later, plain, troubled};
 use super::{Call, Dialect, Identity, Reply, Trouble};
 use crate::content::Content;
 use crate::envelope::{Envelope, Reader, Version, Wanted};
 use crate::fault::{Fault, Special, enveloped};
-use crate::security::{self, Account, Denied, Nonces, TokenRule};
+use crate::fresh::Fresh;
+use crate::security::{self, Account, Denied, Nonces, TokenRule, Use};
 use crate::template::Template;
 
 /// An operation as it is looked for.
@@ -33,8 +37,8 @@ pub(super) struct Soap {
     pub(super) namespaces: Vec<String>,
     pub(super) wanted: Arc<[Wanted]>,
     pub(super) operations: Vec<Operation>,
-    pub(super) basic: Option<Account>,
-    pub(super) token: Option<TokenRule>,
+    pub(super) basic: Option<Fresh<Account>>,
+    pub(super) token: Option<Fresh<TokenRule>>,
     pub(super) nonces: Mutex<Nonces>,
     pub(super) description: Option<Description>,
 }
@@ -42,6 +46,7 @@ pub(super) struct Soap {
 /// What stops the reading of a call.
 enum Stopped {
     Fault(Fault),
+    Denied(Denied),
     Disk,
 }
 
@@ -57,29 +62,15 @@ impl From<Fault> for Stopped {
     }
 }
 
+impl From<Denied> for Stopped {
+    fn from(denied: Denied) -> Self {
+        Self::Denied(denied)
+    }
+}
+
 impl From<dray_formats::FileFault> for Stopped {
     fn from(dray_formats::FileFault(reason): dray_formats::FileFault) -> Self {
         Self::Fault(Fault::sender(reason))
-    }
-}
-
-fn faulted(version: Version, fault: &Fault, status: Option<u16>) -> Reply {
-    Reply {
-        status: status.unwrap_or_else(|| fault.status(version)),
-        content_type: version.content_type(),
-        body: fault.written(version),
-        later: fault.blame == crate::envelope::Blame::Receiver,
-        challenge: None,
-    }
-}
-
-fn plain(status: u16, text: &str) -> Reply {
-    Reply {
-        status,
-        content_type: "text/plain; charset=utf-8",
-        body: format!("{text}\n"),
-        later: false,
-        challenge: None,
     }
 }
 
@@ -151,7 +142,7 @@ impl Soap {
             }
             .into());
         }
-        self.who(&envelope, now_us)?;
+        let used = self.who(&envelope, now_us)?;
         if envelope.reply_elsewhere.is_some() {
             let text = "ReplyTo names another address; answers go to the caller alone";
             return Err(Fault::sender(text).into());
@@ -181,9 +172,14 @@ impl Soap {
                 return Err(Fault::sender(text).into());
             }
         }
+        let identity = self.identity(operation, &envelope)?;
+        // Without it the message would be taken a second time.
+        if used == Use::Again && identity.is_none() {
+            return Err(Denied::Replayed.into());
+        }
         Ok(Call {
             operation: number,
-            identity: self.identity(operation, &envelope)?,
+            identity,
             version,
             message_id: envelope.message_id,
         })
@@ -220,24 +216,31 @@ impl Soap {
         })
     }
 
-    /// Whether the caller is who he must be. He learns no more than that he is not.
-    fn who(&self, envelope: &Envelope, now_us: i64) -> Result<(), Fault> {
-        let Some(rule) = &self.token else {
-            return Ok(());
-        };
-        let denied = |denied: Denied| {
-            tracing::debug!(?denied, "a call was not let in");
-            match denied {
-                Denied::Crowded => Fault::receiver("too many calls for now"),
-                _ => Fault::sender("the caller is not known, or the message is too old"),
-            }
+    /// Whether the caller is who he must be.
+    fn who(&self, envelope: &Envelope, now_us: i64) -> Result<Use, Denied> {
+        let Some(rule) = self.token.as_ref().map(Fresh::get) else {
+            return Ok(Use::First);
         };
         if let Some(times) = &envelope.timestamp {
-            security::timestamp(times, now_us, rule.skew_us).map_err(denied)?;
+            security::timestamp(times, now_us, rule.skew_us)?;
         }
         let mut nonces = self.nonces.lock().unwrap_or_else(PoisonError::into_inner);
-        security::token(rule, envelope.token.as_ref(), &mut nonces, now_us).map_err(denied)
+        security::token(
+            &rule,
+            envelope.token.as_ref(),
+            said(envelope),
+            &mut nonces,
+            now_us,
+        )
     }
+}
+
+/// All by which a message is told from others.
+fn said(envelope: &Envelope) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    hash.update(envelope.body_sha256);
+    hash.update(envelope.message_id.as_deref().unwrap_or_default());
+    hash.finalize().into()
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -250,7 +253,10 @@ impl Soap {
         let Some(description) = &self.description else {
             return plain(405, "this is a SOAP endpoint: calls are made by POST");
         };
-        match description.document(request, query) {
+        let Some(address) = description.address(request) else {
+            return plain(400, "the request names no host");
+        };
+        match description.document(&address, query) {
             Ok(Some(body)) => Reply {
                 content_type: Version::V11.content_type(),
                 body,
@@ -289,11 +295,12 @@ impl Dialect for Soap {
             return Ok(());
         };
         let header = request.headers.get(AUTHORIZATION).map(HeaderValue::to_str);
-        security::basic(account, header.and_then(Result::ok)).map_err(|denied| {
-            tracing::debug!(?denied, "a call was not let in");
+        security::basic(&account.get(), header.and_then(Result::ok)).map_err(|denied| {
             let fault = Fault::sender("the caller is not known");
             Reply {
                 challenge: Some("Basic realm=\"dray\", charset=\"UTF-8\""),
+                outcome: CallOutcome::Denied,
+                reason: denied.sentence().into(),
                 ..faulted(version, &fault, Some(401))
             }
         })
@@ -303,11 +310,12 @@ impl Dialect for Soap {
         let version = media(request).0.unwrap_or(Version::V11);
         self.call(request, content, now_us)
             .map_err(|stopped| match stopped {
-                Stopped::Fault(fault) => {
-                    tracing::debug!(reason = fault.text, "a call was refused");
-                    faulted(version, &fault, None)
-                }
-                Stopped::Disk => self.trouble(request, Trouble::Busy),
+                Stopped::Fault(fault) => faulted(version, &fault, None),
+                Stopped::Denied(why) => denied(version, why),
+                Stopped::Disk => Reply {
+                    reason: UNREADABLE.into(),
+                    ..self.trouble(request, Trouble::Busy)
+                },
             })
     }
 
@@ -318,15 +326,27 @@ impl Dialect for Soap {
             Answer::Refused(reason) => {
                 return faulted(call.version, &Fault::sender(reason.clone()), None);
             }
-            Answer::Later => return faulted(call.version, &later(), None),
+            Answer::Later(why) => {
+                return Reply {
+                    reason: (*why).into(),
+                    ..faulted(call.version, &later(), None)
+                };
+            }
+        };
+        let stored = Reply {
+            status: 200,
+            content_type: call.version.content_type(),
+            body: String::new(),
+            later: false,
+            challenge: None,
+            outcome: answer.outcome(),
+            reason: String::new(),
         };
         if operation.one_way {
             return Reply {
                 status: 202,
                 content_type: "",
-                body: String::new(),
-                later: false,
-                challenge: None,
+                ..stored
             };
         }
         let id = call.identity.as_ref().map(|identity| identity.id.as_str());
@@ -339,43 +359,21 @@ impl Dialect for Soap {
         };
         match operation.response.render(values) {
             Ok(content) => Reply {
-                status: 200,
-                content_type: call.version.content_type(),
                 body: enveloped(call.version, &content),
-                later: false,
-                challenge: None,
+                ..stored
             },
             // It is stored: who comes again is answered the same.
-            Err(reason) => {
-                tracing::warn!(reason, "the template of an answer fails");
-                faulted(call.version, &later(), None)
-            }
+            Err(reason) => Reply {
+                reason: format!("it is stored, but the template of its answer fails: {reason}"),
+                ..faulted(call.version, &later(), None)
+            },
         }
     }
 
     fn trouble(&self, request: &Parts, trouble: Trouble) -> Reply {
         let version = media(request).0.unwrap_or(Version::V11);
-        let (fault, status) = match trouble {
-            Trouble::TooLarge => (
-                Fault::sender("the message is larger than is taken"),
-                Some(413),
-            ),
-            Trouble::Packing => (
-                Fault::sender("the message is not packed as it says; gzip is taken, or none"),
-                Some(415),
-            ),
-            Trouble::Slow => (
-                Fault::receiver("the message did not come in time"),
-                Some(408),
-            ),
-            Trouble::Busy => (later(), None),
-        };
-        faulted(version, &fault, status)
+        troubled(version, trouble)
     }
-}
-
-fn later() -> Fault {
-    Fault::receiver("the message can't be stored now; please send it again later")
 }
 
 /// The configured root: its namespace's number, and its name.

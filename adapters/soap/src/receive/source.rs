@@ -16,19 +16,21 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use dray_adapter::{
-    BATCH_RECORDS_MAX, Batch, IdScope, Mark, MarkState, Origin, Polled, Position, Seen, Source,
-    SourceError,
+    BATCH_RECORDS_MAX, Batch, Calls, IdScope, Mark, MarkState, Origin, Polled, Position, Seen,
+    Source, SourceError,
 };
 use dray_edges::edge;
-use dray_formats::Gather;
+use dray_formats::{Gather, Tally};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::oneshot;
-use tracing::{info, warn};
+use tracing::{debug, info};
 
-use super::exchange::{Answer, Exchange, Message};
+use super::exchange::{Answer, Exchange, FULL, Message, UNREADABLE};
+#[cfg(feature = "fuzzing")]
+use super::serve::Desk;
 use super::serve::{Server, Settings};
 use super::{Call, Identity, Spoken};
-use crate::reading::{Fault, Reading, count};
+use crate::reading::{Fault, Reading, at_once, count};
 
 /// How long to wait before an address is tried again that could not be listened at.
 const AGAIN: Duration = Duration::from_secs(5);
@@ -55,6 +57,7 @@ pub struct Receiver {
     records_max: usize,
     settings: Settings,
     exchange: Arc<Exchange>,
+    calls: Arc<Calls>,
     server: Option<Server>,
     seen: Option<Arc<dyn Seen>>,
     /// Told apart from every other start of the agent.
@@ -97,6 +100,7 @@ impl Receiver {
             records_max: BATCH_RECORDS_MAX,
             settings,
             exchange: Arc::default(),
+            calls: Arc::new(Calls::served()),
             server: None,
             seen: None,
             life: rand::random(),
@@ -121,6 +125,24 @@ impl Receiver {
         self
     }
 
+    /// Forgets all calls.
+    pub(super) fn start_over(
+        &mut self,
+        resume: Option<Position>,
+        seen: Arc<dyn Seen>,
+        wake: Arc<dyn Fn() + Send + Sync>,
+    ) {
+        let counted =
+            |position: &Position| Some(u64::from_be_bytes(position.0[..].try_into().ok()?));
+        let resumed = resume.as_ref().and_then(counted);
+        self.counter = self.counter.max(resumed.unwrap_or(0));
+        self.seen = Some(seen);
+        (self.long, self.exchange) = (None, Arc::default());
+        self.appending.clear();
+        self.ids.clear();
+        self.exchange.wakes(wake);
+    }
+
     /// A call's first batch; `None` where it was answered at once.
     fn begin(&mut self, mut message: Message) -> Option<Batch> {
         // Its caller was told to come again, or is gone: nothing of it is stored.
@@ -132,35 +154,42 @@ impl Receiver {
         }
         let operation = message.call.operation;
         let format = &self.spoken.formats[operation];
-        let bad_max = match self.bad_records {
-            BadRecords::Refuse => 0,
-            BadRecords::DeadLetter => u64::MAX,
-        };
-        // Twice over it, so that nothing of a call can be seen that turns out to be wrong.
-        let tally = match count(format, &mut message.content, bad_max) {
-            Ok(tally) => tally,
+        let at_once = match at_once(format, &message.content, self.records_max) {
+            Ok(at_once) => at_once,
             Err(fault) => return refuse(message.reply, fault),
         };
-        let records = tally.records + tally.rejects;
-        let wrong = if tally.is_too_bad() {
-            tally.first_bad
-        } else if records == 0 && !self.spoken.may_be_empty[operation] {
-            Some("it holds no record: nothing stands at the configured path".into())
-        } else {
-            None
+        let found = match &at_once {
+            Some(gather) => Found::of(gather),
+            // Twice over it, so that nothing of a call can be seen that turns out to be wrong.
+            None => match count(format, &mut message.content, self.bad_max()) {
+                Ok(tally) => tally.into(),
+                Err(fault) => return refuse(message.reply, fault),
+            },
         };
-        if let Some(reason) = wrong {
+        if let Some(reason) = found.wrong(self.bad_max(), self.spoken.may_be_empty[operation]) {
             return refuse(message.reply, Fault::Call(reason));
         }
         let scope = self.scope(message.call.identity.as_ref());
         let reading = Reading::new(format, message.content, scope, self.records_max);
-        self.go_on(Long {
+        let long = Long {
             reading,
             call: message.call,
             received_us: message.received_us,
-            records,
+            records: found.records + found.rejects,
             reply: message.reply,
-        })
+        };
+        match at_once {
+            Some(gather) => Some(self.hand_out(long, gather, true)),
+            None => self.go_on(long),
+        }
+    }
+
+    /// Bad records with which a call is taken.
+    fn bad_max(&self) -> u64 {
+        match self.bad_records {
+            BadRecords::Refuse => 0,
+            BadRecords::DeadLetter => u64::MAX,
+        }
     }
 
     /// Answers a call whose id is known.
@@ -291,12 +320,61 @@ impl Receiver {
         }
     }
 
+    /// What connections share, without one.
+    #[cfg(feature = "fuzzing")]
+    pub(super) fn desk(&self) -> Desk {
+        let dialect = Arc::clone(&self.spoken.dialect);
+        Desk::new(
+            &self.settings,
+            dialect,
+            Arc::clone(&self.exchange),
+            Arc::clone(&self.calls),
+        )
+    }
+
     fn turn_away(&mut self) {
         self.exchange.set_busy(true);
         for appending in &mut self.appending {
             for reply in appending.replies.drain(..) {
-                let _ = reply.send(Answer::Later);
+                let _ = reply.send(Answer::Later(FULL));
             }
+        }
+    }
+}
+
+/// What a call holds.
+struct Found {
+    records: u64,
+    rejects: u64,
+    first_bad: Option<String>,
+}
+
+impl Found {
+    fn of(gather: &Gather) -> Self {
+        let bad = gather.rejects.first();
+        Self {
+            records: gather.records.len() as u64,
+            rejects: gather.rejects.len() as u64,
+            first_bad: bad.map(|bad| format!("line {}: {}", bad.line, bad.reason)),
+        }
+    }
+
+    /// Why the call can't be taken.
+    fn wrong(&self, bad_max: u64, may_be_empty: bool) -> Option<String> {
+        if self.rejects > bad_max {
+            return self.first_bad.clone();
+        }
+        let is_empty = self.records + self.rejects == 0 && !may_be_empty;
+        is_empty.then(|| "it holds no record: nothing stands at the configured path".into())
+    }
+}
+
+impl From<Tally> for Found {
+    fn from(tally: Tally) -> Self {
+        Self {
+            records: tally.records,
+            rejects: tally.rejects,
+            first_bad: tally.first_bad,
         }
     }
 }
@@ -315,8 +393,8 @@ fn refuse(reply: oneshot::Sender<Answer>, fault: Fault) -> Option<Batch> {
     let answer = match fault {
         Fault::Call(reason) => Answer::Refused(reason),
         Fault::Disk(error) => {
-            warn!(%error, "a call that waits could not be read; its caller is to come again");
-            Answer::Later
+            debug!(%error, "a call that waits could not be read");
+            Answer::Later(UNREADABLE)
         }
     };
     let _ = reply.send(answer);
@@ -346,23 +424,20 @@ fn part_mark(identity: &Identity, gather: &Gather) -> Mark {
 }
 
 impl Source for Receiver {
+    fn calls(&self) -> Option<Arc<Calls>> {
+        Some(Arc::clone(&self.calls))
+    }
+
     fn open(
         &mut self,
         resume: Option<Position>,
         seen: Arc<dyn Seen>,
         wake: Arc<dyn Fn() + Send + Sync>,
     ) -> Result<(), SourceError> {
-        let counted =
-            |position: &Position| Some(u64::from_be_bytes(position.0[..].try_into().ok()?));
-        let resumed = resume.as_ref().and_then(counted);
-        self.counter = self.counter.max(resumed.unwrap_or(0));
-        self.seen = Some(seen);
-        (self.long, self.exchange) = (None, Arc::default());
-        self.appending.clear();
-        self.ids.clear();
-        self.exchange.wakes(wake);
+        self.start_over(resume, seen, wake);
         let dialect = Arc::clone(&self.spoken.dialect);
-        let server = Server::start(&self.settings, dialect, Arc::clone(&self.exchange));
+        let (exchange, calls) = (Arc::clone(&self.exchange), Arc::clone(&self.calls));
+        let server = Server::start(&self.settings, dialect, exchange, calls);
         let server = server.map_err(|reason| SourceError::Retry {
             reason,
             after: AGAIN,
@@ -409,6 +484,10 @@ impl Source for Receiver {
             }
         }
         Ok(())
+    }
+
+    fn is_waited_for(&self) -> bool {
+        true
     }
 
     fn acked(&mut self, _: &Position) -> Result<(), SourceError> {

@@ -9,7 +9,8 @@ use dray_formats::FormatConfig;
 use hyper::header::HeaderName;
 use serde::Deserialize;
 
-use crate::receive::config::{AccountConfig, Faults, one_or_several, path_faults};
+use crate::files;
+use crate::receive::config::{AccountConfig, Faults, caller_faults, one_or_several, path_faults};
 use crate::receive::source::BadRecords;
 use crate::receive::{LimitsConfig, TlsConfig};
 
@@ -24,7 +25,7 @@ const KEY_COLUMNS_MAX: usize = 8;
 /// kind = "webhook"
 /// listen = "0.0.0.0:8443"
 /// path = "/shop"
-/// signature = { header = "X-Shop-Hmac-Sha256", secret_file = "shop.secret", encoding = "base64" }
+/// signature = { header = "X-Shop-Hmac-Sha256", secret_file = "/etc/dray/shop.secret", encoding = "base64" }
 /// [[hook]]
 /// name = "order"
 /// when = { header = "X-Shop-Topic", value = "orders/create" }
@@ -159,6 +160,17 @@ impl WebhookConfig {
     pub fn faults(&self) -> Faults {
         let mut faults = path_faults(&self.path);
         faults.extend(self.limits.faults());
+        faults.extend(files::faults([
+            (
+                "signature.secret_file",
+                self.signature.as_ref().map(|one| &one.secret_file),
+            ),
+            (
+                "api_key.key_file",
+                self.api_key.as_ref().map(|one| &one.key_file),
+            ),
+        ]));
+        faults.extend(caller_faults(self.basic.as_ref(), self.tls.as_ref()));
         let mut fault =
             |setting: &str, sentence: &str| faults.push((setting.to_owned(), sentence.to_owned()));
         if !(200..=204).contains(&self.status) {

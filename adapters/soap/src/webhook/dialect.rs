@@ -1,6 +1,6 @@
 //! Calls without an envelope.
 
-use dray_adapter::Value;
+use dray_adapter::{CallOutcome, Value};
 use dray_formats::{Format, Gather, Sink as _};
 use hyper::Method;
 use hyper::header::{AUTHORIZATION, HeaderValue};
@@ -11,8 +11,9 @@ use super::config::HookConfig;
 use super::signature::Signature;
 use crate::content::Content;
 use crate::envelope::Version;
+use crate::fresh::Fresh;
 use crate::reading::Fault;
-use crate::receive::exchange::Answer;
+use crate::receive::exchange::{Answer, UNREADABLE};
 use crate::receive::{Call, Dialect, Identity, Reply, Trouble};
 use crate::security::{self, Account, Denied};
 
@@ -30,10 +31,10 @@ pub(super) struct Webhook {
     pub(super) path: String,
     pub(super) status: u16,
     pub(super) hooks: Vec<Hook>,
-    pub(super) signature: Option<Signature>,
+    pub(super) signature: Option<Fresh<Signature>>,
     /// A header, and what it must say.
-    pub(super) api_key: Option<(String, String)>,
-    pub(super) basic: Option<Account>,
+    pub(super) api_key: Option<Fresh<(String, String)>>,
+    pub(super) basic: Option<Fresh<Account>>,
 }
 
 /// `{"error":"..."}`.
@@ -44,6 +45,8 @@ fn failed(status: u16, reason: &str) -> Reply {
         body: format!("{{\"error\":{}}}", quoted(reason)),
         later: false,
         challenge: None,
+        outcome: CallOutcome::Refused,
+        reason: reason.into(),
     }
 }
 
@@ -61,13 +64,22 @@ fn quoted(text: &str) -> String {
     json
 }
 
-fn later() -> Reply {
+fn later(why: &str) -> Reply {
     Reply {
         later: true,
+        outcome: CallOutcome::Later,
+        reason: why.into(),
         ..failed(
             503,
             "the call can't be stored now; please send it again later",
         )
+    }
+}
+
+fn broken(reason: &str) -> Reply {
+    Reply {
+        outcome: CallOutcome::Broken,
+        ..failed(408, reason)
     }
 }
 
@@ -85,12 +97,13 @@ impl Webhook {
     }
 
     fn denied(&self, denied: Denied) -> Reply {
-        tracing::debug!(?denied, "a call was not let in");
         Reply {
             challenge: self
                 .basic
                 .as_ref()
                 .map(|_| "Basic realm=\"dray\", charset=\"UTF-8\""),
+            outcome: CallOutcome::Denied,
+            reason: denied.sentence().into(),
             ..failed(401, "the caller is not known, or the call is too old")
         }
     }
@@ -172,7 +185,8 @@ impl Dialect for Webhook {
     }
 
     fn admit(&self, request: &Parts) -> Result<(), Reply> {
-        if let Some((name, wanted)) = &self.api_key {
+        if let Some(key) = &self.api_key {
+            let (name, wanted) = &*key.get();
             let given = header(request, name).ok_or_else(|| self.denied(Denied::Missing))?;
             if !security::same(given.as_bytes(), wanted.trim().as_bytes()) {
                 return Err(self.denied(Denied::Wrong));
@@ -180,7 +194,7 @@ impl Dialect for Webhook {
         }
         if let Some(account) = &self.basic {
             let given = request.headers.get(AUTHORIZATION).map(HeaderValue::to_str);
-            security::basic(account, given.and_then(Result::ok))
+            security::basic(&account.get(), given.and_then(Result::ok))
                 .map_err(|denied| self.denied(denied))?;
         }
         Ok(())
@@ -188,8 +202,10 @@ impl Dialect for Webhook {
 
     fn read(&self, request: &Parts, content: &mut Content, now_us: i64) -> Result<Call, Reply> {
         if let Some(signature) = &self.signature {
-            let holds = signature.holds(&request.headers, content, now_us);
-            holds.map_err(|denied| denied.map_or_else(later, |denied| self.denied(denied)))?;
+            let holds = signature.get().holds(&request.headers, content, now_us);
+            holds.map_err(|denied| {
+                denied.map_or_else(|| later(UNREADABLE), |denied| self.denied(denied))
+            })?;
         }
         let Some(number) = self.hook(request) else {
             return Err(failed(422, "no hook takes a call with these headers"));
@@ -198,11 +214,8 @@ impl Dialect for Webhook {
         let identity = self
             .identity(hook, request, content)
             .map_err(|fault| match fault {
-                Fault::Call(reason) => {
-                    tracing::debug!(reason, "a call was refused");
-                    failed(422, &reason)
-                }
-                Fault::Disk(_) => later(),
+                Fault::Call(reason) => failed(422, &reason),
+                Fault::Disk(_) => later(UNREADABLE),
             })?;
         let id = hook.config.id_header.as_ref();
         Ok(Call {
@@ -225,9 +238,11 @@ impl Dialect for Webhook {
                 },
                 later: false,
                 challenge: None,
+                outcome: answer.outcome(),
+                reason: String::new(),
             },
             Answer::Refused(reason) => failed(422, reason),
-            Answer::Later => later(),
+            Answer::Later(why) => later(why),
         }
     }
 
@@ -238,8 +253,9 @@ impl Dialect for Webhook {
                 415,
                 "the body is not packed as it says; gzip is taken, or none",
             ),
-            Trouble::Slow => failed(408, "the body did not come in time"),
-            Trouble::Busy => later(),
+            Trouble::Slow => broken("the body did not come in time"),
+            Trouble::Broken => broken("the connection ended before the whole body came"),
+            Trouble::Busy => later("the call can't be kept now"),
         }
     }
 }

@@ -7,27 +7,34 @@ use std::sync::Arc;
 use dray_adapter::Batch;
 use dray_formats::Format;
 
-use super::config::WebhookConfig;
+use super::config::{ApiKeyConfig, SignatureConfig, WebhookConfig};
 use super::dialect::{Hook, Webhook};
 use super::signature::Signature;
 use crate::Finding;
 use crate::content::Content;
+use crate::fresh::Fresh;
 use crate::reading::sample;
 use crate::receive::check::listens;
-use crate::receive::make::{account, read};
+use crate::receive::make::{basic, read};
 use crate::receive::serve::Settings;
 use crate::receive::{Receiver, Spoken, tls};
+use crate::secret;
 
-/// The first line of a file.
-fn secret(file: &Path) -> Result<String, String> {
-    let text = read(file)?;
-    match text.lines().next() {
-        Some(line) if !line.is_empty() => Ok(line.to_owned()),
-        _ => Err(format!(
-            "{} holds no secret: its first line is the secret",
-            file.display()
-        )),
-    }
+fn signature(config: &SignatureConfig) -> Result<Fresh<Signature>, String> {
+    let config = config.clone();
+    Fresh::new([config.secret_file.clone()], move || {
+        let secret = secret::read("signature.secret_file", &config.secret_file)?;
+        Signature::new(&config, &secret)
+    })
+}
+
+/// A header, and what it must say.
+fn api_key(config: &ApiKeyConfig) -> Result<Fresh<(String, String)>, String> {
+    let config = config.clone();
+    Fresh::new([config.key_file.clone()], move || {
+        let key = secret::read("api_key.key_file", &config.key_file)?;
+        Ok((config.header.clone(), format!("{}{key}", config.prefix)))
+    })
 }
 
 impl WebhookConfig {
@@ -37,12 +44,6 @@ impl WebhookConfig {
     /// A sentence: a file that it names can't be read, or holds something else.
     pub fn make(&self, flow: &str) -> Result<Receiver, String> {
         let formats = self.formats()?;
-        let signature = self.signature.as_ref();
-        let signature = signature.map(|one| Signature::new(one, &secret(&one.secret_file)?));
-        let api_key = self.api_key.as_ref().map(|one| {
-            let value = format!("{}{}", one.prefix, secret(&one.key_file)?);
-            Ok::<_, String>((one.header.clone(), value))
-        });
         let hooks = self.hooks.iter().zip(&formats);
         let dialect = Webhook {
             path: self.path.clone(),
@@ -53,9 +54,9 @@ impl WebhookConfig {
                     format: format.clone(),
                 })
                 .collect(),
-            signature: signature.transpose()?,
-            api_key: api_key.transpose()?,
-            basic: self.basic.as_ref().map(account).transpose()?,
+            signature: self.signature.as_ref().map(signature).transpose()?,
+            api_key: self.api_key.as_ref().map(api_key).transpose()?,
+            basic: self.basic.as_ref().map(basic).transpose()?,
         };
         let spoken = Spoken {
             dialect: Arc::new(dialect),
@@ -65,7 +66,7 @@ impl WebhookConfig {
         let settings = Settings {
             listen: self.listen,
             limits: self.limits.clone(),
-            tls: self.tls.as_ref().map(tls::acceptor).transpose()?,
+            tls: self.tls.as_ref().map(tls::acceptors).transpose()?,
             folder: Arc::new(PathBuf::from(".")),
         };
         Ok(Receiver::new(flow, spoken, self.bad_records, settings))
@@ -123,7 +124,13 @@ impl WebhookConfig {
         let mut reasons = Vec::new();
         for (hook, format) in self.hooks.iter().zip(&formats) {
             let content = File::open(file).map_err(|error| error.to_string())?;
-            match sample(format, Content::Spool(content), flow, "", records_max) {
+            match sample(
+                format,
+                Content::Spool(Box::new(content)),
+                flow,
+                "",
+                records_max,
+            ) {
                 Ok(batches) => return Ok(batches),
                 Err(fault) => reasons.push(format!("hook {}: {}", hook.name, fault.sentence())),
             }

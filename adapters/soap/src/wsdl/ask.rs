@@ -5,22 +5,22 @@ use dray_formats::suggest::quoted;
 use super::description::{Description, Operation, version};
 use super::element::{Element, repeating};
 use super::fields::table;
-use super::flow::{Chosen, Parts, fields};
+use super::flow::{Choice, Chosen, Parts, fields};
 use super::going_on::tables;
 use super::key;
 use super::prefixes::Prefixes;
 use super::receive::record;
 use super::words::{Asked, hyphened};
+use crate::poll::faults::url_fault;
 
 /// How often it is asked until somebody says better.
 const EVERY: &str = "60s";
 /// Where the service is until somebody says better.
 const ADDRESS: &str = "http://wms.local/service";
-/// How an address begins that can be asked.
-const SCHEMES: [&str; 2] = ["http://", "https://"];
 
 pub(super) fn parts(
     description: &Description,
+    choice: &Choice<'_>,
     chosen: &Chosen<'_>,
     operations: &[&Operation],
 ) -> Result<Parts, String> {
@@ -68,7 +68,15 @@ pub(super) fn parts(
         name,
         ..Parts::default()
     };
-    source(description, chosen, operation, &answer, &mut parts);
+    let request = choice.template(&format!("{}.xml", parts.name));
+    source(
+        description,
+        chosen,
+        operation,
+        &answer,
+        &request,
+        &mut parts,
+    );
     Ok(parts)
 }
 
@@ -77,12 +85,12 @@ fn source(
     chosen: &Chosen<'_>,
     operation: &Operation,
     answer: &Element,
+    request: &str,
     parts: &mut Parts,
 ) {
     let mut prefixes = Prefixes::default();
-    let request = format!("{}.xml", parts.name);
     let address = chosen.port.address.as_str();
-    let is_url = SCHEMES.iter().any(|scheme| address.starts_with(scheme));
+    let is_url = url_fault(address).is_none();
     let url = if is_url { address } else { ADDRESS };
     parts.doubts.push(match is_url {
         true => format!("The address is the WSDL's, {url}: look whether the service stands there."),
@@ -91,7 +99,7 @@ fn source(
         }
     });
     parts.doubts.push(format!(
-        "Beside the configuration there must be {request}, the request."
+        "The request stands in {request}: where it goes elsewhere, request has to say so."
     ));
     let root = prefixes.write(&answer.name);
     let way = repeating(answer).unwrap_or_default();
@@ -111,7 +119,7 @@ fn source(
     line("soap", version(chosen.port.version));
     line("action", &operation.action);
     line("every", EVERY);
-    line("request", &request);
+    line("request", request);
     line("root", &root);
     line("record", &path);
     let input = description.body(&operation.input);

@@ -7,10 +7,14 @@ use super::element::{Element, Occurs, Together, join};
 use super::qname::QName;
 use super::schemas::{Declared, Kind, Schemas};
 use super::tree::{Node, Vocabulary};
-use super::{SHAPE_ELEMENTS_MAX, TYPE_DEPTH_MAX};
+use super::{ELEMENTS_MAX, SHAPE_ELEMENTS_MAX, TYPE_DEPTH_MAX};
 
 /// Model groups in one another on the way to an element, at most: no one writes more than a few.
 const NESTED_MAX: usize = 100;
+
+/// Declarations that are looked at for one body, at most: of types and groups that each hold the next one twice, every one adds as much as
+/// all before it, and what is listed stays nothing.
+const LOOKS_MAX: usize = ELEMENTS_MAX;
 
 /// Lists what is in elements.
 #[derive(Debug)]
@@ -19,6 +23,8 @@ pub(super) struct Content<'a> {
     schemas: &'a Schemas,
     /// Elements that may still be listed.
     left: usize,
+    /// Declarations that may still be looked at.
+    looks: usize,
     /// The types and groups on the way, so that one that holds itself ends.
     inside: Vec<At>,
     nested: usize,
@@ -30,6 +36,7 @@ impl<'a> Content<'a> {
             documents,
             schemas,
             left: SHAPE_ELEMENTS_MAX,
+            looks: LOOKS_MAX,
             inside: Vec::new(),
             nested: 0,
         }
@@ -62,10 +69,15 @@ impl<'a> Content<'a> {
         Some(self.schemas.schema(from.schema).meant(name))
     }
 
-    fn within(&self, parent: Declared) -> impl Iterator<Item = (Declared, &'a Node)> + use<'a> {
+    /// What stands in a declaration; nothing once too many were looked at, and then nothing is listed either.
+    fn within(&mut self, parent: Declared) -> impl Iterator<Item = (Declared, &'a Node)> + use<'a> {
         let documents = self.documents;
-        let node = documents.node(parent.at);
-        node.children.iter().map(move |number| {
+        let mut children = documents.node(parent.at).children.as_slice();
+        match self.looks.checked_sub(children.len()) {
+            Some(looks) => self.looks = looks,
+            None => (self.left, self.looks, children) = (0, 0, &[]),
+        }
+        children.iter().map(move |number| {
             let at = At {
                 node: *number,
                 ..parent.at

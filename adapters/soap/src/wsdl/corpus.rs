@@ -206,7 +206,8 @@ fn proposals(description: &Description, name: &str) {
             for way in [Way::Ask, Way::Receive] {
                 let choice = Choice {
                     way,
-                    wsdl: "wms.wsdl",
+                    wsdl: "/etc/dray/wms.wsdl",
+                    templates: "/etc/dray",
                     port: Some(&port.name),
                     operations: &asked,
                 };

@@ -1,5 +1,7 @@
 //! The fields of a record: the values in it, and those around it that stand before it.
 
+use std::collections::HashMap;
+
 use super::element::Element;
 use super::prefixes::Prefixes;
 use super::words::column;
@@ -8,6 +10,9 @@ use super::words::column;
 const FIELDS_MAX: usize = 500;
 /// Fields of all values of one name, at most; a flow may join no more.
 const JOINS_MAX: usize = 16;
+
+/// Paths of each kind that become no field and are told, at most.
+const TOLD_MAX: usize = FIELDS_MAX;
 
 /// Where a column's value is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +43,8 @@ pub(super) struct Table {
     behind: Vec<String>,
     left_out: usize,
     joined: usize,
+    /// The next number for a column's name that is taken.
+    numbers: HashMap<String, usize>,
 }
 
 /// What is written of an element on the way to it: from the record, and by names.
@@ -110,8 +117,7 @@ impl Table {
             if number < next {
                 self.within(child, &below, prefixes);
             } else {
-                self.behind
-                    .push(below.path.trim_end_matches('/').to_owned());
+                tell(&mut self.behind, below.path.trim_end_matches('/'));
             }
         }
     }
@@ -121,7 +127,7 @@ impl Table {
         if element.has_text && element.children.is_empty() {
             self.value(element, place, false);
         } else if element.is_cut {
-            self.cut.push(shown(&place.path).to_owned());
+            tell(&mut self.cut, shown(&place.path));
         }
         for child in &element.children {
             let below = place.below(child, prefixes);
@@ -130,13 +136,16 @@ impl Table {
             } else if child.is_leaf() {
                 self.value(child, &below, true);
             } else if !place.is_around {
-                self.inner.push(shown(&below.path).to_owned());
+                tell(&mut self.inner, shown(&below.path));
             }
         }
     }
 
     fn attributes(&mut self, element: &Element, place: &Place<'_>, prefixes: &mut Prefixes) {
         for attribute in &element.attributes {
+            if self.is_full() {
+                continue;
+            }
             let mut names = place.names.clone();
             names.push(&attribute.name.name);
             let field = Field {
@@ -153,6 +162,9 @@ impl Table {
     }
 
     fn value(&mut self, element: &Element, place: &Place<'_>, repeats: bool) {
+        if self.is_full() {
+            return;
+        }
         let is_joined = repeats && self.joined < JOINS_MAX;
         self.joined += usize::from(is_joined);
         let own = [element.name.name.as_str()];
@@ -173,10 +185,16 @@ impl Table {
         self.add(field, None);
     }
 
+    /// Whether a field has to be left out.
+    fn is_full(&mut self) -> bool {
+        let is_full = self.fields.len() == FIELDS_MAX;
+        self.left_out += usize::from(is_full);
+        is_full
+    }
+
     /// Each column has a name of its own: the element's around it, or a number, tells it apart.
     fn add(&mut self, mut field: Field, otherwise: Option<String>) {
-        if self.fields.len() == FIELDS_MAX {
-            self.left_out += 1;
+        if self.is_full() {
             return;
         }
         let is_free =
@@ -186,14 +204,18 @@ impl Table {
         } else {
             field.column.clone()
         };
-        let numbered = (2..).map(|number| format!("{plain}_{number}"));
-        let names = std::iter::once(plain.clone())
-            .chain(otherwise)
-            .chain(numbered);
-        field.column = names
-            .into_iter()
-            .find(|name| is_free(name))
-            .unwrap_or(plain);
+        let mut given = std::iter::once(plain.clone()).chain(otherwise);
+        field.column = match given.find(|name| is_free(name)) {
+            Some(name) => name,
+            None => {
+                // The numbers before were found to be taken.
+                let number = self.numbers.entry(plain.clone()).or_insert(2);
+                while !is_free(&format!("{plain}_{number}")) {
+                    *number += 1;
+                }
+                format!("{plain}_{number}")
+            }
+        };
         self.fields.push(field);
     }
 
@@ -219,6 +241,12 @@ impl Table {
                 self.left_out
             ));
         }
+    }
+}
+
+fn tell(paths: &mut Vec<String>, path: &str) {
+    if paths.len() < TOLD_MAX {
+        paths.push(path.to_owned());
     }
 }
 

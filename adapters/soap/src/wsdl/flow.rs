@@ -26,12 +26,21 @@ pub enum Way {
 pub struct Choice<'a> {
     /// See [`Way`].
     pub way: Way,
-    /// The WSDL as the configuration shall name it.
+    /// The WSDL as the configuration shall name it: an absolute path.
     pub wsdl: &'a str,
+    /// Where the templates are, as an absolute path.
+    pub templates: &'a str,
     /// A port by its name; the first that has the operations, where nothing is said.
     pub port: Option<&'a str>,
     /// Operations by name. None named: all of the port to receive, or the only one to ask.
     pub operations: &'a [&'a str],
+}
+
+impl Choice<'_> {
+    /// A template as the configuration names it.
+    pub(super) fn template(&self, name: &str) -> String {
+        format!("{}/{name}", self.templates.trim_end_matches('/'))
+    }
 }
 
 /// What a choice leads to.
@@ -60,7 +69,7 @@ pub(super) struct Parts {
 pub fn flow(description: &Description, choice: &Choice<'_>) -> Result<String, String> {
     let (chosen, operations) = chosen(description, choice)?;
     let mut parts = match choice.way {
-        Way::Ask => ask::parts(description, &chosen, &operations)?,
+        Way::Ask => ask::parts(description, choice, &chosen, &operations)?,
         Way::Receive => receive::parts(description, choice, &chosen, &operations)?,
     };
     let left_out = description.left_out.iter();
@@ -96,7 +105,7 @@ pub fn templates(
 ) -> Result<Vec<(String, String)>, String> {
     let (chosen, operations) = chosen(description, choice)?;
     if choice.way == Way::Ask {
-        let name = ask::parts(description, &chosen, &operations)?.name;
+        let name = ask::parts(description, choice, &chosen, &operations)?.name;
         let requests = operations.iter().take(1);
         let request = |operation: &&Operation| {
             (

@@ -26,7 +26,7 @@ pub(super) fn message(
     let documents = ports.documents;
     let at = ports.find(way, "message", "message")?;
     let parts = parts(ports, at);
-    if parts.len() > PARTS_MAX {
+    if documents.node(at).children.len() > PARTS_MAX {
         return Err(format!("its message has more than {PARTS_MAX} parts"));
     }
     let extensions = bound
@@ -121,9 +121,12 @@ fn namespace(ports: &Ports<'_>, body: Option<&Node>, operation: At) -> Arc<str> 
 
 fn parts(ports: &Ports<'_>, message: At) -> Vec<Part> {
     let documents = ports.documents;
+    // The same message may be that of thousands of operations and headers.
     let nodes = documents
-        .children(message, Vocabulary::Wsdl, "part")
-        .map(|at| documents.node(at));
+        .all_children(message)
+        .take(PARTS_MAX + 1)
+        .map(|at| documents.node(at))
+        .filter(|node| node.is(Vocabulary::Wsdl, "part"));
     let named = |node: &Node| {
         Some(Part {
             name: node.attribute("name")?.to_owned(),
@@ -131,7 +134,7 @@ fn parts(ports: &Ports<'_>, message: At) -> Vec<Part> {
             of_type: node.reference("type").cloned(),
         })
     };
-    nodes.filter_map(named).take(PARTS_MAX + 1).collect()
+    nodes.filter_map(named).collect()
 }
 
 /// What binds a message: beside it, or in the first part of several that MIME puts together.

@@ -43,6 +43,9 @@ impl fmt::Display for QName {
     }
 }
 
+/// Bytes of a name, at most: paths and columns are made of many.
+const NAME_BYTES_MAX: usize = 255;
+
 /// Whether it is a name without a colon: Namespaces in XML 1.0, section 3. Only such ones come into what is proposed, so
 /// that a description can't write lines of a configuration.
 pub(super) fn is_plain_name(text: &str) -> bool {
@@ -58,7 +61,7 @@ pub(super) fn is_plain_name(text: &str) -> bool {
             || matches!(letter, '-' | '.' | '0'..='9' | '\u{B7}' | '\u{300}'..='\u{36F}' | '\u{203F}'..='\u{2040}')
     };
     let mut letters = text.chars();
-    letters.next().is_some_and(begins) && letters.all(goes_on)
+    text.len() <= NAME_BYTES_MAX && letters.next().is_some_and(begins) && letters.all(goes_on)
 }
 
 #[cfg(test)]
@@ -71,7 +74,18 @@ mod tests {
             assert!(is_plain_name(good), "{good}");
         }
         for bad in [
-            "", "1a", "a:b", "a b", "a<", "a\"", "a\n", "a{", "../a", "a/b", "\u{D7}",
+            &"a".repeat(NAME_BYTES_MAX + 1),
+            "",
+            "1a",
+            "a:b",
+            "a b",
+            "a<",
+            "a\"",
+            "a\n",
+            "a{",
+            "../a",
+            "a/b",
+            "\u{D7}",
         ] {
             assert!(!is_plain_name(bad), "{bad}");
         }

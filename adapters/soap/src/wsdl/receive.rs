@@ -18,6 +18,8 @@ use super::words::hyphened;
 const LISTEN: &str = "0.0.0.0:8080";
 /// Operations of a flow, at most.
 const OPERATIONS_MAX: usize = 100;
+/// Bytes of a flow's operations, after which none is added: a person reads them.
+const TABLES_BYTES_MAX: usize = 1024 * 1024;
 
 pub(super) fn parts(
     description: &Description,
@@ -45,6 +47,13 @@ pub(super) fn parts(
     let mut roots: Vec<QName> = Vec::new();
     let mut names: Vec<&str> = Vec::new();
     for operation in operations {
+        if tables.len() > TABLES_BYTES_MAX {
+            parts.doubts.push(format!(
+                "{} is left out: the flow is longer than {TABLES_BYTES_MAX} bytes without it. Name the operations that are meant.",
+                operation.name
+            ));
+            continue;
+        }
         if names.len() == OPERATIONS_MAX || names.contains(&operation.name.as_str()) {
             parts.doubts.push(format!(
                 "{} is left out: each operation has a name of its own, and {OPERATIONS_MAX} are possible.",
@@ -61,7 +70,7 @@ pub(super) fn parts(
             Some(root) => {
                 roots.push(root.name.clone());
                 names.push(&operation.name);
-                tables += &one(description, operation, &root, &mut prefixes, &mut parts);
+                tables += &one(description, choice, operation, &root, &mut prefixes, &mut parts);
             }
         }
     }
@@ -84,6 +93,7 @@ pub(super) fn parts(
 /// The table of one operation; its mapping and what to look at go to `parts`.
 fn one(
     description: &Description,
+    choice: &Choice<'_>,
     operation: &Operation,
     root: &Element,
     prefixes: &mut Prefixes,
@@ -107,10 +117,10 @@ fn one(
     let doubts = &mut parts.doubts;
     let of = |doubt: String| format!("{name}: {doubt}");
     if response_template(description, operation).is_some() {
-        let file = response_file(name);
+        let file = choice.template(&response_file(name));
         line("response", &file);
         doubts.push(of(format!(
-            "Beside the configuration there must be {file}, the answer."
+            "The answer stands in {file}: where it goes elsewhere, response has to say so."
         )));
     }
     if operation.output.is_none() {
@@ -183,7 +193,7 @@ fn path(address: &str) -> String {
     path.to_owned()
 }
 
-/// Where the template of an operation's answer stands, beside the configuration.
+/// The file of the template of an operation's answer.
 pub(super) fn response_file(operation: &str) -> String {
     format!("{}-response.xml", hyphened(operation))
 }

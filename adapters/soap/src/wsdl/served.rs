@@ -52,7 +52,7 @@ pub fn served(
     let namespaces: Vec<String> = KNOWN.iter().map(|(uri, _)| (*uri).to_owned()).collect();
     Walk::whole(namespaces.into(), bytes, &mut |node, written| match node {
         Node::Start(start) => writer.start(&start, written),
-        Node::End | Node::Text(_) | Node::Passed => {
+        Node::End | Node::Text(_) | Node::Unknown(_) | Node::Passed => {
             writer.text.push_str(written);
             Ok(())
         }

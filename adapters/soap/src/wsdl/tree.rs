@@ -98,7 +98,7 @@ impl Tree {
                     builder.start(&start)?;
                 }
                 Read::End => builder.end(),
-                Read::Text(_) | Read::Passed => {}
+                Read::Text(_) | Read::Unknown(_) | Read::Passed => {}
             }
             Ok(())
         });

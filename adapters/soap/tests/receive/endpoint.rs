@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
-use dray_adapter::conformance::Agent;
-use dray_adapter::{BATCH_RECORDS_MAX, Source};
+use dray_adapter::conformance::{Agent, PolledOnce};
+use dray_adapter::{BATCH_RECORDS_MAX, Calls, Source};
 use dray_soap::receive::SoapReceiveConfig;
 use rand::RngExt as _;
 
@@ -45,6 +46,14 @@ pub(crate) fn free_port() -> u16 {
         if TcpListener::bind(("127.0.0.1", port)).is_ok() {
             return port;
         }
+    }
+}
+
+/// Tries until it is so; files are looked at every 2 seconds.
+pub(crate) fn becomes(what: &str, mut is_so: impl FnMut() -> bool) {
+    let end = Instant::now() + Duration::from_secs(30);
+    while !is_so() {
+        assert!(Instant::now() < end, "{what}");
     }
 }
 
@@ -114,6 +123,7 @@ pub(crate) struct Endpoint {
     pub(crate) laid: Laid,
     mode: Arc<AtomicU8>,
     log: Arc<Mutex<Vec<String>>>,
+    pub(crate) calls: Arc<Calls>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -128,6 +138,7 @@ impl Endpoint {
             Arc::<Mutex<Vec<String>>>::default(),
         );
         let (source, shared, kept) = (laid.source(), Arc::clone(&mode), Arc::clone(&log));
+        let calls = source.calls().expect("it is called");
         let (opened, open) = std::sync::mpsc::channel();
         let thread = std::thread::spawn(move || {
             let mut agent = Agent::open(source);
@@ -138,11 +149,11 @@ impl Endpoint {
                     ENDS => return agent.source().close(),
                     // As where the buffer is full: what is polled waits, and the source is told once.
                     HOLDS => {
-                        agent.poll();
-                        if !refused {
+                        let is_held = matches!(agent.poll(), PolledOnce::Batch);
+                        if is_held && !refused {
                             agent.source().refuse("the buffer is full");
+                            refused = true;
                         }
-                        refused = true;
                     }
                     _ => {
                         refused = false;
@@ -162,6 +173,7 @@ impl Endpoint {
             laid,
             mode,
             log,
+            calls,
             thread: Some(thread),
         }
     }

@@ -3,6 +3,7 @@
 mod caller;
 mod calls;
 mod conforms;
+mod counted;
 mod endpoint;
 mod hostile;
 mod secure;

@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 use std::net::TcpStream;
+use std::path::Path;
 use std::sync::Arc;
 
 use base64::Engine as _;
@@ -12,7 +13,7 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 
 use crate::caller::{Answer, Caller, SOAP_11, TEXT_XML, enveloped, movements, shown};
-use crate::endpoint::{Endpoint, lay_out};
+use crate::endpoint::{Endpoint, becomes, lay_out};
 
 const WSSE: &str =
     "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd";
@@ -20,7 +21,7 @@ const WSU: &str =
     "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-utility-1.0.xsd";
 const DIGEST: &str = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-username-token-profile-1.0#PasswordDigest";
 
-fn with_password(settings: &str) -> Endpoint {
+pub(crate) fn with_password(settings: &str) -> Endpoint {
     let laid = lay_out(settings);
     std::fs::write(laid.folder.path().join("password"), "s3cret\n").expect("a file");
     Endpoint::over(laid)
@@ -67,6 +68,8 @@ fn soap_08_a_digest_is_good_once_while_it_is_fresh() {
         created: now,
         expires: minutes(5),
     };
+    assert_eq!(call("B1", &good.header()).status, 200);
+    // As an HTTP library repeats it that saw no answer.
     assert_eq!(call("B1", &good.header()).status, 200);
     let wrong = Token {
         password: "secret",
@@ -136,13 +139,20 @@ fn basic_is_asked_for_before_the_body_is_taken() {
 }
 
 /// A CA, and a certificate of it with its key, in PEM.
-struct Issued {
+pub(crate) struct Issued {
     ca: String,
     certificate: String,
     key: String,
 }
 
-fn issue() -> Issued {
+impl Issued {
+    fn write(&self, folder: &Path) {
+        std::fs::write(folder.join("cert.pem"), &self.certificate).expect("a file");
+        std::fs::write(folder.join("key.pem"), &self.key).expect("a file");
+    }
+}
+
+pub(crate) fn issue() -> Issued {
     let mut params = CertificateParams::new(Vec::new()).expect("no names");
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let ca_key = KeyPair::generate().expect("a key");
@@ -157,7 +167,7 @@ fn issue() -> Issued {
     }
 }
 
-fn call_over_tls(
+pub(crate) fn call_over_tls(
     endpoint: &Endpoint,
     server: &Issued,
     client: Option<&Issued>,
@@ -193,21 +203,57 @@ fn call_over_tls(
 #[test]
 fn soap_09_only_callers_with_a_certificate_of_the_ca_are_let_in() {
     let (server, ours, theirs) = (issue(), issue(), issue());
-    let tls = "tls = { certificate = \"FOLDER/cert.pem\", key = \"FOLDER/key.pem\", client_ca = \"FOLDER/ca.pem\" }";
-    let laid = lay_out(tls);
-    let folder = laid.folder.path();
-    for (name, text) in [
-        ("cert.pem", &server.certificate),
-        ("key.pem", &server.key),
-        ("ca.pem", &ours.ca),
-    ] {
-        std::fs::write(folder.join(name), text).expect("a file");
-    }
-    let endpoint = Endpoint::over(laid);
+    let endpoint = with_certificates(&server, &ours);
     assert!(call_over_tls(&endpoint, &server, None).is_err());
     assert!(call_over_tls(&endpoint, &server, Some(&theirs)).is_err());
     assert_eq!(endpoint.log(), [""; 0]);
     let answer = call_over_tls(&endpoint, &server, Some(&ours)).expect("an answer");
     assert_eq!(answer.status, 200, "{answer:?}");
     assert_eq!(endpoint.log(), shown("B1", 1));
+}
+
+/// An endpoint with this certificate, for callers of that CA.
+pub(crate) fn with_certificates(server: &Issued, callers: &Issued) -> Endpoint {
+    let tls = "tls = { certificate = \"FOLDER/cert.pem\", key = \"FOLDER/key.pem\", client_ca = \"FOLDER/ca.pem\" }";
+    let laid = lay_out(tls);
+    let folder = laid.folder.path();
+    server.write(folder);
+    std::fs::write(folder.join("ca.pem"), &callers.ca).expect("a file");
+    Endpoint::over(laid)
+}
+
+#[test]
+fn a_renewed_certificate_is_shown_without_a_restart() {
+    let (old, new) = (issue(), issue());
+    let laid = lay_out("tls = { certificate = \"FOLDER/cert.pem\", key = \"FOLDER/key.pem\" }");
+    let folder = laid.folder.path().to_owned();
+    old.write(&folder);
+    let endpoint = Endpoint::over(laid);
+    let is_shown = |of: &Issued| call_over_tls(&endpoint, of, None).is_ok();
+    assert!(is_shown(&old) && !is_shown(&new));
+    new.write(&folder);
+    becomes("the new certificate is shown", || is_shown(&new));
+    assert!(!is_shown(&old));
+    assert_eq!(endpoint.log(), shown("B1", 1));
+}
+
+#[test]
+fn a_changed_password_holds_without_a_restart() {
+    let endpoint = with_password(
+        "basic = { user = \"wms\", password_file = \"FOLDER/password\" }\nusername_token = { user = \"wms\", password_file = \"FOLDER/password\", text = true }",
+    );
+    let is_let_in = |password: &str| {
+        let basic = format!("Basic {}", STANDARD.encode(format!("wms:{password}")));
+        let token = format!(
+            "<s:Header><w:Security xmlns:w=\"{WSSE}\"><w:UsernameToken><w:Username>wms</w:Username>\
+             <w:Password>{password}</w:Password></w:UsernameToken></w:Security></s:Header>"
+        );
+        let text = enveloped(SOAP_11, &token, &movements("B1", 1));
+        let answer = endpoint.post(&[TEXT_XML, ("Authorization", &basic)], &text);
+        answer.status == 200
+    };
+    assert!(is_let_in("s3cret") && !is_let_in("changed"));
+    std::fs::write(endpoint.laid.folder.path().join("password"), "changed\n").expect("a file");
+    becomes("the new password holds", || is_let_in("changed"));
+    assert!(!is_let_in("s3cret"));
 }

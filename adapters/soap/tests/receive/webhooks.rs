@@ -11,7 +11,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
 use crate::caller::Answer;
-use crate::endpoint::{Endpoint, Laid, free_port};
+use crate::endpoint::{Endpoint, Laid, becomes, free_port};
 
 const JSON: (&str, &str) = ("Content-Type", "application/json");
 const HOOKS: &str = r#"
@@ -49,7 +49,7 @@ fn lay_out(settings: &str) -> Laid {
     Laid::new(folder, port, Arc::new(make))
 }
 
-fn start(settings: &str) -> Endpoint {
+pub(crate) fn start(settings: &str) -> Endpoint {
     Endpoint::over(lay_out(settings))
 }
 
@@ -57,9 +57,9 @@ fn topic<'h>(topic: &'h str, more: &[(&'h str, &'h str)]) -> Vec<(&'h str, &'h s
     [&[JSON, ("X-Topic", topic)], more].concat()
 }
 
-const ORDER: &str = r#"{"number": "SO-1", "lines": [{"sku": "A"}, {"sku": "B"}]}"#;
+pub(crate) const ORDER: &str = r#"{"number": "SO-1", "lines": [{"sku": "A"}, {"sku": "B"}]}"#;
 
-fn order(endpoint: &Endpoint, id: &str, body: &str) -> Answer {
+pub(crate) fn order(endpoint: &Endpoint, id: &str, body: &str) -> Answer {
     endpoint.post(&topic("orders/create", &[("X-Id", id)]), body)
 }
 
@@ -256,4 +256,23 @@ fn webhook_10_the_status_that_the_caller_wants_is_answered() {
     let mut caller = endpoint.caller();
     assert_eq!(caller.get("/wms").expect("an answer").status, 405);
     assert_eq!(caller.get("/other").expect("an answer").status, 404);
+}
+
+#[test]
+fn webhook_11_a_changed_secret_holds_without_a_restart() {
+    let endpoint = start(
+        "signature = { header = \"X-Sign\", secret_file = \"FOLDER/secret\" }\napi_key = { header = \"X-Key\", key_file = \"FOLDER/secret\" }",
+    );
+    let is_let_in = |secret: &str| {
+        let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("any key");
+        mac.update(ORDER.as_bytes());
+        let sign = hex::encode(mac.finalize().into_bytes());
+        let headers = [("X-Id", "w1"), ("X-Key", secret), ("X-Sign", &sign)];
+        let answer = endpoint.post(&topic("orders/create", &headers), ORDER);
+        answer.status == 200
+    };
+    assert!(is_let_in("s3cret") && !is_let_in("changed"));
+    std::fs::write(endpoint.laid.folder.path().join("secret"), "changed\n").expect("a file");
+    becomes("the new secret holds", || is_let_in("changed"));
+    assert!(!is_let_in("s3cret"));
 }

@@ -51,7 +51,7 @@ impl Untold {
         self.commit.is_some() && self.again.is_some()
     }
 
-    /// When to tell; `None`: there is nothing to tell. `busy`: more may soon be told with it.
+    /// When to tell; `None`: there is nothing to tell. `busy`: more may soon be told with it, and nobody waits.
     pub(super) fn due(&self, busy: bool) -> Option<Instant> {
         let since = self.since?;
         let waits = busy && !self.large && self.batches < BATCHES;
@@ -64,7 +64,8 @@ impl Pipeline {
     /// When the source is to be told of something.
     pub(super) fn tell_due(&self) -> Option<Instant> {
         let polls = self.may_poll() && Instant::now() >= self.next_poll;
-        self.untold.due(polls || !self.appending.is_empty())
+        let busy = polls || !self.appending.is_empty();
+        self.untold.due(busy && !self.source.is_waited_for())
     }
 
     /// Tells the source what is appended, then what is acked.

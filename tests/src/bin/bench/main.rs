@@ -4,7 +4,9 @@
 //! made), works, and judges what it found against the design's goal. Nothing is skipped in silence: a row that fails or
 //! misses its goal says so, and the program ends with 1.
 
+mod answers;
 mod backlog;
+mod calls;
 mod decoders;
 mod fence;
 mod formats;
@@ -36,10 +38,11 @@ pub(crate) struct Arguments {
     /// Where to work; must not be a tmpfs.
     #[arg(long, default_value = "target/bench")]
     folder: PathBuf,
-    /// Only these rows: throughput, template, latency, kills, outage, backlog, idle, file, small-files, formats.
+    /// Only these rows: throughput, template, latency, kills, outage, backlog, idle, file, small-files, formats,
+    /// calls, answers, large-answer.
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
-    /// How often the short rows (throughput, latency) are made; the median round is shown.
+    /// How often the short rows (throughput, latency, calls, answers) are made; the median round is shown.
     #[arg(long, default_value_t = 1)]
     rounds: usize,
     /// Where to write the table, as markdown.
@@ -66,6 +69,12 @@ pub(crate) struct Arguments {
     /// Small files in one folder.
     #[arg(long, default_value_t = 100_000)]
     files: u64,
+    /// SOAP calls, as fast as they are answered.
+    #[arg(long, default_value_t = 200_000)]
+    calls: u64,
+    /// Records of SOAP answers.
+    #[arg(long, default_value_t = 500_000)]
+    records: u64,
     /// Keep the folders of the rows: logs, files and stores.
     #[arg(long)]
     keep: bool,
@@ -75,7 +84,7 @@ pub(crate) struct Arguments {
 type Work = fn(&Path, &Arguments) -> anyhow::Result<Row>;
 
 /// Name, whether it is made in rounds, work.
-const ROWS: [(&str, bool, Work); 10] = [
+const ROWS: [(&str, bool, Work); 13] = [
     ("throughput", true, throughput::by_plan),
     ("template", false, throughput::by_template),
     ("latency", true, latency::measure),
@@ -86,6 +95,9 @@ const ROWS: [(&str, bool, Work); 10] = [
     ("file", false, large_file::measure),
     ("small-files", false, small_files::measure),
     ("formats", false, formats::measure),
+    ("calls", true, calls::measure),
+    ("answers", true, answers::measure),
+    ("large-answer", false, answers::large),
 ];
 
 fn main() -> anyhow::Result<ExitCode> {

@@ -3,6 +3,7 @@
 use std::io::Write as _;
 
 use dray_adapter::conformance::Agent;
+use dray_adapter::{CallOutcome, Source as _};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
@@ -228,6 +229,50 @@ fn a_request_says_who_asks_and_what() {
 }
 
 #[test]
+fn a_reference_that_nothing_explains_makes_one_dead_letter() {
+    let text = answer(&[movement(1), movement(2), movement(3)], "");
+    let text = text.replace("mv-002<", "mv-002&nbsp;<");
+    let service = Service::one_by_one(vec![Served::new(200, text), page([], "")]);
+    let flow = Flow::new(&service, SINCE, BY_COLUMN);
+    let mut source = Driven::open(flow.source(), None);
+    let (first, second) = (source.next(), source.next());
+    let batches = [first.expect("a batch"), second.expect("a batch")];
+    let found: Vec<_> = batches.iter().flat_map(ids).collect();
+    assert_eq!(found.len(), 3, "{found:?}");
+    let rejects: Vec<_> = batches.iter().flat_map(|batch| &batch.rejects).collect();
+    assert_eq!(rejects.len(), 1, "{rejects:?}");
+    assert!(rejects[0].reason.contains("&nbsp; stands for nothing"));
+    assert!(rejects[0].raw.starts_with(b"<w:Movement"));
+}
+
+#[test]
+fn what_becomes_of_requests_is_counted() {
+    let gone = |text: &str| Served::new(503, text);
+    for (served, expected) in [
+        (page([1], ""), CallOutcome::Answered),
+        (Served::new(401, "who?"), CallOutcome::Refused),
+        (gone("later"), CallOutcome::Away),
+        (Served::new(200, "<html/>"), CallOutcome::Unreadable),
+    ] {
+        let service = Service::one_by_one(vec![served, gone("that was all")]);
+        let flow = Flow::new(&service, SINCE, BY_COLUMN);
+        let mut source = Driven::open(flow.source(), None);
+        let trouble = source.next().err();
+        let counts = source.source.calls().expect("it makes calls").counts();
+        let seen = counts.iter().find(|one| one.count > 0).expect("one call");
+        assert_eq!((seen.outcome, seen.count), (expected, 1));
+        let reason = seen.last.as_ref().map(|last| last.reason.clone());
+        let said = trouble.map(|(reason, _)| reason);
+        assert!(
+            said.as_ref()
+                .is_none_or(|said| said.starts_with(&reason.clone().unwrap_or_default())),
+            "{said:?}: {reason:?}"
+        );
+        assert_eq!(said.is_none(), reason.is_none());
+    }
+}
+
+#[test]
 fn a_secret_that_is_echoed_is_not_shown() {
     let service = Service::new(|asked| Served::new(500, asked.body.clone()));
     let flow = Flow::new(&service, SINCE, BY_COLUMN);
@@ -311,24 +356,46 @@ fn a_saved_answer_is_previewed_as_it_would_be_taken() {
     let service = Service::one_by_one(vec![page([], "")]);
     let flow = Flow::new(&service, SINCE, BY_COLUMN);
     let file = flow.path().join("saved.xml");
-    let preview = |text: &str| {
+    let preview = |text: &[u8]| {
         std::fs::write(&file, text).expect("a file");
         flow.config().preview("site/flow", &file, 10)
     };
-    let batches = preview(&answer(&[movement(1), movement(2)], "")).expect("records");
+    let batches = preview(answer(&[movement(1), movement(2)], "").as_bytes()).expect("records");
     assert_eq!(
         batches.iter().flat_map(ids).collect::<Vec<_>>(),
         ["mv-001", "mv-002"]
     );
+    // Parts, as their body alone and with the head that curl -i writes; and packed.
+    let message = answer(&[movement(1)], "");
+    let parts = format!("--b\r\nContent-ID: <r>\r\n\r\n{message}\r\n--b--\r\n");
+    let related = "multipart/related; type=\"application/xop+xml\"; start=\"<r>\"; boundary=b";
+    let head = |of: &str| format!("HTTP/1.1 200 OK\r\nContent-Type: {of}\r\n\r\n");
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
+    gzip.write_all(message.as_bytes()).expect("memory");
+    for saved in [
+        parts.clone().into_bytes(),
+        (head(related) + &parts).into_bytes(),
+        (head("text/xml") + &message).into_bytes(),
+        gzip.finish().expect("memory"),
+    ] {
+        let batches = preview(&saved).expect("records");
+        assert_eq!(batches.iter().flat_map(ids).collect::<Vec<_>>(), ["mv-001"]);
+    }
     for (text, expected) in [
         (body(""), "Body is empty"),
+        (parts.replace("--b--", ""), "the last part is not closed"),
+        (
+            head("text/xml").replace("200 OK", "503 Away") + "<html/>",
+            "503",
+        ),
+        ("HTTP/1.1 200 OK\r\n".into(), "its head has no end"),
         (
             crate::fault::Fault::sender("no").written(crate::envelope::Version::V11),
             "fault Client",
         ),
         ("<html/>".into(), "no SOAP message"),
     ] {
-        let wrong = preview(&text)
+        let wrong = preview(text.as_bytes())
             .map(|batches| batches.len())
             .expect_err(expected);
         assert!(wrong.contains(expected), "{wrong}");

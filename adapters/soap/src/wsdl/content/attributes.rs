@@ -51,7 +51,7 @@ impl Content<'_> {
     }
 
     /// The type of XML Schema that a simple type, or an attribute's, rests on.
-    pub(super) fn simple(&self, from: Declared) -> String {
+    pub(super) fn simple(&mut self, from: Declared) -> String {
         let mut at = from;
         for _ in 0..TYPE_DEPTH_MAX {
             let named = self.meant(at, "type").or_else(|| self.meant(at, "base"));

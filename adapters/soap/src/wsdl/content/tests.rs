@@ -273,3 +273,31 @@ fn imported_schemas_keep_their_own_namespaces() {
         .expect("a body");
     assert_eq!(outline(&body), "{urn:o}In(A:int)");
 }
+
+/// Each holds the next one twice: 2^31 ways lead to the last.
+#[test]
+fn types_and_groups_that_hold_the_next_one_twice_end() {
+    for (kind, twice) in [
+        (
+            "complexType",
+            "<x:complexContent><x:extension base='t:NEXT'/><x:extension base='t:NEXT'/></x:complexContent>",
+        ),
+        (
+            "group",
+            "<x:sequence><x:group ref='t:NEXT'/><x:group ref='t:NEXT'/></x:sequence>",
+        ),
+        (
+            "attributeGroup",
+            "<x:attributeGroup ref='t:NEXT'/><x:attributeGroup ref='t:NEXT'/>",
+        ),
+    ] {
+        let chain: String = (1..TYPE_DEPTH_MAX)
+            .map(|number| {
+                let held = twice.replace("NEXT", &format!("T{}", number + 1));
+                format!("<x:{kind} name='T{number}'>{held}</x:{kind}>")
+            })
+            .collect();
+        let content = twice.replace("NEXT", "T1");
+        check(&format!("{chain}{}", input(&content)), "t:In…");
+    }
+}

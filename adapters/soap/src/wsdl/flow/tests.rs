@@ -1,15 +1,15 @@
-use dray_formats::Columns;
-use dray_formats::xml::{XmlConfig, XmlField};
 use serde::Deserialize;
 
 use super::super::samples::{RPC, WMS, alone, with_schema};
 use super::*;
+use crate::poll::SoapPollConfig;
 use crate::receive::SoapReceiveConfig;
 
 fn choice<'a>(way: Way, operations: &'a [&'a str]) -> Choice<'a> {
     Choice {
         way,
-        wsdl: "wms.wsdl",
+        wsdl: "/etc/dray/wms.wsdl",
+        templates: "/etc/dray",
         port: None,
         operations,
     }
@@ -21,13 +21,14 @@ struct Flow {
     source: toml::Table,
 }
 
-/// What is proposed, which is read as TOML, with paths that an XML reader takes.
+#[derive(Deserialize)]
+struct Whole {
+    flow: Vec<Flow>,
+}
+
+/// What is proposed, which is read as a configuration without faults.
 fn proposed(wsdl: &str, choice: &Choice<'_>) -> Result<String, String> {
     let text = flow(&alone(wsdl), choice)?;
-    #[derive(Deserialize)]
-    struct Whole {
-        flow: Vec<Flow>,
-    }
     let whole: Whole = toml::from_str(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));
     let source = &whole.flow[0].source;
     match source["kind"].as_str() {
@@ -37,25 +38,11 @@ fn proposed(wsdl: &str, choice: &Choice<'_>) -> Result<String, String> {
         }
         kind => {
             assert_eq!(kind, Some("soap-poll"), "{text}");
-            paths_are_good(source, &text);
+            let config: SoapPollConfig = source.clone().try_into().expect(&text);
+            assert_eq!(config.faults(), [], "{text}");
         }
     }
     Ok(text)
-}
-
-fn paths_are_good(source: &toml::Table, text: &str) {
-    let path = |name: &str| source.get(name).and_then(toml::Value::as_str);
-    let below = path("record").map_or(String::new(), |record| format!("/{record}"));
-    let fields: Columns<XmlField> = source["fields"].clone().try_into().expect("fields");
-    let namespaces = source.get("namespaces").cloned().map(toml::Value::try_into);
-    let config = XmlConfig {
-        record: format!("/Envelope/Body/{}{below}", path("root").expect("a root")),
-        namespaces: namespaces.map_or_else(Default::default, |table| table.expect("namespaces")),
-        fields,
-        trim: true,
-        encoding: None,
-    };
-    assert_eq!(config.faults(), [], "{text}");
 }
 
 #[test]
@@ -82,7 +69,7 @@ fn rpc_parts_carry_no_prefix() {
         "record = \"Orders/w2:Order\"",
         "namespaces = { w = \"urn:call\", w2 = \"urn:types\" }",
         "key = \"TransactionId\"",
-        "response = \"put-orders-response.xml\"",
+        "response = \"/etc/dray/put-orders-response.xml\"",
         "SITE = \"@site\"",
         "ORDER_NO = \"w2:OrderNo\"",
         "TRANSACTION_ID = \"../../TransactionId\"",
@@ -152,10 +139,12 @@ fn check(inside: &str, expected: &[&str]) {
 #[test]
 fn columns_have_names_of_their_own() {
     check(
-        "<x:sequence><x:element name='Id'/><x:element name='id'/><x:element name='_'/><x:element name='Größe' type='x:int'/></x:sequence>",
+        "<x:sequence><x:element name='Id'/><x:element name='id'/><x:element name='ID-2'/><x:element name='_id'/><x:element name='_'/><x:element name='Größe' type='x:int'/></x:sequence>",
         &[
             "ID = \"Id\"",
             "ID_2 = \"id\"",
+            "ID_2_2 = \"ID-2\"",
+            "ID_3 = \"_id\"",
             "VALUE = \"_\"",
             "\"GRÖSSE\" = \"Größe\"",
         ],
@@ -231,16 +220,45 @@ fn a_description_writes_no_lines_of_a_configuration() {
 
 #[test]
 fn an_address_that_can_not_be_asked_is_replaced_and_said() {
-    let wsdl = WMS.replace("http://wms.local:8088/wms/events", "REPLACE_ME");
-    let text = proposed(&wsdl, &choice(Way::Ask, &["ListMovements"])).expect("a flow");
-    assert!(
-        text.contains("\nurl = \"http://wms.local/service\"\n"),
-        "{text}"
+    for address in ["REPLACE_ME", "http://wms/a b", "http://", "http://u:p@wms/"] {
+        let wsdl = WMS.replace("http://wms.local:8088/wms/events", address);
+        let text = proposed(&wsdl, &choice(Way::Ask, &["ListMovements"])).expect("a flow");
+        assert!(
+            text.contains("\nurl = \"http://wms.local/service\"\n"),
+            "{text}"
+        );
+        assert!(
+            text.contains("# - The WSDL has no address that can be asked"),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn a_flow_is_no_longer_than_a_person_reads() {
+    let fields: String = (0..500)
+        .map(|number| format!("<x:element name='{}{number}'/>", "E".repeat(200)))
+        .collect();
+    let declared = |number| format!("<x:element name='In{number}' type='t:Many'/>");
+    let schema = format!(
+        "<x:schema targetNamespace='urn:t'><x:complexType name='Many'><x:sequence>{fields}</x:sequence></x:complexType>{}</x:schema>",
+        (0..20).map(declared).collect::<String>()
     );
-    assert!(
-        text.contains("# - The WSDL has no address that can be asked"),
-        "{text}"
-    );
+    let each = |written: &dyn Fn(usize) -> String| (0..20).map(written).collect::<String>();
+    let wsdl = with_schema(&schema)
+        .replace("<message name='M'><part name='p' element='t:In'/></message>", &each(&|number| {
+            format!("<message name='M{number}'><part name='p' element='t:In{number}'/></message>")
+        }))
+        .replace("<operation name='Op'><input message='t:M'/></operation>", &each(&|number| {
+            format!("<operation name='Op{number}'><input message='t:M{number}'/></operation>")
+        }))
+        .replace("<operation name='Op'><s:operation soapAction='a'/><input><s:body use='literal'/></input></operation>", &each(&|number| {
+            format!("<operation name='Op{number}'><input><s:body/></input></operation>")
+        }));
+    let text = proposed(&wsdl, &choice(Way::Receive, &[])).expect("a flow");
+    assert!(text.len() < 2 * 1024 * 1024, "{} bytes", text.len());
+    let told = "# - Op19 is left out: the flow is longer than 1048576 bytes without it.";
+    assert!(text.contains("name = \"Op0\"") && text.contains(told));
 }
 
 #[test]
@@ -297,9 +315,18 @@ fn tables_of(wsdl: &str) -> toml::Table {
     let lines = behind.lines().filter_map(|line| line.strip_prefix("# "));
     let tables = lines.map(|line| format!("{line}\n")).collect::<String>();
     let tables: toml::Table = toml::from_str(&tables).expect(&tables);
-    let source = tables
+    let more = tables
         .get("flow")
         .and_then(|flow| flow.get("source"))
         .and_then(toml::Value::as_table);
-    source.cloned().unwrap_or_default()
+    let more = more.cloned().unwrap_or_default();
+    // With them the flow is as good as without, but for what has to be filled in.
+    let whole: Whole = toml::from_str(&text).expect(&text);
+    let mut source = whole.flow[0].source.clone();
+    source.extend(more.clone());
+    let config: SoapPollConfig = source.try_into().expect(&text);
+    let mut faults = config.faults();
+    faults.retain(|(setting, _)| setting != "pages.path" || !text.contains("path = \"...\""));
+    assert_eq!(faults, [], "{text}");
+    more
 }
