@@ -212,7 +212,7 @@ impl Soap {
         }
         Ok(match operation.identity {
             IdentityBy::MessageId => envelope.message_id.clone().map(with),
-            IdentityBy::Content => Some(with(hex(&content))),
+            IdentityBy::Content => Some(with(hex::encode(content))),
         })
     }
 
@@ -241,10 +241,6 @@ fn said(envelope: &Envelope) -> [u8; 32] {
     hash.update(envelope.body_sha256);
     hash.update(envelope.message_id.as_deref().unwrap_or_default());
     hash.finalize().into()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 impl Soap {

@@ -119,3 +119,22 @@ impl Pipeline {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_waits_is_told_at_once_and_others_when_more_may_be_told_with_it() {
+        let mut untold = Untold::default();
+        assert_eq!(untold.due(false), None);
+        untold.answered(Position::default(), 100);
+        let since = untold.since.expect("something is answered");
+        assert_eq!(untold.due(false), Some(since));
+        assert_eq!(untold.due(true), Some(since + WITHIN));
+        for _ in 1..BATCHES {
+            untold.answered(Position::default(), 100);
+        }
+        assert_eq!(untold.due(true), Some(since), "enough for one telling");
+    }
+}
