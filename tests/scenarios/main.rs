@@ -72,7 +72,7 @@ fn target_table(name: &str, url: &str, more: &str) -> String {
     )
 }
 
-/// A folder that is kept when the test fails, so that its logs can be read.
+/// A folder of its own; `DRAY_KEEP` keeps it.
 fn folder(name: &str) -> tempfile::TempDir {
     let mut folder = tempfile::Builder::new()
         .prefix(&format!("dray-{name}-"))

@@ -15,6 +15,9 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 /// Stands in the kept log after a daemon's last line.
 const LOG_ENDED: &str = "(its log ended)";
 
+/// How much of its log a daemon shows when the test that holds it fails.
+const SHOWN_LINES: usize = 40;
+
 /// Where a daemon's program stands: beside this one, or where `DRAY_BIN_DIR` says.
 ///
 /// # Errors
@@ -172,6 +175,17 @@ impl Daemon {
         self.log.0.lock().expect("nobody panics holding it").clone()
     }
 
+    /// What a failed test is understood by: its last lines, on standard error.
+    fn show_log(&self) {
+        let log = self
+            .log
+            .0
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let tail = log[log.len().saturating_sub(SHOWN_LINES)..].join("\n");
+        eprintln!("the last lines of {}:\n{tail}", self.name);
+    }
+
     /// kill -9, and waits until it is gone.
     ///
     /// # Errors
@@ -219,6 +233,9 @@ impl Daemon {
 
 impl Drop for Daemon {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.show_log();
+        }
         let _ = self.kill();
     }
 }

@@ -2,9 +2,10 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::Mutex;
 
 use anyhow::{Context, bail};
 use rand::RngExt as _;
@@ -20,15 +21,27 @@ use crate::verdict::Arrival;
 const PORTS: std::ops::Range<u16> = 20_000..32_000;
 const PORT_TRIES: u32 = 1_000;
 
-/// A free port of the loopback. Somebody else might take it before it is used, if by chance the same one is wanted.
+/// The ports that this process was given: their numbers at UDP, which nothing here uses. So nobody else is given one while it
+/// lives, also while its daemon is down.
+static HELD: Mutex<Vec<UdpSocket>> = Mutex::new(Vec::new());
+
+/// A free port of the loopback, which nobody else is given while this process lives.
 ///
 /// # Errors
 /// If there is none.
 pub fn free_port() -> anyhow::Result<u16> {
     let mut random = rand::rng();
-    let mut tries = (0..PORT_TRIES).map(|_| random.random_range(PORTS));
-    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
-    tries.find(is_free).context("there is no free port")
+    for _ in 0..PORT_TRIES {
+        let port = random.random_range(PORTS);
+        let Ok(held) = UdpSocket::bind((Ipv4Addr::LOCALHOST, port)) else {
+            continue;
+        };
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            HELD.lock().expect("nobody panics holding it").push(held);
+            return Ok(port);
+        }
+    }
+    bail!("there is no free port")
 }
 
 /// A flow of a site's agent.
@@ -172,6 +185,9 @@ impl Site {
         self.start_collector()?;
         self.enrol()?;
         self.start_agent()?;
+        if let Some(agent) = &self.agent {
+            agent.wait_log("\"message\":\"started\"")?;
+        }
         Ok(self)
     }
 

@@ -1,6 +1,6 @@
 //! An endpoint with the agent's side played in a thread.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
@@ -38,12 +38,19 @@ fields = { NO = "w:ShipNo" }
 /// The answer of the first.
 const ANSWER: &str = "<PutMovementsResponse xmlns=\"urn:example:wms\"><Accepted>{{ records }}</Accepted><Again>{{ repeated | lower }}</Again></PutMovementsResponse>";
 
+/// The ports that this process was given: their numbers at UDP, so that no other test is given one meanwhile.
+static HELD: Mutex<Vec<UdpSocket>> = Mutex::new(Vec::new());
+
 /// A port of the loopback below those that the kernel gives to connections.
 pub(crate) fn free_port() -> u16 {
     let mut random = rand::rng();
     loop {
         let port = random.random_range(20_000..32_000);
+        let Ok(held) = UdpSocket::bind(("127.0.0.1", port)) else {
+            continue;
+        };
         if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            HELD.lock().expect("nobody panics holding it").push(held);
             return port;
         }
     }

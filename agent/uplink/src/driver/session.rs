@@ -116,7 +116,7 @@ impl<'a> Session<'a> {
             let name = Arc::clone(&self.uplink.config.flows[flow].name);
             let (buffer, of) = (Arc::clone(&self.uplink.buffer), Arc::clone(&name));
             let read = tokio::task::spawn_blocking(move || buffer.read(&of, from, bytes_max)).await;
-            let blocks = read.unwrap_or_else(|_| Ok(Vec::new()))?;
+            let blocks = read.map_err(|_| lost("a read of the buffer ended in a panic"))??;
             if blocks.iter().any(|stored| stored.epoch != self.epoch) {
                 return Err(lost("a new epoch began in the buffer"));
             }
