@@ -128,7 +128,7 @@ pub struct Batch {
     pub position: Position,
     /// When the source read it: microseconds since 1970-01-01T00:00:00Z.
     pub captured_us: i64,
-    /// Whether a file, message or transaction ends here: no block spans the end.
+    /// Whether a file, message or transaction ends here.
     pub ends_unit: bool,
     /// How the file ended that ends here.
     pub report: Option<Box<Report>>,

@@ -49,7 +49,7 @@ pub struct NewBlock {
     /// How many of the events are dead letters.
     pub dead_letters: u32,
     /// The place in the source after this block, at most [`POSITION_BYTES_MAX`]. Empty: the flow stands where it stood before, as in all blocks
-    /// of a batch but the last. Read back it may be empty too: of appends of a flow that were committed together the last one's is kept.
+    /// of an append but the last. Read back it may be empty too: of appends of a flow that were committed together the last one's is kept.
     pub position: Bytes,
     /// The events.
     pub payload: Bytes,

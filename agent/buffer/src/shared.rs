@@ -22,7 +22,7 @@ use crate::witness::Witness;
 
 /// Newest blocks that are kept in memory until they are acked, so that sending them reads no disk: what they take there.
 const RECENT_BYTES: usize = 8 * 1024 * 1024;
-/// What a block takes besides payload and position. Blocks of small files hold two events, and so little else.
+/// What a block takes besides payload and position: that of one small file holds little else.
 const RECENT_BLOCK_BYTES: usize = 320;
 
 /// What the writer is asked to do.

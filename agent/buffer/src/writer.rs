@@ -31,12 +31,18 @@ pub(crate) const DRAINED_BYTES: u64 = 32 * 1024 * 1024;
 /// The tail's records in memory, at most, about: many small blocks close a generation early.
 const RECORDS_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
+/// The tail's bytes on disk are counted after so many commits, or so many written bytes: far less than a commit's slack at the cap.
+const MEASURE_COMMITS: u32 = 16;
+const MEASURE_BYTES: u64 = 128 * 1024;
+
 pub(crate) struct Writer {
     shared: Arc<Shared>,
     tail: Arc<Generation>,
     tail_first: u64,
     /// What was written to it.
     tail_bytes: u64,
+    /// Of that, what is counted in its bytes on disk; and the commits since.
+    measured: (u64, u32),
     /// The tail's records without payloads, for its summary.
     placed: Vec<Placed>,
     /// What those take.
@@ -77,6 +83,7 @@ impl Writer {
             tail,
             tail_first,
             tail_bytes: placed.iter().map(written).sum(),
+            measured: (0, 0),
             placed_bytes: placed.iter().map(Placed::memory_bytes).sum(),
             placed,
             next_number,
@@ -330,7 +337,11 @@ impl Writer {
             self.placed.push(placed);
         }
         drop(state);
-        self.measure();
+        self.measured.1 += 1;
+        let unmeasured = self.tail_bytes - self.measured.0;
+        if unmeasured >= MEASURE_BYTES || self.measured.1 >= MEASURE_COMMITS {
+            self.measure();
+        }
         self.shared.changed.send_modify(|version| *version += 1);
         for (Waiting { answer, .. }, appended) in group.answers {
             let _ = answer.send(Ok(appended));
@@ -338,7 +349,8 @@ impl Writer {
     }
 
     /// Counts the tail's bytes on disk again.
-    fn measure(&self) {
+    fn measure(&mut self) {
+        self.measured = (self.tail_bytes, 0);
         let bytes = folder::allocated(self.tail.path());
         let mut state = self.shared.lock();
         state.slices.entry(self.tail_first).or_default().bytes = bytes;
@@ -378,7 +390,7 @@ impl Writer {
         let folder = &self.shared.options.folder;
         seal(folder, self.tail_first, &self.placed)?;
         self.measure();
-        let other = opening::other_bytes(folder);
+        let other = opening::other_bytes(&self.shared.options.folder);
         let mut state = self.shared.lock();
         state.other_bytes = other;
         if let Some(sealed) = state.slices.get_mut(&self.tail_first) {
@@ -411,8 +423,10 @@ impl Writer {
         drop(open);
         self.tail_first = first;
         (self.tail_bytes, self.placed_bytes) = (0, 0);
+        self.measured = (0, 0);
         self.next_number = first + placed.values;
         self.placed = vec![placed];
+        self.measure();
         Ok(())
     }
 

@@ -1,14 +1,17 @@
-//! A source's batch becomes blocks. Pure: no clock, no disk, no thread.
+//! A source's batches become blocks. Pure: no clock, no disk, no thread.
 //!
-//! **Which position a block carries.** All blocks of a batch are appended together, with the batch's
-//! position; but on the wire and in the collector's log they are blocks by themselves, and when this
+//! Small batches that wait for the same append share a block: a call or a file of one record costs a block of its own (a key on
+//! this disk, a message on the wire, a row in the collector's log) only where nothing else waits.
+//!
+//! **Which position a block carries.** All blocks of an append are written together, with the position of its last
+//! batch; but on the wire and in the collector's log they are blocks by themselves, and when this
 //! machine's disk is lost the agent resumes at the newest position that the collector holds. A
-//! position ahead of what was sent would lose records. So only the *last* block of a batch carries
-//! the batch's position; those before it carry none, which says that the flow stands where it stood:
-//! the whole batch is read again, and what was held already is dropped by its id.
+//! position ahead of what was sent would lose records. So only the *last* block of an append carries
+//! its position; those before it carry none, which says that the flow stands where it stood:
+//! the whole append is read again, and what was held already is dropped by its id.
 
 use bytes::Bytes;
-use dray_adapter::{Batch, IdScope, Origin, RecordView, Reject};
+use dray_adapter::{Batch, IdScope, Origin, Position, RecordView, Reject};
 use dray_buffer::api::APPEND_BYTES_MAX;
 use dray_buffer::{Loss, NewBlock};
 use dray_mapping::{Letter, Mapper};
@@ -17,7 +20,7 @@ use dray_proto::v1::DeadLetterStage;
 
 use crate::config::Otherwise;
 
-/// What a batch became.
+/// What batches became.
 #[derive(Debug, Default)]
 pub struct Made {
     /// In order; none when the batch holds nothing, or nothing but what is skipped.
@@ -35,10 +38,10 @@ pub struct Made {
 impl Made {
     /// Why the buffer would refuse it, with the way out; `None` if it won't.
     #[must_use]
-    pub fn too_large(&self, file: &str) -> Option<String> {
+    pub fn too_large(&self, last: &str) -> Option<String> {
         (self.bytes > APPEND_BYTES_MAX).then(|| {
             format!(
-                "the mappings make {} bytes of one batch of \"{file}\", at most {APPEND_BYTES_MAX} can be kept together; \
+                "the mappings make {} bytes of what was read together up to \"{last}\", at most {APPEND_BYTES_MAX} can be kept together; \
                  map fewer columns, or give the flow fewer mappings",
                 self.bytes
             )
@@ -52,6 +55,8 @@ pub struct BlockMaker {
     mapper: Mapper,
     otherwise: Otherwise,
     closing: Closing,
+    /// Of what is added.
+    skipped: u64,
 }
 
 impl BlockMaker {
@@ -62,18 +67,24 @@ impl BlockMaker {
             mapper,
             otherwise,
             closing: Closing::default(),
+            skipped: 0,
         }
     }
 
-    /// All events of a batch. No block spans a batch, so none spans a unit's end.
+    /// The blocks of one batch by itself.
     pub fn make(&mut self, batch: &Batch) -> Made {
-        let mut made = Made::default();
+        self.add(batch);
+        self.take(&batch.position)
+    }
+
+    /// Adds all events of a batch to those that are not taken yet.
+    pub fn add(&mut self, batch: &Batch) {
         let mut rejects = batch.rejects.iter().peekable();
         for (index, record) in batch.records.iter().enumerate() {
             while let Some(reject) = rejects.next_if(|reject| reject.after <= index) {
                 self.reject(batch, reject);
             }
-            self.record(batch, record, &mut made);
+            self.record(batch, record);
         }
         for reject in rejects {
             self.reject(batch, reject);
@@ -84,8 +95,16 @@ impl BlockMaker {
                 .file_report(&batch.origin, batch.captured_us, report);
             self.closing.push(&event, batch.captured_us, false);
         }
+    }
+
+    /// The blocks of all batches that were added; `after`: the position after the last of them.
+    pub fn take(&mut self, after: &Position) -> Made {
         self.closing.close();
-        made.blocks = self.positioned(&batch.position.0);
+        let mut made = Made {
+            blocks: self.positioned(&after.0),
+            skipped: std::mem::take(&mut self.skipped),
+            ..Made::default()
+        };
         for block in &made.blocks {
             made.events += u64::from(block.count);
             made.dead_letters += u64::from(block.dead_letters);
@@ -94,7 +113,12 @@ impl BlockMaker {
         made
     }
 
-    fn record(&mut self, batch: &Batch, record: RecordView<'_>, made: &mut Made) {
+    /// Forgets what was added and not taken: it is read again.
+    pub fn forget(&mut self) {
+        self.take(&Position::default());
+    }
+
+    fn record(&mut self, batch: &Batch, record: RecordView<'_>) {
         let captured_us = batch.captured_us;
         let closing = &mut self.closing;
         let mapped = self
@@ -104,7 +128,7 @@ impl BlockMaker {
             });
         let (stage, reason) = match mapped {
             Ok(0) if self.otherwise == Otherwise::Skip => {
-                made.skipped += 1;
+                self.skipped += 1;
                 return;
             }
             Ok(0) => (DeadLetterStage::Map, no_mapping(&record)),
@@ -411,6 +435,20 @@ mod tests {
             "{before:?}"
         );
         assert!(maker.make(&batch(&[])).blocks.is_empty());
+    }
+
+    #[test]
+    fn batches_that_are_taken_together_share_a_block_and_what_is_forgotten_is_in_none() {
+        let mut maker = maker(Otherwise::Skip);
+        maker.add(&batch(&["Z|9", "Z|0"]));
+        maker.forget();
+        maker.add(&batch(&["A|1", "Z|0"]));
+        maker.add(&batch(&["B|2"]));
+        let made = maker.take(&Position(Bytes::from_static(b"after both")));
+        let expected = ["inventory_movement A", "inventory_movement B"];
+        assert_eq!(events(&made), expected);
+        assert_eq!((made.blocks.len(), made.events, made.skipped), (1, 2, 1));
+        assert_eq!(made.blocks[0].position, "after both");
     }
 
     #[test]

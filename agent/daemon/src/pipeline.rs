@@ -1,8 +1,8 @@
 //! The thread of a flow: poll → map → blocks → append → commit → acked.
 //!
 //! While an append is being synced the next batches are read and mapped: at most [`IN_FLIGHT_MAX`] large or
-//! [`SMALL_IN_FLIGHT_MAX`] small ones are between poll and commit, so that many small files share the syncs of their append
-//! and of their move. The order of the calls on the source is that of its contract: batches are committed once their
+//! [`SMALL_IN_FLIGHT_MAX`] small ones are between poll and commit. Small ones are gathered until that sync returns and are then
+//! appended as one: they share a block, a sync, and the syncs of their move. The order of the calls on the source is that of its contract: batches are committed once their
 //! receipts are answered, and a position is acked only after everything up to it was committed.
 
 mod begin;
@@ -32,7 +32,7 @@ pub const IN_FLIGHT_MAX: usize = 2;
 /// Batches between poll and commit, large ones among them. The syncs of a move take the time of ten to twenty files of a line; positions
 /// name the files that are not moved yet, so more would make them longer.
 pub const SMALL_IN_FLIGHT_MAX: usize = 64;
-/// A batch is large from here on, by its blocks' bytes.
+/// A batch is large from here on, by its bytes as read; and an append, by its blocks' bytes.
 const LARGE_BYTES: u64 = 64 * 1024;
 /// Bytes of small batches that are not appended yet, at most, and one more: they stay in memory while the buffer is full.
 const SMALL_BYTES_MAX: u64 = 1024 * 1024;
@@ -54,6 +54,8 @@ pub struct Pipeline {
     flow: Arc<str>,
     /// Appends whose receipts are not answered.
     appending: VecDeque<Appending>,
+    /// Batches that wait for the last of those, so that they are appended together. Only while there is one.
+    gathered: Option<Gathered>,
     /// What is answered and acked, and what the source was not told of.
     untold: Untold,
     /// The newest append, where it held no event: no ack of a block will ever name its position, so
@@ -71,9 +73,25 @@ pub struct Pipeline {
     next_poll: Instant,
 }
 
+/// Batches that are mapped and not appended; their events are with the maker.
+#[derive(Default)]
+struct Gathered {
+    batches: usize,
+    /// As they were read.
+    bytes: u64,
+    marks: Vec<Vec<u8>>,
+    /// After the last of them.
+    position: Position,
+    /// The first of them.
+    captured_us: i64,
+    /// The file or message of the last of them.
+    last: Arc<str>,
+}
+
 struct Appending {
     receipt: Receipt,
     since: Instant,
+    batches: usize,
     position: Position,
     captured_us: i64,
     events: u64,
@@ -112,6 +130,7 @@ impl Pipeline {
             flow: state.name.flow().into(),
             state,
             appending: VecDeque::new(),
+            gathered: None,
             untold: Untold::default(),
             without_events: None,
             again: Again::default(),
@@ -219,24 +238,30 @@ impl Pipeline {
     /// Whether another batch may come between poll and commit.
     fn may_poll(&self) -> bool {
         let (mut large, mut small_bytes) = (0, 0);
-        for Appending { bytes, .. } in &self.appending {
-            if *bytes >= LARGE_BYTES {
+        let mut batches = self.untold.batches;
+        for append in &self.appending {
+            batches += append.batches;
+            if append.bytes >= LARGE_BYTES {
                 large += 1;
             } else {
-                small_bytes += bytes;
+                small_bytes += append.bytes;
             }
+        }
+        if let Some(gathered) = &self.gathered {
+            batches += gathered.batches;
+            small_bytes += gathered.bytes;
         }
         !self.untold.holds_up()
             && large < IN_FLIGHT_MAX
             && small_bytes < SMALL_BYTES_MAX
-            && self.appending.len() + self.untold.batches < SMALL_IN_FLIGHT_MAX
+            && batches < SMALL_IN_FLIGHT_MAX
     }
 
     fn poll(&mut self) -> Result<bool, Ended> {
         match self.source.poll() {
             Ok(Polled::Batch(batch)) => {
                 self.running();
-                self.append(*batch)?;
+                self.gather(*batch)?;
                 Ok(true)
             }
             Ok(Polled::Idle(time)) => {
@@ -251,34 +276,67 @@ impl Pipeline {
         }
     }
 
-    fn append(&mut self, batch: Batch) -> Result<(), Ended> {
-        let made = self.maker.make(&batch);
-        if let Some(reason) = made.too_large(&batch.origin.file) {
-            return Err(Ended::Stopped(reason));
-        }
+    /// Maps a batch. It is appended at once where nothing is being appended, else with those that come until that is done.
+    fn gather(&mut self, batch: Batch) -> Result<(), Ended> {
+        let rejected: usize = batch.rejects.iter().map(|reject| reject.raw.len()).sum();
+        let bytes = (batch.records.bytes() + rejected) as u64;
         debug!(
             records = batch.records.len(),
             rejects = batch.rejects.len(),
-            blocks = made.blocks.len(),
-            events = made.events,
+            bytes,
             ends_unit = batch.ends_unit,
             "a batch"
         );
-        self.state.metrics.skipped.inc_by(made.skipped);
+        let before = self.gathered.as_ref().map_or(0, |gathered| gathered.bytes);
+        if before + bytes >= LARGE_BYTES {
+            self.append()?;
+        }
+        self.maker.add(&batch);
         if is_planted(Plant::EarlyAck) {
             let _ = self.source.commit(&batch.position);
         }
+        let gathered = self.gathered.get_or_insert_default();
+        gathered.batches += 1;
+        gathered.bytes += bytes;
+        gathered
+            .marks
+            .extend(batch.marks.into_iter().map(|Mark(mark)| mark));
+        gathered.position = batch.position;
+        if gathered.batches == 1 {
+            gathered.captured_us = batch.captured_us;
+        }
+        gathered.last = match &*batch.origin.file {
+            "" => batch.origin.message_id,
+            _ => batch.origin.file,
+        };
+        if bytes >= LARGE_BYTES || self.appending.is_empty() {
+            self.append()?;
+        }
+        Ok(())
+    }
+
+    /// Appends what is gathered, as one.
+    fn append(&mut self) -> Result<(), Ended> {
+        let Some(gathered) = self.gathered.take() else {
+            return Ok(());
+        };
+        let made = self.maker.take(&gathered.position);
+        if let Some(reason) = made.too_large(&gathered.last) {
+            return Err(Ended::Stopped(reason));
+        }
+        self.state.metrics.skipped.inc_by(made.skipped);
         let receipt = self.buffer.append(Append {
             flow: Arc::clone(&self.flow),
             blocks: made.blocks,
-            position: batch.position.0.clone(),
-            marks: batch.marks.into_iter().map(|Mark(mark)| mark).collect(),
+            position: gathered.position.0.clone(),
+            marks: gathered.marks,
         });
         self.appending.push_back(Appending {
             receipt,
             since: Instant::now(),
-            position: batch.position,
-            captured_us: batch.captured_us,
+            batches: gathered.batches,
+            position: gathered.position,
+            captured_us: gathered.captured_us,
             events: made.events,
             dead_letters: made.dead_letters,
             bytes: made.bytes as u64,
@@ -286,11 +344,18 @@ impl Pipeline {
         Ok(())
     }
 
-    /// Takes the answers of appends, in their order.
+    /// Takes the answers of appends, in their order. After the last of them what is gathered is appended.
     fn take_answers(&mut self) -> Result<(), Ended> {
         let waker = Waker::from(Arc::clone(&self.bell));
         let mut context = Context::from_waker(&waker);
-        while let Some(first) = self.appending.front_mut() {
+        loop {
+            let Some(first) = self.appending.front_mut() else {
+                if self.gathered.is_none() {
+                    return Ok(());
+                }
+                self.append()?;
+                continue;
+            };
             let answer = match Pin::new(&mut first.receipt).poll(&mut context) {
                 Poll::Pending => return Ok(()),
                 Poll::Ready(answer) => answer,
@@ -309,9 +374,9 @@ impl Pipeline {
             } else {
                 self.without_events = Some((appended.through, first.position.clone()));
             }
-            self.untold.answered(first.position, first.bytes);
+            self.untold
+                .answered(first.position, first.batches, first.bytes);
         }
-        Ok(())
     }
 
     /// Notes why the source can't go on; when to try again.

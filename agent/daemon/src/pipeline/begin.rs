@@ -18,6 +18,8 @@ impl Pipeline {
         (self.reopen, self.without_events) = (false, None);
         self.untold = Untold::default();
         self.appending.clear();
+        self.gathered = None;
+        self.maker.forget();
         let resume = self.resume()?;
         self.tell_of_losses()?;
         loop {

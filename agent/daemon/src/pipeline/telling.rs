@@ -31,9 +31,9 @@ pub(super) struct Untold {
 }
 
 impl Untold {
-    pub(super) fn answered(&mut self, position: Position, bytes: u64) {
+    pub(super) fn answered(&mut self, position: Position, batches: usize, bytes: u64) {
         self.commit = Some(position);
-        self.batches += 1;
+        self.batches += batches;
         self.large |= bytes >= LARGE_BYTES;
         self.since.get_or_insert_with(Instant::now);
     }
@@ -128,13 +128,11 @@ mod tests {
     fn who_waits_is_told_at_once_and_others_when_more_may_be_told_with_it() {
         let mut untold = Untold::default();
         assert_eq!(untold.due(false), None);
-        untold.answered(Position::default(), 100);
+        untold.answered(Position::default(), 1, 100);
         let since = untold.since.expect("something is answered");
         assert_eq!(untold.due(false), Some(since));
         assert_eq!(untold.due(true), Some(since + WITHIN));
-        for _ in 1..BATCHES {
-            untold.answered(Position::default(), 100);
-        }
+        untold.answered(Position::default(), BATCHES - 1, 100);
         assert_eq!(untold.due(true), Some(since), "enough for one telling");
     }
 }

@@ -468,6 +468,69 @@ fn small_batches_wait_for_one_sync_together_and_are_committed_together() {
     held_at(&names, one);
 }
 
+#[test]
+fn small_batches_that_wait_for_one_sync_share_a_block_with_the_position_of_the_last() {
+    let place = Place::new();
+    let (open, buffer) = gate();
+    let (script, source) = Script::new();
+    let running = place.start_with(Box::new(source), &buffer);
+    for name in ["1", "2", "3", "4"] {
+        script.say(one(name));
+    }
+    script.expect(&["open new", "poll", "poll", "poll", "poll"]);
+    open.send(Ok(())).expect("it waits");
+    running.wait_appended(4);
+    let blocks = buffer.read("stock", Sequence(1), usize::MAX);
+    let blocks: Vec<(u32, Bytes)> = blocks
+        .expect("the blocks")
+        .into_iter()
+        .map(|stored| (stored.block.count, stored.block.position))
+        .collect();
+    assert_eq!(blocks, [(1, "1".into()), (3, "4".into())]);
+    for name in ["1", "2", "3", "4"] {
+        assert_ne!(buffer.seen("stock", name.as_bytes()), MarkState::New);
+    }
+    drop(script.say);
+    running.end();
+}
+
+/// Three batches, of which two wait while the first is synced; then the flow is told to end or to begin anew, and the sync returns.
+fn ended_while_batches_wait(tell: impl FnOnce(&Bell), last: &str) -> (Vec<String>, u64) {
+    let place = Place::new();
+    let (open, buffer) = gate();
+    let (script, source) = Script::new();
+    let running = place.start_with(Box::new(source), &buffer);
+    for name in ["1", "2", "3"] {
+        script.say(one(name));
+    }
+    script.expect(&["open new", "poll", "poll", "poll"]);
+    tell(&running.bell);
+    open.send(Ok(())).expect("it waits");
+    let mut told = Vec::new();
+    while told.last().is_none_or(|call| call != last) {
+        told.push(script.calls.recv_timeout(PATIENCE).expect("a call"));
+    }
+    told.retain(|call| call != "poll");
+    let appended = buffer.depth("stock").appended.0;
+    drop(script.say);
+    running.end();
+    (told, appended)
+}
+
+#[test]
+fn what_waits_for_a_sync_when_the_flow_ends_is_appended_before_it_ends() {
+    let (told, appended) = ended_while_batches_wait(Bell::stop, "close");
+    assert_eq!(
+        told.last_chunk(),
+        Some(&["commit 3".into(), "close".into()])
+    );
+    assert_eq!(appended, 3);
+    let (told, appended) = ended_while_batches_wait(|bell| bell.reopen(None), "open 3");
+    let expected = ["commit 3", "close", "open 3"].map(String::from);
+    assert_eq!(told.last_chunk(), Some(&expected));
+    assert_eq!(appended, 3);
+}
+
 /// Nineteen of 57 KB are a mebibyte.
 #[test]
 fn small_batches_that_wait_for_room_are_a_mebibyte_together() {
@@ -493,7 +556,11 @@ fn under_a_buffer_that_stops(reopen: bool) -> (Health, String) {
     let (open, buffer) = gate();
     let (script, source) = Script::new();
     let running = place.start_with(Box::new(source), &buffer);
-    script.say(one("1"));
+    // Two of them wait for the append of the first.
+    for name in ["1", "2", "3"] {
+        script.say(one(name));
+    }
+    script.expect(&["open new", "poll", "poll", "poll"]);
     let stopped = BufferError::Stopped {
         folder: "/data/buffer".into(),
         reason: "fdatasync: I/O error; replace the disk".into(),
@@ -510,6 +577,7 @@ fn under_a_buffer_that_stops(reopen: bool) -> (Health, String) {
             .try_iter()
             .any(|call| call.starts_with("commit"))
     );
+    assert_eq!(buffer.depth("stock").appended.0, 1, "none after it");
     let (health, detail) = running.state.get();
     assert!(
         detail.contains("/data/buffer") && detail.contains("replace the disk"),
