@@ -2,9 +2,10 @@
 
 use std::fmt::Debug;
 use std::fs::File;
-use std::io::{self, Read, Seek, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use dray_formats::Window;
@@ -17,6 +18,74 @@ pub(crate) trait Spool: Read + Seek + Debug + Send {}
 
 impl<T: Read + Seek + Debug + Send> Spool for T {}
 
+/// Bytes that may wait in files together.
+#[derive(Debug)]
+pub(crate) struct Room {
+    bytes_max: u64,
+    taken: AtomicU64,
+}
+
+impl Room {
+    pub(crate) fn new(bytes_max: u64) -> Arc<Self> {
+        Arc::new(Self {
+            bytes_max,
+            taken: AtomicU64::new(0),
+        })
+    }
+}
+
+/// What a file takes of it, until it is gone.
+#[derive(Debug)]
+struct Share {
+    room: Arc<Room>,
+    bytes: u64,
+}
+
+impl Share {
+    fn take(&mut self, bytes: u64) -> io::Result<()> {
+        self.bytes += bytes;
+        let before = self.room.taken.fetch_add(bytes, Ordering::Relaxed);
+        if before + bytes > self.room.bytes_max {
+            return Err(io::ErrorKind::QuotaExceeded.into());
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.room.taken.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+/// A file without a name, and what it takes.
+#[derive(Debug)]
+struct Kept {
+    file: File,
+    share: Option<Share>,
+}
+
+impl Kept {
+    fn keep(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if let Some(share) = &mut self.share {
+            share.take(bytes.len() as u64)?;
+        }
+        self.file.write_all(bytes)
+    }
+}
+
+impl Read for Kept {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        self.file.read(into)
+    }
+}
+
+impl Seek for Kept {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.file.seek(to)
+    }
+}
+
 /// A body that is whole.
 #[derive(Debug)]
 pub(crate) enum Content {
@@ -28,7 +97,9 @@ pub(crate) enum Content {
 #[derive(Debug)]
 pub(crate) struct Collector {
     memory: Vec<u8>,
-    spool: Option<File>,
+    spool: Option<Kept>,
+    /// What files may take together, where that has an end.
+    room: Option<Arc<Room>>,
     bytes: u64,
     bytes_max: u64,
     /// Where files are made, if need be.
@@ -40,17 +111,24 @@ impl Collector {
         Self {
             memory: Vec::new(),
             spool: None,
+            room: None,
             bytes: 0,
             bytes_max,
             folder,
         }
     }
 
+    /// Where others' bodies wait too.
+    pub(crate) fn within(mut self, room: &Arc<Room>) -> Self {
+        self.room = Some(Arc::clone(room));
+        self
+    }
+
     pub(crate) fn finish(self) -> io::Result<Content> {
         Ok(match self.spool {
-            Some(mut file) => {
-                file.rewind()?;
-                Content::Spool(Box::new(file))
+            Some(mut kept) => {
+                kept.rewind()?;
+                Content::Spool(Box::new(kept))
             }
             None => Content::Memory(self.memory.into()),
         })
@@ -63,17 +141,20 @@ impl Write for Collector {
         if self.bytes > self.bytes_max {
             return Err(io::ErrorKind::FileTooLarge.into());
         }
-        if let Some(file) = &mut self.spool {
-            file.write_all(bytes)?;
+        if let Some(kept) = &mut self.spool {
+            kept.keep(bytes)?;
             return Ok(bytes.len());
         }
         self.memory.extend_from_slice(bytes);
         if self.memory.len() > MEMORY_BYTES_MAX {
             std::fs::create_dir_all(self.folder.as_path())?;
-            let mut file = tempfile::tempfile_in(self.folder.as_path())?;
-            file.write_all(&self.memory)?;
-            self.memory = Vec::new();
-            self.spool = Some(file);
+            let room = self.room.clone();
+            let mut kept = Kept {
+                file: tempfile::tempfile_in(self.folder.as_path())?,
+                share: room.map(|room| Share { room, bytes: 0 }),
+            };
+            kept.keep(&std::mem::take(&mut self.memory))?;
+            self.spool = Some(kept);
         }
         Ok(bytes.len())
     }

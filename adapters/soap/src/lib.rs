@@ -1,7 +1,7 @@
 //! SOAP both ways: an endpoint that a legacy system calls, and calls that ask one. And webhooks: the endpoint without the envelope.
 //!
 //! This crate promises that a call is answered with success only when its records are on this machine's stable storage, that a
-//! caller's retry changes nothing, and that a poll's watermark is kept with the records it was read from.
+//! caller's retry changes nothing where the call has an identity, and that a poll's watermark is kept with the records it was read from.
 //! It refuses to know protobuf, the buffer and any other adapter, and it never fetches what a document names.
 
 pub(crate) mod content;

@@ -128,7 +128,8 @@ impl Pick {
                 let found = start
                     .attributes()
                     .find(|at| wanted.is(own(at.namespace), at.name));
-                self.value = found.map(|at| at.value.trim().to_owned());
+                let value = found.map(|at| at.value.trim().to_owned());
+                self.value = value.filter(|value| !value.is_empty());
                 self.value.is_some()
             }
         }

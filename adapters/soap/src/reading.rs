@@ -71,23 +71,16 @@ pub(crate) struct Reading {
     decoder: Decoder,
     part: Part,
     records_max: usize,
-    pub(crate) scope: IdScope,
 }
 
 impl Reading {
     /// `records_max`: of a batch.
-    pub(crate) fn new(
-        format: &Format,
-        content: Content,
-        scope: IdScope,
-        records_max: usize,
-    ) -> Self {
+    pub(crate) fn new(format: &Format, content: Content, records_max: usize) -> Self {
         Self {
             content,
             decoder: format.decoder(0),
             part: Part::default(),
             records_max,
-            scope,
         }
     }
 
@@ -118,7 +111,7 @@ pub(crate) fn sample(
     records_max: usize,
 ) -> Result<Vec<Batch>, Fault> {
     let scope = IdScope::of(&[flow.as_bytes(), b"preview"]);
-    let mut reading = Reading::new(format, content, scope, BATCH_RECORDS_MAX);
+    let mut reading = Reading::new(format, content, BATCH_RECORDS_MAX);
     let (mut batches, mut records, mut ends_unit) = (Vec::new(), 0, false);
     while !ends_unit && records < records_max {
         let (gather, last) = reading.next()?;

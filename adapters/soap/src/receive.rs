@@ -17,9 +17,11 @@ pub(crate) mod check;
 pub mod config;
 mod description;
 pub(crate) mod exchange;
+mod found;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzzing;
 pub(crate) mod make;
+mod marks;
 mod noted;
 mod preview;
 mod replies;
@@ -42,6 +44,9 @@ use exchange::Answer;
 /// Connections at once, unless another number is configured; who comes next waits in the kernel's queue.
 pub const CONNECTIONS_MAX: usize = 256;
 
+/// Bytes of what tells a call from others, at most: it stands in each event of the call.
+pub const ID_BYTES_MAX: usize = 512;
+
 /// What tells a call from others.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Identity {
@@ -61,6 +66,18 @@ pub(crate) struct Call {
     /// What its answer is written in; other dialects don't look.
     pub(crate) version: crate::envelope::Version,
     pub(crate) message_id: Option<String>,
+}
+
+impl Call {
+    /// Why its id can't be taken.
+    fn too_long(&self) -> Option<String> {
+        let id = self.identity.as_ref().map(|identity| &identity.id);
+        let is_long = |id: &String| id.len() > ID_BYTES_MAX;
+        let is_too_long = id.into_iter().chain(&self.message_id).any(is_long);
+        is_too_long.then(|| {
+            format!("its key or id is longer than {ID_BYTES_MAX} bytes, with the operation's name")
+        })
+    }
 }
 
 /// An HTTP answer.

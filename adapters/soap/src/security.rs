@@ -14,6 +14,8 @@ use crate::envelope::UsernameToken;
 
 /// Nonces that are remembered, at most. With more in one span of time, callers are asked to come again.
 pub const NONCES_MAX: usize = 100_000;
+/// Bytes of one, at most: they are 16 to 20 in practice.
+const NONCE_BYTES_MAX: usize = 256;
 
 /// A caller that is known.
 #[derive(Clone)]
@@ -204,6 +206,9 @@ impl Nonces {
             Some(before) if *before == said => return Ok(Use::Again),
             Some(_) => return Err(Denied::Replayed),
             None => {}
+        }
+        if nonce.len() > NONCE_BYTES_MAX {
+            return Err(Denied::Wrong);
         }
         if self.known.len() == NONCES_MAX {
             return Err(Denied::Crowded);

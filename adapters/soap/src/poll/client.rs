@@ -217,12 +217,13 @@ pub(super) fn unpacking(error: &io::Error, service: &Service) -> Failure {
                 ),
             )
         }
-        ErrorKind::InvalidInput | ErrorKind::InvalidData | ErrorKind::UnexpectedEof => {
-            Failure::new(
-                Cause::Answer,
-                format!("the answer can't be unpacked: {error}; ask who runs the service"),
-            )
-        }
+        ErrorKind::InvalidInput
+        | ErrorKind::InvalidData
+        | ErrorKind::UnexpectedEof
+        | ErrorKind::WriteZero => Failure::new(
+            Cause::Answer,
+            format!("the answer can't be unpacked: {error}; ask who runs the service"),
+        ),
         _ => Failure::new(Cause::Here, disk(error)),
     }
 }

@@ -36,8 +36,7 @@ impl<'r> Survey<'r> {
 
     /// What tells the content from another's: that of the records alone, as an answer may name the time or a session around them.
     pub(super) fn content(&self) -> String {
-        let digest = self.hash.clone().finalize();
-        digest.iter().map(|byte| format!("{byte:02x}")).collect()
+        hex::encode(self.hash.clone().finalize())
     }
 
     fn look_at_watermark(&mut self, record: &GoodRecord<'_>) {

@@ -140,6 +140,8 @@ pub struct TlsConfig {
 pub struct LimitsConfig {
     /// Bytes of a call, packed and unpacked; default 64 MiB.
     pub message_bytes_max: ByteSize,
+    /// Bytes of all calls together that wait in files; default 1 GiB.
+    pub waiting_bytes_max: ByteSize,
     /// Connections at once.
     pub connections_max: usize,
     /// How long a call's bytes may take to come.
@@ -154,6 +156,7 @@ impl Default for LimitsConfig {
     fn default() -> Self {
         Self {
             message_bytes_max: ByteSize::mib(64),
+            waiting_bytes_max: ByteSize::gib(1),
             connections_max: CONNECTIONS_MAX,
             body_within: Duration::from_secs(30),
             answer_within: Duration::from_secs(30),
@@ -196,6 +199,12 @@ impl LimitsConfig {
         };
         if self.message_bytes_max < ByteSize::kib(1) {
             fault("message_bytes_max", "it is at least 1KiB");
+        }
+        if self.waiting_bytes_max < self.message_bytes_max {
+            fault(
+                "waiting_bytes_max",
+                "it is at least limits.message_bytes_max",
+            );
         }
         if !(1..=10_000).contains(&self.connections_max) {
             fault("connections_max", "it is between 1 and 10000");

@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use dray_adapter::CallOutcome;
-use tokio::sync::oneshot;
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{mpsc, oneshot};
 
 use super::Call;
 use crate::content::Content;
@@ -12,12 +13,16 @@ use crate::content::Content;
 /// Calls that wait to be decoded, at most: with what each keeps in memory, 16 MiB.
 pub(crate) const WAITING_MAX: usize = 256;
 
+/// Tellings that wait for the thread that serves; more go to the callers one by one.
+const TOLD_MAX: usize = 64;
+
 /// Why calls are turned away.
 pub(super) const FULL: &str = "nothing can be appended now: look why the flow waits";
 
 /// Why a call can't be taken in.
-pub(super) const UNKEPT: &str =
-    "it can't be kept while it waits: look at the disk of the agent's data folder";
+pub(super) const UNKEPT: &str = "it can't be kept while it waits: look at the disk of the agent's data folder, and at limits.waiting_bytes_max";
+/// Why calls are turned away at the end.
+pub(super) const ENDED: &str = "the flow ended or began anew meanwhile";
 /// Why a call that was taken can't be read.
 pub(crate) const UNREADABLE: &str =
     "the file in which it waits can't be read: look at the disk of the agent's data folder";
@@ -50,17 +55,22 @@ impl Answer {
 /// A call that waits.
 #[derive(Debug)]
 pub(crate) struct Message {
-    pub(crate) call: Call,
+    pub(crate) call: Arc<Call>,
     pub(crate) content: Content,
     pub(crate) received_us: i64,
     pub(crate) reply: oneshot::Sender<Answer>,
 }
 
+/// Who waits for an answer, and the answer.
+pub(crate) type Told = (oneshot::Sender<Answer>, Answer);
+
 #[derive(Default)]
 struct State {
     waiting: VecDeque<Message>,
-    busy: bool,
+    busy: Option<&'static str>,
     wake: Option<Arc<dyn Fn() + Send + Sync>>,
+    /// To the thread that serves, while there is one.
+    answers: Option<mpsc::Sender<Vec<Told>>>,
 }
 
 /// Between the threads that serve and the one that decodes.
@@ -83,8 +93,8 @@ impl Exchange {
     /// Why there is no room for it.
     pub(crate) fn submit(&self, message: Message) -> Result<(), &'static str> {
         let mut state = self.state();
-        if state.busy {
-            return Err(FULL);
+        if let Some(why) = state.busy {
+            return Err(why);
         }
         if state.waiting.len() == WAITING_MAX {
             return Err("as many calls wait to be read as may");
@@ -100,24 +110,49 @@ impl Exchange {
         Ok(())
     }
 
+    /// What is to be told to callers, from now on: whoever serves them waits for it. One waking of that thread stands for all that
+    /// was committed together.
+    pub(crate) fn answers(&self) -> mpsc::Receiver<Vec<Told>> {
+        let (answers, told) = mpsc::channel(TOLD_MAX);
+        self.state().answers = Some(answers);
+        told
+    }
+
+    /// Answers callers.
+    pub(crate) fn answer(&self, told: Vec<Told>) {
+        if told.is_empty() {
+            return;
+        }
+        let left = match &self.state().answers {
+            Some(answers) => answers.try_send(told).err().map(TrySendError::into_inner),
+            None => Some(told),
+        };
+        tell(left.unwrap_or_default());
+    }
+
     /// The next call.
     pub(crate) fn next(&self) -> Option<Message> {
         self.state().waiting.pop_front()
     }
 
-    /// Whether calls are turned away until further notice. Those that wait are.
-    pub(crate) fn set_busy(&self, busy: bool) {
+    /// Why calls are turned away until further notice, if they are. Those that wait are too.
+    pub(crate) fn set_busy(&self, busy: Option<&'static str>) {
         let mut state = self.state();
         state.busy = busy;
-        let turned_away = if busy {
-            std::mem::take(&mut state.waiting)
-        } else {
-            VecDeque::new()
+        let turned_away = match busy {
+            Some(_) => std::mem::take(&mut state.waiting),
+            None => VecDeque::new(),
         };
         drop(state);
-        for message in turned_away {
-            // Who does not wait any longer needs no answer.
-            let _ = message.reply.send(Answer::Later(FULL));
-        }
+        let why = busy.unwrap_or_default();
+        let later = |message: Message| (message.reply, Answer::Later(why));
+        tell(turned_away.into_iter().map(later));
+    }
+}
+
+/// Who does not wait any longer needs no answer.
+pub(crate) fn tell(told: impl IntoIterator<Item = Told>) {
+    for (reply, answer) in told {
+        let _ = reply.send(answer);
     }
 }

@@ -10,7 +10,7 @@ use dray_formats::xml::Xml;
 use super::config::{AccountConfig, OperationConfig, TokenConfig};
 use super::description::Description;
 use super::serve::Settings;
-use super::soap::{Operation, Soap, root};
+use super::soap::{Operation, Soap, answer_values, root};
 use super::{Receiver, SoapReceiveConfig, Spoken, tls};
 use crate::envelope::Wanted;
 use crate::fresh::Fresh;
@@ -69,21 +69,24 @@ impl SoapReceiveConfig {
     }
 
     fn operation(&self, operation: &OperationConfig) -> Result<Operation, String> {
-        let response = match &operation.response {
-            None => Template::new(&self.plain_answer(operation), true)?,
-            Some(file) => {
-                let text = read(file)?;
-                Template::new(&text, true)
-                    .map_err(|reason| format!("{}: {reason}", file.display()))?
-            }
-        };
+        let response = operation.response.as_ref().map(|file| {
+            let template = Template::new(&read(file)?, true);
+            let tried = template.and_then(|template| {
+                for id in [None, Some("ID")] {
+                    template.render(answer_values(&operation.name, 1, false, id, id))?;
+                }
+                Ok(template)
+            });
+            tried.map_err(|reason| format!("{}: {reason}", file.display()))
+        });
         Ok(Operation {
+            plain: self.plain_answer(operation),
             name: operation.name.clone(),
             root: root(self, &operation.root),
             action: operation.action.clone(),
             identity: operation.identity,
             one_way: operation.one_way,
-            response,
+            response: response.transpose()?,
         })
     }
 
@@ -96,7 +99,7 @@ impl SoapReceiveConfig {
         match self.namespaces.get(prefix) {
             Some(uri) => {
                 let uri = quick_xml::escape::escape(uri.as_str());
-                format!("{{% raw %}}<{name}Response xmlns=\"{uri}\"/>{{% endraw %}}")
+                format!("<{name}Response xmlns=\"{uri}\"/>")
             }
             None => format!("<{name}Response/>"),
         }

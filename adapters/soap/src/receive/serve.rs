@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::io::Write as _;
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::path::PathBuf;
+use std::pin::pin;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -21,21 +22,28 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use rustix::net::sockopt::set_tcp_user_timeout;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{Semaphore, oneshot, watch};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tracing::debug;
 
-use super::exchange::{Answer, Exchange, Message, UNKEPT};
+use super::exchange::{Answer, ENDED, Exchange, Message, UNKEPT, tell};
 use super::noted::{UnderWay, note};
 use super::tls::handshake;
 use super::{Call, Dialect, LimitsConfig, Reply, Trouble};
-use crate::content::{Collector, Content};
+use crate::content::{Collector, Content, Room};
 use crate::fresh::Fresh;
 
 /// How long a connection may wait for its next request, and that take to come: callers that keep connections use them more often.
 const IDLE: Duration = Duration::from_secs(60);
+/// How long connections may take to write what is answered when the endpoint is closed.
+const ENDING: Duration = Duration::from_secs(1);
+/// How long a caller may leave an answer unread.
+const UNREAD: Duration = Duration::from_secs(60);
+/// Threads that read what waits in files, at most.
+const READERS_MAX: usize = 8;
 /// What the caller is told: after so many seconds there may be room again.
 const COME_AGAIN_S: u64 = 5;
 
@@ -48,7 +56,7 @@ pub(crate) struct Settings {
     pub(crate) folder: Arc<PathBuf>,
 }
 
-/// A thread that serves until it is dropped.
+/// A thread that serves until it is ended, or dropped.
 #[derive(Debug)]
 pub(crate) struct Server {
     address: SocketAddr,
@@ -70,19 +78,35 @@ impl Server {
         })?;
         let address = listener.local_addr().unwrap_or(listen);
         let runtime = tokio::runtime::Builder::new_current_thread()
+            .max_blocking_threads(READERS_MAX)
+            .thread_name("dray-receive")
             .enable_all()
             .build()
             .map_err(|error| format!("no thread to serve {listen}: {error}"))?;
         let (stop, stopped) = oneshot::channel();
+        let mut answers = exchange.answers();
         let desk = Arc::new(Desk::new(settings, dialect, exchange, calls));
         let tls = settings.tls.clone();
         let span = tracing::Span::current();
         let serve = move || {
             let _flow = span.entered();
             runtime.block_on(async {
-                tokio::select! {
-                    () = accept(listener, desk, tls) => {}
-                    _ = stopped => {}
+                tokio::spawn(async move {
+                    while let Some(told) = answers.recv().await {
+                        tell(told);
+                    }
+                });
+                let connections = desk.limits.connections_max as u32;
+                let seats = Arc::new(Semaphore::new(desk.limits.connections_max));
+                let (end, ends) = watch::channel(());
+                let is_ended = tokio::select! {
+                    () = accept(listener, desk, tls, Arc::clone(&seats), ends) => false,
+                    stopped = stopped => stopped.is_ok(),
+                };
+                // What was answered before is still written.
+                drop(end);
+                if is_ended {
+                    let _ = timeout(ENDING, seats.acquire_many(connections)).await;
                 }
             });
             // A call that is being read from its file is nobody's any more.
@@ -105,6 +129,15 @@ impl Server {
     }
 }
 
+impl Server {
+    /// Takes nothing more, and gives what is answered a moment to be written.
+    pub(crate) fn end(mut self) {
+        if let Some(stop) = self.stop.take() {
+            let _ = stop.send(());
+        }
+    }
+}
+
 impl Drop for Server {
     fn drop(&mut self) {
         drop(self.stop.take());
@@ -121,18 +154,26 @@ pub(super) struct Desk {
     calls: Arc<Calls>,
     limits: LimitsConfig,
     folder: Arc<PathBuf>,
+    /// For what waits in files.
+    room: Arc<Room>,
 }
 
-async fn accept(listener: TcpListener, desk: Arc<Desk>, tls: Option<Arc<Fresh<TlsAcceptor>>>) {
+/// `ends`: closed when nothing more is taken.
+async fn accept(
+    listener: TcpListener,
+    desk: Arc<Desk>,
+    tls: Option<Arc<Fresh<TlsAcceptor>>>,
+    seats: Arc<Semaphore>,
+    ends: watch::Receiver<()>,
+) {
     let listener = listener
         .set_nonblocking(true)
         .and_then(|()| tokio::net::TcpListener::from_std(listener));
     let Ok(listener) = listener else {
         return;
     };
-    let room = Arc::new(Semaphore::new(desk.limits.connections_max));
     loop {
-        let Ok(seat) = Arc::clone(&room).acquire_owned().await else {
+        let Ok(seat) = Arc::clone(&seats).acquire_owned().await else {
             return;
         };
         let (stream, peer) = match listener.accept().await {
@@ -145,14 +186,16 @@ async fn accept(listener: TcpListener, desk: Arc<Desk>, tls: Option<Arc<Fresh<Tl
             }
         };
         let _ = stream.set_nodelay(true);
+        let _ = set_tcp_user_timeout(&stream, UNREAD.as_millis() as u32);
         let (desk, tls) = (Arc::clone(&desk), tls.as_ref().map(|tls| tls.get()));
+        let ends = ends.clone();
         tokio::spawn(async move {
             let _seat = seat;
             match tls {
-                None => connection(stream, peer, desk).await,
+                None => connection(stream, peer, desk, ends).await,
                 Some(tls) => {
                     if let Some(stream) = handshake(stream, peer, &tls, &desk.calls).await {
-                        connection(stream, peer, desk).await;
+                        connection(stream, peer, desk, ends).await;
                     }
                 }
             }
@@ -160,17 +203,31 @@ async fn accept(listener: TcpListener, desk: Arc<Desk>, tls: Option<Arc<Fresh<Tl
     }
 }
 
-async fn connection(stream: impl AsyncRead + AsyncWrite + Unpin, peer: IpAddr, desk: Arc<Desk>) {
+async fn connection(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    peer: IpAddr,
+    desk: Arc<Desk>,
+    mut ends: watch::Receiver<()>,
+) {
     let calls = Arc::clone(&desk.calls);
     let service = service_fn(move |request: Request<Incoming>| {
         let desk = Arc::clone(&desk);
         async move { Ok::<_, Infallible>(response(desk.answer(request, peer).await)) }
     });
-    let served = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(IDLE)
-        .serve_connection(TokioIo::new(stream), service)
-        .await;
+    let mut serving = pin!(
+        http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(IDLE)
+            .serve_connection(TokioIo::new(stream), service)
+    );
+    let served = tokio::select! {
+        served = serving.as_mut() => served,
+        // Nothing is ever sent: it closes.
+        _ = ends.changed() => {
+            serving.as_mut().graceful_shutdown();
+            serving.await
+        }
+    };
     match served {
         Err(error) if error.is_parse() => {
             let reason = format!(
@@ -216,6 +273,7 @@ impl Desk {
             dialect,
             exchange,
             calls,
+            room: Room::new(settings.limits.waiting_bytes_max.as_u64()),
             limits: settings.limits.clone(),
             folder: Arc::clone(&settings.folder),
         }
@@ -274,7 +332,7 @@ impl Desk {
         if body.size_hint().lower() > bytes_max {
             return Err(Trouble::TooLarge);
         }
-        let collector = Collector::new(bytes_max, Arc::clone(&self.folder));
+        let collector = Collector::new(bytes_max, Arc::clone(&self.folder)).within(&self.room);
         let mut unpacking = match parts
             .headers
             .get(CONTENT_ENCODING)
@@ -298,7 +356,7 @@ impl Desk {
         unpacking.finish()
     }
 
-    /// Long ones are read elsewhere, so that others are answered meanwhile.
+    /// What waits in a file is read by another thread, so that others are answered meanwhile.
     async fn read(
         &self,
         parts: Arc<Parts>,
@@ -320,8 +378,9 @@ impl Desk {
 
     async fn submit(&self, parts: &Parts, call: Call, content: Content) -> Reply {
         let (reply, answer) = oneshot::channel();
+        let call = Arc::new(call);
         let message = Message {
-            call: call.clone(),
+            call: Arc::clone(&call),
             content,
             received_us: jiff::Timestamp::now().as_microsecond(),
             reply,
@@ -334,7 +393,7 @@ impl Desk {
         }
         let answer = match timeout(self.limits.answer_within, answer).await {
             Ok(Ok(answer)) => answer,
-            Ok(Err(_)) => Answer::Later("the flow ended or began anew meanwhile"),
+            Ok(Err(_)) => Answer::Later(ENDED),
             Err(_) => Answer::Later("it was not stored within limits.answer_within"),
         };
         self.dialect.reply(&call, &answer)
@@ -368,9 +427,11 @@ fn trouble(error: &std::io::Error) -> Trouble {
     use std::io::ErrorKind;
     match error.kind() {
         ErrorKind::FileTooLarge => Trouble::TooLarge,
-        ErrorKind::InvalidInput | ErrorKind::InvalidData | ErrorKind::UnexpectedEof => {
-            Trouble::Packing
-        }
+        // What is behind the end of what is packed is not taken: nothing more can be written.
+        ErrorKind::InvalidInput
+        | ErrorKind::InvalidData
+        | ErrorKind::UnexpectedEof
+        | ErrorKind::WriteZero => Trouble::Packing,
         _ => {
             debug!(%error, "a call could not be kept while it waits");
             Trouble::Busy

@@ -6,7 +6,7 @@ use dray_adapter::CallOutcome;
 use hyper::Method;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use hyper::http::request::Parts;
-use minijinja::context;
+use minijinja::{Value, context};
 use sha2::{Digest as _, Sha256};
 
 use super::config::{IdentityBy, SoapReceiveConfig};
@@ -28,7 +28,20 @@ pub(super) struct Operation {
     pub(super) action: Option<String>,
     pub(super) identity: IdentityBy,
     pub(super) one_way: bool,
-    pub(super) response: Template,
+    pub(super) response: Option<Template>,
+    /// The answer without a template.
+    pub(super) plain: String,
+}
+
+/// What the template of an answer is filled with.
+pub(super) fn answer_values(
+    operation: &str,
+    records: u64,
+    repeated: bool,
+    id: Option<&str>,
+    message_id: Option<&str>,
+) -> Value {
+    context! { operation, records, repeated, id, message_id }
 }
 
 /// SOAP 1.1 and 1.2.
@@ -346,23 +359,28 @@ impl Dialect for Soap {
             };
         }
         let id = call.identity.as_ref().map(|identity| identity.id.as_str());
-        let values = context! {
-            operation => &operation.name,
-            records => records,
-            repeated => repeated,
-            id => id,
-            message_id => &call.message_id,
+        let message_id = call.message_id.as_deref();
+        let values = || answer_values(&operation.name, records, repeated, id, message_id);
+        let made = operation
+            .response
+            .as_ref()
+            .map(|template| template.render(values()));
+        let content = match made {
+            None => &operation.plain,
+            Some(Ok(ref content)) => content,
+            // It is stored: who is told otherwise comes again, and again.
+            Some(Err(reason)) => {
+                tracing::warn!(
+                    operation = operation.name,
+                    reason,
+                    "a call is stored, but the template of its answer fails: it is answered without it"
+                );
+                &operation.plain
+            }
         };
-        match operation.response.render(values) {
-            Ok(content) => Reply {
-                body: enveloped(call.version, &content),
-                ..stored
-            },
-            // It is stored: who comes again is answered the same.
-            Err(reason) => Reply {
-                reason: format!("it is stored, but the template of its answer fails: {reason}"),
-                ..faulted(call.version, &later(), None)
-            },
+        Reply {
+            body: enveloped(call.version, content),
+            ..stored
         }
     }
 

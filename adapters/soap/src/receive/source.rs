@@ -1,13 +1,7 @@
 //! The flow's side of an endpoint: decodes calls, and answers them once they are appended.
 //!
 //! A position is a number that counts batches: nothing has to be found again by it, as a call that was not answered is made again by its
-//! caller. What was appended of it is found by its marks:
-//!
-//! ```text
-//! 'i' + SHA-256(id)                      a call of this id is whole
-//! 'c' + SHA-256(id, content)             one of this content
-//! 'p' + SHA-256(id, content, ordinal)    its records up to this one are appended
-//! ```
+//! caller. What was appended of it is found by its [`marks`](super::marks).
 
 use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
@@ -20,12 +14,13 @@ use dray_adapter::{
     Source, SourceError,
 };
 use dray_edges::edge;
-use dray_formats::{Gather, Tally};
-use sha2::{Digest as _, Sha256};
+use dray_formats::Gather;
 use tokio::sync::oneshot;
 use tracing::{debug, info};
 
-use super::exchange::{Answer, Exchange, FULL, Message, UNREADABLE};
+use super::exchange::{Answer, ENDED, Exchange, FULL, Message, UNREADABLE, tell};
+use super::found::Found;
+use super::marks;
 #[cfg(feature = "fuzzing")]
 use super::serve::Desk;
 use super::serve::{Server, Settings};
@@ -70,12 +65,18 @@ pub struct Receiver {
     ids: HashMap<String, ([u8; 32], u64)>,
 }
 
-struct Long {
-    reading: Reading,
-    call: Call,
+/// A call that is taken.
+struct Taken {
+    call: Arc<Call>,
+    scope: IdScope,
     received_us: i64,
     records: u64,
     reply: oneshot::Sender<Answer>,
+}
+
+struct Long {
+    taken: Taken,
+    reading: Reading,
 }
 
 /// A call whose last batch is polled and not committed.
@@ -149,6 +150,9 @@ impl Receiver {
         if message.reply.is_closed() {
             return None;
         }
+        if let Some(reason) = message.call.too_long() {
+            return refuse(message.reply, Fault::Call(reason));
+        }
         if let Some(answer) = self.known(&message.call) {
             return self.again(answer, message);
         }
@@ -169,18 +173,19 @@ impl Receiver {
         if let Some(reason) = found.wrong(self.bad_max(), self.spoken.may_be_empty[operation]) {
             return refuse(message.reply, Fault::Call(reason));
         }
-        let scope = self.scope(message.call.identity.as_ref());
-        let reading = Reading::new(format, message.content, scope, self.records_max);
-        let long = Long {
-            reading,
+        let taken = Taken {
+            scope: self.scope(message.call.identity.as_ref()),
             call: message.call,
             received_us: message.received_us,
             records: found.records + found.rejects,
             reply: message.reply,
         };
         match at_once {
-            Some(gather) => Some(self.hand_out(long, gather, true)),
-            None => self.go_on(long),
+            Some(gather) => Some(self.hand_out_last(taken, gather)),
+            None => self.go_on(Long {
+                reading: Reading::new(format, message.content, self.records_max),
+                taken,
+            }),
         }
     }
 
@@ -230,10 +235,10 @@ impl Receiver {
                 Known::Other
             });
         }
-        if self.is_seen(&content_mark(identity)) {
+        if self.is_seen(&marks::content(identity)) {
             return Some(Known::Stored);
         }
-        self.is_seen(&id_mark(identity)).then_some(Known::Other)
+        self.is_seen(&marks::id(identity)).then_some(Known::Other)
     }
 
     fn is_seen(&self, mark: &Mark) -> bool {
@@ -261,45 +266,44 @@ impl Receiver {
         }
     }
 
-    fn hand_out(&mut self, long: Long, gather: Gather, last: bool) -> Batch {
+    fn batch(&mut self, taken: &Taken, gather: Gather, marks: Vec<Mark>, last: bool) -> Batch {
         self.counter += 1;
-        let identity = long.call.identity.as_ref();
-        let marks = match (identity, last) {
-            (None, _) => Vec::new(),
-            (Some(identity), true) => vec![id_mark(identity), content_mark(identity)],
-            (Some(identity), false) => vec![part_mark(identity, &gather)],
-        };
-        let shown = long.call.message_id.as_deref();
-        let shown = shown.or(identity.map(|identity| identity.id.as_str()));
-        let batch = Batch {
+        let call = &taken.call;
+        let id = call.identity.as_ref().map(|identity| &identity.id);
+        let shown = call.message_id.as_ref().or(id);
+        Batch {
             origin: Origin {
-                scope: long.reading.scope,
+                scope: taken.scope,
                 file: "".into(),
-                message_id: shown.unwrap_or_default().into(),
+                message_id: shown.map_or("", String::as_str).into(),
                 change_position: "".into(),
             },
             records: gather.records,
             rejects: gather.rejects,
             marks,
             position: Position(Bytes::copy_from_slice(&self.counter.to_be_bytes())),
-            captured_us: long.received_us,
+            captured_us: taken.received_us,
             ends_unit: last,
             report: None,
-        };
-        if !last {
-            self.long = Some(long);
-            return batch;
         }
-        let id = identity.map(|identity| identity.id.clone());
-        if let Some(identity) = identity {
-            self.ids
-                .insert(identity.id.clone(), (identity.content, self.counter));
+    }
+
+    /// What is left of a call. It is answered once that is committed.
+    fn hand_out_last(&mut self, taken: Taken, gather: Gather) -> Batch {
+        let identity = taken.call.identity.as_ref();
+        let marks = identity.map_or(Vec::new(), |identity| {
+            vec![marks::id(identity), marks::content(identity)]
+        });
+        let batch = self.batch(&taken, gather, marks, true);
+        let identity = taken.call.identity.as_ref();
+        if let Some(Identity { id, content }) = identity {
+            self.ids.insert(id.clone(), (*content, self.counter));
         }
         self.appending.push_back(Appending {
             counter: self.counter,
-            id,
-            records: long.records,
-            replies: vec![long.reply],
+            id: identity.map(|identity| identity.id.clone()),
+            records: taken.records,
+            replies: vec![taken.reply],
         });
         batch
     }
@@ -309,14 +313,20 @@ impl Receiver {
         loop {
             let (gather, last) = match long.reading.next() {
                 Ok(read) => read,
-                Err(fault) => return refuse(long.reply, fault),
+                Err(fault) => return refuse(long.taken.reply, fault),
             };
-            let identity = long.call.identity.as_ref();
-            let is_there = |identity| self.is_seen(&part_mark(identity, &gather));
-            if !last && identity.is_some_and(is_there) {
+            if last {
+                return Some(self.hand_out_last(long.taken, gather));
+            }
+            let identity = long.taken.call.identity.as_ref();
+            let part = identity.map(|identity| marks::part(identity, &gather));
+            if part.as_ref().is_some_and(|part| self.is_seen(part)) {
                 continue;
             }
-            return Some(self.hand_out(long, gather, last));
+            let marks = part.into_iter().collect();
+            let batch = self.batch(&long.taken, gather, marks, false);
+            self.long = Some(long);
+            return Some(batch);
         }
     }
 
@@ -332,49 +342,30 @@ impl Receiver {
         )
     }
 
-    fn turn_away(&mut self) {
-        self.exchange.set_busy(true);
-        for appending in &mut self.appending {
-            for reply in appending.replies.drain(..) {
-                let _ = reply.send(Answer::Later(FULL));
-            }
-        }
-    }
-}
-
-/// What a call holds.
-struct Found {
-    records: u64,
-    rejects: u64,
-    first_bad: Option<String>,
-}
-
-impl Found {
-    fn of(gather: &Gather) -> Self {
-        let bad = gather.rejects.first();
-        Self {
-            records: gather.records.len() as u64,
-            rejects: gather.rejects.len() as u64,
-            first_bad: bad.map(|bad| format!("line {}: {}", bad.line, bad.reason)),
+    /// Who has an id comes again without harm. Others wait: what was taken of them may still be appended, and a second try would be
+    /// appended too.
+    fn turn_away(&mut self, why: &'static str) {
+        self.exchange.set_busy(Some(why));
+        let known = self.appending.iter_mut().filter(|one| one.id.is_some());
+        let replies = known.flat_map(|one| one.replies.drain(..));
+        tell(replies.map(|reply| (reply, Answer::Later(why))));
+        // Of this one, what is appended is known by its marks.
+        let has_id = |long: &mut Long| long.taken.call.identity.is_some();
+        if let Some(long) = self.long.take_if(has_id) {
+            let _ = long.taken.reply.send(Answer::Later(why));
         }
     }
 
-    /// Why the call can't be taken.
-    fn wrong(&self, bad_max: u64, may_be_empty: bool) -> Option<String> {
-        if self.rejects > bad_max {
-            return self.first_bad.clone();
+    /// Whoever was not answered is told to come again, as far as there is time for it.
+    fn end(&mut self) {
+        self.turn_away(ENDED);
+        let replies = self.appending.drain(..).flat_map(|one| one.replies);
+        tell(replies.map(|reply| (reply, Answer::Later(ENDED))));
+        if let Some(long) = self.long.take() {
+            let _ = long.taken.reply.send(Answer::Later(ENDED));
         }
-        let is_empty = self.records + self.rejects == 0 && !may_be_empty;
-        is_empty.then(|| "it holds no record: nothing stands at the configured path".into())
-    }
-}
-
-impl From<Tally> for Found {
-    fn from(tally: Tally) -> Self {
-        Self {
-            records: tally.records,
-            rejects: tally.rejects,
-            first_bad: tally.first_bad,
+        if let Some(server) = self.server.take() {
+            server.end();
         }
     }
 }
@@ -399,28 +390,6 @@ fn refuse(reply: oneshot::Sender<Answer>, fault: Fault) -> Option<Batch> {
     };
     let _ = reply.send(answer);
     None
-}
-
-fn mark(tag: u8, parts: &[&[u8]]) -> Mark {
-    let mut hash = Sha256::new();
-    for part in parts {
-        hash.update((part.len() as u64).to_le_bytes());
-        hash.update(part);
-    }
-    Mark([&[tag][..], &hash.finalize()].concat())
-}
-
-fn id_mark(identity: &Identity) -> Mark {
-    mark(b'i', &[identity.id.as_bytes()])
-}
-
-fn content_mark(identity: &Identity) -> Mark {
-    mark(b'c', &[identity.id.as_bytes(), &identity.content])
-}
-
-fn part_mark(identity: &Identity, gather: &Gather) -> Mark {
-    let next = gather.next_ordinal().unwrap_or_default().to_be_bytes();
-    mark(b'p', &[identity.id.as_bytes(), &identity.content, &next])
 }
 
 impl Source for Receiver {
@@ -466,8 +435,9 @@ impl Source for Receiver {
             return Ok(());
         };
         // There was room for it.
-        self.exchange.set_busy(false);
+        self.exchange.set_busy(None);
         edge!("soap.before_answer");
+        let mut told = Vec::new();
         while let Some(first) = self
             .appending
             .pop_front_if(|first| first.counter <= through)
@@ -476,13 +446,13 @@ impl Source for Receiver {
                 self.ids.remove(id);
             }
             let records = first.records;
-            for (try_, reply) in first.replies.into_iter().enumerate() {
-                let _ = reply.send(Answer::Stored {
-                    records,
-                    repeated: try_ > 0,
-                });
-            }
+            let of_try = |(try_, reply)| {
+                let repeated = try_ > 0;
+                (reply, Answer::Stored { records, repeated })
+            };
+            told.extend(first.replies.into_iter().enumerate().map(of_try));
         }
+        self.exchange.answer(told);
         Ok(())
     }
 
@@ -496,11 +466,11 @@ impl Source for Receiver {
 
     fn refuse(&mut self, why: &str) {
         info!(why, "callers are told to come again later");
-        self.turn_away();
+        self.turn_away(FULL);
     }
 
     fn close(&mut self) {
-        self.server = None;
+        self.end();
     }
 }
 

@@ -260,6 +260,12 @@ impl HookConfig {
                 "one of id_header, key and same_content_is_one tells calls apart; leave the others out",
             );
         }
+        if !self.key.is_empty() && self.may_be_empty {
+            fault(
+                "may_be_empty",
+                "a call without a record has no key: use id_header or same_content_is_one, or leave this out",
+            );
+        }
         if self.key.len() > KEY_COLUMNS_MAX {
             fault("key", "at most 8 columns make a key");
         }

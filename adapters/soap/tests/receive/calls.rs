@@ -1,9 +1,14 @@
 //! What callers do, and what becomes of it.
 
 use std::io::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use dray_adapter::Source;
+use dray_soap::receive::SoapReceiveConfig;
 
 use crate::caller::{SOAP_11, SOAP_12, TEXT_XML, enveloped, movements, shown};
-use crate::endpoint::{Endpoint, lay_out};
+use crate::endpoint::{Endpoint, Laid, OPERATIONS, free_port, lay_out};
 
 const SOAP_12_TYPE: (&str, &str) = ("Content-Type", "application/soap+xml; charset=utf-8");
 const SHIPMENT: &str =
@@ -258,6 +263,60 @@ fn a_message_id_tells_calls_apart_where_there_is_no_key() {
 }
 
 #[test]
+fn who_waits_when_the_endpoint_closes_is_told_to_come_again() {
+    let endpoint = Endpoint::start("");
+    endpoint.holds(true);
+    let mut caller = endpoint.caller();
+    let waits = std::thread::spawn(move || {
+        let text = enveloped(SOAP_11, "", SHIPMENT);
+        caller.post("/wms", &[TEXT_XML], text.as_bytes())
+    });
+    // Nothing tells the two apart for its caller, so it waits; this one is told at once.
+    let answer = endpoint.post(&[TEXT_XML], &enveloped(SOAP_11, "", &movements("B1", 1)));
+    assert_eq!(answer.fault(), (500, "Server", true), "{answer:?}");
+    drop(endpoint);
+    let answer = waits.join().expect("no panic").expect("an answer");
+    assert_eq!(answer.fault(), (500, "Server", true), "{answer:?}");
+}
+
+#[test]
+fn a_template_that_cannot_be_filled_in_is_told_before_it_is_needed() {
+    let laid = lay_out("");
+    let file = laid.folder.path().join("answer.xml");
+    std::fs::write(&file, "<Answer>{{ recrods }}</Answer>").expect("a file");
+    let text = format!(
+        "kind = \"soap-receive\"\nlisten = \"127.0.0.1:0\"\n{}",
+        OPERATIONS.replace("FOLDER", &laid.folder.path().display().to_string())
+    );
+    let config: SoapReceiveConfig = toml::from_str(&text).expect("a configuration");
+    let reason = config
+        .make("north/calls")
+        .err()
+        .expect("it can't be filled in");
+    assert!(reason.contains("answer.xml: line 1: undefined"), "{reason}");
+}
+
+#[test]
+fn a_key_of_an_attribute_that_is_empty_is_none() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let port = free_port();
+    let text = format!(
+        "kind = \"soap-receive\"\nlisten = \"127.0.0.1:{port}\"\npath = \"/wms\"\n\
+         [[operation]]\nname = \"Put\"\nroot = \"Put\"\nkey = \"@id\"\nfields = {{ ID = \"Id\" }}\n"
+    );
+    let config: SoapReceiveConfig = toml::from_str(&text).expect("a configuration");
+    let make = move |_: &Path| -> Box<dyn Source> {
+        Box::new(config.make("north/calls").expect("a good configuration"))
+    };
+    let endpoint = Endpoint::over(Laid::new(folder, port, Arc::new(make)));
+    let body = |id: &str| enveloped(SOAP_11, "", &format!("<Put id=\"{id}\"><Id>1</Id></Put>"));
+    assert_eq!(endpoint.post(&[TEXT_XML], &body("B1")).status, 200);
+    let answer = endpoint.post(&[TEXT_XML], &body(" "));
+    assert_eq!(answer.fault(), (500, "Client", false), "{answer:?}");
+    assert!(answer.body.contains("its key is missing"), "{answer:?}");
+}
+
+#[test]
 fn soap_10_an_action_that_is_not_the_bodys_is_refused() {
     let endpoint = Endpoint::start("");
     let text = enveloped(SOAP_11, "", &movements("B1", 1));
@@ -306,6 +365,8 @@ fn a_packed_call_is_unpacked() {
     assert_eq!(post("br", &packed).status, 415);
     assert_eq!(post("gzip", &packed[..packed.len() - 20]).status, 415);
     assert_eq!(post("gzip", text.as_bytes()).status, 415);
+    let more = [&packed[..], b"and more"].concat();
+    assert_eq!(post("gzip", &more).status, 415);
     let answer = post("gzip", &packed);
     assert!(
         answer.body.contains("<Accepted>2000</Accepted>"),

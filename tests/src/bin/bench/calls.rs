@@ -54,7 +54,8 @@ location = "LOC"
 quantity = "QTY"
 "#;
 
-/// As fast as they are answered, then [`PACE`] a second. The agent has one core of its own; callers, collector and target share the rest.
+/// As fast as they are answered, with the whole chain and by itself; and [`PACE`] a second. The agent has one core of its own;
+/// callers, collector and target share the rest, and all of them the disk.
 pub(crate) fn measure(folder: &Path, arguments: &Arguments) -> anyhow::Result<Row> {
     let counter = Counter::start()?;
     let port = free_port()?;
@@ -73,22 +74,35 @@ pub(crate) fn measure(folder: &Path, arguments: &Arguments) -> anyhow::Result<Ro
     let agent = Daemon::start_with(pinned, "dray-agent", &site.agent_config())?;
     agent.wait_log("\"message\":\"listening\"")?;
     site.agent = Some(agent);
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
+    let mut calls = Calls {
+        port,
+        made: 0,
+        runtime: tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?,
+    };
 
-    let (calls, paced) = (arguments.calls, PACE * arguments.seconds);
+    let (fast, paced) = (arguments.calls, PACE * arguments.seconds);
     // The first calls warm up.
-    let warm = calls.div_ceil(20);
-    runtime.block_on(call(port, 0..warm, None))?;
-    let agent = site.agent.as_ref().context("it was started")?;
-    let before = agent.usage()?;
-    let began = Instant::now();
-    runtime.block_on(call(port, warm..warm + calls, None))?;
-    let took = began.elapsed().as_secs_f64();
-    let cpu_us = (agent.usage()?.cpu_s - before.cpu_s) * 1e6 / calls as f64;
-    let all = warm + calls + paced;
-    let waited = runtime.block_on(call(port, warm + calls..all, Some(Instant::now())))?;
+    let warm = fast.div_ceil(20);
+    let all = warm + fast + paced + fast;
+    calls.make(warm, None)?;
+    let (in_the_chain, _) = calls.rate(fast, &site)?;
+    let waited = calls.make(paced, Some(Instant::now()))?;
+    let work = format!(
+        "{} SOAP calls ({} B) over {CALLERS} connections to an agent on one core, each durable before its answer, while the collector is away; \
+         as many with the whole chain; {} a second with the whole chain for {} s",
+        thousands(fast),
+        message(0).len(),
+        thousands(PACE),
+        arguments.seconds
+    );
+    let mut row = Row::of(work, all);
+    let collector = site.collector.as_mut().context("it was started")?;
+    row.count_collector(Some(collector))?;
+    collector.kill()?;
+    let (alone, cpu_us) = calls.rate(fast, &site)?;
+    site.start_collector()?;
     let arrived = counter.wait(all, LIMIT);
     let repeats = counter.with(|counts| counts.repeats);
     ensure!(
@@ -96,18 +110,14 @@ pub(crate) fn measure(folder: &Path, arguments: &Arguments) -> anyhow::Result<Ro
         "{arrived} of {all} arrived, {repeats} of them twice"
     );
 
-    let work = format!(
-        "{} SOAP calls ({} B) over {CALLERS} connections to an agent on one core, each durable before its answer; then {} a second for {} s",
-        thousands(calls),
-        message(0).len(),
-        thousands(PACE),
-        arguments.seconds
-    );
-    let mut row = Row::of(work, all);
     row.count_in(&site)?;
-    row.headline = calls as f64 / took;
-    row.at_least("", Figure::new(row.headline, 0, "calls/s"), 10_000.0);
+    row.headline = alone;
+    row.at_least("", Figure::new(alone, 0, "calls/s"), 10_000.0);
     row.say(format!("{cpu_us:.0} µs of the agent's CPU a call"));
+    row.say(format!(
+        "{} calls/s with the whole chain",
+        thousands(in_the_chain as u64)
+    ));
     let quantile = |quantile: f64| {
         let ms = waited.value_at_quantile(quantile) as f64 / 1e3;
         Figure::new(ms, 1, "ms")
@@ -116,6 +126,32 @@ pub(crate) fn measure(folder: &Path, arguments: &Arguments) -> anyhow::Result<Ro
     row.at_most("p99", quantile(0.99), 25.0);
     row.judge_memory();
     Ok(row)
+}
+
+/// The callers, and how many calls they made.
+struct Calls {
+    port: u16,
+    made: u64,
+    runtime: tokio::runtime::Runtime,
+}
+
+impl Calls {
+    fn make(&mut self, count: u64, from: Option<Instant>) -> anyhow::Result<Histogram<u64>> {
+        let numbers = self.made..self.made + count;
+        self.made += count;
+        self.runtime.block_on(call(self.port, numbers, from))
+    }
+
+    /// So many as fast as they are answered: calls a second, and the agent's CPU of each in microseconds.
+    fn rate(&mut self, count: u64, site: &Site) -> anyhow::Result<(f64, f64)> {
+        let agent = site.agent.as_ref().context("it was started")?;
+        let before = agent.usage()?;
+        let began = Instant::now();
+        self.make(count, None)?;
+        let took = began.elapsed().as_secs_f64();
+        let cpu_s = agent.usage()?.cpu_s - before.cpu_s;
+        Ok((count as f64 / took, cpu_s * 1e6 / count as f64))
+    }
 }
 
 fn message(number: u64) -> String {
