@@ -218,3 +218,30 @@ impl Part {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_waits_in_files_has_an_end_together_and_is_given_back() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let folder = Arc::new(folder.path().to_owned());
+        let room = Room::new(250_000);
+        let collector = || Collector::new(u64::MAX, Arc::clone(&folder)).within(&room);
+        let (mut first, mut second) = (collector(), collector());
+        first.write_all(&[b'x'; 150_000]).expect("room");
+        // Short ones are in memory.
+        second.write_all(&[b'x'; 60_000]).expect("memory");
+        let refused = second.write_all(&[b'x'; 60_000]).expect_err("no room");
+        assert_eq!(refused.kind(), io::ErrorKind::QuotaExceeded);
+        drop(second);
+        let content = first.finish().expect("it is whole");
+        assert_eq!(room.taken.load(Ordering::Relaxed), 150_000);
+        drop(content);
+        collector()
+            .write_all(&[b'x'; 250_000])
+            .expect("all of it again");
+        assert_eq!(room.taken.load(Ordering::Relaxed), 0);
+    }
+}

@@ -5,7 +5,9 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use crate::config::Config;
+use dray_mapping::{Mapper, MappingConfig};
+
+use crate::config::{Config, FlowConfig, Otherwise};
 use crate::config_flows::shared;
 use crate::identity;
 
@@ -114,10 +116,53 @@ pub fn look(config: &Config) -> Vec<Finding> {
             ..finding
         };
         findings.extend(flow.source.check(&flow.name).into_iter().map(prefixed));
+        findings.extend(unfit(flow).into_iter().map(prefixed));
     }
     findings.extend(one_by_links(config));
     findings.push(identity(config));
     findings.push(collector(&config.collector));
+    findings
+}
+
+/// What the mappings ask of records that they don't have, where the configuration tells what those have.
+fn unfit(flow: &FlowConfig) -> Vec<Finding> {
+    let shapes = flow.source.shapes();
+    let Ok(mapper) = Mapper::compile(&flow.mappings, flow.schema_version) else {
+        return Vec::new();
+    };
+    let errors = shapes.iter().flat_map(|shape| mapper.check_columns(shape));
+    let mut findings: Vec<Finding> = errors
+        .map(|error| {
+            let field = error.field.unwrap_or_default();
+            let reason = error.reason;
+            Finding::wrong(format!("mapping {}, {field}: {reason}", error.mapping + 1))
+        })
+        .collect();
+    let types: Vec<&str> = shapes.iter().map(|one| &*one.record_type).collect();
+    let typed = types.iter().any(|name| !name.is_empty());
+    let wanted = |mapping: &MappingConfig| {
+        mapping
+            .record_type
+            .as_ref()
+            .map(|one| one.get_ref().clone())
+    };
+    for (number, mapping) in flow.mappings.iter().enumerate().filter(|_| typed) {
+        if let Some(name) = wanted(mapping).filter(|name| !types.contains(&&**name)) {
+            findings.push(Finding::wrong(format!(
+                "mapping {}, record_type: no record is a \"{name}\"; they are {}",
+                number + 1,
+                types.join(", ")
+            )));
+        }
+    }
+    for name in types.iter().filter(|name| !name.is_empty()) {
+        let takes = |mapping: &MappingConfig| wanted(mapping).is_none_or(|wanted| wanted == **name);
+        if flow.otherwise == Otherwise::DeadLetter && !flow.mappings.iter().any(takes) {
+            findings.push(Finding::warning(format!(
+                "no mapping takes a \"{name}\": each becomes a dead letter; add a [[flow.mapping]] for it, or set otherwise = \"skip\""
+            )));
+        }
+    }
     findings
 }
 
@@ -204,5 +249,48 @@ fn collector(address: &str) -> Finding {
         Err(error) => Finding::warning(format!(
             "collector {address} can't be reached now ({error}); the agent would buffer until it can. Check name, port and firewalls"
         )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(mapping: &str) -> Vec<String> {
+        let text = format!(
+            "site = \"north\"\ndata_dir = \"/nowhere\"\ncollector = \"localhost:1\"\n\
+             [[flow]]\nname = \"shop\"\n[flow.source]\nkind = \"webhook\"\nlisten = \"127.0.0.1:0\"\n\
+             [[flow.source.hook]]\nname = \"order\"\nformat = {{ kind = \"json\", record = \"\", fields = {{ ID = \"id\", QTY = \"n\" }} }}\n\
+             [[flow.mapping]]\n{mapping}\n"
+        );
+        let config = Config::parse(Path::new("agent.toml"), &text);
+        let config = config.unwrap_or_else(|error| panic!("{error}\n{text}"));
+        let findings = unfit(&config.flows[0]).into_iter();
+        findings.map(|finding| finding.to_string()).collect()
+    }
+
+    #[test]
+    fn mappings_are_held_against_the_columns_and_types_that_the_source_names() {
+        let fine =
+            "record_type = \"order\"\nbody = \"generic\"\nkey = \"ID\"\nfields = { \"*\" = \"*\" }";
+        assert_eq!(check(fine), [""; 0]);
+        let movement =
+            "body = \"inventory_movement\"\nkey = \"NO\"\nfields = { quantity = \"QTTY\" }";
+        assert_eq!(
+            check(movement),
+            [
+                "✗ mapping 1, key: there is no column NO in the record; it has ID, QTY",
+                "✗ mapping 1, quantity: there is no column QTTY in the record; did you mean QTY?"
+            ]
+        );
+        let other =
+            "record_type = \"orders\"\nbody = \"generic\"\nkey = \"ID\"\nall_columns = true";
+        assert_eq!(
+            check(other),
+            [
+                "✗ mapping 1, record_type: no record is a \"orders\"; they are order",
+                "! no mapping takes a \"order\": each becomes a dead letter; add a [[flow.mapping]] for it, or set otherwise = \"skip\""
+            ]
+        );
     }
 }

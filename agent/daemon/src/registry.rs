@@ -8,7 +8,7 @@ use std::fmt::Debug;
 use std::net::SocketAddr;
 use std::path::{Component, Path, PathBuf};
 
-use dray_adapter::{Batch, Source};
+use dray_adapter::{Batch, Shape, Source};
 use dray_proto::FlowName;
 use serde::de::DeserializeOwned;
 use toml::de::{Error, ValueDeserializer};
@@ -94,6 +94,11 @@ pub trait Configured: Debug + Send + Sync {
 
     /// Tries what it names: folders, rights. Changes nothing that stays.
     fn check(&self, flow: &FlowName) -> Vec<Finding>;
+
+    /// What its records are like, of each type, where the configuration alone tells all of them.
+    fn shapes(&self) -> Vec<Shape> {
+        Vec::new()
+    }
 
     /// Whether it would take a file of this name.
     fn takes(&self, file_name: &str) -> bool;

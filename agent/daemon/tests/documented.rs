@@ -96,6 +96,38 @@ fn each_example_shows_what_preview_makes_of_its_sample() {
     assert_eq!(seen, there, "each sample has its example");
 }
 
+/// The worked endpoints of `docs/soap.md`, with the calls that stand below them.
+#[test]
+fn each_worked_endpoint_makes_events_of_its_call() {
+    let page = fs::read_to_string(docs().join("soap.md")).expect("the page");
+    let blocks = blocks(&page);
+    let mut flows = 0;
+    for (at, (kind, flow)) in blocks.iter().enumerate() {
+        let is_endpoint = ["soap-receive", "webhook"]
+            .iter()
+            .any(|kind| flow.contains(&format!("kind = \"{kind}\"\nlisten")));
+        if *kind != "toml" || !is_endpoint {
+            continue;
+        }
+        let is_call = |(kind, text): &&(&str, &str)| {
+            *kind == "json" || *kind == "xml" && text.contains("Envelope")
+        };
+        let (_, call) = blocks[at..].iter().find(is_call).expect("its call");
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("call");
+        fs::write(&file, call).expect("a file");
+        let head = "site = \"north\"\ndata_dir = \"/nowhere\"\ncollector = \"localhost:1\"";
+        let file = file.display().to_string();
+        let shown = preview(&[&file], &format!("{head}\n{flow}"));
+        assert!(
+            shown.contains("2 records → 2 events, 0 dead letters"),
+            "{flow}\n{shown}"
+        );
+        flows += 1;
+    }
+    assert_eq!(flows, 2);
+}
+
 /// Lines of a sample may be cut on the page, and stand in its order.
 #[test]
 fn what_the_page_shows_of_a_sample_stands_in_it() {

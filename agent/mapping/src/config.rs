@@ -40,12 +40,12 @@ pub struct MappingConfig {
     pub fields: Fields,
 }
 
-/// `[flow.mapping.fields]`: field path to value; `"*"` stands for `all_columns = true`.
+/// `[flow.mapping.fields]`: field path to value; `"*"`, or `"*" = "*"` among others, stands for `all_columns = true`.
 #[derive(Debug, Clone, Default)]
 pub struct Fields {
     /// In the order of the names.
     pub named: BTreeMap<Spanned<String>, Spanned<FieldConfig>>,
-    /// Whether it is `"*"`.
+    /// Whether `"*"` stands there.
     pub all_columns: bool,
 }
 
@@ -261,8 +261,15 @@ impl<'de> Deserialize<'de> for Fields {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields, A::Error> {
                 let mut fields = Fields::default();
-                while let Some((name, field)) = map.next_entry()? {
-                    fields.named.insert(name, field);
+                while let Some((name, field)) =
+                    map.next_entry::<Spanned<String>, Spanned<FieldConfig>>()?
+                {
+                    let column = field.get_ref().from.as_ref().map(Spanned::get_ref);
+                    if name.get_ref() == "*" && column.is_some_and(|column| column == "*") {
+                        fields.all_columns = true;
+                    } else {
+                        fields.named.insert(name, field);
+                    }
                 }
                 Ok(fields)
             }
@@ -349,5 +356,8 @@ mod tests {
     fn a_star_stands_for_all_columns() {
         let config = parse("body = \"generic\"\nkey = \"K\"\nfields = \"*\"").expect("a mapping");
         assert!(config.fields.all_columns);
+        let text = "body = \"generic\"\nkey = \"K\"\nfields = { \"*\" = \"*\", site = \"WH\" }";
+        let config = parse(text).expect("a mapping");
+        assert!(config.fields.all_columns && config.fields.named.len() == 1);
     }
 }

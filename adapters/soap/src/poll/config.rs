@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bytesize::ByteSize;
+use dray_adapter::Shape;
 use dray_formats::Columns;
 use dray_formats::xml::{XmlConfig, XmlField};
 use serde::Deserialize;
@@ -246,6 +247,15 @@ fn one_minute() -> Duration {
 }
 
 impl SoapPollConfig {
+    /// What its records are like.
+    #[must_use]
+    pub fn shapes(&self) -> Vec<Shape> {
+        vec![Shape {
+            record_type: String::new(),
+            columns: self.fields.names(),
+        }]
+    }
+
     /// The URIs of the prefixes, by whose numbers names are told apart.
     pub(super) fn uris(&self) -> Vec<String> {
         self.namespaces.values().cloned().collect()

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use minijinja::Value;
 
 use super::SoapPollConfig;
+use super::config::PagesBy;
 use super::message::{Header, written};
 use super::plan::Ask;
 use super::secrets::Secrets;
@@ -163,13 +164,23 @@ impl Service {
         if envelope.root.is_none() {
             return Err("it makes no element: write the body's content, e.g. <w:ListMovements xmlns:w=\"urn:example:wms\"/>".into());
         }
-        let mut second = ask(1, "a");
-        (second.page, second.token) = (
-            self.config.pages.as_ref().map(|pages| (2, pages.size)),
-            "token 2".into(),
-        );
-        if self.config.pages.is_some() && self.content(&second)? == first {
-            return Err("it says the same for every page: put {{ page }} or {{ token }} where the service expects it".into());
+        if let Some(pages) = &self.config.pages {
+            let mut second = ask(1, "a");
+            let name = match pages.by {
+                PagesBy::Token => {
+                    second.token = "token 2".into();
+                    "token"
+                }
+                PagesBy::Number => {
+                    second.page = Some((2, pages.size));
+                    "page"
+                }
+            };
+            if self.content(&second)? == first {
+                return Err(format!(
+                    "it says the same for every page: put {{{{ {name} }}}} where the service expects it"
+                ));
+            }
         }
         if self.rule.is_some() && self.content(&ask(1, "b"))? == first {
             return Err("it says the same for every watermark: put {{ watermark }} where the service expects it".into());

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bytesize::ByteSize;
+use dray_adapter::Shape;
 use dray_formats::Columns;
 use dray_formats::xml::{XmlConfig, XmlField};
 use serde::{Deserialize, Deserializer};
@@ -262,6 +263,16 @@ impl SoapReceiveConfig {
             }
         }
         faults
+    }
+
+    /// What records of each operation are like.
+    #[must_use]
+    pub fn shapes(&self) -> Vec<Shape> {
+        let shape = |operation: &OperationConfig| Shape {
+            record_type: operation.name.clone(),
+            columns: operation.fields.names(),
+        };
+        self.operations.iter().map(shape).collect()
     }
 
     /// The URIs of the prefixes, by whose numbers names are told apart.

@@ -12,7 +12,8 @@ use super::description::Description;
 use super::serve::Settings;
 use super::soap::{Operation, Soap, answer_values, root};
 use super::{Receiver, SoapReceiveConfig, Spoken, tls};
-use crate::envelope::Wanted;
+use crate::envelope::{Reader, Version, Wanted};
+use crate::fault::enveloped;
 use crate::fresh::Fresh;
 use crate::secret;
 use crate::security::{Account, Nonces, TokenRule};
@@ -73,7 +74,8 @@ impl SoapReceiveConfig {
             let template = Template::new(&read(file)?, true);
             let tried = template.and_then(|template| {
                 for id in [None, Some("ID")] {
-                    template.render(answer_values(&operation.name, 1, false, id, id))?;
+                    let values = answer_values(&operation.name, 1, false, id, id);
+                    is_content(&template.render(values)?)?;
                 }
                 Ok(template)
             });
@@ -104,6 +106,15 @@ impl SoapReceiveConfig {
             None => format!("<{name}Response/>"),
         }
     }
+}
+
+/// Whether it may stand in a Body.
+fn is_content(answer: &str) -> Result<(), String> {
+    let message = enveloped(Version::V11, answer);
+    let read = Reader::new(&[], Arc::default()).whole(message.as_bytes());
+    read.map(drop).map_err(|reason| {
+        format!("what it makes can't stand in a Body, where the envelope is dray's: {reason}")
+    })
 }
 
 pub(crate) fn read(file: &Path) -> Result<String, String> {

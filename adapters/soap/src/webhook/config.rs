@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use dray_adapter::Shape;
 use dray_formats::FormatConfig;
 use hyper::header::HeaderName;
 use serde::Deserialize;
@@ -230,6 +231,21 @@ const NO_HEADER: &str = "it is no name of an HTTP header";
 
 fn is_header(name: &str) -> bool {
     HeaderName::from_bytes(name.as_bytes()).is_ok()
+}
+
+impl WebhookConfig {
+    /// What records of each hook are like; none where only the calls tell the columns of one.
+    #[must_use]
+    pub fn shapes(&self) -> Vec<Shape> {
+        let shape = |hook: &HookConfig| {
+            Some(Shape {
+                record_type: hook.name.clone(),
+                columns: hook.columns()?,
+            })
+        };
+        let shapes: Option<Vec<Shape>> = self.hooks.iter().map(shape).collect();
+        shapes.unwrap_or_default()
+    }
 }
 
 impl HookConfig {

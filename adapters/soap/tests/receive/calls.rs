@@ -280,20 +280,28 @@ fn who_waits_when_the_endpoint_closes_is_told_to_come_again() {
 }
 
 #[test]
-fn a_template_that_cannot_be_filled_in_is_told_before_it_is_needed() {
+fn a_template_that_makes_no_answer_is_told_before_it_is_needed() {
     let laid = lay_out("");
     let file = laid.folder.path().join("answer.xml");
-    std::fs::write(&file, "<Answer>{{ recrods }}</Answer>").expect("a file");
     let text = format!(
         "kind = \"soap-receive\"\nlisten = \"127.0.0.1:0\"\n{}",
         OPERATIONS.replace("FOLDER", &laid.folder.path().display().to_string())
     );
     let config: SoapReceiveConfig = toml::from_str(&text).expect("a configuration");
-    let reason = config
-        .make("north/calls")
-        .err()
-        .expect("it can't be filled in");
-    assert!(reason.contains("answer.xml: line 1: undefined"), "{reason}");
+    for (template, expected) in [
+        ("<a>{{ recrods }}</a>", "answer.xml: line 1: undefined"),
+        ("<a>{{ records }}</b>", "can't stand in a Body"),
+        ("<?xml version=\"1.0\"?><a/>", "can't stand in a Body"),
+        (
+            "<s:Envelope xmlns:s=\"http://schemas.xmlsoap.org/soap/envelope/\"><s:Body/></s:Envelope>",
+            "Envelope stands where none may",
+        ),
+    ] {
+        std::fs::write(&file, template).expect("a file");
+        let made = config.make("north/calls");
+        let reason = made.err().expect("it can't be an answer");
+        assert!(reason.contains(expected), "{template}: {reason}");
+    }
 }
 
 #[test]

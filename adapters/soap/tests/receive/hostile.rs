@@ -149,36 +149,6 @@ fn a_body_that_does_not_come_is_given_up_and_others_are_served_meanwhile() {
 }
 
 #[test]
-fn what_waits_in_files_has_an_end_and_is_given_back() {
-    let limits = "limits = { message_bytes_max = \"256KiB\", waiting_bytes_max = \"256KiB\" }";
-    let endpoint = Endpoint::start(limits);
-    let text = |batch: &str| enveloped(SOAP_11, "", &movements(batch, 2_600));
-    let (first, second) = (text("B1"), text("B2"));
-    assert!((140_000..250_000).contains(&first.len()), "{}", first.len());
-    let mut slow = endpoint.caller();
-    let length = first.len().to_string();
-    let headers = [TEXT_XML, ("Content-Length", &length)];
-    slow.head("POST", "/wms", &headers).expect("sent");
-    let (most, rest) = first.as_bytes().split_at(first.len() - 1_000);
-    slow.stream().write_all(most).expect("sent");
-    // Until the first has come, the second fits too.
-    let later = endpoint.post(&[TEXT_XML], &second);
-    let mut answered = later.fault().0;
-    while answered == 200 {
-        answered = endpoint.post(&[TEXT_XML], &second).fault().0;
-    }
-    assert_eq!(answered, 500);
-    slow.stream().write_all(rest).expect("sent");
-    let answer = slow.answer().expect("an answer");
-    assert!(
-        answer.body.contains("<Accepted>2600</Accepted>"),
-        "{answer:?}"
-    );
-    let answer = endpoint.post(&[TEXT_XML], &second);
-    assert_eq!(answer.status, 200, "{answer:?}");
-}
-
-#[test]
 fn what_is_not_http_or_not_here_is_answered_and_changes_nothing() {
     let endpoint = Endpoint::start("");
     let mut odd = endpoint.caller();

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
-use dray_adapter::{Batch, Source};
+use dray_adapter::{Batch, Shape, Source};
 use dray_proto::FlowName;
 use dray_soap::Finding as Found;
 use dray_soap::poll::SoapPollConfig;
@@ -64,6 +64,14 @@ impl Configured for Soap {
             Found::Wrong(sentence) => Finding::wrong(sentence),
         });
         findings.collect()
+    }
+
+    fn shapes(&self) -> Vec<Shape> {
+        match self {
+            Self::Receive(config) => config.shapes(),
+            Self::Webhook(config) => config.shapes(),
+            Self::Poll(config) => config.shapes(),
+        }
     }
 
     fn takes(&self, _: &str) -> bool {
