@@ -107,6 +107,8 @@ pub(crate) enum Trouble {
     Slow,
     /// The connection ended before all of them came.
     Broken,
+    /// They are not framed as HTTP has it.
+    Framing,
     /// There is no room now.
     Busy,
 }

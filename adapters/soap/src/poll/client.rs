@@ -4,7 +4,7 @@ use std::io::{self, Write as _};
 use std::sync::Arc;
 use std::time::Duration;
 
-use flate2::write::GzDecoder;
+use flate2::write::MultiGzDecoder;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{
@@ -153,7 +153,7 @@ async fn body(service: &Service, response: Response<Incoming>) -> Result<Content
     let failed = |error: &io::Error| unpacking(error, service);
     let mut unpacking = match header(response.headers(), &CONTENT_ENCODING).as_deref() {
         None | Some("" | "identity") => Unpacking::None(collector),
-        Some("gzip" | "x-gzip") => Unpacking::Gzip(Box::new(GzDecoder::new(collector))),
+        Some("gzip" | "x-gzip") => Unpacking::Gzip(Box::new(MultiGzDecoder::new(collector))),
         Some(other) => {
             let reason = format!(
                 "the answer is packed as {other}, and only gzip was accepted: ask who runs the service"
@@ -185,7 +185,7 @@ async fn body(service: &Service, response: Response<Incoming>) -> Result<Content
 
 enum Unpacking {
     None(Collector),
-    Gzip(Box<GzDecoder<Collector>>),
+    Gzip(Box<MultiGzDecoder<Collector>>),
 }
 
 impl Unpacking {

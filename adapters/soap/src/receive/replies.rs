@@ -77,6 +77,10 @@ pub(super) fn troubled(version: Version, trouble: Trouble) -> Reply {
             Fault::receiver("the message did not come in time"),
             Some(408),
         ),
+        Trouble::Framing => (
+            Fault::sender("the message's chunks are not as HTTP has them"),
+            Some(400),
+        ),
         Trouble::Broken => (
             Fault::receiver("the connection ended before the whole message came"),
             Some(408),

@@ -1,6 +1,7 @@
 //! Serves connections, in a thread of its own.
 
 use std::convert::Infallible;
+use std::error::Error;
 use std::io::Write as _;
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::path::PathBuf;
@@ -11,11 +12,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use dray_adapter::{CallOutcome, Calls};
-use flate2::write::GzDecoder;
+use flate2::write::MultiGzDecoder;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Body, Incoming};
 use hyper::header::{
-    CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
+    CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, EXPECT, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
 };
 use hyper::http::request::Parts;
 use hyper::server::conn::http1;
@@ -42,6 +43,11 @@ const IDLE: Duration = Duration::from_secs(60);
 const ENDING: Duration = Duration::from_secs(1);
 /// How long a caller may leave an answer unread.
 const UNREAD: Duration = Duration::from_secs(60);
+/// Bytes of a body that are unpacked at once.
+const PIECE_BYTES: usize = 1024;
+/// What is read of a body that is not taken, and for how long.
+const LEFT_BYTES_MAX: usize = 128 * 1024 * 1024;
+const LEFT_WITHIN: Duration = Duration::from_secs(2);
 /// Threads that read what waits in files, at most.
 const READERS_MAX: usize = 8;
 /// What the caller is told: after so many seconds there may be room again.
@@ -282,7 +288,7 @@ impl Desk {
     /// Answers one request, however its bytes come.
     pub(super) async fn answer(
         &self,
-        request: Request<impl Body<Data = Bytes> + Unpin>,
+        request: Request<impl Body<Data = Bytes, Error: Error + 'static> + Unpin>,
         peer: IpAddr,
     ) -> Answered {
         let (parts, body) = request.into_parts();
@@ -299,18 +305,26 @@ impl Desk {
         answered
     }
 
-    async fn decide(&self, parts: Parts, body: impl Body<Data = Bytes> + Unpin) -> Answered {
-        // What is left of a body is not read: the connection ends.
+    async fn decide(
+        &self,
+        parts: Parts,
+        mut body: impl Body<Data = Bytes, Error: Error + 'static> + Unpin,
+    ) -> Answered {
         if let Err(reply) = self.dialect.admit(&parts) {
-            return (reply, !body.is_end_stream());
+            let is_whole = body.is_end_stream();
+            pass_over(&parts, &mut body).await;
+            return (reply, !is_whole);
         }
-        let collected = timeout(self.limits.body_within, self.collect(&parts, body)).await;
+        let collected = timeout(self.limits.body_within, self.collect(&parts, &mut body)).await;
         let content = match collected.unwrap_or(Err(Trouble::Slow)) {
             Ok(content) => content,
             Err(trouble) => {
                 let mut reply = self.dialect.trouble(&parts, trouble);
                 if trouble == Trouble::Busy {
                     reply.reason = UNKEPT.into();
+                }
+                if !matches!(trouble, Trouble::Slow | Trouble::Broken | Trouble::Framing) {
+                    pass_over(&parts, &mut body).await;
                 }
                 return (reply, true);
             }
@@ -326,7 +340,7 @@ impl Desk {
     async fn collect(
         &self,
         parts: &Parts,
-        mut body: impl Body<Data = Bytes> + Unpin,
+        body: &mut (impl Body<Data = Bytes, Error: Error + 'static> + Unpin),
     ) -> Result<Content, Trouble> {
         let bytes_max = self.limits.message_bytes_max.as_u64();
         if body.size_hint().lower() > bytes_max {
@@ -339,19 +353,32 @@ impl Desk {
             .map(HeaderValue::as_bytes)
         {
             None | Some(b"identity") => Unpacking::None(collector),
-            Some(b"gzip" | b"x-gzip") => Unpacking::Gzip(Box::new(GzDecoder::new(collector))),
+            Some(coding) if is_gzip(coding) => {
+                Unpacking::Gzip(Box::new(MultiGzDecoder::new(collector)))
+            }
             Some(_) => return Err(Trouble::Packing),
         };
         let mut packed = 0;
         while let Some(frame) = body.frame().await {
-            let Ok(data) = frame.map_err(|_| Trouble::Broken)?.into_data() else {
+            let Ok(data) = frame.map_err(|error| cut(&error))?.into_data() else {
                 continue;
             };
             packed += data.len() as u64;
             if packed > bytes_max {
                 return Err(Trouble::TooLarge);
             }
-            unpacking.push(&data)?;
+            if matches!(unpacking, Unpacking::None(_)) {
+                unpacking.push(&data)?;
+                continue;
+            }
+            // A little may become much: others are served in between.
+            let mut pieces = data.chunks(PIECE_BYTES).peekable();
+            while let Some(piece) = pieces.next() {
+                unpacking.push(piece)?;
+                if pieces.peek().is_some() {
+                    tokio::task::yield_now().await;
+                }
+            }
         }
         unpacking.finish()
     }
@@ -400,9 +427,48 @@ impl Desk {
     }
 }
 
+/// Why no more of a body comes.
+fn cut(error: &(dyn Error + 'static)) -> Trouble {
+    use std::io::ErrorKind::{InvalidData, InvalidInput};
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        let io = error.downcast_ref::<std::io::Error>();
+        if io.is_some_and(|io| matches!(io.kind(), InvalidData | InvalidInput)) {
+            return Trouble::Framing;
+        }
+        cause = error.source();
+    }
+    Trouble::Broken
+}
+
+fn is_gzip(coding: &[u8]) -> bool {
+    coding.eq_ignore_ascii_case(b"gzip") || coding.eq_ignore_ascii_case(b"x-gzip")
+}
+
+/// Reads on for a moment, and keeps nothing: a caller who still sends would find the connection broken, and not the answer. Who asked
+/// before sending has not sent.
+async fn pass_over(
+    parts: &Parts,
+    body: &mut (impl Body<Data = Bytes, Error: Error + 'static> + Unpin),
+) {
+    if parts.headers.contains_key(EXPECT) {
+        return;
+    }
+    let mut bytes = 0;
+    let read = async {
+        while let Some(Ok(frame)) = body.frame().await {
+            bytes += frame.data_ref().map_or(0, Bytes::len);
+            if bytes > LEFT_BYTES_MAX {
+                return;
+            }
+        }
+    };
+    let _ = timeout(LEFT_WITHIN, read).await;
+}
+
 enum Unpacking {
     None(Collector),
-    Gzip(Box<GzDecoder<Collector>>),
+    Gzip(Box<MultiGzDecoder<Collector>>),
 }
 
 impl Unpacking {

@@ -309,7 +309,11 @@ impl Receiver {
     }
 
     /// The next part of a long call; parts that an earlier try left behind are not handed out again.
+    /// Where its caller is gone, others are not held up by it: what is left comes with the next try.
     fn go_on(&mut self, mut long: Long) -> Option<Batch> {
+        if long.taken.reply.is_closed() && long.taken.call.identity.is_some() {
+            return None;
+        }
         loop {
             let (gather, last) = match long.reading.next() {
                 Ok(read) => read,

@@ -250,6 +250,7 @@ impl Dialect for Webhook {
                 415,
                 "the body is not packed as it says; gzip is taken, or none",
             ),
+            Trouble::Framing => failed(400, "the body's chunks are not as HTTP has them"),
             Trouble::Slow => broken("the body did not come in time"),
             Trouble::Broken => broken("the connection ended before the whole body came"),
             Trouble::Busy => later("the call can't be kept now"),

@@ -381,4 +381,13 @@ fn a_packed_call_is_unpacked() {
         "{answer:?}"
     );
     assert_eq!(endpoint.log(), shown("B1", 2_000));
+    // As several members, and spelt otherwise.
+    let member = |part: &str| {
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        gzip.write_all(part.as_bytes()).expect("memory");
+        gzip.finish().expect("memory")
+    };
+    let (one, two) = text.split_at(text.len() / 2);
+    let answer = post("GZIP", &[member(one), member(two)].concat());
+    assert!(answer.body.contains("<Again>true</Again>"), "{answer:?}");
 }

@@ -125,6 +125,29 @@ fn more_bytes_than_are_taken_are_refused_packed_and_unpacked() {
 }
 
 #[test]
+fn who_sends_too_much_is_answered_when_all_is_sent() {
+    let endpoint = Endpoint::start("limits = { message_bytes_max = \"64KiB\" }");
+    let mut caller = endpoint.caller();
+    let length = 8 * 1024 * 1024;
+    let headers = [TEXT_XML, ("Content-Length", &length.to_string())];
+    caller.head("POST", "/wms", &headers).expect("sent");
+    let body = vec![b' '; length];
+    caller.stream().write_all(&body).expect("nobody hangs up");
+    assert_eq!(caller.answer().expect("an answer").status, 413);
+}
+
+#[test]
+fn chunks_that_are_none_are_the_callers_fault() {
+    let endpoint = Endpoint::start("");
+    let mut caller = endpoint.caller();
+    let headers = [TEXT_XML, ("Transfer-Encoding", "chunked")];
+    caller.head("POST", "/wms", &headers).expect("sent");
+    caller.stream().write_all(b"zz\r\nxx\r\n").expect("sent");
+    let answer = caller.answer().expect("an answer");
+    assert_eq!(answer.fault(), (400, "Client", false), "{answer:?}");
+}
+
+#[test]
 fn a_body_that_does_not_come_is_given_up_and_others_are_served_meanwhile() {
     let endpoint = Endpoint::start("limits = { body_within = \"1s\" }");
     let mut slow: Vec<_> = (0..20).map(|_| endpoint.caller()).collect();
