@@ -8,7 +8,7 @@ use dray_adapter::Source;
 use dray_soap::receive::SoapReceiveConfig;
 
 use crate::caller::{SOAP_11, SOAP_12, TEXT_XML, enveloped, movements, shown};
-use crate::endpoint::{Endpoint, Laid, OPERATIONS, free_port, lay_out};
+use crate::endpoint::{Endpoint, Laid, OPERATIONS, free_port, lay_out, lay_out_with};
 
 const SOAP_12_TYPE: (&str, &str) = ("Content-Type", "application/soap+xml; charset=utf-8");
 const SHIPMENT: &str =
@@ -97,6 +97,31 @@ fn soap_03_a_full_buffer_is_a_server_fault_and_the_retry_succeeds() {
     }
     assert!(answer.body.contains("<Accepted>2</Accepted>"), "{answer:?}");
     assert_eq!(endpoint.log(), shown("B1", 2));
+}
+
+#[test]
+fn a_long_call_that_is_turned_away_in_its_middle_goes_on_with_its_next_try() {
+    let endpoint = Endpoint::over(lay_out_with("", 10));
+    endpoint.holds(true);
+    let text = enveloped(SOAP_11, "", &movements("B1", 50));
+    let answer = endpoint.post(&[TEXT_XML], &text);
+    assert_eq!(answer.fault(), (500, "Server", true), "{answer:?}");
+    endpoint.holds(false);
+    // Nobody is held up by what is left of it.
+    let other = enveloped(SOAP_11, "", &movements("B2", 1));
+    let mut answer = endpoint.post(&[TEXT_XML], &other);
+    while answer.status == 500 {
+        answer = endpoint.post(&[TEXT_XML], &other);
+    }
+    let appended = endpoint.log();
+    assert_eq!(appended, [&shown("B1", 50)[..10], &shown("B2", 1)].concat());
+    let answer = endpoint.post(&[TEXT_XML], &text);
+    assert!(
+        answer.body.contains("<Accepted>50</Accepted>"),
+        "{answer:?}"
+    );
+    let rest = &shown("B1", 50)[10..];
+    assert_eq!(endpoint.log(), [&appended[..], rest].concat());
 }
 
 #[test]
