@@ -53,9 +53,9 @@ impl From<String> for Uncommitted {
 /// What a commit wrote.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Written {
-    /// How many values.
-    pub(crate) values: u64,
-    /// Their bytes together.
+    /// How many numbers it took.
+    pub(crate) numbers: u64,
+    /// Its values' bytes together.
     pub(crate) bytes: u64,
 }
 
@@ -122,25 +122,43 @@ impl Generation {
 
     /// Writes one record; [`Self::sync`] takes it to stable storage.
     pub(crate) fn put(&self, first: u64, record: &Record) -> Result<(), String> {
-        let mut batch = sled::Batch::default();
-        for (number, value) in (first..).zip(layout::values(record)) {
-            batch.insert(&number.to_be_bytes(), value);
-        }
-        self.db
-            .apply_batch(batch)
+        self.insert(first, layout::values(record))
             .map_err(|error| format!("{}: {error}", self.path.display()))
     }
 
     /// The number after the last value; `None` where there is none.
     pub(crate) fn end(&self) -> Result<Option<u64>, Unreadable> {
         let last = self.db.last()?;
-        let number = |(key, _): (sled::IVec, sled::IVec)| key.as_ref().try_into().ok();
-        Ok(last.and_then(number).map(|key| u64::from_be_bytes(key) + 1))
+        let end = |(key, value): (sled::IVec, sled::IVec)| {
+            let members = layout::group(&value).map_or(1, |group| group.map_or(1, |all| all.len()));
+            Some(u64::from_be_bytes(key.as_ref().try_into().ok()?) + members as u64)
+        };
+        Ok(last.and_then(end))
+    }
+
+    /// What stands under this number: a value of its own, or its place in a group.
+    fn value(&self, number: u64) -> Result<Option<sled::IVec>, sled::Error> {
+        let key = number.to_be_bytes();
+        if let Some(own) = self.db.get(key)? {
+            let first =
+                layout::group(&own).and_then(|group| group.ok()?.first().map(|one| one.to_vec()));
+            return Ok(Some(first.map_or(own, sled::IVec::from)));
+        }
+        let Some((before, value)) = self.db.get_lt(key)? else {
+            return Ok(None);
+        };
+        let Ok(before) = before.as_ref().try_into() else {
+            return Ok(None);
+        };
+        let at = usize::try_from(number - u64::from_be_bytes(before)).unwrap_or(usize::MAX);
+        let member =
+            layout::group(&value).and_then(|group| group.ok()?.get(at).map(|one| one.to_vec()));
+        Ok(member.map(sled::IVec::from))
     }
 
     /// The record at this number and its values, if it is whole and its CRC is right.
     pub(crate) fn readable(&self, number: u64) -> Option<(Record, u64)> {
-        let get = |number: u64| self.db.get(number.to_be_bytes()).ok().flatten();
+        let get = |number: u64| self.value(number).ok().flatten();
         let mut next = number;
         let joined = layout::join(&get(number)?, || {
             next += 1;
@@ -207,19 +225,11 @@ impl Generation {
         first: u64,
         records: impl IntoIterator<Item = &'a Record>,
     ) -> Result<Written, Uncommitted> {
-        let mut batch = sled::Batch::default();
-        let mut number = first;
-        let mut bytes = 0;
-        for record in records {
-            for value in layout::values(&written(record)) {
-                bytes += value.len() as u64;
-                batch.insert(&number.to_be_bytes(), value);
-                number += 1;
-            }
-        }
-        let values = number - first;
+        let records: Vec<_> = records.into_iter().map(written).collect();
+        let (values, numbers) = layout::commit_values(&records);
+        let bytes = values.iter().map(|value| value.len() as u64).sum();
         let failed = |error: &dyn std::fmt::Display| format!("{}: {error}", self.path.display());
-        self.db.apply_batch(batch).map_err(|error| failed(&error))?;
+        self.insert(first, values).map_err(|error| failed(&error))?;
         // sled's flush is a sync too, only not of everything.
         let unsynced = |error: io::Error| Uncommitted {
             reason: failed(&error),
@@ -231,7 +241,21 @@ impl Generation {
         if self.is_deleted() {
             return Err(failed(&"it was deleted while the agent ran").into());
         }
-        Ok(Written { values, bytes })
+        Ok(Written { numbers, bytes })
+    }
+
+    /// Inserts values under consecutive numbers, all or none. A lone value needs no batch, which sled writes in two pieces.
+    fn insert(&self, first: u64, values: Vec<Vec<u8>>) -> Result<(), sled::Error> {
+        match <[_; 1]>::try_from(values) {
+            Ok([lone]) => self.db.insert(first.to_be_bytes(), lone).map(drop),
+            Err(values) => {
+                let mut batch = sled::Batch::default();
+                for (number, value) in (first..).zip(values) {
+                    batch.insert(&number.to_be_bytes(), value);
+                }
+                self.db.apply_batch(batch)
+            }
+        }
     }
 
     /// Whether sled's file has no name any more: what is written to it goes with the process.
@@ -269,7 +293,7 @@ impl Generation {
             let place = format!("{}: the block at number {number}", self.path.display());
             Unreadable::from(error).at(place)
         };
-        let get = |number: u64| self.db.get(number.to_be_bytes());
+        let get = |number: u64| self.value(number);
         let first = get(number)
             .map_err(failed)?
             .ok_or_else(|| damaged(&"it is missing"))?;
@@ -309,32 +333,24 @@ impl Generation {
             let key: [u8; 8] = key.as_ref().try_into().map_err(|_| "a key is no number")?;
             Ok::<_, Unreadable>((u64::from_be_bytes(key), value))
         });
-        let mut placed = Vec::new();
+        let mut placed: Vec<Placed> = Vec::new();
         let mut expected = first;
         while let Some(pair) = values.next() {
             let (number, value) = pair.map_err(|why| why.at(place(expected)))?;
             if number != expected {
                 return Err(damaged(expected, &"it is missing"));
             }
-            let joined = layout::join(&value, || {
-                values.next()?.ok().map(|(_, value)| value.to_vec())
-            });
-            let (mut record, used) = joined.map_err(|what| damaged(number, &what))?;
-            let mut payload_bytes = 0;
-            if let Record::Block { block, .. } = &mut record {
-                payload_bytes = block.block.payload.len() as u32;
-                if crc32c::crc32c(&block.block.payload) != block.block.crc32c {
-                    return Err(damaged(number, &"its CRC is wrong"));
-                }
-                block.block.payload = bytes::Bytes::new();
+            let alone = || Ok(vec![&value[..]]);
+            let members = layout::group(&value).unwrap_or_else(alone);
+            for member in members.map_err(|what| damaged(number, &what))? {
+                let joined = layout::join(member, || {
+                    values.next()?.ok().map(|(_, value)| value.to_vec())
+                });
+                let one = joined.and_then(|(record, used)| placed_at(expected, record, used));
+                let one = one.map_err(|what| damaged(expected, &what))?;
+                expected += one.values;
+                placed.push(one);
             }
-            placed.push(Placed {
-                number,
-                values: used,
-                payload_bytes,
-                record,
-            });
-            expected = number + used;
         }
         Ok(placed)
     }
@@ -343,6 +359,24 @@ impl Generation {
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
+}
+
+/// A record without its payload, whose CRC is checked before.
+fn placed_at(number: u64, mut record: Record, values: u64) -> Result<Placed, layout::Damage> {
+    let mut payload_bytes = 0;
+    if let Record::Block { block, .. } = &mut record {
+        payload_bytes = block.block.payload.len() as u32;
+        if crc32c::crc32c(&block.block.payload) != block.block.crc32c {
+            return Err("its CRC is wrong");
+        }
+        block.block.payload = bytes::Bytes::new();
+    }
+    Ok(Placed {
+        number,
+        values,
+        payload_bytes,
+        record,
+    })
 }
 
 /// A record as it goes to the disk.
@@ -374,3 +408,6 @@ pub(crate) fn summary(path: &Path) -> Result<Option<Vec<Placed>>, Unreadable> {
         Err(error) => Err(Unreadable::from(error).at(file.display())),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,6 +6,7 @@
 //! ```text
 //! first value   | kind u8 | record bytes u32 | record, first part |
 //! next values   | 0       | record, next part                     |
+//! group         | kind u8 | group bytes u32  | ( kind u8 | record bytes ) of each |
 //!
 //! block    | flow text | epoch u64 | first u64 | count u32 | captured first i64 | last i64 | codec u8
 //!          | decoded u32 | crc u32 | dead letters u32 | chain u64 | chain after u64 | position bytes
@@ -19,12 +20,16 @@
 //! compacted| epoch u64 | end u64 | flows u32 × ( flow text | next u64 | chain u64 | position bytes ) |
 //! ```
 //!
+//! A group is one commit's records where one value holds them all. The first has the value's number, each of the others the
+//! number after the one before it; no value stands under those.
+//!
 //! Numbers are little-endian; text and bytes have their length (u32) before them. A sealed
 //! generation's summary is the same records without payloads, each with its number and number of
 //! values before it, and a CRC-32C of all at the end.
 
 mod record;
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 
 use bytes::Bytes;
@@ -43,6 +48,9 @@ const OPENING: u8 = 3;
 const RENEWAL: u8 = 4;
 const LOST: u8 = 5;
 const COMPACTED: u8 = 6;
+const GROUP: u8 = 7;
+/// The kind and the length in front of a value's bytes.
+const VALUE_HEAD: usize = 5;
 
 /// A flow's standing at the beginning of a generation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -140,8 +148,8 @@ pub(crate) fn record_bytes(record: &Record) -> usize {
 /// The record as values to insert under consecutive numbers.
 pub(crate) fn values(record: &Record) -> Vec<Vec<u8>> {
     let (kind, bytes) = encode(record, true);
-    let (head, rest) = bytes.split_at(bytes.len().min(VALUE_BYTES_MAX - 5));
-    let mut first = Vec::with_capacity(head.len() + 5);
+    let (head, rest) = bytes.split_at(bytes.len().min(VALUE_BYTES_MAX - VALUE_HEAD));
+    let mut first = Vec::with_capacity(head.len() + VALUE_HEAD);
     first.push(kind);
     first.extend_from_slice(&(bytes.len() as u32).to_le_bytes());
     first.extend_from_slice(head);
@@ -149,6 +157,44 @@ pub(crate) fn values(record: &Record) -> Vec<Vec<u8>> {
         .chunks(VALUE_BYTES_MAX - 1)
         .map(|part| [&[CONTINUED], part].concat());
     std::iter::once(first).chain(more).collect()
+}
+
+/// Records as values to insert under consecutive numbers: one for all of them where they fit, because sled takes a lone value to
+/// the disk in one write, and a batch in two. With how many numbers they take.
+pub(crate) fn commit_values(records: &[Cow<'_, Record>]) -> (Vec<Vec<u8>>, u64) {
+    let mut values: Vec<_> = records.iter().flat_map(|record| values(record)).collect();
+    let numbers = values.len() as u64;
+    let bytes = VALUE_HEAD + values.iter().map(Vec::len).sum::<usize>();
+    if records.len() > 1 && bytes <= VALUE_BYTES_MAX {
+        let mut group = vec![GROUP];
+        put_bytes(&mut group, &values.concat());
+        values = vec![group];
+    }
+    (values, numbers)
+}
+
+/// A group's records, each as the value that would hold it alone; `None` if the value is no group.
+pub(crate) fn group(value: &[u8]) -> Option<Result<Vec<&[u8]>, Damage>> {
+    let (&GROUP, group) = value.split_first()? else {
+        return None;
+    };
+    Some(members(group))
+}
+
+fn members(group: &[u8]) -> Result<Vec<&[u8]>, Damage> {
+    let mut group = Reader(group);
+    let mut rest = Reader(group.bytes()?);
+    if !group.0.is_empty() {
+        return Err("bytes follow a group");
+    }
+    let mut members = Vec::new();
+    while !rest.0.is_empty() {
+        let mut head = Reader(rest.0);
+        head.u8()?;
+        let bytes = head.u32()? as usize;
+        members.push(rest.take(VALUE_HEAD.saturating_add(bytes))?);
+    }
+    Ok(members)
 }
 
 /// What is wrong with bytes that should be a record.

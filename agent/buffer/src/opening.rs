@@ -147,7 +147,7 @@ pub(crate) fn begin(
     let (made, written) = Generation::create(folder, first, &opening)?;
     let placed = Placed {
         number: first,
-        values: written.values,
+        values: written.numbers,
         payload_bytes: 0,
         record: opening,
     };

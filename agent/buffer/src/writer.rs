@@ -196,7 +196,7 @@ impl Writer {
         let committed = committed
             .unwrap_or_else(|_| Err("sled panicked; see the lines before".to_owned().into()))
             .and_then(|written| {
-                self.testify(written.values)?;
+                self.testify(written.numbers)?;
                 Ok(written)
             });
         match committed {
@@ -282,7 +282,7 @@ impl Writer {
     }
 
     /// The witness learns of a commit before anybody else does.
-    fn testify(&self, values: u64) -> Result<(), String> {
+    fn testify(&self, numbers: u64) -> Result<(), String> {
         edge!("buffer.before_witness");
         let mut witness = self
             .shared
@@ -290,7 +290,7 @@ impl Writer {
             .lock()
             .expect("nobody panics holding it");
         witness
-            .committed(self.next_number + values)
+            .committed(self.next_number + numbers)
             .map_err(|error| format!("its witness can't be written: {error}"))
     }
 

@@ -158,3 +158,59 @@ fn records_and_summaries_keep_their_bytes() {
         "4452415953554d31010000000500000000000000010000000000000000000000023a00000009000000736869706d656e74730d00000000000000803bb16a0000000005000000746865726501000000070707070707070707070707070707075290c613"
     );
 }
+
+fn note(flow: &str) -> Record {
+    Record::Note(Note {
+        flow: flow.into(),
+        through: Sequence(13),
+        at_s: 1_790_000_000,
+        position: Bytes::from_static(b"there"),
+        marks: vec![[7; 16]],
+    })
+}
+
+#[test]
+fn a_commits_records_share_a_value_where_they_fit() {
+    for (payload, notes, expected) in [
+        (0, 1, (1, 2)),
+        (64_000, 1, (1, 2)),
+        (65_400, 1, (2, 2)),
+        (65_536, 1, (3, 3)),
+        (100, 0, (1, 1)),
+        (100, 500, (1, 501)),
+        (100, 2_000, (2_001, 2_001)),
+    ] {
+        let mut records = vec![block(payload)];
+        records.extend((0..notes).map(|_| note("shipments")));
+        let lent: Vec<_> = records.iter().map(Cow::Borrowed).collect();
+        let (values, numbers) = commit_values(&lent);
+        let shape = (values.len(), numbers);
+        assert_eq!(shape, expected, "{payload} bytes, {notes} notes");
+        let Some(members) = group(&values[0]) else {
+            continue;
+        };
+        let members = members.expect("our own bytes");
+        let back = members.iter().map(|member| join(member, || None));
+        for (back, record) in back.zip(&records) {
+            let (back, used) = back.expect("our own bytes");
+            assert_eq!((format!("{back:?}"), used), (format!("{record:?}"), 1));
+        }
+        assert_eq!(members.len(), records.len());
+    }
+}
+
+#[test]
+fn a_group_keeps_its_bytes_and_a_cut_one_is_damage() {
+    let (values, _) = commit_values(&[Cow::Owned(Record::Lost), Cow::Owned(note("f"))]);
+    assert_eq!(
+        hex(&values[0]),
+        "073c00000005000000000232000000\
+         01000000660d00000000000000803bb16a000000000500000074686572650100000007070707070707070707070707070707"
+            .replace(' ', "")
+    );
+    for cut in 1..values[0].len() {
+        let cut = group(&values[0][..cut]).expect("it says that it is a group");
+        assert!(cut.is_err());
+    }
+    assert!(group(&values[0][1..]).is_none());
+}
