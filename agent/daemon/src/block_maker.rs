@@ -170,6 +170,7 @@ impl BlockMaker {
             raw: &[],
             raw_bytes: 0,
             raw_sha256: None,
+            record: None,
         };
         let event = self.mapper.dead_letter(&origin, captured_us, &letter);
         self.closing.push(&event, captured_us, true);

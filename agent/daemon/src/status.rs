@@ -105,6 +105,9 @@ pub fn text(status: &AgentStatus) -> String {
             let _ = writeln!(out, "{:width$}  {line}", "");
         }
     }
+    if status.flows.iter().any(|flow| flow.dead_letters > 0) {
+        out.push_str("\nDead letters are counted since the agent's start. The collector keeps them: dray-collector dead-letters\n");
+    }
     out
 }
 

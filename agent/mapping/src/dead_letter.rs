@@ -1,6 +1,6 @@
 //! What cannot go on becomes an event of its own, so that the centre sees it.
 
-use dray_adapter::{Origin, REJECT_BYTES_MAX, RecordView, Reject, RejectStage};
+use dray_adapter::{Origin, REJECT_BYTES_MAX, RecordView, Reject, RejectStage, Value};
 use dray_proto::event::number;
 use dray_proto::v1::{DeadLetterStage, Operation};
 use dray_proto::{EventId, schema, wire};
@@ -11,6 +11,8 @@ use crate::write::{Head, put_tail};
 
 /// The last byte of a dead letter's id; mappings have those before it.
 const OUTPUT: u8 = 255;
+/// Bytes of the columns as read, at most: as many as of the record's own.
+const FIELDS_BYTES_MAX: usize = REJECT_BYTES_MAX;
 /// Bytes of a reason, at most.
 const REASON_BYTES_MAX: usize = 2_048;
 
@@ -33,6 +35,8 @@ pub struct Letter<'a> {
     pub raw_bytes: u64,
     /// Of the whole, where `raw` is cut.
     pub raw_sha256: Option<[u8; 32]>,
+    /// What was read of it, if that much worked.
+    pub record: Option<RecordView<'a>>,
 }
 
 impl Mapper {
@@ -62,6 +66,9 @@ impl Mapper {
             if let Some(hash) = &letter.raw_sha256 {
                 wire::put_bytes(out, 5, hash);
             }
+            if let Some(record) = letter.record {
+                put_fields(record, out);
+            }
         });
         out
     }
@@ -88,6 +95,7 @@ impl Mapper {
             raw,
             raw_bytes: whole.len() as u64,
             raw_sha256: is_cut.then(|| Sha256::digest(whole).into()),
+            record: Some(record),
         };
         self.dead_letter(origin, captured_us, &letter)
     }
@@ -113,8 +121,24 @@ impl Mapper {
             raw: &reject.raw,
             raw_bytes: reject.raw_bytes,
             raw_sha256: reject.raw_sha256,
+            record: None,
         };
         self.dead_letter(origin, captured_us, &letter)
+    }
+}
+
+/// The columns as read: `raw` lacks what a column took from around its record. A column is there whole or not at all.
+fn put_fields(record: RecordView<'_>, out: &mut Vec<u8>) {
+    let mut left = FIELDS_BYTES_MAX;
+    for (index, name) in record.shape().columns.iter().enumerate() {
+        let Value::Text(value) = record.value(index) else {
+            continue;
+        };
+        let bytes = name.len() + value.len();
+        if !value.is_empty() && bytes <= left {
+            wire::put_entry(out, 6, name, value);
+            left -= bytes;
+        }
     }
 }
 

@@ -63,6 +63,9 @@ impl CollectorAdmin for Admin {
         let consumers = ask(&shared.store, targets::consumers)
             .await
             .map_err(failed)?;
+        let agent_dead_letters = ask(&shared.store, |store| store.exception_count(Some("")))
+            .await
+            .map_err(failed)?;
         Ok(Response::new(CollectorStatus {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             log_bytes,
@@ -70,6 +73,7 @@ impl CollectorAdmin for Admin {
             flows: flows.collect(),
             targets: shared.targets.status().await,
             consumers: consumers.into_iter().filter_map(feed_consumer).collect(),
+            agent_dead_letters,
         }))
     }
 

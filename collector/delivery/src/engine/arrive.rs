@@ -398,6 +398,7 @@ fn letter(flow: &FlowName, lost: &Lost) -> Vec<u8> {
         } else {
             Vec::new()
         },
+        ..v1::DeadLetter::default()
     };
     let event = v1::Event {
         id: EventId::new(scope, lost.sequence.0, 0).as_bytes().to_vec(),

@@ -144,6 +144,12 @@ pub(super) fn status(status: &CollectorStatus) {
     for flow in status.flows.iter().filter(|flow| !flow.gap.is_empty()) {
         println!("{} is stopped: {}\n", flow.flow, flow.gap);
     }
+    if status.agent_dead_letters > 0 {
+        println!(
+            "Dead letters from agents: {}; \"dray-collector dead-letters\" shows them.\n",
+            status.agent_dead_letters
+        );
+    }
     let targets: Vec<_> = status
         .targets
         .iter()

@@ -159,6 +159,7 @@ fn damaged(flow: &FlowName, log: &LogBlock, reason: String) -> Event {
             raw: payload[..payload.len().min(RAW_BYTES_MAX)].to_vec(),
             raw_bytes: payload.len() as u64,
             raw_sha256: Sha256::digest(payload).to_vec(),
+            ..Default::default()
         })),
         ..Default::default()
     }
