@@ -21,6 +21,13 @@ impl<T> Columns<T> {
         self.0.iter().map(|(name, _)| name.clone()).collect()
     }
 
+    /// What a name stands for.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&T> {
+        let found = self.0.iter().find(|(known, _)| known == name);
+        found.map(|(_, stands)| stands)
+    }
+
     /// What is wrong with the names: the setting, and a sentence with the way out.
     #[must_use]
     pub fn faults(&self) -> Vec<(String, String)> {

@@ -62,6 +62,17 @@ impl FormatConfig {
         }
     }
 
+    /// The path that finds a column's cells; `None` where none does.
+    #[must_use]
+    pub fn path(&self, column: &str) -> Option<&str> {
+        match self {
+            Self::Xml(config) => config.fields.get(column).map(|field| field.path.as_str()),
+            Self::Json(config) => config.fields.get(column).map(String::as_str),
+            Self::JsonLines(config) => config.fields.get(column).map(String::as_str),
+            _ => None,
+        }
+    }
+
     /// How its files are acknowledged; `None` where nobody waits for that.
     #[must_use]
     pub fn acknowledged(&self) -> Option<Acknowledged> {

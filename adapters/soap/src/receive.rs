@@ -23,7 +23,7 @@ pub(crate) mod fuzzing;
 pub(crate) mod make;
 mod marks;
 mod noted;
-mod preview;
+pub(crate) mod preview;
 mod replies;
 pub(crate) mod serve;
 mod soap;

@@ -4,6 +4,8 @@
 //! the blocks, which are opened again; nothing is moved, appended or sent, and neither a collector
 //! nor an identity is needed.
 
+mod unfound;
+
 use std::fmt::Write as _;
 use std::io::Write as _;
 
@@ -14,6 +16,7 @@ use crate::cli::PreviewArguments;
 use crate::config::{Config, FlowConfig, Otherwise};
 use crate::failure::Failure;
 use crate::render::Event;
+use unfound::Unfound;
 
 /// Events shown when nothing else is said.
 pub const SHOWN_DEFAULT: usize = 20;
@@ -34,6 +37,9 @@ pub fn command(config: &Config, wanted: &PreviewArguments) -> Result<(), Failure
     };
     // A reader that had enough (head, less) is no failure.
     let _ = std::io::stdout().write_all(shown.as_bytes());
+    for sentence in &seen.unfound {
+        eprintln!("{sentence}");
+    }
     Ok(())
 }
 
@@ -97,6 +103,8 @@ pub(crate) struct Seen {
     skipped: u64,
     /// Whether the file was read to its end.
     whole: bool,
+    /// A sentence for each column whose path found nothing.
+    unfound: Vec<String>,
 }
 
 pub(crate) fn look(flow: &FlowConfig, wanted: &PreviewArguments) -> Result<Seen, Failure> {
@@ -107,7 +115,9 @@ pub(crate) fn look(flow: &FlowConfig, wanted: &PreviewArguments) -> Result<Seen,
     let mut maker = flow.maker().map_err(Failure::Failed)?;
     let mut seen = Seen::default();
     let mut dead_shown = 0;
+    let mut unfound = Unfound::default();
     for batch in &batches {
+        unfound.count(&batch.records);
         let made = maker.make(batch);
         seen.records += (batch.records.len() + batch.rejects.len()) as u64;
         seen.events += made.events - made.dead_letters;
@@ -124,6 +134,7 @@ pub(crate) fn look(flow: &FlowConfig, wanted: &PreviewArguments) -> Result<Seen,
             }
         }
     }
+    seen.unfound = unfound.sentences(&*flow.source);
     Ok(seen)
 }
 

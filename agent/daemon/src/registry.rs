@@ -100,6 +100,11 @@ pub trait Configured: Debug + Send + Sync {
         Vec::new()
     }
 
+    /// The path that finds a column of records of this type; `None` where none does.
+    fn path(&self, _record_type: &str, _column: &str) -> Option<&str> {
+        None
+    }
+
     /// Whether it would take a file of this name.
     fn takes(&self, file_name: &str) -> bool;
 

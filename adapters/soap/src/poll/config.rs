@@ -256,6 +256,13 @@ impl SoapPollConfig {
         }]
     }
 
+    /// The path that finds a column.
+    #[must_use]
+    pub fn path_of(&self, column: &str) -> Option<&str> {
+        let found = self.fields.get(column);
+        found.map(|field| field.path.as_str())
+    }
+
     /// The URIs of the prefixes, by whose numbers names are told apart.
     pub(super) fn uris(&self) -> Vec<String> {
         self.namespaces.values().cloned().collect()

@@ -275,6 +275,17 @@ impl SoapReceiveConfig {
         self.operations.iter().map(shape).collect()
     }
 
+    /// The path that finds a column of an operation's records.
+    #[must_use]
+    pub fn path_of(&self, operation: &str, column: &str) -> Option<&str> {
+        let mut operations = self.operations.iter();
+        let found = operations.find(|one| one.name == operation)?;
+        found
+            .fields
+            .get(column)
+            .map(|field: &XmlField| field.path.as_str())
+    }
+
     /// The URIs of the prefixes, by whose numbers names are told apart.
     pub(crate) fn uris(&self) -> Vec<String> {
         self.namespaces.values().cloned().collect()

@@ -2,6 +2,8 @@
 
 use dray_formats::{Gather, Tally};
 
+use super::source::BadRecords;
+
 /// What a call holds.
 pub(super) struct Found {
     pub(super) records: u64,
@@ -26,6 +28,16 @@ impl Found {
         }
         let is_empty = self.records + self.rejects == 0 && !may_be_empty;
         is_empty.then(|| "it holds no record: nothing stands at the configured path".into())
+    }
+}
+
+impl BadRecords {
+    /// Bad records with which a call is taken.
+    pub(super) fn allowed(self) -> u64 {
+        match self {
+            Self::Refuse => 0,
+            Self::DeadLetter => u64::MAX,
+        }
     }
 }
 

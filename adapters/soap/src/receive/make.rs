@@ -25,23 +25,31 @@ impl SoapReceiveConfig {
     /// # Errors
     /// A sentence: a file that it names can't be read, or holds something else.
     pub fn make(&self, flow: &str) -> Result<Receiver, String> {
-        let dialect = self.dialect()?;
-        let formats = self.operations.iter().map(|operation| {
-            let xml = Xml::new(&operation.xml(self))?;
-            Ok(Format::Xml(xml.of_type(&operation.name)))
-        });
-        let spoken = Spoken {
-            formats: formats.collect::<Result<_, String>>()?,
-            may_be_empty: self.operations.iter().map(|one| one.may_be_empty).collect(),
-            dialect: Arc::new(dialect),
-        };
         let settings = Settings {
             listen: self.listen,
             limits: self.limits.clone(),
             tls: self.tls.as_ref().map(tls::acceptors).transpose()?,
             folder: Arc::new(PathBuf::from(".")),
         };
-        Ok(Receiver::new(flow, spoken, self.bad_records, settings))
+        Ok(Receiver::new(
+            flow,
+            self.spoken()?,
+            self.bad_records,
+            settings,
+        ))
+    }
+
+    pub(super) fn spoken(&self) -> Result<Spoken, String> {
+        let dialect = self.dialect()?;
+        let formats = self.operations.iter().map(|operation| {
+            let xml = Xml::new(&operation.xml(self))?;
+            Ok(Format::Xml(xml.of_type(&operation.name)))
+        });
+        Ok(Spoken {
+            formats: formats.collect::<Result<_, String>>()?,
+            may_be_empty: self.operations.iter().map(|one| one.may_be_empty).collect(),
+            dialect: Arc::new(dialect),
+        })
     }
 
     fn dialect(&self) -> Result<Soap, String> {

@@ -189,12 +189,8 @@ impl Receiver {
         }
     }
 
-    /// Bad records with which a call is taken.
     fn bad_max(&self) -> u64 {
-        match self.bad_records {
-            BadRecords::Refuse => 0,
-            BadRecords::DeadLetter => u64::MAX,
-        }
+        self.bad_records.allowed()
     }
 
     /// Answers a call whose id is known.

@@ -246,6 +246,13 @@ impl WebhookConfig {
         let shapes: Option<Vec<Shape>> = self.hooks.iter().map(shape).collect();
         shapes.unwrap_or_default()
     }
+
+    /// The path that finds a column of a hook's records.
+    #[must_use]
+    pub fn path_of(&self, hook: &str, column: &str) -> Option<&str> {
+        let found = self.hooks.iter().find(|one| one.name == hook)?;
+        found.format.path(column)
+    }
 }
 
 impl HookConfig {

@@ -1,21 +1,19 @@
 //! Makes an endpoint of its configuration, and looks at it beforehand.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use dray_adapter::Batch;
 use dray_formats::Format;
 
-use super::config::{ApiKeyConfig, SignatureConfig, WebhookConfig};
+use super::config::{ApiKeyConfig, HookConfig, SignatureConfig, WebhookConfig};
 use super::dialect::{Hook, Webhook};
 use super::signature::Signature;
 use crate::Finding;
-use crate::content::Content;
 use crate::fresh::Fresh;
-use crate::reading::sample;
 use crate::receive::check::listens;
 use crate::receive::make::{basic, read};
+use crate::receive::preview::{Sample, refused};
 use crate::receive::serve::Settings;
 use crate::receive::{Receiver, Spoken, tls};
 use crate::secret;
@@ -43,6 +41,21 @@ impl WebhookConfig {
     /// # Errors
     /// A sentence: a file that it names can't be read, or holds something else.
     pub fn make(&self, flow: &str) -> Result<Receiver, String> {
+        let settings = Settings {
+            listen: self.listen,
+            limits: self.limits.clone(),
+            tls: self.tls.as_ref().map(tls::acceptors).transpose()?,
+            folder: Arc::new(PathBuf::from(".")),
+        };
+        Ok(Receiver::new(
+            flow,
+            self.spoken()?,
+            self.bad_records,
+            settings,
+        ))
+    }
+
+    fn spoken(&self) -> Result<Spoken, String> {
         let formats = self.formats()?;
         let hooks = self.hooks.iter().zip(&formats);
         let dialect = Webhook {
@@ -58,18 +71,11 @@ impl WebhookConfig {
             api_key: self.api_key.as_ref().map(api_key).transpose()?,
             basic: self.basic.as_ref().map(basic).transpose()?,
         };
-        let spoken = Spoken {
+        Ok(Spoken {
             dialect: Arc::new(dialect),
             formats,
             may_be_empty: self.hooks.iter().map(|hook| hook.may_be_empty).collect(),
-        };
-        let settings = Settings {
-            listen: self.listen,
-            limits: self.limits.clone(),
-            tls: self.tls.as_ref().map(tls::acceptors).transpose()?,
-            folder: Arc::new(PathBuf::from(".")),
-        };
-        Ok(Receiver::new(flow, spoken, self.bad_records, settings))
+        })
     }
 
     fn formats(&self) -> Result<Vec<Format>, String> {
@@ -110,31 +116,45 @@ impl WebhookConfig {
         findings
     }
 
-    /// Reads a saved body's first records, at least `records_max` of them if there are. Of several hooks the first that can read it.
+    /// Reads a saved body's first records, at least `records_max` of them if there are. Of several hooks the first that takes it, as
+    /// no header by which they are told apart is saved with it.
     ///
     /// # Errors
-    /// A sentence: the file can't be read.
+    /// A sentence: the file can't be read, or the endpoint would refuse the call, and why.
     pub fn preview(
         &self,
         flow: &str,
         file: &Path,
         records_max: usize,
     ) -> Result<Vec<Batch>, String> {
-        let formats = self.formats()?;
+        let sample = Sample {
+            flow,
+            file,
+            bytes_max: self.limits.message_bytes_max.as_u64(),
+            bad_records: self.bad_records,
+        };
         let mut reasons = Vec::new();
-        for (hook, format) in self.hooks.iter().zip(&formats) {
-            let content = File::open(file).map_err(|error| error.to_string())?;
-            match sample(
-                format,
-                Content::Spool(Box::new(content)),
-                flow,
-                "",
-                records_max,
-            ) {
+        for hook in &self.hooks {
+            match sample.batches(&self.of_a_file(hook).spoken()?, records_max) {
                 Ok(batches) => return Ok(batches),
-                Err(fault) => reasons.push(format!("hook {}: {}", hook.name, fault.sentence())),
+                Err(reason) => reasons.push(format!("hook {}: {reason}", hook.name)),
             }
         }
-        Err(reasons.join("; "))
+        Err(refused(reasons.join("; ")))
+    }
+
+    /// As one hook reads a saved body: without what headers say.
+    fn of_a_file(&self, hook: &HookConfig) -> Self {
+        Self {
+            signature: None,
+            api_key: None,
+            basic: None,
+            hooks: vec![HookConfig {
+                when: None,
+                id_header: None,
+                ..hook.clone()
+            }],
+            ..self.clone()
+        }
     }
 }

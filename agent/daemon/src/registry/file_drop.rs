@@ -39,6 +39,10 @@ impl Configured for FileDropConfig {
             .collect()
     }
 
+    fn path(&self, _: &str, column: &str) -> Option<&str> {
+        self.format.path(column)
+    }
+
     fn takes(&self, file_name: &str) -> bool {
         FileDropConfig::takes(self, file_name)
     }

@@ -32,6 +32,10 @@ impl Configured for FileTailConfig {
         findings.map(file_drop::finding).collect()
     }
 
+    fn path(&self, _: &str, column: &str) -> Option<&str> {
+        self.format.path(column)
+    }
+
     fn takes(&self, file_name: &str) -> bool {
         FileTailConfig::takes(self, file_name)
     }

@@ -74,6 +74,14 @@ impl Configured for Soap {
         }
     }
 
+    fn path(&self, record_type: &str, column: &str) -> Option<&str> {
+        match self {
+            Self::Receive(config) => config.path_of(record_type, column),
+            Self::Webhook(config) => config.path_of(record_type, column),
+            Self::Poll(config) => config.path_of(column),
+        }
+    }
+
     fn takes(&self, _: &str) -> bool {
         false
     }
