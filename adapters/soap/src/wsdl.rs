@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! WSDL ──► what it imports ──► services, ports, operations ──► a body's elements ──► what repeats ──► a flow to edit
-//!   │      (beside it)         [`Description`]                 [`Element`]          [`repeating`]     [`flow`], [`request_template`]
+//!   │      (beside it)         [`Description`]                 [`Element`]          [`repeating`]     [`propose`]
 //!   └────► as it is served at ?wsdl: [`served`], [`publish`]
 //! ```
 //!
@@ -26,6 +26,7 @@ mod going_on;
 mod key;
 mod location;
 mod messages;
+mod other;
 mod ports;
 mod prefixes;
 mod qname;
@@ -36,11 +37,12 @@ mod schemas;
 mod served;
 mod template;
 mod tree;
+pub mod unfilled;
 mod words;
 
 pub use description::{Description, Header, LeftOut, Message, Operation, Port, Service, Style};
 pub use element::{Attribute, Element, repeating};
-pub use flow::{Choice, Way, flow, templates};
+pub use flow::{Choice, Proposal, Way, propose};
 pub use qname::QName;
 pub use served::{Served, link, publish, served};
 pub use template::{request_template, response_template};

@@ -9,7 +9,7 @@ use dray_soap::fault::enveloped;
 use dray_soap::poll::SoapPollConfig;
 use dray_soap::receive::SoapReceiveConfig;
 use dray_soap::template::Template;
-use dray_soap::wsdl::{self, Choice as Wanted, Description, Way, flow, templates};
+use dray_soap::wsdl::{self, Choice as Wanted, Description, Way, propose};
 use minijinja::context;
 
 use super::Choice;
@@ -83,12 +83,12 @@ fn made(description: &Description, choice: Choice) {
 }
 
 fn one(description: &Description, wanted: &Wanted<'_>) {
-    let text = match flow(description, wanted) {
-        Ok(text) => text,
+    let proposal = match propose(description, wanted) {
+        Ok(proposal) => proposal,
         Err(reason) => return assert!(!reason.is_empty(), "it says why"),
     };
-    let table: toml::Table =
-        toml::from_str(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));
+    let text = &proposal.flow;
+    let table: toml::Table = toml::from_str(text).unwrap_or_else(|error| panic!("{error}\n{text}"));
     let source = table["flow"][0]["source"].clone();
     let faults = match wanted.way {
         Way::Receive => source
@@ -99,9 +99,9 @@ fn one(description: &Description, wanted: &Wanted<'_>) {
             .map(|config: SoapPollConfig| config.faults()),
     };
     assert_eq!(faults, Ok(Vec::new()), "{text}");
-    for (file, text) in templates(description, wanted).expect("as the flow") {
+    for (file, text) in &proposal.templates {
         let template =
-            Template::new(&text, true).unwrap_or_else(|error| panic!("{file}: {error}\n{text}"));
+            Template::new(text, true).unwrap_or_else(|error| panic!("{file}: {error}\n{text}"));
         let values = context! { watermark => "<&>", page => 1, page_size => 100, token => "<&>" };
         let made = template.render(values);
         let made = made.unwrap_or_else(|error| panic!("{file}: {error}\n{text}"));

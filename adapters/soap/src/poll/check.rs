@@ -1,5 +1,6 @@
 //! `check`: can the service be asked, and what should somebody know about it?
 
+use std::fs;
 use std::net::{TcpStream, ToSocketAddrs as _};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,6 +11,7 @@ use super::config::WatermarkConfig;
 use super::secrets::Secrets;
 use super::service::Service;
 use crate::Finding;
+use crate::wsdl::unfilled;
 
 /// How long an address is tried.
 const CONNECT_MAX: Duration = Duration::from_secs(5);
@@ -29,6 +31,9 @@ impl SoapPollConfig {
                 findings.push(reaches(&service));
             }
         }
+        let request = fs::read_to_string(&self.request).unwrap_or_default();
+        let file = format!("request {}", self.request.display());
+        findings.extend(unfilled::sentence(&file, &request).map(Finding::Warning));
         findings.extend(Secrets::read(self).err().map(Finding::Wrong));
         findings.extend(self.sends_secrets());
         findings.extend(self.doubles());

@@ -1,11 +1,13 @@
 //! `check`: can the endpoint be served, and what should somebody know about it?
 
+use std::fs;
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener};
 
 use super::SoapReceiveConfig;
 use super::config::IdentityBy;
 use crate::Finding;
+use crate::wsdl::unfilled;
 
 impl SoapReceiveConfig {
     /// Tries what it names and leaves nothing behind.
@@ -16,6 +18,15 @@ impl SoapReceiveConfig {
             Err(reason) => Finding::Wrong(reason),
         }];
         findings.push(listens(self.listen));
+        let responses = self
+            .operations
+            .iter()
+            .filter_map(|one| one.response.as_ref());
+        findings.extend(responses.filter_map(|file| {
+            let template = fs::read_to_string(file).unwrap_or_default();
+            let shown = format!("response {}", file.display());
+            unfilled::sentence(&shown, &template).map(Finding::Warning)
+        }));
         findings.extend(self.operations.iter().filter_map(|operation| {
             if !operation.key.is_empty() || operation.identity == IdentityBy::Content {
                 return None;

@@ -6,11 +6,12 @@ use super::description::{Description, Operation, version};
 use super::element::{Element, repeating};
 use super::fields::table;
 use super::flow::{Choice, Chosen, Parts, fields};
-use super::going_on::tables;
+use super::going_on::{self, tables};
 use super::key;
 use super::prefixes::Prefixes;
 use super::receive::record;
-use super::words::{Asked, hyphened};
+use super::template::request_template;
+use super::words::{hyphened, is_next, is_write};
 use crate::poll::faults::url_fault;
 
 /// How often it is asked until somebody says better.
@@ -68,7 +69,15 @@ pub(super) fn parts(
         name,
         ..Parts::default()
     };
-    let request = choice.template(&format!("{}.xml", parts.name));
+    if is_write(&operation.name) {
+        parts.warnings.push(format!(
+            "{} changes something by its name, and would be asked every {EVERY}: name an operation that only reads, or be called by it (--receive).",
+            operation.name
+        ));
+    }
+    let stem = parts.name.clone();
+    let request = parts.template(&stem, request_template(description, operation));
+    let request = choice.template(&request);
     source(
         description,
         chosen,
@@ -106,9 +115,9 @@ fn source(
     let path = record(answer, &way, &mut prefixes);
     let mut table = table(answer, &way, &mut prefixes);
     // Where the next page is says nothing of a record.
-    table.fields.retain(|field| {
-        !field.is_around || Asked::of(&field.name, &field.type_name) != Some(Asked::Token)
-    });
+    table
+        .fields
+        .retain(|field| !field.is_around || !is_next(&field.name, &field.type_name));
     let mut out = String::from("[flow.source]\nkind = \"soap-poll\"\n");
     let mut line = |setting: &str, value: &str| {
         if !value.is_empty() {
@@ -135,6 +144,9 @@ fn source(
             "{request} has places for what goes on from answer to answer: take the tables behind the fields out of their comments, or write values there."
         ));
     }
+    let input = description.body(&operation.input);
+    let of_pages = going_on::doubts(input.as_ref(), answer);
+    parts.doubts.extend(of_pages);
     parts.source = out;
     parts.doubts.extend(table.doubts.iter().cloned());
     if way.is_empty() {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::samples::operation;
-use super::{Choice, Description, Way, flow, publish, read, request_template};
+use super::{Choice, Description, Way, propose, publish, read, request_template};
 
 const ADDRESS: &str = "http://dray.example/wms";
 
@@ -211,10 +211,11 @@ fn proposals(description: &Description, name: &str) {
                     port: Some(&port.name),
                     operations: &asked,
                 };
-                match flow(description, &choice) {
-                    Ok(text) => assert!(
-                        toml::from_str::<toml::Table>(&text).is_ok(),
-                        "{name}: {text}"
+                match propose(description, &choice) {
+                    Ok(proposal) => assert!(
+                        toml::from_str::<toml::Table>(&proposal.flow).is_ok(),
+                        "{name}: {}",
+                        proposal.flow
                     ),
                     Err(why) => assert!(one.output.is_none() && way == Way::Ask, "{name}: {why}"),
                 }

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 
 use super::location::local;
+use super::other;
 use super::tree::{Node, SCHEMA, Tree, Vocabulary, XML};
 use super::{BYTES_MAX, DOCUMENTS_MAX, ELEMENTS_MAX, Load};
 
@@ -14,6 +15,9 @@ const NOT_NEEDED: [&str; 5] = [
     "http://www.w3.org/2003/05/soap-encoding",
     "http://www.w3.org/2005/05/xmlmime",
 ];
+
+/// Files that are not there, of which so many are named.
+const MISSING_TOLD: usize = 10;
 
 /// An element of one of the documents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -80,22 +84,28 @@ impl Documents {
         gathered.add(String::new(), bytes, &mut elements, &mut bytes_left)?;
         let mut waiting = VecDeque::from([0]);
         while let Some(document) = waiting.pop_front() {
+            let mut missing: Vec<(String, String)> = Vec::new();
             for (node, path) in gathered.imports(document)? {
                 let known = gathered.all.iter().position(|known| known.path == path);
                 let linked = match known {
                     Some(known) => known,
                     None => {
-                        let bytes = load(&path).map_err(|error| {
-                            about(&gathered.all[document].path, &format!(
-                                "it imports {path}, which can't be read: {error}; save that file beside the WSDL"
-                            ))
-                        })?;
+                        let bytes = match load(&path) {
+                            Ok(bytes) => bytes,
+                            Err(why) => {
+                                missing.push((path, why));
+                                continue;
+                            }
+                        };
                         gathered.add(path, &bytes, &mut elements, &mut bytes_left)?;
                         waiting.push_back(gathered.all.len() - 1);
                         gathered.all.len() - 1
                     }
                 };
                 gathered.links.insert(At { document, node }, linked);
+            }
+            if !missing.is_empty() {
+                return Err(about(&gathered.all[document].path, &not_there(missing)));
             }
         }
         Ok(gathered)
@@ -149,24 +159,23 @@ impl Documents {
         *bytes_left = bytes_left.checked_sub(bytes.len()).ok_or_else(|| {
             format!("with {path} the WSDL and what it imports are longer than {BYTES_MAX} bytes: leave out what the service doesn't use")
         })?;
+        if let Some(kind) = other::kind(bytes) {
+            return Err(about(&path, &no_wsdl(&path, kind)));
+        }
         let tree = Tree::read(bytes, elements).map_err(|why| about(&path, &why))?;
         let root = &tree.nodes[0];
         let is_wsdl = root.is(Vocabulary::Wsdl, "definitions");
         let is_schema = root.is(Vocabulary::Schema, "schema");
         let is_imported_schema = is_schema && !path.is_empty();
         if !is_wsdl && !is_imported_schema {
-            let hint = if is_schema {
-                ": name the WSDL that imports this schema"
-            } else {
-                ""
-            };
-            return Err(about(
-                &path,
-                &format!(
-                    "the root element is <{}>, where a WSDL has <definitions>{hint}",
+            let why = match other::of_root(&root.name).filter(|_| path.is_empty()) {
+                Some(kind) => no_wsdl(&path, kind),
+                None => format!(
+                    "the root element is <{}>, where a WSDL has <definitions>",
                     root.name
                 ),
-            ));
+            };
+            return Err(about(&path, &why));
         }
         self.all.push(Document { path, tree });
         Ok(())
@@ -186,6 +195,36 @@ impl Documents {
             imports.extend(found.map(|path| (number, path)));
         }
         Ok(imports)
+    }
+}
+
+/// That files are not there which a document imports, and why the first of them is not.
+fn not_there(mut missing: Vec<(String, String)>) -> String {
+    missing.dedup();
+    let why = &missing[0].1;
+    let paths: Vec<&str> = missing
+        .iter()
+        .take(MISSING_TOLD)
+        .map(|(path, _)| path.as_str())
+        .collect();
+    let more = match missing.len().saturating_sub(MISSING_TOLD) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!(
+        "it imports {}{more}, which can't be read: {why}; what is imported is not fetched: save it under that name beside the WSDL, from the address that the WSDL came from",
+        paths.join(", ")
+    )
+}
+
+/// That a file is something else.
+fn no_wsdl(path: &str, kind: &str) -> String {
+    if path.is_empty() {
+        format!("it is {kind}, and no WSDL; {}", other::WHERE)
+    } else {
+        format!(
+            "it is {kind}, and neither WSDL nor schema: save again what the WSDL's own address leads to by that name"
+        )
     }
 }
 
@@ -253,7 +292,7 @@ mod tests {
             (
                 "<import location='a.xsd'/>",
                 ("b.xsd", bad),
-                "it imports a.xsd, which can't be read: no such file; save that file",
+                "it imports a.xsd, which can't be read: no such file; what is imported is not fetched: save it",
             ),
             (
                 "<import location='a.xsd'/>",
@@ -276,10 +315,35 @@ mod tests {
         }
         let why = Documents::gather(schema("").as_bytes(), &|_| Err(String::new()))
             .expect_err("a schema");
-        assert!(
-            why.contains("name the WSDL that imports this schema"),
-            "{why}"
-        );
+        assert!(why.starts_with("it is a schema (XSD)"), "{why}");
+        let two = "<import location='a.xsd'/><import location='b.xsd'/>";
+        let why = gathered(two, &[]).expect_err("two are missing");
+        assert!(why.starts_with("it imports a.xsd, b.xsd, which"), "{why}");
+    }
+
+    #[test]
+    fn what_is_no_wsdl_is_told_by_what_it_is_with_where_a_wsdl_is() {
+        let message = "<s:Envelope xmlns:s='http://schemas.xmlsoap.org/soap/envelope/'/>";
+        for (text, expected) in [
+            ("", "it is empty, and no WSDL; a service usually gives"),
+            (" \r\n", "it is empty"),
+            ("\n<!DOCTYPE html><html/>", "it is a page of HTML"),
+            ("<?xml version='1.0'?><html/>", "it is a page of HTML"),
+            ("{\"openapi\": 3}", "it is JSON"),
+            ("\u{1f}\u{8b}", "line 1"),
+            (message, "it is a SOAP message"),
+            (
+                "<application xmlns='http://wadl.dev.java.net/2009/02'/>",
+                "it is a WADL",
+            ),
+        ] {
+            let why = Documents::gather(text.as_bytes(), &|_| Err(String::new()));
+            let why = why.expect_err(expected);
+            assert!(why.contains(expected), "{text}: {why}");
+        }
+        let import = "<import location='a.xsd'/>";
+        let why = gathered(import, &[("a.xsd", "<html>")]).expect_err("HTML");
+        assert!(why.starts_with("a.xsd: it is a page of HTML"), "{why}");
     }
 
     #[test]

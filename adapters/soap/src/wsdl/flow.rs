@@ -6,8 +6,7 @@ use dray_formats::suggest::quoted;
 
 use super::description::{Description, Operation, Port, Service, version};
 use super::fields::{Field, Table};
-use super::template::{request_template, response_template};
-use super::{ask, receive};
+use super::{ask, receive, unfilled};
 
 /// Sentences before a flow, at most: a person reads them.
 const DOUBTS_MAX: usize = 100;
@@ -60,13 +59,44 @@ pub(super) struct Parts {
     pub(super) mappings: String,
     /// What a person has to look at.
     pub(super) doubts: Vec<String>,
+    /// What must be looked at: said first, and where it is run.
+    pub(super) warnings: Vec<String>,
+    /// See [`Proposal::templates`].
+    pub(super) templates: Vec<(String, String)>,
 }
 
-/// The text of a flow, with what to look at as comments before it.
+impl Parts {
+    /// Takes a template under a name of its own.
+    pub(super) fn template(&mut self, stem: &str, text: String) -> String {
+        let is_free = |name: &String| self.templates.iter().all(|(known, _)| known != name);
+        let mut names = (1..).map(|number| match number {
+            1 => format!("{stem}.xml"),
+            number => format!("{stem}-{number}.xml"),
+        });
+        let name = names
+            .find(is_free)
+            .expect("there are more numbers than templates");
+        self.templates.push((name.clone(), text));
+        name
+    }
+}
+
+/// What is proposed.
+#[derive(Debug)]
+pub struct Proposal {
+    /// The text of a flow, with what to look at as comments before it.
+    pub flow: String,
+    /// What the flow names: each file's name and its text.
+    pub templates: Vec<(String, String)>,
+    /// What a person must know before it runs; they stand among the comments too.
+    pub warnings: Vec<String>,
+}
+
+/// A flow, and the templates that it names.
 ///
 /// # Errors
 /// A sentence, with what there is, where the choice leads to nothing.
-pub fn flow(description: &Description, choice: &Choice<'_>) -> Result<String, String> {
+pub fn propose(description: &Description, choice: &Choice<'_>) -> Result<Proposal, String> {
     let (chosen, operations) = chosen(description, choice)?;
     let mut parts = match choice.way {
         Way::Ask => ask::parts(description, choice, &chosen, &operations)?,
@@ -83,43 +113,28 @@ pub fn flow(description: &Description, choice: &Choice<'_>) -> Result<String, St
         &format!("Proposed for {}: {}", choice.wsdl, parts.about),
     );
     comment(&mut out, "", "To look at before it runs:");
-    for doubt in parts.doubts.iter().take(DOUBTS_MAX) {
+    let templates = parts.templates.iter();
+    let unfilled = templates.filter_map(|(name, text)| {
+        let file = choice.template(name);
+        unfilled::sentence(&file, text)
+    });
+    let unfilled: Vec<String> = unfilled.collect();
+    let first = parts.warnings.iter().chain(&unfilled);
+    let doubts: Vec<&String> = first.chain(&parts.doubts).collect();
+    for doubt in doubts.iter().take(DOUBTS_MAX) {
         comment(&mut out, "- ", doubt);
     }
-    if let Some(more @ 1..) = parts.doubts.len().checked_sub(DOUBTS_MAX) {
+    if let Some(more @ 1..) = doubts.len().checked_sub(DOUBTS_MAX) {
         comment(&mut out, "- ", &format!("And {more} more of the kind."));
     }
     let (name, source, mappings) = (quoted(&parts.name), &parts.source, &parts.mappings);
     // Writing to a string never fails.
     let _ = write!(out, "\n[[flow]]\nname = {name}\n\n{source}\n{mappings}");
-    Ok(out)
-}
-
-/// The templates that the flow of this choice names: each file's name and its text.
-///
-/// # Errors
-/// As [`flow`].
-pub fn templates(
-    description: &Description,
-    choice: &Choice<'_>,
-) -> Result<Vec<(String, String)>, String> {
-    let (chosen, operations) = chosen(description, choice)?;
-    if choice.way == Way::Ask {
-        let name = ask::parts(description, choice, &chosen, &operations)?.name;
-        let requests = operations.iter().take(1);
-        let request = |operation: &&Operation| {
-            (
-                format!("{name}.xml"),
-                request_template(description, operation),
-            )
-        };
-        return Ok(requests.map(request).collect());
-    }
-    let responses = operations.iter().filter_map(|operation| {
-        let text = response_template(description, operation)?;
-        Some((receive::response_file(&operation.name), text))
-    });
-    Ok(responses.collect())
+    Ok(Proposal {
+        flow: out,
+        templates: parts.templates,
+        warnings: parts.warnings,
+    })
 }
 
 /// The port, and its operations that are meant; all of them where none is named.

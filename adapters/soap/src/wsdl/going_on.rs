@@ -5,7 +5,7 @@ use dray_formats::suggest::quoted;
 use super::element::Element;
 use super::fields::{Field, Table, table};
 use super::prefixes::Prefixes;
-use super::words::{Asked, is_change, is_id, is_time};
+use super::words::{Asked, is_change, is_id, is_more, is_next, is_time};
 
 /// Records of a page until somebody says better.
 const PAGE_SIZE: usize = 100;
@@ -26,10 +26,13 @@ pub(super) fn tables(
     if let Some(since) = leaf(Asked::Watermark) {
         lines.extend(watermark(since, records));
     }
-    let by = match (leaf(Asked::Token), leaf(Asked::Page)) {
-        (Some(token), _) => Some((token, token_lines(answer, prefixes))),
-        (None, Some(page)) => Some((page, vec!["by = \"number\"".into(), "first = 1".into()])),
-        (None, None) => None,
+    let by = match (leaf(Asked::Token), leaf(Asked::Page), next(answer)) {
+        (Some(token), ..) => Some((token, token_lines(answer, prefixes))),
+        (None, Some(page), Some(_)) => Some((page, token_lines(answer, prefixes))),
+        (None, Some(page), None) => {
+            Some((page, vec!["by = \"number\"".into(), "first = 1".into()]))
+        }
+        (None, None, _) => None,
     };
     if let Some((leaf, by)) = by {
         lines.push(format!(
@@ -79,14 +82,51 @@ fn grows<'t>(type_name: &str, records: &'t Table) -> Option<&'t Field> {
         .or_else(|| own().find(|field| is_change(&field.name)))
 }
 
+/// Where an answer says what its next page is asked with.
+pub(super) fn next(answer: &Element) -> Option<Field> {
+    next_of(table(answer, &[], &mut Prefixes::default()))
+}
+
+fn next_of(table: Table) -> Option<Field> {
+    let mut leaves = table.fields.into_iter();
+    leaves.find(|leaf| is_next(&leaf.name, &leaf.type_name) && leaf.path != ".")
+}
+
 fn token_lines(answer: &Element, prefixes: &mut Prefixes) -> Vec<String> {
-    let leaves = table(answer, &[], prefixes).fields;
-    let found = leaves.iter().find(|leaf| {
-        Asked::of(&leaf.name, &leaf.type_name) == Some(Asked::Token) && leaf.path != "."
-    });
-    let path = match found {
+    let path = match next_of(table(answer, &[], prefixes)) {
         Some(leaf) => quoted(&leaf.path),
         None => "\"...\"  # where the answer has the token of the next page".into(),
     };
     vec!["by = \"token\"".into(), format!("path = {path}")]
+}
+
+/// What a person has to know of an answer's pages that the request has no place for, or that the answer tells in another way.
+pub(super) fn doubts(input: Option<&Element>, answer: &Element) -> Vec<String> {
+    let leaves = |element: &Element| table(element, &[], &mut Prefixes::default()).fields;
+    let asked = input.map(leaves).unwrap_or_default();
+    let is_place = |leaf: &Field| {
+        matches!(
+            Asked::of(&leaf.name, &leaf.type_name),
+            Some(Asked::Token | Asked::Page)
+        )
+    };
+    let has_place = asked.iter().any(is_place);
+    let mut doubts = Vec::new();
+    match next(answer) {
+        Some(next) if !has_place => doubts.push(format!(
+            "The answer has {}, and nothing in the request is known to take it: if the answer has pages, put {{{{ token }}}} where the request expects it, and write pages = {{ by = \"token\", path = {} }}.",
+            next.name,
+            quoted(&next.path)
+        )),
+        _ => {}
+    }
+    let mut answered = leaves(answer).into_iter();
+    let more = answered.find(|leaf| is_more(&leaf.name, &leaf.type_name));
+    if let Some(more) = more.filter(|_| next(answer).is_none() && has_place) {
+        doubts.push(format!(
+            "The answer's {} is not looked at: by number, the last page is the first one that has no record, or fewer than size.",
+            more.name
+        ));
+    }
+    doubts
 }

@@ -5,6 +5,7 @@ use dray_formats::suggest::quoted;
 use super::element::{Element, repeating};
 use super::fields::{Field, Table, table};
 use super::prefixes::Prefixes;
+use super::receive::record;
 use super::words::{is_id, is_message_id};
 
 /// The `key` of a mapping: the first column that looks like an identity, or else the first that each record has.
@@ -42,7 +43,11 @@ pub(super) fn of_mapping(table: &Table) -> (String, String) {
 
 /// The `key` of a received operation as a line, by paths from the root. Only what is called after messages is more than a comment: two
 /// messages about one order are no retries of each other.
-pub(super) fn of_message(root: &Element, prefixes: &mut Prefixes) -> (String, Option<String>) {
+pub(super) fn of_message(
+    root: &Element,
+    way: &[usize],
+    prefixes: &mut Prefixes,
+) -> (String, Option<String>) {
     let leaves = table(root, &[], prefixes).fields;
     let mut ids = leaves
         .into_iter()
@@ -58,6 +63,14 @@ pub(super) fn of_message(root: &Element, prefixes: &mut Prefixes) -> (String, Op
     let told = ids.find(of_message);
     let is_told = told.is_some();
     let Some(field) = told.or(first) else {
+        if let Some(path) = of_first_record(root, way, prefixes) {
+            return (
+                format!(
+                    "# key = {path}  # the first record's: only if it is the same in a retry and in no other message\n"
+                ),
+                None,
+            );
+        }
         return ("# key = \"...\"  # what is the same in a retry and in no other message, by its path from the root\n".into(), None);
     };
     let path = quoted(&field.path);
@@ -74,4 +87,14 @@ pub(super) fn of_message(root: &Element, prefixes: &mut Prefixes) -> (String, Op
             None,
         )
     }
+}
+
+/// Where nothing around the records looks like an identity: the first record's, by its path from the root.
+fn of_first_record(root: &Element, way: &[usize], prefixes: &mut Prefixes) -> Option<String> {
+    let record = record(root, way, prefixes);
+    let mut own = table(root, way, prefixes).fields.into_iter();
+    let id = own.find(|field| {
+        is_id(&field.name) && !field.is_around && !field.is_joined && field.path != "."
+    })?;
+    (!record.is_empty()).then(|| quoted(&format!("{record}/{}", id.path)))
 }

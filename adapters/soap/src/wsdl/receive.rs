@@ -44,7 +44,7 @@ pub(super) fn parts(
     ));
     let mut prefixes = Prefixes::default();
     let mut tables = String::new();
-    let mut roots: Vec<QName> = Vec::new();
+    let mut roots: Vec<(QName, &str)> = Vec::new();
     let mut names: Vec<&str> = Vec::new();
     for operation in operations {
         if tables.len() > TABLES_BYTES_MAX {
@@ -61,14 +61,20 @@ pub(super) fn parts(
             ));
             continue;
         }
-        match description.body(&operation.input) {
-            None => parts.doubts.push(format!("{} is left out: its body is empty, and there is no record in it.", operation.name)),
-            Some(root) if roots.contains(&root.name) => parts.doubts.push(format!(
-                "{} is left out: its body's element {} is that of another operation, and by it they are told apart.",
-                operation.name, root.name
+        let Some(root) = description.body(&operation.input) else {
+            parts.doubts.push(format!(
+                "{} is left out: its body is empty, and there is no record in it.",
+                operation.name
+            ));
+            continue;
+        };
+        match roots.iter().find(|(known, _)| *known == root.name) {
+            Some((known, taken)) => parts.warnings.push(format!(
+                "{left} is left out: its body's element {known} is that of {taken}, which is taken, and by it they are told apart. To take {left}, name the operations that are meant, {left} among them and {taken} not.",
+                left = operation.name
             )),
-            Some(root) => {
-                roots.push(root.name.clone());
+            None => {
+                roots.push((root.name.clone(), &operation.name));
                 names.push(&operation.name);
                 tables += &one(description, choice, operation, &root, &mut prefixes, &mut parts);
             }
@@ -114,12 +120,15 @@ fn one(
     if !way.is_empty() {
         line("record", &record(root, &way, prefixes));
     }
-    let doubts = &mut parts.doubts;
     let of = |doubt: String| format!("{name}: {doubt}");
-    if response_template(description, operation).is_some() {
-        let file = choice.template(&response_file(name));
+    if let Some(text) = response_template(description, operation) {
+        let stem = match hyphened(name) {
+            stem if stem.is_empty() => "soap".into(),
+            stem => stem,
+        };
+        let file = choice.template(&parts.template(&format!("{stem}-response"), text));
         line("response", &file);
-        doubts.push(of(format!(
+        parts.doubts.push(of(format!(
             "The answer stands in {file}: where it goes elsewhere, response has to say so."
         )));
     }
@@ -129,7 +138,8 @@ fn one(
     if !way.is_empty() && root.along(&way).iter().any(|element| element.min == 0) {
         out.push_str("# may_be_empty = true  # a call without a record is taken, and so is one whose records stand elsewhere\n");
     }
-    let (key, doubt) = key::of_message(root, prefixes);
+    let (key, doubt) = key::of_message(root, &way, prefixes);
+    let doubts = &mut parts.doubts;
     doubts.extend(doubt.map(of));
     let table = table(root, &way, prefixes);
     doubts.extend(table.doubts.iter().cloned().map(of));
@@ -191,9 +201,4 @@ fn path(address: &str) -> String {
         return "/".into();
     }
     path.to_owned()
-}
-
-/// The file of the template of an operation's answer.
-pub(super) fn response_file(operation: &str) -> String {
-    format!("{}-response.xml", hyphened(operation))
 }

@@ -2,6 +2,7 @@
 
 use super::description::{Description, Operation};
 use super::element::Element;
+use super::going_on;
 use super::prefixes::Prefixes;
 use super::words::Asked;
 
@@ -13,7 +14,12 @@ const LINES_MAX: usize = 500;
 #[must_use]
 pub fn request_template(description: &Description, operation: &Operation) -> String {
     let root = description.body(&operation.input);
-    root.map(|root| written(&root, true)).unwrap_or_default()
+    let answer = operation.output.as_ref();
+    let answer = answer.and_then(|output| description.body(output));
+    let by_token = answer.is_some_and(|answer| going_on::next(&answer).is_some());
+    let asks = Asks { by_token };
+    root.map(|root| written(&root, Some(asks)))
+        .unwrap_or_default()
 }
 
 /// The content of the body that an operation answers, where it is another than the empty element that is answered by itself: called
@@ -30,11 +36,17 @@ pub fn response_template(description: &Description, operation: &Operation) -> Op
             .attributes
             .iter()
             .all(|attribute| !attribute.is_required);
-    (!by_itself).then(|| written(&answer, false))
+    (!by_itself).then(|| written(&answer, None))
 }
 
-/// `asks`: whether values that page on have their places.
-fn written(root: &Element, asks: bool) -> String {
+/// How values that page on have their places.
+#[derive(Debug, Clone, Copy)]
+struct Asks {
+    /// The answer says what the next page is asked with: no number is counted.
+    by_token: bool,
+}
+
+fn written(root: &Element, asks: Option<Asks>) -> String {
     let mut writer = Writer {
         asks,
         pages: pages(root),
@@ -55,7 +67,7 @@ fn pages(element: &Element) -> bool {
 
 #[derive(Debug, Default)]
 struct Writer {
-    asks: bool,
+    asks: Option<Asks>,
     /// A page can be asked for, and so its size is one that we say.
     pages: bool,
     prefixes: Prefixes,
@@ -80,11 +92,7 @@ impl Writer {
         self.out += &format!("{indent}<{name}{attributes}");
         if element.children.is_empty() {
             if element.has_text {
-                let asked = Asked::of(&element.name.name, &element.type_name);
-                let is_place =
-                    |asked: &Asked| self.asks && (self.pages || *asked != Asked::PageSize);
-                let asked = asked.filter(is_place);
-                let value = asked.map_or("?", Asked::placeholder);
+                let value = self.placeholder(element).unwrap_or("?");
                 self.out += &format!(">{value}</{name}>{notes}\n");
             } else {
                 self.out += &format!("/>{notes}\n");
@@ -96,6 +104,16 @@ impl Writer {
             self.element(child, depth + 1);
         }
         self.out += &format!("{indent}</{name}>\n");
+    }
+
+    /// What goes on from answer to answer in an element's place.
+    fn placeholder(&self, element: &Element) -> Option<&'static str> {
+        let asks = self.asks?;
+        match Asked::of(&element.name.name, &element.type_name)? {
+            Asked::PageSize if !self.pages => None,
+            Asked::Page if asks.by_token => Some(Asked::Token.placeholder()),
+            asked => Some(asked.placeholder()),
+        }
     }
 
     fn attributes(&mut self, element: &Element) -> String {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use dray_formats::xml::{Node as Read, Start, Walk};
 
+use super::other;
 use super::qname::{QName, is_plain_name};
 use super::{DOCUMENT_BYTES_MAX, ELEMENTS_MAX};
 
@@ -134,6 +135,12 @@ impl Builder {
         let (namespace, name) = start.name();
         let vocabulary = namespace.map(|number| KNOWN[number].1);
         let parent = self.open.last().copied();
+        if parent.is_none()
+            && vocabulary.is_none()
+            && let Some(kind) = other::of_root(name)
+        {
+            return Err(format!("it is {kind}, and no WSDL; {}", other::WHERE));
+        }
         if parent.is_none() && vocabulary.is_none() {
             return Err(format!(
                 "the root element <{name}> is of a namespace that is not known, where WSDL 1.1 has definitions in \"{}\"{}",
@@ -288,7 +295,7 @@ mod tests {
         let many = format!("{DEFINITIONS}>{}</d:definitions>", "<d:a/>".repeat(10));
         let long = " ".repeat(DOCUMENT_BYTES_MAX + 1);
         for (text, expected) in [
-            ("<html/>", "line 1: the root element <html>"),
+            ("<page/>", "line 1: the root element <page>"),
             (
                 "<description xmlns='http://www.w3.org/ns/wsdl'/>",
                 "WSDL 2.0 is not read",

@@ -1,5 +1,7 @@
 //! What names of elements say.
 
+use sha2::{Digest as _, Sha256};
+
 /// Its words in capitals: `BatchNo` is BATCH NO, `XMLData` is XML DATA.
 pub(super) fn words(name: &str) -> Vec<String> {
     let letters: Vec<char> = name.chars().collect();
@@ -33,13 +35,24 @@ pub(super) fn column(names: &[&str]) -> String {
     words.join("_")
 }
 
-/// Words of a file's or flow's name, small, with hyphens.
+/// Letters of a file's or flow's name, at most.
+const HYPHENED_MAX: usize = 40;
+/// Of them, what stands for the rest of a longer name.
+const REST_LETTERS: usize = 6;
+
+/// Words of a file's or flow's name, small, with hyphens. A name that is cut ends with letters that tell it from others with its beginning.
 pub(super) fn hyphened(name: &str) -> String {
     let plain =
         |letter: &char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || *letter == '-';
     let words = words(name).join("-").to_lowercase();
-    let short: String = words.chars().filter(plain).take(40).collect();
-    short.trim_matches('-').to_owned()
+    let whole: String = words.chars().filter(plain).collect();
+    let whole = whole.trim_matches('-');
+    if whole.len() <= HYPHENED_MAX {
+        return whole.to_owned();
+    }
+    let begin = whole[..HYPHENED_MAX - REST_LETTERS - 1].trim_end_matches('-');
+    let rest = hex::encode(Sha256::digest(name));
+    format!("{begin}-{}", &rest[..REST_LETTERS])
 }
 
 fn has(words: &[String], any: &[&str]) -> bool {
@@ -139,6 +152,69 @@ impl Asked {
     }
 }
 
+/// Whether an answer's leaf says what the next page is asked with. That there is more, and no word of what, does not.
+pub(super) fn is_next(name: &str, type_name: &str) -> bool {
+    let words = words(name);
+    let is_one = |any: &str| words.len() == 1 && words[0] == any;
+    let next = has(&words, &["NEXT"])
+        && has(
+            &words,
+            &[
+                "PAGE", "START", "OFFSET", "KEY", "LINK", "POSITION", "MARKER", "BATCH",
+            ],
+        );
+    let is_named = Asked::of(name, type_name) == Some(Asked::Token)
+        || next
+        || is_one("NEXT")
+        || is_one("MORE");
+    is_named && type_name != "boolean"
+}
+
+/// Whether an answer's leaf says that there is more, and not what.
+pub(super) fn is_more(name: &str, type_name: &str) -> bool {
+    let words = words(name);
+    type_name == "boolean"
+        && has(
+            &words,
+            &["MORE", "NEXT", "CONTINUE", "CONTINUED", "TRUNCATED"],
+        )
+}
+
+/// Whether an operation of this name changes what the service has.
+pub(super) fn is_write(name: &str) -> bool {
+    const WRITES: [&str; 26] = [
+        "CREATE",
+        "UPDATE",
+        "CONFIRM",
+        "DELETE",
+        "SET",
+        "PUT",
+        "POST",
+        "CANCEL",
+        "ADD",
+        "INSERT",
+        "REMOVE",
+        "SAVE",
+        "STORE",
+        "WRITE",
+        "SUBMIT",
+        "SEND",
+        "BOOK",
+        "CLOSE",
+        "RELEASE",
+        "ACKNOWLEDGE",
+        "MODIFY",
+        "CHANGE",
+        "UPSERT",
+        "MERGE",
+        "REPLACE",
+        "REGISTER",
+    ];
+    words(name)
+        .first()
+        .is_some_and(|first| WRITES.contains(&first.as_str()))
+}
+
 /// Whether values of this type of XML Schema are days or points in time.
 pub(super) fn is_time(type_name: &str) -> bool {
     matches!(type_name, "dateTime" | "date" | "dateTimeStamp")
@@ -179,6 +255,53 @@ mod tests {
         }
         assert_eq!(hyphened("ListMovements"), "list-movements");
         assert_eq!(hyphened("Größe!"), "grsse");
+    }
+
+    #[test]
+    fn names_that_are_cut_stay_apart() {
+        let long = |end: &str| hyphened(&format!("ConfirmInventoryMovementsOfTheWarehouse{end}"));
+        let (one, other) = (long("North"), long("South"));
+        assert!(
+            one.starts_with("confirm-inventory-movements-of-th"),
+            "{one}"
+        );
+        assert_ne!(one, other);
+        assert_eq!((one.len(), other.len()), (HYPHENED_MAX, HYPHENED_MAX));
+    }
+
+    #[test]
+    fn what_the_next_page_is_asked_with_is_told_by_its_name() {
+        for (name, type_name, expected) in [
+            ("NextPage", "int", true),
+            ("nextToken", "string", true),
+            ("NextCursor", "string", true),
+            ("more", "string", true),
+            ("more", "boolean", false),
+            ("HasNextPage", "boolean", false),
+            ("NextDelivery", "date", false),
+            ("Page", "int", false),
+            ("MoreText", "string", false),
+        ] {
+            assert_eq!(is_next(name, type_name), expected, "{name}");
+            let is_flag = type_name == "boolean";
+            assert_eq!(is_more(name, type_name), is_flag, "{name}");
+        }
+    }
+
+    #[test]
+    fn operations_that_write_are_told_by_their_first_word() {
+        for name in ["CreateOrder", "putMovements", "CONFIRM_PICK", "cancel"] {
+            assert!(is_write(name), "{name}");
+        }
+        for name in [
+            "ListMovements",
+            "GetUpdates",
+            "Settings",
+            "PostalCodes",
+            "ReadPut",
+        ] {
+            assert!(!is_write(name), "{name}");
+        }
     }
 
     #[test]

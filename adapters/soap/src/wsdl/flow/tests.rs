@@ -28,7 +28,7 @@ struct Whole {
 
 /// What is proposed, which is read as a configuration without faults.
 fn proposed(wsdl: &str, choice: &Choice<'_>) -> Result<String, String> {
-    let text = flow(&alone(wsdl), choice)?;
+    let text = propose(&alone(wsdl), choice)?.flow;
     let whole: Whole = toml::from_str(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));
     let source = &whole.flow[0].source;
     match source["kind"].as_str() {
@@ -288,10 +288,12 @@ fn what_goes_on_from_answer_to_answer_is_proposed_as_tables() {
             "{request}"
         );
     }
-    let numbered = WMS.replace(
-        "name=\"PageToken\" type=\"x:string\"",
-        "name=\"Page\" type=\"x:int\"",
-    );
+    let numbered = WMS
+        .replace("name=\"NextPageToken\"", "name=\"Note\"")
+        .replace(
+            "name=\"PageToken\" type=\"x:string\"",
+            "name=\"Page\" type=\"x:int\"",
+        );
     let numbered = numbered.replace(
         "name=\"Since\" type=\"x:dateTime\"",
         "name=\"LastId\" type=\"x:long\"",
@@ -301,6 +303,44 @@ fn what_goes_on_from_answer_to_answer_is_proposed_as_tables() {
         tables_of(&numbered),
         toml::from_str(expected).expect(expected)
     );
+    // What the answer names is what the next page is asked with, whatever the request calls it.
+    for (next, type_name, expected) in [
+        (
+            "NextPage",
+            "int",
+            "by = \"token\"\npath = \"w:NextPage\"\nsize = 100",
+        ),
+        (
+            "nextToken",
+            "string",
+            "by = \"token\"\npath = \"w:nextToken\"\nsize = 100",
+        ),
+        (
+            "HasMore",
+            "boolean",
+            "by = \"number\"\nfirst = 1\nsize = 100",
+        ),
+    ] {
+        let wsdl = numbered.replace(
+            "name=\"Note\" type=\"x:string\"",
+            &format!("name=\"{next}\" type=\"x:{type_name}\""),
+        );
+        let pages = toml::Value::Table(toml::from_str(expected).expect(expected));
+        assert_eq!(tables_of(&wsdl)["pages"], pages, "{next}");
+        let proposal = propose(&alone(&wsdl), &choice(Way::Ask, &["ListMovements"]));
+        let proposal = proposal.expect("a flow");
+        let (_, request) = &proposal.templates[0];
+        let place = if expected.contains("token") {
+            "<w:Page>{{ token }}</w:Page>"
+        } else {
+            "<w:Page>{{ page }}</w:Page>"
+        };
+        assert!(request.contains(place), "{request}");
+        let told = proposal
+            .flow
+            .contains("The answer's HasMore is not looked at");
+        assert_eq!(told, next == "HasMore", "{}", proposal.flow);
+    }
     let unanswered = WMS.replace("name=\"NextPageToken\"", "name=\"Note\"");
     assert_eq!(
         tables_of(&unanswered)["pages"]["path"].as_str(),
@@ -329,4 +369,107 @@ fn tables_of(wsdl: &str) -> toml::Table {
     faults.retain(|(setting, _)| setting != "pages.path" || !text.contains("path = \"...\""));
     assert_eq!(faults, [], "{text}");
     more
+}
+
+fn receiving(wsdl: &str, operations: &[&str]) -> Proposal {
+    propose(&alone(wsdl), &choice(Way::Receive, operations)).expect("a flow")
+}
+
+#[test]
+fn of_two_operations_of_one_element_the_one_left_out_is_told_with_the_way_to_take_it() {
+    let wsdl = WMS.replace(
+        "<d:part name=\"parameters\" element=\"t:ReportShipment\"/>",
+        "<d:part name=\"parameters\" element=\"t:PutMovements\"/>",
+    );
+    let warnings = receiving(&wsdl, &["PutMovements", "ReportShipment"]).warnings;
+    assert_eq!(
+        warnings,
+        [
+            "ReportShipment is left out: its body's element {urn:example:wms}PutMovements is that of PutMovements, which is taken, and by it they are told apart. To take ReportShipment, name the operations that are meant, ReportShipment among them and PutMovements not."
+        ]
+    );
+    let other = receiving(&wsdl, &["ReportShipment"]);
+    assert_eq!(other.warnings, [""; 0]);
+    assert!(other.flow.contains("name = \"ReportShipment\""));
+}
+
+#[test]
+fn values_that_could_not_be_known_are_told_by_file_and_line() {
+    let asking = proposed(WMS, &choice(Way::Ask, &["ListMovements"])).expect("a flow");
+    let told = "\n# - /etc/dray/list-movements.xml still holds ? in line 3: write the value there";
+    assert!(asking.contains(told), "{asking}");
+    let called = receiving(RPC, &[]).flow;
+    let told = "\n# - /etc/dray/put-orders-response.xml still holds ? in line 2: write";
+    assert!(called.contains(told), "{called}");
+}
+
+#[test]
+fn an_operation_that_writes_by_its_name_is_asked_with_a_warning() {
+    let asking = propose(&alone(RPC), &choice(Way::Ask, &["PutOrders"])).expect("a flow");
+    let told = "PutOrders changes something by its name, and would be asked every 60s";
+    assert!(
+        asking.warnings[0].starts_with(told),
+        "{:?}",
+        asking.warnings
+    );
+    assert!(
+        asking
+            .flow
+            .contains("\n# - PutOrders changes something by its name")
+    );
+}
+
+#[test]
+fn each_template_has_a_name_of_its_own() {
+    let operation = |name: &str| {
+        [
+            format!(
+                "<operation name='{name}'><input message='t:In'/><output message='t:Out'/></operation>"
+            ),
+            format!(
+                "<operation name='{name}'><input><s:body use='literal' namespace='urn:call'/></input><output><s:body use='literal' namespace='urn:call'/></output></operation>"
+            ),
+        ]
+    };
+    let long = "PutAllOrdersOfTheWarehouseThatWereChangedSince";
+    let names = [
+        format!("{long}Monday"),
+        format!("{long}Sunday"),
+        "put_orders".into(),
+    ];
+    let [mut meant, mut bound] = [String::new(), String::new()];
+    for name in &names {
+        let [one, other] = operation(name);
+        meant += &one;
+        bound += &other;
+    }
+    let wsdl = RPC
+        .replace("</portType>", &format!("{meant}</portType>"))
+        .replace("</binding>", &format!("{bound}</binding>"));
+    let proposal = receiving(&wsdl, &[]);
+    let mut files: Vec<&str> = proposal
+        .templates
+        .iter()
+        .map(|(name, _)| name.as_str())
+        .collect();
+    assert!(
+        files.contains(&"put-orders-response.xml") && files.contains(&"put-orders-response-2.xml")
+    );
+    for file in &files {
+        let named = format!("response = \"/etc/dray/{file}\"\n");
+        assert_eq!(proposal.flow.matches(&named).count(), 1, "{file}");
+    }
+    files.sort_unstable();
+    files.dedup();
+    assert_eq!(files.len(), 4, "{files:?}");
+}
+
+#[test]
+fn the_first_record_s_identity_is_offered_as_a_key_where_there_is_no_other() {
+    let wsdl = WMS.replace("name=\"BatchNo\"", "name=\"Remark\"");
+    let flow = receiving(&wsdl, &["PutMovements"]).flow;
+    assert!(
+        flow.contains("\n# key = \"w:Movement/w:Id\"  # the first record's: only if"),
+        "{flow}"
+    );
 }
