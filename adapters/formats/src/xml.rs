@@ -43,6 +43,7 @@ pub use decoder::{Decoder, Xml};
 pub(crate) use document::{At, Document, Handler};
 pub(crate) use elements::{Elements, Event};
 pub(crate) use input::Input;
+pub use path::number_of;
 pub use walk::{Attribute, Node, Start, Walk, unexplained};
 
 /// Elements in one another, at most: far more than any message has, and little memory.

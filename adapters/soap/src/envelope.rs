@@ -15,6 +15,7 @@
 //! What is an element of the envelope stands at its place or nowhere: a second Body, or one that was moved aside, is refused, and so is an
 //! `Id` that stands twice, as a check of the one and a reading of the other is how signed messages are forged.
 
+pub(crate) mod namespace;
 mod parts;
 mod reader;
 #[cfg(test)]

@@ -1,14 +1,39 @@
 //! Files that a configuration names.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
-/// What is wrong with the paths of these settings.
-pub(crate) fn faults<'p>(
+/// Settings, and the files that they name.
+pub(crate) type Named<'p> = Vec<(String, &'p PathBuf)>;
+
+/// Those of these settings that are written.
+pub(crate) fn named<'p>(
     files: impl IntoIterator<Item = (&'static str, Option<&'p PathBuf>)>,
-) -> Vec<(String, String)> {
+) -> Named<'p> {
     let files = files.into_iter();
-    let faults = files.filter_map(|(setting, file)| Some((setting.to_owned(), fault(file?)?)));
+    files
+        .filter_map(|(setting, file)| Some((setting.to_owned(), file?)))
+        .collect()
+}
+
+/// What is wrong with their paths.
+pub(crate) fn faults(files: &Named<'_>) -> Vec<(String, String)> {
+    let faults = files
+        .iter()
+        .filter_map(|(setting, file)| Some((setting.clone(), fault(file)?)));
     faults.collect()
+}
+
+/// A sentence for each that is not there, or may not be read.
+pub(crate) fn missing(files: &Named<'_>) -> Vec<String> {
+    let missing = files.iter().filter_map(|(setting, file)| {
+        let error = File::open(file).err()?;
+        Some(format!(
+            "{setting} {} can't be read: {error}",
+            file.display()
+        ))
+    });
+    missing.collect()
 }
 
 /// A relative path would depend on where the agent is started: `check` in one folder, the service in another.
@@ -78,6 +103,28 @@ mod tests {
         ] {
             let of_asks = ["request", setting, "username_token.password_file", "tls.ca"];
             check(asks(who).faults(), &[&of_asks[..], &secure].concat());
+        }
+    }
+
+    #[test]
+    fn all_files_that_are_missing_are_told_at_once() {
+        let calls: SoapReceiveConfig = toml::from_str(
+            "kind = \"soap-receive\"\nlisten = \"127.0.0.1:0\"\nwsdl = \"/nowhere/w.wsdl\"\nbasic = { user = \"u\", password_file = \"/nowhere/p\" }\noperation = [{ name = \"Put\", root = \"Put\", key = \"Id\", fields = { ID = \"Id\" }, response = \"/nowhere/r.xml\" }]",
+        )
+        .expect("a configuration");
+        let wrong = calls.check("flow").into_iter().filter_map(|one| match one {
+            crate::Finding::Wrong(sentence) => Some(sentence),
+            _ => None,
+        });
+        let wrong: Vec<String> = wrong.collect();
+        let begin = [
+            "wsdl /nowhere/w.wsdl can't be read: ",
+            "basic.password_file /nowhere/p can't be read: ",
+            "operation.0.response /nowhere/r.xml can't be read: ",
+        ];
+        assert_eq!(wrong.len(), begin.len(), "{wrong:?}");
+        for (sentence, begin) in wrong.iter().zip(begin) {
+            assert!(sentence.starts_with(begin), "{sentence}");
         }
     }
 }

@@ -1,6 +1,8 @@
 //! Single values of a message's body: a business key, a watermark, the number of the next page.
 
-use dray_formats::xml::Start;
+use std::collections::BTreeMap;
+
+use dray_formats::xml::{Start, number_of};
 
 use crate::envelope::{own, push_value};
 
@@ -23,11 +25,11 @@ pub struct Path {
 }
 
 impl Path {
-    /// Reads a path. `namespace` gives a prefix's number.
+    /// Reads a path. `namespaces`: what prefixes stand for.
     ///
     /// # Errors
     /// A sentence.
-    pub fn new(text: &str, namespace: &dyn Fn(&str) -> Option<usize>) -> Result<Self, String> {
+    pub fn new(text: &str, namespaces: &BTreeMap<String, String>) -> Result<Self, String> {
         let mut path = Self {
             steps: Vec::new(),
             attribute: None,
@@ -37,8 +39,8 @@ impl Path {
                 return Err(format!("\"{text}\" goes on behind an attribute"));
             }
             match part.strip_prefix('@') {
-                Some(name) => path.attribute = Some(step(name, namespace)?),
-                None => path.steps.push(step(part, namespace)?),
+                Some(name) => path.attribute = Some(step(name, namespaces)?),
+                None => path.steps.push(step(part, namespaces)?),
             }
         }
         if path.steps.len() > STEPS_MAX {
@@ -48,7 +50,7 @@ impl Path {
     }
 }
 
-fn step(text: &str, namespace: &dyn Fn(&str) -> Option<usize>) -> Result<Step, String> {
+fn step(text: &str, namespaces: &BTreeMap<String, String>) -> Result<Step, String> {
     let (prefix, name) = match text.split_once(':') {
         Some((prefix, name)) => (Some(prefix), name),
         None => (None, text),
@@ -64,11 +66,7 @@ fn step(text: &str, namespace: &dyn Fn(&str) -> Option<usize>) -> Result<Step, S
             "\"{text}\" is no name of an element: write a path from the body's root element, e.g. \"Head/BatchNo\""
         ));
     }
-    let number = prefix.map(|prefix| {
-        namespace(prefix).ok_or_else(|| {
-            format!("the prefix {prefix} is not explained: write namespaces = {{ {prefix} = \"the namespace's URI\" }}, or leave it out to take the name in any namespace")
-        })
-    });
+    let number = prefix.map(|prefix| number_of(prefix, namespaces));
     Ok(Step {
         namespace: number.transpose()?,
         name: name.to_owned(),

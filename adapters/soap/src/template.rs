@@ -2,7 +2,9 @@
 //!
 //! minijinja, with fuel; what is filled in is escaped for XML. A name that nothing stands for is an error.
 
-use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value};
+use std::collections::{BTreeSet, HashSet};
+
+use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior, Value};
 
 /// Instructions that one rendering may use, and the end of an endless loop.
 pub const FUEL: u64 = 100_000;
@@ -42,7 +44,16 @@ impl Template {
             .0
             .get_template(NAME)
             .map_err(|error| sentence(&error))?;
-        let made = template.render(values).map_err(|error| sentence(&error))?;
+        let known: BTreeSet<String> = values.try_iter().map_or_else(
+            |_| BTreeSet::new(),
+            |names| names.map(|name| name.to_string()).collect(),
+        );
+        let made = template
+            .render(values)
+            .map_err(|error| match error.kind() {
+                ErrorKind::UndefinedError => self.unknown(&error, &known),
+                _ => sentence(&error),
+            })?;
         if made.len() > OUTPUT_BYTES_MAX {
             return Err(format!(
                 "the template makes more than {OUTPUT_BYTES_MAX} bytes"
@@ -52,12 +63,64 @@ impl Template {
     }
 }
 
-fn sentence(error: &minijinja::Error) -> String {
-    let line = error
+impl Template {
+    /// What a template names that nothing stands for, and what there is.
+    fn unknown(&self, error: &minijinja::Error, known: &BTreeSet<String>) -> String {
+        let named = self.0.get_template(NAME);
+        let named = named.map_or_else(|_| HashSet::new(), |one| one.undeclared_variables(false));
+        let is_known =
+            |name: &str| known.contains(name) || self.0.globals().any(|(global, _)| global == name);
+        let unknown: BTreeSet<String> = named.into_iter().filter(|name| !is_known(name)).collect();
+        if unknown.is_empty() {
+            return sentence(error);
+        }
+        let list = |names: &BTreeSet<String>| names.iter().cloned().collect::<Vec<_>>().join(", ");
+        format!(
+            "{}nothing stands for {}; it may name {}",
+            line(error),
+            list(&unknown),
+            list(known)
+        )
+    }
+}
+
+fn line(error: &minijinja::Error) -> String {
+    error
         .line()
-        .map_or_else(String::new, |line| format!("line {line}: "));
+        .map_or_else(String::new, |line| format!("line {line}: "))
+}
+
+fn sentence(error: &minijinja::Error) -> String {
+    let line = line(error);
     let detail = error
         .detail()
         .map_or_else(String::new, |detail| format!(": {detail}"));
     format!("{line}{}{detail}", error.kind())
+}
+
+#[cfg(test)]
+mod tests {
+    use minijinja::context;
+
+    use super::*;
+
+    #[test]
+    fn a_name_that_nothing_stands_for_is_told_with_those_that_there_are() {
+        for (source, expected) in [
+            (
+                "<a>\n{{ recrods }}</a>",
+                "line 2: nothing stands for recrods; it may name id, records",
+            ),
+            (
+                "{% for n in range(records) %}{{ n }}{{ idd }}{% endfor %}",
+                "line 1: nothing stands for idd; it may name id, records",
+            ),
+            ("{{ id.name }}", "line 1: undefined value"),
+        ] {
+            let template = Template::new(source, true).expect("a template");
+            let why = template.render(context! { records => 1, id => "a" });
+            let why = why.expect_err(source);
+            assert!(why.starts_with(expected), "{why}");
+        }
+    }
 }

@@ -128,7 +128,7 @@ fn a_call_that_the_endpoint_would_refuse_is_told_with_its_sentence() {
         ),
         (
             movements("B1", ONE).replace("urn:example:wms", "urn:other"),
-            "no operation here takes PutMovements, in the namespace",
+            "no operation here takes PutMovements of the namespace urn:other: it is configured",
         ),
         (
             movements(&"B".repeat(600), ONE),
@@ -201,4 +201,16 @@ fn a_column_that_no_record_has_is_told_with_its_path() {
     let said = check_taken(FILES, "", "<R><Line><Sku>1</Sku></Line></R>", "1 event");
     assert!(said.contains("nothing stands at \"Qty/@n\""), "{said}");
     assert_eq!(check_taken(FILES, "", "<R/>", "0 records"), "");
+}
+
+#[test]
+fn two_prefixes_may_stand_for_one_namespace() {
+    let both = SOAP
+        .replace(
+            "namespaces = { ",
+            "namespaces = { a = \"urn:example:wms\", ",
+        )
+        .replace("\"w:Movement\"", "\"a:Movement\"");
+    let said = check_taken(&both, "", &movements("B1", ONE), "1 record → 1 event");
+    assert_eq!(said, "");
 }

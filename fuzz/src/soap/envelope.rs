@@ -12,7 +12,8 @@ use super::Choice;
 const STILL_MAX: u32 = 3;
 
 fn reader() -> Reader {
-    let path = |text: &str| Path::new(text, &|prefix| (prefix == "w").then_some(0));
+    let known = [("w".to_owned(), "urn:example:wms".to_owned())].into();
+    let path = |text: &str| Path::new(text, &known);
     let paths = ["w:BatchNo", "w:Head/@id", "w:Next"].map(|text| path(text).expect("a path"));
     let wanted = [
         Wanted {

@@ -48,6 +48,25 @@ pub(super) struct FieldPath {
     pub(super) attribute: Option<Name>,
 }
 
+/// A prefix's number among the URIs of all prefixes, in their order. Two prefixes of one namespace have the first one's.
+///
+/// # Errors
+/// A sentence: nothing explains it.
+pub fn number_of(prefix: &str, namespaces: &BTreeMap<String, String>) -> Result<usize, String> {
+    let uri = namespaces.get(prefix).ok_or_else(|| {
+        let known: Vec<&str> = namespaces.keys().map(String::as_str).collect();
+        let known = match known.as_slice() {
+            [] => "none is explained yet".to_owned(),
+            known => format!("explained are {}", known.join(", ")),
+        };
+        format!("the prefix {prefix} is not explained: write namespaces = {{ {prefix} = \"the namespace's URI\" }}, or leave it out to take the name in any namespace; {known}")
+    })?;
+    let mut uris = namespaces.values();
+    Ok(uris
+        .position(|known| known == uri)
+        .expect("it is among them"))
+}
+
 /// The prefixes that paths may use, by number.
 pub(super) struct Prefixes<'a>(pub(super) &'a BTreeMap<String, String>);
 
@@ -77,10 +96,7 @@ impl Prefixes<'_> {
     }
 
     fn number(&self, prefix: &str) -> Result<u16, String> {
-        let known = self.0.keys().position(|known| known == prefix);
-        known.map(|number| number as u16).ok_or_else(|| {
-            format!("the prefix {prefix} is not explained: write namespaces = {{ {prefix} = \"the namespace's URI\" }}, or leave it out to take the name in any namespace")
-        })
+        number_of(prefix, self.0).map(|number| number as u16)
     }
 
     pub(super) fn record(&self, text: &str) -> Result<RecordPath, String> {

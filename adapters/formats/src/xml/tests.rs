@@ -480,7 +480,15 @@ fn a_configuration_is_checked_in_words() {
     );
     check_config(
         "kind = \"xml\"\nrecord = \"/p:a\"\n[fields]\nA = \"a\"",
-        &["the prefix p is not explained", "namespaces = { p ="],
+        &[
+            "the prefix p is not explained",
+            "namespaces = { p =",
+            "; none is explained yet",
+        ],
+    );
+    check_config(
+        "kind = \"xml\"\nrecord = \"/p:a\"\nnamespaces = { v = \"urn:v\", w = \"urn:w\" }\n[fields]\nA = \"a\"",
+        &["the prefix p is not explained", "; explained are v, w"],
     );
     check_config(&format!("{record}[fields]"), &["fields: no column"]);
     check_config(

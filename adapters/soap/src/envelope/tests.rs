@@ -22,7 +22,8 @@ fn message(version: Version, header: &str, body: &str) -> String {
 
 fn read(text: &str) -> Result<Envelope, String> {
     let namespaces = ["urn:example:wms".to_owned()];
-    let path = |text| Path::new(text, &|prefix| (prefix == "w").then_some(0)).expect("a path");
+    let known = [("w".to_owned(), namespaces[0].clone())].into();
+    let path = |text| Path::new(text, &known).expect("a path");
     let wanted = Wanted {
         root: Some((Some(0), "Put".into())),
         paths: vec![path("w:Head/w:No"), path("Head/@site")],

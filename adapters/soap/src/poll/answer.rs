@@ -9,7 +9,7 @@ use super::plan::Facts;
 use super::service::Service;
 use super::survey::Survey;
 use crate::content::Content;
-use crate::envelope::{Envelope, Reader};
+use crate::envelope::{Envelope, Reader, namespace};
 use crate::reading::Fault;
 
 /// What HTTP says of an answer.
@@ -65,7 +65,7 @@ pub(super) fn read(
     if let Some(failure) = by_status {
         return Err(failure);
     }
-    is_expected(service, &envelope, hidden).map_err(failed)?;
+    is_expected(service, &envelope, &mut content, hidden).map_err(failed)?;
     let mut facts = Facts {
         value: picked(&envelope, service.watermark),
         token: picked(&envelope, service.token),
@@ -114,7 +114,12 @@ fn envelope(service: &Service, content: &mut Content) -> Result<Envelope, Fault>
 }
 
 /// Whether it is the answer to what was asked.
-fn is_expected(service: &Service, envelope: &Envelope, hidden: &[String]) -> Result<(), String> {
+fn is_expected(
+    service: &Service,
+    envelope: &Envelope,
+    content: &mut Content,
+    hidden: &[String],
+) -> Result<(), String> {
     if let Some(name) = &envelope.not_understood
         && !service.config.ignore_must_understand
     {
@@ -129,11 +134,26 @@ fn is_expected(service: &Service, envelope: &Envelope, hidden: &[String]) -> Res
             "the answer's Body is empty, where {wanted} should be: the service knows this request or its action by another name, or it has failed without saying so"
         )),
         Some((namespace, name)) if !service.is_root(*namespace, name) => Err(format!(
-            "the answer's root element is {}, and {wanted} is configured: look at root and namespaces; is the action right?",
-            masked(name, hidden)
+            "the answer's root element is {} of {}, and {wanted}{} is configured: look at root and namespaces; is the action right?",
+            masked(name, hidden),
+            masked(&namespace::of_body(content), hidden),
+            configured_namespace(service)
         )),
         Some(_) => Ok(()),
     }
+}
+
+/// That of the configured root, where it has a prefix.
+fn configured_namespace(service: &Service) -> String {
+    let prefix = service
+        .config
+        .root
+        .split_once(':')
+        .map(|(prefix, _)| prefix);
+    let uri = prefix.and_then(|prefix| service.config.namespaces.get(prefix));
+    uri.map_or_else(String::new, |uri| {
+        format!(" of {}", namespace::shown(Some(uri)))
+    })
 }
 
 fn picked(envelope: &Envelope, at: Option<usize>) -> Option<String> {

@@ -11,6 +11,7 @@ use super::config::WatermarkConfig;
 use super::secrets::Secrets;
 use super::service::Service;
 use crate::Finding;
+use crate::files;
 use crate::wsdl::unfilled;
 
 /// How long an address is tried.
@@ -22,6 +23,24 @@ impl SoapPollConfig {
     /// Tries what it names, and asks nothing.
     #[must_use]
     pub fn check(&self) -> Vec<Finding> {
+        let missing = files::missing(&self.files());
+        let is_there = missing.is_empty();
+        let mut findings: Vec<Finding> = missing.into_iter().map(Finding::Wrong).collect();
+        if is_there {
+            findings.extend(self.tried());
+        }
+        findings.extend(self.sends_secrets());
+        findings.extend(self.doubles());
+        findings.extend(
+            self.watermark
+                .as_ref()
+                .and_then(|watermark| self.misses(watermark)),
+        );
+        findings
+    }
+
+    /// What comes of the files that it names, and of the address.
+    fn tried(&self) -> Vec<Finding> {
         let mut findings = Vec::new();
         match Service::new(self, PathBuf::from(".")) {
             Err(reason) => findings.push(Finding::Wrong(reason)),
@@ -35,13 +54,6 @@ impl SoapPollConfig {
         let file = format!("request {}", self.request.display());
         findings.extend(unfilled::sentence(&file, &request).map(Finding::Warning));
         findings.extend(Secrets::read(self).err().map(Finding::Wrong));
-        findings.extend(self.sends_secrets());
-        findings.extend(self.doubles());
-        findings.extend(
-            self.watermark
-                .as_ref()
-                .and_then(|watermark| self.misses(watermark)),
-        );
         findings
     }
 

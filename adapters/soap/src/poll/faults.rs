@@ -7,8 +7,8 @@ use hyper::Uri;
 
 use super::SoapPollConfig;
 use super::config::{PagesBy, PagesConfig, WatermarkConfig, WatermarkType};
-use crate::files;
-use crate::receive::config::Faults;
+use crate::files::{self, Named};
+use crate::receive::config::{Faults, body_faults};
 
 /// Columns of a key, at most.
 const KEY_COLUMNS_MAX: usize = 8;
@@ -30,7 +30,7 @@ impl SoapPollConfig {
         faults.extend(self.key_faults());
         faults.extend(self.time_faults());
         faults.extend(self.who_faults());
-        faults.extend(self.file_faults());
+        faults.extend(files::faults(&self.files()));
         if let Some(watermark) = &self.watermark {
             let of_watermark = self.watermark_faults(watermark);
             faults.extend(
@@ -56,13 +56,7 @@ impl SoapPollConfig {
                 "write the root element of the answer's body, e.g. \"w:ListMovementsResponse\"";
             return vec![("root".into(), sentence.into())];
         }
-        let mut faults = self.xml().faults();
-        for (setting, _) in &mut faults {
-            // What is composed of both.
-            if setting == "record" && self.record.is_none() {
-                "root".clone_into(setting);
-            }
-        }
+        let mut faults = body_faults(&self.xml(), &self.root, self.record.as_deref());
         if self.root.contains('/') {
             let sentence = "it is one name: what stands below it is said by record";
             faults.push(("root".into(), sentence.into()));
@@ -90,9 +84,10 @@ impl SoapPollConfig {
         )
     }
 
-    fn file_faults(&self) -> Faults {
+    /// The files that it names.
+    pub(super) fn files(&self) -> Named<'_> {
         let token = self.username_token.as_ref();
-        files::faults([
+        files::named([
             ("request", Some(&self.request)),
             (
                 "basic.password_file",

@@ -96,7 +96,7 @@ impl Service {
     pub(super) fn content(&self, ask: &Ask) -> Result<String, String> {
         self.template
             .render(values(ask))
-            .map_err(|reason| format!("{reason}; {}", self.names()))
+            .map_err(|reason| reason + self.more_names())
     }
 
     /// The whole message.
@@ -122,23 +122,19 @@ impl Service {
         Ok(written(self.version, &header, &content, ask.now, random))
     }
 
-    /// What a template may name here.
-    fn names(&self) -> String {
-        let mut names = vec!["now"];
-        if self.rule.is_some() {
-            names.extend(["watermark", "since", "until"]);
-        }
-        if let Some(pages) = &self.config.pages {
-            names.extend(["page", "token"]);
-            names.extend(pages.size.map(|_| "page_size"));
-        }
-        let more = match names.len() {
-            8.. => "",
-            _ => {
+    /// What a template could name besides, with other settings.
+    fn more_names(&self) -> &'static str {
+        let sized = self
+            .config
+            .pages
+            .as_ref()
+            .is_some_and(|pages| pages.size.is_some());
+        match self.rule.is_some() && sized {
+            true => "",
+            false => {
                 "; watermark, since and until come with [flow.source.watermark], page and token with [flow.source.pages], page_size with its size"
             }
-        };
-        format!("it may name {}{more}", names.join(", "))
+        }
     }
 
     /// Whether a request can be made, is a message, and says what pages and watermarks need.
@@ -222,12 +218,7 @@ fn values(ask: &Ask) -> Value {
 impl SoapPollConfig {
     /// A path from an answer's root.
     pub(super) fn path(&self, text: &str) -> Result<Path, String> {
-        let uris = self.uris();
-        Path::new(text, &|prefix| {
-            let uri = self.namespaces.get(prefix)?;
-            // Two prefixes of one namespace have the first one's number.
-            uris.iter().position(|known| known == uri)
-        })
+        Path::new(text, &self.namespaces)
     }
 
     /// How its watermarks work; `None`: it has none.

@@ -7,16 +7,14 @@ use std::net::{SocketAddr, TcpListener};
 use super::SoapReceiveConfig;
 use super::config::IdentityBy;
 use crate::Finding;
+use crate::files::{self, Named};
 use crate::wsdl::unfilled;
 
 impl SoapReceiveConfig {
     /// Tries what it names and leaves nothing behind.
     #[must_use]
     pub fn check(&self, flow: &str) -> Vec<Finding> {
-        let mut findings = vec![match self.make(flow) {
-            Ok(_) => Finding::Fine("the files that the endpoint names can be read".into()),
-            Err(reason) => Finding::Wrong(reason),
-        }];
+        let mut findings = made(&self.files(), || self.make(flow).map(drop));
         findings.push(listens(self.listen));
         let responses = self
             .operations
@@ -55,6 +53,18 @@ impl SoapReceiveConfig {
         }
         findings
     }
+}
+
+/// Whether an endpoint can be made, and all files that it lacks.
+pub(crate) fn made(files: &Named<'_>, make: impl FnOnce() -> Result<(), String>) -> Vec<Finding> {
+    let missing = files::missing(files);
+    if !missing.is_empty() {
+        return missing.into_iter().map(Finding::Wrong).collect();
+    }
+    vec![match make() {
+        Ok(()) => Finding::Fine("the files that the endpoint names can be read".into()),
+        Err(reason) => Finding::Wrong(reason),
+    }]
 }
 
 /// Whether somebody can listen there.

@@ -9,11 +9,11 @@ use bytesize::ByteSize;
 use dray_adapter::Shape;
 use dray_formats::Columns;
 use dray_formats::xml::{XmlConfig, XmlField};
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, de::Error as _};
 
 use super::CONNECTIONS_MAX;
 use super::source::BadRecords;
-use crate::files;
+use crate::files::{self, Named};
 use crate::pick::Path;
 
 /// Operations of an endpoint, at most.
@@ -28,6 +28,7 @@ pub struct SoapReceiveConfig {
     /// "soap-receive".
     pub kind: String,
     /// Address and port, e.g. `0.0.0.0:8080`.
+    #[serde(deserialize_with = "listened")]
     pub listen: SocketAddr,
     /// The path that is called; default `/`.
     #[serde(default = "root_path")]
@@ -165,6 +166,16 @@ impl Default for LimitsConfig {
     }
 }
 
+/// An address and a port. A name is not looked up: it may mean several addresses, and others tomorrow.
+pub(crate) fn listened<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::Error> {
+    let written = String::deserialize(deserializer)?;
+    written.parse().map_err(|_| {
+        D::Error::custom(format!(
+            "\"{written}\" is no IP address with a port: write \"127.0.0.1:8080\" to be called from this machine alone (localhost), \"0.0.0.0:8080\" at all its addresses, or one of those, with the port that is meant"
+        ))
+    })
+}
+
 fn root_path() -> String {
     "/".into()
 }
@@ -228,14 +239,7 @@ impl SoapReceiveConfig {
     pub fn faults(&self) -> Faults {
         let mut faults = path_faults(&self.path);
         faults.extend(self.limits.faults());
-        faults.extend(files::faults([
-            ("wsdl", self.wsdl.as_ref()),
-            (
-                "username_token.password_file",
-                self.username_token.as_ref().map(|one| &one.password_file),
-            ),
-        ]));
-        faults.extend(caller_faults(self.basic.as_ref(), self.tls.as_ref()));
+        faults.extend(files::faults(&self.files()));
         if self.operations.is_empty() || self.operations.len() > OPERATIONS_MAX {
             let sentence = format!(
                 "there are {} operations, between 1 and {OPERATIONS_MAX} are possible: write a [[flow.source.operation]] for each",
@@ -263,6 +267,25 @@ impl SoapReceiveConfig {
             }
         }
         faults
+    }
+
+    /// The files that it names.
+    pub(super) fn files(&self) -> Named<'_> {
+        let token = self.username_token.as_ref();
+        let mut named = files::named([
+            ("wsdl", self.wsdl.as_ref()),
+            (
+                "username_token.password_file",
+                token.map(|one| &one.password_file),
+            ),
+        ]);
+        named.extend(caller_files(self.basic.as_ref(), self.tls.as_ref()));
+        let responses = self.operations.iter().enumerate();
+        named.extend(responses.filter_map(|(number, operation)| {
+            let setting = format!("operation.{number}.response");
+            Some((setting, operation.response.as_ref()?))
+        }));
+        named
     }
 
     /// What records of each operation are like.
@@ -293,27 +316,18 @@ impl SoapReceiveConfig {
 
     /// A path from a body's root.
     pub(crate) fn path(&self, text: &str) -> Result<Path, String> {
-        Path::new(text, &|prefix| {
-            self.namespaces.keys().position(|known| known == prefix)
-        })
+        Path::new(text, &self.namespaces)
     }
 }
 
 impl OperationConfig {
     fn faults(&self, source: &SoapReceiveConfig) -> Faults {
-        let mut faults = self.xml(source).faults();
-        for (setting, _) in &mut faults {
-            // What is composed of both.
-            if setting == "record" && self.record.is_none() {
-                "root".clone_into(setting);
-            }
-        }
+        let mut faults = body_faults(&self.xml(source), &self.root, self.record.as_deref());
         faults.retain(|(setting, _)| setting != "namespaces");
         if self.key.len() > KEY_PATHS_MAX {
             let sentence = format!("at most {KEY_PATHS_MAX} paths make a key");
             faults.push(("key".into(), sentence));
         }
-        faults.extend(files::faults([("response", self.response.as_ref())]));
         let keys = self.key.iter().filter_map(|path| source.path(path).err());
         faults.extend(keys.map(|sentence| ("key".into(), sentence)));
         if self.one_way && self.response.is_some() {
@@ -336,9 +350,38 @@ impl OperationConfig {
     }
 }
 
-/// What is wrong with the files by which an endpoint and its callers know each other.
-pub(crate) fn caller_faults(basic: Option<&AccountConfig>, tls: Option<&TlsConfig>) -> Faults {
-    files::faults([
+/// What is wrong with where records are in a body, in the words of who wrote it: the path is composed of root and record.
+pub(crate) fn body_faults(xml: &XmlConfig, root: &str, record: Option<&str>) -> Faults {
+    let mut faults = xml.faults();
+    let composed = format!("record = \"{}\"", xml.record);
+    for (setting, sentence) in &mut faults {
+        if setting != "record" {
+            continue;
+        }
+        let written = match record {
+            Some(record) if record.starts_with('/') => {
+                *sentence = format!(
+                    "record = \"{record}\" begins with a slash: it is seen from the root element, so write it without, e.g. \"w:Movements/w:Movement\""
+                );
+                continue;
+            }
+            Some(record) => record,
+            None => {
+                "root".clone_into(setting);
+                root
+            }
+        };
+        *sentence = sentence.replace(&composed, &format!("{setting} = \"{written}\""));
+    }
+    faults
+}
+
+/// The files by which an endpoint and its callers know each other.
+pub(crate) fn caller_files<'p>(
+    basic: Option<&'p AccountConfig>,
+    tls: Option<&'p TlsConfig>,
+) -> Named<'p> {
+    files::named([
         ("basic.password_file", basic.map(|one| &one.password_file)),
         ("tls.certificate", tls.map(|tls| &tls.certificate)),
         ("tls.key", tls.map(|tls| &tls.key)),
@@ -357,4 +400,63 @@ pub(crate) fn path_faults(path: &str) -> Faults {
         .then(|| ("path".to_owned(), sentence.to_owned()))
         .into_iter()
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(listen: &str, operation: &str) -> Result<SoapReceiveConfig, String> {
+        let text = format!(
+            "kind = \"soap-receive\"\nlisten = \"{listen}\"\nnamespaces = {{ v = \"urn:v\", w = \"urn:w\" }}\n[[operation]]\nname = \"Put\"\nfields = {{ ID = \"Id\" }}\n{operation}"
+        );
+        toml::from_str(&text).map_err(|error| error.message().to_owned())
+    }
+
+    #[test]
+    fn a_host_s_name_is_no_address_to_listen_at_and_the_sentence_has_some() {
+        let why = read("localhost:8080", "root = \"w:Put\"").expect_err("a name");
+        assert!(
+            why.starts_with(
+                "\"localhost:8080\" is no IP address with a port: write \"127.0.0.1:8080\""
+            ),
+            "{why}"
+        );
+        assert!(why.contains("\"0.0.0.0:8080\""), "{why}");
+    }
+
+    #[test]
+    fn paths_are_told_as_they_are_written() {
+        for (operation, setting, expected) in [
+            (
+                "root = \"w:Put\"\nrecord = \"//w:Row\"",
+                "operation.0.record",
+                "record = \"//w:Row\" begins with a slash",
+            ),
+            (
+                "root = \"w:Put\"\nrecord = \"w:Rows//w:Row\"",
+                "operation.0.record",
+                "record = \"w:Rows//w:Row\": ",
+            ),
+            (
+                "root = \"x:Put\"",
+                "operation.0.root",
+                "root = \"x:Put\": the prefix x is not explained",
+            ),
+            (
+                "root = \"w:Put\"\nkey = \"x:Id\"",
+                "operation.0.key",
+                "the prefix x is not explained",
+            ),
+        ] {
+            let config = read("127.0.0.1:80", operation).expect(operation);
+            let faults = config.faults();
+            assert_eq!(faults.len(), 1, "{faults:?}");
+            let (told, sentence) = &faults[0];
+            assert_eq!(told, setting);
+            assert!(sentence.starts_with(expected), "{sentence}");
+            let lists = sentence.contains("prefix") == sentence.ends_with("; explained are v, w");
+            assert!(lists, "{sentence}");
+        }
+    }
 }

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use dray_adapter::CallOutcome;
+use dray_formats::xml::number_of;
 use hyper::Method;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use hyper::http::request::Parts;
@@ -15,7 +16,7 @@ use super::exchange::{Answer, UNREADABLE};
 use super::replies::{denied, faulted, later, plain, troubled};
 use super::{Call, Dialect, Identity, Reply, Trouble};
 use crate::content::Content;
-use crate::envelope::{Envelope, Reader, Version, Wanted};
+use crate::envelope::{Envelope, Reader, Version, Wanted, namespace};
 use crate::fault::{Fault, Special, enveloped};
 use crate::fresh::Fresh;
 use crate::security::{self, Account, Denied, Nonces, TokenRule, Use};
@@ -168,8 +169,7 @@ impl Soap {
             local == name && (wanted.is_none() || wanted == namespace)
         });
         let Some(number) = found else {
-            let text = format!("no operation here takes {name}, in the namespace that it has");
-            return Err(Fault::sender(text).into());
+            return Err(Fault::sender(self.unknown(name, content)).into());
         };
         let operation = &self.operations[number];
         for said in [action(request), envelope.action.clone()]
@@ -196,6 +196,20 @@ impl Soap {
             version,
             message_id: envelope.message_id,
         })
+    }
+
+    /// That a Body calls nothing of these; where it is for its namespace, with both.
+    fn unknown(&self, name: &str, content: &mut Content) -> String {
+        let came = namespace::of_body(content);
+        let mut roots = self.operations.iter().map(|operation| &operation.root);
+        let same = roots.find(|(_, local)| local == name);
+        match same.and_then(|(number, _)| self.namespaces.get((*number)?)) {
+            Some(uri) => format!(
+                "no operation here takes {name} of {came}: it is configured with {}",
+                namespace::shown(Some(uri))
+            ),
+            None => format!("no operation here takes {name} of {came}"),
+        }
     }
 
     fn identity(
@@ -260,6 +274,9 @@ impl Soap {
     fn described(&self, request: &Parts) -> Reply {
         let query = request.uri.query().unwrap_or_default();
         let Some(description) = &self.description else {
+            if !query.is_empty() {
+                return plain(404, "no description of this endpoint is given here");
+            }
             return plain(405, "this is a SOAP endpoint: calls are made by POST");
         };
         let Some(address) = description.address(request) else {
@@ -394,7 +411,7 @@ impl Dialect for Soap {
 pub(super) fn root(config: &SoapReceiveConfig, text: &str) -> (Option<usize>, String) {
     match text.split_once(':') {
         Some((prefix, name)) => {
-            let number = config.namespaces.keys().position(|known| known == prefix);
+            let number = number_of(prefix, &config.namespaces).ok();
             (number, name.to_owned())
         }
         None => (None, text.to_owned()),

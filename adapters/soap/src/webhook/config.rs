@@ -10,8 +10,10 @@ use dray_formats::FormatConfig;
 use hyper::header::HeaderName;
 use serde::Deserialize;
 
-use crate::files;
-use crate::receive::config::{AccountConfig, Faults, caller_faults, one_or_several, path_faults};
+use crate::files::{self, Named};
+use crate::receive::config::{
+    AccountConfig, Faults, caller_files, listened, one_or_several, path_faults,
+};
 use crate::receive::source::BadRecords;
 use crate::receive::{LimitsConfig, TlsConfig};
 
@@ -39,6 +41,7 @@ pub struct WebhookConfig {
     /// "webhook".
     pub kind: String,
     /// Address and port.
+    #[serde(deserialize_with = "listened")]
     pub listen: SocketAddr,
     /// The path that is called; default `/`.
     #[serde(default = "root_path")]
@@ -161,17 +164,7 @@ impl WebhookConfig {
     pub fn faults(&self) -> Faults {
         let mut faults = path_faults(&self.path);
         faults.extend(self.limits.faults());
-        faults.extend(files::faults([
-            (
-                "signature.secret_file",
-                self.signature.as_ref().map(|one| &one.secret_file),
-            ),
-            (
-                "api_key.key_file",
-                self.api_key.as_ref().map(|one| &one.key_file),
-            ),
-        ]));
-        faults.extend(caller_faults(self.basic.as_ref(), self.tls.as_ref()));
+        faults.extend(files::faults(&self.files()));
         let mut fault =
             |setting: &str, sentence: &str| faults.push((setting.to_owned(), sentence.to_owned()));
         if !(200..=204).contains(&self.status) {
@@ -224,6 +217,24 @@ impl WebhookConfig {
             );
         }
         faults
+    }
+}
+
+impl WebhookConfig {
+    /// The files that it names.
+    pub(super) fn files(&self) -> Named<'_> {
+        let mut named = files::named([
+            (
+                "signature.secret_file",
+                self.signature.as_ref().map(|one| &one.secret_file),
+            ),
+            (
+                "api_key.key_file",
+                self.api_key.as_ref().map(|one| &one.key_file),
+            ),
+        ]);
+        named.extend(caller_files(self.basic.as_ref(), self.tls.as_ref()));
+        named
     }
 }
 

@@ -93,6 +93,36 @@ impl Webhook {
         })
     }
 
+    /// Why no hook takes a call: the header that tells them apart is missing, or says something else.
+    fn no_hook(&self, request: &Parts) -> String {
+        let mut names: Vec<&str> = Vec::new();
+        for when in self
+            .hooks
+            .iter()
+            .filter_map(|hook| hook.config.when.as_ref())
+        {
+            if !names
+                .iter()
+                .any(|name| name.eq_ignore_ascii_case(&when.header))
+            {
+                names.push(&when.header);
+            }
+        }
+        let (here, missing): (Vec<&str>, Vec<&str>) = names
+            .into_iter()
+            .partition(|name| request.headers.contains_key(*name));
+        match (here.as_slice(), missing.as_slice()) {
+            ([], missing) => format!(
+                "no hook takes it: the header {} is missing, by which hooks are told apart",
+                missing.join(" or ")
+            ),
+            (here, _) => format!(
+                "no hook takes it: none has what the header {} says",
+                here.join(" or ")
+            ),
+        }
+    }
+
     fn denied(&self, denied: Denied) -> Reply {
         Reply {
             challenge: self
@@ -127,6 +157,12 @@ impl Webhook {
             Fault::Call("its id is missing: by it, a repeated call is told from a new one".into())
         };
         let id = if let Some(name) = &config.id_header {
+            let is_given = request.headers.contains_key(name);
+            if is_given && header(request, name).is_none() {
+                return Err(Fault::Call(format!(
+                    "its id is not readable: the header {name} holds more than ASCII"
+                )));
+            }
             let id = header(request, name).filter(|id| !id.is_empty());
             id.ok_or_else(missing)?.to_owned()
         } else if config.key.is_empty() {
@@ -205,7 +241,7 @@ impl Dialect for Webhook {
             })?;
         }
         let Some(number) = self.hook(request) else {
-            return Err(failed(422, "no hook takes a call with these headers"));
+            return Err(failed(422, &self.no_hook(request)));
         };
         let hook = &self.hooks[number];
         let identity = self

@@ -11,7 +11,7 @@ use super::dialect::{Hook, Webhook};
 use super::signature::Signature;
 use crate::Finding;
 use crate::fresh::Fresh;
-use crate::receive::check::listens;
+use crate::receive::check::{listens, made};
 use crate::receive::make::{basic, read};
 use crate::receive::preview::{Sample, refused};
 use crate::receive::serve::Settings;
@@ -88,10 +88,7 @@ impl WebhookConfig {
     /// Tries what it names and leaves nothing behind.
     #[must_use]
     pub fn check(&self, flow: &str) -> Vec<Finding> {
-        let mut findings = vec![match self.make(flow) {
-            Ok(_) => Finding::Fine("the files that the endpoint names can be read".into()),
-            Err(reason) => Finding::Wrong(reason),
-        }];
+        let mut findings = made(&self.files(), || self.make(flow).map(drop));
         findings.push(listens(self.listen));
         let unknown = self.hooks.iter().filter(|hook| !hook.knows_repeats());
         findings.extend(unknown.map(|hook| {

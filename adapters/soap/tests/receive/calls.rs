@@ -137,11 +137,11 @@ fn soap_04_a_wrong_body_is_a_client_fault_with_the_rule_and_nothing_is_stored() 
         (movements("", 1), "its key is missing or empty"),
         (
             "<Other xmlns=\"urn:example:wms\"/>".to_owned(),
-            "no operation here takes Other",
+            "no operation here takes Other of the namespace urn:example:wms",
         ),
         (
             movements("B1", 1).replace("urn:example:wms", "urn:other"),
-            "no operation here takes PutMovements, in the namespace",
+            "no operation here takes PutMovements of the namespace urn:other: it is configured with the namespace urn:example:wms",
         ),
         (
             movements("B1", 1).replace("</Id>", ""),
@@ -314,7 +314,10 @@ fn a_template_that_makes_no_answer_is_told_before_it_is_needed() {
     );
     let config: SoapReceiveConfig = toml::from_str(&text).expect("a configuration");
     for (template, expected) in [
-        ("<a>{{ recrods }}</a>", "answer.xml: line 1: undefined"),
+        (
+            "<a>{{ recrods }}</a>",
+            "answer.xml: line 1: nothing stands for recrods; it may name id, message_id, operation, records, repeated",
+        ),
         ("<a>{{ records }}</b>", "can't stand in a Body"),
         ("<?xml version=\"1.0\"?><a/>", "can't stand in a Body"),
         (
@@ -415,4 +418,18 @@ fn a_packed_call_is_unpacked() {
     let (one, two) = text.split_at(text.len() / 2);
     let answer = post("GZIP", &[member(one), member(two)].concat());
     assert!(answer.body.contains("<Again>true</Again>"), "{answer:?}");
+}
+
+#[test]
+fn who_asks_for_a_description_that_is_not_there_is_told_so() {
+    let endpoint = Endpoint::start("");
+    let mut caller = endpoint.caller();
+    let answer = caller.get("/wms?wsdl").expect("an answer");
+    assert_eq!(answer.status, 404, "{answer:?}");
+    assert_eq!(
+        answer.body,
+        "no description of this endpoint is given here\n"
+    );
+    let answer = caller.get("/wms").expect("an answer");
+    assert_eq!(answer.status, 405, "{answer:?}");
 }

@@ -89,6 +89,10 @@ fn webhook_02_a_retry_under_the_same_id_is_taken_once_and_other_content_is_refus
     let missing = endpoint.post(&topic("orders/create", &[]), ORDER);
     assert_eq!(missing.status, 422, "{missing:?}");
     assert!(missing.body.contains("its id is missing"), "{missing:?}");
+    let strange = endpoint.post(&topic("orders/create", &[("X-Id", "ä")]), ORDER);
+    let told = "its id is not readable: the header X-Id holds more than ASCII";
+    assert_eq!(strange.status, 422, "{strange:?}");
+    assert!(strange.body.contains(told), "{strange:?}");
     assert_eq!(endpoint.log().len(), 2);
 }
 
@@ -275,4 +279,30 @@ fn webhook_11_a_changed_secret_holds_without_a_restart() {
     std::fs::write(endpoint.laid.folder.path().join("secret"), "changed\n").expect("a file");
     becomes("the new secret holds", || is_let_in("changed"));
     assert!(!is_let_in("s3cret"));
+}
+
+#[test]
+fn a_call_that_no_hook_takes_is_told_which_header_is_missing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let port = free_port();
+    let text = format!(
+        "kind = \"webhook\"\nlisten = \"127.0.0.1:{port}\"\npath = \"/wms\"\n{}",
+        HOOKS
+            .split("[[hook]]\nname = \"any\"")
+            .next()
+            .unwrap_or_default()
+    );
+    let config: WebhookConfig = toml::from_str(&text).expect("a configuration");
+    let make = move |own: &Path| -> Box<dyn Source> {
+        let source = config.make("north/hooks").expect("a good configuration");
+        Box::new(source.with_own_folder(own.to_owned()))
+    };
+    let endpoint = Endpoint::over(Laid::new(folder, port, Arc::new(make)));
+    let without = endpoint.post(&[JSON], ORDER);
+    assert_eq!(without.status, 422, "{without:?}");
+    let told = "no hook takes it: the header X-Topic is missing, by which hooks are told apart";
+    assert!(without.body.contains(told), "{without:?}");
+    let other = endpoint.post(&topic("refunds", &[]), ORDER);
+    let told = "no hook takes it: none has what the header X-Topic says";
+    assert!(other.body.contains(told), "{other:?}");
 }

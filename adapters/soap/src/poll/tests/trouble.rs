@@ -45,13 +45,13 @@ fn each_trouble_is_told_with_the_way_out() {
         (
             ok(body("<w:Other xmlns:w='urn:example:wms'/>")),
             "",
-            "root element is Other, and w:ListResponse",
+            "root element is Other of the namespace urn:example:wms, and w:ListResponse",
             0,
         ),
         (
             ok(body("<w:ListResponse xmlns:w='urn:x'/>")),
             "",
-            "look at root and namespaces",
+            "root element is ListResponse of the namespace urn:x, and w:ListResponse of the namespace urn:example:wms is configured: look at root and namespaces",
             0,
         ),
         (ok(answer(&[], "")), "empty = 'error'", "holds no record", 0),
