@@ -13,6 +13,7 @@ pub(crate) mod fresh;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
+pub(crate) mod key;
 pub(crate) mod multipart;
 pub(crate) mod pem;
 pub mod pick;

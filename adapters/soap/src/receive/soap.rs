@@ -19,6 +19,7 @@ use crate::content::Content;
 use crate::envelope::{Envelope, Reader, Version, Wanted, namespace};
 use crate::fault::{Fault, Special, enveloped};
 use crate::fresh::Fresh;
+use crate::key::composed;
 use crate::security::{self, Account, Denied, Nonces, TokenRule, Use};
 use crate::template::Template;
 
@@ -229,13 +230,7 @@ impl Soap {
                     "its key is missing or empty: by it, a repeated call is told from a new one",
                 ));
             };
-            // Lengths, so that no two lists read the same.
-            let lengths = values.iter().map(|value| format!("{}:", value.len()));
-            let id = match values.as_slice() {
-                [one] => (*one).to_owned(),
-                several => lengths.collect::<String>() + &several.join("/"),
-            };
-            return Ok(Some(with(id)));
+            return Ok(Some(with(composed(&values))));
         }
         Ok(match operation.identity {
             IdentityBy::MessageId => envelope.message_id.clone().map(with),

@@ -12,6 +12,7 @@ use super::signature::Signature;
 use crate::content::Content;
 use crate::envelope::Version;
 use crate::fresh::Fresh;
+use crate::key::composed;
 use crate::reading::Fault;
 use crate::receive::exchange::{Answer, UNREADABLE};
 use crate::receive::{Call, Dialect, Identity, Reply, Trouble};
@@ -202,11 +203,7 @@ fn first(
             _ => return Ok(None),
         }
     }
-    let lengths = parts.iter().map(|part| format!("{}:", part.len()));
-    Ok(Some(match parts.as_slice() {
-        [one] => (*one).to_owned(),
-        several => lengths.collect::<String>() + &several.join("/"),
-    }))
+    Ok(Some(composed(&parts)))
 }
 
 impl Dialect for Webhook {
