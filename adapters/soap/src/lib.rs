@@ -23,6 +23,7 @@ pub mod receive;
 pub(crate) mod secret;
 pub mod security;
 pub mod template;
+pub(crate) mod unpacking;
 pub mod webhook;
 pub mod wsdl;
 

@@ -13,9 +13,11 @@
 //! Limits: [`CONNECTIONS_MAX`] connections, 256 calls that wait, each with 64 KiB in memory; what
 //! is longer waits in a file without a name.
 
+mod body;
 pub(crate) mod check;
 pub mod config;
 mod description;
+mod desk;
 pub(crate) mod exchange;
 mod found;
 #[cfg(feature = "fuzzing")]

@@ -1,10 +1,9 @@
 //! The way to a service: HTTP/1.1, kept alive, with or without TLS.
 
-use std::io::{self, Write as _};
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use flate2::write::MultiGzDecoder;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{
@@ -26,6 +25,7 @@ use super::service::Service;
 use super::tls;
 use crate::content::{Collector, Content};
 use crate::envelope::Version;
+use crate::unpacking::{Unpacking, is_misread};
 
 /// How long a connection may take to be made, TLS not counted.
 const CONNECT_MAX: Duration = Duration::from_secs(10);
@@ -151,16 +151,15 @@ async fn body(service: &Service, response: Response<Incoming>) -> Result<Content
     let bytes_max = service.config.limits.message_bytes_max.as_u64();
     let collector = Collector::new(bytes_max, Arc::clone(&service.folder));
     let failed = |error: &io::Error| unpacking(error, service);
-    let mut unpacking = match header(response.headers(), &CONTENT_ENCODING).as_deref() {
-        None | Some("" | "identity") => Unpacking::None(collector),
-        Some("gzip" | "x-gzip") => Unpacking::Gzip(Box::new(MultiGzDecoder::new(collector))),
-        Some(other) => {
-            let reason = format!(
-                "the answer is packed as {other}, and only gzip was accepted: ask who runs the service"
-            );
-            return Err(Failure::new(Cause::Answer, reason));
-        }
-    };
+    let coding = header(response.headers(), &CONTENT_ENCODING);
+    let unpacking = Unpacking::new(coding.as_deref().map(str::as_bytes), collector);
+    let mut unpacking = unpacking.ok_or_else(|| {
+        let other = coding.unwrap_or_default();
+        let reason = format!(
+            "the answer is packed as {other}, and only gzip was accepted: ask who runs the service"
+        );
+        Failure::new(Cause::Answer, reason)
+    })?;
     let mut body = response.into_body();
     let mut bytes = 0;
     while let Some(frame) = body.frame().await {
@@ -183,32 +182,10 @@ async fn body(service: &Service, response: Response<Incoming>) -> Result<Content
     unpacking.finish().map_err(|error| failed(&error))
 }
 
-enum Unpacking {
-    None(Collector),
-    Gzip(Box<MultiGzDecoder<Collector>>),
-}
-
-impl Unpacking {
-    fn push(&mut self, data: &[u8]) -> io::Result<()> {
-        match self {
-            Self::None(collector) => collector.write_all(data),
-            Self::Gzip(gzip) => gzip.write_all(data),
-        }
-    }
-
-    fn finish(self) -> io::Result<Content> {
-        match self {
-            Self::None(collector) => collector.finish(),
-            Self::Gzip(gzip) => gzip.finish()?.finish(),
-        }
-    }
-}
-
 /// What went wrong while an answer was unpacked and kept.
 pub(super) fn unpacking(error: &io::Error, service: &Service) -> Failure {
-    use io::ErrorKind;
     match error.kind() {
-        ErrorKind::FileTooLarge => {
+        io::ErrorKind::FileTooLarge => {
             let most = service.config.limits.message_bytes_max;
             Failure::new(
                 Cause::Answer,
@@ -217,10 +194,7 @@ pub(super) fn unpacking(error: &io::Error, service: &Service) -> Failure {
                 ),
             )
         }
-        ErrorKind::InvalidInput
-        | ErrorKind::InvalidData
-        | ErrorKind::UnexpectedEof
-        | ErrorKind::WriteZero => Failure::new(
+        _ if is_misread(error) => Failure::new(
             Cause::Answer,
             format!("the answer can't be unpacked: {error}; ask who runs the service"),
         ),

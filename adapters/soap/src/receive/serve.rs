@@ -1,8 +1,6 @@
 //! Serves connections, in a thread of its own.
 
 use std::convert::Infallible;
-use std::error::Error;
-use std::io::Write as _;
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::pin::pin;
@@ -12,16 +10,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use dray_adapter::{CallOutcome, Calls};
-use flate2::write::MultiGzDecoder;
-use http_body_util::{BodyExt as _, Full};
-use hyper::body::{Body, Incoming};
-use hyper::header::{
-    CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, EXPECT, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
-};
-use hyper::http::request::Parts;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{Method, Request, Response, StatusCode};
+use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use rustix::net::sockopt::set_tcp_user_timeout;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -30,11 +24,11 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tracing::debug;
 
-use super::exchange::{Answer, ENDED, Exchange, Message, UNKEPT, tell};
-use super::noted::{UnderWay, note};
+use super::desk::{Answered, Desk};
+use super::exchange::{Exchange, tell};
+use super::noted::note;
 use super::tls::handshake;
-use super::{Call, Dialect, LimitsConfig, Reply, Trouble};
-use crate::content::{Collector, Content, Room};
+use super::{Dialect, LimitsConfig};
 use crate::fresh::Fresh;
 
 /// How long a connection may wait for its next request, and that take to come: callers that keep connections use them more often.
@@ -43,11 +37,6 @@ const IDLE: Duration = Duration::from_secs(60);
 const ENDING: Duration = Duration::from_secs(1);
 /// How long a caller may leave an answer unread.
 const UNREAD: Duration = Duration::from_secs(60);
-/// Bytes of a body that are unpacked at once.
-const PIECE_BYTES: usize = 1024;
-/// What is read of a body that is not taken, and for how long.
-const LEFT_BYTES_MAX: usize = 128 * 1024 * 1024;
-const LEFT_WITHIN: Duration = Duration::from_secs(2);
 /// Threads that read what waits in files, at most.
 const READERS_MAX: usize = 8;
 /// What the caller is told: after so many seconds there may be room again.
@@ -92,7 +81,7 @@ impl Server {
         let (stop, stopped) = oneshot::channel();
         let mut answers = exchange.answers();
         let desk = Arc::new(Desk::new(settings, dialect, exchange, calls));
-        let tls = settings.tls.clone();
+        let (tls, connections) = (settings.tls.clone(), settings.limits.connections_max);
         let span = tracing::Span::current();
         let serve = move || {
             let _flow = span.entered();
@@ -102,8 +91,7 @@ impl Server {
                         tell(told);
                     }
                 });
-                let connections = desk.limits.connections_max as u32;
-                let seats = Arc::new(Semaphore::new(desk.limits.connections_max));
+                let seats = Arc::new(Semaphore::new(connections));
                 let (end, ends) = watch::channel(());
                 let is_ended = tokio::select! {
                     () = accept(listener, desk, tls, Arc::clone(&seats), ends) => false,
@@ -112,7 +100,7 @@ impl Server {
                 // What was answered before is still written.
                 drop(end);
                 if is_ended {
-                    let _ = timeout(ENDING, seats.acquire_many(connections)).await;
+                    let _ = timeout(ENDING, seats.acquire_many(connections as u32)).await;
                 }
             });
             // A call that is being read from its file is nobody's any more.
@@ -151,17 +139,6 @@ impl Drop for Server {
             let _ = thread.join();
         }
     }
-}
-
-/// What all connections share.
-pub(super) struct Desk {
-    dialect: Arc<dyn Dialect>,
-    exchange: Arc<Exchange>,
-    calls: Arc<Calls>,
-    limits: LimitsConfig,
-    folder: Arc<PathBuf>,
-    /// For what waits in files.
-    room: Arc<Room>,
 }
 
 /// `ends`: closed when nothing more is taken.
@@ -246,9 +223,6 @@ async fn connection(
     }
 }
 
-/// An answer, and whether the connection ends with it.
-type Answered = (Reply, bool);
-
 pub(super) fn response((reply, ends): Answered) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(Bytes::from(reply.body)));
     *response.status_mut() = StatusCode::from_u16(reply.status).unwrap_or_default();
@@ -266,241 +240,4 @@ pub(super) fn response((reply, ends): Answered) -> Response<Full<Bytes>> {
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
     response
-}
-
-impl Desk {
-    pub(super) fn new(
-        settings: &Settings,
-        dialect: Arc<dyn Dialect>,
-        exchange: Arc<Exchange>,
-        calls: Arc<Calls>,
-    ) -> Self {
-        Self {
-            dialect,
-            exchange,
-            calls,
-            room: Room::new(settings.limits.waiting_bytes_max.as_u64()),
-            limits: settings.limits.clone(),
-            folder: Arc::clone(&settings.folder),
-        }
-    }
-
-    /// Answers one request, however its bytes come.
-    pub(super) async fn answer(
-        &self,
-        request: Request<impl Body<Data = Bytes, Error: Error + 'static> + Unpin>,
-        peer: IpAddr,
-    ) -> Answered {
-        let (parts, body) = request.into_parts();
-        let call = UnderWay::new(&self.calls, peer);
-        if let Some(page) = self.dialect.page(&parts) {
-            match parts.method {
-                Method::GET | Method::HEAD | Method::OPTIONS => call.forget(),
-                _ => call.answered(&page),
-            }
-            return (page, false);
-        }
-        let answered = self.decide(parts, body).await;
-        call.answered(&answered.0);
-        answered
-    }
-
-    async fn decide(
-        &self,
-        parts: Parts,
-        mut body: impl Body<Data = Bytes, Error: Error + 'static> + Unpin,
-    ) -> Answered {
-        if let Err(reply) = self.dialect.admit(&parts) {
-            let is_whole = body.is_end_stream();
-            pass_over(&parts, &mut body).await;
-            return (reply, !is_whole);
-        }
-        let collected = timeout(self.limits.body_within, self.collect(&parts, &mut body)).await;
-        let content = match collected.unwrap_or(Err(Trouble::Slow)) {
-            Ok(content) => content,
-            Err(trouble) => {
-                let mut reply = self.dialect.trouble(&parts, trouble);
-                if trouble == Trouble::Busy {
-                    reply.reason = UNKEPT.into();
-                }
-                if !matches!(trouble, Trouble::Slow | Trouble::Broken | Trouble::Framing) {
-                    pass_over(&parts, &mut body).await;
-                }
-                return (reply, true);
-            }
-        };
-        let parts = Arc::new(parts);
-        let (call, content) = match self.read(Arc::clone(&parts), content).await {
-            Ok(read) => read,
-            Err(reply) => return (reply, false),
-        };
-        (self.submit(&parts, call, content).await, false)
-    }
-
-    async fn collect(
-        &self,
-        parts: &Parts,
-        body: &mut (impl Body<Data = Bytes, Error: Error + 'static> + Unpin),
-    ) -> Result<Content, Trouble> {
-        let bytes_max = self.limits.message_bytes_max.as_u64();
-        if body.size_hint().lower() > bytes_max {
-            return Err(Trouble::TooLarge);
-        }
-        let collector = Collector::new(bytes_max, Arc::clone(&self.folder)).within(&self.room);
-        let mut unpacking = match parts
-            .headers
-            .get(CONTENT_ENCODING)
-            .map(HeaderValue::as_bytes)
-        {
-            None | Some(b"identity") => Unpacking::None(collector),
-            Some(coding) if is_gzip(coding) => {
-                Unpacking::Gzip(Box::new(MultiGzDecoder::new(collector)))
-            }
-            Some(_) => return Err(Trouble::Packing),
-        };
-        let mut packed = 0;
-        while let Some(frame) = body.frame().await {
-            let Ok(data) = frame.map_err(|error| cut(&error))?.into_data() else {
-                continue;
-            };
-            packed += data.len() as u64;
-            if packed > bytes_max {
-                return Err(Trouble::TooLarge);
-            }
-            if matches!(unpacking, Unpacking::None(_)) {
-                unpacking.push(&data)?;
-                continue;
-            }
-            // A little may become much: others are served in between.
-            let mut pieces = data.chunks(PIECE_BYTES).peekable();
-            while let Some(piece) = pieces.next() {
-                unpacking.push(piece)?;
-                if pieces.peek().is_some() {
-                    tokio::task::yield_now().await;
-                }
-            }
-        }
-        unpacking.finish()
-    }
-
-    /// What waits in a file is read by another thread, so that others are answered meanwhile.
-    async fn read(
-        &self,
-        parts: Arc<Parts>,
-        mut content: Content,
-    ) -> Result<(Call, Content), Reply> {
-        let now_us = jiff::Timestamp::now().as_microsecond();
-        if let Content::Memory(_) = content {
-            let call = self.dialect.read(&parts, &mut content, now_us)?;
-            return Ok((call, content));
-        }
-        let dialect = Arc::clone(&self.dialect);
-        let busy = self.dialect.trouble(&parts, Trouble::Busy);
-        let read = tokio::task::spawn_blocking(move || {
-            let call = dialect.read(&parts, &mut content, now_us)?;
-            Ok((call, content))
-        });
-        read.await.unwrap_or(Err(busy))
-    }
-
-    async fn submit(&self, parts: &Parts, call: Call, content: Content) -> Reply {
-        let (reply, answer) = oneshot::channel();
-        let call = Arc::new(call);
-        let message = Message {
-            call: Arc::clone(&call),
-            content,
-            received_us: jiff::Timestamp::now().as_microsecond(),
-            reply,
-        };
-        if let Err(reason) = self.exchange.submit(message) {
-            return Reply {
-                reason: reason.into(),
-                ..self.dialect.trouble(parts, Trouble::Busy)
-            };
-        }
-        let answer = match timeout(self.limits.answer_within, answer).await {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(_)) => Answer::Later(ENDED),
-            Err(_) => Answer::Later("it was not stored within limits.answer_within"),
-        };
-        self.dialect.reply(&call, &answer)
-    }
-}
-
-/// Why no more of a body comes.
-fn cut(error: &(dyn Error + 'static)) -> Trouble {
-    use std::io::ErrorKind::{InvalidData, InvalidInput};
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        let io = error.downcast_ref::<std::io::Error>();
-        if io.is_some_and(|io| matches!(io.kind(), InvalidData | InvalidInput)) {
-            return Trouble::Framing;
-        }
-        cause = error.source();
-    }
-    Trouble::Broken
-}
-
-fn is_gzip(coding: &[u8]) -> bool {
-    coding.eq_ignore_ascii_case(b"gzip") || coding.eq_ignore_ascii_case(b"x-gzip")
-}
-
-/// Reads on for a moment, and keeps nothing: a caller who still sends would find the connection broken, and not the answer. Who asked
-/// before sending has not sent.
-async fn pass_over(
-    parts: &Parts,
-    body: &mut (impl Body<Data = Bytes, Error: Error + 'static> + Unpin),
-) {
-    if parts.headers.contains_key(EXPECT) {
-        return;
-    }
-    let mut bytes = 0;
-    let read = async {
-        while let Some(Ok(frame)) = body.frame().await {
-            bytes += frame.data_ref().map_or(0, Bytes::len);
-            if bytes > LEFT_BYTES_MAX {
-                return;
-            }
-        }
-    };
-    let _ = timeout(LEFT_WITHIN, read).await;
-}
-
-enum Unpacking {
-    None(Collector),
-    Gzip(Box<MultiGzDecoder<Collector>>),
-}
-
-impl Unpacking {
-    fn push(&mut self, data: &[u8]) -> Result<(), Trouble> {
-        match self {
-            Self::None(collector) => collector.write_all(data).map_err(|error| trouble(&error)),
-            Self::Gzip(gzip) => gzip.write_all(data).map_err(|error| trouble(&error)),
-        }
-    }
-
-    fn finish(self) -> Result<Content, Trouble> {
-        let collector = match self {
-            Self::None(collector) => collector,
-            Self::Gzip(gzip) => gzip.finish().map_err(|error| trouble(&error))?,
-        };
-        collector.finish().map_err(|error| trouble(&error))
-    }
-}
-
-/// What went wrong while bytes were unpacked and kept.
-fn trouble(error: &std::io::Error) -> Trouble {
-    use std::io::ErrorKind;
-    match error.kind() {
-        ErrorKind::FileTooLarge => Trouble::TooLarge,
-        // What is behind the end of what is packed is not taken: nothing more can be written.
-        ErrorKind::InvalidInput
-        | ErrorKind::InvalidData
-        | ErrorKind::UnexpectedEof
-        | ErrorKind::WriteZero => Trouble::Packing,
-        _ => {
-            debug!(%error, "a call could not be kept while it waits");
-            Trouble::Busy
-        }
-    }
 }
