@@ -11,11 +11,12 @@
 //! a retry after a lost answer comes a second time.
 //!
 //! Limits: [`CONNECTIONS_MAX`] connections, 256 calls that wait, each with 64 KiB in memory; what
-//! is longer waits in a file without a name.
+//! is longer waits in a file without a name. How long callers are waited for says [`Patience`].
 
 mod body;
 pub(crate) mod check;
 pub mod config;
+mod crowd;
 mod description;
 mod desk;
 pub(crate) mod exchange;
@@ -25,6 +26,7 @@ pub(crate) mod fuzzing;
 pub(crate) mod make;
 mod marks;
 mod noted;
+mod patience;
 pub(crate) mod preview;
 mod replies;
 pub(crate) mod serve;
@@ -38,12 +40,13 @@ use dray_adapter::CallOutcome;
 use hyper::http::request::Parts;
 
 pub use config::{LimitsConfig, SoapReceiveConfig, TlsConfig};
+pub use patience::Patience;
 pub use source::Receiver;
 
 use crate::content::Content;
 use exchange::Answer;
 
-/// Connections at once, unless another number is configured; who comes next waits in the kernel's queue.
+/// Connections at once, unless another number is configured; who comes next waits, and behind him others in the kernel's queue.
 pub const CONNECTIONS_MAX: usize = 256;
 
 /// Bytes of what tells a call from others, at most: it stands in each event of the call.

@@ -11,7 +11,7 @@ use super::config::{AccountConfig, OperationConfig, TokenConfig};
 use super::description::Description;
 use super::serve::Settings;
 use super::soap::{Operation, Soap, answer_values, root};
-use super::{Receiver, SoapReceiveConfig, Spoken, tls};
+use super::{Patience, Receiver, SoapReceiveConfig, Spoken, tls};
 use crate::envelope::{Reader, Version, Wanted};
 use crate::fault::enveloped;
 use crate::fresh::Fresh;
@@ -30,6 +30,7 @@ impl SoapReceiveConfig {
             limits: self.limits.clone(),
             tls: self.tls.as_ref().map(tls::acceptors).transpose()?,
             folder: Arc::new(PathBuf::from(".")),
+            patience: Patience::default(),
         };
         Ok(Receiver::new(
             flow,

@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -19,24 +20,21 @@ use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use rustix::net::sockopt::set_tcp_user_timeout;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
-use tracing::debug;
+use tracing::{debug, warn};
 
+use super::crowd::Crowd;
 use super::desk::{Answered, Desk};
 use super::exchange::{Exchange, tell};
 use super::noted::note;
 use super::tls::handshake;
-use super::{Dialect, LimitsConfig};
+use super::{Dialect, LimitsConfig, Patience};
 use crate::fresh::Fresh;
 
-/// How long a connection may wait for its next request, and that take to come: callers that keep connections use them more often.
-const IDLE: Duration = Duration::from_secs(60);
 /// How long connections may take to write what is answered when the endpoint is closed.
 const ENDING: Duration = Duration::from_secs(1);
-/// How long a caller may leave an answer unread.
-const UNREAD: Duration = Duration::from_secs(60);
 /// Threads that read what waits in files, at most.
 const READERS_MAX: usize = 8;
 /// What the caller is told: after so many seconds there may be room again.
@@ -49,6 +47,7 @@ pub(crate) struct Settings {
     pub(crate) limits: LimitsConfig,
     pub(crate) tls: Option<Arc<Fresh<TlsAcceptor>>>,
     pub(crate) folder: Arc<PathBuf>,
+    pub(crate) patience: Patience,
 }
 
 /// A thread that serves until it is ended, or dropped.
@@ -81,7 +80,12 @@ impl Server {
         let (stop, stopped) = oneshot::channel();
         let mut answers = exchange.answers();
         let desk = Arc::new(Desk::new(settings, dialect, exchange, calls));
-        let (tls, connections) = (settings.tls.clone(), settings.limits.connections_max);
+        let line = Line {
+            tls: settings.tls.clone(),
+            patience: settings.patience,
+            connections_max: settings.limits.connections_max,
+            seats: Arc::new(Semaphore::new(settings.limits.connections_max)),
+        };
         let span = tracing::Span::current();
         let serve = move || {
             let _flow = span.entered();
@@ -91,10 +95,10 @@ impl Server {
                         tell(told);
                     }
                 });
-                let seats = Arc::new(Semaphore::new(connections));
+                let (seats, connections) = (Arc::clone(&line.seats), line.connections_max);
                 let (end, ends) = watch::channel(());
                 let is_ended = tokio::select! {
-                    () = accept(listener, desk, tls, Arc::clone(&seats), ends) => false,
+                    () = accept(listener, desk, line, ends) => false,
                     stopped = stopped => stopped.is_ok(),
                 };
                 // What was answered before is still written.
@@ -141,24 +145,43 @@ impl Drop for Server {
     }
 }
 
-/// `ends`: closed when nothing more is taken.
-async fn accept(
-    listener: TcpListener,
-    desk: Arc<Desk>,
+/// How connections are taken.
+struct Line {
     tls: Option<Arc<Fresh<TlsAcceptor>>>,
+    patience: Patience,
+    connections_max: usize,
+    /// One is taken by each connection.
     seats: Arc<Semaphore>,
-    ends: watch::Receiver<()>,
-) {
+}
+
+impl Line {
+    /// A seat for a caller who is there: where none is free he waits for one, and the next behind him in the kernel's queue.
+    async fn seat(&self, crowd: &mut Crowd) -> Option<OwnedSemaphorePermit> {
+        if let Ok(seat) = Arc::clone(&self.seats).try_acquire_owned() {
+            crowd.found_one(self.seats.available_permits());
+            return Some(seat);
+        }
+        if crowd.is_news() {
+            warn!(
+                connections = self.connections_max,
+                "all connections of the endpoint are taken, and callers wait: look who keeps connections open without calling, or raise limits.connections_max"
+            );
+        }
+        Arc::clone(&self.seats).acquire_owned().await.ok()
+    }
+}
+
+/// `ends`: closed when nothing more is taken.
+async fn accept(listener: TcpListener, desk: Arc<Desk>, line: Line, ends: watch::Receiver<()>) {
     let listener = listener
         .set_nonblocking(true)
         .and_then(|()| tokio::net::TcpListener::from_std(listener));
     let Ok(listener) = listener else {
         return;
     };
+    let patience = line.patience;
+    let mut crowd = Crowd::new(line.connections_max);
     loop {
-        let Ok(seat) = Arc::clone(&seats).acquire_owned().await else {
-            return;
-        };
         let (stream, peer) = match listener.accept().await {
             Ok((stream, peer)) => (stream, peer.ip().to_canonical()),
             Err(error) => {
@@ -168,17 +191,20 @@ async fn accept(
                 continue;
             }
         };
+        let Some(seat) = line.seat(&mut crowd).await else {
+            return;
+        };
         let _ = stream.set_nodelay(true);
-        let _ = set_tcp_user_timeout(&stream, UNREAD.as_millis() as u32);
-        let (desk, tls) = (Arc::clone(&desk), tls.as_ref().map(|tls| tls.get()));
+        let _ = set_tcp_user_timeout(&stream, patience.unread.as_millis() as u32);
+        let (desk, tls) = (Arc::clone(&desk), line.tls.as_ref().map(|tls| tls.get()));
         let ends = ends.clone();
         tokio::spawn(async move {
             let _seat = seat;
             match tls {
-                None => connection(stream, peer, desk, ends).await,
+                None => connection(stream, peer, desk, patience, ends).await,
                 Some(tls) => {
                     if let Some(stream) = handshake(stream, peer, &tls, &desk.calls).await {
-                        connection(stream, peer, desk, ends).await;
+                        connection(stream, peer, desk, patience, ends).await;
                     }
                 }
             }
@@ -190,21 +216,28 @@ async fn connection(
     stream: impl AsyncRead + AsyncWrite + Unpin,
     peer: IpAddr,
     desk: Arc<Desk>,
+    patience: Patience,
     mut ends: watch::Receiver<()>,
 ) {
     let calls = Arc::clone(&desk.calls);
-    let service = service_fn(move |request: Request<Incoming>| {
+    let has_asked = AtomicBool::new(false);
+    let service = service_fn(|request: Request<Incoming>| {
+        has_asked.store(true, Ordering::Relaxed);
         let desk = Arc::clone(&desk);
         async move { Ok::<_, Infallible>(response(desk.answer(request, peer).await)) }
     });
     let mut serving = pin!(
         http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(IDLE)
+            .header_read_timeout(patience.idle)
             .serve_connection(TokioIo::new(stream), service)
     );
     let served = tokio::select! {
         served = serving.as_mut() => served,
+        () = silence(&has_asked, patience.first) => {
+            debug!(%peer, "a connection ended whose first request did not come");
+            return;
+        }
         // Nothing is ever sent: it closes.
         _ = ends.changed() => {
             serving.as_mut().graceful_shutdown();
@@ -220,6 +253,14 @@ async fn connection(
         }
         Err(error) => debug!(%error, "a connection ended"),
         Ok(()) => {}
+    }
+}
+
+/// Ends where nothing was asked within `first`.
+async fn silence(has_asked: &AtomicBool, first: Duration) {
+    tokio::time::sleep(first).await;
+    if has_asked.load(Ordering::Relaxed) {
+        std::future::pending::<()>().await;
     }
 }
 

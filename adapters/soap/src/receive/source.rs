@@ -14,11 +14,11 @@ use dray_adapter::{BATCH_RECORDS_MAX, Calls, Polled, Position, Seen, Source, Sou
 use dray_edges::edge;
 use tracing::info;
 
-use super::Spoken;
 #[cfg(feature = "fuzzing")]
 use super::desk::Desk;
 use super::exchange::{Answer, ENDED, Exchange, FULL, tell};
 use super::serve::{Server, Settings};
+use super::{Patience, Spoken};
 use appending::Appending;
 use taking::Long;
 
@@ -93,6 +93,13 @@ impl Receiver {
     #[must_use]
     pub fn with_batches_of(mut self, records_max: usize) -> Self {
         self.records_max = records_max;
+        self
+    }
+
+    /// Other times than callers are given by default.
+    #[must_use]
+    pub fn with_patience(mut self, patience: Patience) -> Self {
+        self.settings.patience = patience;
         self
     }
 

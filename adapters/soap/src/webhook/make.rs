@@ -15,7 +15,7 @@ use crate::receive::check::{listens, made};
 use crate::receive::make::{basic, read};
 use crate::receive::preview::{Sample, refused};
 use crate::receive::serve::Settings;
-use crate::receive::{Receiver, Spoken, tls};
+use crate::receive::{Patience, Receiver, Spoken, tls};
 use crate::secret;
 
 fn signature(config: &SignatureConfig) -> Result<Fresh<Signature>, String> {
@@ -46,6 +46,7 @@ impl WebhookConfig {
             limits: self.limits.clone(),
             tls: self.tls.as_ref().map(tls::acceptors).transpose()?,
             folder: Arc::new(PathBuf::from(".")),
+            patience: Patience::default(),
         };
         Ok(Receiver::new(
             flow,

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use dray_adapter::conformance::{Agent, PolledOnce};
 use dray_adapter::{BATCH_RECORDS_MAX, Calls, Source};
-use dray_soap::receive::SoapReceiveConfig;
+use dray_soap::receive::{Patience, Receiver, SoapReceiveConfig};
 use rand::RngExt as _;
 
 use crate::caller::{Answer, Caller};
@@ -81,6 +81,15 @@ pub(crate) fn lay_out(settings: &str) -> Laid {
 
 /// The same in batches of so many records.
 pub(crate) fn lay_out_with(settings: &str, records_max: usize) -> Laid {
+    laid(settings, move |source| source.with_batches_of(records_max))
+}
+
+/// The same for callers who are waited for so long.
+pub(crate) fn lay_out_for(settings: &str, patience: Patience) -> Laid {
+    laid(settings, move |source| source.with_patience(patience))
+}
+
+fn laid(settings: &str, made: impl Fn(Receiver) -> Receiver + Send + Sync + 'static) -> Laid {
     let folder = tempfile::tempdir().expect("a folder");
     std::fs::write(folder.path().join("answer.xml"), ANSWER).expect("a file");
     let port = free_port();
@@ -93,11 +102,7 @@ pub(crate) fn lay_out_with(settings: &str, records_max: usize) -> Laid {
     assert_eq!(config.faults(), [], "{text}");
     let make = move |own: &Path| -> Box<dyn Source> {
         let source = config.make("north/calls").expect("a good configuration");
-        Box::new(
-            source
-                .with_own_folder(own.to_owned())
-                .with_batches_of(records_max),
-        )
+        Box::new(made(source.with_own_folder(own.to_owned())))
     };
     Laid::new(folder, port, Arc::new(make))
 }

@@ -6,5 +6,6 @@ mod conforms;
 mod counted;
 mod endpoint;
 mod hostile;
+mod patience;
 mod secure;
 mod webhooks;
