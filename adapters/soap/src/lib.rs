@@ -14,6 +14,7 @@ pub(crate) mod fresh;
 #[doc(hidden)]
 pub mod fuzzing;
 pub(crate) mod key;
+pub(crate) mod measure;
 pub(crate) mod multipart;
 pub(crate) mod pem;
 pub mod pick;

@@ -2,10 +2,12 @@
 
 use std::io;
 
+use bytesize::ByteSize;
 use dray_adapter::{BATCH_BYTES_MAX, BATCH_RECORDS_MAX, Batch, IdScope, Origin, Position};
 use dray_formats::{Decoder, FileFault, Format, Gather, Sink as _, Tally};
 
 use crate::content::{Content, Part};
+use crate::measure::{Measure, too_much};
 
 /// What stops a reading.
 #[derive(Debug)]
@@ -28,16 +30,36 @@ impl From<FileFault> for Fault {
     }
 }
 
-/// Counts the records without keeping them: how many, and how many bad ones with what the first of them is.
-pub(crate) fn count(format: &Format, content: &mut Content, bad_max: u64) -> Result<Tally, Fault> {
+/// Counts the records without keeping them: how many, and how many bad ones with what the first of them is. `most`: bytes of all records
+/// together.
+pub(crate) fn count(
+    format: &Format,
+    content: &mut Content,
+    bad_max: u64,
+    most: ByteSize,
+) -> Result<Tally, Fault> {
+    match format {
+        // What stands around a record of XML is in its text also where its cells are not looked for, and what is in it is no longer than
+        // the message.
+        Format::Xml(_) => measured::<false>(format, content, bad_max, most),
+        _ => measured::<true>(format, content, bad_max, most),
+    }
+}
+
+fn measured<const CELLS: bool>(
+    format: &Format,
+    content: &mut Content,
+    bad_max: u64,
+    most: ByteSize,
+) -> Result<Tally, Fault> {
     let mut decoder = format.decoder(0);
-    let mut tally = Tally::new(bad_max);
+    let mut measure = Measure::<CELLS>::new(bad_max, most.as_u64());
     content.read::<Fault>(&mut |window, end| {
-        let decoded = decoder.decode(window, end, &mut tally)?;
-        Ok((decoded.bytes, decoded.done || tally.is_too_bad()))
+        let decoded = decoder.decode(window, end, &mut measure)?;
+        Ok((decoded.bytes, decoded.done || measure.full()))
     })?;
     content.rewind()?;
-    Ok(tally)
+    measure.tally().ok_or_else(|| Fault::Call(too_much(most)))
 }
 
 /// All records of a call that is in memory and makes one batch, so that it is decoded once; `None` where it is not such a one.

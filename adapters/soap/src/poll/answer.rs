@@ -10,6 +10,7 @@ use super::service::Service;
 use super::survey::Survey;
 use crate::content::Content;
 use crate::envelope::{Envelope, Reader, namespace};
+use crate::measure::too_much;
 use crate::reading::Fault;
 
 /// What HTTP says of an answer.
@@ -166,11 +167,15 @@ fn survey<'s>(
     content: &mut Content,
     latest: Timestamp,
 ) -> Result<Survey<'s>, Fault> {
-    let mut survey = Survey::new(service.rule.as_ref(), latest);
+    let most = service.config.limits.records_bytes_max();
+    let mut survey = Survey::new(service.rule.as_ref(), latest, most.as_u64());
     let mut decoder = service.format.decoder(0);
     read_whole(content, &mut |window, end| {
         let decoded = decoder.decode(window, end, &mut survey)?;
-        Ok((decoded.bytes, decoded.done))
+        Ok((decoded.bytes, decoded.done || survey.is_too_much()))
     })?;
+    if survey.is_too_much() {
+        return Err(Fault::Call(too_much(most)));
+    }
     Ok(survey)
 }

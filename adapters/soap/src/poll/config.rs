@@ -11,6 +11,7 @@ use dray_formats::xml::{XmlConfig, XmlField};
 use serde::Deserialize;
 
 use crate::envelope::Version;
+use crate::measure::records_bytes_max;
 use crate::receive::config::{AccountConfig, one_or_several};
 
 /// A service that is asked on a schedule.
@@ -216,13 +217,22 @@ pub struct PollTlsConfig {
 pub struct PollLimitsConfig {
     /// Bytes of an answer, packed and unpacked; default 64 MiB.
     pub message_bytes_max: ByteSize,
+    /// Bytes of an answer's records, with what each takes from around it; default 64 MiB, or `message_bytes_max` where that is more.
+    pub records_bytes_max: Option<ByteSize>,
 }
 
 impl Default for PollLimitsConfig {
     fn default() -> Self {
         Self {
             message_bytes_max: ByteSize::mib(64),
+            records_bytes_max: None,
         }
+    }
+}
+
+impl PollLimitsConfig {
+    pub(super) fn records_bytes_max(&self) -> ByteSize {
+        records_bytes_max(self.records_bytes_max, self.message_bytes_max)
     }
 }
 

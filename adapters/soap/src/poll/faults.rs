@@ -121,6 +121,12 @@ impl SoapPollConfig {
                 "it is at least 1KiB".into(),
             ));
         }
+        if self.limits.records_bytes_max() < ByteSize::mib(2) {
+            faults.push((
+                "limits.records_bytes_max".into(),
+                "it is at least 2MiB, as a batch is".into(),
+            ));
+        }
         faults
     }
 

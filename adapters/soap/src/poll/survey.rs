@@ -18,11 +18,13 @@ pub(super) struct Survey<'r> {
     rule: Option<&'r Rule>,
     now: Timestamp,
     hash: Sha256,
+    bytes: u64,
+    bytes_max: u64,
 }
 
 impl<'r> Survey<'r> {
-    /// `now`: of the clock, ours or the service's, that is ahead.
-    pub(super) fn new(rule: Option<&'r Rule>, now: Timestamp) -> Self {
+    /// `now`: of the clock, ours or the service's, that is ahead. `bytes_max`: of all records together.
+    pub(super) fn new(rule: Option<&'r Rule>, now: Timestamp, bytes_max: u64) -> Self {
         Self {
             records: 0,
             rejects: 0,
@@ -31,7 +33,14 @@ impl<'r> Survey<'r> {
             rule,
             now,
             hash: Sha256::new(),
+            bytes: 0,
+            bytes_max,
         }
+    }
+
+    /// Whether there are more bytes of records than may be.
+    pub(super) fn is_too_much(&self) -> bool {
+        self.bytes > self.bytes_max
     }
 
     /// What tells the content from another's: that of the records alone, as an answer may name the time or a session around them.
@@ -96,11 +105,12 @@ impl Sink for Survey<'_> {
     const FIELDS: bool = true;
 
     fn full(&self) -> bool {
-        false
+        self.is_too_much()
     }
 
     fn record(&mut self, record: &GoodRecord<'_>) {
         self.records += 1;
+        self.bytes += record.text.len() as u64;
         hash_cells(&mut self.hash, record);
         self.look_at_watermark(record);
     }

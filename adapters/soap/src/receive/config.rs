@@ -14,6 +14,7 @@ use serde::{Deserialize, Deserializer, de::Error as _};
 use super::CONNECTIONS_MAX;
 use super::source::BadRecords;
 use crate::files::{self, Named};
+use crate::measure::records_bytes_max;
 use crate::pick::Path;
 
 /// Operations of an endpoint, at most.
@@ -142,6 +143,8 @@ pub struct TlsConfig {
 pub struct LimitsConfig {
     /// Bytes of a call, packed and unpacked; default 64 MiB.
     pub message_bytes_max: ByteSize,
+    /// Bytes of a call's records, with what each takes from around it; default 64 MiB, or `message_bytes_max` where that is more.
+    pub records_bytes_max: Option<ByteSize>,
     /// Bytes of all calls together that wait in files; default 1 GiB.
     pub waiting_bytes_max: ByteSize,
     /// Connections at once.
@@ -158,6 +161,7 @@ impl Default for LimitsConfig {
     fn default() -> Self {
         Self {
             message_bytes_max: ByteSize::mib(64),
+            records_bytes_max: None,
             waiting_bytes_max: ByteSize::gib(1),
             connections_max: CONNECTIONS_MAX,
             body_within: Duration::from_secs(30),
@@ -204,6 +208,10 @@ pub(crate) fn one_or_several<'de, D: Deserializer<'de>>(
 pub(crate) type Faults = Vec<(String, String)>;
 
 impl LimitsConfig {
+    pub(crate) fn records_bytes_max(&self) -> ByteSize {
+        records_bytes_max(self.records_bytes_max, self.message_bytes_max)
+    }
+
     pub(crate) fn faults(&self) -> Faults {
         let mut faults = Vec::new();
         let mut fault = |setting: &str, sentence: &str| {
@@ -211,6 +219,9 @@ impl LimitsConfig {
         };
         if self.message_bytes_max < ByteSize::kib(1) {
             fault("message_bytes_max", "it is at least 1KiB");
+        }
+        if self.records_bytes_max() < ByteSize::mib(2) {
+            fault("records_bytes_max", "it is at least 2MiB, as a batch is");
         }
         if self.waiting_bytes_max < self.message_bytes_max {
             fault(

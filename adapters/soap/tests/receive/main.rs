@@ -6,6 +6,7 @@ mod conforms;
 mod counted;
 mod endpoint;
 mod hostile;
+mod long_values;
 mod patience;
 mod secure;
 mod webhooks;

@@ -174,6 +174,22 @@ fn a_large_packed_answer_is_unpacked_within_its_limit() {
 }
 
 #[test]
+fn an_answer_whose_records_are_too_much_with_a_value_from_around_them_is_not_taken() {
+    let movements: Vec<_> = (1..=40).map(movement).collect();
+    let note = format!("<w:Note>{}</w:Note>\n<w:Movement>", "x".repeat(60_000));
+    let long = answer(&movements, "").replacen("<w:Movement>", &note, 1);
+    let taken = |more: &str| {
+        let service = Service::one_by_one(vec![Served::new(200, long.clone())]);
+        let mut flow = Flow::new(&service, SINCE, &format!("{more}\n{BY_COLUMN}"));
+        flow.text = flow.text.replace("ID = ", "NOTE = '../w:Note', ID = ");
+        Driven::open(flow.source(), None).next()
+    };
+    assert!(taken("").is_ok());
+    let (reason, _) = taken("limits = { records_bytes_max = '2MiB' }").expect_err("too much");
+    assert!(reason.contains("limits.records_bytes_max"), "{reason}");
+}
+
+#[test]
 fn a_request_says_who_asks_and_what() {
     let service = Service::one_by_one(vec![page([1], "")]);
     let flow = Flow::new(&service, SINCE, BY_COLUMN);

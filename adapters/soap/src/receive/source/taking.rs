@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use bytesize::ByteSize;
 use dray_adapter::{Batch, IdScope, Mark, MarkState, Origin, Position};
 use dray_formats::Gather;
 use tokio::sync::oneshot;
@@ -49,10 +50,11 @@ impl Receiver {
             Ok(at_once) => at_once,
             Err(fault) => return refuse(message.reply, fault),
         };
+        let most = self.settings.limits.records_bytes_max();
         let found = match &at_once {
             Some(gather) => Found::of(gather),
             // Twice over it, so that nothing of a call can be seen that turns out to be wrong.
-            None => match count(format, &mut message.content, self.bad_max()) {
+            None => match count(format, &mut message.content, self.bad_max(), most) {
                 Ok(tally) => tally.into(),
                 Err(fault) => return refuse(message.reply, fault),
             },
@@ -93,8 +95,10 @@ impl Receiver {
                 None
             }
             Known::Stored => {
+                // It was measured before it was stored.
+                let all = ByteSize(u64::MAX);
                 let format = &self.spoken.formats[message.call.operation];
-                let tally = match count(format, &mut message.content, u64::MAX) {
+                let tally = match count(format, &mut message.content, u64::MAX, all) {
                     Ok(tally) => tally,
                     Err(fault) => return refuse(message.reply, fault),
                 };
