@@ -45,6 +45,8 @@ pub enum Denied {
     Stale,
     /// The same nonce was used before.
     Replayed,
+    /// Its nonce is longer than is kept of one.
+    LongNonce,
     /// There are more nonces than are kept.
     Crowded,
 }
@@ -60,6 +62,9 @@ impl Denied {
                 "the time at which it was made is too far from this machine's clock, or it has ended"
             }
             Self::Replayed => "its nonce was used before",
+            Self::LongNonce => {
+                "its nonce is longer than 256 bytes: so much is kept of each; let the caller send a shorter one"
+            }
             Self::Crowded => "more nonces came within skew than are kept",
         }
     }
@@ -208,7 +213,7 @@ impl Nonces {
             None => {}
         }
         if nonce.len() > NONCE_BYTES_MAX {
-            return Err(Denied::Wrong);
+            return Err(Denied::LongNonce);
         }
         if self.known.len() == NONCES_MAX {
             return Err(Denied::Crowded);
@@ -287,6 +292,20 @@ mod tests {
             token(&both, Some(&text), [0; 32], &mut Nonces::default(), NOW),
             Ok(Use::First)
         );
+    }
+
+    #[test]
+    fn a_nonce_that_is_longer_than_is_kept_is_refused_with_the_limit() {
+        let created = "2026-11-27T00:00:00Z";
+        let check = |bytes: usize, expected: Result<Use, Denied>| {
+            let given = made(created, &vec![b'n'; bytes], "s3cret");
+            let used = token(&rule(), Some(&given), [0; 32], &mut Nonces::default(), NOW);
+            assert_eq!(used, expected, "{bytes}");
+        };
+        check(NONCE_BYTES_MAX, Ok(Use::First));
+        check(NONCE_BYTES_MAX + 1, Err(Denied::LongNonce));
+        let limit = format!("longer than {NONCE_BYTES_MAX} bytes");
+        assert!(Denied::LongNonce.sentence().contains(&limit));
     }
 
     #[test]

@@ -81,8 +81,8 @@ impl Desk {
 
     async fn not_taken(&self, parts: &Parts, body: &mut impl Incoming, trouble: Trouble) -> Reply {
         let mut reply = self.dialect.trouble(parts, trouble);
-        if trouble == Trouble::Busy {
-            reply.reason = UNKEPT.into();
+        if let Some(reason) = for_the_operator(trouble) {
+            reply.reason = reason.into();
         }
         if !matches!(trouble, Trouble::Slow | Trouble::Broken | Trouble::Framing) {
             pass_over(parts, body).await;
@@ -131,5 +131,17 @@ impl Desk {
             Err(_) => Answer::Later("it was not stored within limits.answer_within"),
         };
         self.dialect.reply(&call, &answer)
+    }
+}
+
+/// Where a setting decided: which.
+fn for_the_operator(trouble: Trouble) -> Option<&'static str> {
+    match trouble {
+        Trouble::TooLarge => {
+            Some("it is larger, packed or unpacked, than limits.message_bytes_max")
+        }
+        Trouble::Slow => Some("it did not come within limits.body_within"),
+        Trouble::Busy => Some(UNKEPT),
+        Trouble::Packing | Trouble::Framing | Trouble::Broken => None,
     }
 }

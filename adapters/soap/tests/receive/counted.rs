@@ -176,3 +176,22 @@ fn a_webhook_that_refuses_everything_says_so_without_what_was_sent() {
         [("stored", 1), ("repeated", 1), ("refused", 3)]
     );
 }
+
+#[test]
+fn the_operator_reads_which_limit_a_call_went_past() {
+    let endpoint =
+        Endpoint::start("limits = { message_bytes_max = \"2KiB\", body_within = \"1s\" }");
+    let large = enveloped(SOAP_11, "", &movements("B1", 100));
+    assert_eq!(endpoint.post(&[TEXT_XML], &large).status, 413);
+    let mut slow = endpoint.caller();
+    slow.head("POST", "/wms", &[TEXT_XML, ("Content-Length", "1000")])
+        .expect("sent");
+    assert_eq!(slow.answer().expect("an answer").status, 408);
+    for (outcome, limit) in [
+        (CallOutcome::Refused, "limits.message_bytes_max"),
+        (CallOutcome::Broken, "limits.body_within"),
+    ] {
+        let reason = endpoint.last(outcome).reason;
+        assert!(reason.contains(limit), "{reason}");
+    }
+}
