@@ -8,6 +8,7 @@ use std::sync::OnceLock;
 
 use dray_tests::site::{FlowSpec, Site, free_port};
 use dray_tests::target::Target;
+use dray_tests::wms::{self, Asked, Style};
 use rand::RngExt as _;
 
 use crate::{PATIENCE, folder, kill_one, soak, target_table, these_arrive_whole};
@@ -17,34 +18,6 @@ const CLIENTS: [&str; 5] = ["zeep", "suds", "node", "gsoap", "jaxws"];
 pub(crate) const MOVEMENTS: u64 = 3;
 
 pub(crate) const ANSWER: &str = "<PutMovementsResponse xmlns=\"urn:example:wms\"><Accepted>{{ records }}</Accepted></PutMovementsResponse>";
-
-pub(crate) const SOURCE: &str = r#"kind = "soap-receive"
-listen = "127.0.0.1:PORT"
-path = "/wms"
-wsdl = "FOLDER/wms.wsdl"
-namespaces = { w = "urn:example:wms" }
-[[flow.source.operation]]
-name = "PutMovements"
-root = "w:PutMovements"
-action = "urn:example:wms/PutMovements"
-record = "w:Movement"
-key = "w:BatchNo"
-response = "FOLDER/answer.xml"
-[flow.source.operation.fields]
-MOVE_NO = "w:Id"
-SKU = "w:Sku"
-LOC = "w:Location"
-QTY = "w:Quantity"
-TS = "w:MovedAt"
-BATCH = "../w:BatchNo"
-[[flow.source.operation]]
-name = "ReportShipment"
-root = "w:ReportShipment"
-one_way = true
-record = "w:Line"
-key = "w:ShipNo"
-fields = { SHIP_NO = "../w:ShipNo", LINE = "w:LineNo" }
-"#;
 
 /// Movements of a message arrive in their order, under its number.
 const MAPPING: &str = r#"
@@ -110,7 +83,7 @@ impl Called {
         let endpoint = Endpoint {
             wsdl: "wms.wsdl",
             scheme: "http",
-            source: SOURCE,
+            source: &wms::endpoint(Style::Document, ""),
             answer: ANSWER,
         };
         Self::start_at(folder, &endpoint)
@@ -260,24 +233,6 @@ fn soap_02_kill_9_before_the_answer_and_a_client_that_tries_again_is_taken_once(
     these_arrive_whole(&called.site, &called.erp, &all, "deaths before answers");
 }
 
-const ASKING: &str = r#"kind = "soap-poll"
-url = "URL"
-action = "ListMovements"
-every = "1s"
-request = "FOLDER/list.xml"
-namespaces = { w = "urn:example:wms" }
-root = "w:ListMovementsResponse"
-record = "w:Movements/w:Movement"
-key = "MOVE_NO"
-watermark = { column = "TS", start = "2000-01-01T00:00:00Z" }
-pages = { by = "token", path = "w:NextPage", size = 7 }
-[flow.source.fields]
-MOVE_NO = "w:Id"
-SKU = "w:Sku"
-QTY = "w:Quantity"
-TS = "w:MovedAt"
-"#;
-
 const REQUEST: &str = "<ListMovements xmlns=\"urn:example:wms\"><Since>{{ watermark }}</Since>\
 {% if token %}<Page>{{ token }}</Page>{% endif %}<PageSize>{{ page_size }}</PageSize></ListMovements>";
 
@@ -338,10 +293,17 @@ fn soap_14_real_services_are_asked_by_pages_across_faults_and_kills_and_each_rec
             "spyne" => "ListMovements",
             _ => "urn:example:wms/ListMovements",
         };
+        let asked = Asked {
+            action,
+            every: "1s",
+            record: "w:Movements/w:Movement",
+            watermark: "start = \"2000-01-01T00:00:00Z\"",
+            page: 7,
+        };
         let flow = FlowSpec {
             name: "asked".into(),
-            source: ASKING
-                .replace("\"ListMovements\"", &format!("\"{action}\""))
+            source: asked
+                .table()
                 .replace("URL", &format!("http://127.0.0.1:{port}{path}"))
                 .replace("FOLDER", &folder.path().display().to_string()),
             format: String::new(),

@@ -8,33 +8,13 @@ use std::process::{Child, Command};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
+use dray_tests::wms::{self, Style};
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose,
 };
 
-use crate::soap::{ANSWER, Called, Endpoint, SOURCE, numbers, programs, push, sent};
+use crate::soap::{ANSWER, Called, Endpoint, numbers, programs, push, sent};
 use crate::{PATIENCE, folder, soak, these_arrive_whole};
-
-const RPC: &str = r#"kind = "soap-receive"
-listen = "127.0.0.1:PORT"
-path = "/wms"
-wsdl = "FOLDER/wms.wsdl"
-namespaces = { w = "urn:example:wms" }
-[[flow.source.operation]]
-name = "PutMovements"
-root = "w:PutMovements"
-action = "urn:example:wms/PutMovements"
-record = "Movements/w:Movement"
-key = "BatchNo"
-response = "FOLDER/answer.xml"
-[flow.source.operation.fields]
-MOVE_NO = "w:Id"
-SKU = "w:Sku"
-LOC = "w:Location"
-QTY = "w:Quantity"
-TS = "w:MovedAt"
-BATCH = "../../BatchNo"
-"#;
 
 const RPC_ANSWER: &str = "<w:PutMovementsResponse xmlns:w=\"urn:example:wms\"><Accepted>{{ records }}</Accepted></w:PutMovementsResponse>";
 
@@ -49,7 +29,7 @@ fn messages() -> u64 {
 /// An endpoint of document style with more settings.
 fn start(folder: &Path, scheme: &str, settings: &str) -> Called {
     fs::write(folder.join("password"), "s3cret\n").expect("a file");
-    let source = SOURCE.replacen("[[", &format!("{settings}\n[["), 1);
+    let source = wms::endpoint(Style::Document, settings);
     let endpoint = Endpoint {
         wsdl: "wms.wsdl",
         scheme,
@@ -100,7 +80,7 @@ fn rpc_calls_of_zeep_suds_and_node_arrive_once() {
     let endpoint = Endpoint {
         wsdl: "wms-rpc.wsdl",
         scheme: "http",
-        source: RPC,
+        source: &wms::endpoint(Style::Rpc, ""),
         answer: RPC_ANSWER,
     };
     let called = Called::start_at(folder.path(), &endpoint);

@@ -7,7 +7,7 @@ use dray_adapter::Batch;
 use hyper::Request;
 use hyper::http::request::Parts;
 
-use super::config::OperationConfig;
+use super::config::{LimitsConfig, OperationConfig};
 use super::found::Found;
 use super::source::BadRecords;
 use super::{SoapReceiveConfig, Spoken, Trouble};
@@ -28,7 +28,7 @@ impl SoapReceiveConfig {
         Sample {
             flow,
             file,
-            bytes_max: self.limits.message_bytes_max.as_u64(),
+            limits: &self.limits,
             bad_records: self.bad_records,
         }
         .batches(&self.of_a_file().spoken()?, records_max)
@@ -62,7 +62,7 @@ pub(crate) fn refused(reason: String) -> String {
 pub(crate) struct Sample<'a> {
     pub(crate) flow: &'a str,
     pub(crate) file: &'a Path,
-    pub(crate) bytes_max: u64,
+    pub(crate) limits: &'a LimitsConfig,
     pub(crate) bad_records: BadRecords,
 }
 
@@ -88,9 +88,14 @@ impl Sample<'_> {
         }
         let format = &spoken.formats[call.operation];
         let bad_max = self.bad_records.allowed();
-        let found: Found = count(format, &mut content, bad_max)
-            .map_err(Fault::sentence)?
-            .into();
+        let found: Found = count(
+            format,
+            &mut content,
+            bad_max,
+            self.limits.records_bytes_max(),
+        )
+        .map_err(Fault::sentence)?
+        .into();
         if let Some(reason) = found.wrong(bad_max, spoken.may_be_empty[call.operation]) {
             return Err(reason);
         }
@@ -102,7 +107,7 @@ impl Sample<'_> {
         let unreadable =
             |error: std::io::Error| format!("{} can't be read: {error}", self.file.display());
         let file = File::open(self.file).map_err(unreadable)?;
-        if file.metadata().map_err(unreadable)?.len() > self.bytes_max {
+        if file.metadata().map_err(unreadable)?.len() > self.limits.message_bytes_max.as_u64() {
             return Err(spoken.dialect.trouble(parts, Trouble::TooLarge).reason);
         }
         Ok(Content::Spool(Box::new(file)))

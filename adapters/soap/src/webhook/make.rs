@@ -128,7 +128,7 @@ impl WebhookConfig {
         let sample = Sample {
             flow,
             file,
-            bytes_max: self.limits.message_bytes_max.as_u64(),
+            limits: &self.limits,
             bad_records: self.bad_records,
         };
         let mut reasons = Vec::new();

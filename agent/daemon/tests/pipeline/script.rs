@@ -10,7 +10,7 @@ use dray_adapter::{
     SourceError,
 };
 
-use crate::PATIENCE;
+use crate::place::PATIENCE;
 
 /// A source that does what a test says, and tells which calls it got.
 pub(crate) struct Scripted {

@@ -2,6 +2,7 @@
 //! so that a revoked agent's stream is cut within five.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -24,11 +25,19 @@ const VERSION_CHARS_MAX: usize = 64;
 #[derive(Debug)]
 pub struct AllowList {
     agents: ArcSwap<HashMap<String, Agent>>,
+    /// Readings of the store that have begun.
+    begun: AtomicU64,
+    /// The reading that is in force.
+    newest: Mutex<Reading>,
     changes: watch::Sender<()>,
     /// Agents that were here since the last refresh, at most one entry for each that is known.
     seen: Mutex<HashMap<String, Seen>>,
     noted: Notify,
 }
+
+/// A reading of the store's list: the later it began, the larger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub(crate) struct Reading(u64);
 
 #[derive(Debug)]
 struct Seen {
@@ -40,6 +49,8 @@ impl Default for AllowList {
     fn default() -> Self {
         Self {
             agents: ArcSwap::default(),
+            begun: AtomicU64::default(),
+            newest: Mutex::default(),
             changes: watch::Sender::new(()),
             seen: Mutex::default(),
             noted: Notify::new(),
@@ -48,8 +59,22 @@ impl Default for AllowList {
 }
 
 impl AllowList {
+    /// The store is about to be read.
+    #[must_use]
+    pub(crate) fn begin(&self) -> Reading {
+        Reading(self.begun.fetch_add(1, Ordering::SeqCst) + 1)
+    }
+
     /// Takes the store's list over; streams are woken if it changed who may connect.
-    pub fn replace(&self, agents: Vec<Agent>) {
+    ///
+    /// A reading that another one overtook changes nothing: the other began later, so it knows all that this one knows, and perhaps
+    /// that an agent was revoked since.
+    pub(crate) fn replace(&self, reading: Reading, agents: Vec<Agent>) {
+        let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
+        if reading < *newest {
+            return;
+        }
+        *newest = reading;
         let rights = |agent: &Agent| (agent.site.clone(), agent.key_sha256.clone(), agent.revoked);
         let fresh: HashMap<String, Agent> = agents
             .into_iter()
@@ -123,13 +148,14 @@ pub(crate) async fn refresh(shared: &Shared) -> Result<(), StoreError> {
             .lock()
             .unwrap_or_else(PoisonError::into_inner),
     );
+    let reading = shared.allow.begin();
     let agents = ask(&shared.store, move |store| {
         for (agent, seen) in seen {
             store.saw_agent(&agent, seen.at_s, seen.version.as_deref())?;
         }
         store.agents()
     });
-    shared.allow.replace(agents.await?);
+    shared.allow.replace(reading, agents.await?);
     Ok(())
 }
 
@@ -178,25 +204,46 @@ mod tests {
                 .expect_err("unknown")
                 .contains("not known")
         );
-        list.replace(vec![agent(false, "k")]);
+        list.replace(list.begin(), vec![agent(false, "k")]);
         assert!(changes.has_changed().expect("the list lives"));
         assert_eq!(list.check(&peer), Ok(()));
         changes.mark_unchanged();
-        list.replace(vec![Agent {
-            last_seen_s: 9,
-            ..agent(false, "k")
-        }]);
+        list.replace(
+            list.begin(),
+            vec![Agent {
+                last_seen_s: 9,
+                ..agent(false, "k")
+            }],
+        );
         assert!(
             !changes.has_changed().expect("the list lives"),
             "being seen changes no right"
         );
-        list.replace(vec![agent(false, "another")]);
+        list.replace(list.begin(), vec![agent(false, "another")]);
         assert!(
             list.check(&peer)
                 .expect_err("another key")
                 .contains("another key")
         );
-        list.replace(vec![agent(true, "k")]);
+        list.replace(list.begin(), vec![agent(true, "k")]);
         assert!(list.check(&peer).expect_err("revoked").contains("revoked"));
+    }
+    #[test]
+    fn a_reading_that_ends_after_a_later_one_brings_nobody_back() {
+        let list = AllowList::default();
+        let peer = PeerIdentity {
+            site: "north".into(),
+            agent: "a-1".into(),
+            key_sha256: "k".into(),
+        };
+        let (earlier, later) = (list.begin(), list.begin());
+        list.replace(later, vec![agent(true, "k")]);
+        let mut changes = list.changes();
+        changes.mark_unchanged();
+        list.replace(earlier, vec![agent(false, "k")]);
+        assert!(list.check(&peer).expect_err("revoked").contains("revoked"));
+        assert!(!changes.has_changed().expect("the list lives"));
+        list.replace(list.begin(), vec![agent(false, "k")]);
+        assert_eq!(list.check(&peer), Ok(()), "the next one holds");
     }
 }

@@ -11,6 +11,7 @@ use anyhow::{Context, ensure};
 use bytes::Bytes;
 use dray_tests::counter::Counter;
 use dray_tests::site::{FlowSpec, Site};
+use dray_tests::wms::Asked;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -30,33 +31,23 @@ const PAGE: u64 = 10_000;
 const LARGE_BYTES: usize = 50_000_000;
 const LIMIT: Duration = Duration::from_secs(300);
 
-const SOURCE: &str = r#"kind = "soap-poll"
-url = "http://ADDRESS/movements"
-action = "urn:example:wms/ListMovements"
-every = "1h"
-request = "FOLDER/list.xml"
-namespaces = { w = "urn:example:wms" }
-root = "w:ListMovementsResponse"
-record = "w:Movement"
-key = "ID"
-watermark = { column = "MOVED_AT", start = "2026-01-01T00:00:00Z", overlap = "5m" }
-pages = { by = "token", path = "w:NextPage", size = 10000 }
-[flow.source.fields]
-ID = "w:Id"
-SKU = "w:Sku"
-QTY = "w:Quantity"
-MOVED_AT = "w:MovedAt"
-"#;
+const ASKED: Asked<'_> = Asked {
+    action: "urn:example:wms/ListMovements",
+    every: "1h",
+    record: "w:Movement",
+    watermark: "start = \"2026-01-01T00:00:00Z\", overlap = \"5m\"",
+    page: PAGE,
+};
 
 const MAPPING: &str = r#"
 [[flow.mapping]]
 body = "inventory_movement"
 key = "SKU"
 [flow.mapping.fields]
-movement_number = { from = "ID", required = true }
+movement_number = { from = "MOVE_NO", required = true }
 item_number = "SKU"
 quantity = "QTY"
-moved_at = { from = "MOVED_AT", format = "iso8601" }
+moved_at = { from = "TS", format = "iso8601" }
 "#;
 
 const REQUEST: &str = r#"<ListMovements xmlns="urn:example:wms"><Since>{{ watermark }}</Since><Page>{{ token }}</Page></ListMovements>"#;
@@ -69,7 +60,7 @@ pub(crate) fn measure(folder: &Path, arguments: &Arguments) -> anyhow::Result<Ro
         let next = (page + 1 < pages).then_some(page + 1);
         answer(page * PAGE, PAGE, next)
     });
-    let asked = Asked::start(folder, answers.collect())?;
+    let asked = Requests::start(folder, answers.collect())?;
     let began = Instant::now();
     asked.go.add_permits(1);
     let waited = asked.arrive(records)?;
@@ -92,7 +83,7 @@ pub(crate) fn measure(folder: &Path, arguments: &Arguments) -> anyhow::Result<Ro
 /// One answer that is large.
 pub(crate) fn large(folder: &Path, _: &Arguments) -> anyhow::Result<Row> {
     let records = (LARGE_BYTES / record(0).len()) as u64 + 1;
-    let asked = Asked::start(folder, vec![answer(0, records, None)])?;
+    let asked = Requests::start(folder, vec![answer(0, records, None)])?;
     let agent = asked.site.agent.as_ref().context("it was started")?;
     let idle = agent.usage()?.resident_bytes;
     asked.go.add_permits(1);
@@ -134,14 +125,14 @@ fn answer(first: u64, records: u64, next: Option<u64>) -> Bytes {
 }
 
 /// A site whose agent asks, and the service.
-struct Asked {
+struct Requests {
     site: Site,
     counter: Counter,
     /// The first answer waits for a permit.
     go: Arc<Semaphore>,
 }
 
-impl Asked {
+impl Requests {
     /// Everything is connected and the first answer is waited for.
     fn start(folder: &Path, answers: Vec<Bytes>) -> anyhow::Result<Self> {
         let counter = Counter::start()?;
@@ -150,8 +141,9 @@ impl Asked {
         fs::write(folder.join("list.xml"), REQUEST)?;
         let flow = FlowSpec {
             name: "answers".into(),
-            source: SOURCE
-                .replace("ADDRESS", &address.to_string())
+            source: ASKED
+                .table()
+                .replace("URL", &format!("http://{address}/movements"))
                 .replace("FOLDER", &folder.display().to_string()),
             format: String::new(),
             mapping: MAPPING.into(),

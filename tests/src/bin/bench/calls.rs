@@ -9,6 +9,7 @@ use bytes::Bytes;
 use dray_tests::counter::Counter;
 use dray_tests::daemon::{Daemon, program};
 use dray_tests::site::{FlowSpec, Site, free_port};
+use dray_tests::wms;
 use hdrhistogram::Histogram;
 use http_body_util::{BodyExt as _, Full};
 use hyper::Request;
@@ -26,22 +27,6 @@ const CALLERS: u64 = 32;
 const PACE: u64 = 1_000;
 /// How long the events may take to the target once all calls are answered.
 const LIMIT: Duration = Duration::from_secs(120);
-
-const SOURCE: &str = r#"kind = "soap-receive"
-listen = "127.0.0.1:PORT"
-path = "/wms"
-namespaces = { w = "urn:example:wms" }
-[[flow.source.operation]]
-name = "PutMovements"
-root = "w:PutMovements"
-record = "w:Movement"
-key = "w:BatchNo"
-[flow.source.operation.fields]
-MOVE_NO = "w:Id"
-SKU = "w:Sku"
-LOC = "w:Location"
-QTY = "w:Quantity"
-"#;
 
 const MAPPING: &str = r#"
 [[flow.mapping]]
@@ -61,7 +46,7 @@ pub(crate) fn measure(folder: &Path, arguments: &Arguments) -> anyhow::Result<Ro
     let port = free_port()?;
     let flow = FlowSpec {
         name: "calls".into(),
-        source: SOURCE.replace("PORT", &port.to_string()),
+        source: wms::bare_endpoint().replace("PORT", &port.to_string()),
         format: String::new(),
         mapping: MAPPING.into(),
         timeliness: "normal",

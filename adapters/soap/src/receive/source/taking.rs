@@ -12,8 +12,8 @@ use tracing::debug;
 use super::super::exchange::{Answer, Message, UNREADABLE};
 use super::super::found::Found;
 use super::super::{Call, Identity, marks};
-use super::appending::Under;
 use super::Receiver;
+use super::appending::Under;
 use crate::reading::{Fault, Reading, at_once, count};
 
 /// A call that is taken.
