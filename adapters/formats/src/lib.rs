@@ -47,7 +47,7 @@ pub use account::{Account, IDENTITIES_MAX, Identity, IdentityKind};
 pub use columns::{Columns, FIELDS_MAX};
 pub use edi::Found;
 pub use format::{Decoded, Decoder, Format, FormatConfig};
-pub use sink::{BadRecord, FieldAt, FileFault, Gather, GoodRecord, Sink, Tally};
+pub use sink::{BadRecord, FieldAt, FileFault, Gather, GoodRecord, Names, Sink, Tally};
 pub use window::{WINDOW_BYTES_MAX, Window};
 
 /// A record's bytes, at most; longer ones are rejected with their first 64 KiB, length and SHA-256.

@@ -142,6 +142,30 @@ impl Sink for Tally {
     }
 }
 
+/// Bytes of a record's column names that are not counted.
+const NAMES_BYTES_FREE: usize = 1_024;
+
+/// What long column names add to each record: a generic event holds them all, and a header decides how long they are.
+#[derive(Debug, Default)]
+pub struct Names {
+    of: Option<Arc<Shape>>,
+    bytes: usize,
+}
+
+impl Names {
+    /// Bytes of this shape's names beyond the first 1,024.
+    #[inline]
+    pub fn bytes(&mut self, shape: &Arc<Shape>) -> usize {
+        let known = self.of.as_ref().is_some_and(|of| Arc::ptr_eq(of, shape));
+        if !known {
+            let bytes: usize = shape.columns.iter().map(String::len).sum();
+            self.bytes = bytes.saturating_sub(NAMES_BYTES_FREE);
+            self.of = Some(Arc::clone(shape));
+        }
+        self.bytes
+    }
+}
+
 /// Gathers a batch.
 #[derive(Debug)]
 pub struct Gather {
@@ -149,7 +173,9 @@ pub struct Gather {
     pub records: Records,
     /// The bad ones, each with its place among the records.
     pub rejects: Vec<Reject>,
-    reject_bytes: usize,
+    /// Of the bad ones, and of long names.
+    other_bytes: usize,
+    names: Names,
     records_max: usize,
     bytes_max: usize,
     bytes_expected: usize,
@@ -168,7 +194,8 @@ impl Gather {
         Self {
             records: Records::default(),
             rejects: Vec::new(),
-            reject_bytes: 0,
+            other_bytes: 0,
+            names: Names::default(),
             records_max: records_max.clamp(1, BATCH_RECORDS_MAX),
             bytes_max: bytes_max.clamp(1, BATCH_BYTES_MAX),
             bytes_expected: 0,
@@ -224,7 +251,7 @@ impl Sink for Gather {
     #[inline]
     fn full(&self) -> bool {
         self.records.len() + self.rejects.len() >= self.records_max
-            || self.records.bytes() + self.reject_bytes >= self.bytes_max
+            || self.records.bytes() + self.other_bytes >= self.bytes_max
     }
 
     #[inline]
@@ -232,6 +259,7 @@ impl Sink for Gather {
         if self.bytes_expected > 0 {
             self.make_room(record);
         }
+        self.other_bytes += self.names.bytes(record.shape);
         let text = self.records.push_text(record.text);
         let raw = match record.raw {
             None => RawAt::Text(text),
@@ -251,7 +279,7 @@ impl Sink for Gather {
 
     fn reject(&mut self, bad: &BadRecord<'_>) {
         let raw = &bad.raw[..bad.raw.len().min(REJECT_BYTES_MAX)];
-        self.reject_bytes += raw.len();
+        self.other_bytes += raw.len();
         self.rejects.push(Reject {
             after: self.records.len(),
             ordinal: bad.ordinal,

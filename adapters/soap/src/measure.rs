@@ -4,7 +4,7 @@
 //! gigabytes of events. So a message is measured before anything of it is copied.
 
 use bytesize::ByteSize;
-use dray_formats::{BadRecord, GoodRecord, Sink, Tally};
+use dray_formats::{BadRecord, GoodRecord, Names, Sink, Tally};
 
 /// Bytes of a message's records together, unless the message itself may be longer: at the rate at which records are appended the flow is
 /// held up for about a second.
@@ -15,47 +15,76 @@ pub(crate) fn records_bytes_max(configured: Option<ByteSize>, message: ByteSize)
     configured.unwrap_or(RECORDS_BYTES_MAX.max(message))
 }
 
-/// What is said of a message whose records are more.
+/// How a caller is told so; the limit comes behind it.
+const TOO_MUCH: &str = "its records are more than ";
+
+/// What a caller is told whose records are more. Settings are nothing that he could change.
 pub(crate) fn too_much(most: ByteSize) -> String {
     format!(
-        "its records are more than {most} (limits.records_bytes_max), with what each takes from around it: fewer of them go in a message, or such a column is left out"
+        "{TOO_MUCH}{most} together, with what each takes from around it: send fewer of them in a message"
     )
 }
 
+/// The same for the operator, who can change them; `None`: it is another reason.
+pub(crate) fn for_the_operator(reason: &str) -> Option<String> {
+    let is_too_much = reason.starts_with(TOO_MUCH);
+    is_too_much.then(|| {
+        format!(
+            "{reason}, leave out the columns from around them, or raise limits.records_bytes_max"
+        )
+    })
+}
+
+/// What a record takes in any case: as one event of a few, ten million empty ones hold a flow up as much as long ones do.
+const RECORD_BYTES: u64 = 64;
+
+/// The bytes of records: their columns, what their columns' names have beyond 1 KiB, and 64 each.
+#[derive(Debug, Default)]
+pub(crate) struct Bytes {
+    names: Names,
+    pub(crate) all: u64,
+}
+
+impl Bytes {
+    pub(crate) fn add(&mut self, record: &GoodRecord<'_>) {
+        let bytes = record.text.len() + self.names.bytes(record.shape);
+        self.all += RECORD_BYTES + bytes as u64;
+    }
+}
+
 /// Is full once there are too many bad records, or too many bytes.
-///
-/// `CELLS`: whether the decoder is to find the cells.
 #[derive(Debug)]
-pub(crate) struct Measure<const CELLS: bool> {
+pub(crate) struct Measure {
     tally: Tally,
-    bytes: u64,
+    bytes: Bytes,
     bytes_max: u64,
 }
 
-impl<const CELLS: bool> Measure<CELLS> {
+impl Measure {
     pub(crate) fn new(rejects_max: u64, bytes_max: u64) -> Self {
         Self {
             tally: Tally::new(rejects_max),
-            bytes: 0,
+            bytes: Bytes::default(),
             bytes_max,
         }
     }
 
     /// What was counted; `None`: there are too many bytes.
     pub(crate) fn tally(self) -> Option<Tally> {
-        (self.bytes <= self.bytes_max).then_some(self.tally)
+        (self.bytes.all <= self.bytes_max).then_some(self.tally)
     }
 }
 
-impl<const CELLS: bool> Sink for Measure<CELLS> {
-    const FIELDS: bool = CELLS;
+impl Sink for Measure {
+    // A record's text is what its columns take, also from around it: without them nothing is known of its length.
+    const FIELDS: bool = true;
 
     fn full(&self) -> bool {
-        self.tally.is_too_bad() || self.bytes > self.bytes_max
+        self.tally.is_too_bad() || self.bytes.all > self.bytes_max
     }
 
     fn record(&mut self, record: &GoodRecord<'_>) {
-        self.bytes += record.text.len() as u64;
+        self.bytes.add(record);
         self.tally.record(record);
     }
 
@@ -74,7 +103,7 @@ mod tests {
 
     #[test]
     fn it_is_full_with_the_record_that_goes_past_the_limit() {
-        let mut measure = Measure::<true>::new(0, 10);
+        let mut measure = Measure::new(0, 2 * (RECORD_BYTES + 5));
         let shape = Arc::new(Shape {
             record_type: String::new(),
             columns: Vec::new(),
@@ -92,6 +121,18 @@ mod tests {
             assert_eq!(measure.full(), is_full);
         }
         assert!(measure.tally().is_none());
+    }
+
+    #[test]
+    fn the_operator_alone_learns_the_setting() {
+        let reason = too_much(ByteSize::mib(2));
+        assert!(!reason.contains("limits."), "{reason}");
+        let told = for_the_operator(&reason).expect("it is that reason");
+        assert!(
+            told.starts_with(&reason) && told.ends_with("raise limits.records_bytes_max"),
+            "{told}"
+        );
+        assert_eq!(for_the_operator("its key is missing"), None);
     }
 
     #[test]

@@ -38,22 +38,8 @@ pub(crate) fn count(
     bad_max: u64,
     most: ByteSize,
 ) -> Result<Tally, Fault> {
-    match format {
-        // What stands around a record of XML is in its text also where its cells are not looked for, and what is in it is no longer than
-        // the message.
-        Format::Xml(_) => measured::<false>(format, content, bad_max, most),
-        _ => measured::<true>(format, content, bad_max, most),
-    }
-}
-
-fn measured<const CELLS: bool>(
-    format: &Format,
-    content: &mut Content,
-    bad_max: u64,
-    most: ByteSize,
-) -> Result<Tally, Fault> {
     let mut decoder = format.decoder(0);
-    let mut measure = Measure::<CELLS>::new(bad_max, most.as_u64());
+    let mut measure = Measure::new(bad_max, most.as_u64());
     content.read::<Fault>(&mut |window, end| {
         let decoded = decoder.decode(window, end, &mut measure)?;
         Ok((decoded.bytes, decoded.done || measure.full()))
@@ -156,14 +142,4 @@ pub(crate) fn sample(
         });
     }
     Ok(batches)
-}
-
-impl Fault {
-    /// For a person.
-    pub(crate) fn sentence(self) -> String {
-        match self {
-            Self::Call(reason) => reason,
-            Self::Disk(error) => error.to_string(),
-        }
-    }
 }

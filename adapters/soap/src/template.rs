@@ -11,6 +11,13 @@ pub const FUEL: u64 = 100_000;
 /// Bytes of what is made, at most.
 pub const OUTPUT_BYTES_MAX: usize = 16 * 1024 * 1024;
 const NAME: &str = "message";
+/// What may stand behind a name that nothing stands for.
+const HARMLESS: [&str; 4] = [
+    "is defined",
+    "is not defined",
+    "is undefined",
+    "is not undefined",
+];
 
 /// A compiled template.
 #[derive(Debug)]
@@ -64,13 +71,20 @@ impl Template {
 }
 
 impl Template {
-    /// What a template names that nothing stands for, and what there is.
+    /// What the line that fails names that nothing stands for, and what there is.
     fn unknown(&self, error: &minijinja::Error, known: &BTreeSet<String>) -> String {
-        let named = self.0.get_template(NAME);
-        let named = named.map_or_else(|_| HashSet::new(), |one| one.undeclared_variables(false));
+        let template = self.0.get_template(NAME).ok();
+        let template = template.as_ref();
+        let named = template.map_or_else(HashSet::new, |one| one.undeclared_variables(false));
+        let source = template.map_or("", |one| one.source());
+        let failing = error.line().and_then(|line| line.checked_sub(1));
+        let failing = failing.and_then(|line| source.lines().nth(line));
         let is_known =
             |name: &str| known.contains(name) || self.0.globals().any(|(global, _)| global == name);
-        let unknown: BTreeSet<String> = named.into_iter().filter(|name| !is_known(name)).collect();
+        let unknown: BTreeSet<String> = named
+            .into_iter()
+            .filter(|name| !is_known(name) && failing.is_none_or(|line| needs(line, name)))
+            .collect();
         if unknown.is_empty() {
             return sentence(error);
         }
@@ -82,6 +96,19 @@ impl Template {
             list(known)
         )
     }
+}
+
+/// Whether a line names this, and not only to ask whether something stands for it.
+fn needs(line: &str, name: &str) -> bool {
+    let is_letter = |letter: char| letter.is_alphanumeric() || letter == '_';
+    line.match_indices(name).any(|(at, _)| {
+        let (before, behind) = (&line[..at], &line[at + name.len()..]);
+        let is_longer = before.ends_with(is_letter) || behind.starts_with(is_letter);
+        let behind = behind.trim_start();
+        // Behind a dot it is of something else.
+        let is_own = !is_longer && !before.ends_with('.');
+        is_own && !HARMLESS.iter().any(|test| behind.starts_with(test))
+    })
 }
 
 fn line(error: &minijinja::Error) -> String {
@@ -116,6 +143,14 @@ mod tests {
                 "line 1: nothing stands for idd; it may name id, records",
             ),
             ("{{ id.name }}", "line 1: undefined value"),
+            (
+                "{{ id.name }}{% if foo is defined %}{% endif %}",
+                "line 1: undefined value",
+            ),
+            (
+                "{{ id }}\n{{ recrods }}\n{{ idd }}",
+                "line 2: nothing stands for recrods; it may name id, records",
+            ),
         ] {
             let template = Template::new(source, true).expect("a template");
             let why = template.render(context! { records => 1, id => "a" });

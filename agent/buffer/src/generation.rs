@@ -128,32 +128,34 @@ impl Generation {
 
     /// The number after the last value; `None` where there is none.
     pub(crate) fn end(&self) -> Result<Option<u64>, Unreadable> {
-        let last = self.db.last()?;
-        let end = |(key, value): (sled::IVec, sled::IVec)| {
-            let members = layout::group(&value).map_or(1, |group| group.map_or(1, |all| all.len()));
-            Some(u64::from_be_bytes(key.as_ref().try_into().ok()?) + members as u64)
+        let Some((key, value)) = self.db.last()? else {
+            return Ok(None);
         };
-        Ok(last.and_then(end))
+        // Of a damaged group those that can be told: the witness knows how many there were.
+        let numbers = layout::group(&value).map_or(1, |group| group.count().max(1));
+        Ok(Some(number(&key)? + numbers as u64))
     }
 
     /// What stands under this number: a value of its own, or its place in a group.
-    fn value(&self, number: u64) -> Result<Option<sled::IVec>, sled::Error> {
-        let key = number.to_be_bytes();
-        if let Some(own) = self.db.get(key)? {
-            let first =
-                layout::group(&own).and_then(|group| group.ok()?.first().map(|one| one.to_vec()));
-            return Ok(Some(first.map_or(own, sled::IVec::from)));
+    fn value(&self, wanted: u64) -> Result<Option<sled::IVec>, Unreadable> {
+        let key = wanted.to_be_bytes();
+        let (first, value) = match self.db.get(key)? {
+            Some(value) => (wanted, value),
+            None => match self.db.get_lt(key)? {
+                Some((before, value)) => (number(&before)?, value),
+                None => return Ok(None),
+            },
+        };
+        let Some(group) = layout::group(&value) else {
+            return Ok((first == wanted).then_some(value));
+        };
+        for (member, at) in group.zip(first..) {
+            let member = member?;
+            if at == wanted {
+                return Ok(Some(member.into()));
+            }
         }
-        let Some((before, value)) = self.db.get_lt(key)? else {
-            return Ok(None);
-        };
-        let Ok(before) = before.as_ref().try_into() else {
-            return Ok(None);
-        };
-        let at = usize::try_from(number - u64::from_be_bytes(before)).unwrap_or(usize::MAX);
-        let member =
-            layout::group(&value).and_then(|group| group.ok()?.get(at).map(|one| one.to_vec()));
-        Ok(member.map(sled::IVec::from))
+        Ok(None)
     }
 
     /// The record at this number and its values, if it is whole and its CRC is right.
@@ -218,8 +220,8 @@ impl Generation {
         })
     }
 
-    /// Writes records under consecutive numbers from `first`, as one atomic batch, and returns once
-    /// it is on stable storage.
+    /// Writes records under consecutive numbers from `first`, all or none, and returns once they are
+    /// on stable storage.
     pub(crate) fn commit<'a>(
         &self,
         first: u64,
@@ -283,20 +285,18 @@ impl Generation {
 
     /// A block, its CRC checked.
     pub(crate) fn block(&self, number: u64) -> Result<StoredBlock, Unreadable> {
-        let damaged = |what: &dyn std::fmt::Display| {
-            Unreadable::Damaged(format!(
-                "{}: the block at number {number} is damaged: {what}",
-                self.path.display()
-            ))
-        };
-        let failed = |error: sled::Error| {
+        let damaged = |what: layout::Damage| {
             let place = format!("{}: the block at number {number}", self.path.display());
-            Unreadable::from(error).at(place)
+            Unreadable::of(what).at(place)
+        };
+        let failed = |why: Unreadable| {
+            let place = format!("{}: the block at number {number}", self.path.display());
+            why.at(place)
         };
         let get = |number: u64| self.value(number);
         let first = get(number)
             .map_err(failed)?
-            .ok_or_else(|| damaged(&"it is missing"))?;
+            .ok_or_else(|| damaged("it is missing"))?;
         let mut next = number;
         let mut refused = None;
         let joined = layout::join(&first, || {
@@ -310,14 +310,14 @@ impl Generation {
         if let Some(error) = refused {
             return Err(failed(error));
         }
-        match joined.map_err(|what| damaged(&what))?.0 {
+        match joined.map_err(damaged)?.0 {
             Record::Block { block, .. }
                 if crc32c::crc32c(&block.block.payload) == block.block.crc32c =>
             {
                 Ok(block)
             }
-            Record::Block { .. } => Err(damaged(&"its CRC is wrong")),
-            _ => Err(damaged(&"another record stands there")),
+            Record::Block { .. } => Err(damaged("its CRC is wrong")),
+            _ => Err(damaged("another record stands there")),
         }
     }
 
@@ -325,32 +325,32 @@ impl Generation {
     /// folder's name says.
     pub(crate) fn scan(&self, first: u64) -> Result<Vec<Placed>, Unreadable> {
         let place = |number: u64| format!("{}: the record at number {number}", self.path.display());
-        let damaged = |number: u64, what: &dyn std::fmt::Display| {
-            Unreadable::Damaged(format!("{} is damaged: {what}", place(number)))
-        };
+        let damaged = |number: u64, what: layout::Damage| Unreadable::of(what).at(place(number));
         let mut values = self.db.iter().map(|pair| {
             let (key, value) = pair?;
-            let key: [u8; 8] = key.as_ref().try_into().map_err(|_| "a key is no number")?;
-            Ok::<_, Unreadable>((u64::from_be_bytes(key), value))
+            Ok::<_, Unreadable>((number(&key)?, value))
         });
         let mut placed: Vec<Placed> = Vec::new();
         let mut expected = first;
         while let Some(pair) = values.next() {
             let (number, value) = pair.map_err(|why| why.at(place(expected)))?;
             if number != expected {
-                return Err(damaged(expected, &"it is missing"));
+                return Err(damaged(expected, "it is missing"));
             }
-            let alone = || Ok(vec![&value[..]]);
-            let members = layout::group(&value).unwrap_or_else(alone);
-            for member in members.map_err(|what| damaged(number, &what))? {
+            let mut place_one = |member: &[u8]| {
                 let joined = layout::join(member, || {
                     values.next()?.ok().map(|(_, value)| value.to_vec())
                 });
-                let one = joined.and_then(|(record, used)| placed_at(expected, record, used));
-                let one = one.map_err(|what| damaged(expected, &what))?;
-                expected += one.values;
-                placed.push(one);
-            }
+                let (record, used) = joined?;
+                placed.push(placed_at(expected, record, used)?);
+                expected += used;
+                Ok(())
+            };
+            let all = match layout::group(&value) {
+                Some(mut group) => group.try_for_each(|member| place_one(member?)),
+                None => place_one(&value),
+            };
+            all.map_err(|what| damaged(expected, what))?;
         }
         Ok(placed)
     }
@@ -359,6 +359,11 @@ impl Generation {
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
+}
+
+fn number(key: &sled::IVec) -> Result<u64, Unreadable> {
+    let key = key.as_ref().try_into().map_err(|_| "a key is no number")?;
+    Ok(u64::from_be_bytes(key))
 }
 
 /// A record without its payload, whose CRC is checked before.
@@ -403,7 +408,7 @@ pub(crate) fn summary(path: &Path) -> Result<Option<Vec<Placed>>, Unreadable> {
     match fs::read(&file) {
         Ok(bytes) => layout::decode_summary(&bytes)
             .map(Some)
-            .map_err(|what| Unreadable::Damaged(format!("{}: {what}", file.display()))),
+            .map_err(|what| Unreadable::of(what).at(file.display())),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(Unreadable::from(error).at(file.display())),
     }

@@ -6,7 +6,7 @@
 //! ```text
 //! first value   | kind u8 | record bytes u32 | record, first part |
 //! next values   | 0       | record, next part                     |
-//! group         | kind u8 | group bytes u32  | ( kind u8 | record bytes ) of each |
+//! group         | kind u8 | ( kind u8 | record bytes u32 | record ) of each          |
 //!
 //! block    | flow text | epoch u64 | first u64 | count u32 | captured first i64 | last i64 | codec u8
 //!          | decoded u32 | crc u32 | dead letters u32 | chain u64 | chain after u64 | position bytes
@@ -164,41 +164,67 @@ pub(crate) fn values(record: &Record) -> Vec<Vec<u8>> {
 pub(crate) fn commit_values(records: &[Cow<'_, Record>]) -> (Vec<Vec<u8>>, u64) {
     let mut values: Vec<_> = records.iter().flat_map(|record| values(record)).collect();
     let numbers = values.len() as u64;
-    let bytes = VALUE_HEAD + values.iter().map(Vec::len).sum::<usize>();
+    let bytes = 1 + values.iter().map(Vec::len).sum::<usize>();
     if records.len() > 1 && bytes <= VALUE_BYTES_MAX {
         let mut group = vec![GROUP];
-        put_bytes(&mut group, &values.concat());
+        group.extend(values.concat());
         values = vec![group];
     }
     (values, numbers)
 }
 
-/// A group's records, each as the value that would hold it alone; `None` if the value is no group.
-pub(crate) fn group(value: &[u8]) -> Option<Result<Vec<&[u8]>, Damage>> {
+/// How many values a record without its payload was cut into.
+pub(crate) fn value_count(record: &Record, payload_bytes: u32) -> u64 {
+    let bytes = record_bytes(record) + payload_bytes as usize;
+    let rest = bytes.saturating_sub(VALUE_BYTES_MAX - VALUE_HEAD);
+    1 + rest.div_ceil(VALUE_BYTES_MAX - 1) as u64
+}
+
+/// A group's records; `None` if the value is no group.
+pub(crate) fn group(value: &[u8]) -> Option<Members<'_>> {
     let (&GROUP, group) = value.split_first()? else {
         return None;
     };
-    Some(members(group))
+    Some(Members(group))
 }
 
-fn members(group: &[u8]) -> Result<Vec<&[u8]>, Damage> {
-    let mut group = Reader(group);
-    let mut rest = Reader(group.bytes()?);
-    if !group.0.is_empty() {
-        return Err("bytes follow a group");
-    }
-    let mut members = Vec::new();
-    while !rest.0.is_empty() {
-        let mut head = Reader(rest.0);
+/// Each record of a group, as the value that would hold it alone. Nothing comes after damage.
+pub(crate) struct Members<'a>(&'a [u8]);
+
+impl<'a> Members<'a> {
+    fn member(&mut self) -> Result<&'a [u8], Damage> {
+        let mut head = Reader(self.0);
         head.u8()?;
         let bytes = head.u32()? as usize;
-        members.push(rest.take(VALUE_HEAD.saturating_add(bytes))?);
+        let (member, rest) = self
+            .0
+            .split_at_checked(VALUE_HEAD.saturating_add(bytes))
+            .ok_or("a record is cut")?;
+        self.0 = rest;
+        Ok(member)
     }
-    Ok(members)
+}
+
+impl<'a> Iterator for Members<'a> {
+    type Item = Result<&'a [u8], Damage>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let member = self.member();
+        if member.is_err() {
+            self.0 = &[];
+        }
+        Some(member)
+    }
 }
 
 /// What is wrong with bytes that should be a record.
 pub(crate) type Damage = &'static str;
+
+/// No damage: it is whole, and written later than this program.
+pub(crate) const NEWER: Damage = "a newer version of dray-agent wrote it; install that one again, or let it send what it holds first";
 
 /// Joins values to a record. `next` gives the values that follow, in order.
 pub(crate) fn join(

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::io;
 
+use crate::layout::{Damage, NEWER};
+
 /// How EIO is said, wherever it comes from: sled hands errors on as text. What a disk failed to write the kernel may go on to show,
 /// so nothing is tried again after it.
 pub(crate) const DISK_ERROR: &str = "(os error 5)";
@@ -19,6 +21,14 @@ pub(crate) enum Unreadable {
 }
 
 impl Unreadable {
+    /// What a record's bytes are not.
+    pub(crate) fn of(what: Damage) -> Self {
+        match what {
+            NEWER => Self::Failed(what.into()),
+            _ => Self::Damaged(format!("it is damaged: {what}")),
+        }
+    }
+
     /// A sentence.
     pub(crate) fn reason(&self) -> &str {
         match self {

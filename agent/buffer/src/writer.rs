@@ -325,7 +325,7 @@ impl Writer {
             if let (Record::Note(note), true) = (&mut record, is_planted(Plant::LostMark)) {
                 note.marks.clear();
             }
-            let values = value_count(&record, payload_bytes);
+            let values = layout::value_count(&record, payload_bytes);
             self.next_number += values;
             let placed = Placed {
                 number,
@@ -452,13 +452,6 @@ fn payload_bytes(waiting: &Waiting) -> usize {
         .iter()
         .map(|block| block.payload.len())
         .sum()
-}
-
-/// How many values a record without its payload was cut into.
-fn value_count(record: &Record, payload_bytes: u32) -> u64 {
-    let bytes = layout::record_bytes(record) + payload_bytes as usize;
-    let rest = bytes.saturating_sub(layout::VALUE_BYTES_MAX - 5);
-    1 + rest.div_ceil(layout::VALUE_BYTES_MAX - 1) as u64
 }
 
 /// Writes the marks of a generation that is being sealed to a file that outlives it.

@@ -37,7 +37,7 @@ pub fn command(config: &Config, wanted: &PreviewArguments) -> Result<(), Failure
     };
     // A reader that had enough (head, less) is no failure.
     let _ = std::io::stdout().write_all(shown.as_bytes());
-    for sentence in &seen.unfound {
+    for sentence in &seen.doubts {
         eprintln!("{sentence}");
     }
     Ok(())
@@ -103,8 +103,8 @@ pub(crate) struct Seen {
     skipped: u64,
     /// Whether the file was read to its end.
     whole: bool,
-    /// A sentence for each column whose path found nothing.
-    unfound: Vec<String>,
+    /// A sentence for each column whose path found nothing, and what the source says of the file.
+    doubts: Vec<String>,
 }
 
 pub(crate) fn look(flow: &FlowConfig, wanted: &PreviewArguments) -> Result<Seen, Failure> {
@@ -134,7 +134,9 @@ pub(crate) fn look(flow: &FlowConfig, wanted: &PreviewArguments) -> Result<Seen,
             }
         }
     }
-    seen.unfound = unfound.sentences(&*flow.source);
+    seen.doubts = unfound.sentences(&*flow.source);
+    let of_source = flow.source.doubts(&flow.name, &wanted.file);
+    seen.doubts.extend(of_source);
     Ok(seen)
 }
 

@@ -17,7 +17,7 @@ use crate::check::Finding;
 use crate::cli::RedriveArguments;
 use soap::Soap;
 
-const NO_REDRIVE: &str = "a source of this kind sets nothing aside that could be read again";
+const NO_REDRIVE: &str = "a source of this kind keeps no copy that could be read again. The collector has what failed (dray-collector dead-letters list): after the cause is mended, its sender sends it once more under a new key or message id; of a poll, let its window reach back once (overlap)";
 
 /// An adapter, by the `kind` that a configuration names it with.
 pub struct Adapter {
@@ -119,6 +119,11 @@ pub trait Configured: Debug + Send + Sync {
         file: &Path,
         records_max: usize,
     ) -> Result<Vec<Batch>, String>;
+
+    /// What should be known of such a file besides its records, in sentences.
+    fn doubts(&self, _flow: &FlowName, _file: &Path) -> Vec<String> {
+        Vec::new()
+    }
 
     /// What was set aside and could be read again: name, bytes, and why where that is known here.
     ///

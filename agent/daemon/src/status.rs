@@ -106,7 +106,7 @@ pub fn text(status: &AgentStatus) -> String {
         }
     }
     if status.flows.iter().any(|flow| flow.dead_letters > 0) {
-        out.push_str("\nDead letters are counted since the agent's start. The collector keeps them: dray-collector dead-letters\n");
+        out.push_str("\nDead letters are counted since the agent's start. The collector keeps them: dray-collector dead-letters list\n");
     }
     out
 }

@@ -15,7 +15,8 @@ struct Declared(Vec<(usize, String, String)>);
 impl Declared {
     fn take(&mut self, start: &Start<'_>) {
         let depth = start.depth();
-        self.0.retain(|(known, ..)| *known < depth);
+        // Deeper ones stand behind: what ended is at the end.
+        while self.0.pop_if(|(known, ..)| *known >= depth).is_some() {}
         for attribute in start.attributes() {
             let prefix = match (attribute.prefix, attribute.name) {
                 ("xmlns", prefix) => prefix,

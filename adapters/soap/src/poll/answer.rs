@@ -10,8 +10,11 @@ use super::service::Service;
 use super::survey::Survey;
 use crate::content::Content;
 use crate::envelope::{Envelope, Reader, namespace};
-use crate::measure::too_much;
 use crate::reading::Fault;
+
+/// How the sentence on an answer that is none begins, and how it ends. Of a file, others are said.
+pub(super) const NO_MESSAGE: &str = "what the service answers is no SOAP message";
+pub(super) const LOOK_AT_URL: &str = "look at url, and ask who runs the service";
 
 /// What HTTP says of an answer.
 #[derive(Debug, Default)]
@@ -53,7 +56,7 @@ pub(super) fn read(
         Err(Fault::Call(reason)) => {
             let no_message = || {
                 failed(format!(
-                    "what the service answers is no SOAP message: {}; it begins \"{shown}\"; look at url, and ask who runs the service",
+                    "{NO_MESSAGE}: {}; it begins \"{shown}\"; {LOOK_AT_URL}",
                     masked(&reason, hidden)
                 ))
             };
@@ -175,7 +178,9 @@ fn survey<'s>(
         Ok((decoded.bytes, decoded.done || survey.is_too_much()))
     })?;
     if survey.is_too_much() {
-        return Err(Fault::Call(too_much(most)));
+        return Err(Fault::Call(format!(
+            "its records are more than {most} (limits.records_bytes_max), with what each takes from around it: ask for less at a time, leave such a column out, or raise it"
+        )));
     }
     Ok(survey)
 }

@@ -79,11 +79,12 @@ impl SoapPollConfig {
             (true, ..) => {
                 "watermark.overlap asks for records again, and no key is configured: each of them comes again; name the columns that tell one record from another, e.g. key = [\"ID\"]"
             }
+            // It happens with each cycle, and what pages do only sometimes.
+            (.., Some(_)) => {
+                "no key is configured: the newest record comes again with each cycle where the service counts \"since\" inclusively, which most do; name the columns that tell one record from another, e.g. key = [\"ID\"]"
+            }
             (_, Some(_), _) => {
                 "no key is configured: a record that two pages hold, or a page that changed while the agent was restarted, comes twice; name the columns that tell one record from another, e.g. key = [\"ID\"]"
-            }
-            (.., Some(_)) => {
-                "no key is configured: if the service answers records at the watermark and not only those behind it, they come again with each cycle; name the columns that tell one record from another, e.g. key = [\"ID\"]"
             }
             _ => {
                 "neither watermark nor key is configured: each cycle brings all records of the answer again; name the columns that tell one record from another, e.g. key = [\"ID\"], if that is not meant"
@@ -137,4 +138,47 @@ fn reaches(service: &Service) -> Finding {
     Finding::Warning(format!(
         "{url} can't be connected to from here: {last}; look whether the service runs, and at url"
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_comes_again_without_a_key_is_told() {
+        let watermark = "[watermark]\ncolumn = 'ID'\nstart = '0'\n";
+        let pages = "[pages]\nby = 'number'\n";
+        for (more, expected) in [
+            (
+                String::new(),
+                Some("brings all records of the answer again"),
+            ),
+            (pages.to_owned(), Some("a record that two pages hold")),
+            (watermark.to_owned(), Some("the newest record comes again")),
+            (
+                format!("{pages}{watermark}"),
+                Some("the newest record comes again"),
+            ),
+            (
+                format!("{watermark}overlap = '5m'\n"),
+                Some("watermark.overlap asks for records again"),
+            ),
+            (format!("key = 'ID'\n{watermark}"), None),
+        ] {
+            let text = format!(
+                "kind = 'soap-poll'\nurl = 'http://wms.local/'\nrequest = '/list.xml'\nroot = 'R'\nfields = {{ ID = 'Id' }}\n{more}"
+            );
+            let config: SoapPollConfig = toml::from_str(&text).expect(&text);
+            let said = match config.doubles() {
+                Some(Finding::Warning(sentence)) => Some(sentence),
+                _ => None,
+            };
+            match expected {
+                None => assert_eq!(said, None, "{text}"),
+                Some(expected) => {
+                    assert!(said.is_some_and(|said| said.contains(expected)), "{text}");
+                }
+            }
+        }
+    }
 }

@@ -6,6 +6,9 @@
 //! ```
 //! The watermark moves with the last page alone: whatever ends a cycle before, the next one asks from the same place.
 
+use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
 use dray_adapter::Position;
 use jiff::Timestamp;
 
@@ -60,6 +63,8 @@ pub(super) struct Plan {
     place: Place,
     /// The content of the page before, of this cycle.
     before: Option<String>,
+    /// Hashes of the tokens of this cycle's pages, as far as they were turned since the start: at most `pages_max`.
+    turned: HashSet<u64>,
     /// The cycle was begun anew already.
     began_again: bool,
 }
@@ -96,6 +101,7 @@ impl Plan {
             pages,
             place,
             before: None,
+            turned: HashSet::new(),
             began_again: false,
         })
     }
@@ -203,9 +209,9 @@ impl Plan {
         let token = match pages.by {
             PagesBy::Token => match facts.token.as_deref() {
                 None | Some("") => return Ok(None),
-                Some(token) if token == way.token => {
+                Some(token) if token == way.token || self.turned.contains(&hash(token)) => {
                     return Err(format!(
-                        "the answer names page \"{token}\" as the next one, which was asked for just now: the service does not turn pages, or the request does not send {{{{ token }}}}"
+                        "the answer names page \"{token}\" as the next one, which was asked for already: the service does not turn pages, or the request does not send {{{{ token }}}}"
                     ));
                 }
                 Some(token) => token.to_owned(),
@@ -246,6 +252,10 @@ impl Plan {
         let batch = self.place.batch;
         let is_over = turn.after.under_way.is_none();
         let moved = turn.after.from != self.place.from;
+        match &self.place.under_way {
+            Some(way) if !is_over => _ = self.turned.insert(hash(&way.token)),
+            _ => self.turned.clear(),
+        }
         self.before = (!is_over).then(|| turn.content.clone());
         self.began_again &= !is_over;
         self.place = turn.after.clone();
@@ -269,6 +279,7 @@ impl Plan {
         let can = self.page() > 0 && !self.began_again;
         if can {
             (self.place.under_way, self.before, self.began_again) = (None, None, true);
+            self.turned.clear();
         }
         can
     }
@@ -280,6 +291,12 @@ fn window_end(rule: &Rule, way: &UnderWay, facts: &Facts) -> String {
     let until = Timestamp::from_microsecond(way.until).unwrap_or(Timestamp::MIN);
     let served = facts.served.map_or(until, |served| rule.end(served));
     until.min(served).to_string()
+}
+
+fn hash(token: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    token.hash(&mut hasher);
+    hasher.finish()
 }
 
 fn name(kind: WatermarkType) -> &'static str {

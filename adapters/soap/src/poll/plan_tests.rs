@@ -152,6 +152,20 @@ fn pages_by_number_end_with_one_that_is_not_full() {
 }
 
 #[test]
+fn a_service_that_turns_pages_in_a_circle_is_told_and_one_that_begins_again_is_not() {
+    let mut plan = Plan::new(None, pages(BY_TOKEN), None).expect("a plan");
+    take(&mut plan, &page(1, "a", "", "t"));
+    take(&mut plan, &page(1, "b", "", "u"));
+    ask(&mut plan);
+    let wrong = plan.answered(&page(1, "c", "", "t")).expect_err("a circle");
+    assert!(wrong.contains("asked for already"), "{wrong}");
+    assert!(plan.begin_again());
+    take(&mut plan, &page(1, "a", "", "t"));
+    take(&mut plan, &page(1, "b", "", ""));
+    take(&mut plan, &page(1, "a", "", "t"));
+}
+
+#[test]
 fn a_service_that_does_not_turn_pages_is_told_and_not_asked_for_ever() {
     let check = |setting: &str, first: &Facts, second: &Facts, expected: &str| {
         let mut plan = Plan::new(None, pages(setting), None).expect("a plan");

@@ -156,6 +156,8 @@ impl Service {
             Timestamp::UNIX_EPOCH,
             [0; 16],
         );
+        // On one line with what stands around it, so that its lines are counted as its file has them.
+        let message = message.replacen('\n', "", 1);
         let envelope = Reader::new(&[], Arc::default()).whole(message.as_bytes())?;
         if envelope.root.is_none() {
             return Err("it makes no element: write the body's content, e.g. <w:ListMovements xmlns:w=\"urn:example:wms\"/>".into());

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
 use super::watermark::{Rule, TakenFrom};
+use crate::measure::Bytes;
 
 /// What a look at all records found.
 #[derive(Debug)]
@@ -18,7 +19,7 @@ pub(super) struct Survey<'r> {
     rule: Option<&'r Rule>,
     now: Timestamp,
     hash: Sha256,
-    bytes: u64,
+    bytes: Bytes,
     bytes_max: u64,
 }
 
@@ -33,14 +34,14 @@ impl<'r> Survey<'r> {
             rule,
             now,
             hash: Sha256::new(),
-            bytes: 0,
+            bytes: Bytes::default(),
             bytes_max,
         }
     }
 
     /// Whether there are more bytes of records than may be.
     pub(super) fn is_too_much(&self) -> bool {
-        self.bytes > self.bytes_max
+        self.bytes.all > self.bytes_max
     }
 
     /// What tells the content from another's: that of the records alone, as an answer may name the time or a session around them.
@@ -110,7 +111,7 @@ impl Sink for Survey<'_> {
 
     fn record(&mut self, record: &GoodRecord<'_>) {
         self.records += 1;
-        self.bytes += record.text.len() as u64;
+        self.bytes.add(record);
         hash_cells(&mut self.hash, record);
         self.look_at_watermark(record);
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytesize::ByteSize;
 use dray_adapter::Shape;
 use dray_formats::Columns;
-use dray_formats::xml::{XmlConfig, XmlField};
+use dray_formats::xml::{XmlConfig, XmlField, number_of};
 use serde::{Deserialize, Deserializer, de::Error as _};
 
 use super::CONNECTIONS_MAX;
@@ -365,6 +365,10 @@ impl OperationConfig {
 pub(crate) fn body_faults(xml: &XmlConfig, root: &str, record: Option<&str>) -> Faults {
     let mut faults = xml.faults();
     let composed = format!("record = \"{}\"", xml.record);
+    // A prefix of the root that nothing explains is not the fault of what stands below.
+    let prefix = root.split_once(':').map(|(prefix, _)| prefix);
+    let is_explained = prefix.is_none_or(|prefix| number_of(prefix, &xml.namespaces).is_ok());
+    let record = record.filter(|_| is_explained);
     for (setting, sentence) in &mut faults {
         if setting != "record" {
             continue;
@@ -451,6 +455,11 @@ mod tests {
             ),
             (
                 "root = \"x:Put\"",
+                "operation.0.root",
+                "root = \"x:Put\": the prefix x is not explained",
+            ),
+            (
+                "root = \"x:Put\"\nrecord = \"w:Row\"",
                 "operation.0.root",
                 "root = \"x:Put\": the prefix x is not explained",
             ),

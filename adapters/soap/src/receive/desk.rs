@@ -128,19 +128,23 @@ impl Desk {
         let answer = match timeout(self.answer_within, answer).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(_)) => Answer::Later(ENDED),
-            Err(_) => Answer::Later("it was not stored within limits.answer_within"),
+            Err(_) => Answer::Later(
+                "it was not stored within limits.answer_within: look why the flow waits, or raise it",
+            ),
         };
         self.dialect.reply(&call, &answer)
     }
 }
 
-/// Where a setting decided: which.
-fn for_the_operator(trouble: Trouble) -> Option<&'static str> {
+/// Where a setting decided: which, and the way out.
+pub(super) fn for_the_operator(trouble: Trouble) -> Option<&'static str> {
     match trouble {
-        Trouble::TooLarge => {
-            Some("it is larger, packed or unpacked, than limits.message_bytes_max")
-        }
-        Trouble::Slow => Some("it did not come within limits.body_within"),
+        Trouble::TooLarge => Some(
+            "it is larger, packed or unpacked, than limits.message_bytes_max: raise it, or have less sent in one call",
+        ),
+        Trouble::Slow => Some(
+            "it did not come within limits.body_within: look at the caller and the network between, or raise it",
+        ),
         Trouble::Busy => Some(UNKEPT),
         Trouble::Packing | Trouble::Framing | Trouble::Broken => None,
     }

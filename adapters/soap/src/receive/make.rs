@@ -9,6 +9,7 @@ use dray_formats::xml::Xml;
 
 use super::config::{AccountConfig, OperationConfig, TokenConfig};
 use super::description::Description;
+pub(crate) use super::found::{ELSEWHERE, IDLESS, Places, elsewhere};
 use super::serve::Settings;
 use super::soap::{Operation, Soap, answer_values, root};
 use super::{Patience, Receiver, SoapReceiveConfig, Spoken, tls};
@@ -98,6 +99,7 @@ impl SoapReceiveConfig {
             identity: operation.identity,
             one_way: operation.one_way,
             response: response.transpose()?,
+            places: places(operation),
         })
     }
 
@@ -117,9 +119,23 @@ impl SoapReceiveConfig {
     }
 }
 
+fn places(operation: &OperationConfig) -> Places {
+    let OperationConfig { name, root, .. } = operation;
+    let record = operation.record.as_ref();
+    let record = record.map_or_else(
+        || format!("root = '{root}'"),
+        |record| format!("record = '{record}'"),
+    );
+    Places {
+        record: format!("{record} of operation {name}"),
+        id: format!("key = '{}' of operation {name}", operation.key.join("', '")),
+    }
+}
+
 /// Whether it may stand in a Body.
 fn is_content(answer: &str) -> Result<(), String> {
-    let message = enveloped(Version::V11, answer);
+    // On one line with what stands around it, so that its lines are counted as its file has them.
+    let message = enveloped(Version::V11, answer).replacen('\n', "", 1);
     let read = Reader::new(&[], Arc::default()).whole(message.as_bytes());
     read.map(drop).map_err(|reason| {
         format!("what it makes can't stand in a Body, where the envelope is dray's: {reason}")

@@ -1,6 +1,7 @@
 //! `preview`: which records a sample message would become, or why the endpoint would refuse it.
 
 use std::fs::File;
+use std::io::{self, Read as _, Seek as _};
 use std::path::Path;
 
 use dray_adapter::Batch;
@@ -8,9 +9,11 @@ use hyper::Request;
 use hyper::http::request::Parts;
 
 use super::config::{LimitsConfig, OperationConfig};
+use super::desk::for_the_operator;
+use super::exchange::Answer;
 use super::found::Found;
 use super::source::BadRecords;
-use super::{SoapReceiveConfig, Spoken, Trouble};
+use super::{Call, SoapReceiveConfig, Spoken, Trouble};
 use crate::content::Content;
 use crate::reading::{Fault, count, sample};
 
@@ -25,14 +28,17 @@ impl SoapReceiveConfig {
         file: &Path,
         records_max: usize,
     ) -> Result<Vec<Batch>, String> {
-        Sample {
+        let sample = Sample {
             flow,
             file,
             limits: &self.limits,
             bad_records: self.bad_records,
-        }
-        .batches(&self.of_a_file().spoken()?, records_max)
-        .map_err(refused)
+        };
+        let batches = sample.batches(&self.of_a_file().spoken()?, records_max);
+        batches.map_err(|fault| match fault {
+            Fault::Call(reason) => refused(&reason),
+            Fault::Disk(error) => sample.unreadable(&error),
+        })
     }
 
     /// As it reads a saved message: without what comes with a call, or only answers one.
@@ -54,7 +60,7 @@ impl SoapReceiveConfig {
     }
 }
 
-pub(crate) fn refused(reason: String) -> String {
+pub(crate) fn refused(reason: &str) -> String {
     format!("the endpoint would refuse this call: {reason}")
 }
 
@@ -70,47 +76,59 @@ impl Sample<'_> {
     /// Its first records, as they would be handed out.
     ///
     /// # Errors
-    /// Why it would be refused.
-    pub(crate) fn batches(
+    /// Why it would be refused, as the operator is told of a call; or the file can't be read.
+    pub(crate) fn batches(&self, spoken: &Spoken, records_max: usize) -> Result<Vec<Batch>, Fault> {
+        let mut content = self.content()?;
+        let now_us = jiff::Timestamp::now().as_microsecond();
+        let dialect = &spoken.dialect;
+        let call = dialect
+            .read(&without_headers(), &mut content, now_us)
+            .map_err(|reply| Fault::Call(reply.reason))?;
+        let taken = self.taken(spoken, &call, content, records_max);
+        taken.map_err(|fault| match fault {
+            Fault::Call(reason) => {
+                Fault::Call(dialect.reply(&call, &Answer::Refused(reason)).reason)
+            }
+            Fault::Disk(error) => Fault::Disk(error),
+        })
+    }
+
+    fn taken(
         &self,
         spoken: &Spoken,
+        call: &Call,
+        mut content: Content,
         records_max: usize,
-    ) -> Result<Vec<Batch>, String> {
-        let parts = without_headers();
-        let mut content = self.content(spoken, &parts)?;
-        let now_us = jiff::Timestamp::now().as_microsecond();
-        let call = spoken
-            .dialect
-            .read(&parts, &mut content, now_us)
-            .map_err(|reply| reply.reason)?;
+    ) -> Result<Vec<Batch>, Fault> {
         if let Some(reason) = call.too_long() {
-            return Err(reason);
+            return Err(Fault::Call(reason));
         }
         let format = &spoken.formats[call.operation];
         let bad_max = self.bad_records.allowed();
-        let found: Found = count(
-            format,
-            &mut content,
-            bad_max,
-            self.limits.records_bytes_max(),
-        )
-        .map_err(Fault::sentence)?
-        .into();
+        let most = self.limits.records_bytes_max();
+        let found: Found = count(format, &mut content, bad_max, most)?.into();
         if let Some(reason) = found.wrong(bad_max, spoken.may_be_empty[call.operation]) {
-            return Err(reason);
+            return Err(Fault::Call(reason));
         }
-        let id = call.message_id.unwrap_or_default();
-        sample(format, content, self.flow, &id, records_max).map_err(Fault::sentence)
+        let id = call.message_id.as_deref().unwrap_or_default();
+        sample(format, content, self.flow, id, records_max)
     }
 
-    fn content(&self, spoken: &Spoken, parts: &Parts) -> Result<Content, String> {
-        let unreadable =
-            |error: std::io::Error| format!("{} can't be read: {error}", self.file.display());
-        let file = File::open(self.file).map_err(unreadable)?;
-        if file.metadata().map_err(unreadable)?.len() > self.limits.message_bytes_max.as_u64() {
-            return Err(spoken.dialect.trouble(parts, Trouble::TooLarge).reason);
+    /// It is read through before: a disk's trouble is no refusal by the endpoint.
+    fn content(&self) -> Result<Content, Fault> {
+        let bytes_max = self.limits.message_bytes_max.as_u64();
+        let mut file = File::open(self.file)?;
+        let past = bytes_max.saturating_add(1);
+        if io::copy(&mut file.by_ref().take(past), &mut io::sink())? > bytes_max {
+            let reason = for_the_operator(Trouble::TooLarge).unwrap_or_default();
+            return Err(Fault::Call(reason.into()));
         }
+        file.rewind()?;
         Ok(Content::Spool(Box::new(file)))
+    }
+
+    pub(crate) fn unreadable(&self, error: &io::Error) -> String {
+        format!("{} can't be read: {error}", self.file.display())
     }
 }
 

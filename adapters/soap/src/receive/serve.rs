@@ -228,6 +228,8 @@ async fn connection(
     });
     let mut serving = pin!(
         http1::Builder::new()
+            // Some end their side once they have sent their call: nc -N, or who writes HTTP by hand.
+            .half_close(true)
             .timer(TokioTimer::new())
             .header_read_timeout(patience.idle)
             .serve_connection(TokioIo::new(stream), service)

@@ -13,6 +13,7 @@ use sha2::{Digest as _, Sha256};
 use super::config::{IdentityBy, SoapReceiveConfig};
 use super::description::Description;
 use super::exchange::{Answer, UNREADABLE};
+use super::found::{ELSEWHERE, KEYLESS, Places, elsewhere};
 use super::replies::{denied, faulted, later, plain, troubled};
 use super::{Call, Dialect, Identity, Reply, Trouble};
 use crate::content::Content;
@@ -33,6 +34,17 @@ pub(super) struct Operation {
     pub(super) response: Option<Template>,
     /// The answer without a template.
     pub(super) plain: String,
+    pub(super) places: Places,
+}
+
+impl Operation {
+    /// The caller learns what is wrong with his call, and the operator by which setting.
+    fn refused(&self, version: Version, reason: &str) -> Reply {
+        Reply {
+            reason: self.places.told(reason),
+            ..faulted(version, &Fault::sender(reason), None)
+        }
+    }
 }
 
 /// What the template of an answer is filled with.
@@ -62,6 +74,8 @@ pub(super) struct Soap {
 enum Stopped {
     Fault(Fault),
     Denied(Denied),
+    /// It lacks the key of the operation with this number.
+    Keyless(usize),
     Disk,
 }
 
@@ -186,7 +200,7 @@ impl Soap {
                 return Err(Fault::sender(text).into());
             }
         }
-        let identity = self.identity(operation, &envelope)?;
+        let identity = self.identity(number, &envelope)?;
         // Without it the message would be taken a second time.
         if used == Use::Again && identity.is_none() {
             return Err(Denied::Replayed.into());
@@ -213,11 +227,8 @@ impl Soap {
         }
     }
 
-    fn identity(
-        &self,
-        operation: &Operation,
-        envelope: &Envelope,
-    ) -> Result<Option<Identity>, Fault> {
+    fn identity(&self, number: usize, envelope: &Envelope) -> Result<Option<Identity>, Stopped> {
+        let operation = &self.operations[number];
         let content = envelope.body_sha256;
         let with = |id: String| Identity {
             id: format!("{}/{id}", operation.name),
@@ -226,9 +237,7 @@ impl Soap {
         if !envelope.values.is_empty() {
             let values: Option<Vec<&str>> = envelope.values.iter().map(Option::as_deref).collect();
             let Some(values) = values else {
-                return Err(Fault::sender(
-                    "its key is missing or empty: by it, a repeated call is told from a new one",
-                ));
+                return Err(Stopped::Keyless(number));
             };
             return Ok(Some(with(composed(&values))));
         }
@@ -295,7 +304,10 @@ impl Soap {
 impl Dialect for Soap {
     fn page(&self, request: &Parts) -> Option<Reply> {
         if request.uri.path() != self.path {
-            return Some(plain(404, "nothing is at this path"));
+            return Some(Reply {
+                reason: elsewhere(request.uri.path(), &self.path),
+                ..plain(404, ELSEWHERE)
+            });
         }
         match request.method {
             Method::POST => None,
@@ -333,6 +345,7 @@ impl Dialect for Soap {
             .map_err(|stopped| match stopped {
                 Stopped::Fault(fault) => faulted(version, &fault, None),
                 Stopped::Denied(why) => denied(version, why),
+                Stopped::Keyless(number) => self.operations[number].refused(version, KEYLESS),
                 Stopped::Disk => Reply {
                     reason: UNREADABLE.into(),
                     ..self.trouble(request, Trouble::Busy)
@@ -344,9 +357,7 @@ impl Dialect for Soap {
         let operation = &self.operations[call.operation];
         let (records, repeated) = match answer {
             Answer::Stored { records, repeated } => (*records, *repeated),
-            Answer::Refused(reason) => {
-                return faulted(call.version, &Fault::sender(reason.clone()), None);
-            }
+            Answer::Refused(reason) => return operation.refused(call.version, reason),
             Answer::Later(why) => {
                 return Reply {
                     reason: (*why).into(),

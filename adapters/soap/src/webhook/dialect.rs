@@ -15,6 +15,7 @@ use crate::fresh::Fresh;
 use crate::key::composed;
 use crate::reading::Fault;
 use crate::receive::exchange::{Answer, UNREADABLE};
+use crate::receive::make::{ELSEWHERE, IDLESS, Places, elsewhere};
 use crate::receive::{Call, Dialect, Identity, Reply, Trouble};
 use crate::security::{self, Account, Denied};
 
@@ -22,6 +23,17 @@ use crate::security::{self, Account, Denied};
 pub(super) struct Hook {
     pub(super) config: HookConfig,
     pub(super) format: Format,
+    pub(super) places: Places,
+}
+
+impl Hook {
+    /// The caller learns what is wrong with his call, and the operator by which setting.
+    fn refused(&self, reason: &str) -> Reply {
+        Reply {
+            reason: self.places.told(reason),
+            ..failed(422, reason)
+        }
+    }
 }
 
 /// JSON or XML by POST.
@@ -154,9 +166,7 @@ impl Webhook {
         })?;
         content.rewind()?;
         let digest: [u8; 32] = hash.finalize().into();
-        let missing = || {
-            Fault::Call("its id is missing: by it, a repeated call is told from a new one".into())
-        };
+        let missing = || Fault::Call(IDLESS.into());
         let id = if let Some(name) = &config.id_header {
             let is_given = request.headers.contains_key(name);
             if is_given && header(request, name).is_none() {
@@ -209,7 +219,10 @@ fn first(
 impl Dialect for Webhook {
     fn page(&self, request: &Parts) -> Option<Reply> {
         if request.uri.path() != self.path {
-            return Some(failed(404, "nothing is at this path"));
+            return Some(Reply {
+                reason: elsewhere(request.uri.path(), &self.path),
+                ..failed(404, ELSEWHERE)
+            });
         }
         (request.method != Method::POST).then(|| failed(405, "calls are made by POST"))
     }
@@ -244,7 +257,7 @@ impl Dialect for Webhook {
         let identity = self
             .identity(hook, request, content)
             .map_err(|fault| match fault {
-                Fault::Call(reason) => failed(422, &reason),
+                Fault::Call(reason) => hook.refused(&reason),
                 Fault::Disk(_) => later(UNREADABLE),
             })?;
         let id = hook.config.id_header.as_ref();
@@ -256,7 +269,7 @@ impl Dialect for Webhook {
         })
     }
 
-    fn reply(&self, _: &Call, answer: &Answer) -> Reply {
+    fn reply(&self, call: &Call, answer: &Answer) -> Reply {
         match answer {
             Answer::Stored { records, repeated } => Reply {
                 status: self.status,
@@ -271,7 +284,7 @@ impl Dialect for Webhook {
                 outcome: answer.outcome(),
                 reason: String::new(),
             },
-            Answer::Refused(reason) => failed(422, reason),
+            Answer::Refused(reason) => self.hooks[call.operation].refused(reason),
             Answer::Later(why) => later(why),
         }
     }

@@ -4,15 +4,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use dray_adapter::Batch;
-use dray_formats::Format;
+use dray_formats::{Format, FormatConfig};
 
 use super::config::{ApiKeyConfig, HookConfig, SignatureConfig, WebhookConfig};
 use super::dialect::{Hook, Webhook};
 use super::signature::Signature;
 use crate::Finding;
 use crate::fresh::Fresh;
+use crate::reading::Fault;
 use crate::receive::check::{listens, made};
-use crate::receive::make::{basic, read};
+use crate::receive::make::{Places, basic, read};
 use crate::receive::preview::{Sample, refused};
 use crate::receive::serve::Settings;
 use crate::receive::{Patience, Receiver, Spoken, tls};
@@ -33,6 +34,32 @@ fn api_key(config: &ApiKeyConfig) -> Result<Fresh<(String, String)>, String> {
         let key = secret::read("api_key.key_file", &config.key_file)?;
         Ok((config.header.clone(), format!("{}{key}", config.prefix)))
     })
+}
+
+fn places(hook: &HookConfig) -> Places {
+    let record = match &hook.format {
+        FormatConfig::Xml(xml) => format!("format.record = '{}'", xml.record),
+        FormatConfig::Json(json) => format!("format.record = '{}'", json.record),
+        _ => "format".into(),
+    };
+    let id = hook.id_header.as_ref();
+    let id = id.map_or_else(
+        || format!("key = '{}'", hook.key.join("', '")),
+        |header| format!("id_header = '{header}'"),
+    );
+    let of = &hook.name;
+    Places {
+        record: format!("{record} of hook {of}"),
+        id: format!("{id} of hook {of}"),
+    }
+}
+
+/// What hooks made of a saved body, up to the first that takes it.
+struct Tried<'a> {
+    /// By whom it was taken, and its records.
+    taken: Option<(&'a HookConfig, Vec<Batch>)>,
+    /// A sentence of each before.
+    refusals: Vec<String>,
 }
 
 impl WebhookConfig {
@@ -66,6 +93,7 @@ impl WebhookConfig {
                 .map(|(config, format)| Hook {
                     config: config.clone(),
                     format: format.clone(),
+                    places: places(config),
                 })
                 .collect(),
             signature: self.signature.as_ref().map(signature).transpose()?,
@@ -125,20 +153,58 @@ impl WebhookConfig {
         file: &Path,
         records_max: usize,
     ) -> Result<Vec<Batch>, String> {
+        let tried = self.tried(flow, file, records_max)?;
+        match tried.taken {
+            Some((_, batches)) => Ok(batches),
+            None => Err(refused(&tried.refusals.join("; "))),
+        }
+    }
+
+    /// What should be known of a saved body besides its records: a hook that takes a call without a record hides why the one refuses it
+    /// that is meant.
+    #[must_use]
+    pub fn doubts(&self, flow: &str, file: &Path) -> Vec<String> {
+        let Ok(Tried {
+            taken: Some((hook, _)),
+            refusals,
+        }) = self.tried(flow, file, 1)
+        else {
+            return Vec::new();
+        };
+        if refusals.is_empty() {
+            return Vec::new();
+        }
+        vec![format!(
+            "hook {} takes it, as those before would refuse it: {}",
+            hook.name,
+            refusals.join("; ")
+        )]
+    }
+
+    fn tried(&self, flow: &str, file: &Path, records_max: usize) -> Result<Tried<'_>, String> {
         let sample = Sample {
             flow,
             file,
             limits: &self.limits,
             bad_records: self.bad_records,
         };
-        let mut reasons = Vec::new();
+        let mut refusals = Vec::new();
         for hook in &self.hooks {
             match sample.batches(&self.of_a_file(hook).spoken()?, records_max) {
-                Ok(batches) => return Ok(batches),
-                Err(reason) => reasons.push(format!("hook {}: {reason}", hook.name)),
+                Ok(batches) => {
+                    return Ok(Tried {
+                        taken: Some((hook, batches)),
+                        refusals,
+                    });
+                }
+                Err(Fault::Call(reason)) => refusals.push(format!("hook {}: {reason}", hook.name)),
+                Err(Fault::Disk(error)) => return Err(sample.unreadable(&error)),
             }
         }
-        Err(refused(reasons.join("; ")))
+        Ok(Tried {
+            taken: None,
+            refusals,
+        })
     }
 
     /// As one hook reads a saved body: without what headers say.

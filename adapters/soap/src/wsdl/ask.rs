@@ -114,10 +114,18 @@ fn source(
     let way = repeating(answer).unwrap_or_default();
     let path = record(answer, &way, &mut prefixes);
     let mut table = table(answer, &way, &mut prefixes);
-    // Where the next page is says nothing of a record.
-    table
-        .fields
-        .retain(|field| !field.is_around || !is_next(&field.name, &field.type_name));
+    // Where the next page is says nothing of a record; what is told by a name may be something else.
+    table.fields.retain(|field| {
+        let is_next = field.is_around && is_next(&field.name, &field.type_name);
+        if is_next {
+            parts.doubts.push(format!(
+                "{path} seems to say what the next page is asked with, and is no field: if it says something of a record, write {column} = {path} under [flow.source.fields].",
+                path = quoted(&field.path),
+                column = quoted(&field.column),
+            ));
+        }
+        !is_next
+    });
     let mut out = String::from("[flow.source]\nkind = \"soap-poll\"\n");
     let mut line = |setting: &str, value: &str| {
         if !value.is_empty() {
@@ -136,6 +144,7 @@ fn source(
         tables(&input, answer, &table, &mut prefixes)
     });
     out += &prefixes.setting();
+    out += &key::of_source(&table);
     out += "[flow.source.fields]\n";
     out += &fields(&table);
     out += &tables;

@@ -1,6 +1,6 @@
 //! A WSDL and all that it imports.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use super::location::local;
 use super::other;
@@ -160,16 +160,16 @@ impl Documents {
             format!("with {path} the WSDL and what it imports are longer than {BYTES_MAX} bytes: leave out what the service doesn't use")
         })?;
         if let Some(kind) = other::kind(bytes) {
-            return Err(about(&path, &no_wsdl(&path, kind)));
+            return Err(about(&path, &other::no_wsdl(&path, kind)));
         }
-        let tree = Tree::read(bytes, elements).map_err(|why| about(&path, &why))?;
+        let tree = Tree::read(&path, bytes, elements).map_err(|why| about(&path, &why))?;
         let root = &tree.nodes[0];
         let is_wsdl = root.is(Vocabulary::Wsdl, "definitions");
         let is_schema = root.is(Vocabulary::Schema, "schema");
         let is_imported_schema = is_schema && !path.is_empty();
         if !is_wsdl && !is_imported_schema {
             let why = match other::of_root(&root.name).filter(|_| path.is_empty()) {
-                Some(kind) => no_wsdl(&path, kind),
+                Some(kind) => other::no_wsdl(&path, kind),
                 None => format!(
                     "the root element is <{}>, where a WSDL has <definitions>",
                     root.name
@@ -200,7 +200,8 @@ impl Documents {
 
 /// That files are not there which a document imports, and why the first of them is not.
 fn not_there(mut missing: Vec<(String, String)>) -> String {
-    missing.dedup();
+    let mut told = HashSet::new();
+    missing.retain(|(path, _)| told.insert(path.clone()));
     let why = &missing[0].1;
     let paths: Vec<&str> = missing
         .iter()
@@ -215,17 +216,6 @@ fn not_there(mut missing: Vec<(String, String)>) -> String {
         "it imports {}{more}, which can't be read: {why}; what is imported is not fetched: save it under that name beside the WSDL, from the address that the WSDL came from",
         paths.join(", ")
     )
-}
-
-/// That a file is something else.
-fn no_wsdl(path: &str, kind: &str) -> String {
-    if path.is_empty() {
-        format!("it is {kind}, and no WSDL; {}", other::WHERE)
-    } else {
-        format!(
-            "it is {kind}, and neither WSDL nor schema: save again what the WSDL's own address leads to by that name"
-        )
-    }
 }
 
 /// A sentence about a document, with its name.
@@ -316,7 +306,7 @@ mod tests {
         let why = Documents::gather(schema("").as_bytes(), &|_| Err(String::new()))
             .expect_err("a schema");
         assert!(why.starts_with("it is a schema (XSD)"), "{why}");
-        let two = "<import location='a.xsd'/><import location='b.xsd'/>";
+        let two = "<import location='a.xsd'/><import location='b.xsd'/><import location='a.xsd'/>";
         let why = gathered(two, &[]).expect_err("two are missing");
         assert!(why.starts_with("it imports a.xsd, b.xsd, which"), "{why}");
     }
@@ -329,6 +319,10 @@ mod tests {
             (" \r\n", "it is empty"),
             ("\n<!DOCTYPE html><html/>", "it is a page of HTML"),
             ("<?xml version='1.0'?><html/>", "it is a page of HTML"),
+            (
+                "<?xml version='1.0'?>\n<!DOCTYPE html><html/>",
+                "it is a page of HTML",
+            ),
             ("{\"openapi\": 3}", "it is JSON"),
             ("\u{1f}\u{8b}", "line 1"),
             (message, "it is a SOAP message"),
@@ -342,8 +336,23 @@ mod tests {
             assert!(why.contains(expected), "{text}: {why}");
         }
         let import = "<import location='a.xsd'/>";
-        let why = gathered(import, &[("a.xsd", "<html>")]).expect_err("HTML");
-        assert!(why.starts_with("a.xsd: it is a page of HTML"), "{why}");
+        let saved = "and neither WSDL nor schema: save again";
+        for (text, expected) in [
+            ("<html>", "a.xsd: it is a page of HTML, "),
+            (message, "a.xsd: line 1: it is a SOAP message, "),
+        ] {
+            let why = gathered(import, &[("a.xsd", text)]).expect_err(expected);
+            assert!(why.starts_with(expected) && why.contains(saved), "{why}");
+        }
+    }
+
+    #[test]
+    fn a_description_that_speaks_of_html_is_read() {
+        let spoken = "<!-- <html> -->";
+        let documented = "<documentation><![CDATA[<!DOCTYPE html><html>]]></documentation>";
+        let text = format!("<?xml version='1.0'?>{spoken}{WSDL}{documented}</definitions>");
+        let read = Documents::gather(text.as_bytes(), &|_| Err(String::new()));
+        assert_eq!(read.map(|documents| documents.all.len()), Ok(1));
     }
 
     #[test]

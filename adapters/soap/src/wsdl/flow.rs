@@ -4,9 +4,9 @@ use std::fmt::Write as _;
 
 use dray_formats::suggest::quoted;
 
-use super::description::{Description, Operation, Port, Service, version};
+use super::description::{Description, LeftOut, Operation, Port, Service, version};
 use super::fields::{Field, Table};
-use super::{ask, receive, unfilled};
+use super::{REASONS_TOLD, ask, receive, unfilled};
 
 /// Sentences before a flow, at most: a person reads them.
 const DOUBTS_MAX: usize = 100;
@@ -154,7 +154,8 @@ fn chosen<'d>(
     let found = description.ports().find(|(_, port)| is_meant(port));
     let Some((service, port)) = found else {
         return Err(format!(
-            "no port has what is asked for. There are:\n{}",
+            "no port has what is asked for. {}There are:\n{}",
+            why_not(description, choice),
             listed(description)
         ));
     };
@@ -163,6 +164,29 @@ fn chosen<'d>(
         choice.operations.is_empty() || choice.operations.contains(&operation.name.as_str())
     });
     Ok((Chosen { service, port }, wanted.collect()))
+}
+
+/// Why what is asked for was left out, where the WSDL has it.
+fn why_not(description: &Description, choice: &Choice<'_>) -> String {
+    let left_out = description.left_out.iter();
+    left_out
+        .filter(|one| is_about(one, choice))
+        .take(REASONS_TOLD)
+        .map(|one| format!("Left out: {one}. "))
+        .collect()
+}
+
+/// `operation NAME of port NAME` or `port NAME of service NAME`: no name has a space in it.
+fn is_about(one: &LeftOut, choice: &Choice<'_>) -> bool {
+    let words: Vec<&str> = one.what.split(' ').collect();
+    match words[..] {
+        ["operation", name, "of", "port", port] => {
+            choice.port.is_none_or(|wanted| wanted == port)
+                && (choice.operations.is_empty() || choice.operations.contains(&name))
+        }
+        ["port", port, ..] => choice.port == Some(port),
+        _ => false,
+    }
 }
 
 /// All ports and their operations, a port a line.

@@ -104,16 +104,15 @@ fn token_lines(answer: &Element, prefixes: &mut Prefixes) -> Vec<String> {
 pub(super) fn doubts(input: Option<&Element>, answer: &Element) -> Vec<String> {
     let leaves = |element: &Element| table(element, &[], &mut Prefixes::default()).fields;
     let asked = input.map(leaves).unwrap_or_default();
-    let is_place = |leaf: &Field| {
-        matches!(
-            Asked::of(&leaf.name, &leaf.type_name),
-            Some(Asked::Token | Asked::Page)
-        )
+    let asks = |wanted: Asked| {
+        asked
+            .iter()
+            .any(|leaf| Asked::of(&leaf.name, &leaf.type_name) == Some(wanted))
     };
-    let has_place = asked.iter().any(is_place);
+    let (has_token, has_page) = (asks(Asked::Token), asks(Asked::Page));
     let mut doubts = Vec::new();
     match next(answer) {
-        Some(next) if !has_place => doubts.push(format!(
+        Some(next) if !has_token && !has_page => doubts.push(format!(
             "The answer has {}, and nothing in the request is known to take it: if the answer has pages, put {{{{ token }}}} where the request expects it, and write pages = {{ by = \"token\", path = {} }}.",
             next.name,
             quoted(&next.path)
@@ -122,7 +121,9 @@ pub(super) fn doubts(input: Option<&Element>, answer: &Element) -> Vec<String> {
     }
     let mut answered = leaves(answer).into_iter();
     let more = answered.find(|leaf| is_more(&leaf.name, &leaf.type_name));
-    if let Some(more) = more.filter(|_| next(answer).is_none() && has_place) {
+    // A token is taken before a page: only without one it goes by number.
+    let by_number = has_page && !has_token && next(answer).is_none();
+    if let Some(more) = more.filter(|_| by_number) {
         doubts.push(format!(
             "The answer's {} is not looked at: by number, the last page is the first one that has no record, or fewer than size.",
             more.name

@@ -41,6 +41,25 @@ pub(super) fn of_mapping(table: &Table) -> (String, String) {
     }
 }
 
+/// The `key` of a flow that asks, as a line: most services answer the newest record again, and by its mark it is known. More than a
+/// comment only where each record has the column: a record without its key is refused.
+pub(super) fn of_source(table: &Table) -> String {
+    const WITHOUT: &str = "without a key the newest record may come again with each cycle";
+    let is_own = |field: &&Field| is_id(&field.name) && !field.is_around && !field.is_joined;
+    let mut ids = table.fields.iter().filter(is_own);
+    let always = ids.clone().find(|field| !field.is_optional);
+    match (always, ids.next()) {
+        (Some(field), _) => format!("key = {}\n", quoted(&field.column)),
+        (None, Some(field)) => format!(
+            "# key = {}  # only if each record has it; {WITHOUT}\n",
+            quoted(&field.column)
+        ),
+        (None, None) => {
+            format!("# key = \"...\"  # the column that tells one record from another; {WITHOUT}\n")
+        }
+    }
+}
+
 /// The `key` of a received operation as a line, by paths from the root. Only what is called after messages is more than a comment: two
 /// messages about one order are no retries of each other.
 pub(super) fn of_message(

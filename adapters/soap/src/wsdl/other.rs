@@ -3,7 +3,7 @@
 /// Bytes at the beginning that are looked at.
 const LOOKED_AT: usize = 4 * 1024;
 /// Where a WSDL usually is.
-pub(super) const WHERE: &str = "a service usually gives its WSDL at its own address with ?wsdl behind it, e.g. http://wms.local/service?wsdl: save that";
+const WHERE: &str = "a service usually gives its WSDL at its own address with ?wsdl behind it, e.g. http://wms.local/service?wsdl: save that";
 
 /// How files begin, as small letters without white space before them.
 const BEGINNINGS: [(&str, &str); 8] = [
@@ -33,9 +33,22 @@ pub(super) fn kind(bytes: &[u8]) -> Option<&'static str> {
     let mut beginnings = BEGINNINGS.iter();
     let found = beginnings.find(|(beginning, _)| begin.starts_with(beginning));
     found.map(|(_, what)| *what).or_else(|| {
-        // Behind a declaration of XML a page is HTML all the same.
-        (begin.starts_with("<?xml") && begin.contains("<html")).then_some("a page of HTML")
+        // Behind a declaration of XML a page is HTML all the same. What stands further on may be a comment of a WSDL.
+        let (_, behind) = begin.strip_prefix("<?xml")?.split_once("?>")?;
+        let is_page = behind.trim_start().starts_with("<!doctype html");
+        is_page.then_some("a page of HTML")
     })
+}
+
+/// That a document is something else. `path`: from the WSDL's folder; the WSDL's own is empty.
+pub(super) fn no_wsdl(path: &str, kind: &str) -> String {
+    if path.is_empty() {
+        format!("it is {kind}, and no WSDL; {WHERE}")
+    } else {
+        format!(
+            "it is {kind}, and neither WSDL nor schema: save again what the WSDL's own address leads to by that name"
+        )
+    }
 }
 
 /// What an XML document is by its root element.

@@ -12,7 +12,7 @@ use super::key;
 use super::prefixes::Prefixes;
 use super::qname::QName;
 use super::template::response_template;
-use super::words::hyphened;
+use super::words::{hyphened, is_read};
 
 /// Where it is listened until somebody says better.
 const LISTEN: &str = "0.0.0.0:8080";
@@ -86,6 +86,7 @@ pub(super) fn parts(
             chosen.port.name
         ));
     }
+    parts.warnings.extend(reading(choice, operations, &names));
     parts.source = format!(
         "[flow.source]\nkind = \"soap-receive\"\nlisten = {}\npath = {}\nwsdl = {}\n{}{tables}",
         quoted(LISTEN),
@@ -94,6 +95,36 @@ pub(super) fn parts(
         prefixes.setting()
     );
     Ok(parts)
+}
+
+/// That operations are taken which only read, and how to leave them out. `names`: those that are taken.
+fn reading(choice: &Choice<'_>, operations: &[&Operation], names: &[&str]) -> Option<String> {
+    let reads = |name: &str| {
+        let mut same = operations.iter().filter(|known| known.name == name);
+        is_read(name) && same.any(|known| known.output.is_some())
+    };
+    let (reading, others): (Vec<&str>, Vec<&str>) =
+        names.iter().copied().partition(|name| reads(name));
+    let (read, them) = match reading.len() {
+        0 => return None,
+        1 => ("only reads by its name", "it"),
+        _ => ("only read by their names", "them"),
+    };
+    let port = choice.port.map(|name| format!("--port {name} "));
+    let way_out = if others.is_empty() {
+        "to ask the service instead, leave out --receive, and name one operation".into()
+    } else {
+        format!(
+            "leave {them} out: dray-agent soap-discover --receive {}{} {}",
+            port.unwrap_or_default(),
+            choice.wsdl,
+            others.join(" ")
+        )
+    };
+    Some(format!(
+        "{} {read}, and dray has nothing to answer {them} with; {way_out}",
+        reading.join(", ")
+    ))
 }
 
 /// The table of one operation; its mapping and what to look at go to `parts`.

@@ -4,7 +4,7 @@ use super::description::{Description, Operation};
 use super::element::Element;
 use super::going_on;
 use super::prefixes::Prefixes;
-use super::words::Asked;
+use super::words::{Asked, is_number};
 
 /// Lines of a template, at most: a person fills them in.
 const LINES_MAX: usize = 500;
@@ -13,13 +13,15 @@ const LINES_MAX: usize = 500;
 /// template's own, and don't travel. Empty where the body is.
 #[must_use]
 pub fn request_template(description: &Description, operation: &Operation) -> String {
-    let root = description.body(&operation.input);
+    let Some(root) = description.body(&operation.input) else {
+        return String::new();
+    };
     let answer = operation.output.as_ref();
     let answer = answer.and_then(|output| description.body(output));
-    let by_token = answer.is_some_and(|answer| going_on::next(&answer).is_some());
-    let asks = Asks { by_token };
-    root.map(|root| written(&root, Some(asks)))
-        .unwrap_or_default()
+    let goes_on = answer.is_some_and(|answer| going_on::next(&answer).is_some());
+    // One value has one place: where a token has its own, a page beside it is a number.
+    let by_token = goes_on && !takes_token(&root);
+    written(&root, Some(Asks { by_token }))
 }
 
 /// The content of the body that an operation answers, where it is another than the empty element that is answered by itself: called
@@ -42,7 +44,7 @@ pub fn response_template(description: &Description, operation: &Operation) -> Op
 /// How values that page on have their places.
 #[derive(Debug, Clone, Copy)]
 struct Asks {
-    /// The answer says what the next page is asked with: no number is counted.
+    /// The answer says what the next page is asked with, and the page's place takes it: no number is counted.
     by_token: bool,
 }
 
@@ -63,6 +65,12 @@ fn written(root: &Element, asks: Option<Asks>) -> String {
 fn pages(element: &Element) -> bool {
     let asked = Asked::of(&element.name.name, &element.type_name);
     matches!(asked, Some(Asked::Page | Asked::Token)) || element.children.iter().any(pages)
+}
+
+fn takes_token(element: &Element) -> bool {
+    let is_value = element.has_text && element.children.is_empty();
+    let asked = Asked::of(&element.name.name, &element.type_name);
+    (is_value && asked == Some(Asked::Token)) || element.children.iter().any(takes_token)
 }
 
 #[derive(Debug, Default)]
@@ -109,9 +117,14 @@ impl Writer {
     /// What goes on from answer to answer in an element's place.
     fn placeholder(&self, element: &Element) -> Option<&'static str> {
         let asks = self.asks?;
+        let is_number = is_number(&element.type_name);
         match Asked::of(&element.name.name, &element.type_name)? {
             Asked::PageSize if !self.pages => None,
+            // The first page's token is empty, and nothing is no number: strict services refuse the first request. Pages are counted
+            // from 1, and what a cursor begins with is 0, so that no record is passed over.
+            Asked::Page if asks.by_token && is_number => Some("{{ token or 1 }}"),
             Asked::Page if asks.by_token => Some(Asked::Token.placeholder()),
+            Asked::Token if is_number => Some("{{ token or 0 }}"),
             asked => Some(asked.placeholder()),
         }
     }
@@ -227,6 +240,43 @@ mod tests {
   </Orders>
 </w:PutOrders>",
         );
+    }
+
+    /// What a changed request becomes for a page's token.
+    fn places(changes: &[(&str, &str)], token: &str, expected: &[&str]) {
+        let changed = changes
+            .iter()
+            .fold(WMS.to_owned(), |wsdl, (from, to)| wsdl.replace(from, to));
+        let description = alone(&changed);
+        let text = request_template(&description, operation(&description, "ListMovements"));
+        let values = context! { watermark => "", page_size => 100, page => 7, token => token };
+        let made = Template::new(&text, true).and_then(|template| template.render(values));
+        let made = made.expect(&text);
+        for place in expected {
+            assert!(made.contains(place), "{place}: {text}: {made}");
+        }
+    }
+
+    #[test]
+    fn a_first_page_is_asked_for_with_a_number_where_the_request_wants_one() {
+        const TOKEN: &str = "name=\"PageToken\" type=\"x:string\"";
+        let number = [(TOKEN, "name=\"Page\" type=\"x:int\"")];
+        places(&number, "", &["<w:Page>1</w:Page>"]);
+        places(&number, "2", &["<w:Page>2</w:Page>"]);
+        let text = [(TOKEN, "name=\"Page\" type=\"x:string\"")];
+        places(&text, "", &["<w:Page></w:Page>"]);
+        let cursor = [(TOKEN, "name=\"Cursor\" type=\"x:long\"")];
+        places(&cursor, "", &["<w:Cursor>0</w:Cursor>"]);
+    }
+
+    #[test]
+    fn a_page_beside_a_token_is_a_number() {
+        let both = [(
+            "name=\"Warehouse\" type=\"x:string\"",
+            "name=\"Page\" type=\"x:int\"",
+        )];
+        let expected = ["<w:Page>7</w:Page>", "<w:PageToken>next</w:PageToken>"];
+        places(&both, "next", &expected);
     }
 
     #[test]

@@ -77,18 +77,22 @@ pub(super) struct Tree {
 }
 
 impl Tree {
-    /// `left`: elements that may still come, in this document and those after it.
+    /// `path`: from the WSDL's folder; the WSDL's own is empty. `left`: elements that may still come, in this document and those after
+    /// it.
     ///
     /// # Errors
     /// A sentence with the line, or the limit.
-    pub(super) fn read(bytes: &[u8], left: &mut usize) -> Result<Self, String> {
+    pub(super) fn read(path: &str, bytes: &[u8], left: &mut usize) -> Result<Self, String> {
         if bytes.len() > DOCUMENT_BYTES_MAX {
             return Err(format!(
                 "{} bytes, where a document may have {DOCUMENT_BYTES_MAX}: is it a WSDL?",
                 bytes.len()
             ));
         }
-        let mut builder = Builder::default();
+        let mut builder = Builder {
+            path,
+            ..Builder::default()
+        };
         let namespaces: Vec<String> = KNOWN.iter().map(|(uri, _)| (*uri).to_owned()).collect();
         let walked = Walk::whole(namespaces.into(), bytes, &mut |node, _| {
             match node {
@@ -122,7 +126,8 @@ impl Tree {
 }
 
 #[derive(Default)]
-struct Builder {
+struct Builder<'p> {
+    path: &'p str,
     nodes: Vec<Node>,
     /// The open elements; `None` is one that is passed over with all that is in it.
     open: Vec<Option<usize>>,
@@ -130,7 +135,7 @@ struct Builder {
     bindings: Vec<(usize, String, Arc<str>)>,
 }
 
-impl Builder {
+impl Builder<'_> {
     fn start(&mut self, start: &Start<'_>) -> Result<(), String> {
         let (namespace, name) = start.name();
         let vocabulary = namespace.map(|number| KNOWN[number].1);
@@ -138,8 +143,10 @@ impl Builder {
         if parent.is_none()
             && vocabulary.is_none()
             && let Some(kind) = other::of_root(name)
+            // Of an imported schema it is the namespace that is wrong.
+            && (self.path.is_empty() || name != "schema")
         {
-            return Err(format!("it is {kind}, and no WSDL; {}", other::WHERE));
+            return Err(other::no_wsdl(self.path, kind));
         }
         if parent.is_none() && vocabulary.is_none() {
             return Err(format!(
@@ -243,7 +250,7 @@ mod tests {
         "<d:definitions xmlns:d='http://schemas.xmlsoap.org/wsdl/' xmlns:x='urn:x'";
 
     fn read(text: &str) -> Result<Tree, String> {
-        Tree::read(text.as_bytes(), &mut 10)
+        Tree::read("", text.as_bytes(), &mut 10)
     }
 
     #[test]

@@ -152,11 +152,13 @@ impl Asked {
     }
 }
 
-/// Whether an answer's leaf says what the next page is asked with. That there is more, and no word of what, does not.
+/// Whether an answer's leaf says what the next page is asked with. That there is more, and no word of what, does not; and when
+/// something starts next is said of the goods.
 pub(super) fn is_next(name: &str, type_name: &str) -> bool {
     let words = words(name);
     let is_one = |any: &str| words.len() == 1 && words[0] == any;
-    let next = has(&words, &["NEXT"])
+    let next = !is_time(type_name)
+        && has(&words, &["NEXT"])
         && has(
             &words,
             &[
@@ -213,6 +215,38 @@ pub(super) fn is_write(name: &str) -> bool {
     words(name)
         .first()
         .is_some_and(|first| WRITES.contains(&first.as_str()))
+}
+
+/// Whether an operation of this name gives what the service has, and changes nothing.
+pub(super) fn is_read(name: &str) -> bool {
+    const READS: [&str; 16] = [
+        "LIST", "GET", "FIND", "SEARCH", "QUERY", "READ", "FETCH", "LOOKUP", "RETRIEVE", "SELECT",
+        "DESCRIBE", "COUNT", "BROWSE", "SHOW", "VIEW", "POLL",
+    ];
+    words(name)
+        .first()
+        .is_some_and(|first| READS.contains(&first.as_str()))
+}
+
+/// Whether values of this type of XML Schema are numbers, of which 0 or 1 is one.
+pub(super) fn is_number(type_name: &str) -> bool {
+    matches!(
+        type_name,
+        "int"
+            | "integer"
+            | "long"
+            | "short"
+            | "byte"
+            | "nonNegativeInteger"
+            | "positiveInteger"
+            | "unsignedInt"
+            | "unsignedLong"
+            | "unsignedShort"
+            | "unsignedByte"
+            | "decimal"
+            | "float"
+            | "double"
+    )
 }
 
 /// Whether values of this type of XML Schema are days or points in time.
@@ -279,6 +313,8 @@ mod tests {
             ("more", "boolean", false),
             ("HasNextPage", "boolean", false),
             ("NextDelivery", "date", false),
+            ("NextStartDate", "date", false),
+            ("NextBatch", "string", true),
             ("Page", "int", false),
             ("MoreText", "string", false),
         ] {
@@ -291,7 +327,7 @@ mod tests {
     #[test]
     fn operations_that_write_are_told_by_their_first_word() {
         for name in ["CreateOrder", "putMovements", "CONFIRM_PICK", "cancel"] {
-            assert!(is_write(name), "{name}");
+            assert!(is_write(name) && !is_read(name), "{name}");
         }
         for name in [
             "ListMovements",
@@ -301,6 +337,16 @@ mod tests {
             "ReadPut",
         ] {
             assert!(!is_write(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn operations_that_only_read_are_told_by_their_first_word() {
+        for name in ["ListMovements", "getStock", "FIND_ORDERS", "query"] {
+            assert!(is_read(name), "{name}");
+        }
+        for name in ["ReportShipment", "Listing", "PutList", "GetterOf", "Op"] {
+            assert!(!is_read(name), "{name}");
         }
     }
 

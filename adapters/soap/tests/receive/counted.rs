@@ -27,7 +27,7 @@ impl Endpoint {
         found.expect("it serves calls")
     }
 
-    fn last(&self, outcome: CallOutcome) -> LastCall {
+    pub(crate) fn last(&self, outcome: CallOutcome) -> LastCall {
         self.one(outcome).last.expect("there was one")
     }
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use dray_adapter::Source;
+use dray_adapter::{CallOutcome, Source};
 use dray_soap::receive::SoapReceiveConfig;
 
 use crate::caller::{SOAP_11, TEXT_XML, enveloped};
@@ -49,9 +49,12 @@ fn records_that_would_be_too_much_with_a_value_from_around_them_are_refused_and_
         }
         assert_eq!(answer.fault(), (500, "Client", false), "{answer:?}");
         assert!(
-            answer.body.contains("limits.records_bytes_max"),
+            answer.body.contains("its records are more than"),
             "{answer:?}"
         );
+        assert!(!answer.body.contains("limits."), "{answer:?}");
+        let reason = endpoint.last(CallOutcome::Refused).reason;
+        assert!(reason.contains("limits.records_bytes_max"), "{reason}");
         assert_eq!(endpoint.log(), [""; 0]);
     }
 }
@@ -65,7 +68,7 @@ fn a_webhooks_records_are_measured_with_what_each_takes_too() {
     let answer = webhooks::order(&endpoint, "w1", &body);
     assert_eq!(answer.status, 422, "{answer:?}");
     assert!(
-        answer.body.contains("limits.records_bytes_max"),
+        answer.body.contains("its records are more than"),
         "{answer:?}"
     );
     assert_eq!(endpoint.log(), [""; 0]);

@@ -9,12 +9,18 @@ use crate::caller::{SOAP_11, TEXT_XML, enveloped, movements, shown};
 use crate::endpoint::{Endpoint, lay_out_for};
 
 const MOMENT: Duration = Duration::from_millis(200);
+/// Longer than any test may take: what is waited for so long fails it.
+const AGES: Patience = Patience {
+    first: Duration::from_secs(3_600),
+    idle: Duration::from_secs(3_600),
+    unread: Duration::from_secs(3_600),
+};
 
 #[test]
 fn who_connects_and_does_not_ask_gives_his_place_to_the_next() {
     let patience = Patience {
         first: MOMENT,
-        ..Patience::default()
+        ..AGES
     };
     let laid = lay_out_for("limits = { connections_max = 2 }", patience);
     let endpoint = Endpoint::over(laid);
@@ -35,7 +41,7 @@ fn who_connects_and_does_not_ask_gives_his_place_to_the_next() {
 fn who_has_called_may_keep_his_connection_longer() {
     let patience = Patience {
         first: MOMENT,
-        ..Patience::default()
+        ..AGES
     };
     let endpoint = Endpoint::over(lay_out_for("", patience));
     let mut caller = endpoint.caller();
@@ -55,7 +61,7 @@ fn who_has_called_may_keep_his_connection_longer() {
 fn an_answer_that_its_caller_does_not_read_is_given_up() {
     let patience = Patience {
         unread: MOMENT,
-        ..Patience::default()
+        ..AGES
     };
     let settings = "wsdl = \"FOLDER/wms.wsdl\"\nlimits = { connections_max = 1 }";
     let laid = lay_out_for(settings, patience);

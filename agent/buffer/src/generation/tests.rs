@@ -91,3 +91,61 @@ fn records_are_found_by_number_whether_they_share_a_value_or_not() {
         assert!(generation.block(number).is_err(), "{number}");
     }
 }
+
+#[test]
+fn many_commits_are_found_with_and_without_gaps() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("g");
+    let generation = Generation::make(&path).expect("an empty one");
+    let mut next = 7;
+    // More than sled keeps in one leaf, in groups of one to five.
+    for n in 0..200_usize {
+        let mut commit = vec![block(n)];
+        commit.extend((0..n % 5).map(|_| note()));
+        next += generation.commit(next, &commit).expect("a commit").numbers;
+    }
+    drop(generation);
+    let generation = Generation::open(&path).expect("it is there");
+    let placed = generation.scan(7).expect("whole");
+    assert_eq!((placed.len(), next), (600, 607));
+    assert_eq!(generation.end().expect("readable"), Some(next));
+    let mut blocks = 0;
+    for one in &placed {
+        let (record, _) = generation.readable(one.number).expect("readable");
+        if matches!(record, Record::Block { .. }) {
+            let block = generation.block(one.number).expect("a block");
+            assert_eq!(block.block.payload.len(), blocks);
+            blocks += 1;
+        }
+    }
+    assert_eq!(blocks, 200);
+}
+
+#[test]
+fn of_a_group_what_is_whole_can_be_read_and_what_is_not_is_told() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let generation = Generation::make(folder.path()).expect("an empty one");
+    let mut bad = block(10);
+    if let Record::Block { block, .. } = &mut bad {
+        block.block.crc32c ^= 1;
+    }
+    let commit = [block(10), bad, note()];
+    generation.commit(1, &commit).expect("a commit");
+    let why = generation.scan(1).expect_err("a bad one");
+    assert!(matches!(why, Unreadable::Damaged(_)), "{why:?}");
+    assert!(why.reason().contains("number 2"), "{why:?}");
+    let read = [1, 2, 3].map(|number| generation.readable(number).is_some());
+    assert_eq!(read, [true, false, true]);
+}
+
+#[test]
+fn what_a_newer_version_wrote_is_not_taken_for_damage() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let generation = Generation::make(folder.path()).expect("an empty one");
+    generation.commit(1, &[block(10)]).expect("a commit");
+    let unknown = vec![vec![99, 0, 0, 0, 0]];
+    generation.insert(2, unknown).expect("a value");
+    let why = generation.scan(1).expect_err("it can't be read");
+    assert!(matches!(why, Unreadable::Failed(_)), "{why:?}");
+    assert!(why.reason().contains("newer version"), "{why:?}");
+}

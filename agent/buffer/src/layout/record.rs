@@ -3,8 +3,8 @@
 use bytes::Bytes;
 
 use super::{
-    BLOCK, COMPACTED, Compacted, Damage, LOST, NOTE, Note, OPENING, RENEWAL, Record, Renewal,
-    Renewed, Renumbered, Standing,
+    BLOCK, COMPACTED, Compacted, Damage, LOST, NEWER, NOTE, Note, OPENING, RENEWAL, Record,
+    Renewal, Renewed, Renumbered, Standing,
 };
 use crate::api::{Loss, NewBlock, Sequence, StoredBlock};
 use crate::marks::MarkHash;
@@ -180,7 +180,7 @@ pub(super) fn decode(kind: u8, bytes: &[u8], payload: bool) -> Result<Record, Da
         }),
         RENEWAL => Record::Renewal(reader.renewal()?),
         LOST => Record::Lost,
-        _ => return Err("a record of a kind that this version does not know"),
+        _ => return Err(NEWER),
     };
     if reader.0.is_empty() {
         Ok(record)

@@ -189,7 +189,7 @@ fn a_commits_records_share_a_value_where_they_fit() {
         let Some(members) = group(&values[0]) else {
             continue;
         };
-        let members = members.expect("our own bytes");
+        let members: Vec<_> = members.map(|one| one.expect("our own bytes")).collect();
         let back = members.iter().map(|member| join(member, || None));
         for (back, record) in back.zip(&records) {
             let (back, used) = back.expect("our own bytes");
@@ -204,13 +204,13 @@ fn a_group_keeps_its_bytes_and_a_cut_one_is_damage() {
     let (values, _) = commit_values(&[Cow::Owned(Record::Lost), Cow::Owned(note("f"))]);
     assert_eq!(
         hex(&values[0]),
-        "073c00000005000000000232000000\
+        "0705000000000232000000\
          01000000660d00000000000000803bb16a000000000500000074686572650100000007070707070707070707070707070707"
             .replace(' ', "")
     );
     for cut in 1..values[0].len() {
-        let cut = group(&values[0][..cut]).expect("it says that it is a group");
-        assert!(cut.is_err());
+        let members = group(&values[0][..cut]).expect("it says that it is a group");
+        assert!(members.filter(Result::is_ok).count() < 2, "{cut}");
     }
     assert!(group(&values[0][1..]).is_none());
 }

@@ -57,8 +57,13 @@ impl Unfound {
                     "" => String::new(),
                     name => format!(" of \"{name}\""),
                 };
+                // JSON has none, and without one a name of XML is taken in any namespace.
+                let prefixes = match path.contains(':') {
+                    true => ", with their prefixes,",
+                    false => ",",
+                };
                 sentences.push(format!(
-                    "column {column}{of} was empty in {records} read: nothing stands at \"{path}\"; look at the names in it, with their prefixes, and whether it begins at the record"
+                    "column {column}{of} was empty in {records} read: nothing stands at \"{path}\"; look at the names in it{prefixes} and whether it begins at the record"
                 ));
             }
         }

@@ -99,6 +99,14 @@ impl Configured for Soap {
         }
     }
 
+    fn doubts(&self, flow: &FlowName, file: &Path) -> Vec<String> {
+        match self {
+            Self::Receive(_) => Vec::new(),
+            Self::Webhook(config) => config.doubts(flow.as_str(), file),
+            Self::Poll(config) => config.doubts(file),
+        }
+    }
+
     fn make(&self, flow: &FlowName, own: &Path) -> Result<Box<dyn Source>, String> {
         let own = own.to_owned();
         let receiver = match self {

@@ -156,8 +156,7 @@ pub(super) async fn act(
             ));
         }
         (Act::Retry, 0, Some(target)) if target.is_empty() => {
-            let said =
-                "what agents sent was never an event: mend its cause at the site, then discard it";
+            let said = "what agents sent was never an event: mend its cause at the site and have it read again there (a file: dray-agent redrive; a call: by its sender, under a new key), then discard it";
             return Err(Status::failed_precondition(said));
         }
         (Act::Retry, 0, Some(target)) => {

@@ -146,7 +146,7 @@ pub(super) fn status(status: &CollectorStatus) {
     }
     if status.agent_dead_letters > 0 {
         println!(
-            "Dead letters from agents: {}; \"dray-collector dead-letters\" shows them.\n",
+            "Dead letters from agents: {}; \"dray-collector dead-letters list\" shows them.\n",
             status.agent_dead_letters
         );
     }

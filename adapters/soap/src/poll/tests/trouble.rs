@@ -409,7 +409,8 @@ fn a_saved_answer_is_previewed_as_it_would_be_taken() {
             crate::fault::Fault::sender("no").written(crate::envelope::Version::V11),
             "fault Client",
         ),
-        ("<html/>".into(), "no SOAP message"),
+        ("<html/>".into(), "save the service's answer, whole"),
+        (answer(&[], ""), "no record stands at record = \""),
     ] {
         let wrong = preview(text.as_bytes())
             .map(|batches| batches.len())

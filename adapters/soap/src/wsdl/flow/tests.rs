@@ -331,7 +331,7 @@ fn what_goes_on_from_answer_to_answer_is_proposed_as_tables() {
         let proposal = proposal.expect("a flow");
         let (_, request) = &proposal.templates[0];
         let place = if expected.contains("token") {
-            "<w:Page>{{ token }}</w:Page>"
+            "<w:Page>{{ token or 1 }}</w:Page>"
         } else {
             "<w:Page>{{ page }}</w:Page>"
         };
@@ -348,10 +348,59 @@ fn what_goes_on_from_answer_to_answer_is_proposed_as_tables() {
     );
 }
 
+#[test]
+fn a_token_is_taken_before_a_page_and_nothing_is_said_of_numbers() {
+    let wsdl = WMS
+        .replace(
+            "name=\"NextPageToken\" type=\"x:string\"",
+            "name=\"HasMore\" type=\"x:boolean\"",
+        )
+        .replace(
+            "name=\"Warehouse\" type=\"x:string\"",
+            "name=\"Page\" type=\"x:int\"",
+        );
+    assert_eq!(tables_of(&wsdl)["pages"]["by"].as_str(), Some("token"));
+    let text = proposed(&wsdl, &choice(Way::Ask, &["ListMovements"])).expect("a flow");
+    assert!(!text.contains("by number"), "{text}");
+}
+
+#[test]
+fn a_flow_that_asks_has_a_key_where_each_record_has_an_identity() {
+    let id = "<x:element name=\"Id\" type=\"x:string\"/>";
+    let optional = id.replace("/>", " minOccurs=\"0\"/>");
+    let other = id.replace("\"Id\"", "\"Remark\"");
+    for (instead, expected) in [
+        (id, "\nkey = \"ID\"\n[flow.source.fields]\n"),
+        (
+            &optional,
+            "\n# key = \"ID\"  # only if each record has it; without a key the newest record may come again",
+        ),
+        (
+            &other,
+            "\n# key = \"...\"  # the column that tells one record from another; without a key",
+        ),
+    ] {
+        let wsdl = WMS.replace(id, instead);
+        let text = proposed(&wsdl, &choice(Way::Ask, &["ListMovements"])).expect("a flow");
+        assert!(text.contains(expected), "{expected}: {text}");
+    }
+}
+
+#[test]
+fn an_operation_that_was_left_out_is_told_with_the_message_that_is_missing() {
+    let wsdl = WMS.replace("<d:message name=\"ListIn\">", "<d:message name=\"Gone\">");
+    let named = choice(Way::Ask, &["ListMovements"]);
+    let why = proposed(&wsdl, &named).expect_err("it is left out");
+    let told = "Left out: operation ListMovements of port Wms11: the message {urn:example:wms}ListIn stands in none of the documents";
+    assert!(why.contains(told), "{why}");
+    let why = proposed(&wsdl, &choice(Way::Ask, &["NoSuch"])).expect_err("it is not there");
+    assert!(!why.contains("Left out"), "{why}");
+}
+
 /// The tables that are proposed as comments, without their marks.
 fn tables_of(wsdl: &str) -> toml::Table {
     let text = proposed(wsdl, &choice(Way::Ask, &["ListMovements"])).expect("a flow");
-    let (_, behind) = text.split_once("[flow.source.fields]").expect("fields");
+    let (_, behind) = text.split_once("\n[flow.source.fields]\n").expect("fields");
     let lines = behind.lines().filter_map(|line| line.strip_prefix("# "));
     let tables = lines.map(|line| format!("{line}\n")).collect::<String>();
     let tables: toml::Table = toml::from_str(&tables).expect(&tables);
@@ -391,6 +440,31 @@ fn of_two_operations_of_one_element_the_one_left_out_is_told_with_the_way_to_tak
     let other = receiving(&wsdl, &["ReportShipment"]);
     assert_eq!(other.warnings, [""; 0]);
     assert!(other.flow.contains("name = \"ReportShipment\""));
+}
+
+#[test]
+fn operations_that_only_read_are_told_with_the_way_to_leave_them_out() {
+    let told = "ListMovements only reads by its name, and dray has nothing to answer it with; ";
+    for (operations, way_out) in [
+        (
+            &[][..],
+            "leave it out: dray-agent soap-discover --receive /etc/dray/wms.wsdl PutMovements ReportShipment",
+        ),
+        (
+            &["ListMovements"],
+            "to ask the service instead, leave out --receive, and name one operation",
+        ),
+    ] {
+        let proposal = receiving(WMS, operations);
+        assert_eq!(proposal.warnings, [format!("{told}{way_out}")]);
+        assert!(
+            proposal.flow.contains("\n# - ListMovements only reads"),
+            "{}",
+            proposal.flow
+        );
+    }
+    let writing = receiving(WMS, &["PutMovements", "ReportShipment"]);
+    assert_eq!(writing.warnings, [""; 0]);
 }
 
 #[test]

@@ -119,7 +119,7 @@ fn the_good_one_is_good() {
 
 #[test]
 fn the_shipped_example_is_good_and_shows_the_defaults() {
-    let example = include_str!("../../../packaging/agent.toml");
+    let example = include_str!("../../../../packaging/agent.toml");
     assert_eq!(said(example), "(nothing is wrong)");
     // The second flow, which stands there as a comment, is good too.
     let (head, commented) = example

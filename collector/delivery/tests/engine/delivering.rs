@@ -1,17 +1,15 @@
 //! Events on their way to a target that behaves, and what is chosen and written.
 
-mod support;
-
 use std::sync::Arc;
 
-use dray_delivery::State;
-use dray_proto::Offset;
-use dray_store::ExceptionState::Dead;
-use support::erp::{Erp, Reply};
-use support::{
+use crate::support::erp::{Erp, Reply};
+use crate::support::{
     append, append_as, append_block, block_of, cursor, event, exceptions, flow, open, start,
     states, wait,
 };
+use dray_delivery::State;
+use dray_proto::Offset;
+use dray_store::ExceptionState::Dead;
 
 #[tokio::test]
 async fn events_arrive_as_json_in_order_and_the_cursor_follows() {
@@ -344,7 +342,7 @@ async fn https_trusts_the_ca_file_and_nothing_else() {
     target.stop().await;
     append(&store, "north/shipments", &["B"]).await;
     let Ok(target) =
-        dray_delivery::Target::start(support::config(&erp.url(), ""), Arc::clone(&*store))
+        dray_delivery::Target::start(crate::support::config(&erp.url(), ""), Arc::clone(&*store))
     else {
         return; // A machine without any CA: refused in words, which a unit test reads.
     };

@@ -8,7 +8,7 @@ const HEAD: &str = "site = \"north\"\ndata_dir = \"/var/lib/dray-agent\"\ncollec
 
 #[test]
 fn the_flows_of_the_documentation_are_good() {
-    let page = include_str!("../../../docs/files.md");
+    let page = include_str!("../../../../docs/files.md");
     let flows: Vec<&str> = page
         .split("```toml flow\n")
         .skip(1)

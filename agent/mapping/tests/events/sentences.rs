@@ -1,10 +1,7 @@
 //! What is wrong is said in sentences with the way out: with a record, and with the configuration.
 
-#[allow(dead_code)]
-mod site;
-
+use crate::site::{compile, mapper, pairs, record, refused, shape};
 use dray_proto::v1::DeadLetterStage;
-use site::{compile, mapper, pairs, record, refused, shape};
 
 const FIELDS: &str = r#"
     [[mapping]]
@@ -165,7 +162,7 @@ fn an_event_that_is_too_large_is_refused_as_such() {
         "{failure}"
     );
     assert_eq!(
-        site::one(&mut mapper, &pairs(&[("K", "1"), ("U", "EA")])).key,
+        crate::site::one(&mut mapper, &pairs(&[("K", "1"), ("U", "EA")])).key,
         "1"
     );
 }

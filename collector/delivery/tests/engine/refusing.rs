@@ -1,14 +1,12 @@
 //! Events that the target refuses, and what an operator does about them.
 
-mod support;
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::support::erp::{Ask, Erp, Reply};
+use crate::support::{append, exceptions, id_of, open, start, states, wait};
 use dray_delivery::{State, actions};
 use dray_store::ExceptionState::{Dead, Held, Overtaken};
-use support::erp::{Ask, Erp, Reply};
-use support::{append, exceptions, id_of, open, start, states, wait};
 
 /// Refuses requests that hold the key, while the switch is on.
 fn refuse(key: &'static str) -> (Arc<AtomicBool>, impl FnMut(&Ask) -> Reply) {

@@ -76,6 +76,18 @@ fn what_is_left_to_fill_in_is_told_until_somebody_did() {
 }
 
 #[test]
+fn an_operation_that_only_reads_is_told_to_who_wants_to_be_called() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let wsdl = WSDL.replace("CreateRow", "ListRows");
+    std::fs::write(folder.path().join("rows.wsdl"), wsdl).expect("a file");
+    let output = run(folder.path(), &["soap-discover", "--receive", "rows.wsdl"]);
+    let said = text(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    let told = "! ListRows only reads by its name, and dray has nothing to answer it with; to ask";
+    assert!(said.lines().any(|line| line.starts_with(told)), "{said}");
+}
+
+#[test]
 fn what_is_no_wsdl_is_said_with_where_one_is() {
     let folder = tempfile::tempdir().expect("a folder");
     std::fs::write(folder.path().join("page"), "<!DOCTYPE html>").expect("a file");

@@ -1,15 +1,12 @@
 //! Records become events, byte for byte what `prost` writes.
 
-#[allow(dead_code)]
-mod site;
-
+use crate::site::{
+    CAPTURED_US, decimal, envelope, map, mapper, one, origin, pairs, record, refused, shape, time,
+};
 use dray_adapter::{Reject, RejectStage};
 use dray_proto::v1::event::Body;
 use dray_proto::v1::{self, DeadLetterStage, Event, Operation};
 use prost::Message as _;
-use site::{
-    CAPTURED_US, decimal, envelope, map, mapper, one, origin, pairs, record, refused, shape, time,
-};
 
 #[test]
 fn the_plans_example_becomes_its_event() {

@@ -116,10 +116,13 @@ fn check_taken(flow: &str, more: &str, saved: &str, count: &str) -> String {
 #[test]
 fn a_call_that_the_endpoint_would_refuse_is_told_with_its_sentence() {
     for (saved, reason) in [
-        (movements("", ONE), "its key is missing or empty"),
+        (
+            movements("", ONE),
+            "its key is missing or empty: by it, a repeated call is told from a new one; it is looked for at key = 'w:BatchNo' of operation PutMovements",
+        ),
         (
             movements("B1", ""),
-            "it holds no record: nothing stands at the configured path",
+            "it holds no record: nothing stands at record = 'w:Movement' of operation PutMovements; look at the names in it",
         ),
         (movements("B1", BAD), "line 1: &nbsp; stands for nothing"),
         (
@@ -141,11 +144,35 @@ fn a_call_that_the_endpoint_would_refuse_is_told_with_its_sentence() {
     }
     let small = "limits = { message_bytes_max = \"1KiB\", waiting_bytes_max = \"1KiB\" }";
     let large = movements("B1", &ONE.repeat(30));
-    check_refused(SOAP, small, &large, "the message is larger than is taken");
+    let too_large = "it is larger, packed or unpacked, than limits.message_bytes_max: raise it";
+    check_refused(SOAP, small, &large, too_large);
     check_taken(SOAP, "", &movements("B1", ONE), "1 record → 1 event");
     let both = movements("B1", &[ONE, BAD].concat());
     let lenient = "bad_records = \"dead-letter\"";
     check_taken(SOAP, lenient, &both, "2 records → 1 event, 1 dead letter");
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_no_refusal_by_the_endpoint() {
+    for flow in [SOAP, HOOKS] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let config = folder.path().join("agent.toml");
+        let written = format!("{HEAD}{}", flow.replace("MORE", ""));
+        std::fs::write(&config, written).expect("a file");
+        // One that is not there, and a folder.
+        for saved in [folder.path().join("saved"), folder.path().to_owned()] {
+            let output = Command::new(env!("CARGO_BIN_EXE_dray-agent"))
+                .arg("preview")
+                .arg(&saved)
+                .arg("--config")
+                .arg(&config)
+                .output()
+                .expect("it starts");
+            let said = text(&output.stderr);
+            let expected = format!("dray-agent: {} can't be read: ", saved.display());
+            assert!(said.starts_with(&expected), "{said}");
+        }
+    }
 }
 
 #[test]
@@ -166,7 +193,9 @@ fn a_body_that_no_hook_would_take_is_told_with_the_sentence_of_each() {
     check_refused(&without_note, "", empty, "hook order: its id is missing");
     let fine = "{\"event\": \"E1\", \"lines\": [{\"sku\": 1, \"qty\": 2}]}";
     check_taken(HOOKS, "", fine, "1 record → 1 event");
-    check_taken(HOOKS, "", "{\"text\": \"a\"}", "1 record → 1 event");
+    let said = check_taken(HOOKS, "", "{\"text\": \"a\"}", "1 record → 1 event");
+    let told = "hook note takes it, as those before would refuse it: hook order: line 1";
+    assert!(said.starts_with(told), "{said}");
 }
 
 const FILES: &str = r#"

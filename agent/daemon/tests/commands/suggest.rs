@@ -42,7 +42,7 @@ fn suggest_for(name: &str, bytes: &[u8], arguments: &[&str]) -> Said {
 
 /// Behind the shipped example it is one flow more.
 fn loads(said: &Said) {
-    let shipped = include_str!("../../../packaging/agent.toml");
+    let shipped = include_str!("../../../../packaging/agent.toml");
     let shipped = shipped.replace("name = \"shipments\"", "name = \"shipped\"");
     let config = format!("{shipped}\n{}", said.flow);
     let loaded = Config::parse(Path::new("agent.toml"), &config);

@@ -1,18 +1,16 @@
 //! Targets that hang, reset, redirect, ask for time, or are not there: nothing is lost, and a person reads why.
 
-mod support;
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::support::erp::{Erp, Reply};
+use crate::support::{append, exceptions, open, start, wait};
 use dray_delivery::State;
-use support::erp::{Erp, Reply};
-use support::{append, exceptions, open, start, wait};
 use tokio::io::AsyncWriteExt;
 
 /// Does this once, then says 200.
-fn once(mut first: Option<Reply>) -> impl FnMut(&support::erp::Ask) -> Reply {
+fn once(mut first: Option<Reply>) -> impl FnMut(&crate::support::erp::Ask) -> Reply {
     move |_| first.take().unwrap_or(Reply::Status(200))
 }
 
@@ -210,7 +208,7 @@ async fn a_paused_target_tells_of_all_that_waits_in_each_flow_and_takes_it_once_
     }
     let tells_all = |metrics: &dray_delivery::Metrics| {
         let tells = |flow: &dray_delivery::FlowMetrics| {
-            (flow.backlog, flow.oldest_undelivered_us) == (4_000, Some(support::CAPTURED_US))
+            (flow.backlog, flow.oldest_undelivered_us) == (4_000, Some(crate::support::CAPTURED_US))
         };
         metrics.flows.len() == 3 && metrics.flows.iter().all(tells)
     };
@@ -357,7 +355,7 @@ async fn a_dead_target_does_not_disturb_another() {
     let (store, erp) = (open(), Erp::start().await);
     let dead = Erp::start().await;
     dead.script(|_| Reply::Hang);
-    let mut config = support::config(&dead.url(), "");
+    let mut config = crate::support::config(&dead.url(), "");
     config.name = "dead".into();
     let hanging =
         dray_delivery::Target::start(config, Arc::clone(&*store)).expect("a good configuration");

@@ -1,11 +1,8 @@
 //! Each body, byte for byte what `prost` writes.
 
-#[allow(dead_code)]
-mod site;
-
+use crate::site::{decimal, envelope, mapper, one, pairs, time};
 use dray_proto::v1::event::Body;
 use dray_proto::v1::{self, Event, Money};
-use site::{decimal, envelope, mapper, one, pairs, time};
 
 /// Each field from a column of its own path's name, in an order that isn't that of the numbers.
 fn mapped(body: &str, fields: &[(&str, &str)]) -> Event {

@@ -1,18 +1,16 @@
 //! Random answers, random retries and discards, random ends of the process: nothing lost, and never an event after a
 //! later one of its key.
 
-mod support;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::support::erp::{Ask, Erp, Reply};
+use crate::support::memory::Memory;
+use crate::support::{append, cursor, exceptions, start, wait};
 use dray_delivery::{State, TargetHandle, actions};
 use dray_store::{Exception, ExceptionState, Store};
 use proptest::prelude::*;
-use support::erp::{Ask, Erp, Reply};
-use support::memory::Memory;
-use support::{append, cursor, exceptions, start, wait};
 
 /// A generator that a seed decides: the script runs on the server's side, away from proptest's own.
 struct Dice(u64);

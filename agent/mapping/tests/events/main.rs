@@ -1,0 +1,6 @@
+//! Records through a mapper: the events that they become, and what is said of those that become none.
+
+mod bodies;
+mod records;
+mod sentences;
+mod site;

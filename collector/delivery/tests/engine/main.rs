@@ -1,0 +1,7 @@
+//! The engine against targets that are really there, over a store in memory.
+
+mod any_order;
+mod delivering;
+mod misbehaving;
+mod refusing;
+mod support;
