@@ -148,4 +148,12 @@ fn what_a_newer_version_wrote_is_not_taken_for_damage() {
     let why = generation.scan(1).expect_err("it can't be read");
     assert!(matches!(why, Unreadable::Failed(_)), "{why:?}");
     assert!(why.reason().contains("newer version"), "{why:?}");
+    // A later piece and a group are known: where a record should begin they are damage, and mended.
+    for known in [vec![0, 0, 0, 0, 0], vec![7, 7, 0, 0, 0, 0]] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let generation = Generation::make(folder.path()).expect("an empty one");
+        generation.insert(1, vec![known]).expect("a value");
+        let why = generation.scan(1).expect_err("it is no record");
+        assert!(matches!(why, Unreadable::Damaged(_)), "{why:?}");
+    }
 }

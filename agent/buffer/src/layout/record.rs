@@ -3,8 +3,8 @@
 use bytes::Bytes;
 
 use super::{
-    BLOCK, COMPACTED, Compacted, Damage, LOST, NEWER, NOTE, Note, OPENING, RENEWAL, Record,
-    Renewal, Renewed, Renumbered, Standing,
+    BLOCK, COMPACTED, CONTINUED, Compacted, Damage, GROUP, LOST, NEWER, NOTE, Note, OPENING,
+    RENEWAL, Record, Renewal, Renewed, Renumbered, Standing,
 };
 use crate::api::{Loss, NewBlock, Sequence, StoredBlock};
 use crate::marks::MarkHash;
@@ -180,6 +180,8 @@ pub(super) fn decode(kind: u8, bytes: &[u8], payload: bool) -> Result<Record, Da
         }),
         RENEWAL => Record::Renewal(reader.renewal()?),
         LOST => Record::Lost,
+        // A later piece, or a group within one: both are known, and neither begins a record.
+        CONTINUED | GROUP => return Err("another piece stands where a record begins"),
         _ => return Err(NEWER),
     };
     if reader.0.is_empty() {
