@@ -29,6 +29,8 @@ pub enum CallOutcome {
     Broken,
     /// By us: the answer was read whole.
     Answered,
+    /// By us: it was read whole, and no record stands in it.
+    Empty,
     /// By us: the service, or the way to it, was not there.
     Away,
     /// By us: what came is not the answer that is configured.
@@ -50,8 +52,9 @@ impl CallOutcome {
         Self::Broken,
     ];
     /// And of one that we make.
-    pub const MADE: [Self; 5] = [
+    pub const MADE: [Self; 6] = [
         Self::Answered,
+        Self::Empty,
         Self::Refused,
         Self::Away,
         Self::Unreadable,
@@ -69,6 +72,7 @@ impl CallOutcome {
             Self::Later => "later",
             Self::Broken => "broken",
             Self::Answered => "answered",
+            Self::Empty => "empty",
             Self::Away => "away",
             Self::Unreadable => "unreadable",
             Self::Failed => "failed",
@@ -237,7 +241,7 @@ mod tests {
     fn a_reason_is_cut() {
         let calls = Calls::made();
         calls.note(CallOutcome::Away, call(1, &"ü".repeat(10_000)));
-        let last = calls.counts()[2].last.clone().expect("it is kept");
+        let last = calls.counts()[3].last.clone().expect("it is kept");
         assert_eq!(last.reason.chars().count(), REASON_CHARS_MAX);
     }
 }

@@ -2,9 +2,16 @@
 
 use std::path::Path;
 
+use jiff::{SignedDuration, Timestamp};
 use rustls::RootCertStore;
 use rustls::pki_types::pem::{Error, PemObject as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use x509_parser::prelude::{FromDer as _, X509Certificate};
+
+use crate::Finding;
+
+/// A certificate that ends sooner is worth a word.
+const SOON: SignedDuration = SignedDuration::from_hours(14 * 24);
 
 /// A certificate, and those that lead to its CA.
 pub(crate) fn certificates(
@@ -20,6 +27,29 @@ pub(crate) fn certificates(
         ));
     }
     Ok(chain)
+}
+
+/// What a check says of how long a certificate that is shown is good; nothing where that is long, or can't be told.
+pub(crate) fn ending(setting: &str, file: &Path, now: Timestamp) -> Option<Finding> {
+    let chain = certificates(setting, file).ok()?;
+    let (_, shown) = X509Certificate::from_der(chain.first()?).ok()?;
+    let seconds = |time: x509_parser::time::ASN1Time| Timestamp::from_second(time.timestamp()).ok();
+    let begins = seconds(shown.validity().not_before)?;
+    let ends = seconds(shown.validity().not_after)?;
+    let named = format!("{setting} {}", file.display());
+    let put = "put a new one there, which is taken without a restart";
+    if begins > now {
+        return Some(Finding::Wrong(format!(
+            "{named} is good from {begins} on, and nobody takes it before; is this machine's clock right?"
+        )));
+    }
+    if ends <= now {
+        return Some(Finding::Wrong(format!(
+            "{named} ended at {ends}, and nobody takes it any more; {put}"
+        )));
+    }
+    (ends.duration_since(now) < SOON)
+        .then(|| Finding::Warning(format!("{named} ends at {ends}: soon; {put}")))
 }
 
 /// A private key.
@@ -51,4 +81,48 @@ fn unreadable(setting: &str, file: &Path, what: &str, error: &Error) -> String {
         "{setting} {}: no {what} can be read from it: {error}",
         file.display()
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_that_is_not_good_now_or_not_for_long_is_told() {
+        let key = rcgen::KeyPair::generate().expect("a key");
+        let mut params = rcgen::CertificateParams::new(["wms".to_owned()]).expect("a name");
+        params.not_before = rcgen::date_time_ymd(2026, 3, 1);
+        params.not_after = rcgen::date_time_ymd(2026, 6, 1);
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        let pem = params.self_signed(&key).expect("a certificate").pem();
+        std::fs::write(file.path(), pem).expect("a file");
+        for (now, expected) in [
+            (
+                "2026-02-28T00:00:00Z",
+                "Wrong: is good from 2026-03-01T00:00:00Z on",
+            ),
+            ("2026-03-01T00:00:00Z", ""),
+            ("2026-05-18T00:00:00Z", ""),
+            (
+                "2026-05-18T00:00:01Z",
+                "Warning: ends at 2026-06-01T00:00:00Z: soon",
+            ),
+            (
+                "2026-06-01T00:00:00Z",
+                "Wrong: ended at 2026-06-01T00:00:00Z",
+            ),
+        ] {
+            let found = ending("tls.certificate", file.path(), now.parse().expect(now));
+            let named = format!("tls.certificate {} ", file.path().display());
+            let said = match found {
+                None => String::new(),
+                Some(Finding::Fine(said)) => format!("Fine: {said}"),
+                Some(Finding::Warning(said)) => format!("Warning: {said}"),
+                Some(Finding::Wrong(said)) => format!("Wrong: {said}"),
+            };
+            let said = said.replace(&named, "");
+            assert!(said.starts_with(expected), "{now}: {said}");
+            assert_eq!(said.is_empty(), expected.is_empty(), "{now}: {said}");
+        }
+    }
 }

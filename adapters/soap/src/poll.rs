@@ -21,6 +21,7 @@ mod check;
 mod client;
 pub mod config;
 mod course;
+mod emptiness;
 mod failure;
 pub(crate) mod faults;
 #[cfg(test)]

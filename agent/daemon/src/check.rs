@@ -1,6 +1,8 @@
 //! `dray-agent check`: is the configuration right, and is what it names there?
 
 use std::fmt;
+use std::io::ErrorKind;
+use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs as _};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -119,6 +121,7 @@ pub fn look(config: &Config) -> Vec<Finding> {
         findings.extend(unfit(flow).into_iter().map(prefixed));
     }
     findings.extend(one_by_links(config));
+    findings.extend(config.metrics.and_then(metrics));
     findings.push(identity(config));
     findings.push(collector(&config.collector));
     findings
@@ -232,8 +235,20 @@ fn identity(config: &Config) -> Finding {
     }
 }
 
+/// Whether the metrics can be served there, where they can't.
+fn metrics(listen: SocketAddr) -> Option<Finding> {
+    let error = TcpListener::bind(listen).err()?;
+    Some(match error.kind() {
+        ErrorKind::AddrInUse => Finding::warning(format!(
+            "metrics = \"{listen}\" is in use: by this agent, if it runs; otherwise another program has it, and the agent would not start: write another port"
+        )),
+        _ => Finding::wrong(format!(
+            "metrics = \"{listen}\" can't be listened at: {error}; write an address of this machine and a port that is free"
+        )),
+    })
+}
+
 fn collector(address: &str) -> Finding {
-    use std::net::{TcpStream, ToSocketAddrs as _};
     let reached = address.to_socket_addrs().and_then(|addresses| {
         let mut last = Err(std::io::Error::other("the name has no address"));
         for address in addresses {
@@ -267,6 +282,20 @@ mod tests {
         let config = config.unwrap_or_else(|error| panic!("{error}\n{text}"));
         let findings = unfit(&config.flows[0]).into_iter();
         findings.map(|finding| finding.to_string()).collect()
+    }
+
+    #[test]
+    fn a_port_of_the_metrics_that_is_taken_is_told() {
+        let held = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let listen = held.local_addr().expect("it is bound");
+        let found = metrics(listen).expect("it is in use");
+        assert_eq!(found.level, Level::Warning);
+        assert!(found.sentence.contains("is in use: by this agent"));
+        drop(held);
+        assert_eq!(metrics(listen), None);
+        // Of a documentation network: no machine has it.
+        let found = metrics("192.0.2.1:9100".parse().expect("an address"));
+        assert_eq!(found.map(|found| found.level), Some(Level::Wrong));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::elements::{Elements, Event};
 use super::input::{Charset, Input};
+use super::names;
 use crate::raw::Raw;
 use crate::{Decoded, FileFault, Sink};
 
@@ -148,6 +149,10 @@ impl Document {
     }
 }
 
+/// With the line of the first letter: where a text is cut, and how much white space a piece of it begins with, is nobody's concern.
 fn fault(at: &mut At<'_>, what: &str) -> FileFault {
+    let rest = &at.text.as_bytes()[at.start..];
+    let space = rest.iter().take_while(|byte| names::is_space(**byte));
+    at.start += space.count();
     FileFault(format!("line {}: {what}", at.line()))
 }

@@ -360,7 +360,7 @@ impl State {
                 | Part::FaultText,
             ) => true,
             Some(Part::Envelope | Part::Header | Part::Body) => {
-                if !text.trim().is_empty() {
+                if !text.trim_matches([' ', '\t', '\n', '\r']).is_empty() {
                     return Err("text stands between the envelope's elements".into());
                 }
                 false

@@ -139,8 +139,8 @@ fn what_is_out_of_place_is_refused() {
             "x stands in the envelope",
         ),
         (
-            "<s:Envelope xmlns:s='$1'><s:Body/>text</s:Envelope>",
-            "text stands between",
+            "<s:Envelope xmlns:s='$1'><s:Body/>\n\n\n      \n  text</s:Envelope>",
+            "line 5: text stands between",
         ),
         (
             "<s:Envelope xmlns:s='$1'><s:Header><w><s:Body/></w></s:Header><s:Body/></s:Envelope>",

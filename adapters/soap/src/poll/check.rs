@@ -5,6 +5,8 @@ use std::net::{TcpStream, ToSocketAddrs as _};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::SoapPollConfig;
 use super::client::Client;
 use super::config::WatermarkConfig;
@@ -12,6 +14,7 @@ use super::secrets::Secrets;
 use super::service::Service;
 use crate::Finding;
 use crate::files;
+use crate::pem;
 use crate::wsdl::unfilled;
 
 /// How long an address is tried.
@@ -47,6 +50,10 @@ impl SoapPollConfig {
             Ok(service) => {
                 findings.push(Finding::Fine("the request can be made".into()));
                 findings.extend(Client::new(&service).err().map(Finding::Wrong));
+                let own = self.tls.certificate.as_ref();
+                findings.extend(
+                    own.and_then(|file| pem::ending("tls.certificate", file, Timestamp::now())),
+                );
                 findings.push(reaches(&service));
             }
         }

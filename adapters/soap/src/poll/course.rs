@@ -42,6 +42,7 @@ pub(super) struct Course {
     trouble: Option<String>,
     waits: ExponentialBackoff,
     told_of_skew: bool,
+    told_of_doubt: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -64,6 +65,7 @@ impl Course {
             trouble: None,
             waits: waits(),
             told_of_skew: false,
+            told_of_doubt: None,
         }
     }
 
@@ -139,8 +141,12 @@ impl Course {
             Ok(turn) => turn,
             Err(reason) => return Err(self.no_answer(Failure::new(Cause::Answer, reason), setup)),
         };
-        setup.calls.count(CallOutcome::Answered);
         let (cycle, page) = (self.plan.cycle(), self.plan.page());
+        // A last page may be empty.
+        match page == 0 && facts.records + facts.rejects == 0 {
+            true => self.empty(answer.doubt.as_deref(), setup),
+            false => setup.calls.count(CallOutcome::Answered),
+        }
         debug!(
             cycle,
             page,
@@ -172,6 +178,23 @@ impl Course {
             read_us,
         ));
         Ok(())
+    }
+
+    /// A first page without a record. A service may have nothing to tell, and a path that is wrong looks the same: `status` has it each time, the log once.
+    fn empty(&mut self, doubt: Option<&str>, setup: &Setup) {
+        let Some(reason) = doubt else {
+            return setup.calls.count(CallOutcome::Empty);
+        };
+        let call = LastCall {
+            at_us: Timestamp::now().as_microsecond(),
+            peer: None,
+            reason: reason.to_owned(),
+        };
+        setup.calls.note(CallOutcome::Empty, call);
+        if self.told_of_doubt.as_deref() != Some(reason) {
+            self.told_of_doubt = Some(reason.to_owned());
+            warn!(reason, "an answer without a record, and not an empty one");
+        }
     }
 
     fn look_at_clock(&mut self, served: Option<Timestamp>) {

@@ -4,10 +4,13 @@ use std::fs;
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener};
 
-use super::SoapReceiveConfig;
+use jiff::Timestamp;
+
 use super::config::IdentityBy;
+use super::{SoapReceiveConfig, TlsConfig};
 use crate::Finding;
 use crate::files::{self, Named};
+use crate::pem;
 use crate::wsdl::unfilled;
 
 impl SoapReceiveConfig {
@@ -15,6 +18,7 @@ impl SoapReceiveConfig {
     #[must_use]
     pub fn check(&self, flow: &str) -> Vec<Finding> {
         let mut findings = made(&self.files(), || self.make(flow).map(drop));
+        findings.extend(ending(self.tls.as_ref()));
         findings.push(listens(self.listen));
         let responses = self
             .operations
@@ -65,6 +69,12 @@ pub(crate) fn made(files: &Named<'_>, make: impl FnOnce() -> Result<(), String>)
         Ok(()) => Finding::Fine("the files that the endpoint names can be read".into()),
         Err(reason) => Finding::Wrong(reason),
     }]
+}
+
+/// How long the endpoint's certificate is good, where that is worth a word.
+pub(crate) fn ending(tls: Option<&TlsConfig>) -> Option<Finding> {
+    let tls = tls?;
+    pem::ending("tls.certificate", &tls.certificate, Timestamp::now())
 }
 
 /// Whether somebody can listen there.

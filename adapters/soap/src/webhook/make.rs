@@ -12,7 +12,7 @@ use super::signature::Signature;
 use crate::Finding;
 use crate::fresh::Fresh;
 use crate::reading::Fault;
-use crate::receive::check::{listens, made};
+use crate::receive::check::{ending, listens, made};
 use crate::receive::make::{Places, basic, read};
 use crate::receive::preview::{Sample, refused};
 use crate::receive::serve::Settings;
@@ -118,6 +118,7 @@ impl WebhookConfig {
     #[must_use]
     pub fn check(&self, flow: &str) -> Vec<Finding> {
         let mut findings = made(&self.files(), || self.make(flow).map(drop));
+        findings.extend(ending(self.tls.as_ref()));
         findings.push(listens(self.listen));
         let unknown = self.hooks.iter().filter(|hook| !hook.knows_repeats());
         findings.extend(unknown.map(|hook| {

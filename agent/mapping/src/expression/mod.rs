@@ -11,6 +11,7 @@ mod rec;
 mod simple;
 #[cfg(test)]
 mod tests;
+mod trial;
 
 use std::fmt;
 use std::sync::LazyLock;
@@ -97,6 +98,7 @@ impl Program {
                 ));
             }
         }
+        trial::run(&full).map_err(|error| explain(&error))?;
         let prefix = format!("{RECORD}.");
         let mut named: Vec<String> = full
             .undeclared_variables(true)

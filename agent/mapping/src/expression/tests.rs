@@ -170,6 +170,12 @@ fn bad_expressions_are_refused_at_load_with_the_engines_words() {
         ("rec.TYPE ==", "syntax error: unexpected end of input"),
         ("TYPE == 'S'", "write rec.TYPE, or 'TYPE' for a text"),
         ("rec.TYPE == 'S", "syntax error"),
+        ("rec.TYPE | uper", "did you mean \"upper\"?"),
+        ("rec.TYPE is nuber", "nuber is unknown"),
+        (
+            "rec.A | trim | uper if rec.TYPE == '1' else ''",
+            "did you mean \"upper\"?",
+        ),
     ] {
         let refused = Program::compile(source, &mut Columns::default()).expect_err(source);
         assert!(refused.contains(part), "{source}: {refused}");

@@ -418,3 +418,25 @@ fn a_saved_answer_is_previewed_as_it_would_be_taken() {
         assert!(wrong.contains(expected), "{wrong}");
     }
 }
+
+#[test]
+fn an_answer_in_which_no_record_is_found_is_told_from_one_that_holds_nothing() {
+    let other = answer(&[movement(1)], "").replace("Movement>", "Item>");
+    let served = [
+        Served::new(200, other),
+        Served::new(200, answer(&[], "")),
+        Served::new(503, "that was all"),
+    ];
+    let service = Service::one_by_one(served.into());
+    let flow = Flow::new(&service, SINCE, BY_COLUMN);
+    let mut source = Driven::open(flow.source(), None);
+    source.trouble();
+    let counts = source.source.calls().expect("it makes calls").counts();
+    let empty = counts.iter().find(|one| one.outcome == CallOutcome::Empty);
+    let empty = empty.expect("it is counted");
+    assert_eq!(empty.count, 2);
+    let last = empty.last.as_ref().expect("the first is noted");
+    let expected =
+        "no record stands at record = \"w:Movement\"; below the root stand: Item/Id, Item/Qty";
+    assert!(last.reason.starts_with(expected), "{}", last.reason);
+}
