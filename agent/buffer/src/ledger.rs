@@ -364,7 +364,7 @@ impl Ledger {
 
     pub(crate) fn seen(&self, flow: &str, mark: &[u8]) -> MarkState {
         let oldest = self.flows.get(flow).and_then(|flow| flow.held.front());
-        match self.marks.get(&marks::hash(flow, mark)) {
+        match self.marks.get(flow, &marks::hash(flow, mark)) {
             None => MarkState::New,
             Some(through) if oldest.is_none_or(|entry| entry.number > through) => MarkState::Done,
             Some(_) => MarkState::Pending,
