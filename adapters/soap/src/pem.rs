@@ -7,6 +7,7 @@ use rustls::RootCertStore;
 use rustls::pki_types::pem::{Error, PemObject as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
+use x509_parser::time::ASN1Time;
 
 use crate::Finding;
 
@@ -29,27 +30,32 @@ pub(crate) fn certificates(
     Ok(chain)
 }
 
-/// What a check says of how long a certificate that is shown is good; nothing where that is long, or can't be told.
-pub(crate) fn ending(setting: &str, file: &Path, now: Timestamp) -> Option<Finding> {
+/// What a check says of how long a file's certificates are good, of the first that is not, or not for long. `put`: what becomes of a new one
+/// that is put there.
+pub(crate) fn ending(setting: &str, file: &Path, now: Timestamp, put: &str) -> Option<Finding> {
     let chain = certificates(setting, file).ok()?;
-    let (_, shown) = X509Certificate::from_der(chain.first()?).ok()?;
-    let seconds = |time: x509_parser::time::ASN1Time| Timestamp::from_second(time.timestamp()).ok();
-    let begins = seconds(shown.validity().not_before)?;
-    let ends = seconds(shown.validity().not_after)?;
-    let named = format!("{setting} {}", file.display());
-    let put = "put a new one there, which is taken without a restart";
-    if begins > now {
-        return Some(Finding::Wrong(format!(
-            "{named} is good from {begins} on, and nobody takes it before; is this machine's clock right?"
-        )));
-    }
-    if ends <= now {
-        return Some(Finding::Wrong(format!(
-            "{named} ended at {ends}, and nobody takes it any more; {put}"
-        )));
-    }
-    (ends.duration_since(now) < SOON)
-        .then(|| Finding::Warning(format!("{named} ends at {ends}: soon; {put}")))
+    let told = chain.iter().enumerate().find_map(|(at, one)| {
+        let (_, read) = X509Certificate::from_der(one).ok()?;
+        let seconds = |time: ASN1Time| Timestamp::from_second(time.timestamp()).ok();
+        let begins = seconds(read.validity().not_before)?;
+        let ends = seconds(read.validity().not_after)?;
+        let which = match at {
+            0 => String::new(),
+            at => format!(", certificate {} of it,", at + 1),
+        };
+        let named = format!("{setting} {}{which}", file.display());
+        if begins > now {
+            Some(format!(
+                "{named} is good from {begins} on; is this machine's clock right?"
+            ))
+        } else if ends <= now {
+            Some(format!("{named} ended at {ends}; {put}"))
+        } else {
+            (ends.duration_since(now) < SOON)
+                .then(|| format!("{named} ends at {ends}: soon; {put}"))
+        }
+    });
+    told.map(Finding::Warning)
 }
 
 /// A private key.
@@ -95,34 +101,45 @@ mod tests {
         params.not_after = rcgen::date_time_ymd(2026, 6, 1);
         let file = tempfile::NamedTempFile::new().expect("a file");
         let pem = params.self_signed(&key).expect("a certificate").pem();
-        std::fs::write(file.path(), pem).expect("a file");
-        for (now, expected) in [
-            (
-                "2026-02-28T00:00:00Z",
-                "Wrong: is good from 2026-03-01T00:00:00Z on",
-            ),
-            ("2026-03-01T00:00:00Z", ""),
-            ("2026-05-18T00:00:00Z", ""),
-            (
-                "2026-05-18T00:00:01Z",
-                "Warning: ends at 2026-06-01T00:00:00Z: soon",
-            ),
-            (
-                "2026-06-01T00:00:00Z",
-                "Wrong: ended at 2026-06-01T00:00:00Z",
-            ),
-        ] {
-            let found = ending("tls.certificate", file.path(), now.parse().expect(now));
-            let named = format!("tls.certificate {} ", file.path().display());
-            let said = match found {
-                None => String::new(),
-                Some(Finding::Fine(said)) => format!("Fine: {said}"),
-                Some(Finding::Warning(said)) => format!("Warning: {said}"),
-                Some(Finding::Wrong(said)) => format!("Wrong: {said}"),
-            };
-            let said = said.replace(&named, "");
-            assert!(said.starts_with(expected), "{now}: {said}");
-            assert_eq!(said.is_empty(), expected.is_empty(), "{now}: {said}");
+        params.not_after = rcgen::date_time_ymd(2030, 1, 1);
+        let longer = params.self_signed(&key).expect("a certificate").pem();
+        for (chain, which) in [(pem.clone(), ""), (longer + &pem, ", certificate 2 of it,")] {
+            std::fs::write(file.path(), chain).expect("a file");
+            for (now, expected) in [
+                (
+                    "2026-02-28T00:00:00Z",
+                    "is good from 2026-03-01T00:00:00Z on",
+                ),
+                ("2026-03-01T00:00:00Z", ""),
+                ("2026-05-18T00:00:00Z", ""),
+                (
+                    "2026-05-18T00:00:01Z",
+                    "ends at 2026-06-01T00:00:00Z: soon; put one there",
+                ),
+                (
+                    "2026-06-01T00:00:00Z",
+                    "ended at 2026-06-01T00:00:00Z; put one there",
+                ),
+            ] {
+                let now_at = now.parse().expect(now);
+                let found = ending("tls.certificate", file.path(), now_at, "put one there");
+                let said = match found {
+                    Some(Finding::Warning(said)) => said,
+                    other => {
+                        assert_eq!((other, expected), (None, ""), "{now}");
+                        continue;
+                    }
+                };
+                // What begins later is told of the first that does.
+                let which = if expected.starts_with("is good") {
+                    ""
+                } else {
+                    which
+                };
+                let named = format!("tls.certificate {}{which} ", file.path().display());
+                let said = said.strip_prefix(&named).expect(&named);
+                assert!(said.starts_with(expected), "{now}: {said}");
+            }
         }
     }
 }

@@ -18,6 +18,8 @@ pub(crate) type MarkHash = [u8; 16];
 /// How long a mark is remembered, in seconds.
 pub(crate) const MARK_SECONDS: u64 = MARK_DAYS * 24 * 3600;
 
+/// How long no more is said of marks that are forgotten.
+const QUIET_S: u64 = 60;
 /// Beyond as many as there are marks, so many numbers may be of marks that came again, before all are numbered anew.
 const REPEATED_MAX: usize = 4_096;
 
@@ -33,8 +35,21 @@ pub(crate) fn hash(flow: &str, mark: &[u8]) -> MarkHash {
 }
 
 /// The marks of all flows.
-#[derive(Debug, Default)]
-pub(crate) struct Marks(HashMap<Arc<str>, OfFlow>);
+#[derive(Debug)]
+pub(crate) struct Marks {
+    flows: HashMap<Arc<str>, OfFlow>,
+    /// Of each flow.
+    max: usize,
+}
+
+impl Default for Marks {
+    fn default() -> Self {
+        Self {
+            flows: HashMap::new(),
+            max: MARKS_MAX,
+        }
+    }
+}
 
 impl Marks {
     /// Remembers a mark that was appended at `at_s`, when `through` was the number of the flow's newest block; 0: all of that was acked.
@@ -47,37 +62,47 @@ impl Marks {
         at_s: u64,
         held: Option<u64>,
     ) {
-        let marks = self.0.entry(Arc::clone(flow)).or_default();
+        let marks = self.flows.entry(Arc::clone(flow)).or_default();
         marks.settle(held);
         if !marks.push(hash, through, at_s) {
             return;
         }
-        let too_many = marks.index.len() > MARKS_MAX;
-        while marks.has_aged(at_s) || marks.index.len() > MARKS_MAX {
+        while marks.has_aged(at_s) {
             marks.pop();
         }
-        if too_many {
+        marks.forgotten += marks.index.len().saturating_sub(self.max) as u64;
+        while marks.index.len() > self.max {
+            marks.pop();
+        }
+        if marks.forgotten > 0 && marks.told_s.is_none_or(|told_s| told_s + QUIET_S <= at_s) {
+            marks.told_s = Some(at_s);
+            let forgotten = std::mem::take(&mut marks.forgotten);
             tracing::warn!(
                 flow = &**flow,
-                limit = MARKS_MAX,
-                "a mark was forgotten before its time: a repeat of it would be sent again"
+                limit = self.max,
+                forgotten,
+                "marks were forgotten before their time: a repeat of what they stand for would be sent again"
             );
         }
     }
 
     /// The number of the flow's newest block when the mark was appended; 0 where all of that is known to be acked.
     pub(crate) fn get(&self, flow: &str, hash: &MarkHash) -> Option<u64> {
-        self.0.get(flow)?.through(hash)
+        self.flows.get(flow)?.through(hash)
+    }
+
+    /// What was appended with a flow's blocks before `held` is acked, and known from now on whatever becomes of them.
+    pub(crate) fn settle(&mut self, flow: &str, held: Option<u64>) {
+        if let Some(marks) = self.flows.get_mut(flow) {
+            marks.settle(held);
+        }
     }
 
     /// Forgets the marks that were appended with blocks of these numbers and are not known to be acked.
     pub(crate) fn forget(&mut self, numbers: std::ops::Range<u64>) {
-        for marks in self.0.values_mut() {
-            if marks
-                .waiting
-                .iter()
-                .any(|run| numbers.contains(&run.through))
-            {
+        for marks in self.flows.values_mut() {
+            let mut waiting = marks.waiting.iter();
+            if waiting.any(|run| numbers.contains(&run.through)) {
                 marks.keep(|through| !numbers.contains(&through));
             }
         }
@@ -86,11 +111,10 @@ impl Marks {
     /// Forgets a flow's first marks that were appended with a block of this number or one after it: their file may have
     /// begun before.
     pub(crate) fn forget_first(&mut self, flow: &str, number: u64) {
-        let Some(marks) = self.0.get_mut(flow) else {
+        let Some(marks) = self.flows.get_mut(flow) else {
             return;
         };
-        let behind = marks.waiting.iter().map(|run| run.through);
-        if let Some(first) = behind.filter(|through| *through >= number).min() {
+        if let Some(first) = marks.first_behind(number) {
             marks.keep(|through| through != first);
         }
     }
@@ -109,32 +133,30 @@ struct Run {
 #[derive(Debug, Default)]
 struct OfFlow {
     hashes: Hashes,
-    /// The number of the first.
-    first: u64,
     /// The last 32 bits of each one's number.
     index: HashTable<u32>,
     /// The older ones, whose blocks are acked: `through` is 0.
     acked: VecDeque<Run>,
     waiting: VecDeque<Run>,
+    /// Before their time, and nobody was told.
+    forgotten: u64,
+    told_s: Option<u64>,
 }
 
 impl OfFlow {
-    fn next(&self) -> u64 {
-        self.first + self.hashes.len as u64
-    }
-
     /// Whether it was not known so.
     fn push(&mut self, hash: MarkHash, through: u64, at_s: u64) -> bool {
-        let number = self.next();
-        let known = self.slot(&hash);
-        if known.is_some_and(|known| self.run(known).through == through) {
-            return false;
-        }
-        let (first, hashes) = (self.first, &self.hashes);
-        let is_it = |low: &u32| hashes.get(first, *low) == Some(&hash);
-        let spread_of = |low: &u32| hashes.get(first, *low).map_or(0, spread);
+        let (hashes, number) = (&self.hashes, self.hashes.next);
+        let is_it = |low: &u32| hashes.get(hashes.number(*low)) == Some(&hash);
+        let spread_of = |low: &u32| hashes.get(hashes.number(*low)).map_or(0, spread);
         match self.index.entry(spread(&hash), is_it, spread_of) {
-            Entry::Occupied(mut known) => *known.get_mut() = number as u32,
+            Entry::Occupied(mut known) => {
+                let known_at = hashes.number(*known.get());
+                if run(&self.acked, &self.waiting, known_at).through == through {
+                    return false;
+                }
+                *known.get_mut() = number as u32;
+            }
             Entry::Vacant(free) => drop(free.insert(number as u32)),
         }
         self.hashes.push(hash);
@@ -147,45 +169,31 @@ impl OfFlow {
         if last.is_none_or(|last| (last.minute, last.through) != (run.minute, run.through)) {
             self.waiting.push_back(run);
         }
-        if self.hashes.len > 2 * self.index.len() + REPEATED_MAX {
+        if self.hashes.len() > 2 * self.index.len() + REPEATED_MAX {
             self.keep(|_| true);
         }
         true
     }
 
-    /// The number of a mark that is known.
-    fn slot(&self, hash: &MarkHash) -> Option<u64> {
-        let is_it = |low: &u32| self.hashes.get(self.first, *low) == Some(hash);
-        let low = *self.index.find(spread(hash), is_it)?;
-        Some(self.first + u64::from(low.wrapping_sub(self.first as u32)))
-    }
-
     fn through(&self, hash: &MarkHash) -> Option<u64> {
-        Some(self.run(self.slot(hash)?).through)
-    }
-
-    /// The run of a number that is in one.
-    fn run(&self, number: u64) -> Run {
-        let is_waiting = self.waiting.front().is_some_and(|run| run.from <= number);
-        let runs = if is_waiting {
-            &self.waiting
-        } else {
-            &self.acked
-        };
-        runs[runs.partition_point(|run| run.from <= number) - 1]
+        let is_it = |low: &u32| self.hashes.get(self.hashes.number(*low)) == Some(hash);
+        let low = self.index.find(spread(hash), is_it)?;
+        let number = self.hashes.number(*low);
+        Some(run(&self.acked, &self.waiting, number).through)
     }
 
     /// What was appended with blocks before `held` is acked.
     fn settle(&mut self, held: Option<u64>) {
         let is_acked = |run: &mut Run| held.is_none_or(|held| run.through < held);
         while let Some(run) = self.waiting.pop_front_if(is_acked) {
-            if self
-                .acked
-                .back()
-                .is_none_or(|last| last.minute != run.minute)
-            {
+            let last = self.acked.back();
+            if last.is_none_or(|last| last.minute != run.minute) {
                 self.acked.push_back(Run { through: 0, ..run });
             }
+        }
+        // Of an outage: there is one for each block that is held.
+        if self.waiting.is_empty() && self.waiting.capacity() > PIECE {
+            self.waiting = VecDeque::new();
         }
     }
 
@@ -195,51 +203,67 @@ impl OfFlow {
         self.acked.front().is_some_and(|run| ends(run) < now_s)
     }
 
-    /// Forgets the first one.
+    /// Forgets the first one, unless it came again and has another number by now.
     fn pop(&mut self) {
-        let first = self.first;
-        let Some(hash) = self.hashes.get(first, first as u32).copied() else {
+        let Some((number, hash)) = self.hashes.pop() else {
             return;
         };
-        // One that came again has another number by now.
-        let is_it = |low: &u32| *low == first as u32;
-        if let Ok(found) = self.index.find_entry(spread(&hash), is_it) {
+        if let Ok(found) = self.index.find_entry(spread(&hash), is_number(number)) {
             found.remove();
         }
-        self.hashes.pop();
-        self.first += 1;
-        let (first, next) = (self.first, self.next());
+        let (first, next) = (self.hashes.first, self.hashes.next);
         let waiting = self.waiting.front().map_or(next, |run| run.from);
-        ended(&mut self.acked, first, waiting);
-        ended(&mut self.waiting, first, next);
+        leave_out(&mut self.acked, first, waiting);
+        leave_out(&mut self.waiting, first, next);
     }
 
-    /// Keeps those whose blocks' number is wanted, in their order; who came again stands where he came last.
+    /// The smallest of the newest blocks' numbers that marks which are not acked have, from this one on.
+    fn first_behind(&self, number: u64) -> Option<u64> {
+        let is_there = |number: u64| {
+            let hash = self.hashes.get(number);
+            // One that came again stands here no more.
+            hash.is_some_and(|hash| self.index.find(spread(hash), is_number(number)).is_some())
+        };
+        let ends = self.waiting.iter().skip(1).map(|run| run.from);
+        let runs = self.waiting.iter().zip(ends.chain([self.hashes.next]));
+        let behind =
+            runs.filter(|(run, end)| run.through >= number && (run.from..*end).any(is_there));
+        behind.map(|(run, _)| run.through).min()
+    }
+
+    /// Keeps those whose blocks' number is wanted, in their order; who came again stands where he came last. They are numbered anew.
     fn keep(&mut self, is_kept: impl Fn(u64) -> bool) {
-        let old = std::mem::take(self);
-        self.first = old.first;
-        for number in old.first..old.next() {
-            let run = old.run(number);
-            let hash = old.hashes.get(old.first, number as u32);
-            let Some(hash) = hash.filter(|hash| old.slot(hash) == Some(number)) else {
-                continue;
-            };
-            if is_kept(run.through) {
-                self.push(*hash, run.through, u64::from(run.minute) * 60);
+        let mut old = std::mem::take(self);
+        (self.forgotten, self.told_s) = (old.forgotten, old.told_s);
+        while let Some((number, hash)) = old.hashes.pop() {
+            let run = run(&old.acked, &old.waiting, number);
+            let is_last = old.index.find(spread(&hash), is_number(number));
+            if is_last.is_some() && is_kept(run.through) {
+                self.push(hash, run.through, u64::from(run.minute) * 60);
             }
         }
-        let is_acked = |run: &mut Run| run.through == 0;
-        while let Some(run) = self.waiting.pop_front_if(is_acked) {
-            self.acked.push_back(run);
-        }
+        // Those who were known to be acked have none before them that are not.
+        self.settle(Some(1));
     }
 }
 
+/// The run of a number that is in one.
+fn run(acked: &VecDeque<Run>, waiting: &VecDeque<Run>, number: u64) -> Run {
+    let is_waiting = waiting.front().is_some_and(|run| run.from <= number);
+    let runs = if is_waiting { waiting } else { acked };
+    runs[runs.partition_point(|run| run.from <= number) - 1]
+}
+
 /// Leaves out the runs that ended before `first`; the last one ends at `end`.
-fn ended(runs: &mut VecDeque<Run>, first: u64, end: u64) {
+fn leave_out(runs: &mut VecDeque<Run>, first: u64, end: u64) {
     while !runs.is_empty() && runs.get(1).map_or(end, |next| next.from) <= first {
         runs.pop_front();
     }
+}
+
+/// Numbers that stand at a time are fewer than 2³², so their last bits tell them apart.
+fn is_number(number: u64) -> impl Fn(&u32) -> bool {
+    move |low| *low == number as u32
 }
 
 /// Of a hash, as evenly spread as any other bits of it.
@@ -252,37 +276,49 @@ fn spread(hash: &MarkHash) -> u64 {
 /// Hashes in a row, in pieces: a row of two million that grows in one is copied, and twice there meanwhile.
 #[derive(Debug, Default)]
 struct Hashes {
+    /// Each begins with a number that is a multiple of [`PIECE`], though the first ones of it may be gone.
     pieces: VecDeque<Vec<MarkHash>>,
-    /// Gone from the first piece.
-    popped: usize,
-    len: usize,
+    /// The number of the first.
+    first: u64,
+    next: u64,
 }
 
 const PIECE: usize = 4_096;
 
 impl Hashes {
+    fn len(&self) -> usize {
+        (self.next - self.first) as usize
+    }
+
     fn push(&mut self, hash: MarkHash) {
-        match self.pieces.back_mut().filter(|piece| piece.len() < PIECE) {
-            Some(piece) => piece.push(hash),
-            None => self.pieces.push_back(vec![hash]),
+        if self.next.is_multiple_of(PIECE as u64) {
+            self.pieces.push_back(Vec::new());
         }
-        self.len += 1;
+        if let Some(piece) = self.pieces.back_mut() {
+            piece.push(hash);
+            self.next += 1;
+        }
     }
 
-    /// That of a number, of which the last 32 bits are given, where the first one's is `first`.
-    fn get(&self, first: u64, low: u32) -> Option<&MarkHash> {
-        let at = low.wrapping_sub(first as u32) as usize;
-        let at = (at < self.len).then_some(at + self.popped)?;
-        self.pieces.get(at / PIECE)?.get(at % PIECE)
+    /// The number whose last 32 bits these are.
+    fn number(&self, low: u32) -> u64 {
+        self.first + u64::from(low.wrapping_sub(self.first as u32))
     }
 
-    fn pop(&mut self) {
-        self.len -= 1;
-        self.popped += 1;
-        if self.popped == PIECE {
+    fn get(&self, number: u64) -> Option<&MarkHash> {
+        let piece = (number / PIECE as u64).checked_sub(self.first / PIECE as u64)?;
+        let piece = self.pieces.get(piece as usize)?;
+        piece.get(number as usize % PIECE)
+    }
+
+    fn pop(&mut self) -> Option<(u64, MarkHash)> {
+        let number = self.first;
+        let hash = *self.get(number)?;
+        self.first += 1;
+        if self.first.is_multiple_of(PIECE as u64) {
             self.pieces.pop_front();
-            self.popped = 0;
         }
+        Some((number, hash))
     }
 }
 
@@ -291,7 +327,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use rand::rngs::StdRng;
-    use rand::{Rng as _, RngExt as _, SeedableRng as _};
+    use rand::{RngExt as _, SeedableRng as _};
 
     use super::*;
 
@@ -331,57 +367,146 @@ mod tests {
         assert_eq!(marks.get(&a, &hash("a", b"4")), Some(9));
     }
 
+    /// What a map knows of a mark: the newest block's number, and when it was told of first and last.
+    #[derive(Debug, Clone, Copy)]
+    struct Known {
+        through: u64,
+        since_s: u64,
+        last_s: u64,
+    }
+
+    struct Life {
+        marks: Marks,
+        flow: Arc<str>,
+        known: BTreeMap<u32, Known>,
+        held: u64,
+        now_s: u64,
+    }
+
+    impl Life {
+        fn add(&mut self, name: u32, through: u64, held: Option<u64>) {
+            let key = hash("f", &name.to_be_bytes());
+            self.marks.add(&self.flow, key, through, self.now_s, held);
+            let now_s = self.now_s;
+            let known = self.known.entry(name).or_insert(Known {
+                through,
+                since_s: now_s,
+                last_s: now_s,
+            });
+            (known.through, known.last_s) = (through, now_s);
+        }
+
+        fn forget(&mut self, is_gone: impl Fn(u64) -> bool) {
+            self.known.retain(|_, known| !is_gone(known.through));
+        }
+
+        /// Nothing is forgotten that is young or not acked, and nothing is kept that is old and acked.
+        fn look(&mut self, name: u32) {
+            let seen = self.marks.get("f", &hash("f", &name.to_be_bytes()));
+            let Some(known) = self.known.get(&name).copied() else {
+                return assert_eq!(seen, None, "{name}");
+            };
+            let is_acked = known.through < self.held;
+            match seen {
+                Some(through) => assert!(
+                    through == known.through || (through == 0 && is_acked),
+                    "{name}: {through}, {known:?}"
+                ),
+                None => {
+                    let is_old = known.since_s + MARK_SECONDS < self.now_s;
+                    assert!(is_acked && is_old, "{name}: {known:?}");
+                    self.known.remove(&name);
+                }
+            }
+            // Each mark that comes takes the old ones with it, and in a day one does.
+            let is_very_old = known.last_s + MARK_SECONDS + 86_400 < self.now_s;
+            assert!(!is_very_old || !is_acked || known.through == 0 || seen.is_none());
+        }
+    }
+
     #[test]
     fn random_lives_of_marks_are_as_a_map_says() {
-        for seed in 0..40 {
+        for seed in 0..24 {
             let mut dice = StdRng::seed_from_u64(seed);
-            let flow: Arc<str> = "f".into();
-            let (mut marks, mut model) = (Marks::default(), BTreeMap::<u32, u64>::new());
-            let (mut held, mut newest) = (1, 1);
-            for step in 0..6_000_u64 {
+            let mut life = Life {
+                marks: Marks::default(),
+                flow: "f".into(),
+                known: BTreeMap::new(),
+                held: 1,
+                now_s: 1,
+            };
+            // In half of the lives numbers soon go past what 32 bits hold.
+            let hashes = match seed % 2 {
+                0 => Hashes::default(),
+                _ => Hashes {
+                    pieces: [vec![[0; 16]; PIECE - 200]].into(),
+                    first: (1 << 32) - 200,
+                    next: (1 << 32) - 200,
+                },
+            };
+            let of_flow = OfFlow {
+                hashes,
+                ..OfFlow::default()
+            };
+            life.marks.flows.insert("f".into(), of_flow);
+            // In a third of the lives no time passes, so that all that comes again stays.
+            let step_s = 300 * u64::from(seed % 3 != 0);
+            let names = if step_s == 0 { 300 } else { 3_000 };
+            let mut newest = 1;
+            for _ in 0..12_000 {
+                life.now_s += step_s;
                 newest += u64::from(dice.random_range(0..3_u32) == 0);
-                held = held.max(dice.random_range(held..=newest));
-                let name = dice.random_range(0..3_000_u32);
-                let key = hash("f", &name.to_be_bytes());
-                match dice.next_u32() % 1_000 {
+                life.held = life.held.max(dice.random_range(life.held..=newest));
+                let (held, name) = (life.held, dice.random_range(0..names));
+                match dice.random_range(0..1_000_u32) {
                     0 => {
-                        let range = held..newest.max(held + 1) - (newest - held) / 2;
-                        marks.add(&flow, key, 0, step, Some(held));
-                        model.insert(name, 0);
-                        marks.forget(range.clone());
-                        model.retain(|_, through| !range.contains(through));
+                        life.add(name, 0, Some(held));
+                        let lost = held..held + (newest - held) / 2 + 1;
+                        life.marks.forget(lost.clone());
+                        life.forget(|through| lost.contains(&through));
                     }
                     1 => {
-                        marks.add(&flow, key, 0, step, Some(held));
-                        model.insert(name, 0);
-                        marks.forget_first("f", held);
-                        let first = model.values().copied().filter(|one| *one >= held).min();
-                        model.retain(|_, through| Some(*through) != first);
+                        life.add(name, 0, Some(held));
+                        life.marks.forget_first("f", held);
+                        let numbers = life.known.values().map(|known| known.through);
+                        let first = numbers.filter(|number| *number >= held).min();
+                        life.forget(|through| Some(through) == first);
                     }
-                    2..100 => {
-                        marks.add(&flow, key, 0, step, None);
-                        model.insert(name, 0);
+                    2..20 => {
                         // Nothing is held: all is acked.
-                        held = newest + 1;
+                        life.held = newest + 1;
                         newest += 1;
+                        life.add(name, 0, None);
                     }
-                    100..500 => {
-                        marks.add(&flow, key, newest, step, Some(held));
-                        model.insert(name, newest);
-                    }
+                    20..600 => life.add(name, newest, Some(held)),
                     _ => {}
                 }
-                let is_acked = |through: u64| through < held;
-                let seen = marks.get("f", &key).map(is_acked);
-                let expected = model.get(&name).copied().map(is_acked);
-                assert_eq!(seen, expected, "seed {seed}, step {step}, mark {name}");
+                life.look(name);
             }
-            for (name, through) in &model {
-                let seen = marks.get("f", &hash("f", &name.to_be_bytes()));
-                assert!(seen == Some(*through) || (seen == Some(0) && *through < held));
-            }
-            assert_eq!(marks.0["f"].index.len(), model.len());
+            (0..names).for_each(|name| life.look(name));
         }
+    }
+
+    #[test]
+    fn beyond_the_limit_the_oldest_are_forgotten_and_who_came_again_is_not_old() {
+        let flow: Arc<str> = "f".into();
+        let mut marks = Marks {
+            max: 100,
+            ..Marks::default()
+        };
+        let key = |number: u64| hash("f", &number.to_be_bytes());
+        for number in 0..100 {
+            marks.add(&flow, key(number), number + 1, 1_000, Some(1));
+        }
+        marks.add(&flow, key(0), 101, 1_000, Some(1));
+        for number in 100..150 {
+            marks.add(&flow, key(number), number + 2, 1_000, Some(1));
+        }
+        let left: Vec<u64> = (0..150)
+            .filter(|number| marks.get("f", &key(*number)).is_some())
+            .collect();
+        assert_eq!(left, std::iter::once(0).chain(51..150).collect::<Vec<_>>());
+        assert_eq!(marks.flows["f"].forgotten, 49, "the first was told of");
     }
 
     #[test]
@@ -402,13 +527,13 @@ mod tests {
                 marks.add(&flow, key, 50_000 * again + number, 50_000, None);
             }
         }
-        let of_flow = &marks.0["f"];
+        let of_flow = &marks.flows["f"];
         assert_eq!(of_flow.index.len(), 50_000);
-        assert!(of_flow.hashes.len <= 2 * 50_000 + REPEATED_MAX);
+        assert!(of_flow.hashes.len() <= 2 * 50_000 + REPEATED_MAX);
         let late = 50_000 + 120 + MARK_SECONDS;
         add(&mut marks, 1_000_000, late);
-        let of_flow = &marks.0["f"];
-        assert_eq!((of_flow.index.len(), of_flow.hashes.len), (1, 1));
+        let of_flow = &marks.flows["f"];
+        assert_eq!((of_flow.index.len(), of_flow.hashes.len()), (1, 1));
         assert!(of_flow.hashes.pieces.len() <= 2 && of_flow.acked.len() <= 1);
     }
 
@@ -421,7 +546,7 @@ mod tests {
             let key = hash("f", &number.to_be_bytes());
             marks.add(&flow, key, number + 1, number, Some(number + 1));
         }
-        let of_flow = &marks.0["f"];
+        let of_flow = &marks.flows["f"];
         let bytes = of_flow.hashes.pieces.len() * PIECE * size_of::<MarkHash>()
             + of_flow.index.allocation_size()
             + (of_flow.acked.capacity() + of_flow.waiting.capacity()) * size_of::<Run>();

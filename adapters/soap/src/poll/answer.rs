@@ -1,11 +1,9 @@
 //! Reads an answer whole: what it is, whose fault where it is none, and what it says besides its records.
 
-use std::io;
-
 use jiff::Timestamp;
 
 use super::config::Empty;
-use super::emptiness;
+use super::emptiness::Emptiness;
 use super::failure::{Cause, Failure, GIST_BYTES_MAX, gist, masked, of_fault, of_status};
 use super::page::{disk, read_whole, sentence};
 use super::plan::Facts;
@@ -93,32 +91,24 @@ pub(super) fn read(
     facts.content = survey.content();
     let passed_over = survey.passed_over;
     facts.highest = survey.highest;
-    let is_empty = facts.records + facts.rejects == 0;
-    if service.config.empty == Empty::Error && is_empty {
-        return Err(failed("the answer holds no record, and empty = \"error\" is configured: look at root, record and namespaces, and at the service".into()));
+    let mut doubt = None;
+    if facts.records + facts.rejects == 0 {
+        let empty = Emptiness::of(&service.config, &mut content)
+            .map_err(|error| Failure::new(Cause::Here, disk(&error)))?;
+        let said = masked(&empty.sentence(&service.config), hidden);
+        if service.config.empty == Empty::Error {
+            return Err(failed(format!(
+                "the answer holds no record, and empty = \"error\" is configured: {said}, or ask who runs the service"
+            )));
+        }
+        doubt = empty.is_doubtful.then_some(said);
     }
-    let doubt = match is_empty {
-        true => doubt(service, &mut content, hidden)
-            .map_err(|error| Failure::new(Cause::Here, disk(&error)))?,
-        false => None,
-    };
     Ok(Answer {
         content,
         facts,
         passed_over,
         doubt,
     })
-}
-
-/// What is odd in an answer without a record.
-fn doubt(
-    service: &Service,
-    content: &mut Content,
-    hidden: &[String],
-) -> io::Result<Option<String>> {
-    let below = emptiness::below_root(content)?;
-    let sentence = || masked(&emptiness::sentence(&service.config, &below), hidden);
-    Ok(emptiness::is_doubtful(&below).then(sentence))
 }
 
 /// The bytes that a sentence may show.

@@ -104,7 +104,7 @@ async fn unless_ended<T>(
     }
 }
 
-/// Asks once. The client is made again after a request that went nowhere: certificates may be new by then.
+/// Asks once. The client is made again after a request that came to nothing: certificates may be new by then.
 async fn one(service: &Service, client: &mut Option<Client>, ask: &Ask) -> Found {
     let here = |reason: String| Failure::new(Cause::Here, reason);
     let secrets = Secrets::read(&service.config).map_err(here)?;
@@ -116,15 +116,16 @@ async fn one(service: &Service, client: &mut Option<Client>, ask: &Ask) -> Found
         None => Client::new(service).map_err(here)?,
     };
     let (head, content, content_type) = way.ask(service, message, &secrets).await?;
-    *client = Some(way);
-    taken(
+    let found = taken(
         service,
         &head,
         content,
         &content_type,
         &secrets.hidden,
         Timestamp::now(),
-    )
+    );
+    *client = found.is_ok().then_some(way);
+    found
 }
 
 /// What an answer says, in one part or in several.

@@ -19,6 +19,9 @@ use crate::wsdl::unfilled;
 
 /// How long an address is tried.
 const CONNECT_MAX: Duration = Duration::from_secs(5);
+/// What becomes of a new certificate.
+const AFRESH: &str =
+    "put a new one there, which is taken without a restart once the service refuses the old one";
 /// Clocks that are set twice a year say an hour twice.
 const SUMMER_TIME: Duration = Duration::from_secs(3600);
 
@@ -51,9 +54,9 @@ impl SoapPollConfig {
                 findings.push(Finding::Fine("the request can be made".into()));
                 findings.extend(Client::new(&service).err().map(Finding::Wrong));
                 let own = self.tls.certificate.as_ref();
-                findings.extend(
-                    own.and_then(|file| pem::ending("tls.certificate", file, Timestamp::now())),
-                );
+                findings.extend(own.and_then(|file| {
+                    pem::ending("tls.certificate", file, Timestamp::now(), AFRESH)
+                }));
                 findings.push(reaches(&service));
             }
         }

@@ -9,7 +9,7 @@ use super::SoapPollConfig;
 use super::answer::{Answer, LOOK_AT_URL, NO_MESSAGE};
 use super::asker::taken;
 use super::config::Empty;
-use super::emptiness;
+use super::emptiness::Emptiness;
 use super::page::{Page, disk};
 use super::plan::Plan;
 use super::saved;
@@ -32,8 +32,8 @@ impl SoapPollConfig {
         let now = Timestamp::now();
         let (service, mut answer) = self.saved(file, now)?;
         if answer.facts.records + answer.facts.rejects == 0 {
-            let below = emptiness::below_root(&mut answer.content).map_err(|error| disk(&error))?;
-            let empty = emptiness::sentence(self, &below);
+            let empty = Emptiness::of(self, &mut answer.content).map_err(|error| disk(&error))?;
+            let empty = empty.sentence(self);
             return Err(format!("{empty}, or save an answer that holds records"));
         }
         let mut plan = Plan::new(service.rule.clone(), service.config.pages.clone(), None)?;

@@ -74,7 +74,8 @@ pub(crate) fn made(files: &Named<'_>, make: impl FnOnce() -> Result<(), String>)
 /// How long the endpoint's certificate is good, where that is worth a word.
 pub(crate) fn ending(tls: Option<&TlsConfig>) -> Option<Finding> {
     let tls = tls?;
-    pem::ending("tls.certificate", &tls.certificate, Timestamp::now())
+    let put = "put a new one there, which is taken without a restart";
+    pem::ending("tls.certificate", &tls.certificate, Timestamp::now(), put)
 }
 
 /// Whether somebody can listen there.

@@ -164,6 +164,8 @@ impl Ledger {
         let gone = |entry: &Entry| numbers.contains(&entry.number) && !left.contains(&entry.number);
         let mut losses = Vec::new();
         for (name, flow) in &mut self.flows {
+            let held = flow.held.front().map(|entry| entry.number);
+            self.marks.settle(name, held);
             for entry in flow.held.iter().filter(|entry| gone(entry)) {
                 losses.push((Arc::clone(name), entry.first.0, entry.last().0));
                 flow.held_bytes -= u64::from(entry.payload_bytes);

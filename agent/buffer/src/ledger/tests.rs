@@ -76,3 +76,21 @@ fn of_a_long_row_in_which_few_have_a_position_enough_are_kept() {
         }
     }
 }
+
+#[test]
+fn what_is_acked_is_known_whatever_becomes_of_its_generation() {
+    let mut ledger = Ledger::new(1);
+    let mark = |number: u64| marks::hash("f", &number.to_be_bytes());
+    for number in 1..=4 {
+        ledger.push("f", entry(number)).expect("the next one");
+        ledger.note("f", &Bytes::new(), &[mark(number)], 1_000);
+    }
+    ledger.ack("f", Sequence(2));
+    let seen =
+        |ledger: &Ledger| [1, 2, 3, 4_u64].map(|number| ledger.seen("f", &number.to_be_bytes()));
+    let (done, pending) = (MarkState::Done, MarkState::Pending);
+    assert_eq!(seen(&ledger), [done, done, pending, pending]);
+    ledger.lose(1..4, &HashSet::new());
+    // The first behind the damage is not believed either: its file may have begun in it.
+    assert_eq!(seen(&ledger), [done, done, MarkState::New, MarkState::New]);
+}

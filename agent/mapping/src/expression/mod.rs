@@ -98,7 +98,7 @@ impl Program {
                 ));
             }
         }
-        trial::run(&full).map_err(|error| explain(&error))?;
+        trial::run(source, &full).map_err(|error| explain(&error))?;
         let prefix = format!("{RECORD}.");
         let mut named: Vec<String> = full
             .undeclared_variables(true)
@@ -255,6 +255,9 @@ fn explain(error: &minijinja::Error) -> String {
         None => error.kind().to_string(),
     };
     match (error.kind(), error.detail().and_then(unknown_name)) {
+        (ErrorKind::UnknownMethod, _) => {
+            format!("{said}; a text has none: filters stand behind it, e.g. write rec.TYPE | trim")
+        }
         (ErrorKind::UnknownFilter, Some(name)) => format!("{said}; {}", instead(name, filters)),
         _ => said,
     }

@@ -172,8 +172,9 @@ fn bad_expressions_are_refused_at_load_with_the_engines_words() {
         ("rec.TYPE == 'S", "syntax error"),
         ("rec.TYPE | uper", "did you mean \"upper\"?"),
         ("rec.TYPE is nuber", "nuber is unknown"),
+        ("rec.TYPE.strip()", "write rec.TYPE | trim"),
         (
-            "rec.A | trim | uper if rec.TYPE == '1' else ''",
+            "rec.A | trim | uper if rec.TYPE == 'SHIP' else ''",
             "did you mean \"upper\"?",
         ),
     ] {
