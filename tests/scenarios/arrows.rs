@@ -11,6 +11,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("dray-proto", &[]),
     ("dray-adapter", &[]),
     ("dray-formats", &["dray-adapter"]),
+    ("dray-change-log", &["dray-adapter"]),
     (
         "dray-file-drop",
         &["dray-adapter", "dray-edges", "dray-formats"],
@@ -24,6 +25,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         &[
             "dray-adapter",
             "dray-buffer",
+            "dray-change-log",
             "dray-edges",
             "dray-file-drop",
             "dray-formats",
@@ -55,6 +57,7 @@ const KEPT: &[(&str, &[&str])] = &[
     ("rusqlite", &["dray-store"]),
     ("minijinja", &["dray-mapping", "dray-soap", "dray-delivery"]),
     ("notify", &["dray-file-drop"]),
+    ("pgwire-replication", &["dray-change-log"]),
     ("russh", &["dray-file-drop"]),
     ("russh-sftp", &["dray-file-drop"]),
     ("fail", &["dray-edges"]),

@@ -1,5 +1,6 @@
 //! The adapters that this agent has. A new one is a folder, a dependency and a line of [`ADAPTERS`].
 
+mod change_log;
 mod file_drop;
 mod file_tail;
 mod soap;
@@ -36,6 +37,10 @@ pub const ADAPTERS: &[Adapter] = &[
     Adapter {
         kind: "file-tail",
         read: read::<dray_file_drop::tail::FileTailConfig>,
+    },
+    Adapter {
+        kind: "postgres",
+        read: read::<dray_change_log::postgres::PostgresConfig>,
     },
     Adapter {
         kind: "soap-poll",

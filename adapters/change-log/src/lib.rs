@@ -1,0 +1,15 @@
+//! Sources that read what changed in a database: where it offers neither files nor services.
+//!
+//! Promises: what a transaction committed comes once and in order, however often the agent is killed; the database is told only of what is on
+//! this machine's disk; a part of the log that is gone is never passed over in silence.
+//!
+//! Refuses to know protobuf, the buffer, the network beyond its databases, and any other adapter.
+//!
+//! Limits: a batch holds at most [`dray_adapter::BATCH_RECORDS_MAX`] rows or about [`dray_adapter::BATCH_BYTES_MAX`] bytes, and two wait to be
+//! polled; 4,096 messages wait in the session.
+
+mod columns;
+pub mod postgres;
+mod rows;
+
+pub use columns::Mask;

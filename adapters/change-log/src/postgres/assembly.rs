@@ -1,0 +1,369 @@
+//! Puts the log's messages together to batches. Pure: it is given messages, and knows neither the server nor the time.
+//!
+//! A transaction comes whole and after it was committed (protocol version 1), so its rows are handed out as they come: a batch may end within
+//! it, and the position after that says how many of its rows there were. Where the source goes on there, the transaction comes again from its
+//! beginning, and these are passed over.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use dray_adapter::{BATCH_BYTES_MAX, BATCH_RECORDS_MAX, IdScope, Records};
+use pgwire_replication::Lsn;
+
+use super::config::TableConfig;
+use super::message::{Message, Old, Relation, Tuple};
+use super::place::{Place, Within};
+use super::table::{Drift, Table, full_name};
+use crate::rows::{About, Op, Rows};
+
+/// Records with what is said of all of them.
+#[derive(Debug)]
+pub(super) struct Ready {
+    pub(super) records: Records,
+    pub(super) scope: IdScope,
+    /// Where the transaction's commit stands.
+    pub(super) change_position: Arc<str>,
+    /// After these records.
+    pub(super) place: Place,
+    /// The transaction ends with them.
+    pub(super) ends: bool,
+}
+
+/// A table is another than it was.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Drifted {
+    pub(super) table: String,
+    pub(super) drifts: Vec<Drift>,
+}
+
+/// A transaction that is coming.
+#[derive(Debug)]
+struct Transaction {
+    number: String,
+    commit: Lsn,
+    position: Arc<str>,
+    committed_at: String,
+    scope: IdScope,
+    /// Row changes so far.
+    rows: u64,
+    /// As many were appended before.
+    passed_over: u64,
+}
+
+/// What was told, and where it leads.
+#[derive(Debug)]
+pub(super) struct Assembly {
+    flow: Arc<str>,
+    wanted: BTreeMap<String, TableConfig>,
+    /// By their number.
+    tables: HashMap<u32, Table>,
+    /// Tables of the publication that are not wanted.
+    unwanted: HashMap<u32, String>,
+    rows: Rows,
+    place: Place,
+    transaction: Option<Transaction>,
+    records_max: usize,
+}
+
+impl Assembly {
+    pub(super) fn new(flow: &str, tables: &[TableConfig], place: Place) -> Self {
+        let by_name = tables
+            .iter()
+            .map(|table| (table.name.clone(), table.clone()));
+        Self {
+            flow: flow.into(),
+            wanted: by_name.collect(),
+            tables: HashMap::new(),
+            unwanted: HashMap::new(),
+            rows: Rows::default(),
+            place,
+            transaction: None,
+            records_max: BATCH_RECORDS_MAX,
+        }
+    }
+
+    /// Where it stands between two transactions.
+    pub(super) fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// A transaction begins. `committed_at`: ISO 8601.
+    ///
+    /// # Errors
+    /// A sentence: it is not the one that was appended in part.
+    pub(super) fn begin(
+        &mut self,
+        commit: Lsn,
+        xid: u32,
+        committed_at: String,
+    ) -> Result<(), String> {
+        let passed_over = match self.place.within {
+            None => 0,
+            Some(within) if within.commit == commit => within.rows,
+            Some(within) => {
+                return Err(format!(
+                    "the transaction whose commit stands at {} was appended in part, and the server goes on with another, at {commit}: a part of the log is missing",
+                    within.commit
+                ));
+            }
+        };
+        let xid_bytes = xid.to_be_bytes();
+        let scope = IdScope::of(&[
+            self.flow.as_bytes(),
+            b"postgres",
+            self.place.system.as_bytes(),
+            &commit.as_u64().to_be_bytes(),
+            &xid_bytes,
+        ]);
+        self.transaction = Some(Transaction {
+            number: xid.to_string(),
+            commit,
+            position: commit.to_string().into(),
+            committed_at,
+            scope,
+            rows: 0,
+            passed_over,
+        });
+        Ok(())
+    }
+
+    /// A message within a transaction: what was full before it, or how a table changed.
+    ///
+    /// # Errors
+    /// A sentence: it is not understood, and nothing after it can be.
+    pub(super) fn message(&mut self, bytes: &[u8]) -> Result<Option<Drifted>, String> {
+        match Message::read(bytes)? {
+            Message::Relation(relation) => return self.relation(relation),
+            Message::Insert { relation, new } => {
+                self.change(relation, Op::Create, Some(new), None)?
+            }
+            Message::Update { relation, old, new } => {
+                self.change(relation, Op::Update, Some(new), old)?
+            }
+            Message::Delete { relation, old } => {
+                self.change(relation, Op::Delete, None, Some(old))?
+            }
+            Message::Truncate { relations } => {
+                for relation in relations {
+                    self.change(relation, Op::Truncate, None, None)?;
+                }
+            }
+            Message::Other => {}
+        }
+        Ok(None)
+    }
+
+    /// What is to be appended now, though the transaction goes on.
+    pub(super) fn full(&mut self) -> Option<Ready> {
+        let is_full = self.rows.len() >= self.records_max || self.rows.bytes() >= BATCH_BYTES_MAX;
+        is_full.then(|| self.ready(false)).flatten()
+    }
+
+    /// The transaction is whole; `end`: where its commit record ends. `None`: nothing of it is wanted.
+    pub(super) fn commit(&mut self, end: Lsn) -> Option<Ready> {
+        (self.place.end, self.place.within) = (end, None);
+        let ready = self.ready(true);
+        self.transaction = None;
+        ready
+    }
+
+    /// The server has looked through its log up to here, and nothing of it is for us. Whether that is news.
+    pub(super) fn looked_through(&mut self, end: Lsn) -> bool {
+        let is_news =
+            self.transaction.is_none() && end > self.place.end && self.place.within.is_none();
+        if is_news {
+            self.place.end = end;
+        }
+        is_news
+    }
+
+    fn relation(&mut self, relation: Relation) -> Result<Option<Drifted>, String> {
+        let (oid, name) = (relation.oid, full_name(&relation));
+        let Some(wanted) = self.wanted.get(&name) else {
+            self.tables.remove(&oid);
+            self.unwanted.insert(oid, name);
+            return Ok(None);
+        };
+        let drifts = self.tables.get(&oid).map(|known| known.drift(&relation));
+        let table = Table::new(relation, wanted.wanted())?;
+        self.tables.insert(oid, table);
+        let drifts = drifts.filter(|drifts| !drifts.is_empty());
+        Ok(drifts.map(|drifts| Drifted {
+            table: name,
+            drifts,
+        }))
+    }
+
+    fn change(
+        &mut self,
+        relation: u32,
+        op: Op,
+        new: Option<Tuple<'_>>,
+        old: Option<Old<'_>>,
+    ) -> Result<(), String> {
+        let Some(transaction) = &mut self.transaction else {
+            return Err("a row stands outside of a transaction".into());
+        };
+        let ordinal = transaction.rows;
+        transaction.rows += 1;
+        if ordinal < transaction.passed_over {
+            return Ok(());
+        }
+        let Some(table) = self.tables.get(&relation) else {
+            return match self.unwanted.contains_key(&relation) {
+                true => Ok(()),
+                false => Err(format!(
+                    "a row is of table number {relation}, which was never described"
+                )),
+            };
+        };
+        let about = About {
+            op,
+            transaction: &transaction.number,
+            position: &transaction.position,
+            committed_at: &transaction.committed_at,
+            ordinal,
+        };
+        table.put(&mut self.rows, new, old, &about)
+    }
+
+    fn ready(&mut self, ends: bool) -> Option<Ready> {
+        let transaction = self.transaction.as_ref()?;
+        if self.rows.len() == 0 {
+            return None;
+        }
+        let mut place = self.place.clone();
+        if !ends {
+            place.within = Some(Within {
+                commit: transaction.commit,
+                rows: transaction.rows,
+            });
+        }
+        Some(Ready {
+            records: self.rows.take(),
+            scope: transaction.scope,
+            change_position: Arc::clone(&transaction.position),
+            place,
+            ends,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn assembly(place: Place) -> Assembly {
+        let table: TableConfig = toml::from_str("name = 'public.stock'").expect("a table");
+        let mut assembly = Assembly::new("north/stock", &[table], place);
+        assembly.records_max = 2;
+        assembly
+    }
+
+    const STOCK: &[u8] = b"R\0\0\0\x07public\0stock\0d\0\x01\x01sku\0\0\0\0\x19\xff\xff\xff\xff";
+    const OTHER: &[u8] = b"R\0\0\0\x08public\0other\0d\0\x01\x01sku\0\0\0\0\x19\xff\xff\xff\xff";
+
+    fn insert(table: u8, sku: u8) -> Vec<u8> {
+        [&b"I\0\0\0"[..], &[table], b"N\0\x01t\0\0\0\x01", &[sku]].concat()
+    }
+
+    fn shown(ready: Option<Ready>) -> String {
+        let Some(ready) = ready else {
+            return String::new();
+        };
+        let rows = ready.records.iter().map(|record| {
+            format!(
+                "{} {}",
+                record.row().ordinal,
+                String::from_utf8_lossy(record.raw())
+            )
+        });
+        let within = ready.place.within.map_or(String::new(), |within| {
+            format!(" within {}:{}", within.commit, within.rows)
+        });
+        format!(
+            "{}; {}{within}{}",
+            rows.collect::<Vec<_>>().join(", "),
+            ready.place.end,
+            if ready.ends { " ends" } else { "" }
+        )
+    }
+
+    fn run(assembly: &mut Assembly, skus: &[u8]) -> Vec<String> {
+        assembly
+            .begin(Lsn(0x20), 731, "2026-11-27T08:15:00Z".into())
+            .expect("it may begin");
+        let mut told = Vec::new();
+        for message in [STOCK, OTHER] {
+            assert_eq!(assembly.message(message), Ok(None));
+        }
+        for sku in skus {
+            assert_eq!(assembly.message(&insert(7, *sku)), Ok(None));
+            assert_eq!(assembly.message(&insert(8, *sku)), Ok(None));
+            told.push(shown(assembly.full()));
+        }
+        told.push(shown(assembly.commit(Lsn(0x28))));
+        told.retain(|told| !told.is_empty());
+        told
+    }
+
+    #[test]
+    fn a_long_transaction_comes_in_parts_and_goes_on_where_it_was() {
+        let start = Place::at("73", 1, "dray_stock", Lsn(0x10));
+        let whole = run(&mut assembly(start.clone()), b"ABCDE");
+        assert_eq!(
+            whole,
+            [
+                "0 A, 2 B; 0/10 within 0/20:4",
+                "4 C, 6 D; 0/10 within 0/20:8",
+                "8 E; 0/28 ends"
+            ]
+        );
+        let mut within = start.clone();
+        within.within = Some(Within {
+            commit: Lsn(0x20),
+            rows: 4,
+        });
+        assert_eq!(run(&mut assembly(within.clone()), b"ABCDE"), whole[1..]);
+        let told = assembly(within)
+            .begin(Lsn(0x24), 732, String::new())
+            .expect_err("another");
+        assert!(told.contains("a part of the log is missing"), "{told}");
+        // One of which nothing is wanted moves the place.
+        let mut other = assembly(start);
+        assert_eq!(run(&mut other, b""), [""; 0]);
+        assert_eq!(other.place().end, Lsn(0x28));
+    }
+
+    #[test]
+    fn a_silent_server_leads_on_between_transactions_alone() {
+        let mut assembly = assembly(Place::at("73", 1, "dray_stock", Lsn(0x10)));
+        assert!(assembly.looked_through(Lsn(0x18)) && !assembly.looked_through(Lsn(0x18)));
+        assembly
+            .begin(Lsn(0x20), 1, String::new())
+            .expect("it may begin");
+        assert!(!assembly.looked_through(Lsn(0x30)));
+        assert_eq!(assembly.place().end, Lsn(0x18));
+    }
+
+    #[test]
+    fn how_a_table_changes_is_told_before_its_rows() {
+        let mut assembly = assembly(Place::at("73", 1, "dray_stock", Lsn(0x10)));
+        assembly
+            .begin(Lsn(0x20), 1, String::new())
+            .expect("it may begin");
+        let lot = b"R\0\0\0\x07public\0stock\0d\0\x02\x01sku\0\0\0\0\x19\xff\xff\xff\xff\0lot\0\0\0\0\x19\xff\xff\xff\xff";
+        assert_eq!(
+            assembly
+                .message(&insert(7, b'A'))
+                .map_err(|told| told.contains("never described")),
+            Err(true)
+        );
+        assert_eq!(assembly.message(STOCK), Ok(None));
+        let drifted = assembly.message(lot).expect("a table").expect("it changed");
+        assert_eq!(
+            (&*drifted.table, &*drifted.drifts),
+            ("public.stock", &[Drift::Added("lot".into())][..])
+        );
+    }
+}

@@ -1,0 +1,246 @@
+//! `kind = "postgres"`.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+use crate::columns::{Mask, Wanted};
+
+/// PostgreSQL's own limit on names, in bytes.
+const NAME_BYTES_MAX: usize = 63;
+
+/// A database whose changes are read from its write-ahead log.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PostgresConfig {
+    /// "postgres".
+    pub kind: String,
+    /// The server: a name, an address, or the folder of its socket.
+    pub host: String,
+    /// Default 5432.
+    #[serde(default = "port")]
+    pub port: u16,
+    /// The database.
+    pub database: String,
+    /// A role with REPLICATION, and SELECT on the tables.
+    pub user: String,
+    /// Its password, in the first line of this file. Without it the server lets the role in by other means.
+    pub password_file: Option<PathBuf>,
+    /// That rows and passwords may go over a network as they are: this version has no TLS to a database.
+    #[serde(default)]
+    pub in_clear_text: bool,
+    /// The replication slot; default `dray_` and the flow's name.
+    pub slot: Option<String>,
+    /// The publication; default as the slot.
+    pub publication: Option<String>,
+    /// Whether the agent makes publication and slot where they are missing; otherwise a sentence says what the DBA runs.
+    #[serde(default = "yes")]
+    pub create: bool,
+    /// The tables.
+    #[serde(rename = "table")]
+    pub tables: Vec<TableConfig>,
+}
+
+/// A table that is read.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TableConfig {
+    /// With its schema: `public.stock`.
+    pub name: String,
+    /// The columns that are taken; default: all.
+    #[serde(default)]
+    pub columns: Vec<String>,
+    /// Columns that are not.
+    #[serde(default)]
+    pub without: Vec<String>,
+    /// Columns whose values are hidden before anything touches the disk.
+    #[serde(default)]
+    pub mask: BTreeMap<String, Mask>,
+}
+
+impl TableConfig {
+    /// What is taken of it.
+    pub(super) fn wanted(&self) -> Wanted<'_> {
+        Wanted {
+            columns: &self.columns,
+            without: &self.without,
+            mask: &self.mask,
+        }
+    }
+}
+
+fn port() -> u16 {
+    5_432
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl PostgresConfig {
+    /// The slot's name, where `flow` is the flow's.
+    #[must_use]
+    pub fn slot(&self, flow: &str) -> String {
+        self.slot.clone().unwrap_or_else(|| made_name(flow))
+    }
+
+    /// The publication's name.
+    #[must_use]
+    pub fn publication(&self, flow: &str) -> String {
+        self.publication.clone().unwrap_or_else(|| self.slot(flow))
+    }
+
+    /// Whether nobody else can be on the way to the server.
+    fn is_local(&self) -> bool {
+        let address = self.host.parse::<std::net::IpAddr>();
+        self.host.starts_with('/')
+            || self.host == "localhost"
+            || address.is_ok_and(|address| address.is_loopback())
+    }
+
+    /// What is wrong with it by itself: the setting and a sentence.
+    #[must_use]
+    pub fn faults(&self) -> Vec<(String, String)> {
+        let mut faults = Vec::new();
+        let mut fault =
+            |setting: &str, sentence: String| faults.push((setting.to_owned(), sentence));
+        for (setting, text) in [
+            ("host", &self.host),
+            ("database", &self.database),
+            ("user", &self.user),
+        ] {
+            if text.is_empty() {
+                fault(setting, "is empty".into());
+            }
+        }
+        if !self.is_local() && !self.in_clear_text {
+            fault(
+                "host",
+                format!(
+                    "\"{}\" is another machine, and this version has no TLS to a database: put the agent beside it, or a tunnel on 127.0.0.1, or write in_clear_text = true where the network is trusted",
+                    self.host
+                ),
+            );
+        }
+        if self.tables.is_empty() {
+            fault(
+                "table",
+                "none is named; add [[flow.source.table]] with name = \"public.stock\"".into(),
+            );
+        }
+        for (number, table) in self.tables.iter().enumerate() {
+            let setting = format!("table {}", number + 1);
+            if table
+                .name
+                .split('.')
+                .filter(|part| !part.is_empty())
+                .count()
+                != 2
+            {
+                fault(
+                    &setting,
+                    format!(
+                        "\"{}\" is no table with its schema; write e.g. name = \"public.stock\"",
+                        table.name
+                    ),
+                );
+            }
+            let is_twice = self.tables[..number]
+                .iter()
+                .any(|other| other.name == table.name);
+            if is_twice {
+                fault(&setting, format!("{} stands twice", table.name));
+            }
+        }
+        if let Some(slot) = &self.slot {
+            let is_plain = |letter: char| matches!(letter, 'a'..='z' | '0'..='9' | '_');
+            if slot.is_empty() || slot.len() > NAME_BYTES_MAX || !slot.chars().all(is_plain) {
+                fault(
+                    "slot",
+                    format!(
+                        "\"{slot}\" is no slot's name: PostgreSQL takes a to z, 0 to 9 and _, {NAME_BYTES_MAX} at most"
+                    ),
+                );
+            }
+        }
+        faults
+    }
+}
+
+/// A slot's name of a flow's. Two flows at one database whose names differ only in what is left out name their slots themselves.
+fn made_name(flow: &str) -> String {
+    let plain = |letter: char| match letter.to_ascii_lowercase() {
+        letter @ ('a'..='z' | '0'..='9') => letter,
+        _ => '_',
+    };
+    let name: String = flow.chars().map(plain).collect();
+    let mut made = format!("dray_{name}");
+    made.truncate(NAME_BYTES_MAX);
+    made
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(text: &str) -> PostgresConfig {
+        let head = "kind = 'postgres'\ndatabase = 'wms'\nuser = 'dray'\n";
+        toml::from_str(&format!("{head}{text}")).unwrap_or_else(|error| panic!("{error}: {text}"))
+    }
+
+    #[test]
+    fn what_is_wrong_by_itself_is_told_with_its_setting() {
+        let table = "[[table]]\nname = 'public.stock'\n";
+        for (head, tables, expected) in [
+            ("host = '127.0.0.1'\n", table, ""),
+            ("host = '/run/postgresql'\n", table, ""),
+            ("host = 'db'\nin_clear_text = true\n", table, ""),
+            ("host = 'db'\n", table, "host: \"db\" is another machine"),
+            (
+                "host = '::1'\nslot = 'Dray'\n",
+                table,
+                "slot: \"Dray\" is no slot's name",
+            ),
+            (
+                "host = '::1'\n",
+                "[[table]]\nname = 'stock'\n",
+                "table 1: \"stock\" is no table",
+            ),
+            ("host = '::1'\ntable = []\n", "", "table: none is named"),
+        ] {
+            let text = format!("{head}{tables}");
+            let faults = config(&text).faults();
+            let told: Vec<_> = faults
+                .iter()
+                .map(|(setting, said)| format!("{setting}: {said}"))
+                .collect();
+            let told = told.join("; ");
+            assert!(
+                told.starts_with(expected) && told.is_empty() == expected.is_empty(),
+                "{text}: {told}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_example_of_the_documentation_is_good() {
+        let page = include_str!("../../../../docs/change-logs.md");
+        let block = page
+            .split("```")
+            .find_map(|part| part.strip_prefix("toml\n"));
+        let example: toml::Table = toml::from_str(block.expect("an example")).expect("TOML");
+        let source = example["flow"][0]["source"].clone();
+        let config: PostgresConfig = source.try_into().expect("a source");
+        assert_eq!(config.faults(), []);
+        assert_eq!(config.tables[0].without, ["entered_by"]);
+    }
+
+    #[test]
+    fn a_slot_is_named_after_its_flow() {
+        let config = config("host = '::1'\ntable = []\n");
+        assert_eq!(config.slot("Stock-Nord/2"), "dray_stock_nord_2");
+        assert_eq!(config.publication("stock"), "dray_stock");
+        assert_eq!(config.slot(&"x".repeat(100)).len(), NAME_BYTES_MAX);
+    }
+}

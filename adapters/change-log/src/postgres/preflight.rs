@@ -1,0 +1,34 @@
+//! `check`: can the log be read, and what would be made for that?
+
+use tokio::runtime;
+
+use super::config::PostgresConfig;
+use super::session::{Names, Trouble, look};
+
+impl PostgresConfig {
+    /// Asks the server and changes nothing there. `flow`: its name without the site's.
+    ///
+    /// # Errors
+    /// A sentence with the way out.
+    pub fn preflight(&self, flow: &str) -> Result<String, String> {
+        let names = Names::of(self, flow);
+        let runtime = runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|error| format!("the server can't be asked: {error}"))?;
+        let found = runtime.block_on(look(self, &names));
+        let found = found.map_err(|trouble| match trouble {
+            Trouble::Passing(reason) | Trouble::Person(reason) => reason,
+        })?;
+        let publication = match found.is_published {
+            true => "is there",
+            false => "will be made",
+        };
+        let slot = match &found.facts.slot {
+            Some(slot) => format!("stands at {}", slot.confirmed),
+            None => "will be made".to_owned(),
+        };
+        Ok(format!(
+            "{}:{} answers; the publication {} {publication}, the replication slot {} {slot}",
+            self.host, self.port, names.publication, names.slot
+        ))
+    }
+}

@@ -1,0 +1,272 @@
+//! A session with a server: made, asked what it must say, and brought to the stream.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use pgwire_replication::{Lsn, PgWireError, QueryRow, ReplicationClient, ReplicationConfig};
+use tokio::time::timeout;
+
+use super::config::PostgresConfig;
+use super::place::Place;
+use super::slot::{Course, Facts, Slot, course};
+use super::sql;
+
+/// How long a connection and each question may take. A slot waits for transactions that are open where it is made.
+const ANSWER_MAX: Duration = Duration::from_secs(30);
+/// How values are written, whatever the server's and the role's settings are.
+const SETTINGS: &str = "-c client_encoding=UTF8 -c DateStyle=ISO -c IntervalStyle=iso_8601 -c TimeZone=UTC -c extra_float_digits=1 -c bytea_output=hex";
+/// How often the server is told what is confirmed, and that we live.
+const STATUS_EVERY: Duration = Duration::from_secs(5);
+/// Messages that wait for us.
+const MESSAGES_MAX: usize = 4_096;
+/// Bytes of a secret's file, at most.
+const SECRET_BYTES_MAX: u64 = 64 * 1024;
+
+/// Why there is no stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Trouble {
+    /// It may pass by itself.
+    Passing(String),
+    /// A person is needed.
+    Person(String),
+}
+
+/// What the flow's name makes of the configuration.
+#[derive(Debug, Clone)]
+pub(super) struct Names {
+    pub(super) slot: String,
+    pub(super) publication: String,
+}
+
+impl Names {
+    /// `flow`: its name without the site's.
+    pub(super) fn of(config: &PostgresConfig, flow: &str) -> Self {
+        Self {
+            slot: config.slot(flow),
+            publication: config.publication(flow),
+        }
+    }
+}
+
+/// A stream that has begun, and where.
+pub(super) struct Stream {
+    pub(super) client: ReplicationClient,
+    pub(super) place: Place,
+}
+
+/// Opens the stream behind `place`, or where the slot begins.
+pub(super) async fn open(
+    config: &PostgresConfig,
+    names: &Names,
+    place: Option<Place>,
+) -> Result<Stream, Trouble> {
+    let found = look(config, names).await?;
+    let facts = &found.facts;
+    let fresh = |end: Lsn| Place::at(&facts.system, facts.timeline, &names.slot, end);
+    let place = match course(&names.slot, &config.database, place.as_ref(), facts) {
+        Course::Make => {
+            // A slot knows a publication only if that was there before it.
+            if !found.is_published {
+                publish(config, names).await?;
+            }
+            fresh(make(config, names).await?)
+        }
+        Course::Begin(at) => fresh(at),
+        Course::GoOn => place.unwrap_or_else(|| fresh(Lsn::ZERO)),
+        Course::Gap(said) => {
+            return Err(Trouble::Person(format!(
+                "{said}; what is missing must come another way: give the flow another name, and the slot too, to go on without it"
+            )));
+        }
+        Course::Wrong(said) => return Err(Trouble::Person(said)),
+    };
+    let mut client = connect(config, names, place.end).await?;
+    let started = async {
+        client.start().await?;
+        client.wait_started().await
+    };
+    answered(config, started).await?;
+    Ok(Stream { client, place })
+}
+
+/// What a server says before anything is made there.
+pub(super) struct Found {
+    pub(super) facts: Facts,
+    /// The publication is there, with all tables.
+    pub(super) is_published: bool,
+}
+
+/// What the server says of itself, of the slot and of the publication.
+pub(super) async fn look(config: &PostgresConfig, names: &Names) -> Result<Found, Trouble> {
+    let mut client = connect(config, names, Lsn::ZERO).await?;
+    let identity = answered(config, client.identify_system()).await?;
+    let level = query(config, &mut client, "SHOW wal_level").await?;
+    let level = level
+        .first()
+        .and_then(|row| text(row, 0))
+        .unwrap_or_default();
+    if level != "logical" {
+        return Err(Trouble::Person(format!(
+            "the server's wal_level is {level}: let the DBA run ALTER SYSTEM SET wal_level = 'logical'; and restart the server"
+        )));
+    }
+    let slots = query(config, &mut client, &sql::slot(&names.slot)).await?;
+    let slot = slots.first().map(read_slot).transpose();
+    let slot = slot.map_err(Trouble::Person)?;
+    let published = query(config, &mut client, &sql::published(&names.publication)).await?;
+    let has = |table: &str| published.iter().any(|row| text(row, 0) == Some(table));
+    let tables = config.tables.iter().map(|table| table.name.as_str());
+    let missing: Vec<_> = tables.filter(|table| !has(table)).collect();
+    if let (false, Some(table)) = (published.is_empty(), missing.first()) {
+        return Err(Trouble::Person(format!(
+            "the publication {} lacks {}: let its owner run: ALTER PUBLICATION {} ADD TABLE {};",
+            names.publication,
+            missing.join(", "),
+            sql::name(&names.publication),
+            sql::table(table)
+        )));
+    }
+    if published.is_empty() && slot.is_some() {
+        return Err(Trouble::Person(format!(
+            "there is a replication slot {}, and no publication {} that was there before it: drop the slot (SELECT pg_drop_replication_slot({});), or name the publication that it belongs to",
+            names.slot,
+            names.publication,
+            sql::value(&names.slot)
+        )));
+    }
+    Ok(Found {
+        facts: Facts {
+            system: identity.system_id,
+            timeline: identity.timeline,
+            slot,
+        },
+        is_published: !published.is_empty(),
+    })
+}
+
+async fn publish(config: &PostgresConfig, names: &Names) -> Result<(), Trouble> {
+    let tables = config.tables.iter().map(|table| table.name.as_str());
+    let make = sql::make_publication(&names.publication, tables);
+    if !config.create {
+        return Err(Trouble::Person(format!(
+            "there is no publication {}: let the DBA run: {make};",
+            names.publication
+        )));
+    }
+    let mut client = connect(config, names, Lsn::ZERO).await?;
+    let made = query(config, &mut client, &make).await;
+    made.map(drop).map_err(|trouble| match trouble {
+        Trouble::Passing(said) => Trouble::Passing(format!(
+            "{said}; the publication could not be made: let the owner of the tables run: {make};"
+        )),
+        person @ Trouble::Person(_) => person,
+    })
+}
+
+async fn make(config: &PostgresConfig, names: &Names) -> Result<Lsn, Trouble> {
+    let make = sql::make_slot(&names.slot);
+    if !config.create {
+        return Err(Trouble::Person(format!(
+            "there is no replication slot {}: let the DBA run: {make};",
+            names.slot
+        )));
+    }
+    let mut client = connect(config, names, Lsn::ZERO).await?;
+    let rows = query(config, &mut client, &make).await?;
+    let at = rows.first().and_then(|row| text(row, 0));
+    let at = at.and_then(|at| Lsn::parse(at).ok());
+    at.ok_or_else(|| Trouble::Passing("the server did not say where the new slot begins".into()))
+}
+
+fn read_slot(row: &QueryRow) -> Result<Slot, String> {
+    let column = |at| text(row, at).unwrap_or_default().to_owned();
+    let confirmed = column(3);
+    Ok(Slot {
+        plugin: column(0),
+        database: column(1),
+        active: column(2) == "t",
+        confirmed: match confirmed.as_str() {
+            "" => Lsn::ZERO,
+            at => Lsn::parse(at).map_err(|error| error.to_string())?,
+        },
+        wal_status: column(4),
+    })
+}
+
+fn text(row: &QueryRow, at: usize) -> Option<&str> {
+    let bytes = row.get(at)?.as_ref()?;
+    std::str::from_utf8(bytes).ok()
+}
+
+async fn connect(
+    config: &PostgresConfig,
+    names: &Names,
+    start: Lsn,
+) -> Result<ReplicationClient, Trouble> {
+    let password = match &config.password_file {
+        None => String::new(),
+        Some(file) => secret(file).map_err(Trouble::Passing)?,
+    };
+    let settings = ReplicationConfig::new(
+        &config.host,
+        &config.user,
+        password,
+        &config.database,
+        &names.slot,
+        names.publication.as_str(),
+    )
+    .with_port(config.port)
+    .with_start_lsn(start)
+    .with_status_interval(STATUS_EVERY)
+    .with_wakeup_interval(STATUS_EVERY)
+    .with_buffer_size(MESSAGES_MAX)
+    .with_options(SETTINGS)
+    .with_application_name("dray-agent");
+    answered(config, ReplicationClient::connect_gated(settings)).await
+}
+
+async fn query(
+    config: &PostgresConfig,
+    client: &mut ReplicationClient,
+    sql: &str,
+) -> Result<Vec<QueryRow>, Trouble> {
+    answered(config, client.simple_query(sql)).await
+}
+
+/// An answer of the server, or why there is none.
+async fn answered<T>(
+    config: &PostgresConfig,
+    asked: impl Future<Output = Result<T, PgWireError>>,
+) -> Result<T, Trouble> {
+    let server = format!("{}:{}", config.host, config.port);
+    match timeout(ANSWER_MAX, asked).await {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(error)) => Err(trouble(&server, &error)),
+        Err(_) => Err(Trouble::Passing(format!(
+            "the server {server} did not answer within {} s; look at host, port and firewalls, and for transactions that stay open",
+            ANSWER_MAX.as_secs()
+        ))),
+    }
+}
+
+/// What an error means. Who is refused may be let in later, so only what no time mends stops the flow.
+pub(super) fn trouble(server: &str, error: &PgWireError) -> Trouble {
+    Trouble::Passing(format!("the server {server}: {error}"))
+}
+
+fn secret(file: &Path) -> Result<String, String> {
+    let shown = file.display();
+    let length = fs::metadata(file).map(|found| found.len());
+    let text = length.and_then(|length| match length <= SECRET_BYTES_MAX {
+        true => fs::read_to_string(file),
+        false => Err(std::io::Error::other("it is too long")),
+    });
+    let text = text.map_err(|error| format!("password_file {shown} can't be read: {error}"))?;
+    match text.lines().next() {
+        Some(line) if !line.is_empty() => Ok(line.to_owned()),
+        _ => Err(format!(
+            "password_file {shown}: its first line is the password, and it is empty"
+        )),
+    }
+}

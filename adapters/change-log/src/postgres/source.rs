@@ -1,0 +1,148 @@
+//! A database's log as a source.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use dray_adapter::{Batch, IdScope, Origin, Polled, Position, Records, Seen, Source, SourceError};
+
+use super::config::PostgresConfig;
+use super::place::Place;
+use super::reader::{Reader, Told};
+use super::session::{Names, Trouble};
+
+/// What came wakes the flow: it looks by itself only in case.
+const LOOK_AGAIN: Duration = Duration::from_secs(60);
+/// The wait before the server is tried again.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
+
+/// A database whose log is read.
+pub struct PostgresLog {
+    flow: Arc<str>,
+    config: Arc<PostgresConfig>,
+    names: Names,
+    wake: Arc<dyn Fn() + Send + Sync>,
+    reader: Option<Reader>,
+    /// After the newest batch that was polled.
+    place: Option<Place>,
+}
+
+impl PostgresConfig {
+    /// The source, not opened. `flow`: its full name, of which the last part names slot and publication.
+    #[must_use]
+    pub fn make(&self, flow: &str) -> PostgresLog {
+        let name = flow.rsplit('/').next().unwrap_or(flow);
+        PostgresLog {
+            flow: flow.into(),
+            config: Arc::new(self.clone()),
+            names: Names::of(self, name),
+            wake: Arc::new(|| ()),
+            reader: None,
+            place: None,
+        }
+    }
+}
+
+impl PostgresLog {
+    fn batch(
+        &mut self,
+        origin: Origin,
+        records: Records,
+        place: Place,
+        captured_us: i64,
+        ends_unit: bool,
+    ) -> Polled {
+        let position = place.position();
+        self.place = Some(place);
+        Polled::Batch(Box::new(Batch {
+            origin,
+            records,
+            rejects: Vec::new(),
+            marks: Vec::new(),
+            position,
+            captured_us,
+            ends_unit,
+            report: None,
+        }))
+    }
+
+    fn origin(&self, scope: IdScope, change_position: Arc<str>) -> Origin {
+        Origin {
+            scope,
+            file: "".into(),
+            message_id: "".into(),
+            change_position,
+        }
+    }
+}
+
+impl Source for PostgresLog {
+    fn open(
+        &mut self,
+        resume: Option<Position>,
+        _: Arc<dyn Seen>,
+        wake: Arc<dyn Fn() + Send + Sync>,
+    ) -> Result<(), SourceError> {
+        self.reader = None;
+        let resume = resume.filter(|position| !position.0.is_empty());
+        let place = resume.as_ref().map(Place::read).transpose();
+        self.place = place.map_err(|reason| SourceError::Operator { reason })?;
+        self.wake = wake;
+        Ok(())
+    }
+
+    fn poll(&mut self) -> Result<Polled, SourceError> {
+        if self.reader.is_none() {
+            let reader = Reader::start(
+                &self.flow,
+                Arc::clone(&self.config),
+                self.names.clone(),
+                self.place.clone(),
+                Arc::clone(&self.wake),
+            );
+            self.reader = Some(reader.map_err(|reason| SourceError::Retry {
+                reason,
+                after: RETRY_AFTER,
+            })?);
+        }
+        let told = self.reader.as_mut().and_then(Reader::told);
+        match told {
+            None => Ok(Polled::Idle(LOOK_AGAIN)),
+            Some(Told::Ready(ready, captured_us)) => {
+                let origin = self.origin(ready.scope, ready.change_position);
+                Ok(self.batch(origin, ready.records, ready.place, captured_us, ready.ends))
+            }
+            Some(Told::Looked(place)) => {
+                let scope = IdScope::of(&[self.flow.as_bytes(), b"looked"]);
+                let origin = self.origin(scope, place.end.to_string().into());
+                Ok(self.batch(origin, Records::default(), *place, 0, true))
+            }
+            Some(Told::Ended(trouble)) => {
+                self.reader = None;
+                Err(match trouble {
+                    Trouble::Passing(reason) => SourceError::Retry {
+                        reason,
+                        after: RETRY_AFTER,
+                    },
+                    Trouble::Person(reason) => SourceError::Operator { reason },
+                })
+            }
+        }
+    }
+
+    fn commit(&mut self, position: &Position) -> Result<(), SourceError> {
+        if let (Some(reader), Ok(place)) = (&self.reader, Place::read(position)) {
+            reader.confirm(place.end);
+        }
+        Ok(())
+    }
+
+    fn acked(&mut self, _: &Position) -> Result<(), SourceError> {
+        Ok(())
+    }
+
+    fn refuse(&mut self, _: &str) {}
+
+    fn close(&mut self) {
+        self.reader = None;
+    }
+}

@@ -1,0 +1,397 @@
+//! A table whose rows come: its shape, what is taken of it, and how it differs from what it was.
+
+use std::fmt;
+use std::sync::Arc;
+
+use dray_adapter::Shape;
+
+use super::message::{Cell, Column, Old, Relation, Tuple};
+use super::texts;
+use crate::columns::{Taken, Wanted};
+use crate::rows::{self, About, Op, Rows};
+
+/// A table as its rows are written now.
+#[derive(Debug)]
+pub(super) struct Table {
+    pub(super) relation: Relation,
+    pub(super) shape: Arc<Shape>,
+    taken: Vec<Taken>,
+}
+
+/// What changed in a table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Drift {
+    Added(String),
+    Dropped(String),
+    /// One is gone and one of the same type stands in its place.
+    Renamed {
+        from: String,
+        to: String,
+    },
+    Retyped(String),
+    /// Other columns tell its rows apart.
+    Key,
+}
+
+impl fmt::Display for Drift {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Added(name) => write!(f, "column {name} was added"),
+            Self::Dropped(name) => write!(f, "column {name} was dropped"),
+            Self::Renamed { from, to } => write!(
+                f,
+                "column {from} is called {to} now, or was dropped and {to} added"
+            ),
+            Self::Retyped(name) => write!(f, "column {name} has another type"),
+            Self::Key => write!(f, "its rows are told apart by other columns"),
+        }
+    }
+}
+
+/// `public.stock`.
+pub(super) fn full_name(relation: &Relation) -> String {
+    let schema = match &*relation.schema {
+        "" => "pg_catalog",
+        schema => schema,
+    };
+    format!("{schema}.{}", relation.name)
+}
+
+impl Table {
+    /// # Errors
+    /// A sentence: a column is wanted that it does not have.
+    pub(super) fn new(relation: Relation, wanted: Wanted<'_>) -> Result<Self, String> {
+        let name = full_name(&relation);
+        let columns = relation.columns.iter();
+        let columns: Vec<&str> = columns.map(|column| &*column.name).collect();
+        let taken = wanted.of(&name, &columns)?;
+        Ok(Self {
+            shape: rows::shape(&name, &taken),
+            relation,
+            taken,
+        })
+    }
+
+    /// How `next` differs from this one.
+    pub(super) fn drift(&self, next: &Relation) -> Vec<Drift> {
+        let (old, new) = (&self.relation.columns, &next.columns);
+        let mut drifts = Vec::new();
+        let mut added: Vec<_> = new
+            .iter()
+            .enumerate()
+            .filter(|(_, column)| old.iter().all(|known| known.name != column.name))
+            .collect();
+        for (at, known) in old.iter().enumerate() {
+            let Some(column) = new.iter().find(|column| column.name == known.name) else {
+                let same = |(place, column): &(usize, &Column)| {
+                    *place == at && column.type_oid == known.type_oid
+                };
+                drifts.push(match added.iter().position(same) {
+                    Some(renamed) => Drift::Renamed {
+                        from: known.name.clone(),
+                        to: added.remove(renamed).1.name.clone(),
+                    },
+                    None => Drift::Dropped(known.name.clone()),
+                });
+                continue;
+            };
+            if (column.type_oid, column.modifier) != (known.type_oid, known.modifier) {
+                drifts.push(Drift::Retyped(known.name.clone()));
+            }
+        }
+        drifts.extend(
+            added
+                .into_iter()
+                .map(|(_, column)| Drift::Added(column.name.clone())),
+        );
+        let keys = |relation: &Relation| -> Vec<String> {
+            let columns = relation.columns.iter();
+            let keys = columns.filter(|column| column.is_key);
+            keys.map(|column| column.name.clone()).collect()
+        };
+        let is_renamed = drifts
+            .iter()
+            .any(|drift| matches!(drift, Drift::Renamed { .. }));
+        if self.relation.identity != next.identity
+            || (keys(&self.relation) != keys(next) && !is_renamed)
+        {
+            drifts.push(Drift::Key);
+        }
+        drifts
+    }
+
+    /// Puts a change of a row of it.
+    ///
+    /// # Errors
+    /// A sentence: the row has other columns than the table.
+    pub(super) fn put(
+        &self,
+        rows: &mut Rows,
+        new: Option<Tuple<'_>>,
+        old: Option<Old<'_>>,
+        about: &About<'_>,
+    ) -> Result<(), String> {
+        let now = new.map(|new| self.cells(new)).transpose()?;
+        let (before, is_whole) = match old {
+            Some(Old::Row(tuple)) => (Some(self.cells(tuple)?), true),
+            Some(Old::Key(tuple)) => (Some(self.cells(tuple)?), false),
+            None => (None, false),
+        };
+        let before = |at: usize| {
+            let is_key = self.relation.columns[at].is_key;
+            match (&before, &now) {
+                (Some(before), _) if is_whole || is_key => before[at],
+                (Some(_), _) => Cell::Unchanged,
+                // The server would have said it if it had changed.
+                (None, Some(now)) if about.op == Op::Update && is_key => now[at],
+                (None, _) if about.op == Op::Update => Cell::Unchanged,
+                (None, _) => Cell::Null,
+            }
+        };
+        for column in &self.taken {
+            let said = match now.as_ref().map(|now| now[column.at]) {
+                // A large value that was not touched stands in the old row, if that was logged whole.
+                Some(Cell::Unchanged) if is_whole => before(column.at),
+                Some(said) => said,
+                None => before(column.at),
+            };
+            self.cell(rows, column, said);
+        }
+        for column in &self.taken {
+            self.cell(rows, column, before(column.at));
+        }
+        rows.end(&self.shape, about);
+        Ok(())
+    }
+
+    fn cells<'m>(&self, tuple: Tuple<'m>) -> Result<Vec<Cell<'m>>, String> {
+        let cells: Vec<_> = tuple.cells().collect();
+        let width = self.relation.columns.len();
+        match cells.len() == width {
+            true => Ok(cells),
+            false => Err(format!(
+                "a row of {} has {} columns, and the table has {width}",
+                full_name(&self.relation),
+                cells.len()
+            )),
+        }
+    }
+
+    fn cell(&self, rows: &mut Rows, column: &Taken, said: Cell<'_>) {
+        let type_oid = self.relation.columns[column.at].type_oid;
+        match said {
+            Cell::Null => rows.null(),
+            Cell::Unchanged => rows.unchanged(),
+            Cell::Text(text) => rows.value(|out| match column.mask {
+                Some(mask) => mask.put(out, text),
+                None => {
+                    texts::put(out, type_oid, text);
+                    true
+                }
+            }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use dray_adapter::Value;
+
+    use super::super::message::{Identity, Message};
+    use super::*;
+
+    fn all(relation: Relation) -> Table {
+        let wanted = Wanted {
+            columns: &[],
+            without: &[],
+            mask: &BTreeMap::new(),
+        };
+        Table::new(relation, wanted).expect("a table")
+    }
+
+    fn column(name: &str, type_oid: u32, is_key: bool) -> Column {
+        Column {
+            name: name.into(),
+            type_oid,
+            modifier: -1,
+            is_key,
+        }
+    }
+
+    fn relation(identity: Identity, columns: Vec<Column>) -> Relation {
+        Relation {
+            oid: 7,
+            schema: "public".into(),
+            name: "stock".into(),
+            identity,
+            columns,
+        }
+    }
+
+    fn stock(identity: Identity) -> Relation {
+        let all = identity == Identity::Full;
+        relation(
+            identity,
+            vec![
+                column("sku", 25, true),
+                column("open", 16, all),
+                column("note", 25, all),
+            ],
+        )
+    }
+
+    /// A row: `~` stands for NULL, `=` for unchanged.
+    fn tuple(cells: [&str; 3]) -> Vec<u8> {
+        let mut bytes = b"\0\x03".to_vec();
+        for cell in cells {
+            match cell {
+                "~" => bytes.push(b'n'),
+                "=" => bytes.push(b'u'),
+                text => {
+                    bytes.push(b't');
+                    bytes.extend_from_slice(&(text.len() as u32).to_be_bytes());
+                    bytes.extend_from_slice(text.as_bytes());
+                }
+            }
+        }
+        bytes
+    }
+
+    fn put(table: &Table, message: &[Vec<u8>]) -> String {
+        let bytes = message.concat();
+        let message = Message::read(&bytes).expect("a message");
+        let (op, new, old) = match message {
+            Message::Insert { new, .. } => (Op::Create, Some(new), None),
+            Message::Update { new, old, .. } => (Op::Update, Some(new), old),
+            Message::Delete { old, .. } => (Op::Delete, None, Some(old)),
+            other => panic!("{other:?}"),
+        };
+        let about = About {
+            op,
+            transaction: "",
+            position: "",
+            committed_at: "",
+            ordinal: 0,
+        };
+        let mut rows = Rows::default();
+        table.put(&mut rows, new, old, &about).expect("a row");
+        let records = rows.take();
+        let record = records.get(0).expect("it was put");
+        let shown = (0..6).map(|at| match record.value(at) {
+            Value::Null => "~",
+            Value::Text(text) => text,
+            _ => "=",
+        });
+        shown.collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn a_row_is_what_the_log_says_and_no_more() {
+        let table = |identity| all(stock(identity));
+        let (by_key, whole) = (table(Identity::Default), table(Identity::Full));
+        let head = |kind: &str| [kind.as_bytes(), b"\0\0\0\x07"].concat();
+        let part = |kind: &str| kind.as_bytes().to_vec();
+        let new = |cells| [part("N"), tuple(cells)].concat();
+        for (table, message, expected) in [
+            (
+                &by_key,
+                vec![head("I"), new(["A", "t", "~"])],
+                "A true ~ ~ ~ ~",
+            ),
+            (
+                &by_key,
+                vec![head("U"), new(["A", "f", "="])],
+                "A false = A = =",
+            ),
+            (
+                &by_key,
+                vec![
+                    head("U"),
+                    part("K"),
+                    tuple(["B", "~", "~"]),
+                    new(["A", "f", "x"]),
+                ],
+                "A false x B = =",
+            ),
+            (
+                &whole,
+                vec![
+                    head("U"),
+                    part("O"),
+                    tuple(["A", "t", "long"]),
+                    new(["A", "f", "="]),
+                ],
+                "A false long A true long",
+            ),
+            (
+                &by_key,
+                vec![head("D"), part("K"), tuple(["A", "~", "~"])],
+                "A = = A = =",
+            ),
+            (
+                &whole,
+                vec![head("D"), part("O"), tuple(["A", "t", "~"])],
+                "A true ~ A true ~",
+            ),
+        ] {
+            assert_eq!(put(table, &message), expected);
+        }
+    }
+
+    #[test]
+    fn how_a_table_changed_is_named() {
+        let keyed = |columns: &[(&str, u32, bool)]| {
+            let columns = columns
+                .iter()
+                .map(|(name, oid, key)| column(name, *oid, *key));
+            relation(Identity::Default, columns.collect())
+        };
+        let old = keyed(&[("sku", 25, true), ("qty", 23, false), ("note", 25, false)]);
+        let table = all(old);
+        for (next, expected) in [
+            (
+                vec![("sku", 25, true), ("qty", 23, false), ("note", 25, false)],
+                "",
+            ),
+            (
+                vec![
+                    ("sku", 25, true),
+                    ("qty", 23, false),
+                    ("note", 25, false),
+                    ("lot", 25, false),
+                ],
+                "column lot was added",
+            ),
+            (
+                vec![("sku", 25, true), ("note", 25, false)],
+                "column qty was dropped",
+            ),
+            (
+                vec![
+                    ("sku", 25, true),
+                    ("qty", 1_700, false),
+                    ("note", 25, false),
+                ],
+                "column qty has another type",
+            ),
+            (
+                vec![
+                    ("sku", 25, true),
+                    ("quantity", 23, false),
+                    ("note", 25, false),
+                ],
+                "column qty is called quantity now, or was dropped and quantity added",
+            ),
+            (
+                vec![("sku", 25, true), ("qty", 23, true), ("note", 25, false)],
+                "its rows are told apart by other columns",
+            ),
+        ] {
+            let drifts = table.drift(&keyed(&next));
+            let told: Vec<_> = drifts.iter().map(ToString::to_string).collect();
+            assert_eq!(told.join("; "), expected);
+        }
+    }
+}
