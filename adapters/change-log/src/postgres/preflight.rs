@@ -4,6 +4,7 @@ use tokio::runtime;
 
 use super::config::PostgresConfig;
 use super::session::{Names, Trouble, look};
+use super::slot::{Course, course};
 
 impl PostgresConfig {
     /// Asks the server and changes nothing there. `flow`: its name without the site's.
@@ -18,6 +19,12 @@ impl PostgresConfig {
         let found = found.map_err(|trouble| match trouble {
             Trouble::Passing(reason) | Trouble::Person(reason) => reason,
         })?;
+        // The flow's position is not known here: what can be told is whether a flow could begin.
+        if let Course::Gap(said) | Course::Wrong(said) =
+            course(&names.slot, &self.database, None, &found.facts)
+        {
+            return Err(said);
+        }
         let publication = match found.is_published {
             true => "is there",
             false => "will be made",

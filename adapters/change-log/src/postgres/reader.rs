@@ -28,8 +28,8 @@ const EPOCH_2000_US: i64 = 946_684_800_000_000;
 pub(super) enum Told {
     /// Records of a transaction, and when they came: microseconds since 1970.
     Ready(Box<Ready>, i64),
-    /// Nothing came, up to here.
-    Looked(Box<Place>),
+    /// Nothing came, up to here, and when that was said.
+    Looked(Box<Place>, i64),
     /// It has ended.
     Ended(Trouble),
 }
@@ -134,9 +134,11 @@ async fn read(
                 client.update_applied_lsn(*confirmed.borrow_and_update());
                 continue;
             }
-            () = sleep_until(looked.due), if looked.is_news => {
+            () = sleep_until(looked.due), if looked.is_news && assembly.place().is_some() => {
                 looked.told();
-                if !talk.tell(Told::Looked(Box::new(assembly.place().clone()))).await {
+                if let Some(place) = assembly.place()
+                    && !talk.tell(Told::Looked(Box::new(place.clone()), now_us())).await
+                {
                     return Ok(());
                 }
                 continue;
@@ -183,11 +185,10 @@ async fn read(
             }
             ReplicationEvent::Message { .. } | ReplicationEvent::StoppedAt { .. } => None,
         };
-        if let Some(ready) = ready {
-            let now_us = Timestamp::now().as_microsecond();
-            if !talk.tell(Told::Ready(Box::new(ready), now_us)).await {
-                return Ok(());
-            }
+        if let Some(ready) = ready
+            && !talk.tell(Told::Ready(Box::new(ready), now_us())).await
+        {
+            return Ok(());
         }
     }
 }
@@ -213,6 +214,10 @@ impl Looked {
     fn told(&mut self) {
         *self = Self::new();
     }
+}
+
+fn now_us() -> i64 {
+    Timestamp::now().as_microsecond()
 }
 
 /// A server's time in ISO 8601; empty where it is none.

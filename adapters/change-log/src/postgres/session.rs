@@ -181,16 +181,15 @@ async fn make(config: &PostgresConfig, names: &Names) -> Result<Lsn, Trouble> {
 
 fn read_slot(row: &QueryRow) -> Result<Slot, String> {
     let column = |at| text(row, at).unwrap_or_default().to_owned();
-    let confirmed = column(3);
+    let confirmed = column(2);
     Ok(Slot {
         plugin: column(0),
         database: column(1),
-        active: column(2) == "t",
         confirmed: match confirmed.as_str() {
             "" => Lsn::ZERO,
             at => Lsn::parse(at).map_err(|error| error.to_string())?,
         },
-        wal_status: column(4),
+        wal_status: column(3),
     })
 }
 

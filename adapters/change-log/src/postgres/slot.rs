@@ -19,8 +19,6 @@ pub(super) struct Facts {
 pub(super) struct Slot {
     pub(super) plugin: String,
     pub(super) database: String,
-    /// Somebody reads from it.
-    pub(super) active: bool,
     /// What its reader said it has; the log before it is gone for this slot.
     pub(super) confirmed: Lsn,
     /// `reserved`, `extended`, `unreserved` or `lost`; empty before version 13.
@@ -104,7 +102,6 @@ mod tests {
             Some(Slot {
                 plugin: "pgoutput".into(),
                 database: "wms".into(),
-                active: false,
                 confirmed: Lsn(confirmed),
                 wal_status: status.into(),
             })

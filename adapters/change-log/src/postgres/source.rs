@@ -111,10 +111,10 @@ impl Source for PostgresLog {
                 let origin = self.origin(ready.scope, ready.change_position);
                 Ok(self.batch(origin, ready.records, ready.place, captured_us, ready.ends))
             }
-            Some(Told::Looked(place)) => {
+            Some(Told::Looked(place, said_us)) => {
                 let scope = IdScope::of(&[self.flow.as_bytes(), b"looked"]);
                 let origin = self.origin(scope, place.end.to_string().into());
-                Ok(self.batch(origin, Records::default(), *place, 0, true))
+                Ok(self.batch(origin, Records::default(), *place, said_us, true))
             }
             Some(Told::Ended(trouble)) => {
                 self.reader = None;

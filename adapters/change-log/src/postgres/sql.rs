@@ -21,7 +21,7 @@ pub(super) fn table(text: &str) -> String {
 /// What says all that is asked of a slot, in one row or none.
 pub(super) fn slot(slot: &str) -> String {
     format!(
-        "SELECT plugin, database, active, confirmed_flush_lsn, wal_status FROM pg_catalog.pg_replication_slots WHERE slot_type = 'logical' AND slot_name = {}",
+        "SELECT plugin, database, confirmed_flush_lsn, wal_status FROM pg_catalog.pg_replication_slots WHERE slot_type = 'logical' AND slot_name = {}",
         value(slot)
     )
 }
