@@ -5,13 +5,13 @@ pub const EDGES: &[&str] = &[
     "buffer.before_sync",
     "buffer.before_witness",
     "buffer.before_receipts",
-    // A roll: the old generation's marks are written; it is sealed; the new one stands under its temporary name; under its
-    // own; that lasts, and the witness does not know it.
-    "buffer.before_summary",
-    "buffer.sealed",
+    // A roll: the new generation stands under its temporary name; under its own; that lasts, and the witness does not know it.
     "buffer.before_rename",
     "buffer.before_folder_sync",
     "buffer.before_announcing",
+    // Behind it: the old generation's marks are written; it is sealed.
+    "buffer.before_summary",
+    "buffer.sealed",
     // An acked generation: the witness does not name it any more; it is out of sight.
     "buffer.before_putting_away",
     "buffer.before_delete",

@@ -21,6 +21,8 @@ use crate::unreadable::Unreadable;
 const SEGMENT_BYTES: usize = 8 * 1024 * 1024;
 const CACHE_BYTES: u64 = 8 * 1024 * 1024;
 const SUMMARY: &str = "summary";
+/// Where a generation stands until it has a name.
+const HIDDEN: &str = "tmp-next";
 /// How often a lock that sled drops late is tried again.
 const LOCK_TRIES: u32 = 100;
 
@@ -78,32 +80,53 @@ pub(crate) fn parse_name(name: &str) -> Option<u64> {
 }
 
 impl Generation {
-    /// Makes a generation with its opening record, durably, and opens it.
-    pub(crate) fn create(
+    /// Makes an empty one under a name that no opening takes for a generation's, on stable storage but for that name.
+    pub(crate) fn prepare(parent: &Path) -> Result<Self, String> {
+        let hidden = parent.join(HIDDEN);
+        let _ = fs::remove_dir_all(&hidden);
+        let open = || Self::open_or_make(&hidden).map_err(|why| why.reason().to_owned());
+        drop(open()?);
+        // sled fills the first segment when it is opened again. Commits within it leave the file's length alone then, and what is not yet
+        // larger can be opened on a full disk.
+        let made = open()?;
+        let synced = made.sync().and_then(|()| folder::sync_tree(&hidden));
+        synced.map_err(|error| format!("{} can't be made: {error}", hidden.display()))?;
+        Ok(made)
+    }
+
+    /// Removes a prepared one, which must be closed, or what a failure left of it.
+    pub(crate) fn remove_prepared(parent: &Path) {
+        let _ = fs::remove_dir_all(parent.join(HIDDEN));
+    }
+
+    /// What a prepared one takes on disk.
+    pub(crate) fn prepared_bytes(parent: &Path) -> u64 {
+        folder::allocated(&parent.join(HIDDEN))
+    }
+
+    /// Gives a prepared generation its opening record and then its name, durably.
+    pub(crate) fn begin(
+        mut self,
         parent: &Path,
         first: u64,
         opening: &Record,
     ) -> Result<(Self, Written), String> {
-        let hidden = parent.join(format!("tmp-{}", name(first)));
-        let failed =
-            |error: &dyn std::fmt::Display| format!("{} can't be made: {error}", hidden.display());
-        let _ = fs::remove_dir_all(&hidden);
         let path = parent.join(name(first));
-        let reason = |why: Unreadable| why.reason().to_owned();
-        let written = Self::open_or_make(&hidden)
-            .map_err(reason)?
+        let failed = |error: io::Error| format!("{} can't be made: {error}", path.display());
+        let written = self
             .commit(first, [opening])
             .map_err(|uncommitted| uncommitted.reason)?;
-        folder::sync_tree(&hidden).map_err(|error| failed(&error))?;
         edge!("buffer.before_rename");
         // Left there by a try that failed after this: nothing was ever appended to it.
         let _ = fs::remove_dir_all(&path);
-        fs::rename(&hidden, &path).map_err(|error| failed(&error))?;
+        // sled goes on with the files that it has open, and looks for none by name while it runs.
+        fs::rename(&self.path, &path).map_err(failed)?;
         edge!("buffer.before_folder_sync");
         if !is_planted(Plant::UnsyncedFolder) {
-            folder::sync(parent).map_err(|error| failed(&error))?;
+            folder::sync(parent).map_err(failed)?;
         }
-        Ok((Self::open(&path).map_err(reason)?, written))
+        self.path = path;
+        Ok((self, written))
     }
 
     /// Opens a generation's database, which must be there: sled would make another.

@@ -23,7 +23,8 @@ pub(crate) const QUARANTINE: &str = "quarantine";
 /// How long sled may take to open a generation or to read what is left of one. Opening 64 MiB takes 0.1 s.
 const SLED_MAX: Duration = Duration::from_secs(60);
 
-/// What opening a buffer takes on disk: a segment of its newest generation, and perhaps a new one.
+/// What opening a buffer takes on disk: a segment of its newest generation, one of the one before if that is not sealed, and perhaps a new
+/// one.
 const OPEN_BYTES: u64 = 24 * 1024 * 1024;
 /// What opening or mending a generation takes on disk, generously.
 const MEND_BYTES: u64 = 64 * 1024 * 1024;
@@ -54,6 +55,13 @@ pub(crate) fn guarded<T: Send + 'static>(
 pub fn hindrance_in(folder: &Path) -> Option<String> {
     let _ = fs::remove_file(folder.join(BALLAST));
     hindrance_to_write(folder, OPEN_BYTES)
+}
+
+/// Opening a buffer takes room: what was set aside for that is given up where there is little.
+pub(crate) fn make_way(folder: &Path) {
+    if folder::free(folder) < OPEN_BYTES {
+        let _ = fs::remove_file(folder.join(BALLAST));
+    }
 }
 
 /// Why a generation can't be opened or mended for now, though it may be whole: rights, descriptors, a full disk.

@@ -16,6 +16,7 @@ use crate::generation::{self, Generation};
 use crate::layout::{self, Note, Placed, Record, Renewal};
 use crate::ledger::{Entry, Ledger};
 use crate::marks::MARK_SECONDS;
+use crate::mending;
 use crate::shared::Slice;
 use crate::sled_buffer::{BALLAST, MARKS, Options, seal};
 use crate::witness::Witness;
@@ -38,6 +39,7 @@ pub(crate) fn open(options: &Options) -> Result<Opened, String> {
     let folder = &options.folder;
     let firsts =
         generations(folder).map_err(|error| format!("its folder can't be read: {error}"))?;
+    mending::make_way(folder);
     make_ballast(options);
     let said = Witness::read(folder).map_err(|error| format!("its witness: {error}"))?;
     if firsts.is_empty() && said.is_some() {
@@ -96,7 +98,7 @@ pub(crate) fn open(options: &Options) -> Result<Opened, String> {
                     flows: ledger.standings(),
                 }
             };
-            let (tail, placed) = begin(folder, first, opening)?;
+            let (tail, placed) = begin(folder, None, first, opening)?;
             (first, tail, vec![placed])
         }
     };
@@ -138,13 +140,17 @@ pub(crate) fn open(options: &Options) -> Result<Opened, String> {
     })
 }
 
-/// Makes a generation that begins with this record.
+/// Begins a generation with this record: the one that was prepared for it, or one that is made now.
 pub(crate) fn begin(
     folder: &Path,
+    prepared: Option<Generation>,
     first: u64,
     opening: Record,
 ) -> Result<(Generation, Placed), String> {
-    let (made, written) = Generation::create(folder, first, &opening)?;
+    // Somebody may have deleted it since.
+    let prepared = prepared.filter(|prepared| !prepared.is_deleted());
+    let prepared = prepared.map_or_else(|| Generation::prepare(folder), Ok)?;
+    let (made, written) = prepared.begin(folder, first, &opening)?;
     let placed = Placed {
         number: first,
         values: written.numbers,
@@ -294,10 +300,10 @@ fn read_marks(folder: &Path, ledger: &mut Ledger, oldest: Option<u64>) -> Result
     Ok(())
 }
 
-/// Bytes on disk besides the generations.
+/// Bytes on disk besides the generations that have a name.
 pub(crate) fn other_bytes(folder: &Path) -> u64 {
     let ballast = fs::metadata(folder.join(BALLAST)).map_or(0, |found| found.blocks() * 512);
-    ballast + folder::allocated(&folder.join(MARKS))
+    ballast + folder::allocated(&folder.join(MARKS)) + Generation::prepared_bytes(folder)
 }
 
 /// Space to give up later; made only where there is plenty.

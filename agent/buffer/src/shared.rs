@@ -34,8 +34,8 @@ pub(crate) enum Work {
     Mend(u64, String),
     /// Everything is acked: the disk may be given back.
     Drained,
-    /// Appends that were kept back are looked at again.
-    Unpark,
+    /// Appends that were kept back, and what is being sealed, are looked at again.
+    Look,
 }
 
 /// An append on its way to the writer.
@@ -61,7 +61,7 @@ pub(crate) struct Slice {
 pub(crate) struct State {
     pub(crate) ledger: Ledger,
     pub(crate) slices: BTreeMap<u64, Slice>,
-    /// Bytes on disk besides the generations: ballast, marks.
+    /// Bytes on disk besides the generations: ballast, marks, the one that is made ahead.
     pub(crate) other_bytes: u64,
     pub(crate) stopped: Option<BufferError>,
     pub(crate) waiting: Option<String>,

@@ -9,12 +9,13 @@
 //!   marks/m-<first number>     marks of sealed generations; they outlive the blocks
 //!   g-<first number>/          a generation: a sled database
 //!     db conf snap.*           sled's
-//!     summary                  written when it is sealed
+//!     summary                  written when it is sealed, soon after the next one was begun
+//!   tmp-next/                  the next generation, made before it is needed
 //! ```
 //!
 //! A generation is closed at [`Options::generation_bytes`]. When its last block is acked, its folder
 //! is renamed and deleted, which works on a full disk. Opening reads the summaries and scans the
-//! newest generation alone.
+//! newest generation alone, and one that a cut left without its summary.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};

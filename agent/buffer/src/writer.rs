@@ -1,5 +1,6 @@
-//! The one thread that writes: group commit and rolling.
+//! The thread that commits: group commit and rolling.
 
+mod aside;
 mod renewing;
 mod room;
 
@@ -19,8 +20,9 @@ use crate::ledger::{Entry, Numbering};
 use crate::marks;
 use crate::opening;
 use crate::shared::{Shared, Slice, Waiting, Work};
-use crate::sled_buffer::{MARKS, now_s, seal};
-use room::ROOM_LOOK;
+use crate::sled_buffer::{MARKS, now_s};
+use aside::{Aside, seal_one};
+use room::{ROLL_BYTES, ROOM_LOOK};
 
 /// Payload that one commit takes in, at most, beyond its first append.
 const COMMIT_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -30,6 +32,9 @@ pub(crate) const DRAINED_BYTES: u64 = 32 * 1024 * 1024;
 
 /// The tail's records in memory, at most, about: many small blocks close a generation early.
 const RECORDS_BYTES_MAX: u64 = 4 * 1024 * 1024;
+
+/// The next generation is made when the tail is this full, in eighths, or that much on disk of what a drained one is closed at.
+const NEARLY_FULL: u64 = 7;
 
 /// The tail's bytes on disk are counted after so many commits, or so many written bytes: far less than a commit's slack at the cap.
 const MEASURE_COMMITS: u32 = 16;
@@ -43,12 +48,15 @@ pub(crate) struct Writer {
     tail_bytes: u64,
     /// Of that, what is counted in its bytes on disk; and the commits since.
     measured: (u64, u32),
+    /// Its bytes on disk, when they were counted.
+    on_disk: u64,
     /// The tail's records without payloads, for its summary.
     placed: Vec<Placed>,
     /// What those take.
     placed_bytes: u64,
     next_number: u64,
     numbering: Numbering,
+    aside: Aside,
     /// Appends of flows that hold half the cap, in their order: others go on.
     parked: Vec<Waiting>,
     /// What there is to do.
@@ -78,12 +86,16 @@ impl Writer {
             .map_or(tail_first, |last| last.number + last.values);
         let written =
             |one: &Placed| layout::record_bytes(&one.record) as u64 + u64::from(one.payload_bytes);
+        let found = shared.lock().slices.get(&tail_first).map(|tail| tail.bytes);
+        let on_disk = found.unwrap_or(0);
         Self {
+            aside: Aside::new(Arc::clone(&shared)),
             shared,
             tail,
             tail_first,
             tail_bytes: placed.iter().map(written).sum(),
             measured: (0, 0),
+            on_disk,
             placed_bytes: placed.iter().map(Placed::memory_bytes).sum(),
             placed,
             next_number,
@@ -131,7 +143,7 @@ impl Writer {
                         self.shared.stop(reason);
                     }
                 }
-                (Work::Unpark, None) => {
+                (Work::Look, None) => {
                     let waiting = std::mem::take(&mut self.parked);
                     let bytes = waiting.iter().map(payload_bytes).sum::<usize>();
                     if let Err((error, waiting)) = self.commit(waiting, bytes as u64) {
@@ -140,22 +152,23 @@ impl Writer {
                         }
                     }
                 }
-                (Work::Mend(..) | Work::Drained | Work::Unpark, Some(_)) => {}
+                (Work::Mend(..) | Work::Drained | Work::Look, Some(_)) => {}
             }
         }
     }
 
-    /// What is to be done next; `None` when the buffer closes. While appends are parked they are looked at again.
+    /// What is to be done next; `None` when the buffer closes. While appends are parked, or a generation is being sealed, they are
+    /// looked at again.
     fn next_work(&mut self) -> Option<Work> {
         if let Some(work) = self.behind.pop_front() {
             return Some(work);
         }
-        if self.parked.is_empty() {
+        if self.parked.is_empty() && !self.aside.is_sealing() {
             return self.queue.recv().ok();
         }
         match self.queue.recv_timeout(ROOM_LOOK) {
             Ok(work) => Some(work),
-            Err(mpsc::RecvTimeoutError::Timeout) => Some(Work::Unpark),
+            Err(mpsc::RecvTimeoutError::Timeout) => Some(Work::Look),
             Err(mpsc::RecvTimeoutError::Disconnected) => None,
         }
     }
@@ -177,6 +190,9 @@ impl Writer {
         waiting: Vec<Waiting>,
         bytes: u64,
     ) -> Result<(), (crate::BufferError, Vec<Waiting>)> {
+        if let Err(reason) = self.settle_if_done() {
+            return Err((self.shared.stop(reason), waiting));
+        }
         let waiting = self.park(waiting);
         if waiting.is_empty() {
             return Ok(());
@@ -342,6 +358,9 @@ impl Writer {
         if unmeasured >= MEASURE_BYTES || self.measured.1 >= MEASURE_COMMITS {
             self.measure();
         }
+        if self.is_full(NEARLY_FULL) || self.on_disk * 8 >= DRAINED_BYTES * NEARLY_FULL {
+            self.aside.prepare(ROLL_BYTES);
+        }
         self.shared.changed.send_modify(|version| *version += 1);
         for (Waiting { answer, .. }, appended) in group.answers {
             let _ = answer.send(Ok(appended));
@@ -351,63 +370,66 @@ impl Writer {
     /// Counts the tail's bytes on disk again.
     fn measure(&mut self) {
         self.measured = (self.tail_bytes, 0);
-        let bytes = folder::allocated(self.tail.path());
+        self.on_disk = folder::allocated(self.tail.path());
         let mut state = self.shared.lock();
-        state.slices.entry(self.tail_first).or_default().bytes = bytes;
+        state.slices.entry(self.tail_first).or_default().bytes = self.on_disk;
+    }
+
+    /// Whether the tail is full, or so many eighths of it are.
+    fn is_full(&self, eighths: u64) -> bool {
+        self.tail_bytes * 8 >= self.shared.options.generation_bytes * eighths
+            || self.placed_bytes * 8 >= RECORDS_BYTES_MAX * eighths
     }
 
     fn roll_if_due(&mut self) -> Result<(), String> {
-        let state = self.shared.lock();
-        let on_disk = state
-            .slices
-            .get(&self.tail_first)
-            .map_or(0, |tail| tail.bytes);
-        let drained = on_disk >= DRAINED_BYTES && state.ledger.is_drained();
-        drop(state);
-        let is_full = self.tail_bytes >= self.shared.options.generation_bytes
-            || self.placed_bytes >= RECORDS_BYTES_MAX;
-        if !is_full && !drained {
+        let drained = self.on_disk >= DRAINED_BYTES && self.shared.lock().ledger.is_drained();
+        if !self.is_full(8) && !drained {
             return Ok(());
         }
         self.roll()?;
-        self.shared.drop_acked();
         self.shared.compact();
         Ok(())
     }
 
+    /// Begins the next generation; the full one is sealed behind it.
     fn roll(&mut self) -> Result<(), String> {
+        self.aside.settle()?;
         let state = self.shared.lock();
         let opening = Record::Opening {
             epoch: state.ledger.epoch,
             flows: state.ledger.standings(),
         };
         drop(state);
-        self.seal_tail()?;
-        self.begin(opening)
+        let first = self.tail_first;
+        let (full, placed) = self.begin(opening)?;
+        self.aside.seal(first, placed, full);
+        Ok(())
     }
 
-    fn seal_tail(&mut self) -> Result<(), String> {
-        let folder = &self.shared.options.folder;
-        seal(folder, self.tail_first, &self.placed)?;
-        self.measure();
-        let other = opening::other_bytes(&self.shared.options.folder);
-        let mut state = self.shared.lock();
-        state.other_bytes = other;
-        if let Some(sealed) = state.slices.get_mut(&self.tail_first) {
-            sealed.sealed = true;
+    /// Learns what became of the full generation, if that is known.
+    fn settle_if_done(&mut self) -> Result<(), String> {
+        if self.aside.can_settle() {
+            self.patiently(|writer| writer.aside.settle())?;
         }
         Ok(())
     }
 
-    /// Begins a generation with this record.
-    fn begin(&mut self, opening: Record) -> Result<(), String> {
+    /// Seals all that is full and the tail.
+    fn seal_all(&mut self) -> Result<(), String> {
+        self.aside.settle()?;
+        seal_one(&self.shared, self.tail_first, &self.placed)
+    }
+
+    /// Begins a generation with this record, and gives back the one before it with its records.
+    fn begin(&mut self, opening: Record) -> Result<(Arc<Generation>, Vec<Placed>), String> {
         let first = self.next_number;
         let folder = &self.shared.options.folder;
         let epoch = match &opening {
             Record::Renewal(renewal) => renewal.epoch,
             _ => self.shared.lock().ledger.epoch,
         };
-        let (made, placed) = opening::begin(folder, first, opening)?;
+        let prepared = self.aside.take_next()?;
+        let (made, placed) = opening::begin(folder, prepared, first, opening)?;
         let made = Arc::new(made);
         edge!("buffer.before_announcing");
         self.announce(epoch, first)?;
@@ -418,16 +440,16 @@ impl Writer {
         };
         self.shared.lock().slices.insert(first, slice);
         open.roll(first, Arc::clone(&made));
-        // Before a reader may open the one that was sealed: its lock must be free.
-        self.tail = made;
         drop(open);
+        let full = std::mem::replace(&mut self.tail, made);
         self.tail_first = first;
         (self.tail_bytes, self.placed_bytes) = (0, 0);
         self.measured = (0, 0);
         self.next_number = first + placed.values;
-        self.placed = vec![placed];
+        let records = std::mem::replace(&mut self.placed, vec![placed]);
         self.measure();
-        Ok(())
+        aside::count_others(&self.shared);
+        Ok((full, records))
     }
 
     /// The witness learns of a new generation.

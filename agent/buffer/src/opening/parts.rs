@@ -10,6 +10,7 @@ use crate::folder;
 use crate::generation::{self, Generation};
 use crate::layout::{Placed, Record};
 use crate::mending;
+use crate::sled_buffer::seal;
 use crate::unreadable::Unreadable;
 use crate::witness::Said;
 
@@ -49,11 +50,11 @@ impl Part {
         }
     }
 
-    fn unsealed(first: u64, placed: Vec<Placed>, tail: Option<Generation>) -> Self {
+    fn unsealed(first: u64, placed: Vec<Placed>, tail: Generation) -> Self {
         let part = Self::sealed(first, &placed);
         Self {
             records: Some(placed),
-            tail,
+            tail: Some(tail),
             ..part
         }
     }
@@ -176,9 +177,11 @@ fn load(folder: &Path, first: u64, next: Option<u64>, said: Option<Said>) -> Res
                 Ok((opened, placed))
             });
             match scanned {
-                Ok((opened, placed)) => {
-                    let tail = next.is_none().then_some(opened);
-                    Ok(Part::unsealed(first, placed, tail))
+                Ok((opened, placed)) if next.is_none() => Ok(Part::unsealed(first, placed, opened)),
+                // Another was begun already, and a cut came before this one was sealed.
+                Ok((_, placed)) => {
+                    seal(folder, first, &placed)?;
+                    Ok(Part::sealed(first, &placed))
                 }
                 Err(why) => mend(why),
             }

@@ -14,7 +14,7 @@ impl Writer {
     /// A new epoch with all that is held.
     pub(super) fn renew(&mut self) -> Result<u64, crate::BufferError> {
         let renewed = self
-            .patiently(Self::seal_tail)
+            .patiently(Self::seal_all)
             .and_then(|()| self.patiently(Self::begin_epoch));
         renewed.map_err(|reason| {
             self.shared
@@ -58,9 +58,10 @@ impl Writer {
         // The damaged one may be the newest: what is written must not be open while it is mended.
         let mended = self
             .patiently(Self::roll)
+            .and_then(|()| self.patiently(|writer| writer.aside.settle()))
             .and_then(|()| self.patiently(|writer| writer.put_in_place(first)));
         mended
-            .and_then(|()| self.patiently(Self::seal_tail))
+            .and_then(|()| self.patiently(Self::seal_all))
             .and_then(|()| self.patiently(Self::begin_epoch))
             .map_err(|reason| self.shared.stop(format!("it can't be mended: {reason}")))
     }

@@ -15,7 +15,7 @@ pub(super) const ROOM_LOOK: Duration = Duration::from_millis(200);
 /// What a commit takes on disk besides its payload, generously.
 const ROOM_SLACK: u64 = 1024 * 1024;
 /// What a new generation takes on disk before anything is in it, generously.
-const ROLL_BYTES: u64 = 24 * 1024 * 1024;
+pub(super) const ROLL_BYTES: u64 = 24 * 1024 * 1024;
 impl Writer {
     /// Keeps appends of flows that hold half the cap back, with all that come after them of their flow.
     pub(super) fn park(&mut self, waiting: Vec<Waiting>) -> Vec<Waiting> {
@@ -103,6 +103,7 @@ impl Writer {
     pub(super) fn wait_for_room(&mut self, bytes: u64) -> Result<(), String> {
         let options = self.shared.options.clone();
         loop {
+            self.settle_if_done()?;
             let used = self.shared.lock().bytes();
             let free = folder::free(&options.folder);
             // sled writes what it is given about twice.
@@ -118,6 +119,11 @@ impl Writer {
             } else {
                 None
             };
+            if why.is_some() && self.aside.is_sealing() {
+                // All of it may be acked: then it goes once it is sealed.
+                self.patiently(|writer| writer.aside.settle())?;
+                continue;
+            }
             let mut state = self.shared.lock();
             if state.waiting.is_none() != why.is_none() {
                 tracing::warn!(
@@ -136,6 +142,7 @@ impl Writer {
                 drop(state);
                 self.tail_bytes = self.tail_bytes.max(options.generation_bytes);
                 self.patiently(Self::roll_if_due)?;
+                self.patiently(|writer| writer.aside.settle())?;
                 continue;
             }
             if state.closing {
@@ -161,7 +168,7 @@ impl Writer {
                 let _ = self.mend(first, &reason);
             }
             Ok(Work::Append(append)) => self.behind.push_back(Work::Append(append)),
-            Ok(Work::Drained | Work::Unpark) | Err(mpsc::RecvTimeoutError::Timeout) => {}
+            Ok(Work::Drained | Work::Look) | Err(mpsc::RecvTimeoutError::Timeout) => {}
             Err(mpsc::RecvTimeoutError::Disconnected) => return Err("the agent is stopping".into()),
         }
         match &self.shared.lock().stopped {

@@ -340,3 +340,28 @@ fn without_generations_marks_are_forgotten_too() {
     );
     assert!(buffer.flows().is_empty());
 }
+
+#[test]
+fn a_full_generation_that_a_cut_left_without_its_summary_is_sealed_when_it_is_opened() {
+    let folder = tempfile::tempdir().expect("a folder");
+    fill(folder.path(), 60);
+    let all = folders(folder.path());
+    let full = &all[all.len() - 2];
+    let name = full.file_name().expect("it has one").to_string_lossy();
+    let marks = folder.path().join("marks").join(name.replace("g-", "m-"));
+    for path in [&full.join("summary"), &marks] {
+        fs::remove_file(path).expect("it was sealed");
+    }
+    let buffer = open(folder.path());
+    assert!(buffer.losses().is_empty());
+    let through = buffer.depth("a").appended;
+    assert_eq!(through, Sequence(600), "nothing of it is missing");
+    buffer.ack("a", buffer.epoch(), through).expect("an answer");
+    drop(buffer);
+    assert!(!full.exists(), "it went as others do");
+    let buffer = open(folder.path());
+    for n in 0..60 {
+        let mark = format!("m{n}");
+        assert_ne!(buffer.seen("a", mark.as_bytes()), MarkState::New, "{mark}");
+    }
+}

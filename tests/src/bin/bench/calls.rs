@@ -175,11 +175,14 @@ async fn call(
             for number in own {
                 let due = match from {
                     Some(from) => {
-                        from + Duration::from_secs(1) * (number - first) as u32 / PACE as u32
+                        let after = Duration::from_secs(1) * (number - first) as u32;
+                        let due = from + after / PACE as u32;
+                        tokio::time::sleep_until(due.into()).await;
+                        due
                     }
+                    // Not even a sleep that is over: the timer rounds up to a whole millisecond.
                     None => Instant::now(),
                 };
-                tokio::time::sleep_until(due.into()).await;
                 one(&mut line, number).await?;
                 waited.record((due.elapsed().as_micros() as u64).max(1))?;
             }
