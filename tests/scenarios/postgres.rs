@@ -294,3 +294,92 @@ fn a_slot_that_was_made_anew_stops_the_flow_in_words() {
     );
     assert_eq!(erp.events(), 10);
 }
+
+#[test]
+fn what_was_there_comes_once_and_before_what_is_written_meanwhile() {
+    let (before, kills) = if soak() {
+        (1_000_000, 20)
+    } else {
+        (120_000, 4)
+    };
+    let server = Server::start();
+    server.insert(0..before);
+    let folder = folder("first");
+    let erp = Target::start(false).expect("a target");
+    let table = target_table("erp", &erp.url(), "");
+    let mut site = Site::start(folder.path(), &[server.flow()], &table).expect("a site");
+    let mut sent = before;
+    for kill in 1..=kills {
+        let some = before / (kills + 2) * kill;
+        assert!(erp.wait(PATIENCE, |events| events >= some), "{some} come");
+        server.insert(sent..sent + 500);
+        sent += 500;
+        let agent = site.agent.as_mut().expect("it runs");
+        agent.kill().expect("a kill");
+        assert!(erp.events() < before, "it was killed while it read them");
+        server.insert(sent..sent + 500);
+        sent += 500;
+        site.start_agent().expect("an agent");
+    }
+    these_arrive_whole(
+        &site,
+        &erp,
+        &numbers(0..sent),
+        "a first load, killed again and again beside a writer",
+    );
+}
+
+#[test]
+fn after_a_first_load_beside_writers_the_target_has_what_the_table_has() {
+    let rows = 60_000;
+    let server = Server::start();
+    server.sql("ALTER TABLE movement ADD note text");
+    server.insert(0..rows);
+    // Too long to be repeated in the log when another column changes.
+    server.sql("ALTER TABLE movement ALTER note SET STORAGE EXTERNAL; UPDATE movement SET note = repeat('n', 3000) || number WHERE place % 100 = 0");
+    server.sql("VACUUM FULL movement");
+    let folder = folder("equal");
+    let erp = Target::start(true).expect("a target");
+    let table = target_table("erp", &erp.url(), "");
+    let mut site = Site::start(folder.path(), &[server.flow()], &table).expect("a site");
+    for round in 0..6 {
+        let some = rows / 8 * (round + 1);
+        assert!(erp.wait(PATIENCE, |events| events >= some), "{some} come");
+        server.sql(&format!(
+            "UPDATE movement SET quantity = quantity + 1000 WHERE place % 6 = {round}; DELETE FROM movement WHERE place % 1000 = {}",
+            500 + round
+        ));
+        if round % 2 == 1 {
+            let agent = site.agent.as_mut().expect("it runs");
+            agent.kill().expect("a kill");
+            site.start_agent().expect("an agent");
+        }
+    }
+    server.insert(rows..rows + 1);
+    let last = numbers(rows..rows + 1).remove(0);
+    wait("the last row comes", || erp.document(&last).is_some());
+    let table = server.sql("SELECT number || ' ' || quantity FROM movement ORDER BY number");
+    assert_eq!(table.lines().count() as u64, rows + 1 - 6 * rows / 1_000);
+    for line in table.lines() {
+        let (number, quantity) = line.split_once(' ').expect("two columns");
+        let document = erp.document(number);
+        let document = document.unwrap_or_else(|| panic!("{number} is missing"));
+        let arrived = document["data"]["quantity"].to_string();
+        assert!(
+            same_number(&arrived, quantity),
+            "{number} has {quantity}, and {arrived} came"
+        );
+    }
+}
+
+/// Whether two decimals are one number.
+fn same_number(one: &str, other: &str) -> bool {
+    let plain = |text: &str| {
+        let text = text.trim_matches('"');
+        match text.contains('.') {
+            true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
+            false => text.to_owned(),
+        }
+    };
+    plain(one) == plain(other)
+}

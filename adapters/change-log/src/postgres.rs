@@ -2,12 +2,14 @@
 
 mod assembly;
 pub mod config;
+mod load;
 mod message;
 mod place;
 mod preflight;
 mod reader;
 mod session;
 mod slot;
+mod snapshot;
 mod source;
 mod sql;
 mod table;

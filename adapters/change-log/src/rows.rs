@@ -4,7 +4,7 @@
 //!
 //! | column | what it holds |
 //! |---|---|
-//! | `_op` | `create`, `update`, `delete` or `truncate` |
+//! | `_op` | `create`, `update`, `delete` or `truncate`; `read` of a row that was there before |
 //! | `_transaction` | the transaction's number |
 //! | `_position` | where its commit stands in the log, as the database writes it |
 //! | `_committed_at` | when it was committed: ISO 8601, UTC |
@@ -35,6 +35,8 @@ const BEFORE: &str = "before.";
 /// What happened to a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Op {
+    /// Nothing: it was there before.
+    Read,
     Create,
     Update,
     Delete,
@@ -44,6 +46,7 @@ pub(crate) enum Op {
 impl Op {
     fn word(self) -> &'static str {
         match self {
+            Self::Read => "read",
             Self::Create => "create",
             Self::Update => "update",
             Self::Delete => "delete",

@@ -37,6 +37,9 @@ pub struct PostgresConfig {
     /// Whether the agent makes publication and slot where they are missing; otherwise a sentence says what the DBA runs.
     #[serde(default = "yes")]
     pub create: bool,
+    /// Whether the rows that the tables have already come first.
+    #[serde(default = "yes")]
+    pub first_load: bool,
     /// The tables.
     #[serde(rename = "table")]
     pub tables: Vec<TableConfig>,

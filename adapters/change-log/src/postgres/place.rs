@@ -4,6 +4,8 @@
 //! ```text
 //! {"v":1,"system":"7312…","timeline":1,"slot":"dray_stock","end":"0/16B3748"}   all transactions up to this end are appended
 //! {"v":1, …,"within":{"commit":"0/16B9000","rows":40000}}   and the first rows of the one whose commit record stands there
+//! {"v":2, …,"load":{"snapshot":"731:731:","done":["public.item"],"at":{"part":"public.stock","file":16402,"after":"(812,33)"}}}
+//!                                              of the rows that were there before `end`, those of some tables and the first of another
 //! ```
 //! `end` is the end of a commit, or of what the server said it had looked through: the slot is told of no other. Names are only ever added,
 //! and `v` goes up where an older agent would go on wrongly.
@@ -13,7 +15,10 @@ use dray_adapter::Position;
 use pgwire_replication::Lsn;
 use serde::{Deserialize, Serialize};
 
+/// Of places that every agent goes on from.
 const VERSION: u32 = 1;
+/// Of those with a first load, which older ones would leave out.
+const VERSION_LOAD: u32 = 2;
 
 /// Where a source stands.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -31,6 +36,32 @@ pub(super) struct Place {
     /// How far the next transaction was appended.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(super) within: Option<Within>,
+    /// How far the rows are read that were there before; `None`: that is done, or not wanted.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    load: Option<Load>,
+}
+
+/// A first load that is going on.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(super) struct Load {
+    /// What the server said of the snapshot that holds exactly what was committed before the place's end.
+    pub(super) snapshot: String,
+    /// Tables, or partitions, of which all rows are appended.
+    pub(super) done: Vec<String>,
+    /// The one that is being read.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(super) at: Option<LoadAt>,
+}
+
+/// How far a table, or a partition, is read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct LoadAt {
+    /// Its name with its schema.
+    pub(super) part: String,
+    /// Its file's number: another one after it was written anew.
+    pub(super) file: u64,
+    /// The last row's place in that file, as the server writes it.
+    pub(super) after: String,
 }
 
 /// A transaction of which a part is appended.
@@ -56,6 +87,20 @@ impl Place {
         }
     }
 
+    /// What is to be loaded, or is not.
+    pub(super) fn load(&self) -> Option<&Load> {
+        self.load.as_ref()
+    }
+
+    /// Changes that.
+    pub(super) fn set_load(&mut self, load: Option<Load>) {
+        self.v = match load {
+            Some(_) => VERSION_LOAD,
+            None => VERSION,
+        };
+        self.load = load;
+    }
+
     /// What the agent keeps.
     pub(super) fn position(&self) -> Position {
         let json = serde_json::to_vec(self).expect("names and numbers are JSON");
@@ -72,9 +117,9 @@ impl Place {
                 "the flow's position is none of a PostgreSQL change log ({error}); was its source another kind before? Give the flow another name"
             )
         })?;
-        if place.v > VERSION {
+        if place.v > VERSION_LOAD {
             return Err(format!(
-                "the flow's position was written by a newer agent (version {}, this one knows {VERSION}); install that one again",
+                "the flow's position was written by a newer agent (version {}, this one knows {VERSION_LOAD}); install that one again",
                 place.v
             ));
         }
@@ -113,7 +158,24 @@ mod tests {
             commit: Lsn(7),
             rows: 40_000,
         });
-        assert_eq!(Place::read(&place.position()), Ok(place));
+        assert_eq!(Place::read(&place.position()), Ok(place.clone()));
+        place.within = None;
+        place.set_load(Some(Load {
+            snapshot: "731:731:".into(),
+            done: vec!["public.item".into()],
+            at: Some(LoadAt {
+                part: "public.stock".into(),
+                file: 16_402,
+                after: "(812,33)".into(),
+            }),
+        }));
+        assert_eq!(
+            text(&place),
+            r#"{"v":2,"system":"7312","timeline":2,"slot":"dray_stock","end":"16/B374D848","load":{"snapshot":"731:731:","done":["public.item"],"at":{"part":"public.stock","file":16402,"after":"(812,33)"}}}"#
+        );
+        assert_eq!(Place::read(&place.position()), Ok(place.clone()));
+        place.set_load(None);
+        assert!(text(&place).starts_with(r#"{"v":1,"#), "it is done");
     }
 
     #[test]
@@ -125,7 +187,7 @@ mod tests {
                 "another kind before",
             ),
             (
-                r#"{"v":2,"system":"1","timeline":1,"slot":"s","end":"0/7"}"#,
+                r#"{"v":3,"system":"1","timeline":1,"slot":"s","end":"0/7"}"#,
                 "newer agent",
             ),
         ] {

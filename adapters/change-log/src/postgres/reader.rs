@@ -5,16 +5,17 @@ use std::thread;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use pgwire_replication::{Lsn, ReplicationEvent};
+use pgwire_replication::{Lsn, ReplicationClient, ReplicationEvent};
 use tokio::runtime;
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 use tracing::{info, warn};
 
 use super::assembly::{Assembly, Ready};
 use super::config::PostgresConfig;
+use super::load::Loader;
 use super::place::Place;
-use super::session::{self, Names, Stream, Trouble, trouble};
+use super::session::{self, Names, Trouble, trouble};
 
 /// Batches that wait to be polled.
 const BATCHES_MAX: usize = 2;
@@ -95,18 +96,43 @@ impl Reader {
     }
 }
 
-struct Talk {
+pub(super) struct Talk {
     tell: mpsc::Sender<Told>,
     wake: Wake,
 }
 
 impl Talk {
+    /// Waits until something can be told at once, for so long at most; whether it can.
+    pub(super) async fn has_room_within(&self, time: Duration) -> bool {
+        timeout(time, self.tell.reserve()).await.is_ok()
+    }
+
     /// Whether anybody listens.
-    async fn tell(&self, told: Told) -> bool {
+    pub(super) async fn tell(&self, told: Told) -> bool {
         let is_heard = self.tell.send(told).await.is_ok();
         (self.wake)();
         is_heard
     }
+}
+
+/// Goes to where the flow stood, reads what the tables hold if that is wanted, and opens the stream; `None`: nobody listens any more.
+async fn begin(
+    flow: &str,
+    config: &PostgresConfig,
+    names: &Names,
+    place: Option<Place>,
+    talk: &Talk,
+) -> Result<Option<(ReplicationClient, Place)>, Trouble> {
+    let place = session::settle(config, names, place).await?;
+    let loaded = match place.load() {
+        Some(_) => Loader::new(flow, config, names, place, talk).run().await?,
+        None => Some(place),
+    };
+    let Some(place) = loaded else {
+        return Ok(None);
+    };
+    let client = session::stream(config, names, &place).await?;
+    Ok(Some((client, place)))
 }
 
 /// Reads until the flow ends, or something is wrong.
@@ -119,11 +145,13 @@ async fn read(
     mut confirmed: watch::Receiver<Lsn>,
 ) -> Result<(), Trouble> {
     let server = format!("{}:{}", config.host, config.port);
-    let opened = tokio::select! {
-        opened = session::open(config, names, place) => opened,
+    let begun = tokio::select! {
+        begun = begin(flow, config, names, place, talk) => begun?,
         () = talk.tell.closed() => return Ok(()),
     };
-    let Stream { mut client, place } = opened?;
+    let Some((mut client, place)) = begun else {
+        return Ok(());
+    };
     info!(from = %place.end, "the log is read");
     let mut assembly = Assembly::new(flow, &config.tables, place);
     let mut looked = Looked::new();
@@ -216,7 +244,7 @@ impl Looked {
     }
 }
 
-fn now_us() -> i64 {
+pub(super) fn now_us() -> i64 {
     Timestamp::now().as_microsecond()
 }
 

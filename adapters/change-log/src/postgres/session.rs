@@ -8,7 +8,7 @@ use pgwire_replication::{Lsn, PgWireError, QueryRow, ReplicationClient, Replicat
 use tokio::time::timeout;
 
 use super::config::PostgresConfig;
-use super::place::Place;
+use super::place::{Load, Place};
 use super::slot::{Course, Facts, Slot, course};
 use super::sql;
 
@@ -49,45 +49,53 @@ impl Names {
     }
 }
 
-/// A stream that has begun, and where.
-pub(super) struct Stream {
-    pub(super) client: ReplicationClient,
-    pub(super) place: Place,
-}
-
-/// Opens the stream behind `place`, or where the slot begins.
-pub(super) async fn open(
+/// Where the flow goes on: behind `place`, or where the slot begins, which is made if need be.
+pub(super) async fn settle(
     config: &PostgresConfig,
     names: &Names,
     place: Option<Place>,
-) -> Result<Stream, Trouble> {
+) -> Result<Place, Trouble> {
     let found = look(config, names).await?;
     let facts = &found.facts;
-    let fresh = |end: Lsn| Place::at(&facts.system, facts.timeline, &names.slot, end);
-    let place = match course(&names.slot, &config.database, place.as_ref(), facts) {
-        Course::Make => {
-            // A slot knows a publication only if that was there before it.
-            if !found.is_published {
-                publish(config, names).await?;
-            }
-            fresh(make(config, names).await?)
-        }
-        Course::Begin(at) => fresh(at),
-        Course::GoOn => place.unwrap_or_else(|| fresh(Lsn::ZERO)),
-        Course::Gap(said) => {
-            return Err(Trouble::Person(format!(
-                "{said}; what is missing must come another way: give the flow another name, and the slot too, to go on without it"
-            )));
-        }
-        Course::Wrong(said) => return Err(Trouble::Person(said)),
+    let fresh = |end: Lsn| {
+        let mut place = Place::at(&facts.system, facts.timeline, &names.slot, end);
+        place.set_load(config.first_load.then(Load::default));
+        place
     };
+    Ok(
+        match course(&names.slot, &config.database, place.as_ref(), facts) {
+            Course::Make => {
+                // A slot knows a publication only if that was there before it.
+                if !found.is_published {
+                    publish(config, names).await?;
+                }
+                fresh(make(config, names).await?)
+            }
+            Course::Begin(at) => fresh(at),
+            Course::GoOn => place.unwrap_or_else(|| fresh(Lsn::ZERO)),
+            Course::Gap(said) => {
+                return Err(Trouble::Person(format!(
+                    "{said}; what is missing must come another way: give the flow another name, and the slot too, to go on without it"
+                )));
+            }
+            Course::Wrong(said) => return Err(Trouble::Person(said)),
+        },
+    )
+}
+
+/// Opens the stream behind a place.
+pub(super) async fn stream(
+    config: &PostgresConfig,
+    names: &Names,
+    place: &Place,
+) -> Result<ReplicationClient, Trouble> {
     let mut client = connect(config, names, place.end).await?;
     let started = async {
         client.start().await?;
         client.wait_started().await
     };
     answered(config, started).await?;
-    Ok(Stream { client, place })
+    Ok(client)
 }
 
 /// What a server says before anything is made there.
@@ -110,6 +118,11 @@ pub(super) async fn look(config: &PostgresConfig, names: &Names) -> Result<Found
         return Err(Trouble::Person(format!(
             "the server's wal_level is {level}: let the DBA run ALTER SYSTEM SET wal_level = 'logical'; and restart the server"
         )));
+    }
+    if config.first_load {
+        for table in &config.tables {
+            may_read(config, &mut client, &table.name).await?;
+        }
     }
     let slots = query(config, &mut client, &sql::slot(&names.slot)).await?;
     let slot = slots.first().map(read_slot).transpose();
@@ -143,6 +156,26 @@ pub(super) async fn look(config: &PostgresConfig, names: &Names) -> Result<Found
         },
         is_published: !published.is_empty(),
     })
+}
+
+/// That the rows of a table can be read.
+async fn may_read(
+    config: &PostgresConfig,
+    client: &mut ReplicationClient,
+    table: &str,
+) -> Result<(), Trouble> {
+    let rows = query(config, client, &sql::may_read(table)).await?;
+    let said = match rows.first().and_then(|row| text(row, 0)) {
+        Some("t") => return Ok(()),
+        Some(_) => format!(
+            "the role {} may not read {table}: let its owner run: GRANT SELECT ON {} TO {};",
+            config.user,
+            sql::table(table),
+            sql::name(&config.user)
+        ),
+        None => format!("the database {} has no table {table}", config.database),
+    };
+    Err(Trouble::Passing(said))
 }
 
 async fn publish(config: &PostgresConfig, names: &Names) -> Result<(), Trouble> {
@@ -193,12 +226,12 @@ fn read_slot(row: &QueryRow) -> Result<Slot, String> {
     })
 }
 
-fn text(row: &QueryRow, at: usize) -> Option<&str> {
+pub(super) fn text(row: &QueryRow, at: usize) -> Option<&str> {
     let bytes = row.get(at)?.as_ref()?;
     std::str::from_utf8(bytes).ok()
 }
 
-async fn connect(
+pub(super) async fn connect(
     config: &PostgresConfig,
     names: &Names,
     start: Lsn,
@@ -225,7 +258,7 @@ async fn connect(
     answered(config, ReplicationClient::connect_gated(settings)).await
 }
 
-async fn query(
+pub(super) async fn query(
     config: &PostgresConfig,
     client: &mut ReplicationClient,
     sql: &str,

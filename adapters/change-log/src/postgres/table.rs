@@ -120,6 +120,17 @@ impl Table {
         drifts
     }
 
+    /// Puts a row that is there.
+    pub(super) fn put_row(&self, rows: &mut Rows, row: &[Cell<'_>], about: &About<'_>) {
+        for column in &self.taken {
+            self.cell(rows, column, row[column.at]);
+        }
+        for _ in &self.taken {
+            rows.null();
+        }
+        rows.end(&self.shape, about);
+    }
+
     /// Puts a change of a row of it.
     ///
     /// # Errors
