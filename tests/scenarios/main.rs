@@ -45,7 +45,7 @@ fn soak() -> bool {
 }
 
 /// Waits for something that only the file system tells.
-fn wait(what: &str, done: impl Fn() -> bool) {
+fn wait(what: &str, mut done: impl FnMut() -> bool) {
     let end = Instant::now() + PATIENCE;
     while !done() {
         assert!(Instant::now() < end, "waited in vain: {what}");

@@ -1,221 +1,13 @@
 //! PostgreSQL's log, of a private server of each test.
 
-use std::fs;
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
-use std::time::{Duration, Instant};
+use std::collections::BTreeMap;
 
-use dray_tests::site::{FlowSpec, Site, free_port};
+use dray_tests::postgres::Server;
+use dray_tests::site::{FlowSpec, Site};
 use dray_tests::target::Target;
-use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use crate::{PATIENCE, folder, kill_one, soak, target_table, these_arrive_whole, wait};
-
-const MAPPING: &str = r#"
-[[flow.mapping]]
-record_type = "public.movement"
-body = "inventory_movement"
-key = "sku"
-[flow.mapping.fields]
-movement_number = { from = "number", required = true }
-item_number = "sku"
-location = "location"
-quantity = "quantity"
-reference = "place"
-moved_at = { from = "moved_at", format = "iso8601" }
-"#;
-
-const TABLE: &str = "CREATE TABLE movement (number text PRIMARY KEY, sku text NOT NULL, location text, quantity numeric(12,3), place bigint, moved_at timestamptz DEFAULT now())";
-
-const PASSWORD: &str = "it's a secret";
-
-/// A server with a database `wms`, whose role `dray` may read its log.
-struct Server {
-    folder: TempDir,
-    port: u16,
-    process: Option<Child>,
-}
-
-/// Where the server's programs are: Debian keeps each version's apart.
-fn programs() -> &'static PathBuf {
-    static FOUND: OnceLock<PathBuf> = OnceLock::new();
-    FOUND.get_or_init(|| {
-        let versions = fs::read_dir("/usr/lib/postgresql");
-        let versions = versions.expect("PostgreSQL is installed: make tools");
-        let newest = versions
-            .filter_map(|entry| Some(entry.ok()?.path().join("bin")))
-            .max();
-        newest.expect("a version of PostgreSQL")
-    })
-}
-
-/// One of them, as the user that the package made: a server does not run as root.
-fn command(name: &str) -> Command {
-    let mut command = Command::new("setpriv");
-    command
-        .args(["--reuid=postgres", "--regid=postgres", "--clear-groups"])
-        .arg(programs().join(name));
-    command
-}
-
-impl Server {
-    fn start() -> Self {
-        let folder = folder("postgres");
-        let made = Command::new("chown")
-            .arg("postgres")
-            .arg(folder.path())
-            .status();
-        assert!(made.expect("chown").success());
-        let secret = folder.path().join("secret");
-        fs::write(&secret, PASSWORD).expect("a file");
-        let data = folder.path().join("data");
-        let made = command("initdb")
-            .args([
-                "-U",
-                "postgres",
-                "-A",
-                "scram-sha-256",
-                "-E",
-                "UTF8",
-                "--locale=C.UTF-8",
-            ])
-            .arg(format!("--pwfile={}", secret.display()))
-            .arg("-D")
-            .arg(&data)
-            .stdout(Stdio::null())
-            .status();
-        assert!(made.expect("initdb").success());
-        let mut server = Self {
-            folder,
-            port: free_port().expect("a port"),
-            process: None,
-        };
-        server.run();
-        server.sql_in("postgres", "CREATE DATABASE wms");
-        server.sql(&format!(
-            "CREATE ROLE dray LOGIN REPLICATION PASSWORD '{}'; {TABLE}; ALTER TABLE movement OWNER TO dray; GRANT CREATE ON DATABASE wms TO dray",
-            PASSWORD.replace('\'', "''")
-        ));
-        server
-    }
-
-    /// Starts it, again if need be: after a kill the memory of the one before may still be in use.
-    fn run(&mut self) {
-        let end = Instant::now() + PATIENCE;
-        loop {
-            assert!(
-                Instant::now() < end,
-                "the server does not start: see {}",
-                self.folder.path().display()
-            );
-            let mut process = self.spawn();
-            while process.try_wait().is_ok_and(|ended| ended.is_none()) {
-                let mut asked = self.psql("postgres");
-                if asked
-                    .args(["-c", "SELECT 1"])
-                    .output()
-                    .is_ok_and(|told| told.status.success())
-                {
-                    self.process = Some(process);
-                    return;
-                }
-                std::thread::park_timeout(Duration::from_millis(20));
-            }
-        }
-    }
-
-    fn spawn(&self) -> Child {
-        let folder = self.folder.path();
-        let process = command("postgres")
-            .arg("-D")
-            .arg(folder.join("data"))
-            .args(["-p", &self.port.to_string()])
-            .arg("-k")
-            .arg(folder)
-            .args([
-                "-c",
-                "listen_addresses=127.0.0.1",
-                "-c",
-                "wal_level=logical",
-            ])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(fs::File::create(folder.join("log")).expect("a file"))
-            .spawn();
-        process.expect("a server")
-    }
-
-    /// kill -9, and a start.
-    fn crash(&mut self) {
-        self.signal(Signal::KILL);
-        self.run();
-    }
-
-    fn signal(&mut self, signal: Signal) {
-        if let Some(mut process) = self.process.take() {
-            let pid = Pid::from_child(&process);
-            kill_process(pid, signal).expect("it runs");
-            process.wait().expect("it ends");
-        }
-    }
-
-    fn psql(&self, database: &str) -> Command {
-        let mut command = Command::new(programs().join("psql"));
-        command
-            .args(["-h", "127.0.0.1", "-U", "postgres", "-d", database])
-            .args(["-p", &self.port.to_string()])
-            .args(["-qAtX", "-v", "ON_ERROR_STOP=1"])
-            .env("PGPASSWORD", PASSWORD);
-        command
-    }
-
-    fn sql_in(&self, database: &str, sql: &str) -> String {
-        let told = self
-            .psql(database)
-            .args(["-c", sql])
-            .output()
-            .expect("psql");
-        let said = String::from_utf8_lossy(&told.stderr);
-        assert!(told.status.success(), "{sql}: {said}");
-        String::from_utf8_lossy(&told.stdout).trim().to_owned()
-    }
-
-    fn sql(&self, sql: &str) -> String {
-        self.sql_in("wms", sql)
-    }
-
-    fn flow(&self) -> FlowSpec {
-        let secret = self.folder.path().join("secret");
-        FlowSpec {
-            name: "movements".into(),
-            source: format!(
-                "kind = \"postgres\"\nhost = \"127.0.0.1\"\nport = {}\ndatabase = \"wms\"\nuser = \"dray\"\npassword_file = \"{}\"\n[[flow.source.table]]\nname = \"public.movement\"\n",
-                self.port,
-                secret.display()
-            ),
-            format: String::new(),
-            mapping: MAPPING.into(),
-            timeliness: "normal",
-        }
-    }
-
-    /// Movements of these numbers, in one transaction.
-    fn insert(&self, numbers: std::ops::Range<u64>) {
-        let last = numbers.end - 1;
-        self.sql(&format!(
-            "INSERT INTO movement SELECT 'MV' || lpad(n::text, 10, '0'), 'SKU-' || n % 97, 'A-01', n % 1000 + 0.5, n FROM generate_series({}, {last}) n",
-            numbers.start
-        ));
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.signal(Signal::INT);
-    }
-}
 
 fn numbers(range: std::ops::Range<u64>) -> Vec<String> {
     range.map(|number| format!("MV{number:010}")).collect()
@@ -226,11 +18,13 @@ fn site(server: &Server, folder: &TempDir) -> (Site, Target) {
     let erp = Target::start(false).expect("a target");
     let table = target_table("erp", &erp.url(), "");
     let site = Site::start(folder.path(), &[server.flow()], &table).expect("a site");
-    // What is written before the slot is there is not in the log that it keeps.
-    wait("the slot is made", || {
-        server.sql("SELECT count(*) FROM pg_replication_slots WHERE active") == "1"
-    });
+    wait("the log is read", || is_streaming(server));
     (site, erp)
+}
+
+/// Whether the flow's slot is in use: until what was there is read it is not.
+fn is_streaming(server: &Server) -> bool {
+    server.sql("SELECT active FROM pg_replication_slots WHERE slot_name = 'dray_movements'") == "t"
 }
 
 #[test]
@@ -298,9 +92,9 @@ fn a_slot_that_was_made_anew_stops_the_flow_in_words() {
 #[test]
 fn what_was_there_comes_once_and_before_what_is_written_meanwhile() {
     let (before, kills) = if soak() {
-        (1_000_000, 20)
+        (2_000_000, 20)
     } else {
-        (120_000, 4)
+        (240_000, 3)
     };
     let server = Server::start();
     server.insert(0..before);
@@ -309,14 +103,14 @@ fn what_was_there_comes_once_and_before_what_is_written_meanwhile() {
     let table = target_table("erp", &erp.url(), "");
     let mut site = Site::start(folder.path(), &[server.flow()], &table).expect("a site");
     let mut sent = before;
-    for kill in 1..=kills {
-        let some = before / (kills + 2) * kill;
-        assert!(erp.wait(PATIENCE, |events| events >= some), "{some} come");
-        server.insert(sent..sent + 500);
-        sent += 500;
+    for _ in 0..kills {
+        reads_some(&site, before / (kills + 3));
         let agent = site.agent.as_mut().expect("it runs");
         agent.kill().expect("a kill");
-        assert!(erp.events() < before, "it was killed while it read them");
+        assert!(
+            !is_streaming(&server),
+            "it was killed while it read what was there"
+        );
         server.insert(sent..sent + 500);
         sent += 500;
         site.start_agent().expect("an agent");
@@ -329,57 +123,311 @@ fn what_was_there_comes_once_and_before_what_is_written_meanwhile() {
     );
 }
 
+/// Waits until the agent has appended so many events since it started.
+fn reads_some(site: &Site, events: u64) {
+    wait("some rows are read", || {
+        let page = site.metrics_text(0).unwrap_or_default();
+        let all = page
+            .lines()
+            .filter_map(|line| line.strip_prefix("dray_agent_appended_events_total{"))
+            .filter_map(|rest| rest.rsplit(' ').next()?.parse::<f64>().ok());
+        all.sum::<f64>() >= events as f64
+    });
+}
+
+/// Rows of a table as they are.
+fn generic(table: &str) -> String {
+    format!(
+        "\n[[flow.mapping]]\nbody = \"generic\"\nrecord_type = \"public.{table}\"\nkey = \"number\"\nall_columns = true\n"
+    )
+}
+
 #[test]
-fn after_a_first_load_beside_writers_the_target_has_what_the_table_has() {
-    let rows = 60_000;
+fn after_a_first_load_beside_writers_the_log_says_what_the_table_has() {
+    let rows: u64 = 60_000;
     let server = Server::start();
-    server.sql("ALTER TABLE movement ADD note text");
-    server.insert(0..rows);
-    // Too long to be repeated in the log when another column changes.
-    server.sql("ALTER TABLE movement ALTER note SET STORAGE EXTERNAL; UPDATE movement SET note = repeat('n', 3000) || number WHERE place % 100 = 0");
-    server.sql("VACUUM FULL movement");
-    let folder = folder("equal");
-    let erp = Target::start(true).expect("a target");
-    let table = target_table("erp", &erp.url(), "");
-    let mut site = Site::start(folder.path(), &[server.flow()], &table).expect("a site");
-    for round in 0..6 {
-        let some = rows / 8 * (round + 1);
-        assert!(erp.wait(PATIENCE, |events| events >= some), "{some} come");
+    server.sql("CREATE TABLE stock (number text PRIMARY KEY, n bigint, quantity bigint, note text); ALTER TABLE stock OWNER TO dray; ALTER TABLE stock ALTER note SET STORAGE EXTERNAL; CREATE TABLE later (LIKE stock INCLUDING ALL); ALTER TABLE later OWNER TO dray");
+    // Every hundredth has a value that the log does not repeat when another column changes; and there is room for rows to move to.
+    for table in ["stock", "later"] {
         server.sql(&format!(
-            "UPDATE movement SET quantity = quantity + 1000 WHERE place % 6 = {round}; DELETE FROM movement WHERE place % 1000 = {}",
-            500 + round
+            "INSERT INTO {table} SELECT '{table}' || n, n, 0, CASE n % 100 WHEN 0 THEN repeat('n', 3000) || n END FROM generate_series(1, {rows}) n; DELETE FROM {table} WHERE n % 10 = 1"
         ));
-        if round % 2 == 1 {
-            let agent = site.agent.as_mut().expect("it runs");
-            agent.kill().expect("a kill");
-            site.start_agent().expect("an agent");
+        server.sql(&format!("VACUUM {table}"));
+    }
+    let folder = folder("equal");
+    let erp = Target::start(false).expect("a target");
+    let source = server.source("public.stock") + "[[flow.source.table]]\nname = \"public.later\"\n";
+    let flow = FlowSpec {
+        source,
+        mapping: generic("stock") + &generic("later"),
+        ..server.flow()
+    };
+    let targets = target_table("erp", &erp.url(), "");
+    let mut site = Site::start(folder.path(), &[flow], &targets).expect("a site");
+    for round in 0..4 {
+        reads_some(&site, rows / 8);
+        let agent = site.agent.as_mut().expect("it runs");
+        agent.kill().expect("a kill");
+        assert!(
+            !is_streaming(&server),
+            "it was killed while it read what was there"
+        );
+        for table in ["stock", "later"] {
+            server.sql(&format!(
+                "UPDATE {table} SET quantity = quantity + 1 WHERE n % 6 = {round}; DELETE FROM {table} WHERE n % 1000 = {}; INSERT INTO {table} VALUES ('{table} new {round}', {round}, 7, 'new')",
+                500 + round
+            ));
+        }
+        // Of a table that is not begun yet: its rows have another writer then, of which the log says nothing.
+        server.sql("ALTER TABLE later ALTER n TYPE numeric; ALTER TABLE later ALTER n TYPE bigint");
+        site.start_agent().expect("an agent");
+    }
+    // Before that it may be read before others.
+    wait("the log is read", || is_streaming(&server));
+    server.sql("INSERT INTO stock VALUES ('last', 0, 0, NULL)");
+    wait("the last row comes", || {
+        erp.arrivals().iter().any(|arrival| arrival.key == "last")
+    });
+    let mut found: BTreeMap<String, [String; 2]> = BTreeMap::new();
+    for event in site.log_events().expect("the log") {
+        let data = &event["data"]["fields"];
+        let text = |name: &str| data[name].as_str().map(str::to_owned);
+        let number = text("number").unwrap_or_else(|| panic!("{event}"));
+        match data["_op"].as_str() {
+            Some("delete") => {
+                found.remove(&number);
+            }
+            _ => {
+                let row = found.entry(number).or_default();
+                row[0] = text("quantity").unwrap_or_default();
+                // What is not told is as it was.
+                if let Some(note) = text("note") {
+                    row[1] = note;
+                }
+            }
         }
     }
-    server.insert(rows..rows + 1);
-    let last = numbers(rows..rows + 1).remove(0);
-    wait("the last row comes", || erp.document(&last).is_some());
-    let table = server.sql("SELECT number || ' ' || quantity FROM movement ORDER BY number");
-    assert_eq!(table.lines().count() as u64, rows + 1 - 6 * rows / 1_000);
-    for line in table.lines() {
-        let (number, quantity) = line.split_once(' ').expect("two columns");
-        let document = erp.document(number);
-        let document = document.unwrap_or_else(|| panic!("{number} is missing"));
-        let arrived = document["data"]["quantity"].to_string();
-        assert!(
-            same_number(&arrived, quantity),
-            "{number} has {quantity}, and {arrived} came"
-        );
+    let mut table = BTreeMap::new();
+    for name in ["stock", "later"] {
+        let rows = server.sql(&format!("SELECT number, quantity, note FROM {name}"));
+        for line in rows.lines() {
+            let mut cells = line.split('|').map(str::to_owned);
+            let mut cell = || cells.next().expect("three columns");
+            table.insert(cell(), [cell(), cell()]);
+        }
+    }
+    let missing: Vec<_> = table
+        .keys()
+        .filter(|key| !found.contains_key(*key))
+        .collect();
+    let first = &missing[..missing.len().min(5)];
+    assert!(
+        missing.is_empty(),
+        "{} are missing: {first:?}",
+        missing.len()
+    );
+    assert_eq!(found.len(), table.len());
+    for (number, row) in &table {
+        assert_eq!(found.get(number), Some(row), "{number}");
     }
 }
 
-/// Whether two decimals are one number.
-fn same_number(one: &str, other: &str) -> bool {
-    let plain = |text: &str| {
-        let text = text.trim_matches('"');
-        match text.contains('.') {
-            true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
-            false => text.to_owned(),
+#[test]
+fn every_type_is_what_the_documentation_says_by_first_load_and_by_log() {
+    let page = include_str!("../../docs/change-logs.md");
+    let (_, table) = page.split_once("| type | SQL | record |").expect("a table");
+    let rows: Vec<[&str; 3]> = table
+        .lines()
+        .skip(2)
+        .map_while(|line| line.strip_prefix("| ")?.strip_suffix(" |"))
+        .map(|line| {
+            let mut cells = line.splitn(3, " | ");
+            [(); 3].map(|()| code(cells.next().expect("three cells")))
+        })
+        .collect();
+    assert!(rows.len() > 50, "{} types", rows.len());
+    let server = Server::start();
+    server.sql(
+        "CREATE TYPE stock_state AS ENUM ('free', 'held'); CREATE DOMAIN stock_code AS text; CREATE TYPE stock_place AS (aisle text, bin text)",
+    );
+    let columns: String = (1..)
+        .zip(&rows)
+        .fold(String::new(), |all, (at, [kind, ..])| {
+            format!("{all}, v{at} {kind}")
+        });
+    let values: String = rows.iter().fold(String::new(), |all, [_, sql, _]| {
+        format!("{all}, '{}'", sql.replace('\'', "''"))
+    });
+    server.sql(&format!(
+        "CREATE TABLE everything (number text PRIMARY KEY{columns}); ALTER TABLE everything OWNER TO dray; INSERT INTO everything VALUES ('1'{values})"
+    ));
+    let folder = folder("types");
+    let erp = Target::start(true).expect("a target");
+    let flow = FlowSpec {
+        source: server.source("public.everything"),
+        mapping: generic("everything"),
+        ..server.flow()
+    };
+    let targets = target_table("erp", &erp.url(), "");
+    let site = Site::start(folder.path(), &[flow], &targets).expect("a site");
+    assert!(erp.wait(PATIENCE, |events| events == 1), "it is loaded");
+    server.sql(&format!("INSERT INTO everything VALUES ('2'{values})"));
+    assert!(erp.wait(PATIENCE, |events| events == 2), "it is streamed");
+    let events = site.log_events().expect("the log");
+    let ops: Vec<_> = events
+        .iter()
+        .map(|event| &event["data"]["fields"]["_op"])
+        .collect();
+    assert_eq!(ops, ["read", "create"], "{events:?}");
+    for event in &events {
+        for (at, [kind, sql, expected]) in (1..).zip(&rows) {
+            let found = event["data"]["fields"][format!("v{at}")].as_str();
+            assert_eq!(found, Some(*expected), "{kind} {sql} in {event}");
+        }
+    }
+}
+
+/// What stands between backticks, with its spaces.
+fn code(cell: &str) -> &str {
+    cell.split('`').nth(1).unwrap_or(cell)
+}
+
+#[test]
+fn check_names_what_the_server_or_the_role_lacks_and_the_statement_that_gives_it() {
+    let server = Server::start();
+    server.sql("CREATE ROLE plain LOGIN PASSWORD 'it''s a secret'; CREATE ROLE reader LOGIN REPLICATION PASSWORD 'it''s a secret'; CREATE VIEW shown AS SELECT * FROM movement; CREATE TABLE secret (number text)");
+    let folder = folder("lacks");
+    let as_role = |role: &str, more: &str| {
+        let source = server.source("public.movement");
+        let source = source.replace("user = \"dray\"", &format!("user = \"{role}\"{more}"));
+        FlowSpec {
+            source,
+            ..server.flow()
         }
     };
-    plain(one) == plain(other)
+    let table = |name: &str| FlowSpec {
+        source: server.source(name),
+        ..server.flow()
+    };
+    for (flow, expected) in [
+        (as_role("plain", ""), "ALTER ROLE ... REPLICATION"),
+        (
+            as_role("reader", ""),
+            "GRANT SELECT ON \"public\".\"movement\" TO \"reader\";",
+        ),
+        (table("public.nothing"), "has no table public.nothing"),
+        (table("public.secret"), "GRANT SELECT ON"),
+        (as_role("dray", ""), "SET max_slot_wal_keep_size"),
+        (as_role("dray", "\nunlimited_wal = true"), ""),
+    ] {
+        let place = folder.path().join("site");
+        let _ = std::fs::remove_dir_all(&place);
+        std::fs::create_dir(&place).expect("a folder");
+        let site = Site::lay_out(&place, &[flow], "").expect("a site");
+        let told = site.agent_command(&["check"]);
+        match expected {
+            "" => assert!(told.is_ok(), "{told:?}"),
+            _ => {
+                let told = format!("{:#}", told.expect_err(expected));
+                assert!(told.contains(expected), "{told}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_server_that_drops_what_the_slot_was_to_keep_stops_the_flow_in_words() {
+    let server = Server::start();
+    let folder = folder("lost");
+    let (mut site, erp) = site(&server, &folder);
+    server.insert(0..10);
+    these_arrive_whole(&site, &erp, &numbers(0..10), "before");
+    let agent = site.agent.as_mut().expect("it runs");
+    agent.terminate().expect("it ends");
+    server.sql("ALTER SYSTEM SET max_slot_wal_keep_size = '1MB'");
+    server.sql("SELECT pg_reload_conf()");
+    let mut sent = 10;
+    wait("the log is dropped", || {
+        server.insert(sent..sent + 1_000);
+        sent += 1_000;
+        server.sql("SELECT pg_switch_wal()");
+        server.sql("CHECKPOINT");
+        server.sql("SELECT wal_status FROM pg_replication_slots WHERE slot_name = 'dray_movements'")
+            == "lost"
+    });
+    site.start_agent().expect("an agent");
+    let agent = site.agent.as_ref().expect("it runs");
+    let told = agent.wait_log("the flow stopped").expect("it stops");
+    assert!(told.contains("max_slot_wal_keep_size"), "{told}");
+    assert_eq!(erp.events(), 10);
+}
+
+#[test]
+fn a_neighbours_changes_do_not_pile_up_for_a_flow_that_has_none() {
+    let server = Server::start();
+    let folder = folder("idle");
+    let (_site, erp) = site(&server, &folder);
+    server.sql("CREATE TABLE neighbour (n bigint)");
+    let kept = || {
+        let bytes = server.sql("SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), confirmed_flush_lsn)::bigint FROM pg_replication_slots WHERE slot_name = 'dray_movements'");
+        bytes.parse::<i64>().expect("a number")
+    };
+    server.sql("INSERT INTO neighbour SELECT n FROM generate_series(1, 200000) n");
+    assert!(kept() > 10_000_000, "{} bytes are behind it", kept());
+    wait("the slot follows", || kept() < 100_000);
+    assert_eq!(erp.events(), 0);
+}
+
+#[test]
+fn keys_that_change_tables_without_a_key_and_truncation_come_as_they_are() {
+    let server = Server::start();
+    server.sql("CREATE TABLE plain (number text, sku text); ALTER TABLE plain OWNER TO dray; INSERT INTO plain VALUES ('P1', 'A'), ('P1', 'A')");
+    server.insert(0..1);
+    let folder = folder("keys");
+    let erp = Target::start(false).expect("a target");
+    let source =
+        server.source("public.movement") + "[[flow.source.table]]\nname = \"public.plain\"\n";
+    let flow = FlowSpec {
+        source,
+        mapping: generic("movement") + &generic("plain"),
+        ..server.flow()
+    };
+    let targets = target_table("erp", &erp.url(), "");
+    let site = Site::start(folder.path(), &[flow], &targets).expect("a site");
+    assert!(erp.wait(PATIENCE, |events| events == 3), "they are loaded");
+    server.sql("INSERT INTO plain VALUES ('P2', 'B'); UPDATE movement SET number = 'MV-NEW'; DELETE FROM movement; TRUNCATE movement, plain");
+    server.insert(1..2);
+    assert!(erp.wait(PATIENCE, |events| events >= 7), "they come");
+    let events = site.log_events().expect("the log");
+    let told = events.iter().map(|event| {
+        let text = |name: &str| {
+            event["data"]["fields"][name]
+                .as_str()
+                .unwrap_or("-")
+                .to_owned()
+        };
+        format!(
+            "{} {} {}",
+            text("_op"),
+            text("number"),
+            text("before.number")
+        )
+    });
+    let told: Vec<_> = told.collect();
+    println!("{told:#?}");
+    for expected in [
+        "read MV0000000000 -",
+        "read P1 -",
+        "create P2 -",
+        "update MV-NEW MV0000000000",
+        "delete MV-NEW MV-NEW",
+        "create MV0000000001 -",
+    ] {
+        assert!(
+            told.iter().any(|told| told == expected),
+            "{expected}: {told:#?}"
+        );
+    }
+    let truncations = told.iter().filter(|told| told.starts_with("truncate"));
+    assert_eq!(truncations.count(), 2, "{told:#?}");
 }

@@ -3,7 +3,7 @@
 //! Scenarios, the demo and the bench stand on the same parts: [`drops`] makes what a legacy system would drop, [`site`] runs
 //! the processes as [`daemon`]s and kills them, [`mod@line`] or a [`namespace`] is the network between them, [`disk`] cuts
 //! their power, [`clock`] tells them the time, [`target`] is the ERP, [`verdict`] says what was lost, doubled or out
-//! of order. [`wms`] is what calls and asks over SOAP.
+//! of order. [`wms`] is what calls and asks over SOAP, [`postgres`] a database.
 
 pub mod clock;
 pub mod counter;
@@ -16,6 +16,7 @@ pub mod line;
 pub mod load;
 pub mod namespace;
 pub mod places;
+pub mod postgres;
 pub mod site;
 pub mod target;
 pub mod verdict;

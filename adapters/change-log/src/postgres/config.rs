@@ -37,6 +37,9 @@ pub struct PostgresConfig {
     /// Whether the agent makes publication and slot where they are missing; otherwise a sentence says what the DBA runs.
     #[serde(default = "yes")]
     pub create: bool,
+    /// That the server may keep its log for us without an end, though its disk may be full then.
+    #[serde(default)]
+    pub unlimited_wal: bool,
     /// Whether the rows that the tables have already come first.
     #[serde(default = "yes")]
     pub first_load: bool,

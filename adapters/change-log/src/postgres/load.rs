@@ -4,10 +4,11 @@
 //! read, then the log from that place on: nothing is missing between the two, and nothing comes twice.
 //!
 //! Rows are read in the order of their places in the table's file, as a backup would: no sort, no key needed. A position holds the last one's
-//! place. When the agent goes on after an end, the snapshot is gone with its session; then rows are left out that a newer transaction wrote,
-//! since the log tells of these. Three kinds come all the same, and may come twice: those with large values, which the log does not repeat when
-//! another column changes; those whose writer's number was used before, four thousand million transactions ago; and all of a table
-//! whose file was written anew meanwhile.
+//! place, and the files that were there at the beginning. When the agent goes on after an end, the snapshot is gone with its session; then rows
+//! are left out that a newer transaction wrote, since the log tells of these. Three kinds come all the same, and may come twice: those of a table
+//! with large values, which the log does not repeat when another column changes; those whose writer's number was used before, four thousand
+//! million transactions ago; and all of a table whose file was written anew meanwhile, as that may have given them a newer writer of which the log
+//! says nothing.
 
 use std::str::Utf8Error;
 use std::sync::Arc;
@@ -21,9 +22,9 @@ use tracing::{info, warn};
 use super::assembly::Ready;
 use super::config::{PostgresConfig, TableConfig};
 use super::message::{Cell, Column, Identity, Relation};
-use super::place::{Load, LoadAt, Place};
+use super::place::{Load, Place};
 use super::reader::{Talk, Told, now_us};
-use super::session::{Names, Trouble, connect, query, text};
+use super::session::{Names, Trouble, connect, query_long, text};
 use super::snapshot::{Sight, Snapshot};
 use super::sql;
 use super::table::Table;
@@ -32,17 +33,19 @@ use crate::rows::{About, Op, Rows};
 /// Rows that are asked for at once, at most.
 const ROWS_MAX: usize = 2_000;
 /// Of a table that has large values.
-const LARGE_ROWS_MAX: usize = 64;
-/// Rows of the first question, before their size is known.
+const LARGE_ROWS_MAX: usize = 32;
+/// Rows of the first question, before their size is known; of a table with large values one.
 const ROWS_FIRST: usize = 64;
 /// Bytes that are asked for at once, about.
 const ASKED_BYTES: usize = BATCH_BYTES_MAX / 2;
+/// Tables and partitions of one load: a position names them all.
+const PARTS_MAX: usize = 1_000;
 /// How long the transaction stays open while the flow is held up: what it sees keeps the server from cleaning up.
 const HELD_UP_MAX: Duration = Duration::from_secs(60);
-/// From so many bytes on, a row may have values that the log does not repeat.
-const LARGE_ROW_BYTES: usize = 2_000;
-/// A name's bytes.
-const NAME_BYTES_MAX: usize = 63;
+/// Rows of a page, and one more: pages of 32 KiB, the largest, have up to 1,169.
+const ITEMS_MAX: u64 = 2_048;
+/// Pages whose rows can be told apart by 40 bits.
+const PAGES_MAX: u64 = 1 << 29;
 
 /// Reads what is there.
 pub(super) struct Loader<'l> {
@@ -50,24 +53,40 @@ pub(super) struct Loader<'l> {
     config: &'l PostgresConfig,
     names: &'l Names,
     place: Place,
+    load: Load,
     talk: &'l Talk,
     rows: Rows,
-    /// Rows that may come twice.
-    doubtful: u64,
 }
 
 /// A transaction that reads.
 struct Session {
     client: ReplicationClient,
+    /// What it sees, as the server says it.
+    seen: String,
     /// The load's snapshot, and the number of the next transaction; `None`: the transaction sees just that snapshot.
     later: Option<(Snapshot, u64)>,
+    tables: Vec<(Table, Vec<Part>)>,
 }
 
 /// Where a table's rows are.
 struct Part {
+    oid: u32,
     name: String,
     file: u64,
     has_large: bool,
+}
+
+/// A part that is being read.
+struct Reading<'r> {
+    table: &'r Table,
+    part: &'r Part,
+    later: Option<&'r (Snapshot, u64)>,
+    /// Its file is another one than when the load began.
+    is_anew: bool,
+    /// Rows up to this number are appended.
+    through: u64,
+    position: Arc<str>,
+    scope: IdScope,
 }
 
 /// How a session ended.
@@ -90,26 +109,26 @@ impl<'l> Loader<'l> {
             flow,
             config,
             names,
+            load: place.load().cloned().unwrap_or_default(),
             place,
             talk,
             rows: Rows::default(),
-            doubtful: 0,
         }
     }
 
     /// Reads all that is left; where the log goes on. `None`: nobody listens any more.
     pub(super) async fn run(mut self) -> Result<Option<Place>, Trouble> {
         loop {
-            let mut session = self.begin().await?;
-            match self.read(&mut session).await? {
+            let session = self.begin().await?;
+            match self.read(session).await? {
                 Ended::Done => break,
                 Ended::HeldUp => {}
                 Ended::Alone => return Ok(None),
             }
         }
-        if self.doubtful > 0 {
+        if self.load.doubtful > 0 {
             warn!(
-                rows = self.doubtful,
+                rows = self.load.doubtful,
                 "the first load was interrupted: so many rows may come twice, as read and as a change"
             );
         }
@@ -123,53 +142,115 @@ impl<'l> Loader<'l> {
         client: &mut ReplicationClient,
         sql: &str,
     ) -> Result<Vec<QueryRow>, Trouble> {
-        query(self.config, client, sql).await
+        query_long(self.config, client, sql).await
     }
 
     async fn begin(&mut self) -> Result<Session, Trouble> {
         let mut client = connect(self.config, self.names, Lsn::ZERO).await?;
         self.ask(&mut client, sql::BEGIN).await?;
-        let mut load = self.place.load().cloned().unwrap_or_default();
-        let is_first = load.snapshot.is_empty();
+        let is_first = self.load.snapshot.is_empty();
         if is_first {
-            let mut slot = format!("load_{}", self.names.slot);
-            slot.truncate(NAME_BYTES_MAX);
+            // One of a session that ended may be there for a while.
+            let slot = format!("dray_load_{:016x}", rand::random::<u64>());
             let rows = self.ask(&mut client, &sql::make_load_slot(&slot)).await?;
             let end = one(&rows, 1).and_then(|at| Lsn::parse(at).ok());
             self.place.end = end.ok_or_else(|| unsaid("where a snapshot stands"))?;
         }
         let rows = self.ask(&mut client, sql::SNAPSHOT).await?;
         let seen = one(&rows, 0).ok_or_else(|| unsaid("what a transaction sees"))?;
+        let seen = seen.to_owned();
         let later = match is_first {
-            true => {
-                seen.clone_into(&mut load.snapshot);
-                None
-            }
+            true => None,
             false => {
-                let first = Snapshot::read(&load.snapshot).map_err(Trouble::Person)?;
-                let now = Snapshot::read(seen).map_err(Trouble::Passing)?;
+                let first = Snapshot::read(&self.load.snapshot).map_err(Trouble::Person)?;
+                let now = Snapshot::read(&seen).map_err(Trouble::Passing)?;
                 Some((first, now.xmax))
             }
         };
-        self.place.set_load(Some(load));
-        self.ask(&mut client, sql::IN_ORDER).await?;
-        let tables = self.config.tables.iter().map(|table| &*table.name);
-        self.ask(&mut client, &sql::lock(tables)).await?;
-        Ok(Session { client, later })
+        for sql in [sql::PATIENCE, sql::IN_ORDER] {
+            self.ask(&mut client, sql).await?;
+        }
+        let names = self.config.tables.iter().map(|table| &*table.name);
+        self.ask(&mut client, &sql::lock(names)).await?;
+        let mut tables = Vec::new();
+        for wanted in &self.config.tables {
+            tables.push(self.describe(&mut client, wanted).await?);
+        }
+        if is_first {
+            let parts = tables.iter().flat_map(|(_, parts)| parts);
+            self.load.parts = parts.map(|part| (part.oid, part.file)).collect();
+            if self.load.parts.len() > PARTS_MAX {
+                return Err(Trouble::Person(format!(
+                    "the tables have {} partitions, and a first load takes {PARTS_MAX} at most: make several flows, or write first_load = false",
+                    self.load.parts.len()
+                )));
+            }
+            seen.clone_into(&mut self.load.snapshot);
+        }
+        Ok(Session {
+            client,
+            seen,
+            later,
+            tables,
+        })
     }
 
-    async fn read(&mut self, session: &mut Session) -> Result<Ended, Trouble> {
-        for wanted in &self.config.tables {
-            let (table, parts) = self.describe(&mut session.client, wanted).await?;
-            for part in parts {
-                let is_done = |load: &Load| load.done.contains(&part.name);
-                if self.place.load().is_some_and(is_done) {
-                    continue;
-                }
-                match self.read_part(session, &table, &part).await? {
-                    Ended::Done => {}
-                    ended => return Ok(ended),
-                }
+    async fn read(&mut self, session: Session) -> Result<Ended, Trouble> {
+        let Session {
+            mut client,
+            seen,
+            later,
+            tables,
+        } = session;
+        while let Some((oid, file)) = self.load.parts.get(self.load.done).copied() {
+            let all = tables
+                .iter()
+                .flat_map(|(table, parts)| parts.iter().map(move |part| (table, part)));
+            let found = all.into_iter().find(|(_, part)| part.oid == oid);
+            let Some((table, part)) = found else {
+                warn!(
+                    table = oid,
+                    "it is gone, or is not named any more: what was not yet read of it is left out"
+                );
+                self.stand_at(None);
+                continue;
+            };
+            let is_anew = part.file != file;
+            if is_anew {
+                warn!(
+                    table = part.name,
+                    "its file was written anew since the first load began: all its rows are read"
+                );
+                self.load.after = None;
+            }
+            let after = self.load.after.as_deref().map(ordinal);
+            let through = after.unwrap_or(Some(0));
+            let through = through.ok_or_else(|| unsaid("where it stood"))?;
+            let session = match &later {
+                None => "",
+                Some(_) => &*seen,
+            };
+            let reading = Reading {
+                table,
+                part,
+                later: later.as_ref(),
+                is_anew,
+                through,
+                position: self.place.end.to_string().into(),
+                // Places are used again; but no place twice for what one transaction sees.
+                scope: IdScope::of(&[
+                    self.flow.as_bytes(),
+                    b"postgres load",
+                    self.place.system.as_bytes(),
+                    self.load.snapshot.as_bytes(),
+                    session.as_bytes(),
+                    &oid.to_be_bytes(),
+                    &part.file.to_be_bytes(),
+                ]),
+            };
+            match self.read_part(&mut client, &reading).await? {
+                Ended::Done => {}
+                ended => return Ok(ended),
             }
         }
         Ok(Ended::Done)
@@ -177,65 +258,50 @@ impl<'l> Loader<'l> {
 
     async fn read_part(
         &mut self,
-        session: &mut Session,
-        table: &Table,
-        part: &Part,
+        client: &mut ReplicationClient,
+        reading: &Reading<'_>,
     ) -> Result<Ended, Trouble> {
-        let load = self.place.load().cloned().unwrap_or_default();
-        let at = load.at.filter(|at| at.part == part.name);
-        let is_anew = at.as_ref().is_some_and(|at| at.file != part.file);
-        if is_anew {
-            warn!(
-                table = part.name,
-                "its file was written anew while it was read: all its rows are read again"
-            );
-        }
-        let after = at.filter(|_| !is_anew).map(|at| at.after);
-        let columns = table.relation.columns.iter().map(|column| &*column.name);
-        let declare = sql::declare(&part.name, columns, after.as_deref());
-        self.ask(&mut session.client, &declare).await?;
-        let scope = IdScope::of(&[
-            self.flow.as_bytes(),
-            b"postgres load",
-            self.place.system.as_bytes(),
-            load.snapshot.as_bytes(),
-            part.name.as_bytes(),
-        ]);
-        let position: Arc<str> = self.place.end.to_string().into();
-        let most = if part.has_large {
-            LARGE_ROWS_MAX
-        } else {
-            ROWS_MAX
+        let Reading { table, part, .. } = reading;
+        // A row may have moved to before where it was not yet read.
+        let from = self.load.after.as_deref().filter(|_| !part.has_large);
+        let declare = sql::declare(&part.name, table.taken(), from);
+        self.ask(client, &declare).await?;
+        let (most, mut count) = match part.has_large {
+            true => (LARGE_ROWS_MAX, 1),
+            false => (ROWS_MAX, ROWS_FIRST),
         };
-        let (mut count, mut total) = (ROWS_FIRST, 0_u64);
+        let mut total = 0_u64;
         loop {
-            let rows = self.ask(&mut session.client, &sql::fetch(count)).await?;
+            let rows = self.ask(client, &sql::fetch(count)).await?;
             let is_last = rows.len() < count;
             let mut bytes = 0;
             for row in &rows {
-                bytes += self.put(table, row, session.later.as_ref(), is_anew, &position)?;
+                bytes += self.put(reading, row)?;
             }
             total += rows.len() as u64;
             if let Some(row) = rows.last() {
-                let after = text(row, 0).unwrap_or_default().to_owned();
-                self.stand_at(part, Some(after));
-                count = (ASKED_BYTES / (bytes / rows.len()).max(1)).clamp(1, most);
+                let place = text(row, 0).unwrap_or_default();
+                if ordinal(place).is_some_and(|number| number > reading.through) {
+                    self.stand_at(Some(place.to_owned()));
+                }
+                let fitting = ASKED_BYTES / (bytes / rows.len()).max(1);
+                count = fitting.clamp(1, most.min(2 * count));
             }
             if is_last {
-                self.stand_at(part, None);
+                self.stand_at(None);
             }
             if self.rows.len() > 0 {
                 let ready = Ready {
                     records: self.rows.take(),
-                    scope,
-                    change_position: Arc::clone(&position),
+                    scope: reading.scope,
+                    change_position: Arc::clone(&reading.position),
                     place: self.place.clone(),
                     ends: is_last,
                 };
                 let is_held_up = !self.talk.has_room_within(HELD_UP_MAX).await;
                 if is_held_up {
                     // Another one is begun when there is room; rows are left out then that this one would have seen as they were.
-                    let _ = self.ask(&mut session.client, "ROLLBACK").await;
+                    let _ = self.ask(client, "ROLLBACK").await;
                 }
                 if !self.talk.tell(Told::Ready(Box::new(ready), now_us())).await {
                     return Ok(Ended::Alone);
@@ -249,52 +315,52 @@ impl<'l> Loader<'l> {
             }
         }
         info!(table = part.name, rows = total, "what it holds is read");
-        self.ask(&mut session.client, sql::CLOSE).await?;
+        self.ask(client, sql::CLOSE).await?;
         Ok(Ended::Done)
     }
 
-    /// Notes how far a part is read; `None`: all of it.
-    fn stand_at(&mut self, part: &Part, after: Option<String>) {
-        let mut load = self.place.load().cloned().unwrap_or_default();
-        load.at = after.map(|after| LoadAt {
-            part: part.name.clone(),
-            file: part.file,
-            after,
-        });
-        if load.at.is_none() {
-            load.done.push(part.name.clone());
+    /// Notes how far the part at hand is read; `None`: all of it.
+    fn stand_at(&mut self, after: Option<String>) {
+        if after.is_none() {
+            self.load.done += 1;
         }
-        self.place.set_load(Some(load));
+        self.load.after = after;
+        self.place.set_load(Some(self.load.clone()));
     }
 
-    /// Puts a row, unless the log tells of it; its bytes.
-    fn put(
-        &mut self,
-        table: &Table,
-        row: &QueryRow,
-        later: Option<&(Snapshot, u64)>,
-        is_anew: bool,
-        position: &str,
-    ) -> Result<usize, Trouble> {
-        let wrong = |what: &str| Trouble::Person(format!("{}: {what}", table.shape.record_type));
+    /// Puts a row, unless the log tells of it or it was read before; its bytes.
+    fn put(&mut self, reading: &Reading<'_>, row: &QueryRow) -> Result<usize, Trouble> {
+        let Reading { table, part, .. } = reading;
+        let wrong = |what: &str| Trouble::Person(format!("{}: {what}", part.name));
         let place = text(row, 0).and_then(ordinal);
-        let place = place.ok_or_else(|| wrong("a row has no place"))?;
+        let place = place.ok_or_else(|| {
+            wrong("a row's place can't be told; tables of more than 4 TiB can't be loaded: first_load = false leaves that out")
+        })?;
         let cells = row[2..].iter().map(cell).collect::<Result<Vec<_>, _>>();
-        let cells = cells.map_err(|_| wrong("a value is no UTF-8"))?;
+        let cells = cells.map_err(|_| {
+            wrong("a value is no UTF-8, as its database does not say what its texts are (SQL_ASCII); leave its column out by `without`")
+        })?;
         let bytes = row[2..].iter().flatten().map(|value| value.len()).sum();
-        if let Some((snapshot, now)) = later {
-            let writer = text(row, 1).and_then(|number| number.parse().ok());
-            let writer = writer.ok_or_else(|| wrong("a row has no writer"))?;
-            let sight = snapshot.sight(writer, *now);
-            if sight == Sight::Later && !is_anew && bytes < LARGE_ROW_BYTES {
-                return Ok(bytes);
+        let sight = match reading.later {
+            None => Sight::Seen,
+            Some((snapshot, now)) => {
+                let writer = text(row, 1).and_then(|number| number.parse().ok());
+                snapshot.sight(writer.ok_or_else(|| wrong("a row has no writer"))?, *now)
             }
-            self.doubtful += u64::from(sight != Sight::Seen || is_anew);
+        };
+        let comes = match sight {
+            Sight::Seen => place > reading.through,
+            Sight::Later => reading.is_anew || part.has_large,
+            Sight::Either => place > reading.through || part.has_large,
+        };
+        if !comes {
+            return Ok(bytes);
         }
+        self.load.doubtful += u64::from(sight != Sight::Seen || reading.is_anew);
         let about = About {
             op: Op::Read,
             transaction: "",
-            position,
+            position: &reading.position,
             committed_at: "",
             ordinal: place,
         };
@@ -312,33 +378,51 @@ impl<'l> Loader<'l> {
         let relation = relation.ok_or_else(|| unsaid(&format!("what {} is", wanted.name)))?;
         let table = Table::new(relation, wanted.wanted()).map_err(Trouble::Person)?;
         let rows = self.ask(client, &sql::parts(&wanted.name)).await?;
-        if rows.is_empty() {
-            return Err(Trouble::Person(format!(
-                "{} is no table whose rows can be read; is it a view? Name the tables that it shows",
-                wanted.name
-            )));
-        }
-        let part = |row: &QueryRow| {
-            let number = |at| text(row, at)?.parse::<u64>().ok();
-            let (seen, is) = (number(1)?, number(2)?);
-            let part = Part {
-                name: text(row, 0)?.to_owned(),
-                file: is,
-                has_large: text(row, 3)? == "t",
-            };
-            Some((part, seen == is))
-        };
         let parts: Option<Vec<_>> = rows.iter().map(part).collect();
         let parts = parts.ok_or_else(|| unsaid(&format!("where {} is", wanted.name)))?;
-        if let Some((part, _)) = parts.iter().find(|(_, is_the_same)| !is_the_same) {
-            // A snapshot from before sees nothing of the new file.
-            return Err(Trouble::Passing(format!(
-                "{} was written anew just when it was to be read",
-                part.name
-            )));
+        for found in &parts {
+            if !found.is_readable {
+                return Err(Trouble::Passing(format!(
+                    "the role {} may not read {}, a partition of {}: let its owner run: GRANT SELECT ON {} TO {};",
+                    self.config.user,
+                    found.part.name,
+                    wanted.name,
+                    sql::table(&found.part.name),
+                    sql::name(&self.config.user)
+                )));
+            }
+            if found.seen_file != found.part.file {
+                // A snapshot from before sees nothing of the new file.
+                return Err(Trouble::Passing(format!(
+                    "{} was written anew just when it was to be read",
+                    found.part.name
+                )));
+            }
         }
-        Ok((table, parts.into_iter().map(|(part, _)| part).collect()))
+        Ok((table, parts.into_iter().map(|found| found.part).collect()))
     }
+}
+
+/// A part, and what is to be asked of it.
+struct FoundPart {
+    part: Part,
+    /// Its file as the transaction sees it.
+    seen_file: u64,
+    is_readable: bool,
+}
+
+fn part(row: &QueryRow) -> Option<FoundPart> {
+    let number = |at| text(row, at)?.parse::<u64>().ok();
+    Some(FoundPart {
+        part: Part {
+            oid: text(row, 0)?.parse().ok()?,
+            name: text(row, 1)?.to_owned(),
+            file: number(3)?,
+            has_large: text(row, 4)? == "t",
+        },
+        seen_file: number(2)?,
+        is_readable: text(row, 5)? == "t",
+    })
 }
 
 /// What the catalogue says of a table, as a message of the log would.
@@ -347,34 +431,30 @@ fn relation(table: &str, rows: &[QueryRow]) -> Option<Relation> {
     let first = rows.first()?;
     let column = |row: &QueryRow| {
         Some(Column {
-            name: text(row, 2)?.to_owned(),
-            type_oid: text(row, 3)?.parse().ok()?,
-            modifier: text(row, 4)?.parse().ok()?,
-            is_key: text(row, 5)? == "t",
+            name: text(row, 1)?.to_owned(),
+            type_oid: text(row, 2)?.parse().ok()?,
+            modifier: text(row, 3)?.parse().ok()?,
+            is_key: false,
         })
     };
     Some(Relation {
         oid: text(first, 0)?.parse().ok()?,
         schema: schema.to_owned(),
         name: name.to_owned(),
-        identity: match text(first, 1)? {
-            "f" => Identity::Full,
-            "i" => Identity::Index,
-            "n" => Identity::Nothing,
-            _ => Identity::Default,
-        },
+        identity: Identity::Default,
         columns: rows.iter().map(column).collect::<Option<_>>()?,
     })
 }
 
-/// A row's place, `(812,33)`, as a number: equal for no two rows of a file.
+/// A row's place, `(812,33)`, as a number of 40 bits, which an id has room for: equal for no two rows of a file of up to 4 TiB. `None` beyond
+/// that.
 fn ordinal(place: &str) -> Option<u64> {
     let (page, item) = place
         .strip_prefix('(')?
         .strip_suffix(')')?
         .split_once(',')?;
     let (page, item): (u64, u64) = (page.parse().ok()?, item.parse().ok()?);
-    Some((page << 16) | item)
+    (page < PAGES_MAX && item < ITEMS_MAX).then_some(page * ITEMS_MAX + item)
 }
 
 fn cell(value: &Option<Bytes>) -> Result<Cell<'_>, Utf8Error> {
@@ -399,12 +479,9 @@ mod tests {
     #[test]
     fn no_two_rows_have_one_number() {
         assert_eq!(ordinal("(0,1)"), Some(1));
-        assert_eq!(ordinal("(812,33)"), Some((812 << 16) | 33));
-        assert_eq!(
-            ordinal("(4294967294,65535)"),
-            Some((4_294_967_294 << 16) | 65_535)
-        );
-        for text in ["", "1,2", "(1;2)", "(1,2"] {
+        assert_eq!(ordinal("(812,33)"), Some(812 * 2_048 + 33));
+        assert_eq!(ordinal("(536870911,2047)"), Some((1 << 40) - 1));
+        for text in ["", "1,2", "(1;2)", "(1,2", "(536870912,1)", "(1,2048)"] {
             assert_eq!(ordinal(text), None, "{text}");
         }
     }

@@ -4,8 +4,8 @@
 //! ```text
 //! {"v":1,"system":"7312…","timeline":1,"slot":"dray_stock","end":"0/16B3748"}   all transactions up to this end are appended
 //! {"v":1, …,"within":{"commit":"0/16B9000","rows":40000}}   and the first rows of the one whose commit record stands there
-//! {"v":2, …,"load":{"snapshot":"731:731:","done":["public.item"],"at":{"part":"public.stock","file":16402,"after":"(812,33)"}}}
-//!                                              of the rows that were there before `end`, those of some tables and the first of another
+//! {"v":2, …,"load":{"snapshot":"731:731:","parts":[[16390,16390],[16402,16488]],"done":1,"after":"(812,33)","doubtful":0}}
+//!                                              of the rows that were there before `end`, those of one table and the first of the next
 //! ```
 //! `end` is the end of a commit, or of what the server said it had looked through: the slot is told of no other. Names are only ever added,
 //! and `v` goes up where an older agent would go on wrongly.
@@ -44,24 +44,18 @@ pub(super) struct Place {
 /// A first load that is going on.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(super) struct Load {
-    /// What the server said of the snapshot that holds exactly what was committed before the place's end.
+    /// What the server said of the snapshot that holds exactly what was committed before the place's end; empty: it is not begun.
     pub(super) snapshot: String,
-    /// Tables, or partitions, of which all rows are appended.
-    pub(super) done: Vec<String>,
-    /// The one that is being read.
+    /// The tables, or partitions, that are read: their numbers, and those of their files when it began.
+    pub(super) parts: Vec<(u32, u64)>,
+    /// Of so many all rows are appended.
+    pub(super) done: usize,
+    /// Of the next one, those up to this place in its file, as the server writes it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub(super) at: Option<LoadAt>,
-}
-
-/// How far a table, or a partition, is read.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct LoadAt {
-    /// Its name with its schema.
-    pub(super) part: String,
-    /// Its file's number: another one after it was written anew.
-    pub(super) file: u64,
-    /// The last row's place in that file, as the server writes it.
-    pub(super) after: String,
+    pub(super) after: Option<String>,
+    /// Rows that may come twice.
+    #[serde(default)]
+    pub(super) doubtful: u64,
 }
 
 /// A transaction of which a part is appended.
@@ -162,16 +156,14 @@ mod tests {
         place.within = None;
         place.set_load(Some(Load {
             snapshot: "731:731:".into(),
-            done: vec!["public.item".into()],
-            at: Some(LoadAt {
-                part: "public.stock".into(),
-                file: 16_402,
-                after: "(812,33)".into(),
-            }),
+            parts: vec![(16_390, 16_390), (16_402, 16_488)],
+            done: 1,
+            after: Some("(812,33)".into()),
+            doubtful: 0,
         }));
         assert_eq!(
             text(&place),
-            r#"{"v":2,"system":"7312","timeline":2,"slot":"dray_stock","end":"16/B374D848","load":{"snapshot":"731:731:","done":["public.item"],"at":{"part":"public.stock","file":16402,"after":"(812,33)"}}}"#
+            r#"{"v":2,"system":"7312","timeline":2,"slot":"dray_stock","end":"16/B374D848","load":{"snapshot":"731:731:","parts":[[16390,16390],[16402,16488]],"done":1,"after":"(812,33)","doubtful":0}}"#
         );
         assert_eq!(Place::read(&place.position()), Ok(place.clone()));
         place.set_load(None);

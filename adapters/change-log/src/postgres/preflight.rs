@@ -15,7 +15,7 @@ impl PostgresConfig {
         let names = Names::of(self, flow);
         let runtime = runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| format!("the server can't be asked: {error}"))?;
-        let found = runtime.block_on(look(self, &names));
+        let found = runtime.block_on(look(self, &names, self.first_load));
         let found = found.map_err(|trouble| match trouble {
             Trouble::Passing(reason) | Trouble::Person(reason) => reason,
         })?;
@@ -24,6 +24,11 @@ impl PostgresConfig {
             course(&names.slot, &self.database, None, &found.facts)
         {
             return Err(said);
+        }
+        if found.keeps_all && !self.unlimited_wal {
+            return Err("the server's max_slot_wal_keep_size is -1: while the flow can't read, the log that is kept for it fills the server's disk, and then the database stands. \
+                 Let the DBA run ALTER SYSTEM SET max_slot_wal_keep_size = '20GB'; and SELECT pg_reload_conf(); or write unlimited_wal = true"
+                .into());
         }
         let publication = match found.is_published {
             true => "is there",

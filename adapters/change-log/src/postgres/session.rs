@@ -14,8 +14,11 @@ use super::sql;
 
 /// How long a connection and each question may take. A slot waits for transactions that are open where it is made.
 const ANSWER_MAX: Duration = Duration::from_secs(30);
-/// How values are written, whatever the server's and the role's settings are.
-const SETTINGS: &str = "-c client_encoding=UTF8 -c DateStyle=ISO -c IntervalStyle=iso_8601 -c TimeZone=UTC -c extra_float_digits=1 -c bytea_output=hex";
+/// The same of rows of a table, and of a snapshot, which waits for transactions that are open: the server gives up a little earlier.
+const LONG_ANSWER_MAX: Duration = Duration::from_secs(600);
+/// How values are written, whatever the server's and the role's settings are; and that rows are refused, not left out, where a policy hides
+/// them.
+const SETTINGS: &str = "-c client_encoding=UTF8 -c DateStyle=ISO -c IntervalStyle=iso_8601 -c TimeZone=UTC -c extra_float_digits=1 -c bytea_output=hex -c row_security=off";
 /// How often the server is told what is confirmed, and that we live.
 const STATUS_EVERY: Duration = Duration::from_secs(5);
 /// Messages that wait for us.
@@ -55,7 +58,11 @@ pub(super) async fn settle(
     names: &Names,
     place: Option<Place>,
 ) -> Result<Place, Trouble> {
-    let found = look(config, names).await?;
+    let reads_tables = match &place {
+        None => config.first_load,
+        Some(place) => place.load().is_some(),
+    };
+    let found = look(config, names, reads_tables).await?;
     let facts = &found.facts;
     let fresh = |end: Lsn| {
         let mut place = Place::at(&facts.system, facts.timeline, &names.slot, end);
@@ -103,23 +110,26 @@ pub(super) struct Found {
     pub(super) facts: Facts,
     /// The publication is there, with all tables.
     pub(super) is_published: bool,
+    /// Slots may keep so much of the log that the server's disk is full.
+    pub(super) keeps_all: bool,
 }
 
 /// What the server says of itself, of the slot and of the publication.
-pub(super) async fn look(config: &PostgresConfig, names: &Names) -> Result<Found, Trouble> {
+/// `reads_tables`: their rows are to be read, too.
+pub(super) async fn look(
+    config: &PostgresConfig,
+    names: &Names,
+    reads_tables: bool,
+) -> Result<Found, Trouble> {
     let mut client = connect(config, names, Lsn::ZERO).await?;
     let identity = answered(config, client.identify_system()).await?;
-    let level = query(config, &mut client, "SHOW wal_level").await?;
-    let level = level
-        .first()
-        .and_then(|row| text(row, 0))
-        .unwrap_or_default();
+    let level = show(config, &mut client, "wal_level").await?;
     if level != "logical" {
         return Err(Trouble::Person(format!(
             "the server's wal_level is {level}: let the DBA run ALTER SYSTEM SET wal_level = 'logical'; and restart the server"
         )));
     }
-    if config.first_load {
+    if reads_tables {
         for table in &config.tables {
             may_read(config, &mut client, &table.name).await?;
         }
@@ -140,6 +150,16 @@ pub(super) async fn look(config: &PostgresConfig, names: &Names) -> Result<Found
             sql::table(table)
         )));
     }
+    let publishes = query(config, &mut client, &sql::publishes(&names.publication)).await?;
+    if let (true, Some(row)) = (reads_tables, publishes.first())
+        && (text(row, 0), text(row, 1)) != (Some("t"), Some("f"))
+    {
+        return Err(Trouble::Person(format!(
+            "the publication {} leaves out rows, columns or kinds of changes: a first load would read what the log does not tell of. Let its owner make it whole, \
+             or write first_load = false",
+            names.publication
+        )));
+    }
     if published.is_empty() && slot.is_some() {
         return Err(Trouble::Person(format!(
             "there is a replication slot {}, and no publication {} that was there before it: drop the slot (SELECT pg_drop_replication_slot({});), or name the publication that it belongs to",
@@ -155,7 +175,19 @@ pub(super) async fn look(config: &PostgresConfig, names: &Names) -> Result<Found
             slot,
         },
         is_published: !published.is_empty(),
+        keeps_all: show(config, &mut client, "max_slot_wal_keep_size").await? == "-1",
     })
+}
+
+/// A setting of the server.
+async fn show(
+    config: &PostgresConfig,
+    client: &mut ReplicationClient,
+    setting: &str,
+) -> Result<String, Trouble> {
+    let rows = query(config, client, &format!("SHOW {setting}")).await?;
+    let found = rows.first().and_then(|row| text(row, 0));
+    Ok(found.unwrap_or_default().to_owned())
 }
 
 /// That the rows of a table can be read.
@@ -266,25 +298,51 @@ pub(super) async fn query(
     answered(config, client.simple_query(sql)).await
 }
 
+/// The same of what may take long.
+pub(super) async fn query_long(
+    config: &PostgresConfig,
+    client: &mut ReplicationClient,
+    sql: &str,
+) -> Result<Vec<QueryRow>, Trouble> {
+    answered_within(config, LONG_ANSWER_MAX, client.simple_query(sql)).await
+}
+
 /// An answer of the server, or why there is none.
 async fn answered<T>(
     config: &PostgresConfig,
     asked: impl Future<Output = Result<T, PgWireError>>,
 ) -> Result<T, Trouble> {
+    answered_within(config, ANSWER_MAX, asked).await
+}
+
+async fn answered_within<T>(
+    config: &PostgresConfig,
+    most: Duration,
+    asked: impl Future<Output = Result<T, PgWireError>>,
+) -> Result<T, Trouble> {
     let server = format!("{}:{}", config.host, config.port);
-    match timeout(ANSWER_MAX, asked).await {
+    match timeout(most, asked).await {
         Ok(Ok(answer)) => Ok(answer),
         Ok(Err(error)) => Err(trouble(&server, &error)),
         Err(_) => Err(Trouble::Passing(format!(
             "the server {server} did not answer within {} s; look at host, port and firewalls, and for transactions that stay open",
-            ANSWER_MAX.as_secs()
+            most.as_secs()
         ))),
     }
 }
 
 /// What an error means. Who is refused may be let in later, so only what no time mends stops the flow.
 pub(super) fn trouble(server: &str, error: &PgWireError) -> Trouble {
-    Trouble::Passing(format!("the server {server}: {error}"))
+    let said = error.to_string();
+    // Before version 16, and since.
+    let is_role = ["superuser or replication role", "to start WAL sender"]
+        .iter()
+        .any(|words| said.contains(words));
+    let way_out = match is_role {
+        true => "; let the DBA run ALTER ROLE ... REPLICATION; for the flow's user",
+        false => "",
+    };
+    Trouble::Passing(format!("the server {server}: {said}{way_out}"))
 }
 
 fn secret(file: &Path) -> Result<String, String> {

@@ -7,7 +7,7 @@ pub(super) struct Snapshot {
     xmin: u64,
     /// It and all after it had not begun.
     pub(super) xmax: u64,
-    /// Those between that had not ended.
+    /// Those between that had not ended, ascending.
     running: Vec<u64>,
 }
 
@@ -36,10 +36,12 @@ impl Snapshot {
             let xmax = parts.next()?.parse().ok()?;
             let numbers = parts.next()?.split(',').filter(|part| !part.is_empty());
             let running = numbers.map(str::parse).collect::<Result<Vec<_>, _>>();
+            let mut running = running.ok()?;
+            running.sort_unstable();
             Some(Self {
                 xmin,
                 xmax,
-                running: running.ok()?,
+                running,
             })
         };
         parsed().ok_or_else(|| format!("\"{text}\" is no snapshot of a server"))
@@ -53,7 +55,8 @@ impl Snapshot {
         let Some(newest) = last.checked_sub(ago).filter(|newest| *newest >= FIRST) else {
             return Sight::Seen;
         };
-        let is_seen = newest < self.xmin || (newest < self.xmax && !self.running.contains(&newest));
+        let is_seen = newest < self.xmin
+            || (newest < self.xmax && self.running.binary_search(&newest).is_err());
         match newest {
             _ if u64::from(writer) < FIRST || is_seen => Sight::Seen,
             NUMBERS.. => Sight::Either,

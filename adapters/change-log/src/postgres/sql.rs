@@ -43,6 +43,10 @@ pub(super) const IN_ORDER: &str = "SET LOCAL synchronize_seqscans = off";
 /// The end of a part's rows.
 pub(super) const CLOSE: &str = "CLOSE dray_load";
 
+/// The transaction may wait for the flow, and each of its questions may take its time.
+pub(super) const PATIENCE: &str = "SELECT pg_catalog.set_config(name, CASE name WHEN 'statement_timeout' THEN '570s' ELSE '0' END, true) FROM pg_catalog.pg_settings \
+     WHERE name IN ('idle_in_transaction_session_timeout', 'statement_timeout', 'transaction_timeout')";
+
 /// Makes a slot that goes with the session: the transaction sees from now on what was committed before the place in its second column.
 pub(super) fn make_load_slot(slot: &str) -> String {
     format!(
@@ -65,39 +69,47 @@ pub(super) fn may_read(text: &str) -> String {
     )
 }
 
-/// A table's columns that are published, in its order: the table's number, how it tells old rows, name, type, modifier, whether it tells rows
-/// apart.
+/// Whether a publication tells of all changes, and whether it leaves out rows or columns of tables (which it can since version 15).
+pub(super) fn publishes(publication: &str) -> String {
+    format!(
+        "SELECT p.pubinsert AND p.pubupdate AND p.pubdelete, EXISTS (SELECT FROM pg_catalog.pg_publication_rel r WHERE r.prpubid = p.oid \
+         AND COALESCE(pg_catalog.to_jsonb(r) ->> 'prqual', pg_catalog.to_jsonb(r) ->> 'prattrs') IS NOT NULL) \
+         FROM pg_catalog.pg_publication p WHERE p.pubname = {}",
+        value(publication)
+    )
+}
+
+/// A table's columns that the log tells of, in its order: the table's number, name, type, modifier.
 pub(super) fn columns(text: &str) -> String {
     format!(
-        "SELECT c.oid, c.relreplident, a.attname, a.atttypid, a.atttypmod, c.relreplident = 'f' OR COALESCE(a.attnum = ANY(i.indkey), false) \
-         FROM pg_catalog.pg_class c \
-         JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '' \
-         LEFT JOIN pg_catalog.pg_index i ON i.indrelid = c.oid AND CASE c.relreplident WHEN 'i' THEN i.indisreplident ELSE i.indisprimary END \
-         WHERE c.oid = pg_catalog.to_regclass({}) ORDER BY a.attnum",
+        "SELECT a.attrelid, a.attname, a.atttypid, a.atttypmod FROM pg_catalog.pg_attribute a \
+         WHERE a.attrelid = pg_catalog.to_regclass({}) AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '' ORDER BY a.attnum",
         value(&table(text))
     )
 }
 
-/// Where a table's rows are, itself or its partitions: name, the file's number as the transaction sees it and as it is, whether it has large
-/// values.
+/// Where a table's rows are, itself or its partitions: number, name, the file's number as the transaction sees it and as it is, whether it has
+/// large values, and whether the role may read it.
 pub(super) fn parts(text: &str) -> String {
     let table = value(&table(text));
     format!(
-        "SELECT n.nspname || '.' || c.relname, c.relfilenode, pg_catalog.pg_relation_filenode(c.oid), c.reltoastrelid <> 0 AND pg_catalog.pg_relation_size(c.reltoastrelid) > 0 \
+        "SELECT c.oid, n.nspname || '.' || c.relname, c.relfilenode, pg_catalog.pg_relation_filenode(c.oid), \
+         c.reltoastrelid <> 0 AND pg_catalog.pg_relation_size(c.reltoastrelid) > 0, pg_catalog.has_table_privilege(c.oid, 'SELECT') \
          FROM (SELECT pg_catalog.to_regclass({table})::oid AS oid UNION SELECT relid FROM pg_catalog.pg_partition_tree(pg_catalog.to_regclass({table})) WHERE isleaf) p \
          JOIN pg_catalog.pg_class c ON c.oid = p.oid AND c.relkind = 'r' \
-         JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace ORDER BY 1"
+         JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace ORDER BY c.oid"
     )
 }
 
-/// Begins to read a part's rows: their place, their writer's number, and these columns.
+/// Begins to read a part's rows: their place, their writer's number, and these columns; NULL in the place of `None`.
 pub(super) fn declare<'c>(
     part: &str,
-    columns: impl Iterator<Item = &'c str>,
+    columns: impl Iterator<Item = Option<&'c str>>,
     after: Option<&str>,
 ) -> String {
+    let named = |column: Option<&str>| column.map_or_else(|| "NULL".to_owned(), name);
     let columns: String = columns
-        .map(|column| format!(", {}", name(column)))
+        .map(|column| format!(", {}", named(column)))
         .collect();
     let behind = after.map_or(String::new(), |after| {
         format!(" WHERE ctid > {}::tid", value(after))
@@ -128,7 +140,7 @@ pub(super) fn make_publication<'t>(
 ) -> String {
     let tables: Vec<_> = tables.map(table).collect();
     format!(
-        "CREATE PUBLICATION {} FOR TABLE {}",
+        "CREATE PUBLICATION {} FOR TABLE {} WITH (publish_via_partition_root = true)",
         name(publication),
         tables.join(", ")
     )
@@ -147,7 +159,7 @@ mod tests {
                 "dray",
                 ["public.Stock", "wms.a\"; DROP TABLE b; --"].into_iter()
             ),
-            "CREATE PUBLICATION \"dray\" FOR TABLE \"public\".\"Stock\", \"wms\".\"a\"\"; DROP TABLE b; --\""
+            "CREATE PUBLICATION \"dray\" FOR TABLE \"public\".\"Stock\", \"wms\".\"a\"\"; DROP TABLE b; --\" WITH (publish_via_partition_root = true)"
         );
     }
 }

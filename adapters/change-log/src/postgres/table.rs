@@ -120,6 +120,13 @@ impl Table {
         drifts
     }
 
+    /// Its columns; `None`: not taken.
+    pub(super) fn taken(&self) -> impl Iterator<Item = Option<&str>> {
+        let is_taken = |at| self.taken.iter().any(|column| column.at == at);
+        let columns = self.relation.columns.iter().enumerate();
+        columns.map(move |(at, column)| is_taken(at).then_some(&*column.name))
+    }
+
     /// Puts a row that is there.
     pub(super) fn put_row(&self, rows: &mut Rows, row: &[Cell<'_>], about: &About<'_>) {
         for column in &self.taken {

@@ -17,6 +17,7 @@ mod latency;
 mod load;
 mod machine;
 mod outage;
+mod postgres;
 mod probe;
 mod row;
 mod small_files;
@@ -39,10 +40,10 @@ pub(crate) struct Arguments {
     #[arg(long, default_value = "target/bench")]
     folder: PathBuf,
     /// Only these rows: throughput, template, latency, kills, outage, backlog, idle, file, small-files, formats,
-    /// calls, answers, large-answer.
+    /// calls, answers, large-answer, postgres.
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
-    /// How often the short rows (throughput, latency, calls, answers) are made; the median round is shown.
+    /// How often the short rows (throughput, latency, calls, answers, postgres) are made; the median round is shown.
     #[arg(long, default_value_t = 1)]
     rounds: usize,
     /// Where to write the table, as markdown.
@@ -75,6 +76,9 @@ pub(crate) struct Arguments {
     /// Records of SOAP answers.
     #[arg(long, default_value_t = 500_000)]
     records: u64,
+    /// Rows of a database's table, and changes of them.
+    #[arg(long, default_value_t = 1_000_000)]
+    rows: u64,
     /// Keep the folders of the rows: logs, files and stores.
     #[arg(long)]
     keep: bool,
@@ -84,7 +88,7 @@ pub(crate) struct Arguments {
 type Work = fn(&Path, &Arguments) -> anyhow::Result<Row>;
 
 /// Name, whether it is made in rounds, work.
-const ROWS: [(&str, bool, Work); 13] = [
+const ROWS: [(&str, bool, Work); 14] = [
     ("throughput", true, throughput::by_plan),
     ("template", false, throughput::by_template),
     ("latency", true, latency::measure),
@@ -98,6 +102,7 @@ const ROWS: [(&str, bool, Work); 13] = [
     ("calls", true, calls::measure),
     ("answers", true, answers::measure),
     ("large-answer", false, answers::large),
+    ("postgres", true, postgres::measure),
 ];
 
 fn main() -> anyhow::Result<ExitCode> {

@@ -1,0 +1,248 @@
+//! A private PostgreSQL server with a table of movements.
+
+use std::fs;
+use std::ops::Range;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+use crate::daemon::PATIENCE;
+use crate::site::{FlowSpec, free_port};
+
+/// What becomes of a movement.
+const MAPPING: &str = r#"
+[[flow.mapping]]
+record_type = "public.movement"
+body = "inventory_movement"
+key = "sku"
+[flow.mapping.fields]
+movement_number = { from = "number", required = true }
+item_number = "sku"
+location = "location"
+quantity = "quantity"
+reference = "place"
+moved_at = { from = "moved_at", format = "iso8601" }
+"#;
+
+const TABLE: &str = "CREATE TABLE movement (number text PRIMARY KEY, sku text NOT NULL, location text, quantity numeric(12,3), place bigint, moved_at timestamptz DEFAULT now())";
+
+const PASSWORD: &str = "it's a secret";
+
+/// A server with a database `wms`, whose role `dray` may read its log.
+#[derive(Debug)]
+pub struct Server {
+    folder: TempDir,
+    port: u16,
+    process: Option<Child>,
+}
+
+/// Where the server's programs are: Debian keeps each version's apart.
+fn programs() -> &'static PathBuf {
+    static FOUND: OnceLock<PathBuf> = OnceLock::new();
+    FOUND.get_or_init(|| {
+        let versions = fs::read_dir("/usr/lib/postgresql");
+        let versions = versions.expect("PostgreSQL is installed: make tools");
+        let newest = versions
+            .filter_map(|entry| Some(entry.ok()?.path().join("bin")))
+            .max();
+        newest.expect("a version of PostgreSQL")
+    })
+}
+
+/// One of them, as the user that the package made: a server does not run as root.
+fn command(name: &str) -> Command {
+    let mut command = Command::new("setpriv");
+    command
+        .args(["--reuid=postgres", "--regid=postgres", "--clear-groups"])
+        .arg(programs().join(name));
+    command
+}
+
+impl Server {
+    /// Makes one in a folder of its own and starts it.
+    ///
+    /// # Panics
+    /// Where PostgreSQL is not installed, or does not start.
+    #[must_use]
+    pub fn start() -> Self {
+        let made = tempfile::Builder::new().prefix("dray-postgres-").tempdir();
+        let folder = made.expect("a folder");
+        let made = Command::new("chown")
+            .arg("postgres")
+            .arg(folder.path())
+            .status();
+        assert!(made.expect("chown").success());
+        let secret = folder.path().join("secret");
+        fs::write(&secret, PASSWORD).expect("a file");
+        let data = folder.path().join("data");
+        let made = command("initdb")
+            .args([
+                "-U",
+                "postgres",
+                "-A",
+                "scram-sha-256",
+                "-E",
+                "UTF8",
+                "--locale=C.UTF-8",
+            ])
+            .arg(format!("--pwfile={}", secret.display()))
+            .arg("-D")
+            .arg(&data)
+            .stdout(Stdio::null())
+            .status();
+        assert!(made.expect("initdb").success());
+        let mut server = Self {
+            folder,
+            port: free_port().expect("a port"),
+            process: None,
+        };
+        server.run();
+        server.sql_in("postgres", "CREATE DATABASE wms");
+        server.sql(&format!(
+            "CREATE ROLE dray LOGIN REPLICATION PASSWORD '{}'; {TABLE}; ALTER TABLE movement OWNER TO dray; GRANT CREATE ON DATABASE wms TO dray",
+            PASSWORD.replace('\'', "''")
+        ));
+        server
+    }
+
+    /// Starts it, again if need be: after a kill the memory of the one before may still be in use.
+    fn run(&mut self) {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            assert!(
+                Instant::now() < end,
+                "the server does not start: see {}",
+                self.folder.path().display()
+            );
+            let mut process = self.spawn();
+            while process.try_wait().is_ok_and(|ended| ended.is_none()) {
+                let mut asked = self.psql("postgres");
+                if asked
+                    .args(["-c", "SELECT 1"])
+                    .output()
+                    .is_ok_and(|told| told.status.success())
+                {
+                    self.process = Some(process);
+                    return;
+                }
+                std::thread::park_timeout(Duration::from_millis(20));
+            }
+        }
+    }
+
+    fn spawn(&self) -> Child {
+        let folder = self.folder.path();
+        let process = command("postgres")
+            .arg("-D")
+            .arg(folder.join("data"))
+            .args(["-p", &self.port.to_string()])
+            .arg("-k")
+            .arg(folder)
+            .args([
+                "-c",
+                "listen_addresses=127.0.0.1",
+                "-c",
+                "wal_level=logical",
+            ])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(fs::File::create(folder.join("log")).expect("a file"))
+            .spawn();
+        process.expect("a server")
+    }
+
+    /// kill -9, and a start.
+    pub fn crash(&mut self) {
+        self.signal(Signal::KILL);
+        self.run();
+    }
+
+    fn signal(&mut self, signal: Signal) {
+        if let Some(mut process) = self.process.take() {
+            let pid = Pid::from_child(&process);
+            kill_process(pid, signal).expect("it runs");
+            process.wait().expect("it ends");
+        }
+    }
+
+    fn psql(&self, database: &str) -> Command {
+        let mut command = Command::new(programs().join("psql"));
+        command
+            .args(["-h", "127.0.0.1", "-U", "postgres", "-d", database])
+            .args(["-p", &self.port.to_string()])
+            .args(["-qAtX", "-v", "ON_ERROR_STOP=1"])
+            .env("PGPASSWORD", PASSWORD);
+        command
+    }
+
+    fn sql_in(&self, database: &str, sql: &str) -> String {
+        let told = self
+            .psql(database)
+            .args(["-c", sql])
+            .output()
+            .expect("psql");
+        let said = String::from_utf8_lossy(&told.stderr);
+        assert!(told.status.success(), "{sql}: {said}");
+        String::from_utf8_lossy(&told.stdout).trim().to_owned()
+    }
+
+    /// What the superuser is told in the database.
+    ///
+    /// # Panics
+    /// Where the server refuses it.
+    pub fn sql(&self, sql: &str) -> String {
+        self.sql_in("wms", sql)
+    }
+
+    /// A flow's source that reads a table.
+    #[must_use]
+    pub fn source(&self, table: &str) -> String {
+        let secret = self.folder.path().join("secret");
+        format!(
+            "kind = \"postgres\"\nhost = \"127.0.0.1\"\nport = {}\ndatabase = \"wms\"\nuser = \"dray\"\npassword_file = \"{}\"\n[[flow.source.table]]\nname = \"{table}\"\n",
+            self.port,
+            secret.display()
+        )
+    }
+
+    /// A flow that reads its movements.
+    #[must_use]
+    pub fn flow(&self) -> FlowSpec {
+        FlowSpec {
+            name: "movements".into(),
+            source: self.source("public.movement"),
+            format: String::new(),
+            mapping: MAPPING.into(),
+            timeliness: "normal",
+        }
+    }
+
+    /// Ends it as a DBA would.
+    pub fn stop(&mut self) {
+        self.signal(Signal::INT);
+    }
+
+    /// Starts it after [`Self::stop`].
+    pub fn start_again(&mut self) {
+        self.run();
+    }
+
+    /// Movements of these numbers, in one transaction.
+    pub fn insert(&self, numbers: Range<u64>) {
+        let last = numbers.end - 1;
+        self.sql(&format!(
+            "INSERT INTO movement SELECT 'MV' || lpad(n::text, 10, '0'), 'SKU-' || n % 97, 'A-01', n % 1000 + 0.5, n FROM generate_series({}, {last}) n",
+            numbers.start
+        ));
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.signal(Signal::INT);
+    }
+}
