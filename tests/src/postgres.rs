@@ -221,6 +221,33 @@ impl Server {
         }
     }
 
+    /// Makes this transaction so many times a second for so many seconds, over eight connections (`pgbench`, which comes with the server).
+    ///
+    /// # Panics
+    /// Where it can't, or not so often.
+    pub fn pace(&self, script: &str, a_second: u64, seconds: u64) {
+        let file = self.folder.path().join("script.sql");
+        fs::write(&file, script).expect("a file");
+        let told = Command::new(programs().join("pgbench"))
+            .args([
+                "-h",
+                "127.0.0.1",
+                "-p",
+                &self.port.to_string(),
+                "-U",
+                "postgres",
+            ])
+            .args(["-n", "-c", "8", "-R", &a_second.to_string()])
+            .args(["-T", &seconds.to_string(), "-f"])
+            .arg(&file)
+            .arg("wms")
+            .env("PGPASSWORD", PASSWORD)
+            .output()
+            .expect("pgbench");
+        let said = String::from_utf8_lossy(&told.stderr);
+        assert!(told.status.success(), "pgbench: {said}");
+    }
+
     /// Ends it as a DBA would.
     pub fn stop(&mut self) {
         self.signal(Signal::INT);

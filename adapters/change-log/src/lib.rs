@@ -6,7 +6,8 @@
 //! Refuses to know protobuf, the buffer, the network beyond its databases, and any other adapter.
 //!
 //! Limits: a batch holds at most [`dray_adapter::BATCH_RECORDS_MAX`] rows or about [`dray_adapter::BATCH_BYTES_MAX`] bytes, and two wait to be
-//! polled; 4,096 messages wait in the session.
+//! polled; 512 messages wait in the session. A first load asks for at most 2,000 rows at once, of a table with large values
+//! for 32, and for about 1 MiB by the rows before.
 
 mod columns;
 pub mod postgres;

@@ -21,8 +21,8 @@ const LONG_ANSWER_MAX: Duration = Duration::from_secs(600);
 const SETTINGS: &str = "-c client_encoding=UTF8 -c DateStyle=ISO -c IntervalStyle=iso_8601 -c TimeZone=UTC -c extra_float_digits=1 -c bytea_output=hex -c row_security=off";
 /// How often the server is told what is confirmed, and that we live.
 const STATUS_EVERY: Duration = Duration::from_secs(5);
-/// Messages that wait for us.
-const MESSAGES_MAX: usize = 4_096;
+/// Messages that wait for us: they are bounded by their number alone, and one holds a row.
+const MESSAGES_MAX: usize = 512;
 /// Bytes of a secret's file, at most.
 const SECRET_BYTES_MAX: u64 = 64 * 1024;
 

@@ -40,10 +40,10 @@ pub(crate) struct Arguments {
     #[arg(long, default_value = "target/bench")]
     folder: PathBuf,
     /// Only these rows: throughput, template, latency, kills, outage, backlog, idle, file, small-files, formats,
-    /// calls, answers, large-answer, postgres.
+    /// calls, answers, large-answer, postgres, postgres-latency.
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
-    /// How often the short rows (throughput, latency, calls, answers, postgres) are made; the median round is shown.
+    /// How often the short rows (throughput, latency, calls, answers, postgres, postgres-latency) are made; the median round is shown.
     #[arg(long, default_value_t = 1)]
     rounds: usize,
     /// Where to write the table, as markdown.
@@ -88,7 +88,7 @@ pub(crate) struct Arguments {
 type Work = fn(&Path, &Arguments) -> anyhow::Result<Row>;
 
 /// Name, whether it is made in rounds, work.
-const ROWS: [(&str, bool, Work); 14] = [
+const ROWS: [(&str, bool, Work); 15] = [
     ("throughput", true, throughput::by_plan),
     ("template", false, throughput::by_template),
     ("latency", true, latency::measure),
@@ -103,6 +103,7 @@ const ROWS: [(&str, bool, Work); 14] = [
     ("answers", true, answers::measure),
     ("large-answer", false, answers::large),
     ("postgres", true, postgres::measure),
+    ("postgres-latency", true, postgres::latency),
 ];
 
 fn main() -> anyhow::Result<ExitCode> {

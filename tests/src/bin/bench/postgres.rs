@@ -1,4 +1,4 @@
-//! A table of PostgreSQL, read whole, and then a backlog of changes of its rows.
+//! A table of PostgreSQL, read whole, and then a backlog of changes of its rows; and how long a transaction takes to the target.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -7,6 +7,8 @@ use anyhow::{Context, ensure};
 use dray_tests::counter::Counter;
 use dray_tests::postgres::Server;
 use dray_tests::site::{FlowSpec, Site};
+use dray_tests::target::Target;
+use hdrhistogram::Histogram;
 
 use crate::Arguments;
 use crate::load;
@@ -117,6 +119,54 @@ pub(crate) fn measure(folder: &Path, arguments: &Arguments) -> anyhow::Result<Ro
     );
     row.must("agent ≤ 128 MiB", true, "");
     row.judge_memory();
+    Ok(row)
+}
+
+/// Small transactions, 1,000 a second: from the moment before each commit to the target.
+pub(crate) fn latency(folder: &Path, arguments: &Arguments) -> anyhow::Result<Row> {
+    let server = Server::start();
+    server.sql("CREATE SEQUENCE numbers");
+    let target = Target::start(false)?;
+    target.reference_is_time();
+    let targets = load::target(&target.url(), 200, "");
+    let site = Site::start(folder, &[server.flow()], &targets)?;
+    probe::until(LIMIT, || {
+        Ok(
+            server
+                .sql("SELECT active FROM pg_replication_slots WHERE slot_name = 'dray_movements'")
+                == "t",
+        )
+    })?;
+    server.pace(
+        "INSERT INTO movement (number, sku, location, quantity, place) SELECT 'MV' || n, 'SKU-' || n % 50000, 'A-01', n % 1000, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint FROM nextval('numbers') n;\n",
+        1_000,
+        arguments.seconds,
+    );
+    let made: u64 = server.sql("SELECT count(*) FROM movement").parse()?;
+    ensure!(
+        target.wait(LIMIT, |events| events >= made),
+        "{} of {made} arrived",
+        target.events()
+    );
+    let mut histogram = Histogram::<u64>::new(3)?;
+    for latency in target.latencies_us() {
+        histogram.record(latency.max(1))?;
+    }
+    let quantile = |quantile: f64| {
+        let ms = histogram.value_at_quantile(quantile) as f64 / 1e3;
+        Figure::new(ms, 1, "ms")
+    };
+    let work = format!(
+        "{} transactions of one row in {} s, row written → body at the target, PostgreSQL on the same disk",
+        thousands(made),
+        arguments.seconds
+    );
+    let mut row = Row::of(work, made);
+    row.count_in(&site)?;
+    row.headline = quantile(0.99).value;
+    row.say(format!("p50 {:.1} ms", quantile(0.5).value));
+    row.at_most("p99", quantile(0.99), 50.0);
+    row.say(format!("max {:.1} ms", quantile(1.0).value));
     Ok(row)
 }
 
