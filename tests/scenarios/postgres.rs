@@ -1,6 +1,6 @@
 //! PostgreSQL's log, of a private server of each test.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use dray_tests::postgres::Server;
 use dray_tests::site::{FlowSpec, Site};
@@ -430,4 +430,66 @@ fn keys_that_change_tables_without_a_key_and_truncation_come_as_they_are() {
     }
     let truncations = told.iter().filter(|told| told.starts_with("truncate"));
     assert_eq!(truncations.count(), 2, "{told:#?}");
+}
+
+#[test]
+fn a_table_in_partitions_comes_under_its_own_name_once_all_may_be_read() {
+    let server = Server::start();
+    server.sql(
+        "CREATE TABLE orders (number text, n bigint) PARTITION BY RANGE (n); CREATE TABLE orders_1 PARTITION OF orders FOR VALUES FROM (0) TO (1000); \
+         CREATE TABLE orders_2 PARTITION OF orders FOR VALUES FROM (1000) TO (2000); ALTER TABLE orders OWNER TO dray; ALTER TABLE orders_1 OWNER TO dray; \
+         INSERT INTO orders SELECT 'O' || n, n FROM generate_series(0, 1999) n",
+    );
+    let folder = folder("parts");
+    let erp = Target::start(false).expect("a target");
+    let flow = FlowSpec {
+        source: server.source("public.orders"),
+        mapping: generic("orders"),
+        ..server.flow()
+    };
+    let targets = target_table("erp", &erp.url(), "");
+    let site = Site::start(folder.path(), &[flow], &targets).expect("a site");
+    let agent = site.agent.as_ref().expect("it runs");
+    let told = agent.wait_log("may not read public.orders_2");
+    let told = told.expect("it says so");
+    assert!(
+        told.contains("GRANT SELECT ON \\\"public\\\".\\\"orders_2\\\" TO"),
+        "{told}"
+    );
+    server.sql("GRANT SELECT ON orders_2 TO dray");
+    assert!(erp.wait(PATIENCE, |events| events == 2_000), "all are read");
+    wait("the log is read", || is_streaming(&server));
+    server.sql("INSERT INTO orders VALUES ('P1', 5), ('P2', 1500)");
+    assert!(erp.wait(PATIENCE, |events| events == 2_002), "both come");
+    let numbers: BTreeSet<String> = erp.arrivals().into_iter().map(|one| one.key).collect();
+    assert_eq!(numbers.len(), 2_002);
+}
+
+#[test]
+fn what_a_first_load_would_not_see_or_the_log_not_tell_is_refused() {
+    for (sql, expected) in [
+        (
+            "CREATE PUBLICATION dray_movements FOR TABLE movement WITH (publish = 'insert')",
+            "leaves out rows, columns or kinds of changes",
+        ),
+        (
+            "CREATE PUBLICATION dray_movements FOR TABLE movement WHERE (place > 7)",
+            "leaves out rows, columns or kinds of changes",
+        ),
+        (
+            "ALTER TABLE movement ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY",
+            "row-level security",
+        ),
+    ] {
+        let server = Server::start();
+        server.insert(0..10);
+        server.sql(sql);
+        let folder = folder("refused");
+        let erp = Target::start(false).expect("a target");
+        let targets = target_table("erp", &erp.url(), "");
+        let site = Site::start(folder.path(), &[server.flow()], &targets).expect("a site");
+        let agent = site.agent.as_ref().expect("it runs");
+        agent.wait_log(expected).expect(sql);
+        assert_eq!(erp.events(), 0, "{sql}");
+    }
 }
