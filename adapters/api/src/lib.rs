@@ -12,6 +12,7 @@ mod calls;
 pub mod conformance;
 mod records;
 mod report;
+pub mod secret;
 mod source;
 
 pub use calls::{CallCount, CallOutcome, Calls, LastCall, REASON_CHARS_MAX};

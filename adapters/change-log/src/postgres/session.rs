@@ -1,9 +1,8 @@
 //! A session with a server: made, asked what it must say, and brought to the stream.
 
-use std::fs;
-use std::path::Path;
 use std::time::Duration;
 
+use dray_adapter::secret;
 use pgwire_replication::{Lsn, PgWireError, QueryRow, ReplicationClient, ReplicationConfig};
 use tokio::time::timeout;
 
@@ -23,8 +22,6 @@ const SETTINGS: &str = "-c client_encoding=UTF8 -c DateStyle=ISO -c IntervalStyl
 const STATUS_EVERY: Duration = Duration::from_secs(5);
 /// Messages that wait for us: they are bounded by their number alone, and one holds a row.
 const MESSAGES_MAX: usize = 512;
-/// Bytes of a secret's file, at most.
-const SECRET_BYTES_MAX: u64 = 64 * 1024;
 
 /// Why there is no stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -270,7 +267,7 @@ pub(super) async fn connect(
 ) -> Result<ReplicationClient, Trouble> {
     let password = match &config.password_file {
         None => String::new(),
-        Some(file) => secret(file).map_err(Trouble::Passing)?,
+        Some(file) => secret::read("password_file", file).map_err(Trouble::Passing)?,
     };
     let settings = ReplicationConfig::new(
         &config.host,
@@ -343,20 +340,4 @@ pub(super) fn trouble(server: &str, error: &PgWireError) -> Trouble {
         false => "",
     };
     Trouble::Passing(format!("the server {server}: {said}{way_out}"))
-}
-
-fn secret(file: &Path) -> Result<String, String> {
-    let shown = file.display();
-    let length = fs::metadata(file).map(|found| found.len());
-    let text = length.and_then(|length| match length <= SECRET_BYTES_MAX {
-        true => fs::read_to_string(file),
-        false => Err(std::io::Error::other("it is too long")),
-    });
-    let text = text.map_err(|error| format!("password_file {shown} can't be read: {error}"))?;
-    match text.lines().next() {
-        Some(line) if !line.is_empty() => Ok(line.to_owned()),
-        _ => Err(format!(
-            "password_file {shown}: its first line is the password, and it is empty"
-        )),
-    }
 }

@@ -101,17 +101,16 @@ pub(crate) fn measure(folder: &Path, arguments: &Arguments) -> anyhow::Result<Ro
     row.headline = alone;
     row.at_least("", Figure::new(alone, 0, "calls/s"), 10_000.0);
     row.say(format!("{cpu_us:.0} µs of the agent's CPU a call"));
-    let quantile = |waited: &Histogram<u64>, quantile: f64| {
-        let ms = waited.value_at_quantile(quantile) as f64 / 1e3;
-        Figure::new(ms, 1, "ms")
-    };
-    row.say(format!("p50 {:.1} ms", quantile(&waited, 0.5).value));
-    row.at_most("p99", quantile(&waited, 0.99), 25.0);
+    row.say(format!(
+        "p50 {:.1} ms",
+        Figure::quantile(&waited, 0.5).value
+    ));
+    row.at_most("p99", Figure::quantile(&waited, 0.99), 25.0);
     row.say(format!(
         "with the whole chain {} calls/s, p50 {:.1} ms, p99 {:.1} ms",
         thousands(in_the_chain as u64),
-        quantile(&waited_in_the_chain, 0.5).value,
-        quantile(&waited_in_the_chain, 0.99).value
+        Figure::quantile(&waited_in_the_chain, 0.5).value,
+        Figure::quantile(&waited_in_the_chain, 0.99).value
     ));
     row.judge_memory();
     Ok(row)

@@ -7,11 +7,10 @@ use anyhow::{Context, ensure};
 use dray_tests::drops::{self, drop_file, now_us};
 use dray_tests::site::Site;
 use dray_tests::target::Target;
-use hdrhistogram::Histogram;
 
 use crate::Arguments;
 use crate::load::{self, ten_a_second};
-use crate::probe::READING;
+use crate::probe::{self, READING};
 use crate::row::{Figure, Row};
 
 /// 10 files a second of 100 lines each; each line carries the time at which its file was written.
@@ -40,14 +39,8 @@ pub(crate) fn measure(folder: &Path, arguments: &Arguments) -> anyhow::Result<Ro
         "{} of {lines} lines arrived",
         target.events()
     );
-    let mut histogram = Histogram::<u64>::new(3)?;
-    for latency in target.latencies_us() {
-        histogram.record(latency.max(1))?;
-    }
-    let quantile = |quantile: f64| {
-        let ms = histogram.value_at_quantile(quantile) as f64 / 1e3;
-        Figure::new(ms, 1, "ms")
-    };
+    let times = probe::latencies(&target)?;
+    let quantile = |part| Figure::quantile(&times, part);
     let work = format!(
         "1,000 lines/s in 10 files/s for {} s, file closed → body at the target",
         arguments.seconds

@@ -8,7 +8,6 @@ use dray_tests::counter::Counter;
 use dray_tests::postgres::Server;
 use dray_tests::site::{FlowSpec, Site};
 use dray_tests::target::Target;
-use hdrhistogram::Histogram;
 
 use crate::Arguments;
 use crate::load;
@@ -148,14 +147,8 @@ pub(crate) fn latency(folder: &Path, arguments: &Arguments) -> anyhow::Result<Ro
         "{} of {made} arrived",
         target.events()
     );
-    let mut histogram = Histogram::<u64>::new(3)?;
-    for latency in target.latencies_us() {
-        histogram.record(latency.max(1))?;
-    }
-    let quantile = |quantile: f64| {
-        let ms = histogram.value_at_quantile(quantile) as f64 / 1e3;
-        Figure::new(ms, 1, "ms")
-    };
+    let times = probe::latencies(&target)?;
+    let quantile = |part| Figure::quantile(&times, part);
     let work = format!(
         "{} transactions of one row in {} s, row written → body at the target, PostgreSQL on the same disk",
         thousands(made),

@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use dray_tests::site::Site;
+use dray_tests::target::Target;
+use hdrhistogram::Histogram;
 
 use crate::load::pause;
 
@@ -39,6 +41,15 @@ pub(crate) fn until(
         pause(Duration::from_millis(20));
     }
     Ok(began.elapsed())
+}
+
+/// The times of what arrived, in microseconds.
+pub(crate) fn latencies(target: &Target) -> anyhow::Result<Histogram<u64>> {
+    let mut times = Histogram::new(3)?;
+    for time in target.latencies_us() {
+        times.record(time.max(1))?;
+    }
+    Ok(times)
 }
 
 /// Bytes that a folder takes on the disk.

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use dray_tests::daemon::{Daemon, Usage};
 use dray_tests::site::Site;
+use hdrhistogram::Histogram;
 
 /// One measured piece of work. Its goals are those of the design; what is missed says so and ends the program with 1.
 #[derive(Debug, Default)]
@@ -166,6 +167,11 @@ impl Figure {
             digits,
             unit,
         }
+    }
+
+    /// Of times in microseconds, the one that this part of them does not exceed, in milliseconds.
+    pub(crate) fn quantile(times: &Histogram<u64>, part: f64) -> Self {
+        Self::new(times.value_at_quantile(part) as f64 / 1e3, 1, "ms")
     }
 
     fn with(self, value: f64) -> Self {
