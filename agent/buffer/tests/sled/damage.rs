@@ -365,3 +365,32 @@ fn a_full_generation_that_a_cut_left_without_its_summary_is_sealed_when_it_is_op
         assert_ne!(buffer.seen("a", mark.as_bytes()), MarkState::New, "{mark}");
     }
 }
+
+#[test]
+fn a_generation_that_cannot_be_sealed_stops_the_buffer_and_is_sealed_at_the_next_opening() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let buffer = open(folder.path());
+    // Its marks can't be written there.
+    let in_the_way = folder.path().join("marks/tmp-m-00000000000000000001");
+    fs::create_dir(&in_the_way).expect("a folder");
+    let mut answered = Sequence(0);
+    let reason = (0..400).find_map(|n| {
+        let made = append("a", vec![block(10, 20_000, "p")], &[&format!("m{n}")]);
+        match buffer.append(made).wait() {
+            Ok(appended) => answered = appended.through,
+            Err(BufferError::Stopped { reason, .. }) => return Some(reason),
+            Err(other) => panic!("{other}"),
+        }
+        None
+    });
+    let reason = reason.expect("it stops");
+    assert!(reason.contains("marks"), "{reason}");
+    drop(buffer);
+    fs::remove_dir(&in_the_way).expect("a folder");
+    let buffer = open(folder.path());
+    assert_eq!(buffer.depth("a").appended, answered);
+    assert!(buffer.losses().is_empty());
+    assert_ne!(buffer.seen("a", b"m0"), MarkState::New);
+    let full = &folders(folder.path())[0];
+    assert!(full.join("summary").exists(), "it is sealed");
+}
