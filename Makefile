@@ -50,11 +50,11 @@ test-quick:
 # power is cut, and xfsprogs cuts it. iproute2 and nftables make the network that loses packets; faketime sets clocks.
 # sshd is the server that files are picked up from.
 # gsoap, jaxws, a JDK and npm make programs that call the agent over SOAP, and servers that it asks.
-# PostgreSQL is the real server whose log is read; each test makes one of its own.
+# PostgreSQL and MariaDB are the real servers whose logs are read; each test makes one of its own.
 # xmllint (libxml2-utils) and Python read some files as well, as a second opinion; pip installs two readers of EDI for that.
 tools:
 	@packaging/install-tools strace e2fsprogs=mkfs.ext4 xfsprogs=mkfs.xfs iproute2=ip nftables=nft faketime libxml2-utils=xmllint openssh-server=sshd python3 python3-pip=pip3 \
-	    postgresql=pg_createcluster gsoap=wsdl2h libgsoap-dev=/usr/include/stdsoap2.h jaxws=wsimport openjdk-17-jdk-headless=javac g++ npm
+	    postgresql=pg_createcluster mariadb-server=mariadbd gsoap=wsdl2h libgsoap-dev=/usr/include/stdsoap2.h jaxws=wsimport openjdk-17-jdk-headless=javac g++ npm
 
 soak: tools
 	$(CARGO) build --profile soak --workspace --bins $(FAILPOINTS)

@@ -15,6 +15,62 @@ pub enum Mask {
     Sha256,
 }
 
+/// A table that is read.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TableConfig {
+    /// With its schema: `public.stock`.
+    pub name: String,
+    /// The columns that are taken; default: all.
+    #[serde(default)]
+    pub columns: Vec<String>,
+    /// Columns that are not.
+    #[serde(default)]
+    pub without: Vec<String>,
+    /// Columns whose values are hidden before anything touches the disk.
+    #[serde(default)]
+    pub mask: BTreeMap<String, Mask>,
+}
+
+impl TableConfig {
+    /// What is taken of it.
+    pub(crate) fn wanted(&self) -> Wanted<'_> {
+        Wanted {
+            columns: &self.columns,
+            without: &self.without,
+            mask: &self.mask,
+        }
+    }
+}
+
+/// What is wrong with the names of tables: the setting and a sentence. `example`: a good one.
+pub(crate) fn faults(tables: &[TableConfig], example: &str) -> Vec<(String, String)> {
+    let mut faults = Vec::new();
+    if tables.is_empty() {
+        let sentence =
+            format!("none is named; add [[flow.source.table]] with name = \"{example}\"");
+        faults.push(("table".to_owned(), sentence));
+    }
+    for (number, table) in tables.iter().enumerate() {
+        let setting = || format!("table {}", number + 1);
+        let parts = table.name.split('.').filter(|part| !part.is_empty());
+        if parts.count() != 2 {
+            let sentence = format!(
+                "\"{}\" is no table with its schema; write e.g. name = \"{example}\"",
+                table.name
+            );
+            faults.push((setting(), sentence));
+        }
+        if tables[..number]
+            .iter()
+            .any(|other| other.name == table.name)
+        {
+            faults.push((setting(), format!("{} stands twice", table.name)));
+        }
+    }
+    faults
+}
+
 /// What is taken of a table.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Wanted<'c> {

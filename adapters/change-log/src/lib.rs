@@ -11,6 +11,9 @@
 
 mod columns;
 pub mod postgres;
+mod reader;
 mod rows;
+pub mod server;
+mod source;
 
-pub use columns::Mask;
+pub use columns::{Mask, TableConfig};

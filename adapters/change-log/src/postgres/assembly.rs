@@ -7,27 +7,15 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use dray_adapter::{BATCH_BYTES_MAX, BATCH_RECORDS_MAX, IdScope, Records};
+use dray_adapter::{BATCH_BYTES_MAX, BATCH_RECORDS_MAX, IdScope};
 use pgwire_replication::Lsn;
 
-use super::config::TableConfig;
 use super::message::{Message, Old, Relation, Tuple};
 use super::place::{Place, Within};
 use super::table::{Drift, Table, full_name};
+use crate::columns::TableConfig;
+use crate::reader::Ready;
 use crate::rows::{About, Op, Rows};
-
-/// Records with what is said of all of them.
-#[derive(Debug)]
-pub(super) struct Ready {
-    pub(super) records: Records,
-    pub(super) scope: IdScope,
-    /// Where the transaction's commit stands.
-    pub(super) change_position: Arc<str>,
-    /// After these records.
-    pub(super) place: Place,
-    /// The transaction ends with them.
-    pub(super) ends: bool,
-}
 
 /// A table is another than it was.
 #[derive(Debug, PartialEq, Eq)]
@@ -154,13 +142,13 @@ impl Assembly {
     }
 
     /// What is to be appended now, though the transaction goes on.
-    pub(super) fn full(&mut self) -> Option<Ready> {
+    pub(super) fn full(&mut self) -> Option<Ready<Place>> {
         let is_full = self.rows.len() >= self.records_max || self.rows.bytes() >= BATCH_BYTES_MAX;
         is_full.then(|| self.ready(false)).flatten()
     }
 
     /// The transaction is whole; `end`: where its commit record ends. `None`: nothing of it is wanted.
-    pub(super) fn commit(&mut self, end: Lsn) -> Option<Ready> {
+    pub(super) fn commit(&mut self, end: Lsn) -> Option<Ready<Place>> {
         (self.place.end, self.place.within) = (end, None);
         let ready = self.ready(true);
         self.transaction = None;
@@ -227,7 +215,7 @@ impl Assembly {
         table.put(&mut self.rows, new, old, &about)
     }
 
-    fn ready(&mut self, ends: bool) -> Option<Ready> {
+    fn ready(&mut self, ends: bool) -> Option<Ready<Place>> {
         let transaction = self.transaction.as_ref()?;
         if self.rows.len() == 0 {
             return None;
@@ -267,7 +255,7 @@ mod tests {
         [&b"I\0\0\0"[..], &[table], b"N\0\x01t\0\0\0\x01", &[sku]].concat()
     }
 
-    fn shown(ready: Option<Ready>) -> String {
+    fn shown(ready: Option<Ready<Place>>) -> String {
         let Some(ready) = ready else {
             return String::new();
         };

@@ -1,11 +1,11 @@
 //! `kind = "postgres"`.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use crate::columns::{Mask, Wanted};
+use crate::columns::{self, TableConfig};
+use crate::server;
 
 /// PostgreSQL's own limit on names, in bytes.
 const NAME_BYTES_MAX: usize = 63;
@@ -48,34 +48,6 @@ pub struct PostgresConfig {
     pub tables: Vec<TableConfig>,
 }
 
-/// A table that is read.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TableConfig {
-    /// With its schema: `public.stock`.
-    pub name: String,
-    /// The columns that are taken; default: all.
-    #[serde(default)]
-    pub columns: Vec<String>,
-    /// Columns that are not.
-    #[serde(default)]
-    pub without: Vec<String>,
-    /// Columns whose values are hidden before anything touches the disk.
-    #[serde(default)]
-    pub mask: BTreeMap<String, Mask>,
-}
-
-impl TableConfig {
-    /// What is taken of it.
-    pub(super) fn wanted(&self) -> Wanted<'_> {
-        Wanted {
-            columns: &self.columns,
-            without: &self.without,
-            mask: &self.mask,
-        }
-    }
-}
-
 fn port() -> u16 {
     5_432
 }
@@ -97,14 +69,6 @@ impl PostgresConfig {
         self.publication.clone().unwrap_or_else(|| self.slot(flow))
     }
 
-    /// Whether nobody else can be on the way to the server.
-    fn is_local(&self) -> bool {
-        let address = self.host.parse::<std::net::IpAddr>();
-        self.host.starts_with('/')
-            || self.host == "localhost"
-            || address.is_ok_and(|address| address.is_loopback())
-    }
-
     /// What is wrong with it by itself: the setting and a sentence.
     #[must_use]
     pub fn faults(&self) -> Vec<(String, String)> {
@@ -120,7 +84,7 @@ impl PostgresConfig {
                 fault(setting, "is empty".into());
             }
         }
-        if !self.is_local() && !self.in_clear_text {
+        if !server::is_local(&self.host) && !self.in_clear_text {
             fault(
                 "host",
                 format!(
@@ -128,36 +92,6 @@ impl PostgresConfig {
                     self.host
                 ),
             );
-        }
-        if self.tables.is_empty() {
-            fault(
-                "table",
-                "none is named; add [[flow.source.table]] with name = \"public.stock\"".into(),
-            );
-        }
-        for (number, table) in self.tables.iter().enumerate() {
-            let setting = format!("table {}", number + 1);
-            if table
-                .name
-                .split('.')
-                .filter(|part| !part.is_empty())
-                .count()
-                != 2
-            {
-                fault(
-                    &setting,
-                    format!(
-                        "\"{}\" is no table with its schema; write e.g. name = \"public.stock\"",
-                        table.name
-                    ),
-                );
-            }
-            let is_twice = self.tables[..number]
-                .iter()
-                .any(|other| other.name == table.name);
-            if is_twice {
-                fault(&setting, format!("{} stands twice", table.name));
-            }
         }
         if let Some(slot) = &self.slot {
             let is_plain = |letter: char| matches!(letter, 'a'..='z' | '0'..='9' | '_');
@@ -170,6 +104,7 @@ impl PostgresConfig {
                 );
             }
         }
+        faults.extend(columns::faults(&self.tables, "public.stock"));
         faults
     }
 }

@@ -12,22 +12,21 @@
 
 use std::str::Utf8Error;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use dray_adapter::{BATCH_BYTES_MAX, IdScope};
 use pgwire_replication::{Lsn, QueryRow, ReplicationClient};
 use tracing::{info, warn};
 
-use super::assembly::Ready;
-use super::config::{PostgresConfig, TableConfig};
+use super::config::PostgresConfig;
 use super::message::{Cell, Column, Identity, Relation};
 use super::place::{Load, Place};
-use super::reader::{Talk, Told, now_us};
-use super::session::{Names, Trouble, connect, query_long, text};
+use super::session::{Names, connect, query_long, text};
 use super::snapshot::{Sight, Snapshot};
 use super::sql;
 use super::table::Table;
+use crate::columns::TableConfig;
+use crate::reader::{HELD_UP_MAX, Ready, Talk, Told, Trouble, now_us};
 use crate::rows::{About, Op, Rows};
 
 /// Rows that are asked for at once, at most.
@@ -40,8 +39,6 @@ const ROWS_FIRST: usize = 64;
 const ASKED_BYTES: usize = BATCH_BYTES_MAX / 2;
 /// Tables and partitions of one load: a position names them all.
 const PARTS_MAX: usize = 1_000;
-/// How long the transaction stays open while the flow is held up: what it sees keeps the server from cleaning up.
-const HELD_UP_MAX: Duration = Duration::from_secs(60);
 /// Rows of a page, and one more: pages of 32 KiB, the largest, have up to 1,169.
 const ITEMS_MAX: u64 = 2_048;
 /// Pages whose rows can be told apart by 40 bits.
@@ -54,7 +51,7 @@ pub(super) struct Loader<'l> {
     names: &'l Names,
     place: Place,
     load: Load,
-    talk: &'l Talk,
+    talk: &'l Talk<Place>,
     rows: Rows,
 }
 
@@ -103,7 +100,7 @@ impl<'l> Loader<'l> {
         config: &'l PostgresConfig,
         names: &'l Names,
         place: Place,
-        talk: &'l Talk,
+        talk: &'l Talk<Place>,
     ) -> Self {
         Self {
             flow,

@@ -10,10 +10,14 @@
 //! `end` is the end of a commit, or of what the server said it had looked through: the slot is told of no other. Names are only ever added,
 //! and `v` goes up where an older agent would go on wrongly.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use dray_adapter::Position;
 use pgwire_replication::Lsn;
 use serde::{Deserialize, Serialize};
+
+use crate::reader;
 
 /// Of places that every agent goes on from.
 const VERSION: u32 = 1;
@@ -94,18 +98,15 @@ impl Place {
         };
         self.load = load;
     }
+}
 
-    /// What the agent keeps.
-    pub(super) fn position(&self) -> Position {
+impl reader::Place for Place {
+    fn position(&self) -> Position {
         let json = serde_json::to_vec(self).expect("names and numbers are JSON");
         Position(Bytes::from(json))
     }
 
-    /// Reads what was kept.
-    ///
-    /// # Errors
-    /// A sentence with the way out.
-    pub(super) fn read(position: &Position) -> Result<Self, String> {
+    fn read(position: &Position) -> Result<Self, String> {
         let place: Self = serde_json::from_slice(&position.0).map_err(|error| {
             format!(
                 "the flow's position is none of a PostgreSQL change log ({error}); was its source another kind before? Give the flow another name"
@@ -118,6 +119,10 @@ impl Place {
             ));
         }
         Ok(place)
+    }
+
+    fn written(&self) -> Arc<str> {
+        self.end.to_string().into()
     }
 }
 
@@ -138,6 +143,8 @@ mod written {
 
 #[cfg(test)]
 mod tests {
+    use crate::reader::Place as _;
+
     use super::*;
 
     #[test]

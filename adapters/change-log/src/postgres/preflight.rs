@@ -3,8 +3,9 @@
 use tokio::runtime;
 
 use super::config::PostgresConfig;
-use super::session::{Names, Trouble, look};
+use super::session::{Names, look};
 use super::slot::{Course, course};
+use crate::reader::Trouble;
 
 impl PostgresConfig {
     /// Asks the server and changes nothing there. `flow`: its name without the site's.

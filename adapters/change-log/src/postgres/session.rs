@@ -10,6 +10,7 @@ use super::config::PostgresConfig;
 use super::place::{Load, Place};
 use super::slot::{Course, Facts, Slot, course};
 use super::sql;
+use crate::reader::Trouble;
 
 /// How long a connection and each question may take. A slot waits for transactions that are open where it is made.
 const ANSWER_MAX: Duration = Duration::from_secs(30);
@@ -22,15 +23,6 @@ const SETTINGS: &str = "-c client_encoding=UTF8 -c DateStyle=ISO -c IntervalStyl
 const STATUS_EVERY: Duration = Duration::from_secs(5);
 /// Messages that wait for us: they are bounded by their number alone, and one holds a row.
 const MESSAGES_MAX: usize = 512;
-
-/// Why there is no stream.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Trouble {
-    /// It may pass by itself.
-    Passing(String),
-    /// A person is needed.
-    Person(String),
-}
 
 /// What the flow's name makes of the configuration.
 #[derive(Debug, Clone)]

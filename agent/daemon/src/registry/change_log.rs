@@ -38,6 +38,6 @@ impl Configured for PostgresConfig {
     }
 
     fn make(&self, flow: &FlowName, _: &Path) -> Result<Box<dyn Source>, String> {
-        Ok(Box::new(self.make(flow.as_str())))
+        Ok(self.make(flow.as_str()))
     }
 }

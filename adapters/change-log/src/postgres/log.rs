@@ -1,117 +1,63 @@
-//! The thread that reads the log: it keeps the session alive while the flow is held up, and tells the server only of what is appended.
+//! Reads the log: the tables' rows first if that is wanted, then what the server streams.
 
-use std::sync::Arc;
-use std::thread;
 use std::time::Duration;
 
+use dray_adapter::Source;
 use jiff::Timestamp;
-use pgwire_replication::{Lsn, ReplicationClient, ReplicationEvent};
-use tokio::runtime;
-use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, sleep_until, timeout};
+use pgwire_replication::{ReplicationClient, ReplicationEvent};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
 use tracing::{info, warn};
 
-use super::assembly::{Assembly, Ready};
+use super::assembly::Assembly;
 use super::config::PostgresConfig;
 use super::load::Loader;
 use super::place::Place;
-use super::session::{self, Names, Trouble, trouble};
+use super::session::{self, Names, trouble};
+use crate::reader::{Log, Talk, Told, Trouble, now_us};
+use crate::source::LogSource;
 
-/// Batches that wait to be polled.
-const BATCHES_MAX: usize = 2;
 /// How often a server that has nothing for us is taken at its word that it looked through its log: it may then drop it.
 const LOOKED_EVERY: Duration = Duration::from_secs(10);
 /// Microseconds from 1970 to 2000, from which PostgreSQL counts.
 const EPOCH_2000_US: i64 = 946_684_800_000_000;
 
-/// What the thread has for the flow.
-#[derive(Debug)]
-pub(super) enum Told {
-    /// Records of a transaction, and when they came: microseconds since 1970.
-    Ready(Box<Ready>, i64),
-    /// Nothing came, up to here, and when that was said.
-    Looked(Box<Place>, i64),
-    /// It has ended.
-    Ended(Trouble),
+/// A database whose log is read.
+struct PostgresLog {
+    config: PostgresConfig,
+    names: Names,
 }
 
-/// A thread that reads. Dropped, it ends.
-pub(super) struct Reader {
-    told: mpsc::Receiver<Told>,
-    confirmed: watch::Sender<Lsn>,
-}
-
-type Wake = Arc<dyn Fn() + Send + Sync>;
-
-impl Reader {
-    pub(super) fn start(
-        flow: &str,
-        config: Arc<PostgresConfig>,
-        names: Names,
-        place: Option<Place>,
-        wake: Wake,
-    ) -> Result<Self, String> {
-        let failed =
-            |error: std::io::Error| format!("no thread can be started to read the log: {error}");
-        let runtime = runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(failed)?;
-        let (tell, told) = mpsc::channel(BATCHES_MAX);
-        let (confirmed, watched) = watch::channel(Lsn::ZERO);
-        let flow = flow.to_owned();
-        let run = move || {
-            let span = tracing::info_span!("log", host = %config.host, slot = %names.slot);
-            let _inside = span.enter();
-            runtime.block_on(async {
-                let talk = Talk { tell, wake };
-                let ended = read(&flow, &config, &names, place, &talk, watched).await;
-                if let Err(trouble) = ended {
-                    talk.tell(Told::Ended(trouble)).await;
-                }
-            });
+impl PostgresConfig {
+    /// The source, not opened. `flow`: its full name, of which the last part names slot and publication.
+    #[must_use]
+    pub fn make(&self, flow: &str) -> Box<dyn Source> {
+        let name = flow.rsplit('/').next().unwrap_or(flow);
+        let log = PostgresLog {
+            names: Names::of(self, name),
+            config: self.clone(),
         };
-        thread::Builder::new()
-            .name("postgres-log".into())
-            .spawn(run)
-            .map_err(failed)?;
-        Ok(Self { told, confirmed })
-    }
-
-    /// What it has; `None`: nothing now.
-    pub(super) fn told(&mut self) -> Option<Told> {
-        match self.told.try_recv() {
-            Ok(told) => Some(told),
-            Err(mpsc::error::TryRecvError::Empty) => None,
-            Err(mpsc::error::TryRecvError::Disconnected) => {
-                let reason = "the thread that reads the log has ended; see what was logged before";
-                Some(Told::Ended(Trouble::Passing(reason.into())))
-            }
-        }
-    }
-
-    /// All up to here is appended.
-    pub(super) fn confirm(&self, end: Lsn) {
-        self.confirmed.send_replace(end);
+        Box::new(LogSource::new(flow, log))
     }
 }
 
-pub(super) struct Talk {
-    tell: mpsc::Sender<Told>,
-    wake: Wake,
-}
+impl Log for PostgresLog {
+    type Place = Place;
 
-impl Talk {
-    /// Waits until something can be told at once, for so long at most; whether it can.
-    pub(super) async fn has_room_within(&self, time: Duration) -> bool {
-        timeout(time, self.tell.reserve()).await.is_ok()
+    const THREAD: &'static str = "postgres-log";
+
+    fn span(&self) -> tracing::Span {
+        tracing::info_span!("log", host = %self.config.host, slot = %self.names.slot)
     }
 
-    /// Whether anybody listens.
-    pub(super) async fn tell(&self, told: Told) -> bool {
-        let is_heard = self.tell.send(told).await.is_ok();
-        (self.wake)();
-        is_heard
+    async fn read(
+        &self,
+        flow: &str,
+        place: Option<Place>,
+        talk: &Talk<Place>,
+        confirmed: watch::Receiver<Option<Place>>,
+    ) -> Result<(), Trouble> {
+        read(flow, &self.config, &self.names, place, talk, confirmed).await
     }
 }
 
@@ -121,7 +67,7 @@ async fn begin(
     config: &PostgresConfig,
     names: &Names,
     place: Option<Place>,
-    talk: &Talk,
+    talk: &Talk<Place>,
 ) -> Result<Option<(ReplicationClient, Place)>, Trouble> {
     let place = session::settle(config, names, place).await?;
     let loaded = match place.load() {
@@ -141,13 +87,13 @@ async fn read(
     config: &PostgresConfig,
     names: &Names,
     place: Option<Place>,
-    talk: &Talk,
-    mut confirmed: watch::Receiver<Lsn>,
+    talk: &Talk<Place>,
+    mut confirmed: watch::Receiver<Option<Place>>,
 ) -> Result<(), Trouble> {
     let server = format!("{}:{}", config.host, config.port);
     let begun = tokio::select! {
         begun = begin(flow, config, names, place, talk) => begun?,
-        () = talk.tell.closed() => return Ok(()),
+        () = talk.closed() => return Ok(()),
     };
     let Some((mut client, place)) = begun else {
         return Ok(());
@@ -159,7 +105,9 @@ async fn read(
         let event = tokio::select! {
             event = client.recv() => event,
             Ok(()) = confirmed.changed() => {
-                client.update_applied_lsn(*confirmed.borrow_and_update());
+                if let Some(place) = &*confirmed.borrow_and_update() {
+                    client.update_applied_lsn(place.end);
+                }
                 continue;
             }
             () = sleep_until(looked.due), if looked.is_news && assembly.place().is_some() => {
@@ -171,7 +119,7 @@ async fn read(
                 }
                 continue;
             }
-            () = talk.tell.closed() => return Ok(()),
+            () = talk.closed() => return Ok(()),
         };
         let event = event.map_err(|error| trouble(&server, &error))?;
         let Some(event) = event else {
@@ -242,10 +190,6 @@ impl Looked {
     fn told(&mut self) {
         *self = Self::new();
     }
-}
-
-pub(super) fn now_us() -> i64 {
-    Timestamp::now().as_microsecond()
 }
 
 /// A server's time in ISO 8601; empty where it is none.

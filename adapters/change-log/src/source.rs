@@ -1,53 +1,44 @@
-//! A database's log as a source.
+//! A database as a source.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use dray_adapter::{Batch, IdScope, Origin, Polled, Position, Records, Seen, Source, SourceError};
 
-use super::config::PostgresConfig;
-use super::place::Place;
-use super::reader::{Reader, Told};
-use super::session::{Names, Trouble};
+use crate::reader::{Log, Place, Reader, Told, Trouble};
 
 /// What came wakes the flow: it looks by itself only in case.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
 /// The wait before the server is tried again.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
-/// A database whose log is read.
-pub struct PostgresLog {
+/// A database that is read by a thread of its own.
+pub(crate) struct LogSource<L: Log> {
     flow: Arc<str>,
-    config: Arc<PostgresConfig>,
-    names: Names,
+    log: Arc<L>,
     wake: Arc<dyn Fn() + Send + Sync>,
-    reader: Option<Reader>,
+    reader: Option<Reader<L::Place>>,
     /// After the newest batch that was polled.
-    place: Option<Place>,
+    place: Option<L::Place>,
 }
 
-impl PostgresConfig {
-    /// The source, not opened. `flow`: its full name, of which the last part names slot and publication.
-    #[must_use]
-    pub fn make(&self, flow: &str) -> PostgresLog {
-        let name = flow.rsplit('/').next().unwrap_or(flow);
-        PostgresLog {
+impl<L: Log> LogSource<L> {
+    /// Not opened. `flow`: its full name.
+    pub(crate) fn new(flow: &str, log: L) -> Self {
+        Self {
             flow: flow.into(),
-            config: Arc::new(self.clone()),
-            names: Names::of(self, name),
+            log: Arc::new(log),
             wake: Arc::new(|| ()),
             reader: None,
             place: None,
         }
     }
-}
 
-impl PostgresLog {
     fn batch(
         &mut self,
         origin: Origin,
         records: Records,
-        place: Place,
+        place: L::Place,
         captured_us: i64,
         ends_unit: bool,
     ) -> Polled {
@@ -65,7 +56,7 @@ impl PostgresLog {
         }))
     }
 
-    fn origin(&self, scope: IdScope, change_position: Arc<str>) -> Origin {
+    fn origin(scope: IdScope, change_position: Arc<str>) -> Origin {
         Origin {
             scope,
             file: "".into(),
@@ -75,7 +66,7 @@ impl PostgresLog {
     }
 }
 
-impl Source for PostgresLog {
+impl<L: Log> Source for LogSource<L> {
     fn open(
         &mut self,
         resume: Option<Position>,
@@ -84,7 +75,7 @@ impl Source for PostgresLog {
     ) -> Result<(), SourceError> {
         self.reader = None;
         let resume = resume.filter(|position| !position.0.is_empty());
-        let place = resume.as_ref().map(Place::read).transpose();
+        let place = resume.as_ref().map(L::Place::read).transpose();
         self.place = place.map_err(|reason| SourceError::Operator { reason })?;
         self.wake = wake;
         Ok(())
@@ -94,8 +85,7 @@ impl Source for PostgresLog {
         if self.reader.is_none() {
             let reader = Reader::start(
                 &self.flow,
-                Arc::clone(&self.config),
-                self.names.clone(),
+                Arc::clone(&self.log),
                 self.place.clone(),
                 Arc::clone(&self.wake),
             );
@@ -108,12 +98,12 @@ impl Source for PostgresLog {
         match told {
             None => Ok(Polled::Idle(LOOK_AGAIN)),
             Some(Told::Ready(ready, captured_us)) => {
-                let origin = self.origin(ready.scope, ready.change_position);
+                let origin = Self::origin(ready.scope, ready.change_position);
                 Ok(self.batch(origin, ready.records, ready.place, captured_us, ready.ends))
             }
             Some(Told::Looked(place, said_us)) => {
                 let scope = IdScope::of(&[self.flow.as_bytes(), b"looked"]);
-                let origin = self.origin(scope, place.end.to_string().into());
+                let origin = Self::origin(scope, place.written());
                 Ok(self.batch(origin, Records::default(), *place, said_us, true))
             }
             Some(Told::Ended(trouble)) => {
@@ -130,8 +120,8 @@ impl Source for PostgresLog {
     }
 
     fn commit(&mut self, position: &Position) -> Result<(), SourceError> {
-        if let (Some(reader), Ok(place)) = (&self.reader, Place::read(position)) {
-            reader.confirm(place.end);
+        if let (Some(reader), Ok(place)) = (&self.reader, L::Place::read(position)) {
+            reader.confirm(place);
         }
         Ok(())
     }

@@ -1,0 +1,176 @@
+//! The thread that reads a database: it keeps the session alive while the flow is held up, and learns what is appended.
+
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use dray_adapter::{IdScope, Position, Records};
+use jiff::Timestamp;
+use tokio::runtime;
+use tokio::sync::{mpsc, watch};
+use tokio::time::timeout;
+
+/// Batches that wait to be polled.
+const BATCHES_MAX: usize = 2;
+
+/// How long the transaction of a first load stays open while the flow is held up: what it sees keeps the server from cleaning up.
+pub(crate) const HELD_UP_MAX: Duration = Duration::from_secs(60);
+
+/// Why nothing can be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Trouble {
+    /// It may pass by itself.
+    Passing(String),
+    /// A person is needed.
+    Person(String),
+}
+
+/// Where a source stands between two batches, with all that is needed to go on exactly there.
+pub(crate) trait Place: Clone + Send + Sync + 'static {
+    /// What the agent keeps.
+    fn position(&self) -> Position;
+
+    /// Reads what was kept.
+    ///
+    /// # Errors
+    /// A sentence with the way out.
+    fn read(position: &Position) -> Result<Self, String>;
+
+    /// The same as the database writes it.
+    fn written(&self) -> Arc<str>;
+}
+
+/// A database that is read.
+pub(crate) trait Log: Send + Sync + 'static {
+    /// Where a flow stands in it.
+    type Place: Place;
+
+    /// The thread's name.
+    const THREAD: &'static str;
+
+    /// What its lines in the agent's log have in common.
+    fn span(&self) -> tracing::Span;
+
+    /// Reads from `place` on until nobody listens, or something is wrong. `flow`: its full name. `confirmed`: the newest place that is
+    /// appended; only of that may the database be told.
+    fn read(
+        &self,
+        flow: &str,
+        place: Option<Self::Place>,
+        talk: &Talk<Self::Place>,
+        confirmed: watch::Receiver<Option<Self::Place>>,
+    ) -> impl Future<Output = Result<(), Trouble>>;
+}
+
+/// Records with what is said of all of them.
+#[derive(Debug)]
+pub(crate) struct Ready<P> {
+    pub(crate) records: Records,
+    pub(crate) scope: IdScope,
+    /// Where the transaction stands in the log.
+    pub(crate) change_position: Arc<str>,
+    /// After these records.
+    pub(crate) place: P,
+    /// The transaction ends with them.
+    pub(crate) ends: bool,
+}
+
+/// What the thread has for the flow.
+#[derive(Debug)]
+pub(crate) enum Told<P> {
+    /// Records of a transaction, and when they came: microseconds since 1970.
+    Ready(Box<Ready<P>>, i64),
+    /// Nothing came, up to here, and when that was said.
+    Looked(Box<P>, i64),
+    /// It has ended.
+    Ended(Trouble),
+}
+
+type Wake = Arc<dyn Fn() + Send + Sync>;
+
+/// A thread that reads. Dropped, it ends.
+pub(crate) struct Reader<P> {
+    told: mpsc::Receiver<Told<P>>,
+    confirmed: watch::Sender<Option<P>>,
+}
+
+impl<P: Place> Reader<P> {
+    pub(crate) fn start<L: Log<Place = P>>(
+        flow: &str,
+        log: Arc<L>,
+        place: Option<P>,
+        wake: Wake,
+    ) -> Result<Self, String> {
+        let failed =
+            |error: std::io::Error| format!("no thread can be started to read the log: {error}");
+        let runtime = runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(failed)?;
+        let (tell, told) = mpsc::channel(BATCHES_MAX);
+        let (confirmed, watched) = watch::channel(None);
+        let flow = flow.to_owned();
+        let run = move || {
+            let span = log.span();
+            let _inside = span.enter();
+            runtime.block_on(async {
+                let talk = Talk { tell, wake };
+                if let Err(trouble) = log.read(&flow, place, &talk, watched).await {
+                    talk.tell(Told::Ended(trouble)).await;
+                }
+            });
+        };
+        thread::Builder::new()
+            .name(L::THREAD.into())
+            .spawn(run)
+            .map_err(failed)?;
+        Ok(Self { told, confirmed })
+    }
+
+    /// What it has; `None`: nothing now.
+    pub(crate) fn told(&mut self) -> Option<Told<P>> {
+        match self.told.try_recv() {
+            Ok(told) => Some(told),
+            Err(mpsc::error::TryRecvError::Empty) => None,
+            Err(mpsc::error::TryRecvError::Disconnected) => {
+                let reason = "the thread that reads the log has ended; see what was logged before";
+                Some(Told::Ended(Trouble::Passing(reason.into())))
+            }
+        }
+    }
+
+    /// All up to here is appended.
+    pub(crate) fn confirm(&self, place: P) {
+        self.confirmed.send_replace(Some(place));
+    }
+}
+
+/// What the thread tells the flow.
+pub(crate) struct Talk<P> {
+    tell: mpsc::Sender<Told<P>>,
+    wake: Wake,
+}
+
+impl<P> Talk<P> {
+    /// Waits until something can be told at once, for so long at most; whether it can.
+    pub(crate) async fn has_room_within(&self, time: Duration) -> bool {
+        timeout(time, self.tell.reserve()).await.is_ok()
+    }
+
+    /// Whether anybody listens.
+    pub(crate) async fn tell(&self, told: Told<P>) -> bool {
+        let is_heard = self.tell.send(told).await.is_ok();
+        (self.wake)();
+        is_heard
+    }
+
+    /// Waits until nobody listens any more.
+    pub(crate) async fn closed(&self) {
+        self.tell.closed().await;
+    }
+}
+
+/// Microseconds since 1970.
+pub(crate) fn now_us() -> i64 {
+    Timestamp::now().as_microsecond()
+}
