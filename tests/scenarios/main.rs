@@ -4,6 +4,7 @@
 
 mod arrows;
 mod audit;
+mod changes;
 mod clocks;
 mod commands;
 mod crowd;
@@ -31,11 +32,13 @@ mod trace;
 mod whole;
 mod young;
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use dray_tests::site::Site;
 use dray_tests::target::Target;
 use dray_tests::verdict::{Verdict, judge};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 
 /// How long a scenario waits for what should take seconds.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -72,6 +75,37 @@ fn target_table(name: &str, url: &str, more: &str) -> String {
     format!(
         "\n[[target]]\nname = \"{name}\"\nurl = \"{url}\"\nbatch = 200\nconcurrency = 4\n{more}\n"
     )
+}
+
+/// A certificate for `localhost` with its key (`server.pem`, `key.pem`), that of the authority that signed it (`ca.pem`), and one of another
+/// (`other.pem`).
+fn certificates(folder: &Path) {
+    let authority = |name: &str| {
+        let key = KeyPair::generate().expect("a key");
+        let mut parameters = CertificateParams::default();
+        parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        parameters.distinguished_name.push(DnType::CommonName, name);
+        CertifiedIssuer::self_signed(parameters, key).expect("a certificate")
+    };
+    let (signer, other) = (authority("signer"), authority("other"));
+    let key = KeyPair::generate().expect("a key");
+    let parameters = CertificateParams::new(vec!["localhost".to_owned()]).expect("a name");
+    let certificate = parameters.signed_by(&key, &signer).expect("it is signed");
+    for (name, pem) in [
+        ("ca.pem", signer.pem()),
+        ("other.pem", other.pem()),
+        ("server.pem", certificate.pem()),
+        ("key.pem", key.serialize_pem()),
+    ] {
+        std::fs::write(folder.join(name), pem).expect("a file");
+    }
+}
+
+/// The agent never held more than 128 MiB.
+fn is_small(site: &Site) {
+    let agent = site.agent.as_ref().expect("it runs");
+    let peak_mib = agent.usage().expect("it runs").peak_bytes >> 20;
+    assert!(peak_mib <= 128, "it held {peak_mib} MiB");
 }
 
 /// A folder of its own; `DRAY_KEEP` keeps it.

@@ -7,7 +7,10 @@ use dray_tests::site::{FlowSpec, Site};
 use dray_tests::target::Target;
 use tempfile::TempDir;
 
-use crate::{PATIENCE, folder, kill_one, soak, target_table, these_arrive_whole, wait};
+use crate::{
+    PATIENCE, certificates, folder, is_small, kill_one, soak, target_table, these_arrive_whole,
+    wait,
+};
 
 fn numbers(range: std::ops::Range<u64>) -> Vec<String> {
     range.map(|number| format!("MV{number:010}")).collect()
@@ -84,11 +87,12 @@ fn a_transaction_that_is_rolled_back_says_nothing_and_a_long_one_comes_in_parts(
     let folder = folder("maria-long");
     let (mut site, erp) = site(&server, &folder);
     server.sql("BEGIN; INSERT INTO wms.movement (number, sku) VALUES ('MV9999999999', 'X'); ROLLBACK; BEGIN; SAVEPOINT a; INSERT INTO wms.movement (number, sku) VALUES ('MV9999999998', 'X'); ROLLBACK TO a; COMMIT");
-    server.insert(0..200_000);
+    let rows = if soak() { 1_000_000 } else { 200_000 };
+    server.insert(0..rows);
     for _ in 0..3 {
         let before = erp.events();
         wait("some more come", || {
-            erp.events() > before || erp.events() == 200_000
+            erp.events() > before || erp.events() == rows
         });
         let agent = site.agent.as_mut().expect("it runs");
         agent.kill().expect("a kill");
@@ -97,9 +101,10 @@ fn a_transaction_that_is_rolled_back_says_nothing_and_a_long_one_comes_in_parts(
     these_arrive_whole(
         &site,
         &erp,
-        &numbers(0..200_000),
-        "one transaction of 200,000 rows, killed within it",
+        &numbers(0..rows),
+        "one transaction, killed within it",
     );
+    is_small(&site);
 }
 
 #[test]
@@ -447,4 +452,142 @@ fn every_type_is_what_the_documentation_says_by_first_load_and_by_log() {
 /// What stands between backticks, with its spaces.
 fn code(cell: &str) -> &str {
     cell.split('`').nth(1).unwrap_or(cell)
+}
+
+#[test]
+fn check_names_what_the_server_or_the_user_lacks_and_the_statement_that_gives_it() {
+    let server = Server::start();
+    server.sql("CREATE USER plain@'127.0.0.1' IDENTIFIED BY 'it''s a secret'; GRANT SELECT ON wms.* TO plain@'127.0.0.1'; CREATE USER blind@'127.0.0.1' IDENTIFIED BY 'it''s a secret'; GRANT REPLICATION SLAVE ON *.* TO blind@'127.0.0.1'");
+    let folder = folder("maria-lacks");
+    let as_user = |user: &str| FlowSpec {
+        source: server
+            .source("wms.movement")
+            .replace("user = \"dray\"", &format!("user = \"{user}\"")),
+        ..server.flow()
+    };
+    let table = |name: &str| FlowSpec {
+        source: server.source(name),
+        ..server.flow()
+    };
+    for (setting, flow, expected) in [
+        (
+            "",
+            as_user("plain"),
+            "GRANT REPLICATION SLAVE, BINLOG MONITOR ON *.*",
+        ),
+        ("", as_user("blind"), "GRANT SELECT ON `wms`.`movement` TO"),
+        ("", as_user("nobody"), "Access denied"),
+        ("", table("wms.nothing"), "there is no table wms.nothing"),
+        ("", table("wms.movement"), ""),
+        (
+            "binlog_row_metadata = 'NO_LOG'",
+            table("wms.movement"),
+            "SET GLOBAL binlog_row_metadata = 'FULL'",
+        ),
+        (
+            "binlog_row_metadata = 'FULL', GLOBAL binlog_format = 'MIXED'",
+            table("wms.movement"),
+            "SET GLOBAL binlog_format = 'ROW'",
+        ),
+    ] {
+        if !setting.is_empty() {
+            server.sql(&format!("SET GLOBAL {setting}"));
+        }
+        let place = folder.path().join("site");
+        let _ = std::fs::remove_dir_all(&place);
+        std::fs::create_dir(&place).expect("a folder");
+        let site = Site::lay_out(&place, &[flow], "").expect("a site");
+        let told = site.agent_command(&["check"]);
+        match expected {
+            "" => assert!(told.is_ok(), "{told:?}"),
+            _ => {
+                let told = format!("{:#}", told.expect_err(expected));
+                assert!(told.contains(expected), "{told}");
+            }
+        }
+    }
+}
+
+/// One that is spoken to over TLS alone, with a certificate for `localhost`.
+fn secure() -> Server {
+    let mut server = Server::start();
+    certificates(server.folder());
+    let path = |name: &str| server.folder().join(name);
+    let option = |name: &str, file: &str| format!("--{name}={}", path(file).display());
+    let options = [
+        option("ssl-ca", "ca.pem"),
+        option("ssl-cert", "server.pem"),
+        option("ssl-key", "key.pem"),
+        "--require-secure-transport=ON".to_owned(),
+    ];
+    server.stop();
+    server.start_again(&options.each_ref().map(String::as_str));
+    server
+}
+
+#[test]
+fn a_server_is_read_over_tls_only_if_its_certificate_is_what_was_said() {
+    let server = secure();
+    let file = |name: &str| server.folder().join(name).display().to_string();
+    let with = |host: &str, ca: &str, more: &str| {
+        let source = server.source("wms.movement");
+        let (head, table) = source.split_once("[[").expect("a table");
+        let head = head.replace("127.0.0.1", host);
+        FlowSpec {
+            source: format!(
+                "{head}[flow.source.tls]\nca_file = \"{}\"\n{more}[[{table}",
+                file(ca)
+            ),
+            ..server.flow()
+        }
+    };
+    let checked = |flow: FlowSpec| {
+        let folder = folder("maria-tls");
+        let site = Site::lay_out(folder.path(), &[flow], "").expect("a site");
+        site.agent_command(&["check"])
+            .map_err(|error| format!("{error:#}"))
+    };
+    let clear = checked(server.flow()).expect_err("the server wants TLS");
+    assert!(clear.contains("whether it wants TLS"), "{clear}");
+    let other = checked(with("localhost", "other.pem", "")).expect_err("another signed it");
+    assert!(other.contains("UnknownIssuer"), "{other}");
+    let name = checked(with("127.0.0.1", "ca.pem", "")).expect_err("it is of another name");
+    assert!(name.contains("not valid for name"), "{name}");
+    checked(with("127.0.0.1", "ca.pem", "server_name = \"localhost\"\n")).expect("it is good");
+
+    let folder = folder("maria-secure");
+    let (site, erp) = of_flow(&server, &folder, with("localhost", "ca.pem", ""));
+    server.insert(0..100);
+    these_arrive_whole(&site, &erp, &numbers(0..100), "over TLS");
+}
+
+#[test]
+fn a_table_that_knows_no_transactions_is_not_loaded_as_if_it_did() {
+    let server = Server::start();
+    server.sql("CREATE TABLE wms.stock (number varchar(9) PRIMARY KEY) ENGINE = MyISAM");
+    let folder = folder("maria-myisam");
+    let erp = Target::start(false).expect("a target");
+    let targets = target_table("erp", &erp.url(), "");
+    let flow = plain_flow(&server, "stock");
+    let site = Site::start(folder.path(), &[flow], &targets).expect("a site");
+    stops(&site, "ENGINE = InnoDB");
+}
+
+#[test]
+fn a_flow_that_began_without_a_first_load_has_what_was_written_while_its_agent_was_away() {
+    let server = Server::start();
+    server.insert(0..10);
+    let folder = folder("maria-late");
+    let flow = FlowSpec {
+        source: server
+            .source("wms.movement")
+            .replace("kind =", "first_load = false\nkind ="),
+        ..server.flow()
+    };
+    let (mut site, erp) = of_flow(&server, &folder, flow);
+    let agent = site.agent.as_mut().expect("it runs");
+    agent.kill().expect("a kill");
+    server.insert(10..20);
+    site.start_agent().expect("an agent");
+    these_arrive_whole(&site, &erp, &numbers(10..20), "what was written meanwhile");
 }

@@ -7,7 +7,10 @@ use dray_tests::site::{FlowSpec, Site};
 use dray_tests::target::Target;
 use tempfile::TempDir;
 
-use crate::{PATIENCE, folder, kill_one, soak, target_table, these_arrive_whole, wait};
+use crate::{
+    PATIENCE, certificates, folder, is_small, kill_one, soak, target_table, these_arrive_whole,
+    wait,
+};
 
 fn numbers(range: std::ops::Range<u64>) -> Vec<String> {
     range.map(|number| format!("MV{number:010}")).collect()
@@ -56,13 +59,10 @@ fn a_transaction_that_is_rolled_back_says_nothing_and_a_long_one_comes_in_parts(
     let folder = folder("long");
     let (site, erp) = site(&server, &folder);
     server.sql("BEGIN; INSERT INTO movement (number, sku) VALUES ('MV9999999999', 'X'); ROLLBACK");
-    server.insert(0..100_000);
-    these_arrive_whole(
-        &site,
-        &erp,
-        &numbers(0..100_000),
-        "one transaction of 100,000 rows",
-    );
+    let rows = if soak() { 1_000_000 } else { 100_000 };
+    server.insert(0..rows);
+    these_arrive_whole(&site, &erp, &numbers(0..rows), "one transaction");
+    is_small(&site);
 }
 
 #[test]
@@ -492,4 +492,56 @@ fn what_a_first_load_would_not_see_or_the_log_not_tell_is_refused() {
         agent.wait_log(expected).expect(sql);
         assert_eq!(erp.events(), 0, "{sql}");
     }
+}
+
+#[test]
+fn a_server_is_read_over_tls_only_if_its_certificate_is_what_was_said() {
+    let mut server = Server::start();
+    server.sql("ALTER SYSTEM SET max_slot_wal_keep_size = '1GB'");
+    certificates(server.folder());
+    let plain = server.flow();
+    let file = |server: &Server, name: &str| server.folder().join(name).display().to_string();
+    let with = |server: &Server, host: &str, ca: &str, more: &str| {
+        let source = server.source("public.movement");
+        let (head, table) = source.split_once("[[").expect("a table");
+        let head = head.replace("127.0.0.1", host);
+        FlowSpec {
+            source: format!(
+                "{head}[flow.source.tls]\nca_file = \"{}\"\n{more}[[{table}",
+                file(server, ca)
+            ),
+            ..server.flow()
+        }
+    };
+    let checked = |flow: FlowSpec| {
+        let folder = folder("tls");
+        let site = Site::lay_out(folder.path(), &[flow], "").expect("a site");
+        site.agent_command(&["check"])
+            .map_err(|error| format!("{error:#}"))
+    };
+    let none = checked(with(&server, "localhost", "ca.pem", "")).expect_err("it has no TLS yet");
+    assert!(none.contains("has no TLS"), "{none}");
+    server.secure();
+    checked(plain).expect_err("the server wants TLS");
+    let other =
+        checked(with(&server, "localhost", "other.pem", "")).expect_err("another signed it");
+    assert!(other.contains("UnknownIssuer"), "{other}");
+    let name =
+        checked(with(&server, "127.0.0.1", "ca.pem", "")).expect_err("it is of another name");
+    assert!(name.contains("not valid for name"), "{name}");
+    let named = "server_name = \"localhost\"\n";
+    checked(with(&server, "127.0.0.1", "ca.pem", named)).expect("it is good");
+
+    server.insert(0..1_000);
+    let folder = folder("secure");
+    let erp = Target::start(false).expect("a target");
+    let targets = target_table("erp", &erp.url(), "");
+    let flow = with(&server, "localhost", "ca.pem", "");
+    let mut site = Site::start(folder.path(), &[flow], &targets).expect("a site");
+    wait("the log is read", || is_streaming(&server));
+    server.insert(1_000..2_000);
+    kill_one(&mut site, 1.0);
+    server.crash();
+    server.insert(2_000..3_000);
+    these_arrive_whole(&site, &erp, &numbers(0..3_000), "over TLS");
 }

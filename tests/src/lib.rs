@@ -8,6 +8,7 @@
 pub mod clock;
 pub mod counter;
 pub mod daemon;
+pub mod database;
 pub mod disk;
 pub mod drops;
 pub mod families;

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::ops::Range;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -9,6 +10,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use crate::daemon::PATIENCE;
+use crate::database::{Client, Database};
 use crate::site::{FlowSpec, free_port};
 
 /// What becomes of a movement.
@@ -88,6 +90,12 @@ impl Server {
         server
     }
 
+    /// The folder of its files.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// Starts it, again if need be.
     fn run(&mut self) {
         let end = Instant::now() + PATIENCE;
@@ -121,6 +129,7 @@ impl Server {
             .arg(format!("--log-bin={}", data.join("bin").display()))
             .args([
                 "--server-id=1",
+                "--skip-name-resolve",
                 "--binlog-format=ROW",
                 "--binlog-row-metadata=FULL",
                 "--gtid-strict-mode=1",
@@ -151,33 +160,8 @@ impl Server {
         }
     }
 
-    fn client(&self) -> Command {
-        let mut command = Command::new("mariadb");
-        command
-            .args([
-                "--no-defaults",
-                "-uroot",
-                "-N",
-                "-B",
-                "--raw",
-                "--default-character-set=utf8mb4",
-            ])
-            .arg(format!(
-                "--socket={}",
-                self.folder.path().join("socket").display()
-            ))
-            .arg("--max-allowed-packet=64M");
-        command
-    }
-
     fn ask(&self, sql: &str) -> Result<String, String> {
-        let told = self.client().args(["-e", sql]).output().expect("mariadb");
-        match told.status.success() {
-            true => Ok(String::from_utf8_lossy(&told.stdout)
-                .trim_end_matches('\n')
-                .to_owned()),
-            false => Err(String::from_utf8_lossy(&told.stderr).into_owned()),
-        }
+        ask(&self.folder.path().join("socket"), sql)
     }
 
     /// What root is told.
@@ -230,6 +214,44 @@ impl Server {
         self.options
             .extend(options.iter().map(|option| (*option).to_owned()));
         self.run();
+    }
+}
+
+/// What root is told.
+fn ask(socket: &Path, sql: &str) -> Result<String, String> {
+    let told = Command::new("mariadb")
+        .args(["--no-defaults", "-uroot", "-N", "-B", "--raw"])
+        .args([
+            "--default-character-set=utf8mb4",
+            "--max-allowed-packet=64M",
+        ])
+        .arg(format!("--socket={}", socket.display()))
+        .args(["-e", sql])
+        .output()
+        .expect("mariadb");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    match told.status.success() {
+        true => Ok(text(&told.stdout).trim_end_matches('\n').to_owned()),
+        false => Err(text(&told.stderr)),
+    }
+}
+
+impl Database for Server {
+    fn schema(&self) -> &'static str {
+        "wms"
+    }
+
+    fn crash(&mut self) {
+        self.crash();
+    }
+
+    fn client(&self) -> Client {
+        let socket = self.folder.path().join("socket");
+        Box::new(move |sql| ask(&socket, sql))
+    }
+
+    fn source(&self, table: &str) -> String {
+        self.source(table)
     }
 }
 

@@ -2,7 +2,8 @@
 
 use std::fs;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
@@ -11,6 +12,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use crate::daemon::PATIENCE;
+use crate::database::{Client, Database};
 use crate::site::{FlowSpec, free_port};
 
 /// What becomes of a movement.
@@ -120,12 +122,7 @@ impl Server {
             );
             let mut process = self.spawn();
             while process.try_wait().is_ok_and(|ended| ended.is_none()) {
-                let mut asked = self.psql("postgres");
-                if asked
-                    .args(["-c", "SELECT 1"])
-                    .output()
-                    .is_ok_and(|told| told.status.success())
-                {
+                if ask(self.port, "postgres", "SELECT 1").is_ok() {
                     self.process = Some(process);
                     return;
                 }
@@ -169,25 +166,9 @@ impl Server {
         }
     }
 
-    fn psql(&self, database: &str) -> Command {
-        let mut command = Command::new(programs().join("psql"));
-        command
-            .args(["-h", "127.0.0.1", "-U", "postgres", "-d", database])
-            .args(["-p", &self.port.to_string()])
-            .args(["-qAtX", "-v", "ON_ERROR_STOP=1"])
-            .env("PGPASSWORD", PASSWORD);
-        command
-    }
-
     fn sql_in(&self, database: &str, sql: &str) -> String {
-        let told = self
-            .psql(database)
-            .args(["-c", sql])
-            .output()
-            .expect("psql");
-        let said = String::from_utf8_lossy(&told.stderr);
-        assert!(told.status.success(), "{sql}: {said}");
-        String::from_utf8_lossy(&told.stdout).trim().to_owned()
+        let told = ask(self.port, database, sql);
+        told.unwrap_or_else(|said| panic!("{sql}: {said}"))
     }
 
     /// What the superuser is told in the database.
@@ -248,6 +229,38 @@ impl Server {
         assert!(told.status.success(), "pgbench: {said}");
     }
 
+    /// The folder of its files.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// From now on it is spoken to over TLS alone, with `server.pem` and `key.pem` of its folder.
+    ///
+    /// # Panics
+    /// Where it can't be.
+    pub fn secure(&mut self) {
+        let file = |name: &str| self.folder.path().join(name);
+        let key = file("key.pem");
+        fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).expect("a key");
+        let owned = Command::new("chown").arg("postgres").arg(&key).status();
+        assert!(owned.expect("chown").success());
+        for (setting, value) in [
+            ("ssl_cert_file", file("server.pem").display().to_string()),
+            ("ssl_key_file", key.display().to_string()),
+            ("ssl", "on".to_owned()),
+        ] {
+            self.sql(&format!("ALTER SYSTEM SET {setting} = '{value}'"));
+        }
+        fs::write(
+            file("data/pg_hba.conf"),
+            "hostssl all all 127.0.0.1/32 scram-sha-256\nhostssl replication all 127.0.0.1/32 scram-sha-256\n",
+        )
+        .expect("a file");
+        self.stop();
+        self.start_again();
+    }
+
     /// Ends it as a DBA would.
     pub fn stop(&mut self) {
         self.signal(Signal::INT);
@@ -265,6 +278,40 @@ impl Server {
             "INSERT INTO movement SELECT 'MV' || lpad(n::text, 10, '0'), 'SKU-' || n % 97, 'A-01', n % 1000 + 0.5, n FROM generate_series({}, {last}) n",
             numbers.start
         ));
+    }
+}
+
+/// What the superuser is told.
+fn ask(port: u16, database: &str, sql: &str) -> Result<String, String> {
+    let told = Command::new(programs().join("psql"))
+        .args(["-h", "127.0.0.1", "-U", "postgres", "-d", database])
+        .args(["-p", &port.to_string()])
+        .args(["-qAtX", "-v", "ON_ERROR_STOP=1", "-c", sql])
+        .env("PGPASSWORD", PASSWORD)
+        .output()
+        .expect("psql");
+    match told.status.success() {
+        true => Ok(String::from_utf8_lossy(&told.stdout).trim().to_owned()),
+        false => Err(String::from_utf8_lossy(&told.stderr).into_owned()),
+    }
+}
+
+impl Database for Server {
+    fn schema(&self) -> &'static str {
+        "public"
+    }
+
+    fn crash(&mut self) {
+        self.crash();
+    }
+
+    fn client(&self) -> Client {
+        let port = self.port;
+        Box::new(move |sql| ask(port, "wms", sql))
+    }
+
+    fn source(&self, table: &str) -> String {
+        self.source(table)
     }
 }
 

@@ -7,6 +7,7 @@ mod log;
 mod message;
 mod place;
 mod preflight;
+mod relay;
 mod session;
 mod slot;
 mod snapshot;

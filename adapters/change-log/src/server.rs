@@ -13,6 +13,25 @@ pub(crate) fn is_local(host: &str) -> bool {
         || address.is_ok_and(|address| address.is_loopback())
 }
 
+/// What is wrong with the way to it: the setting and a sentence.
+pub(crate) fn faults(
+    host: &str,
+    tls: Option<&TlsConfig>,
+    in_clear_text: bool,
+) -> Option<(String, String)> {
+    let fault = |setting: &str, sentence: String| Some((setting.to_owned(), sentence));
+    match tls {
+        Some(_) if host.starts_with('/') => fault("tls", "a socket has none; take it away".into()),
+        None if !is_local(host) && !in_clear_text => fault(
+            "host",
+            format!(
+                "\"{host}\" is another machine: add [flow.source.tls] with ca_file, or write in_clear_text = true where the network is trusted"
+            ),
+        ),
+        _ => None,
+    }
+}
+
 /// TLS to a server: it must have a certificate for its name that this authority signed.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]

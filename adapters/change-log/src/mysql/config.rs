@@ -70,21 +70,14 @@ impl MySqlConfig {
                 fault(setting, "is empty".into());
             }
         }
-        if !server::is_local(&self.host) && self.tls.is_none() && !self.in_clear_text {
-            fault(
-                "host",
-                format!(
-                    "\"{}\" is another machine: add [flow.source.tls] with ca_file, or write in_clear_text = true where the network is trusted",
-                    self.host
-                ),
-            );
-        }
-        if self.tls.is_some() && self.host.starts_with('/') {
-            fault("tls", "a socket has none; take it away".into());
-        }
         if self.server_id == Some(0) {
             fault("server_id", "0 is no replica's number".into());
         }
+        faults.extend(server::faults(
+            &self.host,
+            self.tls.as_ref(),
+            self.in_clear_text,
+        ));
         faults.extend(crate::columns::faults(&self.tables, "wms.stock"));
         faults
     }

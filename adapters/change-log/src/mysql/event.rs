@@ -233,3 +233,85 @@ fn mysql_begin(event: &mut Reading<'_>) -> Result<Begin, Short> {
         number,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use flate2::Compression;
+    use flate2::write::ZlibEncoder;
+
+    use super::*;
+
+    #[test]
+    fn transactions_begin_with_their_numbers() {
+        let maria = [7, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 1];
+        let uuid = [
+            0x3e, 0x11, 0xfa, 0x47, 0x71, 0xca, 0x11, 0xe1, 0x9e, 0x33, 0xc8, 0x0a, 0xa9, 0x42,
+            0x95, 0x62,
+        ];
+        let mysql = [&[1][..], &uuid, &[9, 0, 0, 0, 0, 0, 0, 0]].concat();
+        for (code, bytes, expected) in [
+            (162, &maria[..], "3-1-7"),
+            (33, &mysql, "3e11fa47-71ca-11e1-9e33-c80aa9429562:9"),
+            (34, &mysql, "anonymous"),
+        ] {
+            match Event::read(code, 0, 1, bytes) {
+                Ok(Event::Begin(begin)) => assert_eq!(begin.to_string(), expected),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn rows_are_read_plain_and_packed() {
+        let mut packed = vec![0x81, 5];
+        let mut encoder = ZlibEncoder::new(&mut packed, Compression::default());
+        encoder.write_all(b"rows!").expect("memory");
+        encoder.finish().expect("memory");
+        let head = [9, 0, 0, 0, 0, 0, 1, 0];
+        let plain = [&head[..], &[2, 3], b"rows!"].concat();
+        let second = [&head[..], &[2, 0, 2, 3, 3], b"rows!"].concat();
+        let packed = [&head[..], &[2, 3], &packed].concat();
+        for (code, bytes, change) in [
+            (23, &plain, Change::Write),
+            (25, &plain, Change::Delete),
+            (31, &second, Change::Update),
+            (166, &packed, Change::Write),
+            (168, &packed, Change::Delete),
+        ] {
+            let event = Event::read(code, 0, 1, bytes);
+            let Ok(Event::Rows(rows)) = event else {
+                panic!("{code}: {event:?}");
+            };
+            assert_eq!((rows.change, rows.table, rows.columns), (change, 9, 2));
+            assert_eq!((rows.present, rows.data.bytes()), (&[3][..], &b"rows!"[..]));
+        }
+    }
+
+    #[test]
+    fn what_is_unknown_is_passed_over_only_if_the_server_says_so() {
+        let read = |code, flags, bytes: &[u8]| Event::read(code, flags, 1, bytes).map(|_| ());
+        assert_eq!(read(200, IGNORABLE, b""), Ok(()));
+        assert_eq!(read(161, 0, b""), Ok(()));
+        for (code, bytes, expected) in [
+            (200, &b""[..], "unknown type 200"),
+            (18, b"", "binlog_format"),
+            (40, b"", "binlog_transaction_compression"),
+            (23, b"\x01", "ends within"),
+            (
+                166,
+                &[9, 0, 0, 0, 0, 0, 1, 0, 1, 1, 0x91, 5],
+                "in an unknown way",
+            ),
+            (
+                166,
+                &[9, 0, 0, 0, 0, 0, 1, 0, 1, 1, 0x81, 5, 0],
+                "can't be unpacked",
+            ),
+        ] {
+            let told = read(code, 0, bytes).expect_err(expected);
+            assert!(told.contains(expected), "{told}");
+        }
+    }
+}

@@ -294,7 +294,9 @@ pub(super) fn trouble(config: &MySqlConfig, error: &Error) -> Trouble {
             "; let the DBA run GRANT REPLICATION SLAVE, BINLOG MONITOR ON *.* TO the flow's user (MySQL: REPLICATION SLAVE, REPLICATION CLIENT)"
         }
         1_142 | 1_143 => "; let the DBA run GRANT SELECT ON the table TO the flow's user",
-        1_045 => "; look at user, password_file, and from where the server lets the user in",
+        1_045 => {
+            "; look at user, password_file, from where the server lets the user in, and whether it wants TLS"
+        }
         _ => "",
     };
     Trouble::Passing(format!("the server {server}: {}{way_out}", said.message))

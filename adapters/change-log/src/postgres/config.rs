@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 
 use crate::columns::{self, TableConfig};
-use crate::server;
+use crate::server::{self, TlsConfig};
 
 /// PostgreSQL's own limit on names, in bytes.
 const NAME_BYTES_MAX: usize = 63;
@@ -27,7 +27,9 @@ pub struct PostgresConfig {
     pub user: String,
     /// Its password, in the first line of this file. Without it the server lets the role in by other means.
     pub password_file: Option<PathBuf>,
-    /// That rows and passwords may go over a network as they are: this version has no TLS to a database.
+    /// How the connection is kept secret, and its server is known.
+    pub tls: Option<TlsConfig>,
+    /// That rows and passwords may go over a network as they are.
     #[serde(default)]
     pub in_clear_text: bool,
     /// The replication slot; default `dray_` and the flow's name.
@@ -84,15 +86,6 @@ impl PostgresConfig {
                 fault(setting, "is empty".into());
             }
         }
-        if !server::is_local(&self.host) && !self.in_clear_text {
-            fault(
-                "host",
-                format!(
-                    "\"{}\" is another machine, and this version has no TLS to a database: put the agent beside it, or a tunnel on 127.0.0.1, or write in_clear_text = true where the network is trusted",
-                    self.host
-                ),
-            );
-        }
         if let Some(slot) = &self.slot {
             let is_plain = |letter: char| matches!(letter, 'a'..='z' | '0'..='9' | '_');
             if slot.is_empty() || slot.len() > NAME_BYTES_MAX || !slot.chars().all(is_plain) {
@@ -104,6 +97,11 @@ impl PostgresConfig {
                 );
             }
         }
+        faults.extend(server::faults(
+            &self.host,
+            self.tls.as_ref(),
+            self.in_clear_text,
+        ));
         faults.extend(columns::faults(&self.tables, "public.stock"));
         faults
     }
@@ -137,6 +135,11 @@ mod tests {
             ("host = '127.0.0.1'\n", table, ""),
             ("host = '/run/postgresql'\n", table, ""),
             ("host = 'db'\nin_clear_text = true\n", table, ""),
+            (
+                "host = 'db'\n",
+                "[tls]\nca_file = 'ca.pem'\n[[table]]\nname = 'public.stock'\n",
+                "",
+            ),
             ("host = 'db'\n", table, "host: \"db\" is another machine"),
             (
                 "host = '::1'\nslot = 'Dray'\n",

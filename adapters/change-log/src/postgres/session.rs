@@ -8,9 +8,11 @@ use tokio::time::timeout;
 
 use super::config::PostgresConfig;
 use super::place::{Load, Place};
+use super::relay::Relay;
 use super::slot::{Course, Facts, Slot, course};
 use super::sql;
 use crate::reader::Trouble;
+use crate::server::TlsConfig;
 
 /// How long a connection and each question may take. A slot waits for transactions that are open where it is made.
 const ANSWER_MAX: Duration = Duration::from_secs(30);
@@ -20,7 +22,7 @@ const LONG_ANSWER_MAX: Duration = Duration::from_secs(600);
 /// them.
 const SETTINGS: &str = "-c client_encoding=UTF8 -c DateStyle=ISO -c IntervalStyle=iso_8601 -c TimeZone=UTC -c extra_float_digits=1 -c bytea_output=hex -c row_security=off";
 /// How often the server is told what is confirmed, and that we live.
-const STATUS_EVERY: Duration = Duration::from_secs(5);
+const STATUS_EVERY: Duration = Duration::from_secs(2);
 /// Messages that wait for us: they are bounded by their number alone, and one holds a row.
 const MESSAGES_MAX: usize = 512;
 
@@ -261,8 +263,15 @@ pub(super) async fn connect(
         None => String::new(),
         Some(file) => secret::read("password_file", file).map_err(Trouble::Passing)?,
     };
+    let relay = match &config.tls {
+        None => None,
+        Some(tls) => Some(relay(config, tls).await?),
+    };
+    let host = relay
+        .as_ref()
+        .map_or_else(|| config.host.clone(), Relay::host);
     let settings = ReplicationConfig::new(
-        &config.host,
+        &host,
         &config.user,
         password,
         &config.database,
@@ -277,6 +286,19 @@ pub(super) async fn connect(
     .with_options(SETTINGS)
     .with_application_name("dray-agent");
     answered(config, ReplicationClient::connect_gated(settings)).await
+}
+
+async fn relay(config: &PostgresConfig, tls: &TlsConfig) -> Result<Relay, Trouble> {
+    let started = timeout(ANSWER_MAX, Relay::start(config, tls)).await;
+    let started = started.unwrap_or_else(|_| {
+        Err(format!(
+            "the server {}:{} did not answer within {} s",
+            config.host,
+            config.port,
+            ANSWER_MAX.as_secs()
+        ))
+    });
+    started.map_err(Trouble::Passing)
 }
 
 pub(super) async fn query(

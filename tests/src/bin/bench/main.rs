@@ -16,12 +16,14 @@ mod large_file;
 mod latency;
 mod load;
 mod machine;
+mod mariadb;
 mod outage;
 mod postgres;
 mod probe;
 mod row;
 mod small_files;
 mod throughput;
+mod whole_log;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -40,10 +42,10 @@ pub(crate) struct Arguments {
     #[arg(long, default_value = "target/bench")]
     folder: PathBuf,
     /// Only these rows: throughput, template, latency, kills, outage, backlog, idle, file, small-files, formats,
-    /// calls, answers, large-answer, postgres, postgres-latency.
+    /// calls, answers, large-answer, postgres, postgres-latency, mariadb.
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
-    /// How often the short rows (throughput, latency, calls, answers, postgres, postgres-latency) are made; the median round is shown.
+    /// How often the short rows (throughput, latency, calls, answers, postgres, postgres-latency, mariadb) are made; the median round is shown.
     #[arg(long, default_value_t = 1)]
     rounds: usize,
     /// Where to write the table, as markdown.
@@ -88,7 +90,7 @@ pub(crate) struct Arguments {
 type Work = fn(&Path, &Arguments) -> anyhow::Result<Row>;
 
 /// Name, whether it is made in rounds, work.
-const ROWS: [(&str, bool, Work); 15] = [
+const ROWS: [(&str, bool, Work); 16] = [
     ("throughput", true, throughput::by_plan),
     ("template", false, throughput::by_template),
     ("latency", true, latency::measure),
@@ -104,6 +106,7 @@ const ROWS: [(&str, bool, Work); 15] = [
     ("large-answer", false, answers::large),
     ("postgres", true, postgres::measure),
     ("postgres-latency", true, postgres::latency),
+    ("mariadb", true, mariadb::measure),
 ];
 
 fn main() -> anyhow::Result<ExitCode> {
