@@ -20,6 +20,7 @@ mod network;
 mod pins;
 mod planted;
 mod postgres;
+mod postgres_reports;
 mod power;
 mod restored;
 mod soap;

@@ -10,10 +10,15 @@
 //! for 32, and for about 1 MiB by the rows before.
 
 mod columns;
+mod policy;
 pub mod postgres;
 mod reader;
 mod rows;
+mod schema;
 pub mod server;
+mod shapes;
+mod silence;
 mod source;
 
 pub use columns::{Mask, TableConfig};
+pub use policy::{OnGap, OnSchemaChange};

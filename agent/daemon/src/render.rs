@@ -16,6 +16,8 @@ pub enum Shown {
     Number(u64),
     /// Names and values.
     Fields(Vec<(Cow<'static, str>, Shown)>),
+    /// One after the other.
+    List(Vec<Shown>),
 }
 
 impl Serialize for Shown {
@@ -30,6 +32,7 @@ impl Serialize for Shown {
                 }
                 map.end()
             }
+            Self::List(items) => items.serialize(serializer),
         }
     }
 }
@@ -160,6 +163,11 @@ fn flatten(flat: &mut Vec<(String, String)>, path: &str, shown: &Shown) {
                 flatten(flat, &crate::advice::join(path, name), value);
             }
         }
+        Shown::List(items) => {
+            for (number, item) in (1..).zip(items) {
+                flatten(flat, &crate::advice::join(path, &number.to_string()), item);
+            }
+        }
     }
 }
 
@@ -204,6 +212,13 @@ fn message(message: &'static Message, bytes: &[u8]) -> Result<Shown, WireError> 
         };
         match (known.kind, raw) {
             (Kind::TextMap, Raw::Bytes(bytes)) => put_entry(&mut fields, known.name, bytes)?,
+            (Kind::Messages(inner), Raw::Bytes(bytes)) => {
+                let item = message(inner, bytes)?;
+                match fields.last_mut() {
+                    Some((last, Shown::List(items))) if last == known.name => items.push(item),
+                    _ => fields.push((known.name.into(), Shown::List(vec![item]))),
+                }
+            }
             (kind, raw) => {
                 if let Some(value) = value(kind, raw)? {
                     fields.push((known.name.into(), value));

@@ -21,7 +21,7 @@ impl PostgresConfig {
             Trouble::Passing(reason) | Trouble::Person(reason) => reason,
         })?;
         // The flow's position is not known here: what can be told is whether a flow could begin.
-        if let Course::Gap(said) | Course::Wrong(said) =
+        if let Course::Gap(_, said) | Course::Wrong(said) =
             course(&names.slot, &self.database, None, &found.facts)
         {
             return Err(said);

@@ -37,7 +37,7 @@ impl Configured for PostgresConfig {
         Err("a database's log is no file: look at the flow with \"dray-collector tail\" once it runs".into())
     }
 
-    fn make(&self, flow: &FlowName, _: &Path) -> Result<Box<dyn Source>, String> {
-        Ok(self.make(flow.as_str()))
+    fn make(&self, flow: &FlowName, own: &Path) -> Result<Box<dyn Source>, String> {
+        Ok(self.make(flow.as_str(), own))
     }
 }
