@@ -60,6 +60,11 @@ impl Watched {
         self.site.start_agent().expect("an agent");
     }
 
+    /// Waits until the agent reads the log: what is written from then on comes from there.
+    fn reads(&mut self) {
+        self.agent().wait_log("the log is read").expect("it is");
+    }
+
     /// Writes other settings into the flow's source.
     fn write(&mut self, old: &str, new: &str) {
         let file = self.site.agent_config();
@@ -137,10 +142,11 @@ fn breaks(reason: &str, server: &Server) {
 fn over_a_gap(policy: &str, reason: &str, dies_at: Option<&str>) -> Vec<String> {
     let server = Server::start();
     let mut watched = Watched::start(reason, flow(&server, &format!("on_gap = \"{policy}\""), ""));
-    wait("the log is read", || is_streaming(&server));
+    watched.reads();
     insert(&server, "A");
     watched.row("A");
     watched.stop();
+    wait("the slot is free", || !is_streaming(&server));
     insert(&server, "B");
     breaks(reason, &server);
     if let Some(edge) = dies_at {
@@ -151,7 +157,7 @@ fn over_a_gap(policy: &str, reason: &str, dies_at: Option<&str>) -> Vec<String> 
         watched.site.environment.clear();
     }
     watched.start_again();
-    wait("the log is read", || is_streaming(&server));
+    watched.reads();
     insert(&server, "C");
     watched.row("C");
     assert!(
@@ -210,7 +216,7 @@ fn a_gap_is_told_once_wherever_the_agent_is_killed_meanwhile() {
 fn a_lost_slot_that_the_agent_may_not_make_stops_the_flow_with_the_statements() {
     let server = Server::start();
     let mut watched = Watched::start("lost", flow(&server, "on_gap = \"go-on\"", ""));
-    wait("the log is read", || is_streaming(&server));
+    watched.reads();
     insert(&server, "A");
     watched.row("A");
     watched.stop();
@@ -228,7 +234,7 @@ fn a_lost_slot_that_the_agent_may_not_make_stops_the_flow_with_the_statements() 
     watched.stop();
     server.sql(MAKE_ANEW);
     watched.start_again();
-    wait("the log is read", || is_streaming(&server));
+    watched.reads();
     insert(&server, "C");
     watched.row("C");
     assert_eq!(
@@ -241,7 +247,7 @@ fn a_lost_slot_that_the_agent_may_not_make_stops_the_flow_with_the_statements() 
 fn another_server_is_a_gap_as_well() {
     let (server, other) = (Server::start(), Server::start());
     let mut watched = Watched::start("other", flow(&server, "on_gap = \"load-again\"", ""));
-    wait("the log is read", || is_streaming(&server));
+    watched.reads();
     insert(&server, "A");
     watched.row("A");
     watched.stop();
@@ -250,7 +256,7 @@ fn another_server_is_a_gap_as_well() {
     let (old, new) = (port(&server), port(&other));
     watched.write(&old.expect("a port"), &new.expect("a port"));
     watched.start_again();
-    wait("the log is read", || is_streaming(&other));
+    watched.reads();
     insert(&other, "C");
     watched.row("C");
     assert_eq!(
@@ -271,7 +277,7 @@ fn a_table_that_is_altered_is_told_before_its_first_row_of_the_new_shape() {
     insert(&server, "A");
     let mut watched = Watched::start("shape", flow(&server, "", ""));
     watched.row("A");
-    wait("the log is read", || is_streaming(&server));
+    watched.reads();
     insert(&server, "B");
     let mut expected = vec![
         "first ".to_owned(),
@@ -334,7 +340,7 @@ fn a_flow_that_is_to_stop_stops_before_the_first_row_of_another_shape_and_goes_o
     let server = Server::start();
     let stop = "on_schema_change = \"stop\"";
     let mut watched = Watched::start("stop", flow(&server, "", stop));
-    wait("the log is read", || is_streaming(&server));
+    watched.reads();
     insert(&server, "A");
     watched.row("A");
     insert(&server, "B");
@@ -369,7 +375,7 @@ fn a_flow_that_is_to_stop_stops_before_the_first_row_of_another_shape_and_goes_o
 fn a_flow_that_has_nothing_to_say_says_that_it_lives() {
     let server = Server::start();
     let mut watched = Watched::start("beats", flow(&server, "heartbeat_every = \"1s\"", ""));
-    wait("the log is read", || is_streaming(&server));
+    watched.reads();
     assert!(
         watched.said.wait(PATIENCE, |events| events >= 2),
         "it says so again and again"

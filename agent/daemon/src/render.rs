@@ -213,10 +213,10 @@ fn message(message: &'static Message, bytes: &[u8]) -> Result<Shown, WireError> 
         match (known.kind, raw) {
             (Kind::TextMap, Raw::Bytes(bytes)) => put_entry(&mut fields, known.name, bytes)?,
             (Kind::Messages(inner), Raw::Bytes(bytes)) => {
-                let item = message(inner, bytes)?;
+                let item = value(Kind::Message(inner), Raw::Bytes(bytes))?;
                 match fields.last_mut() {
-                    Some((last, Shown::List(items))) if last == known.name => items.push(item),
-                    _ => fields.push((known.name.into(), Shown::List(vec![item]))),
+                    Some((last, Shown::List(items))) if last == known.name => items.extend(item),
+                    _ => fields.push((known.name.into(), Shown::List(item.into_iter().collect()))),
                 }
             }
             (kind, raw) => {

@@ -17,7 +17,7 @@ use super::kinds::Kinds;
 use super::load::Loader;
 use super::place::Place;
 use super::session::{self, Names, trouble};
-use crate::reader::{Log, Place as _, Said, Talk, Told, Trouble, now_us};
+use crate::reader::{Log, Place as _, Ready, Said, Talk, Told, Trouble, now_us};
 use crate::schema::Watch;
 use crate::shapes::Shapes;
 use crate::silence::Silence;
@@ -166,7 +166,7 @@ impl Reading<'_> {
         mut confirmed: watch::Receiver<Option<Place>>,
     ) -> Result<(), Trouble> {
         let talk = self.talk;
-        let server = format!("{}:{}", self.config.host, self.config.port);
+        let server = self.server();
         let begun = tokio::select! {
             begun = self.begin(place) => begun?,
             () = talk.closed() => return Ok(()),
@@ -213,37 +213,7 @@ impl Reading<'_> {
                 )));
             };
             heard_us = now_us();
-            let wrong = |reason: String| Trouble::Person(format!("the log of {server}: {reason}"));
-            let ready = match event {
-                ReplicationEvent::Begin {
-                    final_lsn,
-                    xid,
-                    commit_time_micros,
-                } => {
-                    let begun = assembly.begin(final_lsn, xid, committed_at(commit_time_micros));
-                    begun.map_err(wrong)?;
-                    None
-                }
-                ReplicationEvent::XLogData { data, .. } => {
-                    if let Some(relation) = assembly.undescribed(&data).map_err(wrong)? {
-                        let kinds = assembly.kinds();
-                        kinds.learn(self.config, self.names, &relation).await?;
-                    }
-                    assembly.message(&data).map_err(wrong)?;
-                    assembly.full()
-                }
-                ReplicationEvent::Commit { end_lsn, .. } => {
-                    let ready = assembly.commit(end_lsn);
-                    looked.news(ready.is_none());
-                    ready
-                }
-                ReplicationEvent::KeepAlive { wal_end, .. } => {
-                    let is_news = assembly.looked_through(wal_end);
-                    looked.news(looked.is_news || is_news);
-                    None
-                }
-                ReplicationEvent::Message { .. } | ReplicationEvent::StoppedAt { .. } => None,
-            };
+            let ready = self.take(&mut assembly, &mut looked, event).await?;
             if let Some(ready) = ready {
                 if !talk.tell(Told::Ready(Box::new(ready), now_us())).await {
                     return Ok(());
@@ -251,6 +221,51 @@ impl Reading<'_> {
                 silence.broken();
             }
         }
+    }
+
+    /// Takes what the server said; what is to be appended then.
+    async fn take(
+        &self,
+        assembly: &mut Assembly,
+        looked: &mut Looked,
+        event: ReplicationEvent,
+    ) -> Result<Option<Ready<Place>>, Trouble> {
+        let wrong =
+            |reason: String| Trouble::Person(format!("the log of {}: {reason}", self.server()));
+        Ok(match event {
+            ReplicationEvent::Begin {
+                final_lsn,
+                xid,
+                commit_time_micros,
+            } => {
+                let begun = assembly.begin(final_lsn, xid, committed_at(commit_time_micros));
+                begun.map_err(wrong)?;
+                None
+            }
+            ReplicationEvent::XLogData { data, .. } => {
+                if let Some(relation) = assembly.undescribed(&data).map_err(wrong)? {
+                    let kinds = assembly.kinds();
+                    kinds.learn(self.config, self.names, &relation).await?;
+                }
+                assembly.message(&data).map_err(wrong)?;
+                assembly.full()
+            }
+            ReplicationEvent::Commit { end_lsn, .. } => {
+                let ready = assembly.commit(end_lsn);
+                looked.news(ready.is_none());
+                ready
+            }
+            ReplicationEvent::KeepAlive { wal_end, .. } => {
+                let is_news = assembly.looked_through(wal_end);
+                looked.news(looked.is_news || is_news);
+                None
+            }
+            ReplicationEvent::Message { .. } | ReplicationEvent::StoppedAt { .. } => None,
+        })
+    }
+
+    fn server(&self) -> String {
+        format!("{}:{}", self.config.host, self.config.port)
     }
 }
 
