@@ -124,7 +124,7 @@ fn what_was_there_comes_once_and_before_what_is_written_meanwhile() {
 }
 
 /// Waits until the agent has appended so many events since it started.
-fn reads_some(site: &Site, events: u64) {
+pub(crate) fn reads_some(site: &Site, events: u64) {
     wait("some rows are read", || {
         let page = site.metrics_text(0).unwrap_or_default();
         let all = page

@@ -1,5 +1,7 @@
 //! What is said of PostgreSQL besides rows: gaps, shapes of tables, signs of life; and what the flow does about them.
 
+use std::collections::BTreeSet;
+
 use dray_tests::daemon::Daemon;
 use dray_tests::postgres::Server;
 use dray_tests::site::{FlowSpec, Site};
@@ -7,7 +9,7 @@ use dray_tests::target::Target;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::postgres::{generic, is_streaming};
+use crate::postgres::{generic, is_streaming, reads_some};
 use crate::{PATIENCE, folder, target_table, wait};
 
 /// A flow of movements as they are, with more settings of its source and of its table.
@@ -187,6 +189,33 @@ fn behind_a_gap_a_flow_loads_all_tables_again_and_joins_them_to_the_log() {
             "{reason}"
         );
     }
+}
+
+#[test]
+fn a_gap_within_a_first_load_has_it_begin_anew_so_that_no_row_is_missing() {
+    let rows = 60_000;
+    let server = Server::start();
+    server.insert(0..rows);
+    let mut watched = Watched::start("within", flow(&server, "on_gap = \"go-on\"", ""));
+    reads_some(&watched.site, rows / 6);
+    watched.agent().kill().expect("a kill");
+    assert!(!is_streaming(&server), "it was killed while it loaded");
+    server.sql(MAKE_ANEW);
+    watched.start_again();
+    watched.reads();
+    insert(&server, "last");
+    watched.row("last");
+    let told = watched.told();
+    let reads: BTreeSet<_> = told
+        .iter()
+        .filter(|told| told.starts_with("read "))
+        .collect();
+    assert_eq!(reads.len() as u64, rows);
+    let gaps: Vec<_> = told
+        .iter()
+        .filter(|told| told.starts_with("gap "))
+        .collect();
+    assert_eq!(gaps, ["gap slot_remade loads_again"]);
 }
 
 #[test]
@@ -394,7 +423,7 @@ fn a_flow_that_has_nothing_to_say_says_that_it_lives() {
         .iter()
         .filter(|event| event["type"] == "heartbeat")
         .collect();
-    let ids: std::collections::BTreeSet<_> = beats.iter().map(|beat| beat["id"].as_str()).collect();
+    let ids: BTreeSet<_> = beats.iter().map(|beat| beat["id"].as_str()).collect();
     assert_eq!(ids.len(), beats.len(), "no two are one");
     for beat in &beats {
         let data = &beat["data"];

@@ -34,3 +34,27 @@ impl Silence {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::task::{Context, Waker};
+
+    use super::*;
+
+    #[test]
+    fn silence_lasts_too_long_after_its_time_and_never_where_it_has_none() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .expect("a runtime");
+        runtime.block_on(async {
+            Silence::new(Duration::from_millis(1)).lasts().await;
+            for every in [Duration::ZERO, Duration::from_secs(60)] {
+                let silence = Silence::new(every);
+                let waited = pin!(silence.lasts()).poll(&mut Context::from_waker(Waker::noop()));
+                assert!(waited.is_pending(), "{every:?}");
+            }
+        });
+    }
+}

@@ -271,6 +271,31 @@ mod tests {
     use dray_proto::EventId;
 
     #[test]
+    fn a_list_is_shown_item_by_item() {
+        let mut bytes = Vec::new();
+        let id = EventId::new([1; 10], 7, 0);
+        wire::put_bytes(&mut bytes, number::ID, id.as_bytes());
+        wire::put_text(&mut bytes, number::KEY, "public.stock");
+        wire::put_timestamp(&mut bytes, number::CAPTURED_AT, 0);
+        wire::put_message(&mut bytes, 31, |out| {
+            for name in ["sku", "lot"] {
+                wire::put_message(out, 5, |out| wire::put_text(out, 1, name));
+            }
+        });
+        let event = Event::of(&bytes).expect("an event");
+        let flat = [("columns.1.name", "sku"), ("columns.2.name", "lot")];
+        assert_eq!(
+            event.flat,
+            flat.map(|(name, value)| (name.into(), value.into()))
+        );
+        let json = serde_json::to_string(&event.whole).expect("JSON");
+        assert!(
+            json.contains(r#""columns":[{"name":"sku"},{"name":"lot"}]"#),
+            "{json}"
+        );
+    }
+
+    #[test]
     fn an_event_is_shown_flat_and_as_json() {
         let mut bytes = Vec::new();
         wire::put_bytes(

@@ -73,3 +73,49 @@ impl Kinds {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::message::{Column, Identity};
+    use super::*;
+
+    #[test]
+    fn a_type_is_asked_for_once_and_has_its_number_where_it_is_gone() {
+        let column = |name: &str, type_oid, modifier| Column {
+            name: name.into(),
+            type_oid,
+            modifier,
+            is_key: name == "sku",
+        };
+        let relation = Relation {
+            oid: 7,
+            schema: "public".into(),
+            name: "stock".into(),
+            identity: Identity::Default,
+            columns: vec![
+                column("sku", 25, -1),
+                column("qty", 1_700, 786_439),
+                column("note", 25, -1),
+                column("state", 16_999, -1),
+            ],
+        };
+        let mut kinds = Kinds::default();
+        kinds.note(25, -1, "text");
+        kinds.note(16_999, -1, "???");
+        assert_eq!(kinds.unknown(&relation), [(1_700, 786_439)]);
+        kinds.note(1_700, 786_439, "numeric(12,3)");
+        assert!(kinds.unknown(&relation).is_empty());
+        let columns = kinds.describe(&relation);
+        let told: Vec<_> = columns
+            .iter()
+            .map(|column| format!("{} {} {}", column.name, column.kind, column.is_key))
+            .collect();
+        let expected = [
+            "sku text true",
+            "qty numeric(12,3) false",
+            "note text false",
+            "state type 16999 false",
+        ];
+        assert_eq!(told, expected);
+    }
+}
