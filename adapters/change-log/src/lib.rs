@@ -19,6 +19,7 @@ pub mod server;
 mod shapes;
 mod silence;
 mod source;
+mod watch;
 
 pub use columns::{Mask, TableConfig};
 pub use policy::{OnGap, OnSchemaChange};

@@ -18,7 +18,8 @@ use super::table::{Table, full_name};
 use crate::columns::TableConfig;
 use crate::reader::Ready;
 use crate::rows::{About, Op, Rows};
-use crate::schema::{Described, Watch};
+use crate::schema::Described;
+use crate::watch::Watch;
 
 /// A table whose rows come.
 #[derive(Debug)]

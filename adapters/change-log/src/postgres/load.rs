@@ -30,7 +30,8 @@ use super::table::Table;
 use crate::columns::TableConfig;
 use crate::reader::{HELD_UP_MAX, Ready, Talk, Told, Trouble, now_us};
 use crate::rows::{About, Op, Rows};
-use crate::schema::{Described, Watch};
+use crate::schema::Described;
+use crate::watch::Watch;
 
 /// Rows that are asked for at once, at most.
 const ROWS_MAX: usize = 2_000;

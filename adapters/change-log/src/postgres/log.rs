@@ -18,10 +18,10 @@ use super::load::Loader;
 use super::place::Place;
 use super::session::{self, Names, trouble};
 use crate::reader::{Log, Place as _, Ready, Said, Talk, Told, Trouble, now_us};
-use crate::schema::Watch;
 use crate::shapes::Shapes;
 use crate::silence::Silence;
 use crate::source::LogSource;
+use crate::watch::Watch;
 
 /// How often a server that has nothing for us is taken at its word that it looked through its log: it may then drop it.
 const LOOKED_EVERY: Duration = Duration::from_secs(10);

@@ -19,7 +19,7 @@ use pgwire_replication::Lsn;
 use serde::{Deserialize, Serialize};
 
 use crate::reader;
-use crate::schema::Prints;
+use crate::watch::Prints;
 
 /// Of places that every agent goes on from.
 const VERSION: u32 = 1;
