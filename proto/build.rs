@@ -130,6 +130,9 @@ fn kind(message: &DescriptorProto, field: &FieldDescriptorProto) -> String {
                 );
                 "Kind::TextMap".into()
             }
+            name if field.label() == Label::Repeated => {
+                format!("Kind::Messages(&{})", upper_snake(last(name)))
+            }
             name => format!("Kind::Message(&{})", upper_snake(last(name))),
         },
         other => panic!(

@@ -53,6 +53,8 @@ pub enum Kind {
     TextMap,
     /// Another message, once.
     Message(&'static Message),
+    /// Another message, any number of times.
+    Messages(&'static Message),
 }
 
 impl Message {
@@ -110,7 +112,10 @@ mod tests {
                 "invoice",
                 "generic",
                 "dead_letter",
-                "file_report"
+                "file_report",
+                "schema_change",
+                "source_gap",
+                "heartbeat"
             ]
         );
         let shipment = body("shipment").expect("a body").message;
@@ -133,6 +138,11 @@ mod tests {
         assert!(matches!(
             shipment.field("attributes").expect("a field").kind,
             Kind::TextMap
+        ));
+        let schema = body("schema_change").expect("a body").message;
+        assert!(matches!(
+            schema.field("columns").expect("a field").kind,
+            Kind::Messages(_)
         ));
         assert_eq!(name_of(OPERATION, 4), Some("snapshot"));
         assert_eq!(name_of(DEAD_LETTER_STAGE, 3), Some("map"));

@@ -185,7 +185,7 @@ fn whoever_is_killed(mut server: impl Database) {
 
     let (mut movements, mut places) = (Vec::new(), BTreeMap::new());
     let mut changes = BTreeSet::new();
-    for event in site.log_events().expect("the log") {
+    for event in site.log_records().expect("the log") {
         let fields = &event["data"]["fields"];
         let text = |name: &str| fields[name].as_str().unwrap_or_default().to_owned();
         let change = [

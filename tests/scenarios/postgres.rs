@@ -26,7 +26,7 @@ fn site(server: &Server, folder: &TempDir) -> (Site, Target) {
 }
 
 /// Whether the flow's slot is in use: until what was there is read it is not.
-fn is_streaming(server: &Server) -> bool {
+pub(crate) fn is_streaming(server: &Server) -> bool {
     server.sql("SELECT active FROM pg_replication_slots WHERE slot_name = 'dray_movements'") == "t"
 }
 
@@ -124,7 +124,7 @@ fn what_was_there_comes_once_and_before_what_is_written_meanwhile() {
 }
 
 /// Waits until the agent has appended so many events since it started.
-fn reads_some(site: &Site, events: u64) {
+pub(crate) fn reads_some(site: &Site, events: u64) {
     wait("some rows are read", || {
         let page = site.metrics_text(0).unwrap_or_default();
         let all = page
@@ -136,7 +136,7 @@ fn reads_some(site: &Site, events: u64) {
 }
 
 /// Rows of a table as they are.
-fn generic(table: &str) -> String {
+pub(crate) fn generic(table: &str) -> String {
     format!(
         "\n[[flow.mapping]]\nbody = \"generic\"\nrecord_type = \"public.{table}\"\nkey = \"number\"\nall_columns = true\n"
     )
@@ -189,7 +189,7 @@ fn after_a_first_load_beside_writers_the_log_says_what_the_table_has() {
         erp.arrivals().iter().any(|arrival| arrival.key == "last")
     });
     let mut found: BTreeMap<String, [String; 2]> = BTreeMap::new();
-    for event in site.log_events().expect("the log") {
+    for event in site.log_records().expect("the log") {
         let data = &event["data"]["fields"];
         let text = |name: &str| data[name].as_str().map(str::to_owned);
         let number = text("number").unwrap_or_else(|| panic!("{event}"));
@@ -273,7 +273,7 @@ fn every_type_is_what_the_documentation_says_by_first_load_and_by_log() {
     assert!(erp.wait(PATIENCE, |events| events == 1), "it is loaded");
     server.sql(&format!("INSERT INTO everything VALUES ('2'{values})"));
     assert!(erp.wait(PATIENCE, |events| events == 2), "it is streamed");
-    let events = site.log_events().expect("the log");
+    let events = site.log_records().expect("the log");
     let ops: Vec<_> = events
         .iter()
         .map(|event| &event["data"]["fields"]["_op"])
@@ -398,7 +398,7 @@ fn keys_that_change_tables_without_a_key_and_truncation_come_as_they_are() {
     server.sql("INSERT INTO plain VALUES ('P2', 'B'); UPDATE movement SET number = 'MV-NEW'; DELETE FROM movement; TRUNCATE movement, plain");
     server.insert(1..2);
     assert!(erp.wait(PATIENCE, |events| events >= 7), "they come");
-    let events = site.log_events().expect("the log");
+    let events = site.log_records().expect("the log");
     let told = events.iter().map(|event| {
         let text = |name: &str| {
             event["data"]["fields"][name]

@@ -21,6 +21,9 @@ use crate::verdict::Arrival;
 const PORTS: std::ops::Range<u16> = 20_000..32_000;
 const PORT_TRIES: u32 = 1_000;
 
+/// What an agent says of its sources: no records.
+const REPORTS: [&str; 4] = ["file_report", "schema_change", "source_gap", "heartbeat"];
+
 /// The ports that this process was given: their numbers at UDP, which nothing here uses. So nobody else is given one while it
 /// lives, also while its daemon is down.
 static HELD: Mutex<Vec<UdpSocket>> = Mutex::new(Vec::new());
@@ -334,6 +337,16 @@ impl Site {
             .collect()
     }
 
+    /// Those of them that are of records: without what the agent says of its sources.
+    ///
+    /// # Errors
+    /// With what the command said.
+    pub fn log_records(&self) -> anyhow::Result<Vec<Value>> {
+        let mut events = self.log_events()?;
+        events.retain(|event| REPORTS.iter().all(|report| event["type"] != *report));
+        Ok(events)
+    }
+
     /// The log's events as arrivals, for [`crate::verdict::judge`].
     ///
     /// # Errors
@@ -349,9 +362,7 @@ impl Site {
                 .and_then(|text| text.parse().ok())
                 .unwrap_or(0),
         };
-        let mut events = self.log_events()?;
-        events.retain(|event| event["type"] != "file_report");
-        Ok(events.into_iter().map(arrival).collect())
+        Ok(self.log_records()?.into_iter().map(arrival).collect())
     }
 
     /// The text of a daemon's metrics page.

@@ -10,14 +10,19 @@
 
 mod calls;
 pub mod conformance;
+mod file_report;
 mod records;
 mod report;
 pub mod secret;
 mod source;
 
 pub use calls::{CallCount, CallOutcome, Calls, LastCall, REASON_CHARS_MAX};
+pub use file_report::{CHECKS_MAX, FileCheck, FileChecks, FileOutcome, FileReport, IDENTITIES_MAX};
 pub use records::{RawAt, RecordView, Records, Row, Shape, Span, Value};
-pub use report::{CHECKS_MAX, FileCheck, FileChecks, FileOutcome, IDENTITIES_MAX, Report};
+pub use report::{
+    GapCourse, GapReason, GapReport, Heartbeat, Report, Reported, SchemaClass, SchemaColumn,
+    SchemaDifference, SchemaReport, SchemaSeen,
+};
 pub use source::{
     BATCH_BYTES_MAX, BATCH_RECORDS_MAX, Batch, IdScope, Mark, MarkState, Origin, Polled, Position,
     REJECT_BYTES_MAX, Reject, RejectStage, Seen, Source, SourceError,

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-use crate::{Calls, Records, Report};
+use crate::{Calls, Records, Reported};
 
 /// A batch's records, at most: what one append may carry at once.
 pub const BATCH_RECORDS_MAX: usize = 40_000;
@@ -130,8 +130,8 @@ pub struct Batch {
     pub captured_us: i64,
     /// Whether a file, message or transaction ends here.
     pub ends_unit: bool,
-    /// How the file ended that ends here.
-    pub report: Option<Box<Report>>,
+    /// What is said besides, in the source's order, each with its place among the records.
+    pub reports: Vec<Reported>,
 }
 
 /// What a poll found.

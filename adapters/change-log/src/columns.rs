@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
+use crate::policy::OnSchemaChange;
+
 /// What stands in a value's place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -30,6 +32,11 @@ pub struct TableConfig {
     /// Columns whose values are hidden before anything touches the disk.
     #[serde(default)]
     pub mask: BTreeMap<String, Mask>,
+    /// What the flow does when it is another than it was.
+    #[serde(default)]
+    pub on_schema_change: OnSchemaChange,
+    /// The shape with which a flow goes on that stopped for it: the sentence names it.
+    pub accepted_schema: Option<String>,
 }
 
 impl TableConfig {

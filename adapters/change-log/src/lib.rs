@@ -11,10 +11,16 @@
 
 mod columns;
 pub mod mysql;
+mod policy;
 pub mod postgres;
 mod reader;
 mod rows;
+mod schema;
 pub mod server;
+mod shapes;
+mod silence;
 mod source;
+mod watch;
 
 pub use columns::{Mask, TableConfig};
+pub use policy::{OnGap, OnSchemaChange};

@@ -7,6 +7,7 @@ mod charset;
 pub mod config;
 mod event;
 mod gtid;
+mod kinds;
 mod load;
 mod log;
 mod place;
@@ -21,3 +22,6 @@ mod texts;
 
 pub use config::MySqlConfig;
 pub use preflight::Findings;
+
+/// What reports call it.
+const DATABASE: &str = "mysql";

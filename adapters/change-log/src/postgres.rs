@@ -2,6 +2,8 @@
 
 mod assembly;
 pub mod config;
+mod gap;
+mod kinds;
 mod load;
 mod log;
 mod message;
@@ -16,3 +18,6 @@ mod table;
 mod texts;
 
 pub use config::PostgresConfig;
+
+/// What reports call this kind of database.
+const DATABASE: &str = "postgres";

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use dray_adapter::{IdScope, Position, Records};
+use dray_adapter::{IdScope, Position, Records, Report, Reported};
 use jiff::Timestamp;
 use tokio::runtime;
 use tokio::sync::{mpsc, watch};
@@ -66,6 +66,8 @@ pub(crate) trait Log: Send + Sync + 'static {
 #[derive(Debug)]
 pub(crate) struct Ready<P> {
     pub(crate) records: Records,
+    /// What is said before some of them.
+    pub(crate) reports: Vec<Reported>,
     pub(crate) scope: IdScope,
     /// Where the transaction stands in the log.
     pub(crate) change_position: Arc<str>,
@@ -75,6 +77,16 @@ pub(crate) struct Ready<P> {
     pub(crate) ends: bool,
 }
 
+/// Something that is said between two transactions.
+#[derive(Debug)]
+pub(crate) struct Said<P> {
+    pub(crate) report: Report,
+    /// No other report's.
+    pub(crate) scope: IdScope,
+    /// Where the flow stands from then on.
+    pub(crate) place: P,
+}
+
 /// What the thread has for the flow.
 #[derive(Debug)]
 pub(crate) enum Told<P> {
@@ -82,6 +94,8 @@ pub(crate) enum Told<P> {
     Ready(Box<Ready<P>>, i64),
     /// Nothing came, up to here, and when that was said.
     Looked(Box<P>, i64),
+    /// Nothing came, and this is said; and when.
+    Said(Box<Said<P>>, i64),
     /// It has ended.
     Ended(Trouble),
 }

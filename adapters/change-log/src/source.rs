@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use dray_adapter::{Batch, IdScope, Origin, Polled, Position, Records, Seen, Source, SourceError};
+use dray_adapter::{
+    Batch, IdScope, Origin, Polled, Position, Records, Reported, Seen, Source, SourceError,
+};
 
-use crate::reader::{Log, Place, Reader, Told, Trouble};
+use crate::reader::{Log, Place, Reader, Ready, Told, Trouble};
 
 /// What came wakes the flow: it looks by itself only in case.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
@@ -34,35 +36,43 @@ impl<L: Log> LogSource<L> {
         }
     }
 
-    fn batch(
-        &mut self,
-        origin: Origin,
-        records: Records,
-        place: L::Place,
-        captured_us: i64,
-        ends_unit: bool,
-    ) -> Polled {
-        let position = place.position();
-        self.place = Some(place);
+    fn batch(&mut self, ready: Ready<L::Place>, captured_us: i64) -> Polled {
+        let position = ready.place.position();
+        self.place = Some(ready.place);
         Polled::Batch(Box::new(Batch {
-            origin,
-            records,
+            origin: Origin {
+                scope: ready.scope,
+                file: "".into(),
+                message_id: "".into(),
+                change_position: ready.change_position,
+            },
+            records: ready.records,
             rejects: Vec::new(),
             marks: Vec::new(),
             position,
             captured_us,
-            ends_unit,
-            report: None,
+            ends_unit: ready.ends,
+            reports: ready.reports,
         }))
     }
 
-    fn origin(scope: IdScope, change_position: Arc<str>) -> Origin {
-        Origin {
+    /// What came between two transactions: no record.
+    fn between(
+        &mut self,
+        scope: IdScope,
+        place: L::Place,
+        reports: Vec<Reported>,
+        said_us: i64,
+    ) -> Polled {
+        let ready = Ready {
+            records: Records::default(),
+            reports,
             scope,
-            file: "".into(),
-            message_id: "".into(),
-            change_position,
-        }
+            change_position: place.written(),
+            place,
+            ends: true,
+        };
+        self.batch(ready, said_us)
     }
 }
 
@@ -97,14 +107,14 @@ impl<L: Log> Source for LogSource<L> {
         let told = self.reader.as_mut().and_then(Reader::told);
         match told {
             None => Ok(Polled::Idle(LOOK_AGAIN)),
-            Some(Told::Ready(ready, captured_us)) => {
-                let origin = Self::origin(ready.scope, ready.change_position);
-                Ok(self.batch(origin, ready.records, ready.place, captured_us, ready.ends))
-            }
+            Some(Told::Ready(ready, captured_us)) => Ok(self.batch(*ready, captured_us)),
             Some(Told::Looked(place, said_us)) => {
                 let scope = IdScope::of(&[self.flow.as_bytes(), b"looked"]);
-                let origin = Self::origin(scope, place.written());
-                Ok(self.batch(origin, Records::default(), *place, said_us, true))
+                Ok(self.between(scope, *place, Vec::new(), said_us))
+            }
+            Some(Told::Said(said, said_us)) => {
+                let reports = vec![Reported::alone(said.report)];
+                Ok(self.between(said.scope, said.place, reports, said_us))
             }
             Some(Told::Ended(trouble)) => {
                 self.reader = None;

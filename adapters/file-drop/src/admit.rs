@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::io;
 use std::path::Path;
 
-use dray_adapter::{Batch, FileOutcome, Mark, MarkState, Records, Reject, RejectStage, Report};
+use dray_adapter::{Batch, FileOutcome, FileReport, Mark, MarkState, Records, Reject, RejectStage};
 
 use crate::duplicates::Outcome;
 use crate::keeper::Admitted;
@@ -96,7 +96,7 @@ impl FileDrop {
         facts: &Facts,
         outcome: FileOutcome,
         reason: &str,
-    ) -> Option<Box<Report>> {
+    ) -> Option<Box<FileReport>> {
         self.config.report.then(|| facts.report(outcome, reason))
     }
 
@@ -142,7 +142,7 @@ impl FileDrop {
             position: self.stands(),
             captured_us: now_us(),
             ends_unit: true,
-            report: None,
+            reports: Vec::new(),
         })
     }
 }

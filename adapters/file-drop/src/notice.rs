@@ -4,7 +4,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use dray_adapter::{Batch, IdScope, Origin, Position, Records, Reject, RejectStage, Report};
+use dray_adapter::{
+    Batch, FileReport, IdScope, Origin, Position, Records, Reject, RejectStage, Reported,
+};
 use dray_formats::edi::Acknowledgement;
 
 use crate::archive::FAILED;
@@ -25,7 +27,7 @@ pub(crate) struct Notice {
     /// Whether it is set aside; else it is gone, or was there before.
     aside: bool,
     pub(crate) first_bytes: Vec<u8>,
-    pub(crate) report: Option<Box<Report>>,
+    pub(crate) report: Option<Box<FileReport>>,
     /// What its sender is told.
     pub(crate) acknowledgements: Vec<Acknowledgement>,
 }
@@ -80,7 +82,7 @@ impl Notice {
     }
 
     /// The file was there before: it goes to the others of its kind, and nobody has to act.
-    pub(crate) fn repeated(file: Finished, path: PathBuf, report: Option<Box<Report>>) -> Self {
+    pub(crate) fn repeated(file: Finished, path: PathBuf, report: Option<Box<FileReport>>) -> Self {
         Self {
             file: Finished {
                 goes: Goes::Repeated,
@@ -96,7 +98,7 @@ impl Notice {
     }
 
     /// This is the last that is said of the file.
-    pub(crate) fn closing(self, report: Option<Box<Report>>) -> Self {
+    pub(crate) fn closing(self, report: Option<Box<FileReport>>) -> Self {
         Self { report, ..self }
     }
 
@@ -130,7 +132,11 @@ impl Notice {
             position,
             captured_us: now_us(),
             ends_unit: true,
-            report: self.report,
+            reports: self
+                .report
+                .map(|report| Reported::of_file(0, *report))
+                .into_iter()
+                .collect(),
         }
     }
 }

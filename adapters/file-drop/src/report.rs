@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dray_adapter::{FileOutcome, IDENTITIES_MAX, Report};
+use dray_adapter::{FileOutcome, FileReport, IDENTITIES_MAX};
 use dray_formats::{Account, Identity, IdentityKind};
 
 use crate::duplicates::Keys;
@@ -45,8 +45,8 @@ impl Facts {
     }
 
     /// The report of a file that ended so.
-    pub(crate) fn report(&self, outcome: FileOutcome, reason: &str) -> Box<Report> {
-        Box::new(Report {
+    pub(crate) fn report(&self, outcome: FileOutcome, reason: &str) -> Box<FileReport> {
+        Box::new(FileReport {
             outcome,
             reason: reason.to_owned(),
             sha256: self.content.sha256,

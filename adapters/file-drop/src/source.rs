@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dray_adapter::{
-    Batch, FileOutcome, Mark, MarkState, Polled, Position, Seen, Source, SourceError,
+    Batch, FileOutcome, FileReport, Mark, MarkState, Polled, Position, Reported, Seen, Source,
+    SourceError,
 };
 use dray_formats::Gather;
 use dray_formats::packed::Packed;
@@ -331,6 +332,8 @@ impl FileDrop {
         let report = last
             .then(|| self.report(&reading.facts, FileOutcome::Sent, &reading.said))
             .flatten();
+        let reported = |report: Box<FileReport>| Reported::of_file(gather.records.len(), *report);
+        let reports = report.map(reported).into_iter().collect();
         let (marks, position): (Vec<Mark>, _) = if last {
             let file = reading.finished(Goes::Pending);
             self.finished.push_back(Moving {
@@ -353,7 +356,7 @@ impl FileDrop {
             position,
             captured_us: now_us(),
             ends_unit: last,
-            report,
+            reports,
         }
     }
 }

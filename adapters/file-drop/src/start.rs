@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use dray_adapter::{FileOutcome, MarkState, Position, Report, SourceError};
+use dray_adapter::{FileOutcome, FileReport, MarkState, Position, SourceError};
 use dray_edges::edge;
 
 use crate::alarms::Alarms;
@@ -408,7 +408,7 @@ impl FileDrop {
     }
 
     /// What is said of a file of which only the first `next` records could be sent.
-    fn cut_short(&self, file: &Finished, next: u64, reason: &str) -> Option<Box<Report>> {
+    fn cut_short(&self, file: &Finished, next: u64, reason: &str) -> Option<Box<FileReport>> {
         let facts = Facts::of_gone(file.content, file.look, next);
         self.report(&facts, FileOutcome::CutShort, reason)
     }

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use dray_adapter::Report;
+use dray_adapter::FileReport;
 use dray_formats::edi::Acknowledgement;
 
 use crate::first_pass::FirstPass;
@@ -49,7 +49,7 @@ pub(crate) struct Repeated {
     pub(crate) content: Content,
     pub(crate) look: Look,
     pub(crate) since: Instant,
-    pub(crate) report: Box<Report>,
+    pub(crate) report: Box<FileReport>,
 }
 
 /// A file, and where it is now.

@@ -138,7 +138,7 @@ pub(crate) fn sample(
             position: Position::default(),
             captured_us: jiff::Timestamp::now().as_microsecond(),
             ends_unit,
-            report: None,
+            reports: Vec::new(),
         });
     }
     Ok(batches)

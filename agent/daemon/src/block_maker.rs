@@ -11,7 +11,7 @@
 //! the whole append is read again, and what was held already is dropped by its id.
 
 use bytes::Bytes;
-use dray_adapter::{Batch, IdScope, Origin, Position, RecordView, Reject};
+use dray_adapter::{Batch, IdScope, Origin, Position, RecordView, Reject, Reported};
 use dray_buffer::api::APPEND_BYTES_MAX;
 use dray_buffer::{Loss, NewBlock};
 use dray_mapping::{Letter, Mapper};
@@ -80,20 +80,21 @@ impl BlockMaker {
     /// Adds all events of a batch to those that are not taken yet.
     pub fn add(&mut self, batch: &Batch) {
         let mut rejects = batch.rejects.iter().peekable();
+        let mut reports = batch.reports.iter().peekable();
         for (index, record) in batch.records.iter().enumerate() {
             while let Some(reject) = rejects.next_if(|reject| reject.after <= index) {
                 self.reject(batch, reject);
+            }
+            while let Some(reported) = reports.next_if(|reported| reported.after <= index) {
+                self.report(batch, reported);
             }
             self.record(batch, record);
         }
         for reject in rejects {
             self.reject(batch, reject);
         }
-        if let Some(report) = &batch.report {
-            let event = self
-                .mapper
-                .file_report(&batch.origin, batch.captured_us, report);
-            self.closing.push(&event, batch.captured_us, false);
+        for reported in reports {
+            self.report(batch, reported);
         }
     }
 
@@ -146,6 +147,13 @@ impl BlockMaker {
             .mapper
             .dead_letter_of_reject(&batch.origin, batch.captured_us, reject);
         self.closing.push(&letter, batch.captured_us, true);
+    }
+
+    fn report(&mut self, batch: &Batch, reported: &Reported) {
+        let event = self
+            .mapper
+            .report(&batch.origin, batch.captured_us, reported);
+        self.closing.push(&event, batch.captured_us, false);
     }
 
     /// What tells the centre of events that the disk lost: a dead letter where the flow stands.
@@ -244,8 +252,8 @@ mod tests {
     use std::sync::Arc;
 
     use dray_adapter::{
-        FileChecks, FileOutcome, IdScope, Origin, Position, RawAt, Records, RejectStage, Report,
-        Shape,
+        FileChecks, FileOutcome, FileReport, Heartbeat, IdScope, Origin, Position, RawAt, Records,
+        RejectStage, Report, Shape,
     };
     use dray_mapping::MappingConfig;
     use dray_proto::block::{self, EVENTS_MAX};
@@ -296,7 +304,7 @@ mod tests {
             position: Position(Bytes::from_static(b"after")),
             captured_us: 1_700_000_000_000_000,
             ends_unit: true,
-            report: None,
+            reports: Vec::new(),
         }
     }
 
@@ -387,7 +395,7 @@ mod tests {
 
     #[test]
     fn a_files_report_is_the_last_event_of_its_last_batch() {
-        let report = Report {
+        let report = FileReport {
             outcome: FileOutcome::Sent,
             reason: String::new(),
             sha256: [0; 32],
@@ -403,7 +411,7 @@ mod tests {
             checked_us: 0,
         };
         let batch = Batch {
-            report: Some(Box::new(report)),
+            reports: vec![Reported::of_file(1, report)],
             ..batch(&["A|1", "!x"])
         };
         let made = maker(Otherwise::DeadLetter).make(&batch);
@@ -411,6 +419,29 @@ mod tests {
         assert_eq!(events(&made), expected);
         assert_eq!((made.events, made.dead_letters), (3, 1));
         assert_eq!(made.blocks.len(), 1, "in the same append");
+    }
+
+    #[test]
+    fn what_is_said_before_a_record_comes_before_it_and_behind_what_is_none() {
+        let said = |after| Reported {
+            after,
+            ordinal: 0,
+            report: Report::Heartbeat(Heartbeat {
+                database: "postgres",
+                position: "0/7".into(),
+                heard_us: 0,
+                end: String::new(),
+                behind_bytes: 0,
+            }),
+        };
+        let batch = Batch {
+            reports: vec![said(0), said(1), said(2)],
+            ..batch(&["A|1", "!x", "B|2"])
+        };
+        let made = maker(Otherwise::DeadLetter).make(&batch);
+        let beat = "heartbeat heartbeat";
+        let [a, b] = ["inventory_movement A", "inventory_movement B"];
+        assert_eq!(events(&made), [beat, a, "dead_letter", beat, b, beat]);
     }
 
     #[test]

@@ -16,6 +16,8 @@ pub enum Shown {
     Number(u64),
     /// Names and values.
     Fields(Vec<(Cow<'static, str>, Shown)>),
+    /// One after the other.
+    List(Vec<Shown>),
 }
 
 impl Serialize for Shown {
@@ -30,6 +32,7 @@ impl Serialize for Shown {
                 }
                 map.end()
             }
+            Self::List(items) => items.serialize(serializer),
         }
     }
 }
@@ -160,6 +163,11 @@ fn flatten(flat: &mut Vec<(String, String)>, path: &str, shown: &Shown) {
                 flatten(flat, &crate::advice::join(path, name), value);
             }
         }
+        Shown::List(items) => {
+            for (number, item) in (1..).zip(items) {
+                flatten(flat, &crate::advice::join(path, &number.to_string()), item);
+            }
+        }
     }
 }
 
@@ -204,6 +212,13 @@ fn message(message: &'static Message, bytes: &[u8]) -> Result<Shown, WireError> 
         };
         match (known.kind, raw) {
             (Kind::TextMap, Raw::Bytes(bytes)) => put_entry(&mut fields, known.name, bytes)?,
+            (Kind::Messages(inner), Raw::Bytes(bytes)) => {
+                let item = value(Kind::Message(inner), Raw::Bytes(bytes))?;
+                match fields.last_mut() {
+                    Some((last, Shown::List(items))) if last == known.name => items.extend(item),
+                    _ => fields.push((known.name.into(), Shown::List(item.into_iter().collect()))),
+                }
+            }
             (kind, raw) => {
                 if let Some(value) = value(kind, raw)? {
                     fields.push((known.name.into(), value));
@@ -254,6 +269,31 @@ fn put_entry(
 mod tests {
     use super::*;
     use dray_proto::EventId;
+
+    #[test]
+    fn a_list_is_shown_item_by_item() {
+        let mut bytes = Vec::new();
+        let id = EventId::new([1; 10], 7, 0);
+        wire::put_bytes(&mut bytes, number::ID, id.as_bytes());
+        wire::put_text(&mut bytes, number::KEY, "public.stock");
+        wire::put_timestamp(&mut bytes, number::CAPTURED_AT, 0);
+        wire::put_message(&mut bytes, 31, |out| {
+            for name in ["sku", "lot"] {
+                wire::put_message(out, 5, |out| wire::put_text(out, 1, name));
+            }
+        });
+        let event = Event::of(&bytes).expect("an event");
+        let flat = [("columns.1.name", "sku"), ("columns.2.name", "lot")];
+        assert_eq!(
+            event.flat,
+            flat.map(|(name, value)| (name.into(), value.into()))
+        );
+        let json = serde_json::to_string(&event.whole).expect("JSON");
+        assert!(
+            json.contains(r#""columns":[{"name":"sku"},{"name":"lot"}]"#),
+            "{json}"
+        );
+    }
 
     #[test]
     fn an_event_is_shown_flat_and_as_json() {

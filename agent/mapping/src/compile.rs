@@ -15,9 +15,14 @@ use crate::plan::{BodyPlan, Constant, GenericPlan, Leaf, Operations, Plan, Sourc
 use crate::shapes::Columns;
 use crate::write::{OPERATIONS, operation_named};
 
-/// The body of agents' own events.
 /// The bodies that the agent makes itself.
-const RESERVED: [&str; 2] = ["dead_letter", "file_report"];
+const RESERVED: [&str; 5] = [
+    "dead_letter",
+    "file_report",
+    "schema_change",
+    "source_gap",
+    "heartbeat",
+];
 /// The body with names of the source's own.
 const GENERIC: &str = "generic";
 

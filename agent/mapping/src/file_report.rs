@@ -1,46 +1,12 @@
-//! How a whole file ended becomes an event of its own.
+//! The body of a file's report.
 
-use dray_adapter::{Origin, Report};
-use dray_proto::event::number;
-use dray_proto::v1::Operation;
-use dray_proto::{EventId, schema, wire};
+use dray_adapter::FileReport;
+use dray_proto::wire;
 
 use crate::dead_letter::cut;
-use crate::mapper::Mapper;
-use crate::write::{Head, put_tail};
-
-/// The last byte of a report's id; mappings have those before it, and dead letters the next.
-const OUTPUT: u8 = 254;
-/// The ordinal that stands for a whole file, beyond every record's. An outcome takes its own number from it: a file that was set
-/// aside and is sent later has two reports.
-const WHOLE_FILE: u64 = EventId::ORDINALS - 1;
-
-impl Mapper {
-    /// The event of a file's report. The same file that ended in the same way gives the same id each time.
-    #[must_use]
-    pub fn file_report(&self, origin: &Origin, captured_us: i64, report: &Report) -> Vec<u8> {
-        let mut out = Vec::with_capacity(512);
-        let id = EventId::new(origin.scope.0, WHOLE_FILE - report.outcome as u64, OUTPUT);
-        wire::put_bytes(&mut out, number::ID, id.as_bytes());
-        match &*origin.file {
-            "" => wire::put_text(&mut out, number::KEY, &id.to_string()),
-            name => wire::put_text(&mut out, number::KEY, name),
-        }
-        wire::put_integer(&mut out, number::OPERATION, Operation::Create as u64);
-        let head = Head {
-            origin,
-            captured_us,
-            schema_version: self.schema_version,
-        };
-        put_tail(head, 0, "", &mut out);
-        let number = schema::body("file_report").map_or(30, |body| body.number);
-        wire::put_message(&mut out, number, |out| put_report(out, report));
-        out
-    }
-}
 
 /// The numbers of `FileReport`; a test compares with prost.
-fn put_report(out: &mut Vec<u8>, report: &Report) {
+pub(crate) fn put(out: &mut Vec<u8>, report: &FileReport) {
     wire::put_integer(out, 1, report.outcome as u64);
     wire::put_text(out, 2, cut(&report.reason));
     wire::put_bytes(out, 3, &report.sha256);
@@ -66,14 +32,17 @@ fn put_report(out: &mut Vec<u8>, report: &Report) {
 
 #[cfg(test)]
 mod tests {
-    use dray_adapter::{FileCheck, FileChecks, FileOutcome, IdScope};
-    use dray_proto::v1::{self, event::Body};
+    use dray_adapter::{FileCheck, FileChecks, FileOutcome, IdScope, Origin, Reported};
+    use dray_proto::EventId;
+    use dray_proto::v1::{self, Operation, event::Body};
     use prost::Message as _;
+
+    use crate::mapper::Mapper;
 
     use super::*;
 
-    fn report() -> Report {
-        Report {
+    fn report() -> FileReport {
+        FileReport {
             outcome: FileOutcome::SetAside,
             reason: "line 9: LINES of the T record says 7, but there are 6 D records".into(),
             sha256: [7; 32],
@@ -97,7 +66,7 @@ mod tests {
         }
     }
 
-    fn written(report: &Report) -> Vec<u8> {
+    fn written(report: &FileReport) -> Vec<u8> {
         let mapper = Mapper::compile(&[], 3).unwrap_or_else(|errors| panic!("{errors:?}"));
         let origin = Origin {
             scope: IdScope([1; 10]),
@@ -105,7 +74,8 @@ mod tests {
             message_id: "".into(),
             change_position: "".into(),
         };
-        mapper.file_report(&origin, 1_700_000_002_000_000, report)
+        let reported = Reported::of_file(6, report.clone());
+        mapper.report(&origin, 1_700_000_002_000_000, &reported)
     }
 
     /// Once landed, these bytes stand in logs: they may be added to, never changed.
@@ -162,7 +132,7 @@ mod tests {
 
     #[test]
     fn a_file_that_is_set_aside_and_later_sent_has_two_reports() {
-        let sent = Report {
+        let sent = FileReport {
             outcome: FileOutcome::Sent,
             ..report()
         };

@@ -36,6 +36,7 @@ mod file_report;
 mod mapper;
 mod nearest;
 mod plan;
+mod report;
 mod rules;
 mod shapes;
 mod value;
@@ -48,7 +49,7 @@ pub use expression::FUEL;
 pub use mapper::Mapper;
 
 /// Mappings of one flow, at most: an event id has one byte for the mapping, and dead letters and
-/// files' reports have the last of its values.
+/// reports have the last of its values.
 pub const MAPPINGS_MAX: usize = 254;
 /// A business key's bytes, at most: it is held in memory for each delivery under way.
 pub const KEY_BYTES_MAX: usize = 1_024;

@@ -6,7 +6,7 @@
 //!  "schema_version":1,"type":"shipment","provenance":{"file":"SHP_7.txt","line":3},
 //!  "data":{"shipment_number":"SHP-1","line":{"item_number":"SKU-77","quantity":"12.50"}}}
 //! ```
-//! What is empty is absent. Decimals are strings, times RFC 3339 in UTC, maps objects, bytes base64.
+//! What is empty is absent. Decimals are strings, times RFC 3339 in UTC, maps objects, lists of messages arrays, bytes base64.
 //! Field names come from `event.proto` by way of [`dray_proto::schema`], compiled once into a plan that
 //! is looked up by field number. A field that a newer agent writes and this version does not know is
 //! left out (upgrade the collector first); a body that it does not know is poison.
@@ -92,6 +92,8 @@ enum Write {
     Timestamp,
     TextMap,
     Message(Plan),
+    /// A list of them.
+    Messages(Plan),
 }
 
 /// A body's number, the envelope's part that names it, and its plan.
@@ -155,6 +157,7 @@ impl Plan {
                 Kind::Timestamp => Write::Timestamp,
                 Kind::TextMap => Write::TextMap,
                 Kind::Message(message) => Write::Message(Self::of(message)),
+                Kind::Messages(message) => Write::Messages(Self::of(message)),
             };
             fields[field.number as usize] = Some(Field {
                 name: name_json(field.name),
@@ -269,8 +272,8 @@ impl Writer {
             };
             let bit = 1_u64.checked_shl(number).unwrap_or(0);
             if seen & bit != 0 {
-                if matches!(field.write, Write::TextMap) {
-                    continue; // Its first entry wrote them all.
+                if matches!(field.write, Write::TextMap | Write::Messages(_)) {
+                    continue; // The first one wrote them all.
                 }
                 return Err(Poison(format!(
                     "the event holds the field {} twice",
@@ -284,6 +287,9 @@ impl Writer {
             out.extend_from_slice(&field.name);
             let put = match (&field.write, raw) {
                 (Write::TextMap, Raw::Bytes(entry)) => put_map(out, number, entry, fields.clone())?,
+                (Write::Messages(plan), Raw::Bytes(first)) => {
+                    self.messages(out, plan, number, first, fields.clone())?
+                }
                 (write, raw) => self.value(out, write, raw)?,
             };
             if put {
@@ -294,6 +300,29 @@ impl Writer {
         }
         out.push(b'}');
         Ok(out.len() > start + 1)
+    }
+
+    /// Appends a list from its first message and the fields behind it.
+    fn messages(
+        &mut self,
+        out: &mut Vec<u8>,
+        plan: &Plan,
+        number: u32,
+        first: &[u8],
+        rest: Fields<'_>,
+    ) -> Result<bool, Poison> {
+        out.push(b'[');
+        self.message(out, plan, first)?;
+        for field in rest {
+            if let (same, Raw::Bytes(next)) = field?
+                && same == number
+            {
+                out.push(b',');
+                self.message(out, plan, next)?;
+            }
+        }
+        out.push(b']');
+        Ok(true)
     }
 
     /// Appends a value; returns false where it is empty and should be absent.

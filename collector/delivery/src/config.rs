@@ -32,7 +32,7 @@ pub struct TargetConfig {
     /// Which flows: `site/flow`, `site/*`, `*/flow`, `*`. None: all.
     #[serde(default)]
     pub flows: Vec<String>,
-    /// Which bodies, e.g. `shipment`. None: all but `dead_letter` and `file_report`.
+    /// Which bodies, e.g. `shipment`. None: all but what agents say of themselves: `dead_letter`, `file_report`, `schema_change`, `source_gap` and `heartbeat`.
     #[serde(default)]
     pub bodies: Vec<String>,
     /// Where a target without a cursor begins.

@@ -3,7 +3,13 @@
 use dray_proto::{FlowName, is_name, schema};
 
 /// Bodies that no target takes unless it names them: what the agents say of themselves is no business event.
-const ONLY_CHOSEN: [&str; 2] = ["dead_letter", "file_report"];
+const ONLY_CHOSEN: [&str; 5] = [
+    "dead_letter",
+    "file_report",
+    "schema_change",
+    "source_gap",
+    "heartbeat",
+];
 
 /// A flow pattern: `site/flow`, `site/*`, `*/flow` or `*`.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,18 +5,21 @@
 //! are passed over.
 
 use std::collections::{BTreeMap, HashMap};
+use std::mem;
 use std::sync::Arc;
 
-use dray_adapter::{BATCH_BYTES_MAX, BATCH_RECORDS_MAX, IdScope};
+use dray_adapter::{BATCH_BYTES_MAX, BATCH_RECORDS_MAX, IdScope, Report, Reported};
 
 use super::event::{Begin, Event, STATEMENTS};
 use super::place::{Place, Within};
 use super::statement::Statement;
 use super::table::{Known, Table};
-use super::table_map::{self, Charsets, TableMap};
+use super::table_map::{self, Charsets, Column, TableMap};
 use crate::columns::TableConfig;
 use crate::reader::Ready;
 use crate::rows::Rows;
+use crate::schema::Described;
+use crate::watch::Watch;
 
 /// Tables that are remembered: each is described again before its rows.
 const TABLES_MAX: usize = 10_000;
@@ -49,6 +52,15 @@ struct Transaction {
     rows: u64,
 }
 
+/// A table whose rows come.
+#[derive(Debug)]
+struct Coming {
+    table: Table,
+    columns: Vec<Described>,
+    /// Whether a row came since it was described.
+    is_met: bool,
+}
+
 /// What was told, and where it leads.
 #[derive(Debug)]
 pub(super) struct Assembly {
@@ -56,9 +68,11 @@ pub(super) struct Assembly {
     wanted: BTreeMap<String, TableConfig>,
     charsets: Charsets,
     /// By their number; `None`: not wanted.
-    tables: HashMap<u64, Option<Table>>,
+    tables: HashMap<u64, Option<Coming>>,
     /// The event that described each one that is wanted, and its number: it comes again before each statement.
     described: HashMap<u64, Vec<u8>>,
+    watch: Watch,
+    reports: Vec<Reported>,
     rows: Rows,
     place: Place,
     transaction: Option<Transaction>,
@@ -69,7 +83,7 @@ impl Assembly {
     pub(super) fn new(
         flow: &str,
         tables: &[TableConfig],
-        charsets: Charsets,
+        (charsets, watch): (Charsets, Watch),
         place: Place,
     ) -> Self {
         let by_name = tables
@@ -81,6 +95,8 @@ impl Assembly {
             charsets,
             tables: HashMap::new(),
             described: HashMap::new(),
+            watch,
+            reports: Vec::new(),
             rows: Rows::default(),
             place,
             transaction: None,
@@ -128,14 +144,21 @@ impl Assembly {
     pub(super) fn know(&mut self, map: TableMap) -> Result<(), String> {
         let id = map.id;
         let wanted = self.wanted.get(&map.name).expect("only those are new");
+        let columns = map.columns.iter().flatten();
+        let columns = columns.map(Column::described).collect();
         let table = Table::new(map, wanted.wanted())?;
         // It has another number since it was altered.
         self.tables.retain(|_, known| {
             known
                 .as_ref()
-                .is_none_or(|known| known.name() != table.name())
+                .is_none_or(|known| known.table.name() != table.name())
         });
-        self.tables.insert(id, Some(table));
+        let coming = Coming {
+            table,
+            columns,
+            is_met: false,
+        };
+        self.tables.insert(id, Some(coming));
         Ok(())
     }
 
@@ -202,7 +225,7 @@ impl Assembly {
         if transaction.events <= transaction.passed_over {
             return Ok(Step::Nothing);
         }
-        match self.tables.get(&event.table) {
+        match self.tables.get_mut(&event.table) {
             None => {
                 return Err(format!(
                     "a row is of table number {}, which was never described",
@@ -210,7 +233,20 @@ impl Assembly {
                 ));
             }
             Some(None) => return Ok(Step::Nothing),
-            Some(Some(table)) => {
+            Some(Some(coming)) => {
+                if !coming.is_met {
+                    let Coming { table, columns, .. } = &*coming;
+                    let met = self
+                        .watch
+                        .meet(&mut self.place.schemas, table.name(), columns)?;
+                    self.reports.extend(met.map(|report| Reported {
+                        after: self.rows.len(),
+                        ordinal: transaction.rows,
+                        report: Report::Schema(report),
+                    }));
+                    coming.is_met = true;
+                }
+                let table = &coming.table;
                 let known = Known {
                     transaction: &transaction.gtid,
                     committed_at: &transaction.committed_at,
@@ -271,8 +307,15 @@ impl Assembly {
             committed_at: &transaction.committed_at,
         };
         let tables = self.tables.values().flatten();
-        match tables.into_iter().find(|table| table.name() == name) {
-            Some(table) => table.put_truncated(&mut self.rows, known, transaction.rows),
+        match tables
+            .into_iter()
+            .find(|coming| coming.table.name() == name)
+        {
+            Some(coming) => {
+                coming
+                    .table
+                    .put_truncated(&mut self.rows, known, transaction.rows);
+            }
             // No row of it came yet: its columns are not known, and say nothing here.
             None => Table::unknown(name).put_truncated(&mut self.rows, known, transaction.rows),
         }
@@ -289,7 +332,8 @@ impl Assembly {
                     events: transaction.events,
                     rows: transaction.rows,
                 });
-                let ready = ready(&mut self.rows, transaction, &self.place, false);
+                let made = (&mut self.rows, &mut self.reports);
+                let ready = ready(made, transaction, &self.place, false);
                 Step::Ready(Box::new(ready))
             }
             _ => Step::Nothing,
@@ -303,7 +347,8 @@ impl Assembly {
         let was_within = self.place.within.take().is_some();
         Ok(match self.rows.len() > 0 || was_within {
             true => {
-                let ready = ready(&mut self.rows, &transaction, &self.place, true);
+                let made = (&mut self.rows, &mut self.reports);
+                let ready = ready(made, &transaction, &self.place, true);
                 Step::Ready(Box::new(ready))
             }
             false => Step::Passed,
@@ -311,9 +356,15 @@ impl Assembly {
     }
 }
 
-fn ready(rows: &mut Rows, transaction: &Transaction, place: &Place, ends: bool) -> Ready<Place> {
+fn ready(
+    (rows, reports): (&mut Rows, &mut Vec<Reported>),
+    transaction: &Transaction,
+    place: &Place,
+    ends: bool,
+) -> Ready<Place> {
     Ready {
         records: rows.take(),
+        reports: mem::take(reports),
         scope: transaction.scope,
         change_position: Arc::clone(&transaction.gtid),
         place: place.clone(),
@@ -329,6 +380,7 @@ mod tests {
     use super::super::gtid::Gtids;
     use super::*;
     use crate::reader::Place as _;
+    use crate::shapes::Shapes;
 
     /// The table `wms.stock` with the columns `sku varchar(10)` and `n int`, or another of the same columns.
     fn table(id: u8, name: &str) -> Vec<u8> {
@@ -386,7 +438,8 @@ mod tests {
     fn assembly(place: Place) -> Assembly {
         let wanted: TableConfig = toml::from_str("name = 'wms.stock'").expect("a table");
         let charsets = [(45, super::super::charset::Charset::Utf8)].into();
-        Assembly::new("north/stock", &[wanted], charsets, place)
+        let watch = Watch::new("mysql", std::slice::from_ref(&wanted), Shapes::default());
+        Assembly::new("north/stock", &[wanted], (charsets, watch), place)
     }
 
     fn start() -> Place {

@@ -1,11 +1,13 @@
 //! `kind = "mariadb"` and `kind = "mysql"`.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
 use crate::columns::TableConfig;
+use crate::policy::{self, OnGap};
 use crate::server::{self, TlsConfig};
 
 /// A database whose changes are read from its binary log.
@@ -34,6 +36,12 @@ pub struct MySqlConfig {
     /// Whether the rows that the tables have already come first.
     #[serde(default = "yes")]
     pub first_load: bool,
+    /// What the flow does when a part of the log is gone that it has not read.
+    #[serde(default)]
+    pub on_gap: OnGap,
+    /// After how long without any event an event says that the flow lives; `"0s"`: none does.
+    #[serde(default = "policy::heartbeat_every", with = "humantime_serde")]
+    pub heartbeat_every: Duration,
     /// The tables, with their schemas: `wms.stock`.
     #[serde(rename = "table")]
     pub tables: Vec<TableConfig>,
@@ -78,6 +86,7 @@ impl MySqlConfig {
             self.tls.as_ref(),
             self.in_clear_text,
         ));
+        faults.extend(policy::fault(self.heartbeat_every));
         faults.extend(crate::columns::faults(&self.tables, "wms.stock"));
         faults
     }

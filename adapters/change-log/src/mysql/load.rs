@@ -7,9 +7,10 @@
 //! read on behind the last key. Of what was changed meanwhile behind that key the log has told before the row is read: such a row comes twice, as
 //! a change and as `read`, and is the same both times. A table without a key is read from its beginning again.
 
+use std::mem;
 use std::sync::Arc;
 
-use dray_adapter::{BATCH_BYTES_MAX, BATCH_RECORDS_MAX, IdScope};
+use dray_adapter::{BATCH_BYTES_MAX, BATCH_RECORDS_MAX, IdScope, Report, Reported};
 use mysql_async::prelude::Queryable as _;
 use mysql_async::{Column, Conn, Row, Value};
 use tracing::{info, warn};
@@ -17,12 +18,15 @@ use tracing::{info, warn};
 use super::answer;
 use super::config::MySqlConfig;
 use super::gtid::Gtids;
+use super::kinds::Catalogued;
 use super::place::{Load, Place};
 use super::session::{self, SILENCE_MAX, answered, connect};
 use super::sql;
 use crate::columns::{TableConfig, Taken};
 use crate::reader::{HELD_UP_MAX, Ready, Talk, Told, Trouble, now_us};
 use crate::rows::{About, Op, Rows, shape};
+use crate::schema::Described;
+use crate::watch::Watch;
 
 /// Bytes of a batch, about: the next is read while it is appended.
 const BYTES_MAX: usize = BATCH_BYTES_MAX / 2;
@@ -97,11 +101,13 @@ pub(super) struct Loader<'l> {
     pub(super) config: &'l MySqlConfig,
     pub(super) talk: &'l Talk<Place>,
     pub(super) place: Place,
+    watch: &'l mut Watch,
     rows: Rows,
 }
 
 /// A table that is read.
 struct Reading {
+    columns: Vec<Described>,
     taken: Vec<Taken>,
     /// Of the columns that are read, those of the key; empty: it can't be gone on behind a row.
     keys: Vec<(usize, sql::Key)>,
@@ -113,8 +119,10 @@ impl<'l> Loader<'l> {
         config: &'l MySqlConfig,
         talk: &'l Talk<Place>,
         place: Place,
+        watch: &'l mut Watch,
     ) -> Self {
         Self {
+            watch,
             flow,
             config,
             talk,
@@ -162,11 +170,21 @@ impl<'l> Loader<'l> {
         ]);
         let (config, mut ordinal) = (self.config, 0);
         let mut result = answered(config, SILENCE_MAX, conn.exec_iter(sql, ())).await?;
-        let mut last: Option<Row> = None;
+        let (mut last, mut reports): (Option<Row>, _) = (None, Vec::new());
         loop {
             let row = answered(config, SILENCE_MAX, result.next()).await?;
             let is_last = row.is_none();
             if let Some(row) = row {
+                if ordinal == 0 {
+                    let met =
+                        self.watch
+                            .meet(&mut self.place.schemas, &wanted.name, &table.columns);
+                    reports.extend(met.map_err(Trouble::Person)?.map(|report| Reported {
+                        after: self.rows.len(),
+                        ordinal,
+                        report: Report::Schema(report),
+                    }));
+                }
                 put(&mut self.rows, wanted, &table.taken, &row)?;
                 let about = About {
                     op: Op::Read,
@@ -188,6 +206,7 @@ impl<'l> Loader<'l> {
             if self.rows.len() > 0 {
                 let ready = Ready {
                     records: self.rows.take(),
+                    reports: mem::take(&mut reports),
                     scope,
                     change_position: Arc::clone(&position),
                     place: self.place.clone(),
@@ -220,8 +239,7 @@ impl<'l> Loader<'l> {
     }
 
     async fn describe(&self, conn: &mut Conn, wanted: &TableConfig) -> Result<Reading, Trouble> {
-        let columns: Vec<(String, String)> =
-            session::all(self.config, conn, &sql::columns(&wanted.name)).await?;
+        let columns = session::columns(self.config, conn, &wanted.name).await?;
         if columns.is_empty() {
             return Err(Trouble::Passing(format!(
                 "there is no table {}, or the user {} may not read it: let the DBA run GRANT SELECT ON {} TO the flow's user",
@@ -230,7 +248,7 @@ impl<'l> Loader<'l> {
                 sql::table(&wanted.name)
             )));
         }
-        let names: Vec<_> = columns.iter().map(|(name, _)| &**name).collect();
+        let names: Vec<_> = columns.iter().map(|column| &*column.name).collect();
         let taken = wanted.wanted().of(&wanted.name, &names);
         let taken = taken.map_err(Trouble::Person)?;
         let key: Vec<String> = session::all(self.config, conn, &sql::key(&wanted.name)).await?;
@@ -238,8 +256,8 @@ impl<'l> Loader<'l> {
             let at = taken
                 .iter()
                 .position(|column| column.name == name && column.mask.is_none())?;
-            let (_, data_type) = columns.iter().find(|(column, _)| *column == name)?;
-            let kind = sql::KeyKind::of(data_type)?;
+            let known = columns.iter().find(|column| column.name == name)?;
+            let kind = sql::KeyKind::of(&known.data_type)?;
             Some((at, sql::Key { name, kind }))
         });
         let keys: Option<Vec<_>> = key.collect();
@@ -250,7 +268,12 @@ impl<'l> Loader<'l> {
                 "it has no primary key that can be gone on behind: after an interruption all its rows are read again"
             );
         }
-        Ok(Reading { taken, keys })
+        let columns = columns.iter().map(Catalogued::described).collect();
+        Ok(Reading {
+            columns,
+            taken,
+            keys,
+        })
     }
 }
 

@@ -1,28 +1,33 @@
 //! Reads the log: the tables' rows first if that is wanted, then what the server streams.
 
-use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use dray_adapter::Source;
+use dray_adapter::{GapCourse, GapReason, GapReport, Heartbeat, IdScope, Report, Source};
 use jiff::Timestamp;
 use mysql_async::binlog::events::Event as RawEvent;
 use mysql_async::{BinlogStream, Conn};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_stream::StreamExt as _;
-use tracing::info;
+use tracing::{info, warn};
 
+use super::DATABASE;
 use super::assembly::{Assembly, Step};
 use super::config::MySqlConfig;
 use super::event::Event;
 use super::gtid::Gtids;
 use super::load::{Ended, Loader, Snapshot};
 use super::place::{Load, Place};
-use super::session::{self, SILENCE_MAX, connect, facts, server, trouble};
+use super::session::{self, SILENCE_MAX, connect, facts, gap, server, trouble};
 use super::sql;
 use super::table_map::TableMap;
-use crate::reader::{Log, Talk, Told, Trouble, now_us};
+use crate::policy::OnGap;
+use crate::reader::{Log, Said, Talk, Told, Trouble, now_us};
+use crate::shapes::Shapes;
+use crate::silence::Silence;
 use crate::source::LogSource;
+use crate::watch::Watch;
 
 /// How often a place is told behind transactions that hold nothing for us: the server drops its log some day.
 const LOOKED_EVERY: Duration = Duration::from_secs(10);
@@ -31,14 +36,16 @@ const LOOKED_EVERY: Duration = Duration::from_secs(10);
 struct MySqlLog {
     config: MySqlConfig,
     id: u32,
+    own: PathBuf,
 }
 
 impl MySqlConfig {
-    /// The source, not opened. `flow`: its full name.
+    /// The source, not opened. `flow`: its full name. `own`: a folder of its own, which need not be there.
     #[must_use]
-    pub fn make(&self, flow: &str) -> Box<dyn Source> {
+    pub fn make(&self, flow: &str, own: &Path) -> Box<dyn Source> {
         let log = MySqlLog {
             id: self.server_id(flow),
+            own: own.to_owned(),
             config: self.clone(),
         };
         Box::new(LogSource::new(flow, log))
@@ -65,6 +72,7 @@ impl Log for MySqlLog {
             flow,
             config: &self.config,
             id: self.id,
+            own: &self.own,
             talk,
         };
         tokio::select! {
@@ -79,7 +87,21 @@ struct Reading<'r> {
     flow: &'r str,
     config: &'r MySqlConfig,
     id: u32,
+    own: &'r Path,
     talk: &'r Talk<Place>,
+}
+
+/// Why it can't read on.
+enum Stop {
+    /// The log behind this place is not there.
+    Gap(Box<Place>, (GapReason, String)),
+    Trouble(Trouble),
+}
+
+impl From<Trouble> for Stop {
+    fn from(trouble: Trouble) -> Self {
+        Self::Trouble(trouble)
+    }
 }
 
 impl Reading<'_> {
@@ -105,7 +127,23 @@ impl Reading<'_> {
                 place
             }
         };
-        while let Some(load) = &place.load {
+        loop {
+            match self.read_on(place, is_maria).await {
+                Ok(()) => return Ok(()),
+                Err(Stop::Trouble(trouble)) => return Err(trouble),
+                Err(Stop::Gap(before, gap)) => {
+                    let Some(behind) = self.bridge(*before, gap).await? else {
+                        return Ok(());
+                    };
+                    place = behind;
+                }
+            }
+        }
+    }
+
+    /// Reads what the tables hold, if that is wanted, and then the log, until nobody listens any more.
+    async fn read_on(&self, mut place: Place, is_maria: bool) -> Result<(), Stop> {
+        while let Some(load) = place.load.clone() {
             let snapshot = Snapshot::take(self.config, is_maria).await?;
             if load.begun {
                 let Some(reached) = self.stream(place, Some(&snapshot.at)).await? else {
@@ -113,10 +151,11 @@ impl Reading<'_> {
                 };
                 place = reached;
             } else {
-                self.may_load(&mut conn).await?;
+                self.may_load().await?;
             }
             place.at = snapshot.at.clone();
-            let mut loader = Loader::new(self.flow, self.config, self.talk, place);
+            let mut watch = self.watch();
+            let mut loader = Loader::new(self.flow, self.config, self.talk, place, &mut watch);
             let ended = loader.read(snapshot).await?;
             place = loader.place;
             match ended {
@@ -134,11 +173,88 @@ impl Reading<'_> {
         self.stream(place, None).await.map(drop)
     }
 
+    fn watch(&self) -> Watch {
+        Watch::new(DATABASE, &self.config.tables, Shapes::kept_in(self.own))
+    }
+
+    /// Where the flow begins behind a gap, which is said in the same append. If the agent ends before that, the same is found again.
+    async fn bridge(
+        &self,
+        before: Place,
+        (reason, sentence): (GapReason, String),
+    ) -> Result<Option<Place>, Trouble> {
+        // The log tells no more of rows that a load which is not done would leave out, so that has to begin anew in any case.
+        let course = match self.config.on_gap {
+            OnGap::GoOn if before.load.is_none() => GapCourse::WentOn,
+            OnGap::GoOn | OnGap::LoadAgain => GapCourse::LoadsAgain,
+            OnGap::Stop => {
+                return Err(Trouble::Person(format!(
+                    "{sentence}; what is missing must come another way: write on_gap = \"load-again\" to have all rows that the tables have now, or \"go-on\" to go on without it, and restart the agent"
+                )));
+            }
+        };
+        let mut place = Place::at(self.log_end(before.at.is_maria()).await?);
+        place.load = (course == GapCourse::LoadsAgain).then(Load::default);
+        place.schemas = before.schemas;
+        let (from, to) = (before.at.to_string(), place.at.to_string());
+        warn!(gap = sentence, from, to, "a part of the log is gone");
+        let scope = self.scope(&["gap", &from, &to]);
+        let report = Report::Gap(GapReport {
+            database: DATABASE,
+            reason,
+            from,
+            to,
+            sentence,
+            course,
+        });
+        Ok(self.say(scope, report, &place).await.then_some(place))
+    }
+
+    /// Of what is said alone. `parts`: what tells it from all else that is said.
+    fn scope(&self, parts: &[&str]) -> IdScope {
+        let parts = [&[self.flow, DATABASE], parts].concat();
+        let parts: Vec<_> = parts.iter().map(|part| part.as_bytes()).collect();
+        IdScope::of(&parts)
+    }
+
+    /// Says something alone; whether anybody listens.
+    async fn say(&self, scope: IdScope, report: Report, place: &Place) -> bool {
+        let said = Said {
+            report,
+            scope,
+            place: place.clone(),
+        };
+        self.talk.tell(Told::Said(Box::new(said), now_us())).await
+    }
+
+    /// Says that there was nothing to say; whether anybody listens.
+    async fn beat(&self, place: &Place, heard_us: i64) -> bool {
+        // It may be asked in vain: whether the server is well is the stream's to say.
+        let end = self.log_end(place.at.is_maria()).await;
+        let position = place.at.to_string();
+        let scope = self.scope(&["heartbeat", &position, &now_us().to_string()]);
+        let heartbeat = Heartbeat {
+            database: DATABASE,
+            heard_us,
+            end: end.map_or_else(|_| String::new(), |end| end.to_string()),
+            // Numbers of transactions don't tell.
+            behind_bytes: 0,
+            position,
+        };
+        self.say(scope, Report::Heartbeat(heartbeat), place).await
+    }
+
+    async fn log_end(&self, is_maria: bool) -> Result<Gtids, Trouble> {
+        let mut conn = connect(self.config).await?;
+        session::end(self.config, &mut conn, is_maria).await
+    }
+
     /// That a snapshot holds the tables' rows.
-    async fn may_load(&self, conn: &mut Conn) -> Result<(), Trouble> {
+    async fn may_load(&self) -> Result<(), Trouble> {
+        let mut conn = connect(self.config).await?;
         for table in &self.config.tables {
             let rows: Vec<(String, String)> =
-                session::all(self.config, conn, &sql::engine(&table.name)).await?;
+                session::all(self.config, &mut conn, &sql::engine(&table.name)).await?;
             if let Some((engine, _)) = rows.first().filter(|(_, knows)| knows != "YES") {
                 return Err(Trouble::Person(format!(
                     "{} is kept by {engine}, which knows no transactions, so that its rows can't be read as they were at one place of the log: \
@@ -152,7 +268,7 @@ impl Reading<'_> {
     }
 
     /// Reads the log behind a place; where it stood when all of `until` were behind it. `None`: nobody listens any more.
-    async fn stream(&self, place: Place, until: Option<&Gtids>) -> Result<Option<Place>, Trouble> {
+    async fn stream(&self, place: Place, until: Option<&Gtids>) -> Result<Option<Place>, Stop> {
         if until.is_some_and(|until| place.at.covers(until)) && place.within.is_none() {
             return Ok(Some(place));
         }
@@ -161,11 +277,15 @@ impl Reading<'_> {
         let charsets = session::charsets(self.config, &mut conn).await?;
         let mut stream = session::stream(self.config, self.id, &place).await?;
         info!(from = %place.at, "the log is read");
-        let mut assembly = Assembly::new(self.flow, &self.config.tables, charsets, place);
+        let mut newest = place.clone();
+        let known = (charsets, self.watch());
+        let mut assembly = Assembly::new(self.flow, &self.config.tables, known, place);
         let mut looked = Looked::new();
+        let mut silence = Silence::new(self.config.heartbeat_every);
+        let mut heard_us = now_us();
         loop {
             let raw = tokio::select! {
-                raw = self.next(&mut stream) => raw?,
+                raw = self.next(&mut stream) => raw,
                 () = sleep_until(looked.due), if looked.is_news && assembly.place().is_some() => {
                     looked = Looked::new();
                     if let Some(place) = assembly.place()
@@ -175,7 +295,21 @@ impl Reading<'_> {
                     }
                     continue;
                 }
+                () = silence.lasts(), if assembly.place().is_some() => {
+                    silence.broken();
+                    if let Some(place) = assembly.place()
+                        && !self.beat(place, heard_us).await
+                    {
+                        return Ok(None);
+                    }
+                    continue;
+                }
             };
+            let raw = raw.map_err(|why| match why {
+                Missing::Gap(gap) => Stop::Gap(Box::new(newest.clone()), gap),
+                Missing::Trouble(trouble) => Stop::Trouble(trouble),
+            })?;
+            heard_us = now_us();
             let ready = match self.step(&mut assembly, &raw)? {
                 Step::Nothing => continue,
                 Step::Passed => {
@@ -192,10 +326,12 @@ impl Reading<'_> {
                     Some(ready)
                 }
             };
-            if let Some(ready) = ready
-                && !self.talk.tell(Told::Ready(ready, now_us())).await
-            {
-                return Ok(None);
+            if let Some(ready) = ready {
+                newest = ready.place.clone();
+                if !self.talk.tell(Told::Ready(ready, now_us())).await {
+                    return Ok(None);
+                }
+                silence.broken();
             }
             if let (Some(until), Some(place)) = (until, assembly.place())
                 && place.at.covers(until)
@@ -209,7 +345,7 @@ impl Reading<'_> {
         Trouble::Person(format!("the log of {}: {reason}", server(self.config)))
     }
 
-    async fn next(&self, stream: &mut BinlogStream) -> Result<RawEvent, Trouble> {
+    async fn next(&self, stream: &mut BinlogStream) -> Result<RawEvent, Missing> {
         let event = timeout(SILENCE_MAX, stream.next()).await.map_err(|_| {
             Trouble::Passing(format!(
                 "the server {} said nothing for {} s",
@@ -220,7 +356,10 @@ impl Reading<'_> {
         let event = event.ok_or_else(|| {
             Trouble::Passing(format!("the server {} ended the log", server(self.config)))
         })?;
-        event.map_err(|error| trouble(self.config, &error))
+        event.map_err(|error| match gap(self.config, &error) {
+            Some(gap) => Missing::Gap(gap),
+            None => Missing::Trouble(trouble(self.config, &error)),
+        })
     }
 
     fn step(&self, assembly: &mut Assembly, raw: &RawEvent) -> Result<Step, Trouble> {
@@ -244,11 +383,21 @@ impl Reading<'_> {
         if !map.has_bytes() {
             return Ok(map);
         }
-        let columns: Vec<(String, String)> =
-            session::all(self.config, conn, &sql::columns(&map.name)).await?;
-        let types: HashMap<String, String> = columns.into_iter().collect();
-        map.tell_types(&types);
+        let columns = session::columns(self.config, conn, &map.name).await?;
+        map.tell_types(&columns);
         Ok(map)
+    }
+}
+
+/// Why there is no next event.
+enum Missing {
+    Gap((GapReason, String)),
+    Trouble(Trouble),
+}
+
+impl From<Trouble> for Missing {
+    fn from(trouble: Trouble) -> Self {
+        Self::Trouble(trouble)
     }
 }
 

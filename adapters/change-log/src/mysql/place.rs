@@ -6,6 +6,7 @@
 //! {"v":1, …,"within":{"gtid":"0-1-101","events":12,"rows":4000}}    and a part of the next one: so many events and rows of it
 //! {"v":1, …,"load":{"begun":true,"done":1,"after":["1","DE"]}}      of the rows that were there at `at`, those of one table and the
 //!                                                                   next one's up to this key
+//! {"v":1, …,"schemas":{"wms.stock":"53b1f3a9c07e2d14"}}          which shape of each table was told last
 //! ```
 //! Names are only ever added, and `v` goes up where an older agent would go on wrongly.
 
@@ -17,6 +18,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 use super::gtid::Gtids;
 use crate::reader;
+use crate::watch::Prints;
 
 const VERSION: u32 = 1;
 
@@ -29,6 +31,8 @@ pub(super) struct Place {
     pub(super) within: Option<Within>,
     /// How far the rows are read that were there before; `None`: that is done, or not wanted.
     pub(super) load: Option<Load>,
+    /// The shape of each table that was told last.
+    pub(super) schemas: Prints,
 }
 
 /// A transaction of which a part is appended.
@@ -64,6 +68,8 @@ struct Kept {
     within: Option<Within>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     load: Option<Load>,
+    #[serde(skip_serializing_if = "Prints::is_empty", default)]
+    schemas: Prints,
 }
 
 #[derive(Serialize, Deserialize, PartialEq)]
@@ -80,6 +86,7 @@ impl Place {
             at,
             within: None,
             load: None,
+            schemas: Prints::default(),
         }
     }
 }
@@ -95,6 +102,7 @@ impl Serialize for Place {
             at: self.at.to_string(),
             within: self.within.clone(),
             load: self.load.clone(),
+            schemas: self.schemas.clone(),
         };
         kept.serialize(serializer)
     }
@@ -114,6 +122,7 @@ impl<'de> Deserialize<'de> for Place {
             at: Gtids::read(&kept.at, is_maria).map_err(D::Error::custom)?,
             within: kept.within,
             load: kept.load,
+            schemas: kept.schemas,
         })
     }
 }

@@ -71,7 +71,7 @@ impl MySqlConfig {
     }
 
     async fn may_read(&self, conn: &mut Conn, table: &str) -> Result<(), Trouble> {
-        let columns: Vec<(String, String)> = session::all(self, conn, &sql::columns(table)).await?;
+        let columns = session::columns(self, conn, table).await?;
         match columns.is_empty() {
             false => Ok(()),
             true => Err(Trouble::Passing(format!(

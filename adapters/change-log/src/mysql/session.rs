@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dray_adapter::secret;
+use dray_adapter::{GapReason, secret};
 use mysql_async::prelude::{FromRow, Queryable as _};
 use mysql_async::{
     BinlogStream, BinlogStreamRequest, ClientIdentity, Conn, Error, OptsBuilder, Sid, SslOpts,
@@ -12,7 +12,9 @@ use tokio::time::timeout;
 use super::charset::Charset;
 use super::config::MySqlConfig;
 use super::gtid::Gtids;
+use super::kinds::Catalogued;
 use super::place::Place;
+use super::sql;
 use super::table_map::Charsets;
 use crate::reader::Trouble;
 
@@ -108,6 +110,36 @@ pub(super) async fn all<T: FromRow + Send + 'static>(
     sql: &str,
 ) -> Result<Vec<T>, Trouble> {
     answered(config, ANSWER_MAX, conn.query(sql)).await
+}
+
+/// A table's columns as the catalogue has them; none: there is no such table, or it may not be read.
+pub(super) async fn columns(
+    config: &MySqlConfig,
+    conn: &mut Conn,
+    table: &str,
+) -> Result<Vec<Catalogued>, Trouble> {
+    type Row = (
+        String,
+        String,
+        String,
+        Option<u64>,
+        Option<u64>,
+        Option<u64>,
+        Option<u64>,
+        String,
+    );
+    let rows: Vec<Row> = all(config, conn, &sql::columns(table)).await?;
+    let columns = rows.into_iter().map(|row| Catalogued {
+        name: row.0,
+        data_type: row.1,
+        column_type: row.2,
+        bytes: row.3,
+        precision: row.4,
+        scale: row.5,
+        digits: row.6,
+        is_key: row.7 == "PRI",
+    });
+    Ok(columns.collect())
 }
 
 /// What has no answer.
@@ -218,6 +250,9 @@ pub(super) async fn charsets(config: &MySqlConfig, conn: &mut Conn) -> Result<Ch
 }
 
 /// Opens the log behind a place. `id`: the flow's number among the server's replicas.
+///
+/// # Errors
+/// As of [`trouble`]; that the log is not there is said by the stream.
 pub(super) async fn stream(
     config: &MySqlConfig,
     id: u32,
@@ -276,18 +311,42 @@ pub(super) fn server(config: &MySqlConfig) -> String {
     }
 }
 
+/// Whether it means that the log that comes next is not there: what happened, in words.
+pub(super) fn gap(config: &MySqlConfig, error: &Error) -> Option<(GapReason, String)> {
+    let Error::Server(said) = error else {
+        return None;
+    };
+    if said.code != LOG_GONE {
+        return None;
+    }
+    let is_gone = ["purged", "too old", "Could not find first log file"]
+        .iter()
+        .any(|words| said.message.contains(words));
+    let server = server(config);
+    Some(match is_gone {
+        true => (
+            GapReason::LogDropped,
+            format!(
+                "the server {server} does not have the log any more that comes next ({})",
+                said.message
+            ),
+        ),
+        false => (
+            GapReason::OtherServer,
+            format!(
+                "the server {server} has another log than before ({})",
+                said.message
+            ),
+        ),
+    })
+}
+
 /// What an error means. Who is refused may be let in later, so only what no time mends stops the flow.
 pub(super) fn trouble(config: &MySqlConfig, error: &Error) -> Trouble {
     let server = server(config);
     let Error::Server(said) = error else {
         return Trouble::Passing(format!("the server {server}: {error}"));
     };
-    if said.code == LOG_GONE {
-        return Trouble::Person(format!(
-            "the server {server} does not have the log any more that comes next, or another one than before ({}): what changed meanwhile must come another way; give the flow another name to go on without it",
-            said.message
-        ));
-    }
     let way_out = match said.code {
         // Access denied to a command, to a table, to columns; no such table; refused.
         1_227 => {

@@ -6,7 +6,9 @@ use std::collections::HashMap;
 
 use super::cells::Kind;
 use super::charset::Charset;
+use super::kinds::{self, Catalogued, Keeping};
 use super::reading::{Reading, Short, bit_bytes};
+use crate::schema::Described;
 
 /// Character sets by the numbers of their collations.
 pub(super) type Charsets = HashMap<u64, Charset>;
@@ -32,7 +34,18 @@ pub(super) struct TableMap {
 pub(super) struct Column {
     pub(super) name: String,
     pub(super) kind: Kind,
+    pub(super) keeping: Keeping,
     pub(super) is_key: bool,
+}
+
+impl Column {
+    pub(super) fn described(&self) -> Described {
+        Described {
+            name: self.name.clone(),
+            kind: kinds::of_log(&self.kind, self.keeping),
+            is_key: self.is_key,
+        }
+    }
 }
 
 /// The number and the name of a table, which is all that is needed of one that is not read.
@@ -192,6 +205,15 @@ impl Plain {
             }
             _ if self.length() > 255 => 2,
             _ => 1,
+        }
+    }
+
+    fn keeping(self) -> Keeping {
+        match self.code {
+            code::STRING => Keeping::Fixed(self.length() as u64),
+            code::BLOB => Keeping::Apart(self.length_bytes()),
+            code::GEOMETRY => Keeping::Shape,
+            _ => Keeping::Varying(self.length() as u64),
         }
     }
 
@@ -383,6 +405,7 @@ impl<'e> Said<'e> {
             let name = self.names.as_ref().and_then(|names| names.get(at));
             Column {
                 name: name.copied().unwrap_or_default().to_owned(),
+                keeping: plain.keeping(),
                 kind: plain.kind(is_unsigned, charset, labels.unwrap_or_default()),
                 is_key: self.keys.contains(&at),
             }
@@ -422,12 +445,13 @@ impl TableMap {
     }
 
     /// What the catalogue says of their types, by their names.
-    pub(super) fn tell_types(&mut self, types: &HashMap<String, String>) {
+    pub(super) fn tell_types(&mut self, catalogued: &[Catalogued]) {
         for column in self.columns.iter_mut().flatten() {
             if !matches!(column.kind, Kind::Binary { pad: 4 | 16, .. }) {
                 continue;
             }
-            match types.get(&column.name).map(String::as_str) {
+            let known = catalogued.iter().find(|one| one.name == column.name);
+            match known.map(|one| &*one.data_type) {
                 Some("uuid") => column.kind = Kind::Uuid,
                 Some("inet6") => column.kind = Kind::Inet { bytes: 16 },
                 Some("inet4") => column.kind = Kind::Inet { bytes: 4 },

@@ -5,23 +5,30 @@
 //! beginning, and these are passed over.
 
 use std::collections::{BTreeMap, HashMap};
+use std::mem;
 use std::sync::Arc;
 
-use dray_adapter::{BATCH_BYTES_MAX, BATCH_RECORDS_MAX, IdScope};
+use dray_adapter::{BATCH_BYTES_MAX, BATCH_RECORDS_MAX, IdScope, Report, Reported};
 use pgwire_replication::Lsn;
 
+use super::kinds::Kinds;
 use super::message::{Message, Old, Relation, Tuple};
 use super::place::{Place, Within};
-use super::table::{Drift, Table, full_name};
+use super::table::{Table, full_name};
 use crate::columns::TableConfig;
 use crate::reader::Ready;
 use crate::rows::{About, Op, Rows};
+use crate::schema::Described;
+use crate::watch::Watch;
 
-/// A table is another than it was.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Drifted {
-    pub(super) table: String,
-    pub(super) drifts: Vec<Drift>,
+/// A table whose rows come.
+#[derive(Debug)]
+struct Coming {
+    name: String,
+    table: Table,
+    columns: Vec<Described>,
+    /// Whether a row came since it was described.
+    is_met: bool,
 }
 
 /// A transaction that is coming.
@@ -44,17 +51,25 @@ pub(super) struct Assembly {
     flow: Arc<str>,
     wanted: BTreeMap<String, TableConfig>,
     /// By their number.
-    tables: HashMap<u32, Table>,
+    tables: HashMap<u32, Coming>,
     /// Tables of the publication that are not wanted.
     unwanted: HashMap<u32, String>,
+    kinds: Kinds,
+    watch: Watch,
     rows: Rows,
+    reports: Vec<Reported>,
     place: Place,
     transaction: Option<Transaction>,
     records_max: usize,
 }
 
 impl Assembly {
-    pub(super) fn new(flow: &str, tables: &[TableConfig], place: Place) -> Self {
+    pub(super) fn new(
+        flow: &str,
+        tables: &[TableConfig],
+        (kinds, watch): (Kinds, Watch),
+        place: Place,
+    ) -> Self {
         let by_name = tables
             .iter()
             .map(|table| (table.name.clone(), table.clone()));
@@ -63,7 +78,10 @@ impl Assembly {
             wanted: by_name.collect(),
             tables: HashMap::new(),
             unwanted: HashMap::new(),
+            kinds,
+            watch,
             rows: Rows::default(),
+            reports: Vec::new(),
             place,
             transaction: None,
             records_max: BATCH_RECORDS_MAX,
@@ -115,13 +133,37 @@ impl Assembly {
         Ok(())
     }
 
-    /// A message within a transaction: what was full before it, or how a table changed.
+    /// A table that a message describes by types whose names are not known: they are to be learnt before it is read.
     ///
     /// # Errors
-    /// A sentence: it is not understood, and nothing after it can be.
-    pub(super) fn message(&mut self, bytes: &[u8]) -> Result<Option<Drifted>, String> {
+    /// As of [`Self::message`].
+    pub(super) fn undescribed(&self, bytes: &[u8]) -> Result<Option<Relation>, String> {
+        if !Message::is_relation(bytes) {
+            return Ok(None);
+        }
+        Ok(match Message::read(bytes)? {
+            Message::Relation(relation)
+                if self.wanted.contains_key(&full_name(&relation))
+                    && !self.kinds.unknown(&relation).is_empty() =>
+            {
+                Some(relation)
+            }
+            _ => None,
+        })
+    }
+
+    /// What is known of types.
+    pub(super) fn kinds(&mut self) -> &mut Kinds {
+        &mut self.kinds
+    }
+
+    /// A message within a transaction.
+    ///
+    /// # Errors
+    /// A sentence: it is not understood, and nothing after it can be; or the flow is to stop before it.
+    pub(super) fn message(&mut self, bytes: &[u8]) -> Result<(), String> {
         match Message::read(bytes)? {
-            Message::Relation(relation) => return self.relation(relation),
+            Message::Relation(relation) => self.relation(relation)?,
             Message::Insert { relation, new } => {
                 self.change(relation, Op::Create, Some(new), None)?
             }
@@ -138,7 +180,7 @@ impl Assembly {
             }
             Message::Other => {}
         }
-        Ok(None)
+        Ok(())
     }
 
     /// What is to be appended now, though the transaction goes on.
@@ -165,21 +207,21 @@ impl Assembly {
         is_news
     }
 
-    fn relation(&mut self, relation: Relation) -> Result<Option<Drifted>, String> {
+    fn relation(&mut self, relation: Relation) -> Result<(), String> {
         let (oid, name) = (relation.oid, full_name(&relation));
         let Some(wanted) = self.wanted.get(&name) else {
             self.tables.remove(&oid);
             self.unwanted.insert(oid, name);
-            return Ok(None);
+            return Ok(());
         };
-        let drifts = self.tables.get(&oid).map(|known| known.drift(&relation));
-        let table = Table::new(relation, wanted.wanted())?;
-        self.tables.insert(oid, table);
-        let drifts = drifts.filter(|drifts| !drifts.is_empty());
-        Ok(drifts.map(|drifts| Drifted {
-            table: name,
-            drifts,
-        }))
+        let coming = Coming {
+            columns: self.kinds.describe(&relation),
+            table: Table::new(relation, wanted.wanted())?,
+            is_met: false,
+            name,
+        };
+        self.tables.insert(oid, coming);
+        Ok(())
     }
 
     fn change(
@@ -197,7 +239,7 @@ impl Assembly {
         if ordinal < transaction.passed_over {
             return Ok(());
         }
-        let Some(table) = self.tables.get(&relation) else {
+        let Some(coming) = self.tables.get_mut(&relation) else {
             return match self.unwanted.contains_key(&relation) {
                 true => Ok(()),
                 false => Err(format!(
@@ -205,6 +247,16 @@ impl Assembly {
                 )),
             };
         };
+        if !coming.is_met {
+            let Coming { name, columns, .. } = &*coming;
+            let met = self.watch.meet(&mut self.place.schemas, name, columns)?;
+            self.reports.extend(met.map(|report| Reported {
+                after: self.rows.len(),
+                ordinal,
+                report: Report::Schema(report),
+            }));
+            coming.is_met = true;
+        }
         let about = About {
             op,
             transaction: &transaction.number,
@@ -212,7 +264,7 @@ impl Assembly {
             committed_at: &transaction.committed_at,
             ordinal,
         };
-        table.put(&mut self.rows, new, old, &about)
+        coming.table.put(&mut self.rows, new, old, &about)
     }
 
     fn ready(&mut self, ends: bool) -> Option<Ready<Place>> {
@@ -229,6 +281,7 @@ impl Assembly {
         }
         Some(Ready {
             records: self.rows.take(),
+            reports: mem::take(&mut self.reports),
             scope: transaction.scope,
             change_position: Arc::clone(&transaction.position),
             place,
@@ -240,10 +293,14 @@ impl Assembly {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::shapes::Shapes;
 
     fn assembly(place: Place) -> Assembly {
         let table: TableConfig = toml::from_str("name = 'public.stock'").expect("a table");
-        let mut assembly = Assembly::new("north/stock", &[table], place);
+        let watch = Watch::new("postgres", std::slice::from_ref(&table), Shapes::default());
+        let mut kinds = Kinds::default();
+        kinds.note(25, -1, "text");
+        let mut assembly = Assembly::new("north/stock", &[table], (kinds, watch), place);
         assembly.records_max = 2;
         assembly
     }
@@ -269,8 +326,23 @@ mod tests {
         let within = ready.place.within.map_or(String::new(), |within| {
             format!(" within {}:{}", within.commit, within.rows)
         });
+        let reports = ready.reports.iter().map(|reported| match &reported.report {
+            Report::Schema(report) => {
+                let said = report.differences.iter().map(|one| &*one.sentence);
+                let said: Vec<_> = said.collect();
+                format!(
+                    "{:?}@{}:{}{}, ",
+                    report.seen,
+                    reported.after,
+                    reported.ordinal,
+                    said.join("; ")
+                )
+            }
+            other => panic!("{other:?}"),
+        });
         format!(
-            "{}; {}{within}{}",
+            "{}{}; {}{within}{}",
+            reports.collect::<String>(),
             rows.collect::<Vec<_>>().join(", "),
             ready.place.end,
             if ready.ends { " ends" } else { "" }
@@ -283,11 +355,11 @@ mod tests {
             .expect("it may begin");
         let mut told = Vec::new();
         for message in [STOCK, OTHER] {
-            assert_eq!(assembly.message(message), Ok(None));
+            assert_eq!(assembly.message(message), Ok(()));
         }
         for sku in skus {
-            assert_eq!(assembly.message(&insert(7, *sku)), Ok(None));
-            assert_eq!(assembly.message(&insert(8, *sku)), Ok(None));
+            assert_eq!(assembly.message(&insert(7, *sku)), Ok(()));
+            assert_eq!(assembly.message(&insert(8, *sku)), Ok(()));
             told.push(shown(assembly.full()));
         }
         told.push(shown(assembly.commit(Lsn(0x28))));
@@ -302,7 +374,7 @@ mod tests {
         assert_eq!(
             whole,
             [
-                "0 A, 2 B; 0/10 within 0/20:4",
+                "First@0:0, 0 A, 2 B; 0/10 within 0/20:4",
                 "4 C, 6 D; 0/10 within 0/20:8",
                 "8 E; 0/28 ends"
             ]
@@ -312,6 +384,9 @@ mod tests {
             commit: Lsn(0x20),
             rows: 4,
         });
+        let mut first = assembly(start.clone());
+        run(&mut first, b"A");
+        within.schemas = first.place().expect("it ended").schemas.clone();
         assert_eq!(run(&mut assembly(within.clone()), b"ABCDE"), whole[1..]);
         let told = assembly(within)
             .begin(Lsn(0x24), 732, String::new())
@@ -338,23 +413,45 @@ mod tests {
     }
 
     #[test]
-    fn how_a_table_changes_is_told_before_its_rows() {
+    fn a_row_of_a_table_that_was_never_described_is_not_read() {
         let mut assembly = assembly(Place::at("73", 1, "dray_stock", Lsn(0x10)));
         assembly
             .begin(Lsn(0x20), 1, String::new())
             .expect("it may begin");
+        let told = assembly.message(&insert(7, b'A')).expect_err("a row");
+        assert!(told.contains("never described"), "{told}");
+    }
+
+    #[test]
+    fn how_a_table_changes_is_told_before_its_first_row_and_not_again() {
         let lot = b"R\0\0\0\x07public\0stock\0d\0\x02\x01sku\0\0\0\0\x19\xff\xff\xff\xff\0lot\0\0\0\0\x19\xff\xff\xff\xff";
-        assert_eq!(
+        let lot_of = |sku: u8| [&b"I\0\0\0\x07N\0\x02t\0\0\0\x01"[..], &[sku], b"n"].concat();
+        let mut place = Place::at("73", 1, "dray_stock", Lsn(0x10));
+        for expected in [
+            "First@0:0, Changed@1:1column lot was added, 0 A, 1 B; 0/10 within 0/20:2",
+            "2 C; 0/28 ends",
+        ] {
+            let mut assembly = assembly(place.clone());
             assembly
-                .message(&insert(7, b'A'))
-                .map_err(|told| told.contains("never described")),
-            Err(true)
-        );
-        assert_eq!(assembly.message(STOCK), Ok(None));
-        let drifted = assembly.message(lot).expect("a table").expect("it changed");
-        assert_eq!(
-            (&*drifted.table, &*drifted.drifts),
-            ("public.stock", &[Drift::Added("lot".into())][..])
-        );
+                .begin(Lsn(0x20), 1, String::new())
+                .expect("it may begin");
+            let mut told = Vec::new();
+            for message in [
+                STOCK.to_vec(),
+                insert(7, b'A'),
+                lot.to_vec(),
+                lot_of(b'B'),
+                lot.to_vec(),
+                lot_of(b'C'),
+            ] {
+                assert_eq!(assembly.message(&message), Ok(()));
+                if let Some(full) = assembly.full() {
+                    place = full.place.clone();
+                    told.push(shown(Some(full)));
+                }
+            }
+            told.push(shown(assembly.commit(Lsn(0x28))));
+            assert!(told.iter().any(|told| told == expected), "{told:?}");
+        }
     }
 }

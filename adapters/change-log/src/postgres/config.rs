@@ -1,10 +1,12 @@
 //! `kind = "postgres"`.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::Deserialize;
 
 use crate::columns::{self, TableConfig};
+use crate::policy::{self, OnGap};
 use crate::server::{self, TlsConfig};
 
 /// PostgreSQL's own limit on names, in bytes.
@@ -45,6 +47,12 @@ pub struct PostgresConfig {
     /// Whether the rows that the tables have already come first.
     #[serde(default = "yes")]
     pub first_load: bool,
+    /// What the flow does when a part of the log is gone that it has not read.
+    #[serde(default)]
+    pub on_gap: OnGap,
+    /// After how long without any event an event says that the flow lives; `"0s"`: none does.
+    #[serde(default = "policy::heartbeat_every", with = "humantime_serde")]
+    pub heartbeat_every: Duration,
     /// The tables.
     #[serde(rename = "table")]
     pub tables: Vec<TableConfig>,
@@ -102,6 +110,7 @@ impl PostgresConfig {
             self.tls.as_ref(),
             self.in_clear_text,
         ));
+        faults.extend(policy::fault(self.heartbeat_every));
         faults.extend(columns::faults(&self.tables, "public.stock"));
         faults
     }
@@ -152,6 +161,16 @@ mod tests {
                 "table 1: \"stock\" is no table",
             ),
             ("host = '::1'\ntable = []\n", "", "table: none is named"),
+            (
+                "host = '::1'\nheartbeat_every = '10ms'\n",
+                table,
+                "heartbeat_every: 10ms is too often",
+            ),
+            (
+                "host = '::1'\nheartbeat_every = '0s'\non_gap = 'load-again'\n",
+                table,
+                "",
+            ),
         ] {
             let text = format!("{head}{tables}");
             let faults = config(&text).faults();

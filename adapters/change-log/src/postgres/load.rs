@@ -10,15 +10,17 @@
 //! million transactions ago; and all of a table whose file was written anew meanwhile, as that may have given them a newer writer of which the log
 //! says nothing.
 
+use std::mem;
 use std::str::Utf8Error;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use dray_adapter::{BATCH_BYTES_MAX, IdScope};
+use dray_adapter::{BATCH_BYTES_MAX, IdScope, Report, Reported};
 use pgwire_replication::{Lsn, QueryRow, ReplicationClient};
 use tracing::{info, warn};
 
 use super::config::PostgresConfig;
+use super::kinds::Kinds;
 use super::message::{Cell, Column, Identity, Relation};
 use super::place::{Load, Place};
 use super::session::{Names, connect, query_long, text};
@@ -28,6 +30,8 @@ use super::table::Table;
 use crate::columns::TableConfig;
 use crate::reader::{HELD_UP_MAX, Ready, Talk, Told, Trouble, now_us};
 use crate::rows::{About, Op, Rows};
+use crate::schema::Described;
+use crate::watch::Watch;
 
 /// Rows that are asked for at once, at most.
 const ROWS_MAX: usize = 2_000;
@@ -52,7 +56,10 @@ pub(super) struct Loader<'l> {
     place: Place,
     load: Load,
     talk: &'l Talk<Place>,
+    kinds: &'l mut Kinds,
+    watch: &'l mut Watch,
     rows: Rows,
+    reports: Vec<Reported>,
 }
 
 /// A transaction that reads.
@@ -62,7 +69,7 @@ struct Session {
     seen: String,
     /// The load's snapshot, and the number of the next transaction; `None`: the transaction sees just that snapshot.
     later: Option<(Snapshot, u64)>,
-    tables: Vec<(Table, Vec<Part>)>,
+    tables: Vec<FoundTable>,
 }
 
 /// Where a table's rows are.
@@ -76,6 +83,7 @@ struct Part {
 /// A part that is being read.
 struct Reading<'r> {
     table: &'r Table,
+    columns: &'r [Described],
     part: &'r Part,
     later: Option<&'r (Snapshot, u64)>,
     /// Its file is another one than when the load began.
@@ -101,6 +109,7 @@ impl<'l> Loader<'l> {
         names: &'l Names,
         place: Place,
         talk: &'l Talk<Place>,
+        (kinds, watch): (&'l mut Kinds, &'l mut Watch),
     ) -> Self {
         Self {
             flow,
@@ -109,7 +118,10 @@ impl<'l> Loader<'l> {
             load: place.load().cloned().unwrap_or_default(),
             place,
             talk,
+            kinds,
+            watch,
             rows: Rows::default(),
+            reports: Vec::new(),
         }
     }
 
@@ -174,7 +186,7 @@ impl<'l> Loader<'l> {
             tables.push(self.describe(&mut client, wanted).await?);
         }
         if is_first {
-            let parts = tables.iter().flat_map(|(_, parts)| parts);
+            let parts = tables.iter().flat_map(|found| &found.parts);
             self.load.parts = parts.map(|part| (part.oid, part.file)).collect();
             if self.load.parts.len() > PARTS_MAX {
                 return Err(Trouble::Person(format!(
@@ -202,9 +214,9 @@ impl<'l> Loader<'l> {
         while let Some((oid, file)) = self.load.parts.get(self.load.done).copied() {
             let all = tables
                 .iter()
-                .flat_map(|(table, parts)| parts.iter().map(move |part| (table, part)));
+                .flat_map(|found| found.parts.iter().map(move |part| (found, part)));
             let found = all.into_iter().find(|(_, part)| part.oid == oid);
-            let Some((table, part)) = found else {
+            let Some((FoundTable { table, columns, .. }, part)) = found else {
                 warn!(
                     table = oid,
                     "it is gone, or is not named any more: what was not yet read of it is left out"
@@ -229,6 +241,7 @@ impl<'l> Loader<'l> {
             };
             let reading = Reading {
                 table,
+                columns,
                 part,
                 later: later.as_ref(),
                 is_anew,
@@ -267,13 +280,13 @@ impl<'l> Loader<'l> {
             true => (LARGE_ROWS_MAX, 1),
             false => (ROWS_MAX, ROWS_FIRST),
         };
-        let mut total = 0_u64;
+        let (mut total, mut is_met) = (0_u64, false);
         loop {
             let rows = self.ask(client, &sql::fetch(count)).await?;
             let is_last = rows.len() < count;
             let mut bytes = 0;
             for row in &rows {
-                bytes += self.put(reading, row)?;
+                bytes += self.put(reading, row, &mut is_met)?;
             }
             total += rows.len() as u64;
             if let Some(row) = rows.last() {
@@ -290,6 +303,7 @@ impl<'l> Loader<'l> {
             if self.rows.len() > 0 {
                 let ready = Ready {
                     records: self.rows.take(),
+                    reports: mem::take(&mut self.reports),
                     scope: reading.scope,
                     change_position: Arc::clone(&reading.position),
                     place: self.place.clone(),
@@ -325,8 +339,13 @@ impl<'l> Loader<'l> {
         self.place.set_load(Some(self.load.clone()));
     }
 
-    /// Puts a row, unless the log tells of it or it was read before; its bytes.
-    fn put(&mut self, reading: &Reading<'_>, row: &QueryRow) -> Result<usize, Trouble> {
+    /// Puts a row, unless the log tells of it or it was read before; its bytes. `is_met`: whether there was one of this part before.
+    fn put(
+        &mut self,
+        reading: &Reading<'_>,
+        row: &QueryRow,
+        is_met: &mut bool,
+    ) -> Result<usize, Trouble> {
         let Reading { table, part, .. } = reading;
         let wrong = |what: &str| Trouble::Person(format!("{}: {what}", part.name));
         let place = text(row, 0).and_then(ordinal);
@@ -353,6 +372,10 @@ impl<'l> Loader<'l> {
         if !comes {
             return Ok(bytes);
         }
+        if !*is_met {
+            self.meet(reading, place)?;
+            *is_met = true;
+        }
         self.load.doubtful += u64::from(sight != Sight::Seen || reading.is_anew);
         let about = About {
             op: Op::Read,
@@ -365,14 +388,31 @@ impl<'l> Loader<'l> {
         Ok(bytes)
     }
 
+    /// A row of a table comes: its shape is told before it if that was not done.
+    fn meet(&mut self, reading: &Reading<'_>, ordinal: u64) -> Result<(), Trouble> {
+        let name = &reading.table.shape.record_type;
+        let met = self
+            .watch
+            .meet(&mut self.place.schemas, name, reading.columns);
+        let met = met.map_err(Trouble::Person)?;
+        self.reports.extend(met.map(|report| Reported {
+            after: self.rows.len(),
+            ordinal,
+            report: Report::Schema(report),
+        }));
+        Ok(())
+    }
+
     async fn describe(
-        &self,
+        &mut self,
         client: &mut ReplicationClient,
         wanted: &TableConfig,
-    ) -> Result<(Table, Vec<Part>), Trouble> {
+    ) -> Result<FoundTable, Trouble> {
         let rows = self.ask(client, &sql::columns(&wanted.name)).await?;
         let relation = relation(&wanted.name, &rows);
         let relation = relation.ok_or_else(|| unsaid(&format!("what {} is", wanted.name)))?;
+        self.kinds.learn(self.config, self.names, &relation).await?;
+        let columns = self.kinds.describe(&relation);
         let table = Table::new(relation, wanted.wanted()).map_err(Trouble::Person)?;
         let rows = self.ask(client, &sql::parts(&wanted.name)).await?;
         let parts: Option<Vec<_>> = rows.iter().map(part).collect();
@@ -396,8 +436,19 @@ impl<'l> Loader<'l> {
                 )));
             }
         }
-        Ok((table, parts.into_iter().map(|found| found.part).collect()))
+        Ok(FoundTable {
+            table,
+            columns,
+            parts: parts.into_iter().map(|found| found.part).collect(),
+        })
     }
+}
+
+/// A table, and where its rows are.
+struct FoundTable {
+    table: Table,
+    columns: Vec<Described>,
+    parts: Vec<Part>,
 }
 
 /// A part, and what is to be asked of it.
@@ -431,7 +482,7 @@ fn relation(table: &str, rows: &[QueryRow]) -> Option<Relation> {
             name: text(row, 1)?.to_owned(),
             type_oid: text(row, 2)?.parse().ok()?,
             modifier: text(row, 3)?.parse().ok()?,
-            is_key: false,
+            is_key: text(row, 4)? == "t",
         })
     };
     Some(Relation {

@@ -1,21 +1,27 @@
 //! Reads the log: the tables' rows first if that is wanted, then what the server streams.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use dray_adapter::Source;
+use dray_adapter::{Heartbeat, IdScope, Report, Source};
 use jiff::Timestamp;
 use pgwire_replication::{ReplicationClient, ReplicationEvent};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 use tracing::{info, warn};
 
+use super::DATABASE;
 use super::assembly::Assembly;
 use super::config::PostgresConfig;
+use super::kinds::Kinds;
 use super::load::Loader;
 use super::place::Place;
 use super::session::{self, Names, trouble};
-use crate::reader::{Log, Talk, Told, Trouble, now_us};
+use crate::reader::{Log, Place as _, Ready, Said, Talk, Told, Trouble, now_us};
+use crate::shapes::Shapes;
+use crate::silence::Silence;
 use crate::source::LogSource;
+use crate::watch::Watch;
 
 /// How often a server that has nothing for us is taken at its word that it looked through its log: it may then drop it.
 const LOOKED_EVERY: Duration = Duration::from_secs(10);
@@ -26,16 +32,19 @@ const EPOCH_2000_US: i64 = 946_684_800_000_000;
 struct PostgresLog {
     config: PostgresConfig,
     names: Names,
+    own: PathBuf,
 }
 
 impl PostgresConfig {
-    /// The source, not opened. `flow`: its full name, of which the last part names slot and publication.
+    /// The source, not opened. `flow`: its full name, of which the last part names slot and publication. `own`: a folder of its own, which
+    /// need not be there.
     #[must_use]
-    pub fn make(&self, flow: &str) -> Box<dyn Source> {
+    pub fn make(&self, flow: &str, own: &Path) -> Box<dyn Source> {
         let name = flow.rsplit('/').next().unwrap_or(flow);
         let log = PostgresLog {
             names: Names::of(self, name),
             config: self.clone(),
+            own: own.to_owned(),
         };
         Box::new(LogSource::new(flow, log))
     }
@@ -57,78 +66,173 @@ impl Log for PostgresLog {
         talk: &Talk<Place>,
         confirmed: watch::Receiver<Option<Place>>,
     ) -> Result<(), Trouble> {
-        read(flow, &self.config, &self.names, place, talk, confirmed).await
+        let reading = Reading {
+            flow,
+            config: &self.config,
+            names: &self.names,
+            own: &self.own,
+            talk,
+        };
+        reading.run(place, confirmed).await
     }
 }
 
-/// Goes to where the flow stood, reads what the tables hold if that is wanted, and opens the stream; `None`: nobody listens any more.
-async fn begin(
-    flow: &str,
-    config: &PostgresConfig,
-    names: &Names,
-    place: Option<Place>,
-    talk: &Talk<Place>,
-) -> Result<Option<(ReplicationClient, Place)>, Trouble> {
-    let place = session::settle(config, names, place).await?;
-    let loaded = match place.load() {
-        Some(_) => Loader::new(flow, config, names, place, talk).run().await?,
-        None => Some(place),
-    };
-    let Some(place) = loaded else {
-        return Ok(None);
-    };
-    let client = session::stream(config, names, &place).await?;
-    Ok(Some((client, place)))
+/// A flow that reads.
+struct Reading<'r> {
+    flow: &'r str,
+    config: &'r PostgresConfig,
+    names: &'r Names,
+    own: &'r Path,
+    talk: &'r Talk<Place>,
 }
 
-/// Reads until the flow ends, or something is wrong.
-async fn read(
-    flow: &str,
-    config: &PostgresConfig,
-    names: &Names,
-    place: Option<Place>,
-    talk: &Talk<Place>,
-    mut confirmed: watch::Receiver<Option<Place>>,
-) -> Result<(), Trouble> {
-    let server = format!("{}:{}", config.host, config.port);
-    let begun = tokio::select! {
-        begun = begin(flow, config, names, place, talk) => begun?,
-        () = talk.closed() => return Ok(()),
-    };
-    let Some((mut client, place)) = begun else {
-        return Ok(());
-    };
-    info!(from = %place.end, "the log is read");
-    let mut assembly = Assembly::new(flow, &config.tables, place);
-    let mut looked = Looked::new();
-    loop {
-        let event = tokio::select! {
-            event = client.recv() => event,
-            Ok(()) = confirmed.changed() => {
-                if let Some(place) = &*confirmed.borrow_and_update() {
-                    client.update_applied_lsn(place.end);
-                }
-                continue;
+impl Reading<'_> {
+    /// Goes to where the flow stood, reads what the tables hold if that is wanted, and opens the stream; `None`: nobody listens any more.
+    async fn begin(
+        &self,
+        place: Option<Place>,
+    ) -> Result<Option<(ReplicationClient, Assembly)>, Trouble> {
+        let (place, gap) = session::settle(self.config, self.names, place).await?;
+        if let Some(gap) = gap {
+            warn!(
+                gap = gap.sentence,
+                from = gap.from,
+                to = gap.to,
+                "a part of the log is gone"
+            );
+            let scope = self.scope(&["gap", &place.system, &gap.from, &gap.to]);
+            if !self.say(scope, Report::Gap(gap), &place).await {
+                return Ok(None);
             }
-            () = sleep_until(looked.due), if looked.is_news && assembly.place().is_some() => {
-                looked.told();
-                if let Some(place) = assembly.place()
-                    && !talk.tell(Told::Looked(Box::new(place.clone()), now_us())).await
-                {
-                    return Ok(());
-                }
-                continue;
+        }
+        let mut kinds = Kinds::default();
+        let mut watch = Watch::new(DATABASE, &self.config.tables, Shapes::kept_in(self.own));
+        let loaded = match place.load() {
+            Some(_) => {
+                let known = (&mut kinds, &mut watch);
+                let loader =
+                    Loader::new(self.flow, self.config, self.names, place, self.talk, known);
+                loader.run().await?
             }
+            None => Some(place),
+        };
+        let Some(place) = loaded else {
+            return Ok(None);
+        };
+        let client = session::stream(self.config, self.names, &place).await?;
+        info!(from = %place.end, "the log is read");
+        let known = (kinds, watch);
+        let assembly = Assembly::new(self.flow, &self.config.tables, known, place);
+        Ok(Some((client, assembly)))
+    }
+
+    /// Of what is said alone. `parts`: what tells it from all else that is said.
+    fn scope(&self, parts: &[&str]) -> IdScope {
+        let parts = [&[self.flow, DATABASE], parts].concat();
+        let parts: Vec<_> = parts.iter().map(|part| part.as_bytes()).collect();
+        IdScope::of(&parts)
+    }
+
+    /// Says something alone; whether anybody listens.
+    async fn say(&self, scope: IdScope, report: Report, place: &Place) -> bool {
+        let said = Said {
+            report,
+            scope,
+            place: place.clone(),
+        };
+        self.talk.tell(Told::Said(Box::new(said), now_us())).await
+    }
+
+    /// Says that there was nothing to say; whether anybody listens.
+    async fn beat(&self, place: &Place, heard_us: i64) -> bool {
+        // It may be asked in vain: whether the server is well is the stream's to say.
+        let end = session::log_end(self.config, self.names).await.ok();
+        let position = place.written().to_string();
+        let scope = self.scope(&["heartbeat", &position, &now_us().to_string()]);
+        let heartbeat = Heartbeat {
+            database: DATABASE,
+            heard_us,
+            end: end.map_or_else(String::new, |end| end.to_string()),
+            behind_bytes: end.map_or(0, |end| end.as_u64().saturating_sub(place.end.as_u64())),
+            position,
+        };
+        self.say(scope, Report::Heartbeat(heartbeat), place).await
+    }
+
+    /// Reads until the flow ends, or something is wrong.
+    async fn run(
+        &self,
+        place: Option<Place>,
+        mut confirmed: watch::Receiver<Option<Place>>,
+    ) -> Result<(), Trouble> {
+        let talk = self.talk;
+        let server = self.server();
+        let begun = tokio::select! {
+            begun = self.begin(place) => begun?,
             () = talk.closed() => return Ok(()),
         };
-        let event = event.map_err(|error| trouble(&server, &error))?;
-        let Some(event) = event else {
-            return Err(Trouble::Passing(format!(
-                "the server {server} ended the stream"
-            )));
+        let Some((mut client, mut assembly)) = begun else {
+            return Ok(());
         };
-        let wrong = |reason: String| Trouble::Person(format!("the log of {server}: {reason}"));
-        let ready = match event {
+        let mut looked = Looked::new();
+        let mut silence = Silence::new(self.config.heartbeat_every);
+        let mut heard_us = now_us();
+        loop {
+            let event = tokio::select! {
+                event = client.recv() => event,
+                Ok(()) = confirmed.changed() => {
+                    if let Some(place) = &*confirmed.borrow_and_update() {
+                        client.update_applied_lsn(place.end);
+                    }
+                    continue;
+                }
+                () = sleep_until(looked.due), if looked.is_news && assembly.place().is_some() => {
+                    looked.told();
+                    if let Some(place) = assembly.place()
+                        && !talk.tell(Told::Looked(Box::new(place.clone()), now_us())).await
+                    {
+                        return Ok(());
+                    }
+                    continue;
+                }
+                () = silence.lasts(), if assembly.place().is_some() => {
+                    silence.broken();
+                    if let Some(place) = assembly.place()
+                        && !self.beat(place, heard_us).await
+                    {
+                        return Ok(());
+                    }
+                    continue;
+                }
+                () = talk.closed() => return Ok(()),
+            };
+            let event = event.map_err(|error| trouble(&server, &error))?;
+            let Some(event) = event else {
+                return Err(Trouble::Passing(format!(
+                    "the server {server} ended the stream"
+                )));
+            };
+            heard_us = now_us();
+            let ready = self.take(&mut assembly, &mut looked, event).await?;
+            if let Some(ready) = ready {
+                if !talk.tell(Told::Ready(Box::new(ready), now_us())).await {
+                    return Ok(());
+                }
+                silence.broken();
+            }
+        }
+    }
+
+    /// Takes what the server said; what is to be appended then.
+    async fn take(
+        &self,
+        assembly: &mut Assembly,
+        looked: &mut Looked,
+        event: ReplicationEvent,
+    ) -> Result<Option<Ready<Place>>, Trouble> {
+        let wrong =
+            |reason: String| Trouble::Person(format!("the log of {}: {reason}", self.server()));
+        Ok(match event {
             ReplicationEvent::Begin {
                 final_lsn,
                 xid,
@@ -139,14 +243,11 @@ async fn read(
                 None
             }
             ReplicationEvent::XLogData { data, .. } => {
-                if let Some(drifted) = assembly.message(&data).map_err(wrong)? {
-                    let changes: Vec<_> = drifted.drifts.iter().map(ToString::to_string).collect();
-                    warn!(
-                        table = drifted.table,
-                        changes = changes.join("; "),
-                        "a table changed"
-                    );
+                if let Some(relation) = assembly.undescribed(&data).map_err(wrong)? {
+                    let kinds = assembly.kinds();
+                    kinds.learn(self.config, self.names, &relation).await?;
                 }
+                assembly.message(&data).map_err(wrong)?;
                 assembly.full()
             }
             ReplicationEvent::Commit { end_lsn, .. } => {
@@ -160,12 +261,11 @@ async fn read(
                 None
             }
             ReplicationEvent::Message { .. } | ReplicationEvent::StoppedAt { .. } => None,
-        };
-        if let Some(ready) = ready
-            && !talk.tell(Told::Ready(Box::new(ready), now_us())).await
-        {
-            return Ok(());
-        }
+        })
+    }
+
+    fn server(&self) -> String {
+        format!("{}:{}", self.config.host, self.config.port)
     }
 }
 

@@ -94,6 +94,11 @@ pub(super) enum Message<'m> {
 }
 
 impl<'m> Message<'m> {
+    /// Whether a table is described by it.
+    pub(super) fn is_relation(bytes: &[u8]) -> bool {
+        bytes.first() == Some(&b'R')
+    }
+
     /// Reads a message.
     ///
     /// # Errors

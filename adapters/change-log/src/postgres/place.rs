@@ -6,6 +6,7 @@
 //! {"v":1, …,"within":{"commit":"0/16B9000","rows":40000}}   and the first rows of the one whose commit record stands there
 //! {"v":2, …,"load":{"snapshot":"731:731:","parts":[[16390,16390],[16402,16488]],"done":1,"after":"(812,33)","doubtful":0}}
 //!                                              of the rows that were there before `end`, those of one table and the first of the next
+//! {"v":1, …,"schemas":{"public.stock":"53b1f3a9c07e2d14"}}   which shape of each table was told last
 //! ```
 //! `end` is the end of a commit, or of what the server said it had looked through: the slot is told of no other. Names are only ever added,
 //! and `v` goes up where an older agent would go on wrongly.
@@ -18,6 +19,7 @@ use pgwire_replication::Lsn;
 use serde::{Deserialize, Serialize};
 
 use crate::reader;
+use crate::watch::Prints;
 
 /// Of places that every agent goes on from.
 const VERSION: u32 = 1;
@@ -43,6 +45,9 @@ pub(super) struct Place {
     /// How far the rows are read that were there before; `None`: that is done, or not wanted.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     load: Option<Load>,
+    /// Which shape of each table was told last. An agent that does not know it tells all shapes once more when it is replaced.
+    #[serde(skip_serializing_if = "Prints::is_empty", default)]
+    pub(super) schemas: Prints,
 }
 
 /// A first load that is going on.
@@ -175,6 +180,13 @@ mod tests {
         assert_eq!(Place::read(&place.position()), Ok(place.clone()));
         place.set_load(None);
         assert!(text(&place).starts_with(r#"{"v":1,"#), "it is done");
+        place.schemas =
+            serde_json::from_str(r#"{"public.stock":"53b1f3a9c07e2d14"}"#).expect("prints");
+        assert_eq!(
+            text(&place),
+            r#"{"v":1,"system":"7312","timeline":2,"slot":"dray_stock","end":"16/B374D848","schemas":{"public.stock":"53b1f3a9c07e2d14"}}"#
+        );
+        assert_eq!(Place::read(&place.position()), Ok(place));
     }
 
     #[test]

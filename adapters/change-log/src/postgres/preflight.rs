@@ -5,6 +5,7 @@ use tokio::runtime;
 use super::config::PostgresConfig;
 use super::session::{Names, look};
 use super::slot::{Course, course};
+use crate::policy::OnGap;
 use crate::reader::Trouble;
 
 impl PostgresConfig {
@@ -16,12 +17,13 @@ impl PostgresConfig {
         let names = Names::of(self, flow);
         let runtime = runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| format!("the server can't be asked: {error}"))?;
-        let found = runtime.block_on(look(self, &names, self.first_load));
+        let reads_tables = self.first_load || self.on_gap == OnGap::LoadAgain;
+        let found = runtime.block_on(look(self, &names, reads_tables));
         let found = found.map_err(|trouble| match trouble {
             Trouble::Passing(reason) | Trouble::Person(reason) => reason,
         })?;
         // The flow's position is not known here: what can be told is whether a flow could begin.
-        if let Course::Gap(said) | Course::Wrong(said) =
+        if let Course::Gap(_, said) | Course::Wrong(said) =
             course(&names.slot, &self.database, None, &found.facts)
         {
             return Err(said);

@@ -2,15 +2,17 @@
 
 use std::time::Duration;
 
-use dray_adapter::secret;
+use dray_adapter::{GapReport, secret};
 use pgwire_replication::{Lsn, PgWireError, QueryRow, ReplicationClient, ReplicationConfig};
 use tokio::time::timeout;
 
 use super::config::PostgresConfig;
+use super::gap;
 use super::place::{Load, Place};
 use super::relay::Relay;
 use super::slot::{Course, Facts, Slot, course};
 use super::sql;
+use crate::policy::OnGap;
 use crate::reader::Trouble;
 use crate::server::TlsConfig;
 
@@ -43,15 +45,16 @@ impl Names {
     }
 }
 
-/// Where the flow goes on: behind `place`, or where the slot begins, which is made if need be.
+/// Where the flow goes on: behind `place`, or where the slot begins, which is made if need be. With what is to be said of a gap between the
+/// two.
 pub(super) async fn settle(
     config: &PostgresConfig,
     names: &Names,
     place: Option<Place>,
-) -> Result<Place, Trouble> {
+) -> Result<(Place, Option<GapReport>), Trouble> {
     let reads_tables = match &place {
         None => config.first_load,
-        Some(place) => place.load().is_some(),
+        Some(place) => place.load().is_some() || config.on_gap == OnGap::LoadAgain,
     };
     let found = look(config, names, reads_tables).await?;
     let facts = &found.facts;
@@ -60,25 +63,30 @@ pub(super) async fn settle(
         place.set_load(config.first_load.then(Load::default));
         place
     };
-    Ok(
-        match course(&names.slot, &config.database, place.as_ref(), facts) {
-            Course::Make => {
-                // A slot knows a publication only if that was there before it.
-                if !found.is_published {
-                    publish(config, names).await?;
-                }
-                fresh(make(config, names).await?)
+    let place = match course(&names.slot, &config.database, place.as_ref(), facts) {
+        Course::Make => {
+            // A slot knows a publication only if that was there before it.
+            if !found.is_published {
+                publish(config, names).await?;
             }
-            Course::Begin(at) => fresh(at),
-            Course::GoOn => place.unwrap_or_else(|| fresh(Lsn::ZERO)),
-            Course::Gap(said) => {
-                return Err(Trouble::Person(format!(
-                    "{said}; what is missing must come another way: give the flow another name, and the slot too, to go on without it"
-                )));
-            }
-            Course::Wrong(said) => return Err(Trouble::Person(said)),
-        },
-    )
+            fresh(make(config, names).await?)
+        }
+        Course::Begin(at) => fresh(at),
+        Course::GoOn => place.unwrap_or_else(|| fresh(Lsn::ZERO)),
+        Course::Gap(reason, said) => {
+            let bridged = gap::bridge(config, names, place, &found, (reason, said)).await?;
+            return Ok((bridged.0, Some(bridged.1)));
+        }
+        Course::Wrong(said) => return Err(Trouble::Person(said)),
+    };
+    Ok((place, None))
+}
+
+/// Where the server's log ends now.
+pub(super) async fn log_end(config: &PostgresConfig, names: &Names) -> Result<Lsn, Trouble> {
+    let mut client = connect(config, names, Lsn::ZERO).await?;
+    let identity = answered(config, client.identify_system()).await?;
+    Ok(identity.xlogpos)
 }
 
 /// Opens the stream behind a place.
@@ -201,7 +209,7 @@ async fn may_read(
     Err(Trouble::Passing(said))
 }
 
-async fn publish(config: &PostgresConfig, names: &Names) -> Result<(), Trouble> {
+pub(super) async fn publish(config: &PostgresConfig, names: &Names) -> Result<(), Trouble> {
     let tables = config.tables.iter().map(|table| table.name.as_str());
     let make = sql::make_publication(&names.publication, tables);
     if !config.create {
@@ -220,7 +228,7 @@ async fn publish(config: &PostgresConfig, names: &Names) -> Result<(), Trouble> 
     })
 }
 
-async fn make(config: &PostgresConfig, names: &Names) -> Result<Lsn, Trouble> {
+pub(super) async fn make(config: &PostgresConfig, names: &Names) -> Result<Lsn, Trouble> {
     let make = sql::make_slot(&names.slot);
     if !config.create {
         return Err(Trouble::Person(format!(
@@ -349,9 +357,15 @@ pub(super) fn trouble(server: &str, error: &PgWireError) -> Trouble {
     let is_role = ["superuser or replication role", "to start WAL sender"]
         .iter()
         .any(|words| said.contains(words));
-    let way_out = match is_role {
-        true => "; let the DBA run ALTER ROLE ... REPLICATION; for the flow's user",
-        false => "",
+    let has = |code: &str| said.contains(code);
+    let way_out = match () {
+        () if is_role => "; let the DBA run ALTER ROLE ... REPLICATION; for the flow's user",
+        // invalid_password; invalid_authorization_specification: no such role, or pg_hba.conf has no line for it.
+        () if has("28P01") => "; look at user and password_file",
+        () if has("28000") => "; look at user, and let the DBA look at pg_hba.conf",
+        // invalid_catalog_name.
+        () if has("3D000") => "; look at database",
+        () => "",
     };
     Trouble::Passing(format!("the server {server}: {said}{way_out}"))
 }

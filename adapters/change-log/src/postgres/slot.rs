@@ -1,5 +1,6 @@
 //! Whether the log goes on where the flow stands. Pure: what the server says of its slot, held against a position.
 
+use dray_adapter::GapReason;
 use pgwire_replication::Lsn;
 
 use super::place::Place;
@@ -25,6 +26,13 @@ pub(super) struct Slot {
     pub(super) wal_status: String,
 }
 
+impl Slot {
+    /// The server dropped the log that it was to keep: nothing can be read through it any more.
+    pub(super) fn is_lost(&self) -> bool {
+        self.wal_status == "lost"
+    }
+}
+
 /// What to do.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Course {
@@ -34,62 +42,71 @@ pub(super) enum Course {
     Begin(Lsn),
     /// The flow goes on at its position.
     GoOn,
-    /// A part of the log is gone that the flow has not read: which, in words.
-    Gap(String),
+    /// A part of the log is gone that the flow has not read: why, and which, in words.
+    Gap(GapReason, String),
     /// A person must look.
     Wrong(String),
 }
 
 /// Holds a position against what the server says. `name`: the slot's, `database`: the one that is configured.
 pub(super) fn course(name: &str, database: &str, place: Option<&Place>, facts: &Facts) -> Course {
-    let Some(slot) = &facts.slot else {
-        return match place {
-            None => Course::Make,
-            Some(place) => Course::Gap(format!(
-                "the replication slot {name} is gone, and with it what changed after {}",
-                place.end
-            )),
-        };
-    };
-    if slot.plugin != "pgoutput" {
-        return Course::Wrong(format!(
-            "the replication slot {name} is of the plugin {}, and pgoutput is needed; name another slot",
-            slot.plugin
-        ));
-    }
-    if slot.database != database {
-        return Course::Wrong(format!(
-            "the replication slot {name} is of the database {}, not of {database}; name another slot",
-            slot.database
-        ));
+    if let Some(slot) = &facts.slot {
+        if slot.plugin != "pgoutput" {
+            return Course::Wrong(format!(
+                "the replication slot {name} is of the plugin {}, and pgoutput is needed; name another slot",
+                slot.plugin
+            ));
+        }
+        if slot.database != database {
+            return Course::Wrong(format!(
+                "the replication slot {name} is of the database {}, not of {database}; name another slot",
+                slot.database
+            ));
+        }
     }
     let Some(place) = place else {
-        return match slot.wal_status.as_str() {
-            "lost" => Course::Gap(format!(
-                "the server dropped the log that the replication slot {name} was to keep"
-            )),
-            _ => Course::Begin(slot.confirmed),
+        return match &facts.slot {
+            None => Course::Make,
+            Some(slot) if slot.is_lost() => Course::Gap(
+                GapReason::LogDropped,
+                format!("the server dropped the log that the replication slot {name} was to keep"),
+            ),
+            Some(slot) => Course::Begin(slot.confirmed),
         };
     };
     if place.system != facts.system {
-        return Course::Gap(format!(
-            "the server is another one than before (system {} instead of {})",
-            facts.system, place.system
-        ));
+        return Course::Gap(
+            GapReason::OtherServer,
+            format!(
+                "the server is another one than before (system {} instead of {})",
+                facts.system, place.system
+            ),
+        );
     }
-    if slot.wal_status == "lost" {
-        return Course::Gap(format!(
-            "the server dropped the log after {} that the replication slot {name} was to keep: max_slot_wal_keep_size is smaller than what changed while the flow stood",
-            place.end
-        ));
+    match &facts.slot {
+        None => Course::Gap(
+            GapReason::SlotGone,
+            format!(
+                "the replication slot {name} is gone, and with it what changed after {}",
+                place.end
+            ),
+        ),
+        Some(slot) if slot.is_lost() => Course::Gap(
+            GapReason::LogDropped,
+            format!(
+                "the server dropped the log after {} that the replication slot {name} was to keep: max_slot_wal_keep_size is smaller than what changed while the flow stood",
+                place.end
+            ),
+        ),
+        Some(slot) if slot.confirmed > place.end => Course::Gap(
+            GapReason::SlotRemade,
+            format!(
+                "the replication slot {name} stands at {}, and the flow at {}: it was made anew, or another reader used it",
+                slot.confirmed, place.end
+            ),
+        ),
+        Some(_) => Course::GoOn,
     }
-    if slot.confirmed > place.end {
-        return Course::Gap(format!(
-            "the replication slot {name} stands at {}, and the flow at {}: it was made anew, or another reader used it",
-            slot.confirmed, place.end
-        ));
-    }
-    Course::GoOn
 }
 
 #[cfg(test)]
@@ -147,17 +164,22 @@ mod tests {
             };
             let found = course("s", "wms", place.as_ref(), &facts);
             let found = match found {
-                Course::Gap(said) | Course::Wrong(said) => said,
+                Course::Gap(_, said) | Course::Wrong(said) => said,
                 other => format!("{other:?}"),
             };
             assert!(found.contains(expected), "{found}");
         }
-        let facts = Facts {
-            system: "74".into(),
-            timeline: 1,
-            slot: slot(7, "reserved"),
-        };
-        let found = course("s", "wms", at(9).as_ref(), &facts);
-        assert!(matches!(found, Course::Gap(said) if said.contains("system 74 instead of 73")));
+        for slot in [None, slot(7, "reserved"), slot(7, "lost")] {
+            let facts = Facts {
+                system: "74".into(),
+                timeline: 1,
+                slot,
+            };
+            let found = course("s", "wms", at(9).as_ref(), &facts);
+            assert!(
+                matches!(&found, Course::Gap(GapReason::OtherServer, said) if said.contains("system 74 instead of 73")),
+                "{found:?}"
+            );
+        }
     }
 }

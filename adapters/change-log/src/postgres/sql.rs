@@ -34,6 +34,14 @@ pub(super) fn make_slot(slot: &str) -> String {
     )
 }
 
+/// Drops a slot.
+pub(super) fn drop_slot(slot: &str) -> String {
+    format!(
+        "SELECT pg_catalog.pg_drop_replication_slot({})",
+        value(slot)
+    )
+}
+
 /// Begins a transaction that sees one state of the database, and changes nothing.
 pub(super) const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 /// What the transaction sees.
@@ -79,12 +87,30 @@ pub(super) fn publishes(publication: &str) -> String {
     )
 }
 
-/// A table's columns that the log tells of, in its order: the table's number, name, type, modifier.
+/// A table's columns that the log tells of, in its order: the table's number, name, type, modifier, and whether the log tells old rows by it.
 pub(super) fn columns(text: &str) -> String {
     format!(
-        "SELECT a.attrelid, a.attname, a.atttypid, a.atttypmod FROM pg_catalog.pg_attribute a \
+        "SELECT a.attrelid, a.attname, a.atttypid, a.atttypmod, c.relreplident = 'f' OR EXISTS (SELECT FROM pg_catalog.pg_index i \
+         WHERE i.indrelid = c.oid AND a.attnum = ANY ((i.indkey::int2[])[0:i.indnkeyatts - 1]) \
+         AND CASE c.relreplident WHEN 'd' THEN i.indisprimary AND i.indimmediate WHEN 'i' THEN i.indisreplident END) \
+         FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid \
          WHERE a.attrelid = pg_catalog.to_regclass({}) AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '' ORDER BY a.attnum",
         value(&table(text))
+    )
+}
+
+/// That names are told with their schemas.
+pub(super) const FULL_NAMES: &str = "SELECT pg_catalog.set_config('search_path', '', false)";
+
+/// What types are called: number, modifier, and the type as it is written in a statement.
+pub(super) fn kinds(types: &[(u32, i32)]) -> String {
+    let rows: Vec<_> = types
+        .iter()
+        .map(|(oid, modifier)| format!("({oid}::oid, {modifier})"))
+        .collect();
+    format!(
+        "SELECT t.oid, t.modifier, pg_catalog.format_type(t.oid, t.modifier) FROM (VALUES {}) t(oid, modifier)",
+        rows.join(", ")
     )
 }
 

@@ -1,11 +1,10 @@
-//! A table whose rows come: its shape, what is taken of it, and how it differs from what it was.
+//! A table whose rows come: its shape, and what is taken of it.
 
-use std::fmt;
 use std::sync::Arc;
 
 use dray_adapter::Shape;
 
-use super::message::{Cell, Column, Old, Relation, Tuple};
+use super::message::{Cell, Old, Relation, Tuple};
 use super::texts;
 use crate::columns::{Taken, Wanted};
 use crate::rows::{self, About, Op, Rows};
@@ -16,36 +15,6 @@ pub(super) struct Table {
     pub(super) relation: Relation,
     pub(super) shape: Arc<Shape>,
     taken: Vec<Taken>,
-}
-
-/// What changed in a table.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Drift {
-    Added(String),
-    Dropped(String),
-    /// One is gone and one of the same type stands in its place.
-    Renamed {
-        from: String,
-        to: String,
-    },
-    Retyped(String),
-    /// Other columns tell its rows apart.
-    Key,
-}
-
-impl fmt::Display for Drift {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Added(name) => write!(f, "column {name} was added"),
-            Self::Dropped(name) => write!(f, "column {name} was dropped"),
-            Self::Renamed { from, to } => write!(
-                f,
-                "column {from} is called {to} now, or was dropped and {to} added"
-            ),
-            Self::Retyped(name) => write!(f, "column {name} has another type"),
-            Self::Key => write!(f, "its rows are told apart by other columns"),
-        }
-    }
 }
 
 /// `public.stock`.
@@ -70,54 +39,6 @@ impl Table {
             relation,
             taken,
         })
-    }
-
-    /// How `next` differs from this one.
-    pub(super) fn drift(&self, next: &Relation) -> Vec<Drift> {
-        let (old, new) = (&self.relation.columns, &next.columns);
-        let mut drifts = Vec::new();
-        let mut added: Vec<_> = new
-            .iter()
-            .enumerate()
-            .filter(|(_, column)| old.iter().all(|known| known.name != column.name))
-            .collect();
-        for (at, known) in old.iter().enumerate() {
-            let Some(column) = new.iter().find(|column| column.name == known.name) else {
-                let same = |(place, column): &(usize, &Column)| {
-                    *place == at && column.type_oid == known.type_oid
-                };
-                drifts.push(match added.iter().position(same) {
-                    Some(renamed) => Drift::Renamed {
-                        from: known.name.clone(),
-                        to: added.remove(renamed).1.name.clone(),
-                    },
-                    None => Drift::Dropped(known.name.clone()),
-                });
-                continue;
-            };
-            if (column.type_oid, column.modifier) != (known.type_oid, known.modifier) {
-                drifts.push(Drift::Retyped(known.name.clone()));
-            }
-        }
-        drifts.extend(
-            added
-                .into_iter()
-                .map(|(_, column)| Drift::Added(column.name.clone())),
-        );
-        let keys = |relation: &Relation| -> Vec<String> {
-            let columns = relation.columns.iter();
-            let keys = columns.filter(|column| column.is_key);
-            keys.map(|column| column.name.clone()).collect()
-        };
-        let is_renamed = drifts
-            .iter()
-            .any(|drift| matches!(drift, Drift::Renamed { .. }));
-        if self.relation.identity != next.identity
-            || (keys(&self.relation) != keys(next) && !is_renamed)
-        {
-            drifts.push(Drift::Key);
-        }
-        drifts
     }
 
     /// Its columns; `None`: not taken.
@@ -217,7 +138,7 @@ mod tests {
 
     use dray_adapter::Value;
 
-    use super::super::message::{Identity, Message};
+    use super::super::message::{Column, Identity, Message};
     use super::*;
 
     fn all(relation: Relation) -> Table {
@@ -355,61 +276,6 @@ mod tests {
             ),
         ] {
             assert_eq!(put(table, &message), expected);
-        }
-    }
-
-    #[test]
-    fn how_a_table_changed_is_named() {
-        let keyed = |columns: &[(&str, u32, bool)]| {
-            let columns = columns
-                .iter()
-                .map(|(name, oid, key)| column(name, *oid, *key));
-            relation(Identity::Default, columns.collect())
-        };
-        let old = keyed(&[("sku", 25, true), ("qty", 23, false), ("note", 25, false)]);
-        let table = all(old);
-        for (next, expected) in [
-            (
-                vec![("sku", 25, true), ("qty", 23, false), ("note", 25, false)],
-                "",
-            ),
-            (
-                vec![
-                    ("sku", 25, true),
-                    ("qty", 23, false),
-                    ("note", 25, false),
-                    ("lot", 25, false),
-                ],
-                "column lot was added",
-            ),
-            (
-                vec![("sku", 25, true), ("note", 25, false)],
-                "column qty was dropped",
-            ),
-            (
-                vec![
-                    ("sku", 25, true),
-                    ("qty", 1_700, false),
-                    ("note", 25, false),
-                ],
-                "column qty has another type",
-            ),
-            (
-                vec![
-                    ("sku", 25, true),
-                    ("quantity", 23, false),
-                    ("note", 25, false),
-                ],
-                "column qty is called quantity now, or was dropped and quantity added",
-            ),
-            (
-                vec![("sku", 25, true), ("qty", 23, true), ("note", 25, false)],
-                "its rows are told apart by other columns",
-            ),
-        ] {
-            let drifts = table.drift(&keyed(&next));
-            let told: Vec<_> = drifts.iter().map(ToString::to_string).collect();
-            assert_eq!(told.join("; "), expected);
         }
     }
 }

@@ -175,7 +175,7 @@ impl FileDrop {
             position: self.place(None),
             captured_us: now_us(),
             ends_unit: true,
-            report: None,
+            reports: Vec::new(),
         })
     }
 }

@@ -67,7 +67,7 @@ impl Notice {
             position,
             captured_us: now_us(),
             ends_unit: true,
-            report: None,
+            reports: Vec::new(),
         }
     }
 }

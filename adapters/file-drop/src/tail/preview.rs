@@ -61,6 +61,6 @@ pub fn preview(
         position: Position::default(),
         captured_us: now_us(),
         ends_unit: last,
-        report: None,
+        reports: Vec::new(),
     }])
 }

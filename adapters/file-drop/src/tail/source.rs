@@ -167,7 +167,7 @@ impl FileTail {
             position: self.files.position(),
             captured_us: now_us(),
             ends_unit: true,
-            report: None,
+            reports: Vec::new(),
         }
     }
 

@@ -120,7 +120,7 @@ impl FileTail {
             position: self.files.position(),
             captured_us: now_us(),
             ends_unit: last,
-            report: None,
+            reports: Vec::new(),
         }
     }
 

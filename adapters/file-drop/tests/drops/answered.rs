@@ -55,7 +55,7 @@ impl Answered {
                 .expect("it is whole");
             (rest, done) = (&rest[decoded.bytes..], decoded.done);
             let batch = Batch {
-                report: None,
+                reports: Vec::new(),
                 origin: Origin {
                     scope: IdScope::of(&[]),
                     file: name.into(),

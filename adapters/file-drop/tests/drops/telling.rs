@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use dray_adapter::conformance::entries;
-use dray_adapter::{Batch, Mark, MarkState, Polled, Position, Report, Seen, Source, SourceError};
+use dray_adapter::{
+    Batch, FileReport, Mark, MarkState, Polled, Position, Report, Seen, Source, SourceError,
+};
 
 use crate::support::Drops;
 
@@ -153,11 +155,8 @@ impl Runner {
     }
 
     /// The reports, in order.
-    pub(crate) fn reports(&self) -> Vec<&Report> {
-        let reports = self.batches.iter();
-        reports
-            .filter_map(|batch| batch.report.as_deref())
-            .collect()
+    pub(crate) fn reports(&self) -> Vec<&FileReport> {
+        self.batches.iter().flat_map(reports).collect()
     }
 
     /// The sentences of dead letters, in order.
@@ -167,12 +166,20 @@ impl Runner {
     }
 }
 
+fn reports(batch: &Batch) -> impl Iterator<Item = &FileReport> {
+    let all = batch.reports.iter();
+    all.filter_map(|reported| match &reported.report {
+        Report::File(report) => Some(report),
+        _ => None,
+    })
+}
+
 fn told(batch: &Batch) -> Vec<String> {
     let mut told: Vec<String> = entries(batch)
         .into_iter()
         .map(|entry| entry.shown)
         .collect();
-    if let Some(report) = &batch.report {
+    for report in reports(batch) {
         let outcome = format!("{:?}", report.outcome).to_lowercase();
         told.push(format!(
             "{} = {outcome} {}/{}",

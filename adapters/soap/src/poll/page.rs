@@ -81,7 +81,7 @@ impl Page {
             position,
             captured_us: self.read_us,
             ends_unit,
-            report: None,
+            reports: Vec::new(),
         }
     }
 }

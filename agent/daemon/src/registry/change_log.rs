@@ -41,8 +41,8 @@ impl Configured for PostgresConfig {
         Err(NO_PREVIEW.into())
     }
 
-    fn make(&self, flow: &FlowName, _: &Path) -> Result<Box<dyn Source>, String> {
-        Ok(self.make(flow.as_str()))
+    fn make(&self, flow: &FlowName, own: &Path) -> Result<Box<dyn Source>, String> {
+        Ok(self.make(flow.as_str(), own))
     }
 }
 
@@ -83,7 +83,7 @@ impl Configured for MySqlConfig {
         Err(NO_PREVIEW.into())
     }
 
-    fn make(&self, flow: &FlowName, _: &Path) -> Result<Box<dyn Source>, String> {
-        Ok(self.make(flow.as_str()))
+    fn make(&self, flow: &FlowName, own: &Path) -> Result<Box<dyn Source>, String> {
+        Ok(self.make(flow.as_str(), own))
     }
 }

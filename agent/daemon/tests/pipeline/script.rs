@@ -164,6 +164,6 @@ fn one_of(name: &'static str, item: &str) -> Result<Polled, SourceError> {
         position: Position(Bytes::from_static(name.as_bytes())),
         captured_us: 1,
         ends_unit: true,
-        report: None,
+        reports: Vec::new(),
     })))
 }

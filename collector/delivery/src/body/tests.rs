@@ -155,6 +155,9 @@ fn every_field_of_every_body_is_written_under_its_name() {
     assert_eq!(data["stage"], "decode", "an enum goes by its name");
     let raw = &data["raw"];
     assert_eq!(raw, &json!(STANDARD.encode(b"\x00\xFFraw")));
+    let data = &written(&sample("schema_change").expect("a body")).expect("a sample")["data"];
+    let column = json!({"name": "name 1", "type": "type 1", "key": 2});
+    assert_eq!(data["columns"], json!([column, column]), "a list is one");
 }
 
 #[test]

@@ -160,7 +160,7 @@ impl Receiver {
             position: Position(Bytes::copy_from_slice(&self.counter.to_be_bytes())),
             captured_us: taken.received_us,
             ends_unit: last,
-            report: None,
+            reports: Vec::new(),
         }
     }
 

@@ -1,0 +1,84 @@
+//! A part of the log is gone: what the flow's policy makes of it.
+//!
+//! The slot is brought to where the flow can begin anew. The report, and the place behind the gap, are then one append. If the agent ends before
+//! that, its position is the old one still, the slot stands further on, and the same is found again: the gap is told once, and never not.
+
+use dray_adapter::{GapCourse, GapReason, GapReport};
+use pgwire_replication::Lsn;
+
+use super::DATABASE;
+use super::config::PostgresConfig;
+use super::place::{Load, Place};
+use super::session::{Found, Names, connect, make, publish, query};
+use super::sql;
+use crate::policy::OnGap;
+use crate::reader::Trouble;
+
+/// Where the flow begins behind a gap, and what is said of it.
+///
+/// # Errors
+/// The flow is to stop at gaps, or the slot can't be made.
+pub(super) async fn bridge(
+    config: &PostgresConfig,
+    names: &Names,
+    before: Option<Place>,
+    found: &Found,
+    (reason, sentence): (GapReason, String),
+) -> Result<(Place, GapReport), Trouble> {
+    // The log tells no more of rows that a load which is not done would leave out, so that would have to begin anew in any case.
+    let is_loading = match &before {
+        None => config.first_load,
+        Some(before) => before.load().is_some(),
+    };
+    let course = match config.on_gap {
+        OnGap::GoOn if !is_loading => GapCourse::WentOn,
+        OnGap::GoOn => GapCourse::LoadsAgain,
+        OnGap::LoadAgain => GapCourse::LoadsAgain,
+        OnGap::Stop => {
+            return Err(Trouble::Person(format!(
+                "{sentence}; what is missing must come another way: write on_gap = \"load-again\" to have all rows that the tables have now, or \"go-on\" to go on without it, and restart the agent"
+            )));
+        }
+    };
+    let facts = &found.facts;
+    let begins = match &facts.slot {
+        Some(slot) if slot.is_lost() => make_anew(config, names, &sentence).await?,
+        Some(slot) => slot.confirmed,
+        None => {
+            if !found.is_published {
+                publish(config, names).await?;
+            }
+            make(config, names).await?
+        }
+    };
+    let mut place = Place::at(&facts.system, facts.timeline, &names.slot, begins);
+    place.set_load((course == GapCourse::LoadsAgain).then(Load::default));
+    let mut from = String::new();
+    if let Some(before) = before {
+        from = before.end.to_string();
+        place.schemas = before.schemas;
+    }
+    let report = GapReport {
+        database: DATABASE,
+        reason,
+        from,
+        to: begins.to_string(),
+        sentence,
+        course,
+    };
+    Ok((place, report))
+}
+
+/// A slot whose log is gone keeps nothing any more: it is of no use but to be made again.
+async fn make_anew(config: &PostgresConfig, names: &Names, sentence: &str) -> Result<Lsn, Trouble> {
+    let drop = sql::drop_slot(&names.slot);
+    if !config.create {
+        return Err(Trouble::Person(format!(
+            "{sentence}; let the DBA run: {drop}; {}; and restart the agent",
+            sql::make_slot(&names.slot)
+        )));
+    }
+    let mut client = connect(config, names, Lsn::ZERO).await?;
+    query(config, &mut client, &drop).await?;
+    make(config, names).await
+}
