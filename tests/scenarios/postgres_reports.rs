@@ -398,6 +398,13 @@ fn a_flow_that_is_to_stop_stops_before_the_first_row_of_another_shape_and_goes_o
     assert_eq!(told.len(), 5, "{told:?}");
     assert!(told[3].starts_with("changed "), "{told:?}");
     assert_eq!(told[4], "create C");
+    let events = watched.site.log_events().expect("the log");
+    let fingerprint = events[3]["data"]["fingerprint"].as_str();
+    assert!(
+        fingerprint.is_some_and(|whole| whole.starts_with(&print)),
+        "{}: {print}",
+        events[3]
+    );
 }
 
 #[test]

@@ -57,8 +57,8 @@ pub struct SchemaReport {
     pub table: String,
     /// Whether it was another before.
     pub seen: SchemaSeen,
-    /// SHA-256 of what its columns are: equal for equal columns.
-    pub fingerprint: [u8; 32],
+    /// SHA-256 of what its columns are, as 64 hexadecimal digits: equal for equal columns.
+    pub fingerprint: String,
     /// All of them, in the table's order, also those that the flow does not take.
     pub columns: Vec<SchemaColumn>,
     /// How it differs from what it was, as far as that is known.

@@ -6,8 +6,8 @@ use dray_adapter::{SchemaClass, SchemaDifference};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-/// Bytes of a fingerprint that a place holds and an operator writes: nobody makes shapes to collide.
-const PRINT_BYTES: usize = 8;
+/// Digits of a fingerprint that a place holds and an operator writes: nobody makes shapes to collide.
+const PRINT_DIGITS: usize = 16;
 
 /// A column as its database describes it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -122,8 +122,8 @@ pub(crate) fn differences(old: &[Described], new: &[Described]) -> Vec<Drift> {
     drifts
 }
 
-/// Equal for equal columns, and for no others.
-pub(crate) fn fingerprint(columns: &[Described]) -> [u8; 32] {
+/// 64 hexadecimal digits that are equal for equal columns, and for no others.
+pub(crate) fn fingerprint(columns: &[Described]) -> String {
     let mut hash = Sha256::new();
     for column in columns {
         for text in [&column.name, &column.kind] {
@@ -132,12 +132,14 @@ pub(crate) fn fingerprint(columns: &[Described]) -> [u8; 32] {
         }
         hash.update([u8::from(column.is_key)]);
     }
-    hash.finalize().into()
+    hex::encode(hash.finalize())
 }
 
 /// The part of a fingerprint that a place holds.
 pub(crate) fn print(columns: &[Described]) -> String {
-    hex::encode(&fingerprint(columns)[..PRINT_BYTES])
+    let mut digits = fingerprint(columns);
+    digits.truncate(PRINT_DIGITS);
+    digits
 }
 
 #[cfg(test)]

@@ -53,7 +53,7 @@ fn put_schema(out: &mut Vec<u8>, report: &SchemaReport) {
     wire::put_text(out, 1, report.database);
     wire::put_text(out, 2, &report.table);
     wire::put_integer(out, 3, report.seen as u64);
-    wire::put_bytes(out, 4, &report.fingerprint);
+    wire::put_text(out, 4, &report.fingerprint);
     for column in &report.columns {
         wire::put_message(out, 5, |out| {
             wire::put_text(out, 1, &column.name);
@@ -147,7 +147,7 @@ mod tests {
             database: "postgres",
             table: "public.stock".into(),
             seen: SchemaSeen::Changed,
-            fingerprint: [7; 32],
+            fingerprint: "07".repeat(32),
             columns: vec![column("sku", "text", 1), column("lot", "numeric(12,3)", 0)],
             differences: vec![SchemaDifference {
                 class: SchemaClass::Added,
@@ -164,7 +164,7 @@ mod tests {
             database: "postgres".into(),
             table: "public.stock".into(),
             seen: v1::SchemaSeen::Changed as i32,
-            fingerprint: vec![7; 32],
+            fingerprint: "07".repeat(32),
             columns: vec![column("sku", "text", 1), column("lot", "numeric(12,3)", 0)],
             differences: vec![v1::SchemaDifference {
                 class: v1::SchemaClass::Added as i32,
@@ -180,10 +180,10 @@ mod tests {
             table,
             body,
             "0a10010101010101010101010000000005fe120c7075626c69632e73746f636b200132060882e2cfaa06380342192209302f\
-            313642333734382a0c7075626c69632e73746f636bfa0180010a08706f737467726573120c7075626c69632e73746f636b18\
-            02222007070707070707070707070707070707070707070707070707070707070707072a0d0a03736b751204746578741801\
-            2a140a036c6f74120d6e756d657269632831322c3329321d080112036c6f741a14636f6c756d6e206c6f7420776173206164\
-            646564",
+            313642333734382a0c7075626c69632e73746f636bfa01a0010a08706f737467726573120c7075626c69632e73746f636b18\
+            0222403037303730373037303730373037303730373037303730373037303730373037303730373037303730373037303730\
+            37303730373037303730373037303730372a0d0a03736b7512047465787418012a140a036c6f74120d6e756d657269632831\
+            322c3329321d080112036c6f741a14636f6c756d6e206c6f7420776173206164646564",
         );
     }
 
