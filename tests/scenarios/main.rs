@@ -19,6 +19,7 @@ mod modes;
 mod network;
 mod pins;
 mod planted;
+mod polling;
 mod postgres;
 mod power;
 mod restored;

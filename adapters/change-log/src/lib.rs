@@ -15,5 +15,6 @@ mod reader;
 mod rows;
 pub mod server;
 mod source;
+pub mod table;
 
 pub use columns::{Mask, TableConfig};

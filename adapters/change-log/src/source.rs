@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use dray_adapter::{Batch, IdScope, Origin, Polled, Position, Records, Seen, Source, SourceError};
+use dray_adapter::{
+    Batch, IdScope, Origin, Polled, Position, Records, Reject, Seen, Source, SourceError,
+};
 
 use crate::reader::{Log, Place, Reader, Told, Trouble};
 
@@ -20,6 +22,8 @@ pub(crate) struct LogSource<L: Log> {
     reader: Option<Reader<L::Place>>,
     /// After the newest batch that was polled.
     place: Option<L::Place>,
+    /// After the newest batch that is appended.
+    appended: Option<L::Place>,
 }
 
 impl<L: Log> LogSource<L> {
@@ -31,23 +35,25 @@ impl<L: Log> LogSource<L> {
             wake: Arc::new(|| ()),
             reader: None,
             place: None,
+            appended: None,
         }
     }
 
     fn batch(
         &mut self,
         origin: Origin,
-        records: Records,
+        found: (Records, Vec<Reject>),
         place: L::Place,
         captured_us: i64,
         ends_unit: bool,
     ) -> Polled {
         let position = place.position();
         self.place = Some(place);
+        let (records, rejects) = found;
         Polled::Batch(Box::new(Batch {
             origin,
             records,
-            rejects: Vec::new(),
+            rejects,
             marks: Vec::new(),
             position,
             captured_us,
@@ -77,6 +83,7 @@ impl<L: Log> Source for LogSource<L> {
         let resume = resume.filter(|position| !position.0.is_empty());
         let place = resume.as_ref().map(L::Place::read).transpose();
         self.place = place.map_err(|reason| SourceError::Operator { reason })?;
+        self.appended = self.place.clone();
         self.wake = wake;
         Ok(())
     }
@@ -87,6 +94,7 @@ impl<L: Log> Source for LogSource<L> {
                 &self.flow,
                 Arc::clone(&self.log),
                 self.place.clone(),
+                self.appended.clone(),
                 Arc::clone(&self.wake),
             );
             self.reader = Some(reader.map_err(|reason| SourceError::Retry {
@@ -99,12 +107,13 @@ impl<L: Log> Source for LogSource<L> {
             None => Ok(Polled::Idle(LOOK_AGAIN)),
             Some(Told::Ready(ready, captured_us)) => {
                 let origin = Self::origin(ready.scope, ready.change_position);
-                Ok(self.batch(origin, ready.records, ready.place, captured_us, ready.ends))
+                let found = (ready.records, ready.rejects);
+                Ok(self.batch(origin, found, ready.place, captured_us, ready.ends))
             }
             Some(Told::Looked(place, said_us)) => {
                 let scope = IdScope::of(&[self.flow.as_bytes(), b"looked"]);
                 let origin = Self::origin(scope, place.written());
-                Ok(self.batch(origin, Records::default(), *place, said_us, true))
+                Ok(self.batch(origin, Default::default(), *place, said_us, true))
             }
             Some(Told::Ended(trouble)) => {
                 self.reader = None;
@@ -120,8 +129,11 @@ impl<L: Log> Source for LogSource<L> {
     }
 
     fn commit(&mut self, position: &Position) -> Result<(), SourceError> {
-        if let (Some(reader), Ok(place)) = (&self.reader, L::Place::read(position)) {
-            reader.confirm(place);
+        if let Ok(place) = L::Place::read(position) {
+            if let Some(reader) = &self.reader {
+                reader.confirm(place.clone());
+            }
+            self.appended = Some(place);
         }
         Ok(())
     }

@@ -229,6 +229,7 @@ impl Assembly {
         }
         Some(Ready {
             records: self.rows.take(),
+            rejects: Vec::new(),
             scope: transaction.scope,
             change_position: Arc::clone(&transaction.position),
             place,

@@ -290,6 +290,7 @@ impl<'l> Loader<'l> {
             if self.rows.len() > 0 {
                 let ready = Ready {
                     records: self.rows.take(),
+                    rejects: Vec::new(),
                     scope: reading.scope,
                     change_position: Arc::clone(&reading.position),
                     place: self.place.clone(),
