@@ -15,6 +15,7 @@ mod families;
 mod full;
 mod kills;
 mod large;
+mod mariadb;
 mod modes;
 mod network;
 mod pins;

@@ -14,6 +14,7 @@ pub mod families;
 pub mod frozen;
 pub mod line;
 pub mod load;
+pub mod mariadb;
 pub mod namespace;
 pub mod places;
 pub mod postgres;

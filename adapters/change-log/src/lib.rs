@@ -10,6 +10,7 @@
 //! for 32, and for about 1 MiB by the rows before.
 
 mod columns;
+pub mod mysql;
 pub mod postgres;
 mod reader;
 mod rows;

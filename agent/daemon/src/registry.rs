@@ -40,6 +40,14 @@ pub const ADAPTERS: &[Adapter] = &[
         read: read::<dray_file_drop::tail::FileTailConfig>,
     },
     Adapter {
+        kind: "mariadb",
+        read: read::<dray_change_log::mysql::MySqlConfig>,
+    },
+    Adapter {
+        kind: "mysql",
+        read: read::<dray_change_log::mysql::MySqlConfig>,
+    },
+    Adapter {
         kind: "postgres",
         read: read::<dray_change_log::postgres::PostgresConfig>,
     },

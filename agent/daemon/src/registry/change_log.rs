@@ -1,13 +1,17 @@
-//! `kind = "postgres"`.
+//! `kind = "postgres"`, `kind = "mariadb"` and `kind = "mysql"`.
 
 use std::path::Path;
 
 use dray_adapter::{Batch, Source};
+use dray_change_log::mysql::MySqlConfig;
 use dray_change_log::postgres::PostgresConfig;
 use dray_proto::FlowName;
 
 use super::{Configured, Share};
 use crate::check::Finding;
+
+const NO_PREVIEW: &str =
+    "a database's log is no file: look at the flow with \"dray-collector tail\" once it runs";
 
 impl Configured for PostgresConfig {
     fn faults(&self) -> Vec<(String, String)> {
@@ -34,7 +38,49 @@ impl Configured for PostgresConfig {
     }
 
     fn preview(&self, _: &FlowName, _: &Path, _: usize) -> Result<Vec<Batch>, String> {
-        Err("a database's log is no file: look at the flow with \"dray-collector tail\" once it runs".into())
+        Err(NO_PREVIEW.into())
+    }
+
+    fn make(&self, flow: &FlowName, _: &Path) -> Result<Box<dyn Source>, String> {
+        Ok(self.make(flow.as_str()))
+    }
+}
+
+impl Configured for MySqlConfig {
+    fn faults(&self) -> Vec<(String, String)> {
+        self.faults()
+    }
+
+    fn place(&self) -> String {
+        match self.host.starts_with('/') {
+            true => format!("{}://{}", self.kind, self.host),
+            false => format!("{}://{}:{}", self.kind, self.host, self.port),
+        }
+    }
+
+    fn share(&self) -> Option<Share> {
+        None
+    }
+
+    fn check(&self, flow: &FlowName) -> Vec<Finding> {
+        match self.preflight(flow.as_str()) {
+            Ok(found) => {
+                let notes = found.notes.into_iter().map(Finding::warning);
+                [Finding::fine(found.fine)]
+                    .into_iter()
+                    .chain(notes)
+                    .collect()
+            }
+            Err(reason) => vec![Finding::wrong(reason)],
+        }
+    }
+
+    fn takes(&self, _: &str) -> bool {
+        false
+    }
+
+    fn preview(&self, _: &FlowName, _: &Path, _: usize) -> Result<Vec<Batch>, String> {
+        Err(NO_PREVIEW.into())
     }
 
     fn make(&self, flow: &FlowName, _: &Path) -> Result<Box<dyn Source>, String> {

@@ -1,0 +1,23 @@
+//! MariaDB and MySQL: their binary log, as a replica reads it.
+
+mod answer;
+mod assembly;
+mod cells;
+mod charset;
+pub mod config;
+mod event;
+mod gtid;
+mod load;
+mod log;
+mod place;
+mod preflight;
+mod reading;
+mod session;
+mod sql;
+mod statement;
+mod table;
+mod table_map;
+mod texts;
+
+pub use config::MySqlConfig;
+pub use preflight::Findings;

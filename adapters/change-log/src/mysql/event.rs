@@ -1,0 +1,235 @@
+//! Events of the binary log, as far as a source needs them. What is not known is never passed over, unless the server says that it may be.
+
+use std::io::Read as _;
+
+use flate2::read::ZlibDecoder;
+
+use super::reading::{Reading, Short, bit_bytes};
+
+/// Bytes of rows of one event, unpacked, at most: the server's own limit on a packet.
+const UNPACKED_BYTES_MAX: u64 = 1 << 30;
+/// The flag of events that a reader may pass over.
+const IGNORABLE: u16 = 0x80;
+
+/// An event.
+#[derive(Debug)]
+pub(super) enum Event<'e> {
+    /// A transaction begins; its number.
+    Begin(Begin),
+    /// What a table is whose rows follow.
+    Table(&'e [u8]),
+    Rows(Rows<'e>),
+    /// A statement.
+    Statement {
+        schema: String,
+        text: String,
+    },
+    /// The transaction is committed.
+    Commit,
+    /// It is prepared, and may be rolled back later.
+    Prepared,
+    /// Something of the log is lost.
+    Incident,
+    /// The server lives and has nothing more.
+    Heartbeat,
+    /// Nothing for us.
+    Other,
+}
+
+/// The beginning of a transaction, or of a statement that stands alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Begin {
+    /// MariaDB.
+    Maria {
+        domain: u32,
+        server: u32,
+        sequence: u64,
+        /// No commit will come.
+        stands_alone: bool,
+    },
+    /// MySQL: the source's UUID in plain hexadecimal digits with hyphens, and the number.
+    MySql { source: String, number: u64 },
+    /// MySQL without numbers.
+    Anonymous,
+}
+
+/// What happened to rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Change {
+    Write,
+    Update,
+    Delete,
+}
+
+/// Rows of one table.
+#[derive(Debug)]
+pub(super) struct Rows<'e> {
+    pub(super) change: Change,
+    pub(super) table: u64,
+    pub(super) columns: usize,
+    /// Columns that are there before the change; of a new row: after it.
+    pub(super) present: &'e [u8],
+    /// Of an update: those after it.
+    pub(super) present_after: &'e [u8],
+    pub(super) data: Data<'e>,
+}
+
+/// The rows themselves.
+#[derive(Debug)]
+pub(super) enum Data<'e> {
+    Plain(&'e [u8]),
+    Unpacked(Vec<u8>),
+}
+
+impl Data<'_> {
+    pub(super) fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Plain(bytes) => bytes,
+            Self::Unpacked(bytes) => bytes,
+        }
+    }
+}
+
+impl<'e> Event<'e> {
+    /// `code`: the event's type. `server`: who wrote it first.
+    ///
+    /// # Errors
+    /// A sentence: it is not understood, and nothing after it can be.
+    pub(super) fn read(code: u8, flags: u16, server: u32, bytes: &'e [u8]) -> Result<Self, String> {
+        let mut event = Reading(bytes);
+        let rows = |change, event, is_second, is_packed| {
+            Rows::read(change, event, is_second, is_packed).map(Self::Rows)
+        };
+        Ok(match code {
+            2 => statement(&mut event, false)?,
+            165 => statement(&mut event, true)?,
+            16 => Self::Commit,
+            19 => Self::Table(bytes),
+            23 => rows(Change::Write, event, false, false)?,
+            24 => rows(Change::Update, event, false, false)?,
+            25 => rows(Change::Delete, event, false, false)?,
+            30 => rows(Change::Write, event, true, false)?,
+            31 => rows(Change::Update, event, true, false)?,
+            32 => rows(Change::Delete, event, true, false)?,
+            166 => rows(Change::Write, event, false, true)?,
+            167 => rows(Change::Update, event, false, true)?,
+            168 => rows(Change::Delete, event, false, true)?,
+            169 => rows(Change::Write, event, true, true)?,
+            170 => rows(Change::Update, event, true, true)?,
+            171 => rows(Change::Delete, event, true, true)?,
+            26 => Self::Incident,
+            27 | 41 => Self::Heartbeat,
+            33 => Self::Begin(mysql_begin(&mut event)?),
+            34 => Self::Begin(Begin::Anonymous),
+            38 => Self::Prepared,
+            162 => Self::Begin(maria_begin(&mut event, server)?),
+            // Stop, rotation, format, comments, checkpoints, lists of numbers, the beginning of encryption.
+            3 | 4 | 15 | 28 | 29 | 35 | 160 | 161 | 163 | 164 => Self::Other,
+            _ if flags & IGNORABLE != 0 => Self::Other,
+            39 => return Err("the server writes parts of JSON values into its log, which this version does not read: let the DBA run SET GLOBAL binlog_row_value_options = '';".into()),
+            40 => return Err("the server packs transactions in its log, which this version does not read: let the DBA run SET GLOBAL binlog_transaction_compression = OFF;".into()),
+            // Values of statements, and files that they load.
+            5 | 13 | 14 | 17 | 18 => return Err(STATEMENTS.into()),
+            other => return Err(format!("the log has an event of the unknown type {other}")),
+        })
+    }
+}
+
+/// What a log of statements is answered with.
+pub(super) const STATEMENTS: &str = "the log holds a statement instead of the rows that it changed, so that what changed is not known: let the DBA run SET GLOBAL binlog_format = 'ROW'; \
+     and look for sessions that set another binlog_format";
+
+impl<'e> Rows<'e> {
+    fn read(
+        change: Change,
+        mut event: Reading<'e>,
+        is_second: bool,
+        is_packed: bool,
+    ) -> Result<Self, String> {
+        let table = event.little(6)?;
+        event.bytes(2)?;
+        if is_second {
+            let more = event.little(2)? as usize;
+            event.bytes(more.checked_sub(2).ok_or(Short)?)?;
+        }
+        let columns = event.count()?;
+        let present = event.bytes(bit_bytes(columns))?;
+        let present_after = match change {
+            Change::Update => event.bytes(bit_bytes(columns))?,
+            _ => present,
+        };
+        Ok(Self {
+            change,
+            table,
+            columns,
+            present,
+            present_after,
+            data: match is_packed {
+                true => Data::Unpacked(unpacked(event)?),
+                false => Data::Plain(event.0),
+            },
+        })
+    }
+}
+
+/// MariaDB's compressed bytes: a byte that tells how, how long they were, and a zlib stream.
+fn unpacked(mut packed: Reading<'_>) -> Result<Vec<u8>, String> {
+    let how = packed.byte()?;
+    if how & 0xf0 != 0x80 {
+        return Err("an event of the log is packed in an unknown way".into());
+    }
+    let length = packed.big(usize::from(how & 7))?;
+    if length > UNPACKED_BYTES_MAX {
+        return Err(format!("an event of the log has {length} bytes"));
+    }
+    let mut bytes = Vec::new();
+    let read = ZlibDecoder::new(packed.0)
+        .take(length)
+        .read_to_end(&mut bytes);
+    match read {
+        Ok(read) if read as u64 == length => Ok(bytes),
+        _ => Err("an event of the log can't be unpacked".into()),
+    }
+}
+
+fn statement<'e>(event: &mut Reading<'e>, is_packed: bool) -> Result<Event<'e>, String> {
+    // Thread and time.
+    event.bytes(8)?;
+    let schema_bytes = usize::from(event.byte()?);
+    event.bytes(2)?;
+    let about = event.little(2)? as usize;
+    event.bytes(about)?;
+    let schema = event.bytes(schema_bytes)?;
+    event.byte()?;
+    let text = match is_packed {
+        true => unpacked(*event)?,
+        false => event.0.to_vec(),
+    };
+    Ok(Event::Statement {
+        schema: String::from_utf8_lossy(schema).into_owned(),
+        text: String::from_utf8_lossy(&text).into_owned(),
+    })
+}
+
+fn maria_begin(event: &mut Reading<'_>, server: u32) -> Result<Begin, Short> {
+    let sequence = event.little(8)?;
+    let domain = event.little(4)? as u32;
+    let flags = event.byte()?;
+    Ok(Begin::Maria {
+        domain,
+        server,
+        sequence,
+        stands_alone: flags & 1 != 0,
+    })
+}
+
+fn mysql_begin(event: &mut Reading<'_>) -> Result<Begin, Short> {
+    event.byte()?;
+    let source = hex::encode(event.bytes(16)?);
+    let number = event.little(8)?;
+    let parts = [0..8, 8..12, 12..16, 16..20, 20..32].map(|part| &source[part]);
+    Ok(Begin::MySql {
+        source: parts.join("-"),
+        number,
+    })
+}

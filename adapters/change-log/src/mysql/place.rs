@@ -1,0 +1,182 @@
+//! A position: where a source stands between two batches.
+//!
+//! JSON, so that a person can read it in `status` and in the buffer:
+//! ```text
+//! {"v":1,"server":"mariadb","at":"0-1-100"}                         all transactions up to these are appended
+//! {"v":1, …,"within":{"gtid":"0-1-101","events":12,"rows":4000}}    and a part of the next one: so many events and rows of it
+//! {"v":1, …,"load":{"begun":true,"done":1,"after":["1","DE"]}}      of the rows that were there at `at`, those of one table and the
+//!                                                                   next one's up to this key
+//! ```
+//! Names are only ever added, and `v` goes up where an older agent would go on wrongly.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use dray_adapter::Position;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+
+use super::gtid::Gtids;
+use crate::reader;
+
+const VERSION: u32 = 1;
+
+/// Where a source stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Place {
+    /// All of these are appended.
+    pub(super) at: Gtids,
+    /// How far the next transaction was appended.
+    pub(super) within: Option<Within>,
+    /// How far the rows are read that were there before; `None`: that is done, or not wanted.
+    pub(super) load: Option<Load>,
+}
+
+/// A transaction of which a part is appended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Within {
+    pub(super) gtid: String,
+    /// Events with rows, of any table, that are passed over.
+    pub(super) events: u64,
+    /// Rows that were appended of them.
+    pub(super) rows: u64,
+}
+
+/// A first load that is going on.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(super) struct Load {
+    /// Whether it was begun: then the log is read up to where the next snapshot stands before rows are.
+    #[serde(default)]
+    pub(super) begun: bool,
+    /// Of so many tables all rows are appended.
+    pub(super) done: usize,
+    /// Of the next one, those up to this key.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(super) after: Option<Vec<String>>,
+}
+
+/// As it is kept.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    v: u32,
+    server: Server,
+    at: String,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    within: Option<Within>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    load: Option<Load>,
+}
+
+#[derive(Serialize, Deserialize, PartialEq)]
+#[serde(rename_all = "lowercase")]
+enum Server {
+    MariaDb,
+    MySql,
+}
+
+impl Place {
+    /// After all of these.
+    pub(super) fn at(at: Gtids) -> Self {
+        Self {
+            at,
+            within: None,
+            load: None,
+        }
+    }
+}
+
+impl Serialize for Place {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let kept = Kept {
+            v: VERSION,
+            server: match self.at.is_maria() {
+                true => Server::MariaDb,
+                false => Server::MySql,
+            },
+            at: self.at.to_string(),
+            within: self.within.clone(),
+            load: self.load.clone(),
+        };
+        kept.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Place {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let kept = Kept::deserialize(deserializer)?;
+        if kept.v > VERSION {
+            return Err(D::Error::custom(format!(
+                "it was written by a newer agent (version {}, this one knows {VERSION}); install that one again",
+                kept.v
+            )));
+        }
+        let is_maria = kept.server == Server::MariaDb;
+        Ok(Self {
+            at: Gtids::read(&kept.at, is_maria).map_err(D::Error::custom)?,
+            within: kept.within,
+            load: kept.load,
+        })
+    }
+}
+
+impl reader::Place for Place {
+    fn position(&self) -> Position {
+        let json = serde_json::to_vec(self).expect("names and numbers are JSON");
+        Position(Bytes::from(json))
+    }
+
+    fn read(position: &Position) -> Result<Self, String> {
+        serde_json::from_slice(&position.0).map_err(|error| {
+            format!(
+                "the flow's position is none of a MariaDB or MySQL change log ({error}); was its source another kind before? Give the flow another name"
+            )
+        })
+    }
+
+    fn written(&self) -> Arc<str> {
+        self.at.to_string().into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::reader::Place as _;
+
+    use super::*;
+
+    #[test]
+    fn a_place_is_read_as_it_was_written() {
+        let mut place = Place::at(Gtids::read("0-1-100", true).expect("a list"));
+        let text = |place: &Place| String::from_utf8_lossy(&place.position().0).into_owned();
+        assert_eq!(text(&place), r#"{"v":1,"server":"mariadb","at":"0-1-100"}"#);
+        place.within = Some(Within {
+            gtid: "0-1-101".into(),
+            events: 12,
+            rows: 4_000,
+        });
+        place.load = Some(Load {
+            begun: true,
+            done: 1,
+            after: Some(vec!["1".into(), "DE".into()]),
+        });
+        assert_eq!(Place::read(&place.position()), Ok(place.clone()));
+        assert_eq!(
+            text(&place),
+            r#"{"v":1,"server":"mariadb","at":"0-1-100","within":{"gtid":"0-1-101","events":12,"rows":4000},"load":{"begun":true,"done":1,"after":["1","DE"]}}"#
+        );
+    }
+
+    #[test]
+    fn what_is_no_place_is_told_with_the_way_out() {
+        for (text, expected) in [
+            ("7", "another kind before"),
+            (
+                r#"{"v":1,"server":"mariadb","at":"x"}"#,
+                "no list of transactions",
+            ),
+            (r#"{"v":2,"server":"mariadb","at":""}"#, "newer agent"),
+        ] {
+            let told = Place::read(&Position(Bytes::from(text))).expect_err(text);
+            assert!(told.contains(expected), "{told}");
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! `check`: can the log be read?
+
+use mysql_async::Conn;
+use tokio::runtime;
+
+use super::config::MySqlConfig;
+use super::session::{self, Facts, connect, facts, server};
+use super::sql;
+use crate::reader::Trouble;
+
+/// What `check` found.
+#[derive(Debug, Default)]
+pub struct Findings {
+    /// What is as it should be.
+    pub fine: String,
+    /// What may surprise.
+    pub notes: Vec<String>,
+}
+
+impl MySqlConfig {
+    /// Asks the server and changes nothing there. `flow`: its full name.
+    ///
+    /// # Errors
+    /// A sentence with the way out.
+    pub fn preflight(&self, flow: &str) -> Result<Findings, String> {
+        let runtime = runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|error| format!("the server can't be asked: {error}"))?;
+        runtime
+            .block_on(self.ask(self.server_id(flow)))
+            .map_err(|trouble| match trouble {
+                Trouble::Passing(reason) | Trouble::Person(reason) => reason,
+            })
+    }
+
+    async fn ask(&self, id: u32) -> Result<Findings, Trouble> {
+        let mut conn = connect(self).await?;
+        let facts = facts(self, &mut conn).await?;
+        self.may_replicate(&mut conn).await?;
+        for table in &self.tables {
+            self.may_read(&mut conn, &table.name).await?;
+        }
+        let end = session::end(self, &mut conn, facts.is_maria).await?;
+        let fine = format!(
+            "{} answers ({}); its log stands at \"{end}\", and the flow reads it as replica {id}",
+            server(self),
+            facts.version
+        );
+        Ok(Findings {
+            fine,
+            notes: notes(&facts),
+        })
+    }
+
+    /// That the user may read the log.
+    async fn may_replicate(&self, conn: &mut Conn) -> Result<(), Trouble> {
+        let grants: Vec<String> = session::all(self, conn, "SHOW GRANTS").await?;
+        let may = grants.iter().any(|grant| {
+            let grant = grant.to_ascii_uppercase();
+            grant.contains("ON *.*")
+                && ["ALL PRIVILEGES", "REPLICATION SLAVE", "REPLICATION REPLICA"]
+                    .iter()
+                    .any(|privilege| grant.contains(privilege))
+        });
+        match may {
+            true => Ok(()),
+            false => Err(Trouble::Passing(format!(
+                "the user {} may not read the log: let the DBA run GRANT REPLICATION SLAVE, BINLOG MONITOR ON *.* TO the flow's user; (MySQL: REPLICATION SLAVE, REPLICATION CLIENT)",
+                self.user
+            ))),
+        }
+    }
+
+    async fn may_read(&self, conn: &mut Conn, table: &str) -> Result<(), Trouble> {
+        let columns: Vec<(String, String)> = session::all(self, conn, &sql::columns(table)).await?;
+        match columns.is_empty() {
+            false => Ok(()),
+            true => Err(Trouble::Passing(format!(
+                "there is no table {table}, or the user {} may not read it: let the DBA run GRANT SELECT ON {} TO the flow's user;",
+                self.user,
+                sql::table(table)
+            ))),
+        }
+    }
+}
+
+fn notes(facts: &Facts) -> Vec<String> {
+    let mut notes = Vec::new();
+    if facts.image != "FULL" {
+        notes.push(format!(
+            "the server's binlog_row_image is {}: what an update did not touch is unchanged in its record, not there; for whole rows let the DBA run SET GLOBAL binlog_row_image = 'FULL';",
+            facts.image
+        ));
+    }
+    if !facts.is_maria {
+        notes.push(
+            "this is MySQL, and dray was never tried with a real one: only with MariaDB".into(),
+        );
+    }
+    notes
+}

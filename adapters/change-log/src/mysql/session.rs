@@ -1,0 +1,301 @@
+//! A session with a server: made, asked what it must say, and brought to the log.
+
+use std::time::Duration;
+
+use dray_adapter::secret;
+use mysql_async::prelude::{FromRow, Queryable as _};
+use mysql_async::{
+    BinlogStream, BinlogStreamRequest, ClientIdentity, Conn, Error, OptsBuilder, Sid, SslOpts,
+};
+use tokio::time::timeout;
+
+use super::charset::Charset;
+use super::config::MySqlConfig;
+use super::gtid::Gtids;
+use super::place::Place;
+use super::table_map::Charsets;
+use crate::reader::Trouble;
+
+/// How long a connection and each question may take.
+const ANSWER_MAX: Duration = Duration::from_secs(30);
+/// The same of a question that waits for others, as a snapshot may.
+const LONG_ANSWER_MAX: Duration = Duration::from_secs(600);
+/// The largest packet, which bounds a row: the server's own limit.
+const PACKET_BYTES_MAX: usize = 1 << 30;
+/// Seconds that the server waits for us to read on; while the flow is held up we don't.
+const WRITE_TIMEOUT_S: u64 = 3_600;
+/// Seconds that it keeps a session that says nothing.
+const WAIT_TIMEOUT_S: usize = 86_400;
+/// How often a server that has nothing new says that it lives.
+const HEARTBEAT_EVERY: Duration = Duration::from_secs(5);
+/// After so long without a word the connection is dead: while it has nothing, the server says so every 5 s.
+pub(super) const SILENCE_MAX: Duration = Duration::from_secs(30);
+/// A server's error: what is asked of its log is not there.
+const LOG_GONE: u16 = 1_236;
+
+/// What a server says of itself.
+#[derive(Debug, Clone)]
+pub(super) struct Facts {
+    pub(super) is_maria: bool,
+    pub(super) version: String,
+    pub(super) has_log: bool,
+    /// `ROW`, `STATEMENT` or `MIXED`.
+    pub(super) format: String,
+    /// `FULL`, `MINIMAL`, `NOBLOB` or `FULL_NODUP`.
+    pub(super) image: String,
+    /// `FULL`, `MINIMAL` or `NO_LOG`; empty: the server does not know it.
+    pub(super) metadata: String,
+    /// Of MySQL: `ON`, `OFF` or between.
+    pub(super) gtid_mode: String,
+}
+
+/// Makes a connection.
+pub(super) async fn connect(config: &MySqlConfig) -> Result<Conn, Trouble> {
+    let password = match &config.password_file {
+        None => None,
+        Some(file) => Some(secret::read("password_file", file).map_err(Trouble::Passing)?),
+    };
+    let socket = config.host.starts_with('/').then(|| config.host.clone());
+    let tls = config.tls.as_ref().map(|tls| {
+        let mut options = SslOpts::default()
+            .with_root_certs(vec![tls.ca_file.clone().into()])
+            .with_disable_built_in_roots(true)
+            .with_client_identity(None::<ClientIdentity>);
+        if let Some(name) = &tls.server_name {
+            // It is checked; only the name that it is checked against is another.
+            options = options.with_danger_tls_hostname_override(Some(name.clone()));
+        }
+        options
+    });
+    let host = match &socket {
+        Some(_) => "localhost".to_owned(),
+        None => config.host.clone(),
+    };
+    let options = OptsBuilder::default()
+        .ip_or_hostname(host)
+        .tcp_port(config.port)
+        .user(Some(config.user.clone()))
+        .pass(password)
+        .socket(socket)
+        .prefer_socket(false)
+        .ssl_opts(tls)
+        .max_allowed_packet(Some(PACKET_BYTES_MAX))
+        .wait_timeout(Some(WAIT_TIMEOUT_S))
+        .stmt_cache_size(0)
+        .setup(vec![
+            "SET NAMES utf8mb4".to_owned(),
+            format!(
+                "SET SESSION time_zone = '+00:00', sql_mode = '', net_write_timeout = {WRITE_TIMEOUT_S}, wait_timeout = {WAIT_TIMEOUT_S}"
+            ),
+        ]);
+    answered(config, ANSWER_MAX, Conn::new(options)).await
+}
+
+/// The first row of an answer.
+pub(super) async fn first<T: FromRow + Send + 'static>(
+    config: &MySqlConfig,
+    conn: &mut Conn,
+    sql: &str,
+) -> Result<T, Trouble> {
+    let row = answered(config, LONG_ANSWER_MAX, conn.query_first(sql)).await?;
+    row.ok_or_else(|| Trouble::Passing(format!("the server has no answer to {sql}")))
+}
+
+/// All rows of a short answer.
+pub(super) async fn all<T: FromRow + Send + 'static>(
+    config: &MySqlConfig,
+    conn: &mut Conn,
+    sql: &str,
+) -> Result<Vec<T>, Trouble> {
+    answered(config, ANSWER_MAX, conn.query(sql)).await
+}
+
+/// What has no answer.
+pub(super) async fn run(config: &MySqlConfig, conn: &mut Conn, sql: &str) -> Result<(), Trouble> {
+    answered(config, LONG_ANSWER_MAX, conn.query_drop(sql)).await
+}
+
+/// A setting of the server; empty where it has none of this name.
+async fn setting(config: &MySqlConfig, conn: &mut Conn, name: &str) -> Result<String, Trouble> {
+    let sql = format!("SHOW GLOBAL VARIABLES LIKE '{name}'");
+    let rows: Vec<(String, String)> = all(config, conn, &sql).await?;
+    Ok(rows
+        .into_iter()
+        .next()
+        .map_or_else(String::new, |row| row.1))
+}
+
+/// Asks the server what it is.
+pub(super) async fn facts(config: &MySqlConfig, conn: &mut Conn) -> Result<Facts, Trouble> {
+    let version = setting(config, conn, "version").await?;
+    let facts = Facts {
+        is_maria: version.to_ascii_lowercase().contains("mariadb"),
+        version,
+        has_log: setting(config, conn, "log_bin").await? == "ON",
+        format: setting(config, conn, "binlog_format").await?,
+        image: setting(config, conn, "binlog_row_image").await?,
+        metadata: setting(config, conn, "binlog_row_metadata").await?,
+        gtid_mode: setting(config, conn, "gtid_mode").await?,
+    };
+    match facts.fault() {
+        None => Ok(facts),
+        Some(sentence) => Err(Trouble::Person(sentence)),
+    }
+}
+
+impl Facts {
+    /// What keeps its log from being read, and the statement that mends it.
+    pub(super) fn fault(&self) -> Option<String> {
+        if !self.has_log {
+            return Some("the server writes no binary log: let the DBA add log_bin and server_id to its configuration, and restart it".into());
+        }
+        if self.format != "ROW" {
+            return Some(format!(
+                "the server's binlog_format is {}: let the DBA run SET GLOBAL binlog_format = 'ROW'; and write it into the configuration; sessions that are open keep theirs",
+                self.format
+            ));
+        }
+        match &*self.metadata {
+            "FULL" => {}
+            "" => {
+                return Some(format!(
+                    "the server {} does not name columns in its log: MariaDB does from version 10.5 on, MySQL from 8.0.1; read its tables another way",
+                    self.version
+                ));
+            }
+            other => {
+                return Some(format!(
+                    "the server's binlog_row_metadata is {other}, so its log does not name the columns: let the DBA run SET GLOBAL binlog_row_metadata = 'FULL'; and write it into the configuration"
+                ));
+            }
+        }
+        if !self.is_maria && self.gtid_mode != "ON" {
+            return Some(format!(
+                "the server's gtid_mode is {}: let the DBA turn it on (enforce_gtid_consistency, then gtid_mode step by step to ON)",
+                self.gtid_mode
+            ));
+        }
+        None
+    }
+}
+
+/// All transactions of the log so far.
+pub(super) async fn end(
+    config: &MySqlConfig,
+    conn: &mut Conn,
+    is_maria: bool,
+) -> Result<Gtids, Trouble> {
+    let sql = match is_maria {
+        true => "SELECT @@GLOBAL.gtid_binlog_pos",
+        false => "SELECT @@GLOBAL.gtid_executed",
+    };
+    let text: String = first(config, conn, sql).await?;
+    Gtids::read(&text.replace('\n', ""), is_maria).map_err(Trouble::Passing)
+}
+
+/// Character sets by the numbers of their collations.
+pub(super) async fn charsets(config: &MySqlConfig, conn: &mut Conn) -> Result<Charsets, Trouble> {
+    let tables = ["COLLATIONS", "COLLATION_CHARACTER_SET_APPLICABILITY"];
+    let mut charsets = Charsets::new();
+    for table in tables {
+        let sql = format!(
+            "SELECT COUNT(*) FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = 'information_schema' AND TABLE_NAME = '{table}' AND COLUMN_NAME = 'ID'"
+        );
+        let count: u64 = first(config, conn, &sql).await?;
+        // MariaDB 10.10 and later have collations whose numbers stand in the second alone.
+        if count > 0 {
+            let sql = format!(
+                "SELECT ID, CHARACTER_SET_NAME FROM information_schema.{table} WHERE ID IS NOT NULL AND CHARACTER_SET_NAME IS NOT NULL"
+            );
+            let rows: Vec<(u64, String)> = all(config, conn, &sql).await?;
+            charsets.extend(
+                rows.into_iter()
+                    .map(|(id, name)| (id, Charset::named(&name))),
+            );
+        }
+    }
+    Ok(charsets)
+}
+
+/// Opens the log behind a place. `id`: the flow's number among the server's replicas.
+pub(super) async fn stream(
+    config: &MySqlConfig,
+    id: u32,
+    place: &Place,
+) -> Result<BinlogStream, Trouble> {
+    let mut conn = connect(config).await?;
+    let period = HEARTBEAT_EVERY.as_nanos();
+    let set =
+        format!("SET @master_heartbeat_period = {period}, @source_heartbeat_period = {period}");
+    run(config, &mut conn, &set).await?;
+    let request = BinlogStreamRequest::new(id);
+    let request = match &place.at {
+        Gtids::Maria(_) => {
+            // The server then sends its own events; it goes on behind these transactions, and refuses if it does not have them.
+            let set = format!(
+                "SET @mariadb_slave_capability = 4, @slave_connect_state = '{}', @slave_gtid_strict_mode = 1, @slave_gtid_ignore_duplicates = 0",
+                place.at
+            );
+            run(config, &mut conn, &set).await?;
+            request
+        }
+        Gtids::MySql(all) => {
+            let sids = all.keys().map(|source| {
+                let one = Gtids::MySql([(source.clone(), all[source].clone())].into());
+                one.to_string().parse::<Sid<'static>>()
+            });
+            let sids: Result<Vec<_>, _> = sids.collect();
+            let sids = sids.map_err(|error| Trouble::Person(error.to_string()))?;
+            request.with_gtid().with_gtid_set(sids)
+        }
+    };
+    answered(config, ANSWER_MAX, conn.get_binlog_stream(request)).await
+}
+
+/// An answer of the server, or why there is none.
+pub(super) async fn answered<T>(
+    config: &MySqlConfig,
+    most: Duration,
+    asked: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Trouble> {
+    match timeout(most, asked).await {
+        Ok(answer) => answer.map_err(|error| trouble(config, &error)),
+        Err(_) => Err(Trouble::Passing(format!(
+            "the server {} did not answer within {} s; look at host, port and firewalls, and for sessions that hold locks",
+            server(config),
+            most.as_secs()
+        ))),
+    }
+}
+
+/// The server's name in what is said.
+pub(super) fn server(config: &MySqlConfig) -> String {
+    match config.host.starts_with('/') {
+        true => config.host.clone(),
+        false => format!("{}:{}", config.host, config.port),
+    }
+}
+
+/// What an error means. Who is refused may be let in later, so only what no time mends stops the flow.
+pub(super) fn trouble(config: &MySqlConfig, error: &Error) -> Trouble {
+    let server = server(config);
+    let Error::Server(said) = error else {
+        return Trouble::Passing(format!("the server {server}: {error}"));
+    };
+    if said.code == LOG_GONE {
+        return Trouble::Person(format!(
+            "the server {server} does not have the log any more that comes next, or another one than before ({}): what changed meanwhile must come another way; give the flow another name to go on without it",
+            said.message
+        ));
+    }
+    let way_out = match said.code {
+        // Access denied to a command, to a table, to columns; no such table; refused.
+        1_227 => {
+            "; let the DBA run GRANT REPLICATION SLAVE, BINLOG MONITOR ON *.* TO the flow's user (MySQL: REPLICATION SLAVE, REPLICATION CLIENT)"
+        }
+        1_142 | 1_143 => "; let the DBA run GRANT SELECT ON the table TO the flow's user",
+        1_045 => "; look at user, password_file, and from where the server lets the user in",
+        _ => "",
+    };
+    Trouble::Passing(format!("the server {server}: {}{way_out}", said.message))
+}

@@ -1,0 +1,141 @@
+//! What a statement in the log does to the rows that are read. Pure text: nothing here asks the server.
+
+/// What it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Statement {
+    /// The transaction's rows follow.
+    Begin,
+    /// They were all.
+    Commit,
+    /// None of them counts.
+    Rollback,
+    /// All rows of this table are gone: its name, with its schema if the statement has it.
+    Truncate(Option<String>, String),
+    /// It changes rows, and the log does not say which.
+    Rows,
+    /// Tables are made or changed, or something else that leaves rows alone.
+    Other,
+}
+
+impl Statement {
+    pub(super) fn of(text: &str) -> Self {
+        let mut words = Words(text);
+        let first = words.next().unwrap_or_default().to_ascii_uppercase();
+        match &*first {
+            "BEGIN" | "START" => Self::Begin,
+            "COMMIT" => Self::Commit,
+            "ROLLBACK" => match words.any(|word| word.eq_ignore_ascii_case("TO")) {
+                true => Self::Other,
+                false => Self::Rollback,
+            },
+            "TRUNCATE" => Self::truncate(words),
+            "INSERT" | "UPDATE" | "DELETE" | "REPLACE" | "LOAD" | "CALL" | "DO" | "WITH"
+            | "SELECT" => Self::Rows,
+            _ => Self::Other,
+        }
+    }
+
+    fn truncate(words: Words<'_>) -> Self {
+        let mut names = words.filter(|word| !word.eq_ignore_ascii_case("TABLE"));
+        let plain = |word: &str| word.trim_matches('`').replace("``", "`");
+        let first = names.next().map(plain);
+        match (first, names.next(), names.next()) {
+            (Some(schema), Some("."), Some(table)) => Self::Truncate(Some(schema), plain(table)),
+            (Some(table), ..) => Self::Truncate(None, table),
+            (None, ..) => Self::Rows,
+        }
+    }
+}
+
+/// Words of a statement without its comments; a name in backticks is one, with them; a dot, too.
+struct Words<'s>(&'s str);
+
+impl<'s> Iterator for Words<'s> {
+    type Item = &'s str;
+
+    fn next(&mut self) -> Option<&'s str> {
+        self.0 = past_comments(self.0);
+        let first = self.0.chars().next()?;
+        let length = match first {
+            '`' => quoted(self.0),
+            letter if is_word(letter) => {
+                let end = self.0.find(|letter| !is_word(letter));
+                end.unwrap_or(self.0.len())
+            }
+            other => other.len_utf8(),
+        };
+        let (word, rest) = self.0.split_at(length);
+        self.0 = rest;
+        Some(word)
+    }
+}
+
+fn is_word(letter: char) -> bool {
+    letter.is_alphanumeric() || matches!(letter, '_' | '$')
+}
+
+/// The length of a name in backticks, of which a doubled one is a letter.
+fn quoted(text: &str) -> usize {
+    let mut rest = text[1..].char_indices().peekable();
+    while let Some((at, letter)) = rest.next() {
+        if letter == '`' && rest.next_if(|(_, next)| *next == '`').is_none() {
+            return at + 2;
+        }
+    }
+    text.len()
+}
+
+fn past_comments(mut text: &str) -> &str {
+    loop {
+        text = text.trim_start();
+        let end = if text.starts_with("/*!") || text.starts_with("/*M!") {
+            // The server runs what stands in it: its number is passed over.
+            let after = text.trim_start_matches(['/', '*', 'M', '!']);
+            text = after.trim_start_matches(|letter: char| letter.is_ascii_digit());
+            continue;
+        } else if text.starts_with("/*") {
+            text.find("*/").map(|at| at + 2)
+        } else if text.starts_with('#') || text.starts_with("-- ") {
+            text.find('\n')
+        } else {
+            return text;
+        };
+        text = &text[end.unwrap_or(text.len())..];
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statements_are_told_apart() {
+        let truncate = |schema: Option<&str>, table: &str| {
+            Statement::Truncate(schema.map(str::to_owned), table.to_owned())
+        };
+        for (text, expected) in [
+            ("BEGIN", Statement::Begin),
+            ("COMMIT", Statement::Commit),
+            ("ROLLBACK", Statement::Rollback),
+            ("ROLLBACK TO `a`", Statement::Other),
+            ("SAVEPOINT `a`", Statement::Other),
+            ("/* by hand */ insert into a values (1)", Statement::Rows),
+            ("# note\nUPDATE a SET b = 1", Statement::Rows),
+            ("-- note\ndelete from a", Statement::Rows),
+            ("/*!50003 DELETE FROM a */", Statement::Rows),
+            ("CREATE TABLE a AS SELECT 1", Statement::Other),
+            ("ALTER TABLE a ADD b int", Statement::Other),
+            ("XA COMMIT X'31',X'',1", Statement::Other),
+            ("TRUNCATE stock", truncate(None, "stock")),
+            ("truncate table wms.stock", truncate(Some("wms"), "stock")),
+            (
+                "TRUNCATE TABLE /* all */ `w``ms` . `st.ock`",
+                truncate(Some("w`ms"), "st.ock"),
+            ),
+            ("TRUNCATE TABLE `table`", truncate(None, "table")),
+            ("", Statement::Other),
+        ] {
+            assert_eq!(Statement::of(text), expected, "{text}");
+        }
+    }
+}

@@ -1,0 +1,438 @@
+//! What a table is, as the log says it before the rows of each statement.
+//!
+//! Layout: MySQL's `Table_map_event`, with the optional metadata of `binlog_row_metadata = FULL`.
+
+use std::collections::HashMap;
+
+use super::cells::Kind;
+use super::charset::Charset;
+use super::reading::{Reading, Short, bit_bytes};
+
+/// Character sets by the numbers of their collations.
+pub(super) type Charsets = HashMap<u64, Charset>;
+
+/// The collation of bytes.
+const BINARY: u64 = 63;
+
+/// Columns of a table, at most: MySQL's own limit is 4,096.
+const COLUMNS_MAX: usize = 4_096;
+
+/// A table, as an event describes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct TableMap {
+    pub(super) id: u64,
+    /// `schema.table`.
+    pub(super) name: String,
+    /// `None`: the event does not name them.
+    pub(super) columns: Option<Vec<Column>>,
+}
+
+/// A column of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Column {
+    pub(super) name: String,
+    pub(super) kind: Kind,
+    pub(super) is_key: bool,
+}
+
+/// The number and the name of a table, which is all that is needed of one that is not read.
+pub(super) fn names(bytes: &[u8]) -> Result<(u64, String), Short> {
+    head(&mut Reading(bytes))
+}
+
+fn head(event: &mut Reading<'_>) -> Result<(u64, String), Short> {
+    let id = event.little(6)?;
+    event.bytes(2)?;
+    let mut name = || {
+        let length = event.byte()?;
+        let name = event.bytes(usize::from(length))?;
+        event.byte()?;
+        std::str::from_utf8(name).map_err(|_| Short)
+    };
+    let (schema, table) = (name()?, name()?);
+    Ok((id, format!("{schema}.{table}")))
+}
+
+impl TableMap {
+    /// # Errors
+    /// A sentence: the event is not understood.
+    pub(super) fn read(bytes: &[u8], charsets: &Charsets) -> Result<Self, String> {
+        let mut event = Reading(bytes);
+        let (id, name) = head(&mut event)?;
+        let count = event.count()?;
+        if count > COLUMNS_MAX {
+            return Err(format!("{name} has {count} columns"));
+        }
+        let types = event.bytes(count)?;
+        let mut about = Reading(event.counted()?);
+        let mut plain = Vec::with_capacity(count);
+        for code in types {
+            plain.push(Plain::read(*code, &mut about)?);
+        }
+        // Which may be NULL: rows say it themselves.
+        event.bytes(bit_bytes(count))?;
+        let said = Said::read(event)?;
+        let columns = said.names.is_some().then(|| said.columns(plain, charsets));
+        Ok(Self { id, name, columns })
+    }
+}
+
+/// A type as the first part of the event has it.
+#[derive(Debug, Clone, Copy)]
+struct Plain {
+    code: u8,
+    low: u8,
+    high: u8,
+}
+
+/// Numbers of types.
+mod code {
+    pub(super) const TINY: u8 = 1;
+    pub(super) const SHORT: u8 = 2;
+    pub(super) const LONG: u8 = 3;
+    pub(super) const FLOAT: u8 = 4;
+    pub(super) const DOUBLE: u8 = 5;
+    pub(super) const OLD_TIMESTAMP: u8 = 7;
+    pub(super) const LONGLONG: u8 = 8;
+    pub(super) const INT24: u8 = 9;
+    pub(super) const DATE: u8 = 10;
+    pub(super) const OLD_TIME: u8 = 11;
+    pub(super) const OLD_DATETIME: u8 = 12;
+    pub(super) const YEAR: u8 = 13;
+    pub(super) const NEWDATE: u8 = 14;
+    pub(super) const VARCHAR: u8 = 15;
+    pub(super) const BIT: u8 = 16;
+    pub(super) const TIMESTAMP: u8 = 17;
+    pub(super) const DATETIME: u8 = 18;
+    pub(super) const TIME: u8 = 19;
+    /// MariaDB's compressed columns.
+    pub(super) const BLOB_COMPRESSED: u8 = 140;
+    pub(super) const VARCHAR_COMPRESSED: u8 = 141;
+    /// MySQL.
+    pub(super) const VECTOR: u8 = 242;
+    pub(super) const JSON: u8 = 245;
+    pub(super) const DECIMAL: u8 = 246;
+    pub(super) const ENUM: u8 = 247;
+    pub(super) const SET: u8 = 248;
+    pub(super) const BLOB: u8 = 252;
+    pub(super) const VAR_STRING: u8 = 253;
+    pub(super) const STRING: u8 = 254;
+    pub(super) const GEOMETRY: u8 = 255;
+}
+
+impl Plain {
+    fn read(code: u8, about: &mut Reading<'_>) -> Result<Self, String> {
+        let size = match code {
+            code::TINY | code::SHORT | code::LONG | code::LONGLONG | code::INT24 | code::YEAR => 0,
+            code::DATE | code::NEWDATE | code::OLD_TIME | code::OLD_DATETIME => 0,
+            code::OLD_TIMESTAMP => 0,
+            code::FLOAT | code::DOUBLE | code::TIMESTAMP | code::DATETIME | code::TIME => 1,
+            code::BLOB | code::GEOMETRY | code::JSON | code::VECTOR | code::BLOB_COMPRESSED => 1,
+            code::VARCHAR | code::VAR_STRING | code::STRING | code::VARCHAR_COMPRESSED => 2,
+            code::BIT | code::DECIMAL | code::ENUM | code::SET => 2,
+            other => return Err(format!("the log has a column of the unknown type {other}")),
+        };
+        let bytes = about.bytes(size)?;
+        let byte = |at: usize| bytes.get(at).copied().unwrap_or_default();
+        let plain = Self {
+            code,
+            low: byte(0),
+            high: byte(1),
+        };
+        // Of texts of fixed length the first byte is the type itself; two of its bits may belong to the length.
+        Ok(match (code, plain.low) {
+            (code::STRING, real @ (code::ENUM | code::SET)) => Self {
+                code: real,
+                ..plain
+            },
+            _ => plain,
+        })
+    }
+
+    fn is_number(self) -> bool {
+        matches!(
+            self.code,
+            code::TINY
+                | code::SHORT
+                | code::INT24
+                | code::LONG
+                | code::LONGLONG
+                | code::DECIMAL
+                | code::FLOAT
+                | code::DOUBLE
+                | code::YEAR
+        )
+    }
+
+    fn is_text(self) -> bool {
+        matches!(
+            self.code,
+            code::VARCHAR
+                | code::VAR_STRING
+                | code::STRING
+                | code::BLOB
+                | code::VARCHAR_COMPRESSED
+                | code::BLOB_COMPRESSED
+        )
+    }
+
+    /// The most bytes of a value of fixed or varying length.
+    fn length(self) -> usize {
+        let (low, high) = (usize::from(self.low), usize::from(self.high));
+        match self.code {
+            code::STRING => high | ((low & 0x30) ^ 0x30) << 4,
+            _ => low | high << 8,
+        }
+    }
+
+    fn length_bytes(self) -> usize {
+        match self.code {
+            code::BLOB | code::GEOMETRY | code::JSON | code::VECTOR | code::BLOB_COMPRESSED => {
+                usize::from(self.low)
+            }
+            _ if self.length() > 255 => 2,
+            _ => 1,
+        }
+    }
+
+    /// `charset`: `None` of bytes.
+    fn kind(self, is_unsigned: bool, charset: Option<Charset>, labels: Vec<String>) -> Kind {
+        let (low, high) = (usize::from(self.low), usize::from(self.high));
+        let integer = |bytes| Kind::Integer { bytes, is_unsigned };
+        let length_bytes = self.length_bytes();
+        match self.code {
+            code::TINY => integer(1),
+            code::SHORT => integer(2),
+            code::INT24 => integer(3),
+            code::LONG => integer(4),
+            code::LONGLONG => integer(8),
+            code::FLOAT => Kind::Float,
+            code::DOUBLE => Kind::Double,
+            code::DECIMAL => Kind::Decimal {
+                precision: low,
+                scale: high,
+            },
+            code::YEAR => Kind::Year,
+            code::DATE | code::NEWDATE => Kind::Date,
+            code::OLD_TIME => Kind::OldTime,
+            code::OLD_DATETIME => Kind::OldDatetime,
+            code::OLD_TIMESTAMP => Kind::OldTimestamp,
+            code::TIME => Kind::Time { digits: low },
+            code::DATETIME => Kind::Datetime { digits: low },
+            code::TIMESTAMP => Kind::Timestamp { digits: low },
+            code::BIT => Kind::Bit {
+                bits: low + 8 * high,
+            },
+            code::ENUM => Kind::Enum {
+                bytes: high,
+                labels,
+            },
+            code::SET => Kind::Set {
+                bytes: high,
+                labels,
+            },
+            code::JSON => Kind::Unread {
+                length_bytes,
+                why: "is of MySQL's type JSON, which this version does not read",
+            },
+            code::VARCHAR_COMPRESSED | code::BLOB_COMPRESSED => Kind::Unread {
+                length_bytes,
+                why: "is a compressed column, which this version does not read",
+            },
+            _ => match charset {
+                Some(charset) => Kind::Text {
+                    length_bytes,
+                    charset,
+                },
+                None => Kind::Binary {
+                    length_bytes,
+                    pad: match self.code {
+                        code::STRING => self.length(),
+                        _ => 0,
+                    },
+                },
+            },
+        }
+    }
+}
+
+/// Collations of some of the columns.
+#[derive(Debug, Default)]
+struct Collations {
+    default: u64,
+    others: HashMap<usize, u64>,
+}
+
+impl Collations {
+    /// One for all, but for some.
+    fn default(mut said: Reading<'_>) -> Result<Self, Short> {
+        let mut collations = Self {
+            default: said.number()?,
+            ..Self::default_none()
+        };
+        while !said.is_empty() {
+            let at = said.count()?;
+            collations.others.insert(at, said.number()?);
+        }
+        Ok(collations)
+    }
+
+    /// One for each.
+    fn each(mut said: Reading<'_>) -> Result<Self, Short> {
+        let mut collations = Self::default_none();
+        while !said.is_empty() {
+            let at = collations.others.len();
+            collations.others.insert(at, said.number()?);
+        }
+        Ok(collations)
+    }
+
+    fn default_none() -> Self {
+        Self {
+            default: BINARY,
+            others: HashMap::new(),
+        }
+    }
+
+    fn of(&self, at: usize) -> u64 {
+        self.others.get(&at).copied().unwrap_or(self.default)
+    }
+}
+
+/// What the event says besides: fields of a type, a length and a value.
+#[derive(Debug, Default)]
+struct Said<'e> {
+    unsigned: &'e [u8],
+    names: Option<Vec<&'e str>>,
+    texts: Collations,
+    enums: Vec<Vec<&'e [u8]>>,
+    sets: Vec<Vec<&'e [u8]>>,
+    labels: Collations,
+    keys: Vec<usize>,
+}
+
+impl<'e> Said<'e> {
+    fn read(mut event: Reading<'e>) -> Result<Self, Short> {
+        let mut said = Self::default();
+        while !event.is_empty() {
+            let field = event.byte()?;
+            let bytes = event.counted()?;
+            let mut value = Reading(bytes);
+            match field {
+                1 => said.unsigned = bytes,
+                2 => said.texts = Collations::default(value)?,
+                3 => said.texts = Collations::each(value)?,
+                4 => {
+                    let mut names = Vec::new();
+                    while !value.is_empty() {
+                        names.push(value.text()?);
+                    }
+                    said.names = Some(names);
+                }
+                5 => said.sets = labels(value)?,
+                6 => said.enums = labels(value)?,
+                8 => {
+                    while !value.is_empty() {
+                        said.keys.push(value.count()?);
+                    }
+                }
+                9 => {
+                    while !value.is_empty() {
+                        said.keys.push(value.count()?);
+                        value.number()?;
+                    }
+                }
+                10 => said.labels = Collations::default(value)?,
+                11 => said.labels = Collations::each(value)?,
+                _ => {}
+            }
+        }
+        Ok(said)
+    }
+
+    fn columns(&self, plain: Vec<Plain>, charsets: &Charsets) -> Vec<Column> {
+        let (mut numbers, mut with_charset, mut enums, mut sets, mut labelled) = (0, 0, 0, 0, 0);
+        let next = |count: &mut usize| {
+            *count += 1;
+            *count - 1
+        };
+        let all = plain.into_iter().enumerate();
+        all.map(|(at, plain)| {
+            let is_unsigned = plain.is_number() && {
+                let at = next(&mut numbers);
+                // Here the highest bit comes first.
+                self.unsigned
+                    .get(at / 8)
+                    .is_some_and(|byte| byte << (at % 8) & 0x80 != 0)
+            };
+            let charset = plain
+                .is_text()
+                .then(|| self.texts.of(next(&mut with_charset)));
+            let charset = charset.filter(|collation| *collation != BINARY);
+            let known = |collation: u64| charsets.get(&collation).copied();
+            let charset = charset.map(|collation| known(collation).unwrap_or(Charset::Unknown));
+            let labels = match plain.code {
+                code::ENUM => self.enums.get(next(&mut enums)),
+                code::SET => self.sets.get(next(&mut sets)),
+                _ => None,
+            };
+            let labels = labels.map(|labels| {
+                let charset = known(self.labels.of(next(&mut labelled)));
+                texts(labels, charset.unwrap_or(Charset::Utf8))
+            });
+            let name = self.names.as_ref().and_then(|names| names.get(at));
+            Column {
+                name: name.copied().unwrap_or_default().to_owned(),
+                kind: plain.kind(is_unsigned, charset, labels.unwrap_or_default()),
+                is_key: self.keys.contains(&at),
+            }
+        })
+        .collect()
+    }
+}
+
+/// For each column the number of its labels, and these.
+fn labels(mut value: Reading<'_>) -> Result<Vec<Vec<&[u8]>>, Short> {
+    let mut all = Vec::new();
+    while !value.is_empty() {
+        let count = value.count()?;
+        let labels: Result<Vec<_>, _> = (0..count).map(|_| value.counted()).collect();
+        all.push(labels?);
+    }
+    Ok(all)
+}
+
+fn texts(labels: &[&[u8]], charset: Charset) -> Vec<String> {
+    let text = |bytes: &&[u8]| {
+        let mut text = String::new();
+        match charset.put(&mut text, bytes) {
+            true => text,
+            false => String::from_utf8_lossy(bytes).into_owned(),
+        }
+    };
+    labels.iter().map(text).collect()
+}
+
+impl TableMap {
+    /// Whether it has columns of bytes, which may be something else: the log shows UUIDs and addresses as bytes.
+    pub(super) fn has_bytes(&self) -> bool {
+        let columns = self.columns.iter().flatten();
+        let mut kinds = columns.map(|column| &column.kind);
+        kinds.any(|kind| matches!(kind, Kind::Binary { pad: 4 | 16, .. }))
+    }
+
+    /// What the catalogue says of their types, by their names.
+    pub(super) fn tell_types(&mut self, types: &HashMap<String, String>) {
+        for column in self.columns.iter_mut().flatten() {
+            if !matches!(column.kind, Kind::Binary { pad: 4 | 16, .. }) {
+                continue;
+            }
+            match types.get(&column.name).map(String::as_str) {
+                Some("uuid") => column.kind = Kind::Uuid,
+                Some("inet6") => column.kind = Kind::Inet { bytes: 16 },
+                Some("inet4") => column.kind = Kind::Inet { bytes: 4 },
+                _ => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! A private MariaDB server with a table of movements.
+
+use std::fs;
+use std::ops::Range;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+use crate::daemon::PATIENCE;
+use crate::site::{FlowSpec, free_port};
+
+/// What becomes of a movement.
+const MAPPING: &str = r#"
+[[flow.mapping]]
+record_type = "wms.movement"
+body = "inventory_movement"
+key = "sku"
+[flow.mapping.fields]
+movement_number = { from = "number", required = true }
+item_number = "sku"
+location = "location"
+quantity = "quantity"
+reference = "place"
+moved_at = { from = "moved_at", format = "iso8601", zone = "Europe/Berlin" }
+"#;
+
+const TABLE: &str = "CREATE TABLE wms.movement (number varchar(20) PRIMARY KEY, sku varchar(40) NOT NULL, location varchar(10), quantity decimal(12,3), place bigint, moved_at datetime(3) DEFAULT current_timestamp(3)) ENGINE = InnoDB";
+
+const PASSWORD: &str = "it's a secret";
+
+/// A server with a database `wms`, whose user `dray` may read its log.
+#[derive(Debug)]
+pub struct Server {
+    folder: TempDir,
+    port: u16,
+    process: Option<Child>,
+    options: Vec<String>,
+}
+
+impl Server {
+    /// Makes one in a folder of its own and starts it.
+    ///
+    /// # Panics
+    /// Where MariaDB is not installed, or does not start.
+    #[must_use]
+    pub fn start() -> Self {
+        Self::with(&[])
+    }
+
+    /// The same with these options.
+    ///
+    /// # Panics
+    /// As [`Self::start`].
+    #[must_use]
+    pub fn with(options: &[&str]) -> Self {
+        let made = tempfile::Builder::new().prefix("dray-mariadb-").tempdir();
+        let folder = made.expect("a folder");
+        let made = Command::new("chown")
+            .arg("mysql")
+            .arg(folder.path())
+            .status();
+        assert!(made.expect("chown").success());
+        fs::write(folder.path().join("secret"), PASSWORD).expect("a file");
+        let made = Command::new("mariadb-install-db")
+            .args(["--no-defaults", "--user=mysql", "--skip-test-db"])
+            .arg("--auth-root-authentication-method=normal")
+            .arg(format!(
+                "--datadir={}",
+                folder.path().join("data").display()
+            ))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status();
+        assert!(made.expect("mariadb-install-db").success());
+        let mut server = Self {
+            folder,
+            port: free_port().expect("a port"),
+            process: None,
+            options: options.iter().map(|option| (*option).to_owned()).collect(),
+        };
+        server.run();
+        server.sql(&format!(
+            "CREATE USER dray@'127.0.0.1' IDENTIFIED BY '{}'; GRANT REPLICATION SLAVE, BINLOG MONITOR ON *.* TO dray@'127.0.0.1'; CREATE DATABASE wms; GRANT SELECT ON wms.* TO dray@'127.0.0.1'; {TABLE}",
+            PASSWORD.replace('\'', "''")
+        ));
+        server
+    }
+
+    /// Starts it, again if need be.
+    fn run(&mut self) {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            assert!(
+                Instant::now() < end,
+                "the server does not start: {}",
+                fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+            );
+            let mut process = self.spawn();
+            while process.try_wait().is_ok_and(|ended| ended.is_none()) {
+                if self.ask("SELECT 1").is_ok() {
+                    self.process = Some(process);
+                    return;
+                }
+                std::thread::park_timeout(Duration::from_millis(20));
+            }
+        }
+    }
+
+    fn spawn(&self) -> Child {
+        let folder = self.folder.path();
+        let data = folder.join("data");
+        let path = |name: &str| folder.join(name).display().to_string();
+        let process = Command::new("mariadbd")
+            .args(["--no-defaults", "--user=mysql", "--bind-address=127.0.0.1"])
+            .arg(format!("--datadir={}", data.display()))
+            .arg(format!("--socket={}", path("socket")))
+            .arg(format!("--pid-file={}", path("data/pid")))
+            .arg(format!("--port={}", self.port))
+            .arg(format!("--log-bin={}", data.join("bin").display()))
+            .args([
+                "--server-id=1",
+                "--binlog-format=ROW",
+                "--binlog-row-metadata=FULL",
+                "--gtid-strict-mode=1",
+                "--sync-binlog=1",
+                "--innodb-buffer-pool-size=64M",
+                "--innodb-log-file-size=32M",
+                "--max-allowed-packet=64M",
+            ])
+            .args(&self.options)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(fs::File::create(folder.join("log")).expect("a file"))
+            .spawn();
+        process.expect("a server")
+    }
+
+    /// kill -9, and a start.
+    pub fn crash(&mut self) {
+        self.signal(Signal::KILL);
+        self.run();
+    }
+
+    fn signal(&mut self, signal: Signal) {
+        if let Some(mut process) = self.process.take() {
+            let pid = Pid::from_child(&process);
+            kill_process(pid, signal).expect("it runs");
+            process.wait().expect("it ends");
+        }
+    }
+
+    fn client(&self) -> Command {
+        let mut command = Command::new("mariadb");
+        command
+            .args([
+                "--no-defaults",
+                "-uroot",
+                "-N",
+                "-B",
+                "--raw",
+                "--default-character-set=utf8mb4",
+            ])
+            .arg(format!(
+                "--socket={}",
+                self.folder.path().join("socket").display()
+            ))
+            .arg("--max-allowed-packet=64M");
+        command
+    }
+
+    fn ask(&self, sql: &str) -> Result<String, String> {
+        let told = self.client().args(["-e", sql]).output().expect("mariadb");
+        match told.status.success() {
+            true => Ok(String::from_utf8_lossy(&told.stdout)
+                .trim_end_matches('\n')
+                .to_owned()),
+            false => Err(String::from_utf8_lossy(&told.stderr).into_owned()),
+        }
+    }
+
+    /// What root is told.
+    ///
+    /// # Panics
+    /// Where the server refuses it.
+    pub fn sql(&self, sql: &str) -> String {
+        self.ask(sql).unwrap_or_else(|said| panic!("{sql}: {said}"))
+    }
+
+    /// A flow's source that reads a table.
+    #[must_use]
+    pub fn source(&self, table: &str) -> String {
+        let secret = self.folder.path().join("secret");
+        format!(
+            "kind = \"mariadb\"\nhost = \"127.0.0.1\"\nport = {}\nuser = \"dray\"\npassword_file = \"{}\"\n[[flow.source.table]]\nname = \"{table}\"\n",
+            self.port,
+            secret.display()
+        )
+    }
+
+    /// A flow that reads its movements.
+    #[must_use]
+    pub fn flow(&self) -> FlowSpec {
+        FlowSpec {
+            name: "movements".into(),
+            source: self.source("wms.movement"),
+            format: String::new(),
+            mapping: MAPPING.into(),
+            timeliness: "normal",
+        }
+    }
+
+    /// Movements of these numbers, in one transaction.
+    pub fn insert(&self, numbers: Range<u64>) {
+        let last = numbers.end - 1;
+        self.sql(&format!(
+            "INSERT INTO wms.movement (number, sku, location, quantity, place) SELECT CONCAT('MV', LPAD(seq, 10, '0')), CONCAT('SKU-', seq % 97), 'A-01', seq % 1000 + 0.5, seq FROM wms.seq_{}_to_{last}",
+            numbers.start
+        ));
+    }
+
+    /// Ends it as a DBA would.
+    pub fn stop(&mut self) {
+        self.signal(Signal::TERM);
+    }
+
+    /// Starts it after [`Self::stop`], with these options besides.
+    pub fn start_again(&mut self, options: &[&str]) {
+        self.options
+            .extend(options.iter().map(|option| (*option).to_owned()));
+        self.run();
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.signal(Signal::TERM);
+    }
+}
