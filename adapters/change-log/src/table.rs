@@ -11,8 +11,10 @@
 mod compare;
 pub mod config;
 mod dialect;
+mod faults;
 mod fence;
 mod kept;
+mod kept_files;
 mod ledger;
 mod mark;
 mod mysql;
@@ -25,6 +27,7 @@ mod poller;
 mod postgres;
 mod preflight;
 mod records;
+mod rights;
 mod session;
 mod sqlite;
 mod timestamp;

@@ -314,6 +314,7 @@ impl Assembly {
 fn ready(rows: &mut Rows, transaction: &Transaction, place: &Place, ends: bool) -> Ready<Place> {
     Ready {
         records: rows.take(),
+        rejects: Vec::new(),
         scope: transaction.scope,
         change_position: Arc::clone(&transaction.gtid),
         place: place.clone(),

@@ -188,6 +188,7 @@ impl<'l> Loader<'l> {
             if self.rows.len() > 0 {
                 let ready = Ready {
                     records: self.rows.take(),
+                    rejects: Vec::new(),
                     scope,
                     change_position: Arc::clone(&position),
                     place: self.place.clone(),

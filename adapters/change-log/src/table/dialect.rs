@@ -3,6 +3,10 @@
 use super::value::Kind;
 
 /// Whose SQL it is.
+#[cfg_attr(
+    not(any(test, feature = "odbc")),
+    expect(dead_code, reason = "ODBC alone reaches some")
+)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Dialect {
     Sqlite,
@@ -32,6 +36,7 @@ pub(super) struct Select<'s> {
 
 impl Dialect {
     /// By what an ODBC driver says of its database.
+    #[cfg(any(test, feature = "odbc"))]
     pub(super) fn of(database: &str) -> Self {
         let lower = database.to_ascii_lowercase();
         let is = |name: &str| lower.contains(name);

@@ -28,10 +28,6 @@ pub(super) async fn run(poller: &mut Poller<'_>, at: Option<At>) -> Result<(), T
         let page = fence.page(poller).await?;
         if page.rows() == 0 {
             fence.look(poller).await?;
-            let after = fence.after.clone();
-            if !poller.looked(&At::Fence { after }).await {
-                return Ok(());
-            }
             poller.wait().await;
             continue;
         }

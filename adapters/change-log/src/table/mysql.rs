@@ -122,8 +122,8 @@ fn column(told: &mysql_async::Column) -> (Column, Form) {
         | ColumnType::MYSQL_TYPE_SHORT
         | ColumnType::MYSQL_TYPE_INT24
         | ColumnType::MYSQL_TYPE_LONG
-        | ColumnType::MYSQL_TYPE_LONGLONG
-        | ColumnType::MYSQL_TYPE_YEAR => (Kind::Integer, Form::Text),
+        | ColumnType::MYSQL_TYPE_LONGLONG => (Kind::Integer, Form::Text),
+        ColumnType::MYSQL_TYPE_TIME | ColumnType::MYSQL_TYPE_TIME2 => (Kind::DayTime, Form::Text),
         ColumnType::MYSQL_TYPE_DECIMAL | ColumnType::MYSQL_TYPE_NEWDECIMAL => {
             (Kind::Decimal, Form::Text)
         }

@@ -202,7 +202,9 @@ fn change(connection: &Connection<'_>, sql: &str, limit: Option<usize>) -> Resul
         statement.set_query_timeout_sec(seconds)?;
     }
     statement.execute(sql, ())?;
-    Ok(statement.row_count()?.unwrap_or_default() as u64)
+    // Some drivers know no count, or not of every statement.
+    let rows = statement.row_count().ok().flatten();
+    Ok(rows.unwrap_or_default() as u64)
 }
 
 fn read(

@@ -32,10 +32,11 @@ pub(super) async fn run(poller: &mut Poller<'_>, at: Option<At>) -> Result<(), T
         looked: Instant::now(),
         told_full: false,
     };
-    if is_first && !poller.config.first_load {
-        if let Some(highest) = overlap.highest(poller).await? {
-            overlap.ledger.begin_behind(highest);
-        }
+    if is_first
+        && !poller.config.first_load
+        && let Some(highest) = overlap.highest(poller).await?
+    {
+        overlap.ledger.begin_behind(highest);
     }
     info!(
         above = overlap.ledger.top,
@@ -52,7 +53,9 @@ pub(super) async fn run(poller: &mut Poller<'_>, at: Option<At>) -> Result<(), T
         if !overlap.below(poller).await? {
             return Ok(());
         }
-        if !poller.looked(&At::Overlap(overlap.ledger.clone())).await {
+        let is_news = !overlap.ledger.gaps().is_empty();
+        let at = At::Overlap(overlap.ledger.clone());
+        if !poller.looked(&at, is_news).await {
             return Ok(());
         }
         if !more {

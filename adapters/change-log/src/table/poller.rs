@@ -1,6 +1,7 @@
 //! What all modes do: they ask, hand over what they found, and wait.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use dray_adapter::{IdScope, Source};
 use tokio::sync::watch;
@@ -13,7 +14,7 @@ use super::page::{PAGE_BYTES_MAX, Page};
 use super::place::{At, Place};
 use super::records::{Picked, Table};
 use super::session::Session;
-use super::{compare, fence, mark, overlap, timestamp, value};
+use super::{compare, fence, mark, overlap, rights, timestamp, value};
 use crate::reader::{Log, Ready, Talk, Told, Trouble, now_us};
 use crate::source::LogSource;
 
@@ -21,6 +22,11 @@ use crate::source::LogSource;
 const PAGE_ROWS: usize = 2_000;
 /// The same of rows that are large.
 const PAGE_ROWS_MIN: usize = 32;
+
+/// How often it is kept how far was looked.
+const LOOKED_EVERY: Duration = Duration::from_secs(10);
+/// The same where there is nothing but the time.
+const IDLE_EVERY: Duration = Duration::from_secs(600);
 
 /// A table that is asked.
 struct SqlLog {
@@ -106,7 +112,7 @@ impl<'t> Poller<'t> {
         let mut session = Session::open(config).await?;
         let dialect = session.dialect();
         let from = config.from(dialect);
-        let database = identity(&mut session, config).await?;
+        let database = rights::identity(&mut session, config).await?;
         if let Some(place) = &place
             && place.database != database
         {
@@ -117,7 +123,7 @@ impl<'t> Poller<'t> {
         }
         Ok(Self {
             config,
-            like: like(dialect, &from),
+            like: rights::like(dialect, &from),
             from,
             session,
             dialect,
@@ -190,7 +196,7 @@ impl<'t> Poller<'t> {
 
     /// The table's columns, and no rows.
     pub(super) async fn columns(&mut self) -> Result<Page, Trouble> {
-        described(&mut self.session, self.config, &self.like).await
+        rights::described(&mut self.session, self.config, &self.like).await
     }
 
     /// The database's own clock: microseconds since 1970.
@@ -213,7 +219,7 @@ impl<'t> Poller<'t> {
 
     /// Whether this change would be allowed: it changes no row.
     pub(super) async fn may_write(&mut self, nothing: &str) -> Result<(), Trouble> {
-        may_write(&mut self.session, self.config, nothing).await
+        rights::may_write(&mut self.session, self.config, nothing).await
     }
 
     /// Hands rows over, with the place behind them; whether anybody listens.
@@ -268,9 +274,11 @@ impl<'t> Poller<'t> {
         Ok(())
     }
 
-    /// Keeps how far was looked, though there was nothing, but not too often; whether anybody listens.
-    pub(super) async fn looked(&mut self, at: &At) -> bool {
-        if self.looked.elapsed() < LOOKED_EVERY {
+    /// Keeps how far was looked, though there was nothing, but not too often; whether anybody listens. `is_news`: what was looked for since
+    /// would be looked for again after a kill.
+    pub(super) async fn looked(&mut self, at: &At, is_news: bool) -> bool {
+        let every = if is_news { LOOKED_EVERY } else { IDLE_EVERY };
+        if self.looked.elapsed() < every {
             return true;
         }
         self.looked_now(at).await
@@ -288,9 +296,6 @@ impl<'t> Poller<'t> {
         sleep(self.config.every()).await;
     }
 }
-
-/// How often it is kept how far was looked: after a kill what was looked for since is looked for again.
-const LOOKED_EVERY: std::time::Duration = std::time::Duration::from_secs(10);
 
 impl SqlConfig {
     /// What stands behind FROM.
@@ -336,74 +341,4 @@ pub(super) fn whole(page: &Page, row: usize, at: usize) -> Result<i64, Trouble> 
             text.map_or_else(|| "NULL".to_owned(), |text| format!("\"{text}\""))
         ))
     })
-}
-
-/// A statement with the columns of what is asked, and no rows.
-pub(super) fn like(dialect: Dialect, from: &str) -> String {
-    dialect.select(&Select {
-        columns: "*",
-        from,
-        filter: "1 = 0",
-        order: "",
-        rows: None,
-    })
-}
-
-/// The columns of what is asked.
-pub(super) async fn described(
-    session: &mut Session,
-    config: &SqlConfig,
-    like: &str,
-) -> Result<Page, Trouble> {
-    let told = session.ask(like, like, 1).await;
-    told.map_err(|trouble| match trouble {
-        Trouble::Passing(said) if said.contains("denied") => Trouble::Passing(format!(
-            "{said}; let the DBA run GRANT SELECT ON {} TO {};",
-            config.from(session.dialect()),
-            config.user.as_deref().unwrap_or("the flow's user")
-        )),
-        other => other,
-    })
-}
-
-/// Whether a change would be allowed: its statement changes no row, and is not run where the server explains it.
-pub(super) async fn may_write(
-    session: &mut Session,
-    config: &SqlConfig,
-    nothing: &str,
-) -> Result<(), Trouble> {
-    let tried = match session.dialect() {
-        // Triggers of a statement fire also where it finds nothing.
-        Dialect::Postgres | Dialect::Mysql => format!("EXPLAIN {nothing}"),
-        _ => nothing.to_owned(),
-    };
-    let Err(Trouble::Passing(said) | Trouble::Person(said)) = session.change(&tried).await else {
-        return Ok(());
-    };
-    let grant = match &config.processed {
-        Some(processed) => format!("UPDATE ({})", session.dialect().name(&processed.column)),
-        None => "DELETE".to_owned(),
-    };
-    let table = config.from(session.dialect());
-    let way_out = match (config.user.as_deref(), session.dialect()) {
-        (_, Dialect::Sqlite) => "let the agent's user write the file and its folder".to_owned(),
-        (user, _) => format!(
-            "let the DBA run GRANT {grant} ON {table} TO {};",
-            user.unwrap_or("the flow's user")
-        ),
-    };
-    Err(Trouble::Passing(format!(
-        "rows can't be marked with mode = \"{}\", and without that nothing is read: {said}; {way_out}",
-        config.mode.name()
-    )))
-}
-
-/// What tells the database from a restored one, where a position would mean something else there: the numbers of transactions.
-async fn identity(session: &mut Session, config: &SqlConfig) -> Result<String, Trouble> {
-    if config.mode != Mode::Fence || session.dialect() != Dialect::Postgres {
-        return Ok(String::new());
-    }
-    let sql = "SELECT system_identifier FROM pg_catalog.pg_control_system()";
-    let page = session.ask(sql, sql, 1).await?;
-    Ok(page.only().unwrap_or_default().to_owned())
 }

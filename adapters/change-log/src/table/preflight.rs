@@ -5,8 +5,8 @@ use tokio::runtime;
 use super::config::{Mode, SqlConfig};
 use super::dialect::Dialect;
 use super::page::Page;
-use super::poller;
 use super::records::Table;
+use super::rights;
 use super::session::Session;
 use super::value::Kind;
 use crate::reader::Trouble;
@@ -38,11 +38,11 @@ impl SqlConfig {
         let mut session = Session::open(self).await?;
         let dialect = session.dialect();
         let from = self.from(dialect);
-        let like = poller::like(dialect, &from);
-        let page = poller::described(&mut session, self, &like).await?;
+        let like = rights::like(dialect, &from);
+        let page = rights::described(&mut session, self, &like).await?;
         let order = self.has_columns(dialect, &page).map_err(Trouble::Person)?;
         if let Some(nothing) = self.nothing(dialect) {
-            poller::may_write(&mut session, self, &nothing).await?;
+            rights::may_write(&mut session, self, &nothing).await?;
         }
         let mut warnings = Vec::new();
         if let (Some(table), Some(sql)) = (&self.table, self.is_indexed(dialect, order)) {

@@ -44,7 +44,8 @@ pub(super) async fn run(poller: &mut Poller<'_>, at: Option<At>) -> Result<(), T
         let before = times.window.clone();
         let page = times.page(poller, now_us).await?;
         if page.rows() == 0 {
-            if !poller.looked(&At::Timestamp(times.window.clone())).await {
+            let at = At::Timestamp(times.window.clone());
+            if !poller.looked(&at, false).await {
                 return Ok(());
             }
             poller.wait().await;

@@ -14,7 +14,9 @@ pub(super) enum Kind {
     Time,
     /// The same in UTC, of a session whose zone that is.
     TimeUtc,
-    /// A time of the day in UTC.
+    /// A time of the day, or a span of time.
+    DayTime,
+    /// The same in UTC.
     DayTimeUtc,
     /// Stands as the database writes it.
     Other,
@@ -30,6 +32,8 @@ pub(super) fn put(out: &mut String, kind: Kind, text: &str) {
         }),
         Kind::Time => put_time(out, text, ""),
         Kind::TimeUtc => put_time(out, text.strip_suffix("+00").unwrap_or(text), "Z"),
+        Kind::DayTime => out.push_str(short(text)),
+        Kind::Integer => out.push_str(plain(text)),
         Kind::DayTimeUtc => match text.strip_suffix("+00") {
             Some(time) => {
                 out.push_str(time);
@@ -37,24 +41,42 @@ pub(super) fn put(out: &mut String, kind: Kind, text: &str) {
             }
             None => out.push_str(text),
         },
-        Kind::Integer | Kind::Decimal | Kind::Text | Kind::Bytes | Kind::Other => {
+        Kind::Decimal | Kind::Text | Kind::Bytes | Kind::Other => {
             out.push_str(text);
         }
     }
 }
 
-/// `2026-11-27 08:15:00.5` → `2026-11-27T08:15:00.5`. Infinity and years before Christ have no other notation and stay.
+/// `2026-11-27 08:15:00.50` → `2026-11-27T08:15:00.5`. Infinity and years before Christ have no other notation and stay; MariaDB's time that
+/// is none has no zone.
 fn put_time(out: &mut String, text: &str, zone: &str) {
+    let is_date = |date: &str| date.starts_with(|first: char| first.is_ascii_digit());
     match text.split_once(' ') {
-        Some((date, time))
-            if !time.contains(' ') && date.starts_with(|c: char| c.is_ascii_digit()) =>
-        {
+        Some((date, time)) if !time.contains(' ') && is_date(date) => {
             out.push_str(date);
             out.push('T');
-            out.push_str(time);
-            out.push_str(zone);
+            out.push_str(short(time));
+            if date != "0000-00-00" {
+                out.push_str(zone);
+            }
         }
         _ => out.push_str(text),
+    }
+}
+
+/// A time without zeros that say nothing.
+fn short(time: &str) -> &str {
+    match time.contains('.') {
+        true => time.trim_end_matches('0').trim_end_matches('.'),
+        false => time,
+    }
+}
+
+/// A number without them (MariaDB's ZEROFILL).
+fn plain(number: &str) -> &str {
+    match number.trim_start_matches('0') {
+        "" => &number[number.len().saturating_sub(1)..],
+        plain => plain,
     }
 }
 
