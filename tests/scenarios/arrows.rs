@@ -54,10 +54,13 @@ const KEPT: &[(&str, &[&str])] = &[
         "tonic",
         &["dray-proto", "dray-uplink", "dray-agent", "dray-collector"],
     ),
-    ("rusqlite", &["dray-store"]),
+    ("rusqlite", &["dray-store", "dray-change-log"]),
     ("minijinja", &["dray-mapping", "dray-soap", "dray-delivery"]),
     ("notify", &["dray-file-drop"]),
     ("pgwire-replication", &["dray-change-log"]),
+    ("tokio-postgres", &["dray-change-log"]),
+    ("mysql_async", &["dray-change-log"]),
+    ("odbc-api", &["dray-change-log"]),
     ("russh", &["dray-file-drop"]),
     ("russh-sftp", &["dray-file-drop"]),
     ("fail", &["dray-edges"]),
@@ -68,6 +71,12 @@ const PURE: &[&str] = &["dray-formats", "dray-mapping", "dray-adapter"];
 
 /// Pure files: logic without a clock, a disk, a socket or a runtime.
 const PURE_FILES: &[&str] = &[
+    "adapters/change-log/src/table/dialect.rs",
+    "adapters/change-log/src/table/ledger.rs",
+    "adapters/change-log/src/table/page.rs",
+    "adapters/change-log/src/table/records.rs",
+    "adapters/change-log/src/table/value.rs",
+    "adapters/change-log/src/table/window.rs",
     "adapters/formats/src",
     "adapters/file-drop/src/control.rs",
     "adapters/file-drop/src/groups.rs",

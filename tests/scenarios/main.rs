@@ -22,6 +22,7 @@ mod modes;
 mod network;
 mod pins;
 mod planted;
+mod polling;
 mod postgres;
 mod postgres_reports;
 mod power;

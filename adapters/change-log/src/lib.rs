@@ -20,6 +20,7 @@ pub mod server;
 mod shapes;
 mod silence;
 mod source;
+pub mod table;
 mod watch;
 
 pub use columns::{Mask, TableConfig};

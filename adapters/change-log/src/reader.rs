@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use dray_adapter::{IdScope, Position, Records, Report, Reported};
+use dray_adapter::{IdScope, Position, Records, Reject, Report, Reported};
 use jiff::Timestamp;
 use tokio::runtime;
 use tokio::sync::{mpsc, watch};
@@ -52,7 +52,7 @@ pub(crate) trait Log: Send + Sync + 'static {
     fn span(&self) -> tracing::Span;
 
     /// Reads from `place` on until nobody listens, or something is wrong. `flow`: its full name. `confirmed`: the newest place that is
-    /// appended; only of that may the database be told.
+    /// appended, from the first one on; only of that may the database be told. `place` itself may not be appended yet.
     fn read(
         &self,
         flow: &str,
@@ -66,6 +66,8 @@ pub(crate) trait Log: Send + Sync + 'static {
 #[derive(Debug)]
 pub(crate) struct Ready<P> {
     pub(crate) records: Records,
+    /// What is no record, each with its place among them.
+    pub(crate) rejects: Vec<Reject>,
     /// What is said before some of them.
     pub(crate) reports: Vec<Reported>,
     pub(crate) scope: IdScope,
@@ -113,6 +115,7 @@ impl<P: Place> Reader<P> {
         flow: &str,
         log: Arc<L>,
         place: Option<P>,
+        appended: Option<P>,
         wake: Wake,
     ) -> Result<Self, String> {
         let failed =
@@ -122,7 +125,7 @@ impl<P: Place> Reader<P> {
             .build()
             .map_err(failed)?;
         let (tell, told) = mpsc::channel(BATCHES_MAX);
-        let (confirmed, watched) = watch::channel(None);
+        let (confirmed, watched) = watch::channel(appended);
         let flow = flow.to_owned();
         let run = move || {
             let span = log.span();

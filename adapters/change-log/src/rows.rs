@@ -44,7 +44,7 @@ pub(crate) enum Op {
 }
 
 impl Op {
-    fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Read => "read",
             Self::Create => "create",
@@ -118,23 +118,42 @@ impl Rows {
 
     /// The record is whole but for what is known of the change.
     pub(crate) fn end(&mut self, shape: &Arc<Shape>, about: &About<'_>) {
-        let row_bytes = self.text.trim_end_matches('\t').len();
-        for text in [
+        let row_bytes = self.row_bytes();
+        self.texts(&[
             about.op.word(),
             about.transaction,
             about.position,
             about.committed_at,
-        ] {
+        ]);
+        self.value(|out| write!(out, "{}", about.ordinal).is_ok());
+        self.finish(shape, about.ordinal, row_bytes);
+    }
+
+    /// The record is whole but for its last cells: these texts, or NULL where one is empty.
+    pub(crate) fn end_with(&mut self, shape: &Arc<Shape>, ordinal: u64, texts: &[&str]) {
+        let row_bytes = self.row_bytes();
+        self.texts(texts);
+        self.finish(shape, ordinal, row_bytes);
+    }
+
+    fn row_bytes(&self) -> usize {
+        self.text.trim_end_matches('\t').len()
+    }
+
+    fn texts(&mut self, texts: &[&str]) {
+        for text in texts {
             self.value(|out| {
                 out.push_str(text);
                 !text.is_empty()
             });
         }
-        self.value(|out| write!(out, "{}", about.ordinal).is_ok());
+    }
+
+    fn finish(&mut self, shape: &Arc<Shape>, ordinal: u64, row_bytes: usize) {
         debug_assert_eq!(self.cells.len(), shape.columns.len());
         let all = self.records.push_text(&self.text);
         let raw = RawAt::Text(all.part(0, row_bytes));
-        self.records.begin(shape, about.ordinal, 0, raw);
+        self.records.begin(shape, ordinal, 0, raw);
         for cell in self.cells.drain(..) {
             match cell {
                 Cell::Null => self.records.cell_null(),

@@ -22,6 +22,8 @@ pub(crate) struct LogSource<L: Log> {
     reader: Option<Reader<L::Place>>,
     /// After the newest batch that was polled.
     place: Option<L::Place>,
+    /// After the newest batch that is appended.
+    appended: Option<L::Place>,
 }
 
 impl<L: Log> LogSource<L> {
@@ -33,6 +35,7 @@ impl<L: Log> LogSource<L> {
             wake: Arc::new(|| ()),
             reader: None,
             place: None,
+            appended: None,
         }
     }
 
@@ -47,7 +50,7 @@ impl<L: Log> LogSource<L> {
                 change_position: ready.change_position,
             },
             records: ready.records,
-            rejects: Vec::new(),
+            rejects: ready.rejects,
             marks: Vec::new(),
             position,
             captured_us,
@@ -66,6 +69,7 @@ impl<L: Log> LogSource<L> {
     ) -> Polled {
         let ready = Ready {
             records: Records::default(),
+            rejects: Vec::new(),
             reports,
             scope,
             change_position: place.written(),
@@ -87,6 +91,7 @@ impl<L: Log> Source for LogSource<L> {
         let resume = resume.filter(|position| !position.0.is_empty());
         let place = resume.as_ref().map(L::Place::read).transpose();
         self.place = place.map_err(|reason| SourceError::Operator { reason })?;
+        self.appended = self.place.clone();
         self.wake = wake;
         Ok(())
     }
@@ -97,6 +102,7 @@ impl<L: Log> Source for LogSource<L> {
                 &self.flow,
                 Arc::clone(&self.log),
                 self.place.clone(),
+                self.appended.clone(),
                 Arc::clone(&self.wake),
             );
             self.reader = Some(reader.map_err(|reason| SourceError::Retry {
@@ -130,8 +136,11 @@ impl<L: Log> Source for LogSource<L> {
     }
 
     fn commit(&mut self, position: &Position) -> Result<(), SourceError> {
-        if let (Some(reader), Ok(place)) = (&self.reader, L::Place::read(position)) {
-            reader.confirm(place);
+        if let Ok(place) = L::Place::read(position) {
+            if let Some(reader) = &self.reader {
+                reader.confirm(place.clone());
+            }
+            self.appended = Some(place);
         }
         Ok(())
     }

@@ -4,6 +4,7 @@ mod change_log;
 mod file_drop;
 mod file_tail;
 mod soap;
+mod table;
 
 use std::fmt::Debug;
 use std::net::SocketAddr;
@@ -57,6 +58,10 @@ pub const ADAPTERS: &[Adapter] = &[
     Adapter {
         kind: "soap-receive",
         read: |value| boxed(value, Soap::Receive),
+    },
+    Adapter {
+        kind: "sql",
+        read: read::<dray_change_log::table::SqlConfig>,
     },
     Adapter {
         kind: "webhook",

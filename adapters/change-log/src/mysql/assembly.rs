@@ -364,6 +364,7 @@ fn ready(
 ) -> Ready<Place> {
     Ready {
         records: rows.take(),
+        rejects: Vec::new(),
         reports: mem::take(reports),
         scope: transaction.scope,
         change_position: Arc::clone(&transaction.gtid),

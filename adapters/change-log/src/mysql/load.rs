@@ -206,6 +206,7 @@ impl<'l> Loader<'l> {
             if self.rows.len() > 0 {
                 let ready = Ready {
                     records: self.rows.take(),
+                    rejects: Vec::new(),
                     reports: mem::take(&mut reports),
                     scope,
                     change_position: Arc::clone(&position),

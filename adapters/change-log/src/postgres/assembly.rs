@@ -281,6 +281,7 @@ impl Assembly {
         }
         Some(Ready {
             records: self.rows.take(),
+            rejects: Vec::new(),
             reports: mem::take(&mut self.reports),
             scope: transaction.scope,
             change_position: Arc::clone(&transaction.position),

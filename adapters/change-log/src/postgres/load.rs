@@ -303,6 +303,7 @@ impl<'l> Loader<'l> {
             if self.rows.len() > 0 {
                 let ready = Ready {
                     records: self.rows.take(),
+                    rejects: Vec::new(),
                     reports: mem::take(&mut self.reports),
                     scope: reading.scope,
                     change_position: Arc::clone(&reading.position),

@@ -1,0 +1,37 @@
+//! A table that is asked again and again: a change table that triggers fill, an outbox, or a business table with a number or a time.
+//!
+//! Promises, of each mode what it can hold: `fence`, `mark-processed` and `delete-after-read` miss nothing; `overlap` misses nothing of
+//! transactions that are shorter than a limit; `full-compare` misses what comes and goes between two comparisons; `timestamp` isn't exact. Rows come in pages, each with one short statement that locks nothing; a page
+//! and the place behind it are appended together, and only then is a row marked or deleted, by its id.
+//!
+//! Refuses to guess: ids that go back, a clock that goes back, a cell that is cut and a code that nobody explained are told, not passed over.
+//!
+//! Limits: a page has 2,000 rows or about 1 MiB; a cell 16 MiB.
+
+mod compare;
+pub mod config;
+mod dialect;
+mod faults;
+mod fence;
+mod kept;
+mod kept_files;
+mod ledger;
+mod mark;
+mod mysql;
+#[cfg(feature = "odbc")]
+mod odbc;
+mod overlap;
+mod page;
+mod place;
+mod poller;
+mod postgres;
+mod preflight;
+mod records;
+mod rights;
+mod session;
+mod sqlite;
+mod timestamp;
+mod value;
+mod window;
+
+pub use config::SqlConfig;

@@ -1,0 +1,345 @@
+//! What all modes do: they ask, hand over what they found, and wait.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use dray_adapter::{IdScope, Source};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep};
+use tracing::warn;
+
+use super::config::{Mode, SqlConfig};
+use super::dialect::{Dialect, Select};
+use super::page::{PAGE_BYTES_MAX, Page};
+use super::place::{At, Place};
+use super::records::{Picked, Table};
+use super::session::Session;
+use super::{compare, fence, mark, overlap, rights, timestamp, value};
+use crate::reader::{Log, Ready, Talk, Told, Trouble, now_us};
+use crate::source::LogSource;
+
+/// Rows that are asked for at once.
+const PAGE_ROWS: usize = 2_000;
+/// The same of rows that are large.
+const PAGE_ROWS_MIN: usize = 32;
+
+/// How often it is kept how far was looked.
+const LOOKED_EVERY: Duration = Duration::from_secs(10);
+/// The same where there is nothing but the time.
+const IDLE_EVERY: Duration = Duration::from_secs(600);
+
+/// A table that is asked.
+struct SqlLog {
+    config: SqlConfig,
+    own: PathBuf,
+}
+
+impl SqlConfig {
+    /// The source, not opened. `flow`: its full name. `own`: a folder of its own, made when it is first needed.
+    #[must_use]
+    pub fn make(&self, flow: &str, own: &Path) -> Box<dyn Source> {
+        let log = SqlLog {
+            config: self.clone(),
+            own: own.to_owned(),
+        };
+        Box::new(LogSource::new(flow, log))
+    }
+}
+
+impl Log for SqlLog {
+    type Place = Place;
+
+    const THREAD: &'static str = "table";
+
+    fn span(&self) -> tracing::Span {
+        tracing::info_span!("table", of = %self.config.place())
+    }
+
+    async fn read(
+        &self,
+        flow: &str,
+        place: Option<Place>,
+        talk: &Talk<Place>,
+        confirmed: watch::Receiver<Option<Place>>,
+    ) -> Result<(), Trouble> {
+        let at = place.as_ref().map(|place| place.at.clone());
+        tokio::select! {
+            ended = async {
+                let mut poller = Poller::open(flow, &self.config, place, talk, confirmed).await?;
+                match self.config.mode {
+                    Mode::Fence => fence::run(&mut poller, at).await,
+                    Mode::Overlap => overlap::run(&mut poller, at).await,
+                    Mode::MarkProcessed | Mode::DeleteAfterRead => mark::run(&mut poller, at).await,
+                    Mode::Timestamp => timestamp::run(&mut poller, at).await,
+                    Mode::FullCompare => compare::run(&mut poller, at, &self.own).await,
+                }
+            } => ended,
+            () = talk.closed() => Ok(()),
+        }
+    }
+}
+
+/// A session with what is known of its table.
+pub(super) struct Poller<'t> {
+    pub(super) config: &'t SqlConfig,
+    pub(super) session: Session,
+    pub(super) dialect: Dialect,
+    /// What is asked.
+    pub(super) from: String,
+    /// A statement with its columns.
+    like: String,
+    flow: &'t str,
+    /// What tells the database from a restored one.
+    database: String,
+    table: Option<Table>,
+    talk: &'t Talk<Place>,
+    pub(super) confirmed: watch::Receiver<Option<Place>>,
+    rows_max: usize,
+    looked: Instant,
+}
+
+impl<'t> Poller<'t> {
+    async fn open(
+        flow: &'t str,
+        config: &'t SqlConfig,
+        place: Option<Place>,
+        talk: &'t Talk<Place>,
+        confirmed: watch::Receiver<Option<Place>>,
+    ) -> Result<Self, Trouble> {
+        if let Some(place) = &place {
+            place.is_of(config).map_err(Trouble::Person)?;
+        }
+        let mut session = Session::open(config).await?;
+        let dialect = session.dialect();
+        let from = config.from(dialect);
+        let database = rights::identity(&mut session, config).await?;
+        if let Some(place) = &place
+            && place.database != database
+        {
+            return Err(Trouble::Person(format!(
+                "the flow stands in the database {}, and this is {database}: the numbers of its transactions are others. Give the flow another name, which reads the table from its beginning",
+                place.database
+            )));
+        }
+        Ok(Self {
+            config,
+            like: rights::like(dialect, &from),
+            from,
+            session,
+            dialect,
+            flow,
+            database,
+            table: None,
+            talk,
+            confirmed,
+            rows_max: PAGE_ROWS,
+            looked: Instant::now(),
+        })
+    }
+
+    /// The column's name, as SQL.
+    pub(super) fn name(&self, column: &str) -> String {
+        self.dialect.name(column)
+    }
+
+    /// A value of the column, as SQL.
+    pub(super) fn value(&self, page: &Page, at: usize, text: &str) -> Result<String, Trouble> {
+        let column = &page.columns[at];
+        let value = self.dialect.value(column.kind, text);
+        value.map_err(|said| Trouble::Person(format!("the column {}: {said}", column.name)))
+    }
+
+    /// Rows of the table, `rows_max` at most: fewer where rows are large.
+    pub(super) async fn rows(
+        &mut self,
+        filter: &str,
+        order: &str,
+        rows_max: usize,
+    ) -> Result<Page, Trouble> {
+        let rows = rows_max.min(self.rows_max);
+        let wanted = Select {
+            columns: "*",
+            from: &self.from,
+            filter,
+            order,
+            rows: Some(rows),
+        };
+        let sql = self.dialect.select(&wanted);
+        let mut page = self.session.ask(&sql, &self.like, rows).await?;
+        page.is_cut |= page.rows() >= rows;
+        if let Some(bytes) = page.bytes().checked_div(page.rows()) {
+            self.rows_max = (PAGE_BYTES_MAX / bytes.max(1)).clamp(PAGE_ROWS_MIN, PAGE_ROWS);
+        }
+        Ok(page)
+    }
+
+    /// One value.
+    pub(super) async fn one(&mut self, what: &str) -> Result<Option<String>, Trouble> {
+        let wanted = Select {
+            columns: what,
+            from: &self.from,
+            filter: "",
+            order: "",
+            rows: None,
+        };
+        let sql = self.dialect.select(&wanted);
+        let page = self.session.ask(&sql, &sql, 1).await?;
+        Ok(page.only().map(str::to_owned))
+    }
+
+    /// One value that stands in no table.
+    pub(super) async fn alone(&mut self, what: &str) -> Result<Option<String>, Trouble> {
+        let sql = format!("SELECT {what}");
+        let page = self.session.ask(&sql, &sql, 1).await?;
+        Ok(page.only().map(str::to_owned))
+    }
+
+    /// The table's columns, and no rows.
+    pub(super) async fn columns(&mut self) -> Result<Page, Trouble> {
+        rights::described(&mut self.session, self.config, &self.like).await
+    }
+
+    /// The database's own clock: microseconds since 1970.
+    pub(super) async fn clock_us(&mut self) -> Result<i64, Trouble> {
+        let sql = self.config.clock.as_deref().or(self.dialect.clock());
+        let Some(sql) = sql else {
+            return Err(Trouble::Person(
+                "the agent does not know how this database tells its clock; write clock = \"SELECT ...\", which gives microseconds since 1970 in UTC".into(),
+            ));
+        };
+        let page = self.session.ask(sql, sql, 1).await?;
+        let said = page.only().unwrap_or_default();
+        let us = said.split('.').next().and_then(|whole| whole.parse().ok());
+        us.ok_or_else(|| {
+            Trouble::Person(format!(
+                "the database's clock is \"{said}\": clock must give microseconds since 1970 in UTC"
+            ))
+        })
+    }
+
+    /// Whether this change would be allowed: it changes no row.
+    pub(super) async fn may_write(&mut self, nothing: &str) -> Result<(), Trouble> {
+        rights::may_write(&mut self.session, self.config, nothing).await
+    }
+
+    /// Hands rows over, with the place behind them; whether anybody listens.
+    pub(super) async fn hand_over(
+        &mut self,
+        page: &Page,
+        picked: &[Picked],
+        scope: &[&[u8]],
+        position: usize,
+        at: At,
+    ) -> Result<bool, Trouble> {
+        self.knows(page).map_err(Trouble::Person)?;
+        let table = self.table.as_ref().expect("it was made of this page");
+        let made = table.put(self.config, page, picked, position);
+        let place = self.place(at);
+        let name = self.config.record_type().as_bytes();
+        let parts: Vec<&[u8]> = [self.flow.as_bytes(), name]
+            .into_iter()
+            .chain(scope.iter().copied())
+            .collect();
+        let newest = picked
+            .last()
+            .and_then(|one| page.get(one.row, position))
+            .unwrap_or_default();
+        let mut written = String::new();
+        value::put(&mut written, page.columns[position].kind, newest);
+        let ready = Ready {
+            reports: Vec::new(),
+            records: made.records,
+            rejects: made.rejects,
+            scope: IdScope::of(&parts),
+            change_position: written.into(),
+            place,
+            ends: true,
+        };
+        self.looked = Instant::now();
+        Ok(self.talk.tell(Told::Ready(Box::new(ready), now_us())).await)
+    }
+
+    fn place(&self, at: At) -> Place {
+        Place::new(self.config.record_type(), &self.database, at)
+    }
+
+    /// Makes the table's shape of its first page, and again where its columns changed.
+    fn knows(&mut self, page: &Page) -> Result<(), String> {
+        if let Some(table) = &self.table {
+            if table.is_of(page) {
+                return Ok(());
+            }
+            warn!("the table's columns changed");
+        }
+        self.table = Some(Table::new(self.config, page)?);
+        Ok(())
+    }
+
+    /// Keeps how far was looked, though there was nothing, but not too often; whether anybody listens. `is_news`: what was looked for since
+    /// would be looked for again after a kill.
+    pub(super) async fn looked(&mut self, at: &At, is_news: bool) -> bool {
+        let every = if is_news { LOOKED_EVERY } else { IDLE_EVERY };
+        if self.looked.elapsed() < every {
+            return true;
+        }
+        self.looked_now(at).await
+    }
+
+    /// Keeps a place, though there was nothing; whether anybody listens.
+    pub(super) async fn looked_now(&mut self, at: &At) -> bool {
+        self.looked = Instant::now();
+        let place = Box::new(self.place(at.clone()));
+        self.talk.tell(Told::Looked(place, now_us())).await
+    }
+
+    /// Waits until it is time to ask again.
+    pub(super) async fn wait(&self) {
+        sleep(self.config.every()).await;
+    }
+}
+
+impl SqlConfig {
+    /// What stands behind FROM.
+    pub(super) fn from(&self, dialect: Dialect) -> String {
+        match (&self.query, &self.table) {
+            // Oracle takes no AS here.
+            (Some(query), _) => format!("({query}) dray_rows"),
+            (None, Some(table)) => dialect.table(table),
+            (None, None) => String::new(),
+        }
+    }
+}
+
+impl Place {
+    /// Whether it is one of this table, read like this.
+    ///
+    /// # Errors
+    /// A sentence with the way out.
+    fn is_of(&self, config: &SqlConfig) -> Result<(), String> {
+        let (table, mode) = (config.record_type(), config.mode.name());
+        if self.table == table && self.at.mode() == mode {
+            return Ok(());
+        }
+        Err(format!(
+            "the flow stands in {} with mode = \"{}\", and now reads {table} with mode = \"{mode}\": write what it was, or give the flow another name, which begins anew",
+            self.table,
+            self.at.mode()
+        ))
+    }
+}
+
+/// A column's value as a whole number.
+///
+/// # Errors
+/// A sentence: it is none.
+pub(super) fn whole(page: &Page, row: usize, at: usize) -> Result<i64, Trouble> {
+    let text = page.get(row, at);
+    let number = text.and_then(|text| text.parse().ok());
+    number.ok_or_else(|| {
+        Trouble::Person(format!(
+            "a row's {} is {}, which is no whole number of 64 bits: this mode needs one",
+            page.columns[at].name,
+            text.map_or_else(|| "NULL".to_owned(), |text| format!("\"{text}\""))
+        ))
+    })
+}

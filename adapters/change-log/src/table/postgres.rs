@@ -1,0 +1,160 @@
+//! PostgreSQL, by a plain role's session: values come as its texts.
+
+use std::pin::pin;
+use std::time::{Duration, Instant};
+
+use dray_adapter::secret;
+use tokio::time::timeout;
+use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage};
+use tokio_stream::StreamExt as _;
+
+use super::config::SqlConfig;
+use super::page::{Column, Page};
+use super::value::Kind;
+use crate::reader::Trouble;
+
+/// How long a connection may take.
+const CONNECT_MAX: Duration = Duration::from_secs(30);
+/// How long an answer may take: a page without an index is a scan of the table. The server gives up a little earlier.
+const ANSWER_MAX: Duration = Duration::from_secs(300);
+/// How values are written, whatever the server's and the role's settings are; that rows are refused, not left out, where a policy hides
+/// them; and how long a statement and another's lock are waited for.
+const SETTINGS: &str = "-c client_encoding=UTF8 -c DateStyle=ISO -c IntervalStyle=iso_8601 -c TimeZone=UTC -c extra_float_digits=1 \
+    -c bytea_output=hex -c row_security=off -c default_transaction_isolation=read\\ committed -c statement_timeout=290s -c lock_timeout=10s";
+/// Until a table's columns are asked for again: their types say how values are written.
+const DESCRIBED_MAX: Duration = Duration::from_secs(10);
+
+/// A session.
+pub(super) struct Session {
+    server: String,
+    client: Client,
+    described: Option<(String, Instant, Vec<Column>)>,
+}
+
+impl Session {
+    pub(super) async fn open(config: &SqlConfig) -> Result<Self, Trouble> {
+        let host = config.host.as_deref().unwrap_or_default();
+        let port = config.port.unwrap_or(5_432);
+        let server = format!("{host}:{port}");
+        let mut to = Config::new();
+        to.host(host)
+            .port(port)
+            .dbname(config.database.as_deref().unwrap_or_default())
+            .user(config.user.as_deref().unwrap_or_default())
+            .application_name("dray")
+            .options(SETTINGS)
+            .connect_timeout(CONNECT_MAX);
+        if let Some(file) = &config.password_file {
+            to.password(secret::read("password_file", file).map_err(Trouble::Passing)?);
+        }
+        let connected = timeout(CONNECT_MAX, to.connect(NoTls)).await;
+        let connected = connected.map_err(|_| silent(&server, CONNECT_MAX))?;
+        let (client, connection) = connected.map_err(|error| trouble(&server, &error))?;
+        // It ends with the client, and says to the client why if it ends before.
+        tokio::spawn(connection);
+        Ok(Self {
+            server,
+            client,
+            described: None,
+        })
+    }
+
+    /// `like`: a statement with the same columns.
+    pub(super) async fn ask(&mut self, sql: &str, like: &str) -> Result<Page, Trouble> {
+        let columns = self.columns(like).await?;
+        let read = timeout(ANSWER_MAX, read(&self.client, sql, columns)).await;
+        let read = read.map_err(|_| silent(&self.server, ANSWER_MAX))?;
+        read.map_err(|error| trouble(&self.server, &error))
+    }
+
+    async fn columns(&mut self, like: &str) -> Result<Vec<Column>, Trouble> {
+        if let Some((known, when, columns)) = &self.described
+            && known == like
+            && when.elapsed() < DESCRIBED_MAX
+        {
+            return Ok(columns.clone());
+        }
+        let prepared = timeout(ANSWER_MAX, self.client.prepare(like)).await;
+        let prepared = prepared.map_err(|_| silent(&self.server, ANSWER_MAX))?;
+        let prepared = prepared.map_err(|error| trouble(&self.server, &error))?;
+        let columns = prepared.columns().iter().map(|column| Column {
+            name: column.name().to_owned(),
+            kind: kind(column.type_().oid()),
+        });
+        let columns: Vec<_> = columns.collect();
+        self.described = Some((like.to_owned(), Instant::now(), columns.clone()));
+        Ok(columns)
+    }
+
+    /// How many rows were changed.
+    pub(super) async fn change(&mut self, sql: &str) -> Result<u64, Trouble> {
+        let told = timeout(ANSWER_MAX, self.client.simple_query(sql)).await;
+        let told = told.map_err(|_| silent(&self.server, ANSWER_MAX))?;
+        let told = told.map_err(|error| trouble(&self.server, &error))?;
+        let rows = told.iter().map(|message| match message {
+            SimpleQueryMessage::CommandComplete(rows) => *rows,
+            _ => 0,
+        });
+        Ok(rows.sum())
+    }
+}
+
+async fn read(
+    client: &Client,
+    sql: &str,
+    columns: Vec<Column>,
+) -> Result<Page, tokio_postgres::Error> {
+    let mut page = Page::new(columns);
+    let width = page.columns.len();
+    let mut told = pin!(client.simple_query_raw(sql).await?);
+    while let Some(message) = told.next().await {
+        let SimpleQueryMessage::Row(row) = message? else {
+            continue;
+        };
+        for at in 0..width {
+            match row.try_get(at)? {
+                Some(text) => page.text(text),
+                None => page.null(),
+            }
+        }
+        if page.is_full() {
+            page.is_cut = true;
+            break;
+        }
+    }
+    Ok(page)
+}
+
+/// By a type's number in `pg_type`.
+fn kind(oid: u32) -> Kind {
+    match oid {
+        16 => Kind::Boolean,
+        17 => Kind::Bytes,
+        20 | 21 | 23 | 26 => Kind::Integer,
+        25 | 1_042 | 1_043 => Kind::Text,
+        1_114 => Kind::Time,
+        1_184 => Kind::TimeUtc,
+        1_266 => Kind::DayTimeUtc,
+        1_700 => Kind::Decimal,
+        _ => Kind::Other,
+    }
+}
+
+fn silent(server: &str, most: Duration) -> Trouble {
+    Trouble::Passing(format!(
+        "the server {server} did not answer within {} s; look at host, port and firewalls, and whether the table has an index on the columns that order it",
+        most.as_secs()
+    ))
+}
+
+/// What an error means: who is refused may be let in later.
+fn trouble(server: &str, error: &tokio_postgres::Error) -> Trouble {
+    let said = match error.as_db_error() {
+        Some(said) => format!("{} ({})", said.message(), said.code().code()),
+        None => match std::error::Error::source(error) {
+            Some(cause) => format!("{error}: {cause}"),
+            None => error.to_string(),
+        },
+    };
+    Trouble::Passing(format!("the server {server}: {said}"))
+}

@@ -1,0 +1,76 @@
+//! A session with a database: it asks, and changes what it is told to.
+
+use super::config::{Driver, SqlConfig};
+use super::dialect::Dialect;
+#[cfg(feature = "odbc")]
+use super::odbc;
+use super::page::Page;
+use super::{mysql, postgres, sqlite};
+use crate::reader::Trouble;
+
+/// What a build without ODBC says.
+pub(super) const NO_ODBC: &str = "this agent was built without ODBC; build it with cargo build --release -p dray-agent --features odbc, on a machine with unixodbc-dev";
+
+/// One of the drivers' sessions.
+pub(super) enum Session {
+    Sqlite(sqlite::Session),
+    Postgres(postgres::Session),
+    Mysql(mysql::Session),
+    #[cfg(feature = "odbc")]
+    Odbc(odbc::Session),
+}
+
+impl Session {
+    /// Goes to the database.
+    pub(super) async fn open(config: &SqlConfig) -> Result<Self, Trouble> {
+        Ok(match config.driver {
+            Driver::Sqlite => Self::Sqlite(sqlite::Session::open(config)?),
+            Driver::Postgres => Self::Postgres(postgres::Session::open(config).await?),
+            Driver::Mysql => Self::Mysql(mysql::Session::open(config).await?),
+            #[cfg(feature = "odbc")]
+            Driver::Odbc => Self::Odbc(odbc::Session::open(config).await?),
+            #[cfg(not(feature = "odbc"))]
+            Driver::Odbc => return Err(Trouble::Person(NO_ODBC.into())),
+        })
+    }
+
+    /// Whose SQL it speaks.
+    pub(super) fn dialect(&self) -> Dialect {
+        match self {
+            Self::Sqlite(_) => Dialect::Sqlite,
+            Self::Postgres(_) => Dialect::Postgres,
+            Self::Mysql(_) => Dialect::Mysql,
+            #[cfg(feature = "odbc")]
+            Self::Odbc(session) => session.dialect,
+        }
+    }
+
+    /// The answer's first rows, as many as a page holds, `rows_max` at most where the statement itself does not say that. `like`: a
+    /// statement with the same columns.
+    pub(super) async fn ask(
+        &mut self,
+        sql: &str,
+        like: &str,
+        rows_max: usize,
+    ) -> Result<Page, Trouble> {
+        let _ = rows_max;
+        match self {
+            Self::Sqlite(session) => session.ask(sql),
+            Self::Postgres(session) => session.ask(sql, like).await,
+            Self::Mysql(session) => session.ask(sql).await,
+            #[cfg(feature = "odbc")]
+            Self::Odbc(session) => session.ask(sql, rows_max).await,
+        }
+    }
+
+    /// Changes rows; how many.
+    pub(super) async fn change(&mut self, sql: &str) -> Result<u64, Trouble> {
+        match self {
+            Self::Sqlite(session) => session.change(sql),
+            Self::Postgres(session) => session.change(sql).await,
+            Self::Mysql(session) => session.change(sql).await,
+            #[cfg(feature = "odbc")]
+            Self::Odbc(session) => session.change(sql).await,
+        }
+    }
+}
