@@ -286,3 +286,24 @@ fn a_query_of_what_stands_in_two_tables_is_read_as_one() {
     assert_eq!(found[1]["id"].as_str(), Some("98"));
     assert_eq!(found[1]["_position"].as_str(), Some("98"));
 }
+
+#[test]
+fn more_missing_ids_than_are_remembered_hold_a_flow_up_until_their_time_is_over() {
+    let folder = folder("gaps");
+    let table = Database::sqlite(&folder);
+    let mode = "mode = \"overlap\"\ntransaction_max = \"2s\"";
+    let (site, erp) = site(&table.moved(By::ItsOwnDriver, mode), MAPPING, &folder);
+    let insert = |from: u64, to: u64| {
+        table.run(&format!(
+            "WITH RECURSIVE s(n) AS (SELECT {from} UNION ALL SELECT n + 1 FROM s WHERE n < {to}) INSERT INTO moved (id, number, sku) SELECT n * 1000003, printf('MV%010d', n), 'S' FROM s"
+        ));
+    };
+    insert(1, 1);
+    arrived(&erp, 1, "the first");
+    insert(2, 8_000);
+    let agent = site.agent.as_ref().expect("it runs");
+    agent
+        .wait_log("so many ids are missing")
+        .expect("it says so");
+    these_arrive_whole(&site, &erp, &numbers(1..8_001), "many missing ids");
+}

@@ -25,9 +25,9 @@ fn killed_before_it_marks(
     hold();
     arrived(&erp, 1_000, "a page is appended");
     kill_agent(&mut site);
-    release();
     let left = "SELECT COUNT(*) FROM moved WHERE state = 'N'";
     assert_eq!(table.ask(left), "1500", "nothing is marked");
+    release();
     site.start_agent().expect("an agent");
     wait("all are marked", || table.ask(left) == "0");
     table.insert(2_001..2_101);

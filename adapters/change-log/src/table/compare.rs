@@ -130,7 +130,7 @@ impl Compare {
                 };
                 picked.push(Picked {
                     row,
-                    ordinal: ordinal(&[known, &hash.to_string()]),
+                    ordinal: ordinal(picked.len(), &[known, &hash.to_string()]),
                     op: Some(op),
                 });
                 changes.push((known.to_owned(), hash));
@@ -194,7 +194,7 @@ impl Compare {
                 .enumerate()
                 .map(|(row, id)| Picked {
                     row,
-                    ordinal: ordinal(&[id, "gone"]),
+                    ordinal: ordinal(row, &[id, "gone"]),
                     op: Some(Op::Delete),
                 })
                 .collect();

@@ -142,7 +142,7 @@ impl Fence {
             };
             picked.push(Picked {
                 row,
-                ordinal: ordinal(&[id, transaction]),
+                ordinal: ordinal(picked.len(), &[id, transaction]),
                 op: None,
             });
             self.after = Some((transaction.to_owned(), id.to_owned()));

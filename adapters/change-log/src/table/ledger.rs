@@ -6,13 +6,17 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Ranges of missing ids, at most: they stand in every position. While there are so many, nothing new is read.
-pub(super) const GAPS_MAX: usize = 10_000;
+/// Bytes that missing ids may take in a position, which has 32 KiB. While they take so many, nothing new is read.
+const GAPS_BYTES_MAX: usize = 24 * 1024;
+/// The same when rows are found in the midst of a range, which cuts it in two.
+const FOUND_BYTES_MAX: usize = 28 * 1024;
+/// A range in a position, at most.
+const GAP_BYTES_MAX: usize = 60;
 /// Ranges that are looked for with one statement.
 pub(super) const LOOK_MAX: usize = 200;
 
 /// Missing ids, from the first to the last.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Gap(
     pub(super) i64,
     pub(super) i64,
@@ -35,8 +39,11 @@ pub(super) struct Ledger {
     #[serde(skip_serializing_if = "Option::is_none", default)]
     drawn: Option<(i64, u64)>,
     /// Ascending, and apart from each other.
-    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    #[serde(skip_serializing_if = "Vec::is_empty", default, with = "written")]
     gaps: Vec<Gap>,
+    /// What they take in a position.
+    #[serde(skip)]
+    gaps_bytes: usize,
     /// Rows that came after higher ones.
     #[serde(default)]
     pub(super) late: u64,
@@ -71,14 +78,36 @@ impl Ledger {
     }
 
     /// Rows above the highest one, ascending. What is missing between them is remembered, but for what its transaction has had its time for.
-    pub(super) fn read(&mut self, ids: impl Iterator<Item = i64>, transaction_max_ms: u64) {
+    /// How many rows were taken: so many as there is room for.
+    pub(super) fn read(
+        &mut self,
+        ids: impl Iterator<Item = i64>,
+        transaction_max_ms: u64,
+    ) -> usize {
+        let mut taken = 0;
         for id in ids {
             let from = self.top.map_or(i64::MIN, |top| top.saturating_add(1));
             if from < id {
+                if self.is_full() {
+                    break;
+                }
                 self.miss(from, id - 1, transaction_max_ms);
             }
             self.top = Some(id);
+            taken += 1;
         }
+        taken
+    }
+
+    /// Whether nothing that is missing can be remembered.
+    pub(super) fn is_full(&self) -> bool {
+        self.gaps_bytes + 2 * GAP_BYTES_MAX > GAPS_BYTES_MAX
+    }
+
+    fn push(&mut self, gap: Gap) {
+        let last = self.gaps.last();
+        self.gaps_bytes += written::one(last, &gap).len() + 1;
+        self.gaps.push(gap);
     }
 
     fn miss(&mut self, from: i64, to: i64, transaction_max_ms: u64) {
@@ -91,16 +120,31 @@ impl Ledger {
         if let Some((from, to)) = old
             && self.clock - since <= transaction_max_ms
         {
-            self.gaps.push(Gap(from, to, since));
+            self.push(Gap(from, to, since));
         }
         if let Some((from, to)) = new {
-            self.gaps.push(Gap(from, to, self.clock));
+            self.push(Gap(from, to, self.clock));
         }
     }
 
-    /// How many rows may be read, so that what is missing between them can be remembered: each may end a range, and one of them is cut in two.
-    pub(super) fn room(&self) -> usize {
-        GAPS_MAX.saturating_sub(self.gaps.len() + 2)
+    /// How many rows that were missing may be found at once: each may cut a range in two.
+    pub(super) fn room_to_find(&self) -> usize {
+        let left = FOUND_BYTES_MAX.saturating_sub(self.gaps_bytes);
+        (left / GAP_BYTES_MAX).max(1)
+    }
+
+    /// What they take in a position.
+    pub(super) fn gaps_bytes(&self) -> usize {
+        self.gaps_bytes
+    }
+
+    /// Reckons that anew, where it was read from a position.
+    pub(super) fn reckon(&mut self) {
+        let gaps = std::mem::take(&mut self.gaps);
+        self.gaps_bytes = 0;
+        for gap in gaps {
+            self.push(gap);
+        }
     }
 
     pub(super) fn gaps(&self) -> &[Gap] {
@@ -145,8 +189,73 @@ impl Ledger {
             keep(from, gap.1);
         }
         self.gaps = kept;
+        self.reckon();
         self.late += found.len() as u64;
         given_up
+    }
+}
+
+/// Ranges as a text, each counted from the one before: `805+1@359000 3` is 805 to 806, missed at 359,000, and 809 at the same time.
+mod written {
+    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
+
+    use super::Gap;
+
+    /// One range, behind another.
+    pub(super) fn one(last: Option<&Gap>, gap: &Gap) -> String {
+        let from = match last {
+            // Ids of both ends of 64 bits are further apart than 64 bits hold.
+            Some(last) => i128::from(gap.0) - i128::from(last.1),
+            None => i128::from(gap.0),
+        };
+        let mut text = from.to_string();
+        if gap.1 != gap.0 {
+            text.push_str(&format!("+{}", i128::from(gap.1) - i128::from(gap.0)));
+        }
+        if last.is_none_or(|last| last.2 != gap.2) {
+            text.push_str(&format!("@{}", gap.2));
+        }
+        text
+    }
+
+    pub(super) fn serialize<S: Serializer>(gaps: &[Gap], serializer: S) -> Result<S::Ok, S::Error> {
+        let mut last = None;
+        let mut text = String::new();
+        for gap in gaps {
+            if last.is_some() {
+                text.push(' ');
+            }
+            text.push_str(&one(last, gap));
+            last = Some(gap);
+        }
+        serializer.serialize_str(&text)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vec<Gap>, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let mut gaps: Vec<Gap> = Vec::new();
+        for part in text.split(' ') {
+            let gap = read(gaps.last(), part);
+            gaps.push(gap.ok_or_else(|| D::Error::custom(format!("\"{part}\" is no range")))?);
+        }
+        Ok(gaps)
+    }
+
+    fn read(last: Option<&Gap>, part: &str) -> Option<Gap> {
+        let (range, since) = match part.split_once('@') {
+            Some((range, since)) => (range, since.parse().ok()?),
+            None => (part, last?.2),
+        };
+        let (from, more) = match range.split_once('+') {
+            Some((from, more)) => (from, more.parse::<i128>().ok()?),
+            None => (range, 0),
+        };
+        let base = last.map_or(0, |last| i128::from(last.1));
+        let from = base + from.parse::<i128>().ok()?;
+        let to = i64::try_from(from + more).ok()?;
+        Some(Gap(i64::try_from(from).ok()?, to, since))
     }
 }
 
@@ -204,12 +313,29 @@ mod tests {
     #[test]
     fn there_is_an_end_to_what_is_remembered() {
         let mut ledger = Ledger::default();
-        let rows = ledger.room();
-        ledger.read((0..rows as i64).map(|id| id * 2), 100);
-        assert!(ledger.gaps().len() < GAPS_MAX, "{}", ledger.gaps().len());
-        assert_eq!(ledger.room(), 0);
-        let json = serde_json::to_string(&ledger).expect("JSON");
-        assert!(json.len() < 300_000, "{} bytes of a position", json.len());
+        let taken = ledger.read((0..100_000).map(|id| id * 1_000_003), 100);
+        assert!((1_000..10_000).contains(&taken), "{taken}");
+        assert!(ledger.is_full());
+        assert_eq!(ledger.read([i64::MAX].into_iter(), 100), 0);
+        let mut worst = Ledger::default();
+        for step in 0..100_000_i64 {
+            worst.tick(1_000_000_007);
+            worst.read([i64::MIN / 2 + step * 90_000_000_000_000].into_iter(), 100);
+        }
+        for mut ledger in [ledger, worst] {
+            let json = serde_json::to_string(&ledger).expect("JSON");
+            assert!(json.len() < 26_000, "{} bytes of a position", json.len());
+            let mut read: Ledger = serde_json::from_str(&json).expect("a ledger");
+            read.reckon();
+            assert_eq!(read, ledger);
+            // Rows in the midst of all of them.
+            let looked: Vec<_> = ledger.gaps().iter().copied().take(LOOK_MAX).collect();
+            let midst = looked.iter().map(|gap| gap.0 / 2 + gap.1 / 2);
+            let found: Vec<_> = midst.take(ledger.room_to_find()).collect();
+            ledger.looked(&looked, &found, 0, 100);
+            let json = serde_json::to_string(&ledger).expect("JSON");
+            assert!(json.len() < 30_000, "{} bytes of a position", json.len());
+        }
     }
 
     /// A table as others see it: when a row's id was drawn, and when it was committed, if it was.
@@ -272,6 +398,7 @@ mod tests {
             if restarts && id % 7 == 0 {
                 let json = serde_json::to_string(&ledger).expect("JSON");
                 ledger = serde_json::from_str(&json).expect("a ledger");
+                ledger.reckon();
             }
         }
         for _ in 0..steps.len() + 3 {

@@ -13,8 +13,8 @@ use crate::reader::Trouble;
 
 /// Rows of a page: their ids stand in the position.
 const OPEN_MAX: usize = 1_000;
-/// Bytes of their ids and versions there.
-const OPEN_BYTES_MAX: usize = 256 * 1024;
+/// Bytes of their ids and versions there: a position has 32 KiB.
+const OPEN_BYTES_MAX: usize = 24 * 1024;
 /// Rows that are marked with one statement, which holds their locks.
 const MARKED_MAX: usize = 200;
 
@@ -49,6 +49,7 @@ pub(super) async fn run(poller: &mut Poller<'_>, at: Option<At>) -> Result<(), T
             poller.wait().await;
             continue;
         }
+        // The page names the batch, not the ids alone: a queue that was emptied may use its ids again.
         let scope = number.to_be_bytes();
         number += 1;
         open = next;
@@ -144,16 +145,24 @@ impl Mark {
                 )));
             };
             let version = self.version.and_then(|at| page.get(row, at));
-            bytes += id.len() + version.map_or(0, str::len);
-            if bytes > OPEN_BYTES_MAX && row > 0 {
+            let one = (id.to_owned(), version.map(str::to_owned));
+            let written = serde_json::to_string(&one).map_or(usize::MAX, |text| text.len() + 1);
+            bytes += written;
+            if written > OPEN_BYTES_MAX {
+                return Err(Trouble::Person(format!(
+                    "a row's {} and version are longer than {OPEN_BYTES_MAX} bytes: they must stand in the flow's position",
+                    page.columns[self.id].name
+                )));
+            }
+            if bytes > OPEN_BYTES_MAX {
                 break;
             }
             picked.push(Picked {
                 row,
-                ordinal: ordinal(&[id, version.unwrap_or_default()]),
+                ordinal: ordinal(picked.len(), &[id, version.unwrap_or_default()]),
                 op: None,
             });
-            open.push((id.to_owned(), version.map(str::to_owned)));
+            open.push(one);
         }
         Ok((picked, open))
     }

@@ -15,6 +15,8 @@ use crate::reader::Trouble;
 
 /// Statements that look for missing ids, in one round.
 const LOOKS_MAX: usize = 5;
+/// What missing ids take in a position, at most: it has 32 KiB.
+const POSITION_BYTES_MAX: usize = 30 * 1024;
 /// Bits of an id that number a row in its batch; the rest names the batch.
 const ORDINAL_BITS: u32 = 40;
 
@@ -91,9 +93,9 @@ impl Overlap {
 
     /// Rows above the highest id; whether there are more. `None`: nobody listens.
     async fn above(&mut self, poller: &mut Poller<'_>) -> Result<Option<bool>, Trouble> {
-        let room = self.ledger.room();
-        self.tell_full(room == 0);
-        if room == 0 {
+        let is_full = self.ledger.is_full();
+        self.tell_full(is_full);
+        if is_full {
             return Ok(Some(false));
         }
         if self.ledger.asks_for_drawn()
@@ -107,7 +109,7 @@ impl Overlap {
             .ledger
             .top
             .map_or_else(String::new, |top| format!("{id} >= {top}"));
-        let page = poller.rows(&filter, &id, room + 1).await?;
+        let page = poller.rows(&filter, &id, usize::MAX).await?;
         let at = page
             .place("id", &poller.config.id)
             .map_err(Trouble::Person)?;
@@ -121,14 +123,21 @@ impl Overlap {
         let mut more = page.is_cut;
         for rows in rows.chunk_by(|one, next| group(one.1) == group(next.1)) {
             let ids = rows.iter().map(|(_, id)| *id);
-            self.ledger.read(ids, self.max_ms);
-            let newest = rows.last().map_or(0, |(row, _)| *row);
-            self.ledger.version = version(poller.config, &page, newest)?;
+            let taken = self.ledger.read(ids, self.max_ms);
+            let Some((newest, _)) = rows[..taken].last() else {
+                break;
+            };
+            self.ledger.version = version(poller.config, &page, *newest)?;
+            let all = rows.len();
+            let rows = &rows[..taken];
             if !self.hand_over(poller, &page, rows, at).await? {
                 return Ok(None);
             }
+            if taken < all {
+                break;
+            }
         }
-        more &= self.ledger.room() > 0;
+        more &= !self.ledger.is_full();
         Ok(Some(more))
     }
 
@@ -196,8 +205,10 @@ impl Overlap {
             .map_err(Trouble::Person)?;
         let ids = (0..page.rows()).map(|row| whole(&page, row, at));
         let all = ids.collect::<Result<Vec<_>, _>>()?;
+        let room = self.ledger.room_to_find();
         let is_near = |id: &&i64| group(**id) == group(all[0]);
-        let ids: Vec<_> = all.iter().take_while(is_near).copied().collect();
+        let near = all.iter().take(room).take_while(is_near);
+        let ids: Vec<_> = near.copied().collect();
         // What is behind the last one is not known.
         let is_cut = page.is_cut || ids.len() < all.len();
         let clock_ms = if is_cut { 0 } else { clock_ms };
@@ -239,6 +250,11 @@ impl Overlap {
             })
             .collect();
         let scope = group(*first).to_be_bytes();
+        if self.ledger.gaps_bytes() > POSITION_BYTES_MAX {
+            return Err(Trouble::Person(
+                "too many ids are missing, and too many come late in their midst: a shorter transaction_max, or another mode, is needed".into(),
+            ));
+        }
         let place = At::Overlap(self.ledger.clone());
         poller.hand_over(page, &picked, &[&scope], at, place).await
     }

@@ -2,7 +2,7 @@
 //!
 //! JSON, so that a person can read it in `status` and in the buffer:
 //! ```text
-//! {"v":1,"table":"stock_change","database":"7312…","mode":"overlap","top":812,"clock":360000,"drawn":[812,0],"gaps":[[805,806,359000]],"late":3}
+//! {"v":1,"table":"stock_change","database":"7312…","mode":"overlap","top":812,"clock":360000,"drawn":[812,0],"gaps":"805+1@359000","late":3}
 //! {"v":1,"table":"stock_change","mode":"mark-processed","page":17,"open":[["812",null],["813",null]]}   appended, and may not be marked yet
 //! ```
 //! Names are only ever added, and `v` goes up where an older agent would go on wrongly.
@@ -94,7 +94,7 @@ impl reader::Place for Place {
     }
 
     fn read(position: &Position) -> Result<Self, String> {
-        let place: Self = serde_json::from_slice(&position.0).map_err(|error| {
+        let mut place: Self = serde_json::from_slice(&position.0).map_err(|error| {
             format!(
                 "the flow's position is none of a table that is asked ({error}); was its source another kind before, or written by a newer agent? Give the flow another name, or install that agent again"
             )
@@ -104,6 +104,9 @@ impl reader::Place for Place {
                 "the flow's position was written by a newer agent (version {}, this one knows {VERSION}); install that one again",
                 place.v
             ));
+        }
+        if let At::Overlap(ledger) = &mut place.at {
+            ledger.reckon();
         }
         Ok(place)
     }
@@ -138,7 +141,7 @@ mod tests {
         let place = Place::new("stock", "", At::Overlap(ledger));
         assert_eq!(
             String::from_utf8_lossy(&place.position().0),
-            r#"{"v":1,"table":"stock","mode":"overlap","top":12,"clock":0,"drawn":[9,0],"gaps":[[-9223372036854775808,6,0],[8,8,0],[10,11,0]],"late":0}"#
+            r#"{"v":1,"table":"stock","mode":"overlap","top":12,"clock":0,"drawn":[9,0],"gaps":"-9223372036854775808+9223372036854775814@0 2 2+1","late":0}"#
         );
         assert_eq!(Place::read(&place.position()), Ok(place.clone()));
         assert_eq!(&*place.written(), "12");

@@ -14,7 +14,7 @@ use super::page::{PAGE_BYTES_MAX, Page};
 use super::place::{At, Place};
 use super::records::{Picked, Table};
 use super::session::Session;
-use super::{compare, fence, mark, overlap, rights, timestamp, value};
+use super::{compare, fence, mark, overlap, rights, timestamp};
 use crate::reader::{Log, Ready, Talk, Told, Trouble, now_us};
 use crate::source::LogSource;
 
@@ -240,18 +240,13 @@ impl<'t> Poller<'t> {
             .into_iter()
             .chain(scope.iter().copied())
             .collect();
-        let newest = picked
-            .last()
-            .and_then(|one| page.get(one.row, position))
-            .unwrap_or_default();
-        let mut written = String::new();
-        value::put(&mut written, page.columns[position].kind, newest);
         let ready = Ready {
             reports: Vec::new(),
             records: made.records,
             rejects: made.rejects,
             scope: IdScope::of(&parts),
-            change_position: written.into(),
+            // Each row has its own: pages are cut elsewhere when they are read again.
+            change_position: "".into(),
             place,
             ends: true,
         };

@@ -208,17 +208,22 @@ impl OpConfig {
     }
 }
 
-/// The number of a row in its batch: 40 bits of what tells it from every other, and its version from others of it.
-pub(super) fn ordinal(parts: &[&str]) -> u64 {
+/// Bits of a row's number that tell it from another one that stands at its place when the page is read again.
+const HASH_BITS: u32 = 28;
+
+/// The number of a row in its batch, of 40 bits: its place there, and what tells it from every other row and version. So a row that is read again
+/// has the number that it had, and another one in its place has another.
+pub(super) fn ordinal(place: usize, parts: &[&str]) -> u64 {
     let mut hash = Sha256::new();
     for part in parts {
         hash.update((part.len() as u64).to_le_bytes());
         hash.update(part);
     }
     let digest = hash.finalize();
-    digest[..5]
+    let hash = digest[..4]
         .iter()
-        .fold(0, |number, byte| number << 8 | u64::from(*byte))
+        .fold(0, |number, byte| number << 8 | u64::from(*byte));
+    (place as u64) << HASH_BITS | hash >> (32 - HASH_BITS)
 }
 
 #[cfg(test)]
@@ -329,8 +334,9 @@ mod tests {
 
     #[test]
     fn a_rows_number_tells_it_from_others() {
-        assert_ne!(ordinal(&["ab", "c"]), ordinal(&["a", "bc"]));
-        assert!(ordinal(&["812", "3"]) < 1 << 40);
-        assert_eq!(ordinal(&["812", "3"]), ordinal(&["812", "3"]));
+        assert_ne!(ordinal(0, &["ab", "c"]), ordinal(0, &["a", "bc"]));
+        assert!(ordinal(4_095, &["812", "3"]) < 1 << 40);
+        assert_eq!(ordinal(7, &["812", "3"]), ordinal(7, &["812", "3"]));
+        assert!(ordinal(7, &["812", "3"]) < ordinal(8, &["812", "3"]));
     }
 }

@@ -189,7 +189,7 @@ impl Times {
             self.window.read(time, id);
             picked.push(Picked {
                 row,
-                ordinal: ordinal(&[id, time]),
+                ordinal: ordinal(picked.len(), &[id, time]),
                 op: None,
             });
         }

@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 
 /// Rows of one time, at most, that are known one by one. Of more, those with lower ids that come late are missed.
 pub(super) const EDGE_MAX: usize = 500;
+/// Bytes of their ids: they stand in a position, which has 32 KiB.
+const EDGE_BYTES_MAX: usize = 16 * 1024;
 /// How far the database's clock may go back beyond `lag` and be taken for a rounding: a millisecond.
 const ROUNDING_US: i64 = 1_000;
 
@@ -41,7 +43,8 @@ impl Window {
             Some(_) => self.last = Some(id.to_owned()),
             None => self.edge.push(id.to_owned()),
         }
-        if self.edge.len() > EDGE_MAX {
+        let bytes: usize = self.edge.iter().map(|id| id.len() + 3).sum();
+        if self.edge.len() > EDGE_MAX || bytes > EDGE_BYTES_MAX {
             self.last = self.edge.pop();
             self.edge.clear();
         }
