@@ -65,17 +65,7 @@ impl Server {
             .status();
         assert!(made.expect("chown").success());
         fs::write(folder.path().join("secret"), PASSWORD).expect("a file");
-        let made = Command::new("mariadb-install-db")
-            .args(["--no-defaults", "--user=mysql", "--skip-test-db"])
-            .arg("--auth-root-authentication-method=normal")
-            .arg(format!(
-                "--datadir={}",
-                folder.path().join("data").display()
-            ))
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .status();
-        assert!(made.expect("mariadb-install-db").success());
+        install(folder.path());
         let mut server = Self {
             folder,
             port: free_port().expect("a port"),
@@ -215,6 +205,27 @@ impl Server {
             .extend(options.iter().map(|option| (*option).to_owned()));
         self.run();
     }
+}
+
+/// Makes the data of a new server. On a busy machine that fails now and then, so it may be tried again.
+fn install(folder: &Path) {
+    const TRIES: usize = 3;
+    let data = folder.join("data");
+    let mut said = String::new();
+    for _ in 0..TRIES {
+        let _ = fs::remove_dir_all(&data);
+        let told = Command::new("mariadb-install-db")
+            .args(["--no-defaults", "--user=mysql", "--skip-test-db"])
+            .arg("--auth-root-authentication-method=normal")
+            .arg(format!("--datadir={}", data.display()))
+            .output()
+            .expect("mariadb-install-db");
+        if told.status.success() {
+            return;
+        }
+        said = String::from_utf8_lossy(&[told.stdout, told.stderr].concat()).into_owned();
+    }
+    panic!("mariadb-install-db: {said}");
 }
 
 /// What root is told.

@@ -45,11 +45,15 @@ struct Transaction {
     scope: IdScope,
     /// A statement alone: no commit comes behind it.
     stands_alone: bool,
+    /// Whether it is committed is said later, if at all.
+    is_prepared: bool,
     /// Events with rows so far, and as many were appended before.
     events: u64,
     passed_over: u64,
     /// Rows of ours so far.
     rows: u64,
+    /// A part of them was handed out.
+    is_out: bool,
 }
 
 /// A table whose rows come.
@@ -124,11 +128,8 @@ impl Assembly {
             Event::Rows(rows) => return self.put(&rows),
             Event::Statement { schema, text } => return self.statement(&schema, &text),
             Event::Commit => return self.commit(),
-            Event::Prepared => {
-                return Err("a transaction was prepared (XA), of which it is not known whether it will be committed: this version does not read such; \
-                     let the application commit in one phase, or read its tables another way"
-                    .into());
-            }
+            // None of its rows was ours.
+            Event::Prepared => return self.commit(),
             Event::Incident => {
                 return Err("the server says that a part of its log is lost (incident event): what changed there is not known".into());
             }
@@ -148,11 +149,17 @@ impl Assembly {
         let columns = columns.map(Column::described).collect();
         let table = Table::new(map, wanted.wanted())?;
         // It has another number since it was altered.
-        self.tables.retain(|_, known| {
+        let name = table.name();
+        let old = self.tables.iter().filter(|(_, known)| {
             known
                 .as_ref()
-                .is_none_or(|known| known.table.name() != table.name())
+                .is_some_and(|known| known.table.name() == name)
         });
+        let old: Vec<u64> = old.map(|(old, _)| *old).filter(|old| *old != id).collect();
+        for old in old {
+            self.tables.remove(&old);
+            self.described.remove(&old);
+        }
         let coming = Coming {
             table,
             columns,
@@ -184,10 +191,14 @@ impl Assembly {
                 ));
             }
         };
-        let stands_alone = match &begin {
-            Begin::Maria { stands_alone, .. } => *stands_alone,
+        let (stands_alone, is_prepared) = match &begin {
+            Begin::Maria {
+                stands_alone,
+                is_prepared,
+                ..
+            } => (*stands_alone, *is_prepared),
             // A statement tells.
-            _ => true,
+            _ => (true, false),
         };
         self.transaction = Some(Transaction {
             begin,
@@ -195,9 +206,11 @@ impl Assembly {
             gtid: gtid.into(),
             committed_at,
             stands_alone,
+            is_prepared,
             events: 0,
             passed_over,
             rows,
+            is_out: passed_over > 0,
         });
         Ok(())
     }
@@ -233,6 +246,11 @@ impl Assembly {
                 ));
             }
             Some(None) => return Ok(Step::Nothing),
+            Some(Some(_)) if transaction.is_prepared => {
+                return Err("a transaction with rows of the flow's tables was prepared (XA), and it is not known whether it will be committed: this version does not read such; \
+                     let the application commit in one phase, or read its tables another way"
+                    .into());
+            }
             Some(Some(coming)) => {
                 if !coming.is_met {
                     let Coming { table, columns, .. } = &*coming;
@@ -262,15 +280,30 @@ impl Assembly {
             return Err("a statement stands outside of a transaction".into());
         };
         match Statement::of(text) {
-            Statement::Begin => {
+            begins @ (Statement::Begin | Statement::BeginPrepared) => {
                 transaction.stands_alone = false;
+                transaction.is_prepared |= begins == Statement::BeginPrepared;
                 return Ok(Step::Nothing);
             }
             Statement::Commit => return self.commit(),
-            Statement::Rollback if transaction.rows == 0 => return self.commit(),
+            // What is rolled back whole is passed over, if no part of it was handed out.
+            Statement::Rollback if !transaction.is_out => {
+                drop(self.rows.take());
+                for reported in &mut self.reports {
+                    reported.after = 0;
+                }
+                return self.commit();
+            }
+            Statement::RollbackPart if transaction.rows == 0 => return Ok(Step::Nothing),
+            Statement::RollbackPart => {
+                return Err(format!(
+                    "the transaction {} was rolled back to a savepoint, and the log holds rows before that: which of them count is not known",
+                    transaction.gtid
+                ));
+            }
             Statement::Rollback => {
                 return Err(format!(
-                    "the transaction {} was rolled back, and the log holds rows of it that a table without transactions keeps: what is true of them is not known",
+                    "the transaction {} was rolled back, and a part of its rows was sent already, as it is large: they do not count",
                     transaction.gtid
                 ));
             }
@@ -325,8 +358,9 @@ impl Assembly {
     /// What is to be appended now, though the transaction goes on.
     fn full(&mut self) -> Step {
         let is_full = self.rows.len() >= self.records_max || self.rows.bytes() >= BATCH_BYTES_MAX;
-        match &self.transaction {
+        match &mut self.transaction {
             Some(transaction) if is_full => {
+                transaction.is_out = true;
                 self.place.within = Some(Within {
                     gtid: transaction.gtid.to_string(),
                     events: transaction.events,
@@ -345,7 +379,8 @@ impl Assembly {
         let transaction = transaction.ok_or("a commit stands outside of a transaction")?;
         self.place.at.add(&transaction.begin)?;
         let was_within = self.place.within.take().is_some();
-        Ok(match self.rows.len() > 0 || was_within {
+        let is_news = self.rows.len() > 0 || !self.reports.is_empty();
+        Ok(match is_news || was_within {
             true => {
                 let made = (&mut self.rows, &mut self.reports);
                 let ready = ready(made, &transaction, &self.place, true);
@@ -426,6 +461,7 @@ mod tests {
             server: 1,
             sequence,
             stands_alone,
+            is_prepared: false,
         })
     }
 
@@ -549,7 +585,15 @@ mod tests {
                 vec![begin(7, false), statement("UPDATE stock SET n = 1")],
                 "binlog_format",
             ),
-            (vec![begin(7, false), Event::Prepared], "(XA)"),
+            (
+                vec![
+                    begin(7, false),
+                    statement("XA START X'31',X'',1"),
+                    Event::Table(&stock),
+                    written(9, &data),
+                ],
+                "(XA)",
+            ),
             (vec![Event::Incident], "is lost"),
             (
                 vec![
@@ -564,9 +608,9 @@ mod tests {
                     begin(7, false),
                     Event::Table(&stock),
                     written(9, &data),
-                    statement("ROLLBACK"),
+                    statement("ROLLBACK TO a"),
                 ],
-                "was rolled back",
+                "to a savepoint",
             ),
         ] {
             let mut assembly = assembly(start());

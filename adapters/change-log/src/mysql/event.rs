@@ -8,6 +8,9 @@ use super::reading::{Reading, Short, bit_bytes};
 
 /// Bytes of rows of one event, unpacked, at most: the server's own limit on a packet.
 const UNPACKED_BYTES_MAX: u64 = 1 << 30;
+/// Flags of MariaDB's transactions: a statement alone, and one that ends prepared.
+const STANDS_ALONE: u8 = 1;
+const PREPARED: u8 = 64;
 /// The flag of events that a reader may pass over.
 const IGNORABLE: u16 = 0x80;
 
@@ -46,6 +49,8 @@ pub(super) enum Begin {
         sequence: u64,
         /// No commit will come.
         stands_alone: bool,
+        /// It ends prepared: whether it is committed is said later, if at all.
+        is_prepared: bool,
     },
     /// MySQL: the source's UUID in plain hexadecimal digits with hyphens, and the number.
     MySql { source: String, number: u64 },
@@ -219,7 +224,8 @@ fn maria_begin(event: &mut Reading<'_>, server: u32) -> Result<Begin, Short> {
         domain,
         server,
         sequence,
-        stands_alone: flags & 1 != 0,
+        stands_alone: flags & STANDS_ALONE != 0,
+        is_prepared: flags & PREPARED != 0,
     })
 }
 

@@ -64,14 +64,13 @@ impl Gtids {
         }
     }
 
-    /// Whether all of `others` are behind it, too. Of MariaDB's only what is last in a domain is known.
+    /// Whether all of `others` are behind it, too. Of MariaDB's only what is last in a domain is known: whether that is the same.
     pub(super) fn covers(&self, others: &Self) -> bool {
         match (self, others) {
-            (Self::Maria(mine), Self::Maria(others)) => {
-                others.iter().all(|(domain, (_, number))| {
-                    mine.get(domain).is_some_and(|(_, mine)| mine >= number)
-                })
-            }
+            // Numbers of several servers don't compare: the log comes by just these.
+            (Self::Maria(mine), Self::Maria(others)) => others
+                .iter()
+                .all(|(domain, last)| mine.get(domain) == Some(last)),
             (Self::MySql(mine), Self::MySql(others)) => others.iter().all(|(source, ranges)| {
                 let mine = mine.get(source).map_or(&[][..], Vec::as_slice);
                 ranges
@@ -192,6 +191,7 @@ mod tests {
             server,
             sequence,
             stands_alone: false,
+            is_prepared: false,
         };
         mine.add(&begin(0, 2, 101)).expect("it is one");
         assert!(!mine.covers(&end));

@@ -19,7 +19,7 @@ use super::answer;
 use super::config::MySqlConfig;
 use super::gtid::Gtids;
 use super::kinds::Catalogued;
-use super::place::{Load, Place};
+use super::place::{After, Load, Place};
 use super::session::{self, SILENCE_MAX, answered, connect};
 use super::sql;
 use crate::columns::{TableConfig, Taken};
@@ -138,7 +138,13 @@ impl<'l> Loader<'l> {
     /// Reads all that is left, in a snapshot that stands where the place does.
     pub(super) async fn read(&mut self, snapshot: Snapshot) -> Result<Ended, Trouble> {
         let Snapshot { mut conn, .. } = snapshot;
-        while let Some(wanted) = self.config.tables.get(self.load().done) {
+        for wanted in &self.config.tables {
+            session::run(self.config, &mut conn, &sql::touch(&wanted.name)).await?;
+        }
+        for wanted in &self.config.tables {
+            if self.load().done.contains(&wanted.name) {
+                continue;
+            }
             match self.read_table(&mut conn, wanted).await? {
                 Ended::Done => {}
                 ended => return Ok(ended),
@@ -154,8 +160,16 @@ impl<'l> Loader<'l> {
     ) -> Result<Ended, Trouble> {
         let table = self.describe(conn, wanted).await?;
         let load = self.load();
-        let after = load.after.filter(|_| !table.keys.is_empty());
         let keys: Vec<_> = table.keys.iter().map(|(_, key)| key.clone()).collect();
+        // A key that is another one now says nothing: the table is read from its beginning.
+        let after = load.after.filter(|after| {
+            let names = after.key.iter().map(|(name, _)| name);
+            after.table == wanted.name && names.eq(keys.iter().map(|key| &key.name))
+        });
+        let after = after.filter(|_| !keys.is_empty()).map(|after| {
+            let values = after.key.into_iter().map(|(_, value)| value);
+            values.collect::<Vec<_>>()
+        });
         let columns = table.taken.iter().map(|column| &*column.name);
         let sql = sql::rows(&wanted.name, columns, &keys, after.as_deref());
         let shape = shape(&wanted.name, &table.taken);
@@ -202,7 +216,7 @@ impl<'l> Loader<'l> {
                 continue;
             }
             let after = last.as_ref().and_then(|row| key_of(row, &table.keys));
-            self.stand_at(after, is_last);
+            self.stand_at(&wanted.name, after, is_last);
             if self.rows.len() > 0 {
                 let ready = Ready {
                     records: self.rows.take(),
@@ -230,12 +244,19 @@ impl<'l> Loader<'l> {
     }
 
     /// Notes how far the table at hand is read.
-    fn stand_at(&mut self, after: Option<Vec<String>>, is_last: bool) {
-        let load = self.load();
+    fn stand_at(&mut self, table: &str, after: Option<Vec<(String, String)>>, is_last: bool) {
+        let mut done = self.load().done;
+        if is_last {
+            done.push(table.to_owned());
+        }
+        let after = after.filter(|_| !is_last).map(|key| After {
+            table: table.to_owned(),
+            key,
+        });
         self.place.load = Some(Load {
             begun: true,
-            done: load.done + usize::from(is_last),
-            after: after.filter(|_| !is_last),
+            done,
+            after,
         });
     }
 
@@ -312,13 +333,13 @@ fn put(rows: &mut Rows, wanted: &TableConfig, taken: &[Taken], row: &Row) -> Res
     Ok(())
 }
 
-/// A row's key as texts.
-fn key_of(row: &Row, keys: &[(usize, sql::Key)]) -> Option<Vec<String>> {
+/// A row's key: names and texts.
+fn key_of(row: &Row, keys: &[(usize, sql::Key)]) -> Option<Vec<(String, String)>> {
     let columns: &[Column] = row.columns_ref();
-    let texts = keys.iter().map(|(at, _)| {
+    let texts = keys.iter().map(|(at, key)| {
         let mut text = String::new();
         answer::put(&mut text, columns.get(*at)?, row.as_ref(*at)?).ok()?;
-        Some(text)
+        Some((key.name.clone(), text))
     });
     let texts: Option<Vec<_>> = texts.collect();
     texts.filter(|texts| !texts.is_empty())

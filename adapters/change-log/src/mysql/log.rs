@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use mysql_async::binlog::events::Event as RawEvent;
 use mysql_async::{BinlogStream, Conn};
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_stream::StreamExt as _;
 use tracing::{info, warn};
 
@@ -109,6 +109,9 @@ impl Reading<'_> {
     async fn run(&self, place: Option<Place>) -> Result<(), Trouble> {
         let mut conn = connect(self.config).await?;
         let is_maria = facts(self.config, &mut conn).await?.is_maria;
+        for table in &self.config.tables {
+            session::may_read(self.config, &mut conn, &table.name).await?;
+        }
         let mut place = match place {
             Some(place) if place.at.is_maria() != is_maria => {
                 return Err(Trouble::Person(
@@ -282,10 +285,10 @@ impl Reading<'_> {
         let mut assembly = Assembly::new(self.flow, &self.config.tables, known, place);
         let mut looked = Looked::new();
         let mut silence = Silence::new(self.config.heartbeat_every);
-        let mut heard_us = now_us();
+        let (mut heard_us, mut heard) = (now_us(), Instant::now());
         loop {
             let raw = tokio::select! {
-                raw = self.next(&mut stream) => raw,
+                raw = self.next(&mut stream, heard) => raw,
                 () = sleep_until(looked.due), if looked.is_news && assembly.place().is_some() => {
                     looked = Looked::new();
                     if let Some(place) = assembly.place()
@@ -309,7 +312,7 @@ impl Reading<'_> {
                 Missing::Gap(gap) => Stop::Gap(Box::new(newest.clone()), gap),
                 Missing::Trouble(trouble) => Stop::Trouble(trouble),
             })?;
-            heard_us = now_us();
+            (heard_us, heard) = (now_us(), Instant::now());
             let ready = match self.step(&mut assembly, &raw)? {
                 Step::Nothing => continue,
                 Step::Passed => {
@@ -345,14 +348,17 @@ impl Reading<'_> {
         Trouble::Person(format!("the log of {}: {reason}", server(self.config)))
     }
 
-    async fn next(&self, stream: &mut BinlogStream) -> Result<RawEvent, Missing> {
-        let event = timeout(SILENCE_MAX, stream.next()).await.map_err(|_| {
-            Trouble::Passing(format!(
-                "the server {} said nothing for {} s",
-                server(self.config),
-                SILENCE_MAX.as_secs()
-            ))
-        })?;
+    /// `heard`: when the server last said something.
+    async fn next(&self, stream: &mut BinlogStream, heard: Instant) -> Result<RawEvent, Missing> {
+        let event = timeout_at(heard + SILENCE_MAX, stream.next())
+            .await
+            .map_err(|_| {
+                Trouble::Passing(format!(
+                    "the server {} said nothing for {} s",
+                    server(self.config),
+                    SILENCE_MAX.as_secs()
+                ))
+            })?;
         let event = event.ok_or_else(|| {
             Trouble::Passing(format!("the server {} ended the log", server(self.config)))
         })?;

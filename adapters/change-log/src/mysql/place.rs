@@ -4,8 +4,8 @@
 //! ```text
 //! {"v":1,"server":"mariadb","at":"0-1-100"}                         all transactions up to these are appended
 //! {"v":1, …,"within":{"gtid":"0-1-101","events":12,"rows":4000}}    and a part of the next one: so many events and rows of it
-//! {"v":1, …,"load":{"begun":true,"done":1,"after":["1","DE"]}}      of the rows that were there at `at`, those of one table and the
-//!                                                                   next one's up to this key
+//! {"v":1, …,"load":{"begun":true,"done":["wms.stock"],"after":{"table":"wms.lot","key":[["n","1"]]}}}
+//!                                                                   of the rows that were there at `at`, those of one table and another one's up to this key
 //! {"v":1, …,"schemas":{"wms.stock":"53b1f3a9c07e2d14"}}          which shape of each table was told last
 //! ```
 //! Names are only ever added, and `v` goes up where an older agent would go on wrongly.
@@ -51,11 +51,19 @@ pub(super) struct Load {
     /// Whether it was begun: then the log is read up to where the next snapshot stands before rows are.
     #[serde(default)]
     pub(super) begun: bool,
-    /// Of so many tables all rows are appended.
-    pub(super) done: usize,
-    /// Of the next one, those up to this key.
+    /// Of these tables all rows are appended.
+    pub(super) done: Vec<String>,
+    /// Of another one, a part.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub(super) after: Option<Vec<String>>,
+    pub(super) after: Option<After>,
+}
+
+/// How far a table is read: up to this key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct After {
+    pub(super) table: String,
+    /// The columns of the key, and their values.
+    pub(super) key: Vec<(String, String)>,
 }
 
 /// As it is kept.
@@ -164,13 +172,16 @@ mod tests {
         });
         place.load = Some(Load {
             begun: true,
-            done: 1,
-            after: Some(vec!["1".into(), "DE".into()]),
+            done: vec!["wms.stock".into()],
+            after: Some(After {
+                table: "wms.lot".into(),
+                key: vec![("n".into(), "1".into())],
+            }),
         });
         assert_eq!(Place::read(&place.position()), Ok(place.clone()));
         assert_eq!(
             text(&place),
-            r#"{"v":1,"server":"mariadb","at":"0-1-100","within":{"gtid":"0-1-101","events":12,"rows":4000},"load":{"begun":true,"done":1,"after":["1","DE"]}}"#
+            r#"{"v":1,"server":"mariadb","at":"0-1-100","within":{"gtid":"0-1-101","events":12,"rows":4000},"load":{"begun":true,"done":["wms.stock"],"after":{"table":"wms.lot","key":[["n","1"]]}}}"#
         );
     }
 

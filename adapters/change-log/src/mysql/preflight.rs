@@ -37,7 +37,7 @@ impl MySqlConfig {
         let facts = facts(self, &mut conn).await?;
         self.may_replicate(&mut conn).await?;
         for table in &self.tables {
-            self.may_read(&mut conn, &table.name).await?;
+            session::may_read(self, &mut conn, &table.name).await?;
         }
         let end = session::end(self, &mut conn, facts.is_maria).await?;
         let fine = format!(
@@ -45,10 +45,11 @@ impl MySqlConfig {
             server(self),
             facts.version
         );
-        Ok(Findings {
-            fine,
-            notes: notes(&facts),
-        })
+        let mut notes = notes(&facts);
+        for table in &self.tables {
+            notes.extend(self.cascades(&mut conn, &table.name).await?);
+        }
+        Ok(Findings { fine, notes })
     }
 
     /// That the user may read the log.
@@ -69,17 +70,18 @@ impl MySqlConfig {
             ))),
         }
     }
+}
 
-    async fn may_read(&self, conn: &mut Conn, table: &str) -> Result<(), Trouble> {
-        let columns = session::columns(self, conn, table).await?;
-        match columns.is_empty() {
-            false => Ok(()),
-            true => Err(Trouble::Passing(format!(
-                "there is no table {table}, or the user {} may not read it: let the DBA run GRANT SELECT ON {} TO the flow's user;",
-                self.user,
-                sql::table(table)
-            ))),
-        }
+impl MySqlConfig {
+    /// That rows may change without the log.
+    async fn cascades(&self, conn: &mut Conn, table: &str) -> Result<Option<String>, Trouble> {
+        let keys: Vec<String> = session::all(self, conn, &sql::cascades(table)).await?;
+        Ok((!keys.is_empty()).then(|| {
+            format!(
+                "{table} has foreign keys that cascade ({}): what InnoDB changes or deletes by them does not stand in the server's log, so the flow won't tell of it; delete the rows by statements, or compare by kind = \"sql\" with mode = \"full-compare\"",
+                keys.join(", ")
+            )
+        }))
     }
 }
 

@@ -142,6 +142,28 @@ pub(super) async fn columns(
     Ok(columns.collect())
 }
 
+/// That a table can be read as its rows are.
+pub(super) async fn may_read(
+    config: &MySqlConfig,
+    conn: &mut Conn,
+    table: &str,
+) -> Result<(), Trouble> {
+    if columns(config, conn, table).await?.is_empty() {
+        return Err(Trouble::Passing(format!(
+            "there is no table {table} (letters large and small as they are in the database), or the user {} may not read it: let the DBA run GRANT SELECT ON {} TO the flow's user;",
+            config.user,
+            sql::table(table)
+        )));
+    }
+    let kind: String = first(config, conn, &sql::kind(table)).await?;
+    match &*kind {
+        "SYSTEM VERSIONED" => Err(Trouble::Person(format!(
+            "{table} keeps its own history (system-versioned): its log shows deletions as updates, and old rows as new ones, so this version does not read it; read it by kind = \"sql\""
+        ))),
+        _ => Ok(()),
+    }
+}
+
 /// What has no answer.
 pub(super) async fn run(config: &MySqlConfig, conn: &mut Conn, sql: &str) -> Result<(), Trouble> {
     answered(config, LONG_ANSWER_MAX, conn.query_drop(sql)).await
@@ -319,9 +341,12 @@ pub(super) fn gap(config: &MySqlConfig, error: &Error) -> Option<(GapReason, Str
     if said.code != LOG_GONE {
         return None;
     }
-    let is_gone = ["purged", "too old", "Could not find first log file"]
-        .iter()
-        .any(|words| said.message.contains(words));
+    let says = |all: &[&str]| all.iter().any(|words| said.message.contains(words));
+    let is_gone = says(&["purged", "too old", "Could not find first log file"]);
+    // The same number tells of much that passes: a full disk, a packet that is too large, another reader of our number.
+    if !is_gone && !says(&["not in the master's binlog", "diverged", "has more GTIDs"]) {
+        return None;
+    }
     let server = server(config);
     Some(match is_gone {
         true => (

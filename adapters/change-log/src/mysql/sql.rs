@@ -12,6 +12,8 @@ pub(super) struct Key {
 pub(super) enum KeyKind {
     Number,
     Text,
+    /// With a zone behind it, which is the session's.
+    Stamp,
     Bytes,
 }
 
@@ -22,7 +24,8 @@ impl KeyKind {
             "tinyint" | "smallint" | "mediumint" | "int" | "bigint" | "decimal" | "year" => {
                 Self::Number
             }
-            "char" | "varchar" | "date" | "datetime" | "timestamp" | "time" | "uuid" => Self::Text,
+            "char" | "varchar" | "date" | "datetime" | "time" | "uuid" => Self::Text,
+            "timestamp" => Self::Stamp,
             "binary" | "varbinary" => Self::Bytes,
             _ => return None,
         })
@@ -42,9 +45,10 @@ pub(super) fn table(text: &str) -> String {
     }
 }
 
-/// A text as it stands in a statement; bytes would be taken for what a setting makes of a backslash.
+/// A text as it stands in a statement, whatever a setting makes of a backslash. It is compared as what it is compared with: the collation is that
+/// column's.
 pub(super) fn text(text: &str) -> String {
-    format!("CONVERT(x'{}' USING utf8mb4)", hex::encode(text))
+    format!("_utf8mb4 x'{}'", hex::encode(text))
 }
 
 fn split(table: &str) -> (String, String) {
@@ -56,15 +60,17 @@ fn split(table: &str) -> (String, String) {
 pub(super) fn columns(table: &str) -> String {
     let (schema, table) = split(table);
     format!(
-        "SELECT COLUMN_NAME, LOWER(DATA_TYPE), COLUMN_TYPE, CHARACTER_OCTET_LENGTH, NUMERIC_PRECISION, NUMERIC_SCALE, DATETIME_PRECISION, COLUMN_KEY FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = {schema} AND TABLE_NAME = {table} ORDER BY ORDINAL_POSITION"
+        "SELECT COLUMN_NAME, LOWER(DATA_TYPE), COLUMN_TYPE, CHARACTER_OCTET_LENGTH, NUMERIC_PRECISION, NUMERIC_SCALE, DATETIME_PRECISION, COLUMN_KEY FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = {schema} AND TABLE_NAME = {table} \
+         AND BINARY TABLE_SCHEMA = BINARY {schema} AND BINARY TABLE_NAME = BINARY {table} ORDER BY ORDINAL_POSITION"
     )
 }
 
-/// The columns of its primary key, in its order.
+/// The columns of its primary key, in its order; none if it holds but the beginning of one.
 pub(super) fn key(table: &str) -> String {
     let (schema, table) = split(table);
     format!(
-        "SELECT COLUMN_NAME FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = {schema} AND TABLE_NAME = {table} AND INDEX_NAME = 'PRIMARY' AND SUB_PART IS NULL ORDER BY SEQ_IN_INDEX"
+        "SELECT COLUMN_NAME FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = {schema} AND TABLE_NAME = {table} AND INDEX_NAME = 'PRIMARY' \
+         AND NOT EXISTS (SELECT 1 FROM information_schema.STATISTICS p WHERE p.TABLE_SCHEMA = {schema} AND p.TABLE_NAME = {table} AND p.INDEX_NAME = 'PRIMARY' AND p.SUB_PART IS NOT NULL) ORDER BY SEQ_IN_INDEX"
     )
 }
 
@@ -74,6 +80,28 @@ pub(super) fn engine(table: &str) -> String {
     format!(
         "SELECT COALESCE(t.ENGINE, t.TABLE_TYPE), COALESCE(e.TRANSACTIONS, 'NO') FROM information_schema.TABLES t LEFT JOIN information_schema.ENGINES e ON e.ENGINE = t.ENGINE \
          WHERE t.TABLE_SCHEMA = {schema} AND t.TABLE_NAME = {table}"
+    )
+}
+
+/// What it is: `BASE TABLE`, `SYSTEM VERSIONED`, ...
+pub(super) fn kind(table: &str) -> String {
+    let (schema, table) = split(table);
+    format!(
+        "SELECT TABLE_TYPE FROM information_schema.TABLES WHERE TABLE_SCHEMA = {schema} AND TABLE_NAME = {table}"
+    )
+}
+
+/// Takes note of a table without its rows: until the transaction ends nobody else has its name.
+pub(super) fn touch(of: &str) -> String {
+    format!("SELECT 1 FROM {} LIMIT 0", table(of))
+}
+
+/// Foreign keys by which the server changes or deletes rows of the table itself.
+pub(super) fn cascades(table: &str) -> String {
+    let (schema, table) = split(table);
+    format!(
+        "SELECT CONSTRAINT_NAME FROM information_schema.REFERENTIAL_CONSTRAINTS WHERE CONSTRAINT_SCHEMA = {schema} AND TABLE_NAME = {table} \
+         AND (UPDATE_RULE IN ('CASCADE', 'SET NULL') OR DELETE_RULE IN ('CASCADE', 'SET NULL'))"
     )
 }
 
@@ -117,13 +145,8 @@ fn literal(key: &Key, value: &str) -> String {
     match key.kind {
         KeyKind::Number if !value.is_empty() && is_number(value) => value.to_owned(),
         KeyKind::Bytes => format!("x'{}'", value.trim_start_matches("\\x")),
-        // A time has its zone behind it, and the session's is the same.
-        _ => text(
-            value
-                .strip_suffix('Z')
-                .filter(|_| value.contains('T'))
-                .unwrap_or(value),
-        ),
+        KeyKind::Stamp => text(value.strip_suffix('Z').unwrap_or(value)),
+        _ => text(value),
     }
 }
 
@@ -146,18 +169,14 @@ mod tests {
         let after = ["7".to_owned(), "a'".to_owned()];
         assert_eq!(
             rows("wms.stock", columns(), &keys, Some(&after)),
-            "SELECT `n`, `c``ode` FROM `wms`.`stock` WHERE (`n` > 7) OR (`n` = 7 AND `c``ode` > CONVERT(x'6127' USING utf8mb4)) ORDER BY `n`, `c``ode`"
+            "SELECT `n`, `c``ode` FROM `wms`.`stock` WHERE (`n` > 7) OR (`n` = 7 AND `c``ode` > _utf8mb4 x'6127') ORDER BY `n`, `c``ode`"
         );
         let key = |kind| key("k", kind);
         for (kind, value, expected) in [
-            (
-                KeyKind::Number,
-                "1; DROP",
-                "CONVERT(x'313b2044524f50' USING utf8mb4)",
-            ),
+            (KeyKind::Number, "1; DROP", "_utf8mb4 x'313b2044524f50'"),
             (KeyKind::Bytes, "\\x00ff", "x'00ff'"),
-            (KeyKind::Text, "1T2Z", "CONVERT(x'315432' USING utf8mb4)"),
-            (KeyKind::Text, "AZ", "CONVERT(x'415a' USING utf8mb4)"),
+            (KeyKind::Stamp, "1T2Z", "_utf8mb4 x'315432'"),
+            (KeyKind::Text, "AZ", "_utf8mb4 x'415a'"),
         ] {
             assert_eq!(literal(&key(kind), value), expected);
         }

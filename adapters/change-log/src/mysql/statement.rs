@@ -5,10 +5,14 @@
 pub(super) enum Statement {
     /// The transaction's rows follow.
     Begin,
+    /// They follow, and whether they count is said later.
+    BeginPrepared,
     /// They were all.
     Commit,
     /// None of them counts.
     Rollback,
+    /// Some of them don't: those since a savepoint.
+    RollbackPart,
     /// All rows of this table are gone: its name, with its schema if the statement has it.
     Truncate(Option<String>, String),
     /// It changes rows, and the log does not say which.
@@ -25,10 +29,27 @@ impl Statement {
             "BEGIN" | "START" => Self::Begin,
             "COMMIT" => Self::Commit,
             "ROLLBACK" => match words.any(|word| word.eq_ignore_ascii_case("TO")) {
-                true => Self::Other,
+                true => Self::RollbackPart,
                 false => Self::Rollback,
             },
             "TRUNCATE" => Self::truncate(words),
+            "XA" if words
+                .next()
+                .is_some_and(|word| word.eq_ignore_ascii_case("START")) =>
+            {
+                Self::BeginPrepared
+            }
+            // Settings for one statement, which is then what it is.
+            "SET"
+                if words
+                    .next()
+                    .is_some_and(|word| word.eq_ignore_ascii_case("STATEMENT")) =>
+            {
+                match words.any(|word| word.eq_ignore_ascii_case("FOR")) {
+                    true => Self::of(words.0),
+                    false => Self::Rows,
+                }
+            }
             "INSERT" | "UPDATE" | "DELETE" | "REPLACE" | "LOAD" | "CALL" | "DO" | "WITH"
             | "SELECT" => Self::Rows,
             _ => Self::Other,
@@ -37,7 +58,15 @@ impl Statement {
 
     fn truncate(words: Words<'_>) -> Self {
         let mut names = words.filter(|word| !word.eq_ignore_ascii_case("TABLE"));
-        let plain = |word: &str| word.trim_matches('`').replace("``", "`");
+        let plain = |word: &str| {
+            for (mark, two) in [('`', "``"), ('"', "\"\"")] {
+                if let Some(name) = word.strip_prefix(mark) {
+                    let name = name.strip_suffix(mark).unwrap_or(name);
+                    return name.replace(two, &mark.to_string());
+                }
+            }
+            word.to_owned()
+        };
         let first = names.next().map(plain);
         match (first, names.next(), names.next()) {
             (Some(schema), Some("."), Some(table)) => Self::Truncate(Some(schema), plain(table)),
@@ -57,7 +86,7 @@ impl<'s> Iterator for Words<'s> {
         self.0 = past_comments(self.0);
         let first = self.0.chars().next()?;
         let length = match first {
-            '`' => quoted(self.0),
+            '`' | '"' => quoted(self.0, first),
             letter if is_word(letter) => {
                 let end = self.0.find(|letter| !is_word(letter));
                 end.unwrap_or(self.0.len())
@@ -74,11 +103,11 @@ fn is_word(letter: char) -> bool {
     letter.is_alphanumeric() || matches!(letter, '_' | '$')
 }
 
-/// The length of a name in backticks, of which a doubled one is a letter.
-fn quoted(text: &str) -> usize {
+/// The length of a name in backticks or quotes, of which a doubled one is a letter.
+fn quoted(text: &str, mark: char) -> usize {
     let mut rest = text[1..].char_indices().peekable();
     while let Some((at, letter)) = rest.next() {
-        if letter == '`' && rest.next_if(|(_, next)| *next == '`').is_none() {
+        if letter == mark && rest.next_if(|(_, next)| *next == mark).is_none() {
             return at + 2;
         }
     }
@@ -117,12 +146,18 @@ mod tests {
             ("BEGIN", Statement::Begin),
             ("COMMIT", Statement::Commit),
             ("ROLLBACK", Statement::Rollback),
-            ("ROLLBACK TO `a`", Statement::Other),
+            ("ROLLBACK TO `a`", Statement::RollbackPart),
             ("SAVEPOINT `a`", Statement::Other),
             ("/* by hand */ insert into a values (1)", Statement::Rows),
             ("# note\nUPDATE a SET b = 1", Statement::Rows),
             ("-- note\ndelete from a", Statement::Rows),
             ("/*!50003 DELETE FROM a */", Statement::Rows),
+            (
+                "SET STATEMENT max_statement_time=1 FOR UPDATE a SET b = 1",
+                Statement::Rows,
+            ),
+            ("SET PASSWORD FOR a = 'b'", Statement::Other),
+            ("XA START X'31',X'',1", Statement::BeginPrepared),
             ("CREATE TABLE a AS SELECT 1", Statement::Other),
             ("ALTER TABLE a ADD b int", Statement::Other),
             ("XA COMMIT X'31',X'',1", Statement::Other),
@@ -133,6 +168,15 @@ mod tests {
                 truncate(Some("w`ms"), "st.ock"),
             ),
             ("TRUNCATE TABLE `table`", truncate(None, "table")),
+            ("TRUNCATE TABLE \"a b\"", truncate(None, "a b")),
+            (
+                "SET STATEMENT lock_wait_timeout=5 FOR TRUNCATE a",
+                truncate(None, "a"),
+            ),
+            (
+                "SET STATEMENT lock_wait_timeout=5 FOR ALTER TABLE a ADD b int",
+                Statement::Other,
+            ),
             ("", Statement::Other),
         ] {
             assert_eq!(Statement::of(text), expected, "{text}");

@@ -96,6 +96,10 @@ impl Table {
                 self.columns.len()
             ));
         }
+        let is_empty = |present: &[u8]| (0..event.columns).all(|at| !bit(present, at));
+        if is_empty(event.present) && is_empty(event.present_after) {
+            return Err(format!("a row of {} has no columns", self.name));
+        }
         let op = match event.change {
             Change::Write => Op::Create,
             Change::Update => Op::Update,

@@ -16,6 +16,8 @@ pub(super) type Charsets = HashMap<u64, Charset>;
 /// The collation of bytes.
 const BINARY: u64 = 63;
 
+/// Digits of a second, at most.
+const DIGITS_MAX: u8 = 6;
 /// Columns of a table, at most: MySQL's own limit is 4,096.
 const COLUMNS_MAX: usize = 4_096;
 
@@ -152,6 +154,10 @@ impl Plain {
             low: byte(0),
             high: byte(1),
         };
+        let is_time = matches!(code, code::TIMESTAMP | code::DATETIME | code::TIME);
+        if is_time && plain.low > DIGITS_MAX {
+            return Err(format!("the log has a time of {} digits", plain.low));
+        }
         // Of texts of fixed length the first byte is the type itself; two of its bits may belong to the length.
         Ok(match (code, plain.low) {
             (code::STRING, real @ (code::ENUM | code::SET)) => Self {

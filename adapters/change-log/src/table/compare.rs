@@ -91,10 +91,12 @@ impl Compare {
         };
         match Kept::open(folder, base, batch) {
             Ok(kept) => made(Ok(kept), batch, first, false),
-            Err(error) => {
+            Err(error) if is_lost(&error) => {
                 warn!(%error, "what the rows were is lost: all of them come again, and what was deleted meanwhile is not told");
                 made(Kept::empty(folder, base + 1), 0, true, false)
             }
+            // The files may be good: they are tried again.
+            Err(error) => made(Err(error), batch, first, false),
         }
     }
 
@@ -249,4 +251,10 @@ fn hash(page: &Page, row: usize, taken: &[usize]) -> u64 {
         .iter()
         .fold(0, |number: u64, byte| number << 8 | u64::from(*byte));
     number.max(1)
+}
+
+/// Whether what was kept is not there, or is not what was written.
+fn is_lost(error: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidData, NotFound, UnexpectedEof};
+    matches!(error.kind(), NotFound | InvalidData | UnexpectedEof)
 }

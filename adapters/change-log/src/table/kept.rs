@@ -57,6 +57,11 @@ impl Kept {
             changed: 0,
             round: 0,
         };
+        // What follows would be taken for changes of this base, were there some of before.
+        match fs::remove_file(kept.changes_file()) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
         kept.write_base(std::iter::empty())?;
         kept.forget_others()?;
         Ok(kept)

@@ -176,6 +176,7 @@ fn connect(text: &str) -> Result<(Connection<'static>, Dialect), Error> {
             "SET TimeZone = 'UTC'",
             "SET extra_float_digits = 1",
             "SET row_security = off",
+            "SET standard_conforming_strings = on",
             "SET lock_timeout = '10s'",
         ],
         Dialect::Mysql => &["SET time_zone = '+00:00', SESSION innodb_lock_wait_timeout = 10"],

@@ -18,9 +18,10 @@ const CONNECT_MAX: Duration = Duration::from_secs(30);
 /// How long an answer may take: a page without an index is a scan of the table. The server gives up a little earlier.
 const ANSWER_MAX: Duration = Duration::from_secs(300);
 /// How values are written, whatever the server's and the role's settings are; that rows are refused, not left out, where a policy hides
-/// them; and how long a statement and another's lock are waited for.
+/// them; that a backslash in a text is one;
+/// and how long a statement and another's lock are waited for.
 const SETTINGS: &str = "-c client_encoding=UTF8 -c DateStyle=ISO -c IntervalStyle=iso_8601 -c TimeZone=UTC -c extra_float_digits=1 \
-    -c bytea_output=hex -c row_security=off -c default_transaction_isolation=read\\ committed -c statement_timeout=290s -c lock_timeout=10s";
+    -c bytea_output=hex -c row_security=off -c standard_conforming_strings=on -c default_transaction_isolation=read\\ committed -c statement_timeout=290s -c lock_timeout=10s";
 /// Until a table's columns are asked for again: their types say how values are written.
 const DESCRIBED_MAX: Duration = Duration::from_secs(10);
 
