@@ -96,13 +96,9 @@ pub(super) fn touch(of: &str) -> String {
     format!("SELECT 1 FROM {} LIMIT 0", table(of))
 }
 
-/// Foreign keys by which the server changes or deletes rows of the table itself.
-pub(super) fn cascades(table: &str) -> String {
-    let (schema, table) = split(table);
-    format!(
-        "SELECT CONSTRAINT_NAME FROM information_schema.REFERENTIAL_CONSTRAINTS WHERE CONSTRAINT_SCHEMA = {schema} AND TABLE_NAME = {table} \
-         AND (UPDATE_RULE IN ('CASCADE', 'SET NULL') OR DELETE_RULE IN ('CASCADE', 'SET NULL'))"
-    )
+/// The statement that would make it: who may only read it is shown its foreign keys nowhere else.
+pub(super) fn made_by(of: &str) -> String {
+    format!("SHOW CREATE TABLE {}", table(of))
 }
 
 /// A table's rows in the order of its key, behind these values of it.
