@@ -1,7 +1,9 @@
 //! A table of SQLite as a source runs the suite of every source.
 
-use dray_adapter::Source;
-use dray_adapter::conformance::{self, Place};
+use std::time::{Duration, Instant};
+
+use dray_adapter::conformance::{self, Agent, Pace, Place, PolledOnce};
+use dray_adapter::{Polled, Source, SourceError};
 use dray_change_log::table::SqlConfig;
 use rusqlite::Connection;
 
@@ -55,13 +57,9 @@ impl Place for Table {
             .collect();
         let sql = format!("INSERT INTO stock VALUES {}", values.join(", "));
         self.connection.execute_batch(&sql).expect("rows");
-        let found = |id: &u64| match self.mode.contains("timestamp") {
-            true => 1_000 + id,
-            false => *id,
-        };
         let shown = ids
             .iter()
-            .map(|id| format!(":0: {id}|S{id}|{}|read|{}", 1_000 + id, found(id)));
+            .map(|id| format!(":0: {id}|S{id}|{}|read|{id}", 1_000 + id));
         Some(shown.collect())
     }
 }
@@ -90,4 +88,125 @@ fn rows_that_are_marked_come_once_whatever_was_done_when_the_source_died() {
         agent.finish(expected.len(), conformance::Pace::default());
         assert_eq!(conformance::shown(&agent.log), expected, "{steps} steps");
     }
+}
+
+impl Table {
+    fn sql(&self, sql: &str) {
+        self.connection.execute_batch(sql).expect(sql);
+    }
+
+    fn count(&self) -> i64 {
+        let count = self
+            .connection
+            .query_row("SELECT COUNT(*) FROM stock", [], |row| row.get(0));
+        count.expect("a number")
+    }
+}
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Polls, appends and commits until the newest position is so.
+fn stands(agent: &mut Agent, what: &str) {
+    let end = Instant::now() + PATIENCE;
+    let is_there = |agent: &Agent| {
+        let position = agent.position.as_ref();
+        position.is_some_and(|position| format!("{position:?}").contains(what))
+    };
+    while !is_there(agent) {
+        assert!(Instant::now() < end, "it stands at {:?}", agent.position);
+        if agent.poll() == PolledOnce::Batch {
+            agent.append();
+            agent.commit();
+        }
+    }
+}
+
+/// What the source stops with.
+fn stops(source: &mut dyn Source) -> String {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        assert!(Instant::now() < end, "it does not stop");
+        match source.poll() {
+            Err(SourceError::Operator { reason }) => return reason,
+            Ok(Polled::Batch(batch)) => source.commit(&batch.position).expect("it is told"),
+            // What it has wakes nobody here.
+            Ok(Polled::Idle(_)) | Err(SourceError::Retry { .. }) => std::thread::yield_now(),
+        }
+    }
+}
+
+#[test]
+fn ids_that_come_again_after_a_queue_was_emptied_are_read() {
+    let mut table = Table::new("mode = 'delete-after-read'");
+    let mut agent = Agent::open(table.source());
+    let first = table.add().expect("rows");
+    agent.finish(first.len(), Pace::default());
+    stands(&mut agent, "\\\"open\\\":[]");
+    assert_eq!(table.count(), 0);
+    agent.kill();
+    // Three new rows, and their ids are 1 to 3 again.
+    table.sql("INSERT INTO stock (sku, written) VALUES ('N', 1), ('N', 2), ('N', 3)");
+    agent.reopen(table.source());
+    agent.finish(2 * first.len(), Pace::default());
+}
+
+#[test]
+fn a_row_that_would_be_lost_by_deleting_it_stops_the_flow() {
+    let table = Table::new("mode = 'delete-after-read'");
+    table.sql("INSERT INTO stock VALUES (1, CAST(x'ff' AS TEXT), 1)");
+    let mut agent = Agent::open(table.source());
+    let told = stops(agent.source());
+    assert!(told.contains("the row would be lost"), "{told}");
+    assert_eq!(table.count(), 1);
+}
+
+#[test]
+fn a_flow_without_a_first_load_begins_where_the_table_stood_when_it_was_first_read() {
+    for (mode, begun) in [
+        ("first_load = false\nmode = 'overlap'", "\\\"top\\\":2"),
+        (
+            "first_load = false\nmode = 'full-compare'",
+            "\\\"first\\\":false",
+        ),
+    ] {
+        let table = Table::new(mode);
+        table.sql("INSERT INTO stock VALUES (1, 'before', 1), (2, 'before', 2)");
+        let mut agent = Agent::open(table.source());
+        stands(&mut agent, begun);
+        agent.kill();
+        table.sql("INSERT INTO stock VALUES (3, 'after', 3)");
+        agent.reopen(table.source());
+        agent.finish(1, Pace::default());
+        let shown = conformance::shown(&agent.log);
+        assert!(shown[0].contains("3|after"), "{mode}: {shown:?}");
+    }
+}
+
+#[test]
+fn columns_that_move_while_rows_are_marked_are_looked_up_again() {
+    let table = Table::new("mode = 'delete-after-read'");
+    table.sql("DROP TABLE stock; CREATE TABLE stock (first INTEGER, id INTEGER PRIMARY KEY, sku TEXT, written INTEGER); INSERT INTO stock VALUES (7, 1, 'A', 1)");
+    let mut agent = Agent::open(table.source());
+    agent.finish(1, Pace::default());
+    stands(&mut agent, "\\\"open\\\":[]");
+    // Where the id stood stands another number now.
+    table.sql(
+        "ALTER TABLE stock DROP COLUMN first; INSERT INTO stock VALUES (2, 'B', 9), (9, 'C', 2)",
+    );
+    agent.finish(3, Pace::default());
+    stands(&mut agent, "\\\"open\\\":[]");
+    assert_eq!(table.count(), 0);
+    let shown = conformance::shown(&agent.log);
+    assert!(
+        shown[1].contains("2|B|9") && shown[2].contains("9|C|2"),
+        "{shown:?}"
+    );
+}
+
+#[test]
+fn two_rows_of_one_id_stop_the_flow_in_words() {
+    let table = Table::new("mode = 'overlap'");
+    table.sql("DROP TABLE stock; CREATE TABLE stock (id INTEGER, sku TEXT, written INTEGER); INSERT INTO stock VALUES (1, 'A', 1), (1, 'B', 2)");
+    let told = stops(Agent::open(table.source()).source());
+    assert!(told.contains("two rows have the id 1"), "{told}");
 }

@@ -9,7 +9,7 @@ use tracing::{info, warn};
 use super::kept::{Compared, Kept, ROWS_MAX};
 use super::page::{Cell, Page};
 use super::place::At;
-use super::poller::Poller;
+use super::poller::{Poller, not_unique};
 use super::records::{Picked, ordinal};
 use crate::reader::Trouble;
 use crate::rows::Op;
@@ -28,8 +28,7 @@ pub(super) async fn run(
     let id = columns
         .place("id", &poller.config.id)
         .map_err(Trouble::Person)?;
-    let mut compare = Compare::open(&folder, at, id)?;
-    compare.is_silent = compare.is_first && compare.is_new && !poller.config.first_load;
+    let mut compare = Compare::open(&folder, at, id, !poller.config.first_load)?;
     compare.taken = poller.config.taken(&columns).map_err(Trouble::Person)?;
     info!(rows = compare.kept.len(), "the table is compared");
     loop {
@@ -61,8 +60,6 @@ struct Compare {
     taken: Vec<usize>,
     /// What is new was there before: all rows are read for the first time.
     is_first: bool,
-    /// Nothing was ever read.
-    is_new: bool,
     /// What is there is not told.
     is_silent: bool,
 }
@@ -74,29 +71,35 @@ fn trouble(error: &io::Error) -> Trouble {
 }
 
 impl Compare {
-    fn open(folder: &Path, at: Option<At>, id: usize) -> Result<Self, Trouble> {
-        let made = |kept: io::Result<Kept>, batch, is_first, is_new| {
+    /// `is_silent`: what is there at the beginning is not told.
+    fn open(folder: &Path, at: Option<At>, id: usize, is_silent: bool) -> Result<Self, Trouble> {
+        let made = |kept: io::Result<Kept>, batch, is_first, is_silent| {
             Ok(Self {
                 kept: kept.map_err(|error| trouble(&error))?,
                 batch,
                 id,
                 taken: Vec::new(),
                 is_first,
-                is_new,
-                is_silent: false,
+                is_silent,
             })
         };
-        let Some(At::FullCompare { base, batch, first }) = at else {
-            return made(Kept::empty(folder, 1), 0, true, true);
+        let Some(At::FullCompare {
+            base,
+            batch,
+            first,
+            silent,
+        }) = at
+        else {
+            return made(Kept::empty(folder, 1), 0, true, is_silent);
         };
         match Kept::open(folder, base, batch) {
-            Ok(kept) => made(Ok(kept), batch, first, false),
+            Ok(kept) => made(Ok(kept), batch, first, silent),
             Err(error) if is_lost(&error) => {
                 warn!(%error, "what the rows were is lost: all of them come again, and what was deleted meanwhile is not told");
                 made(Kept::empty(folder, base + 1), 0, true, false)
             }
             // The files may be good: they are tried again.
-            Err(error) => made(Err(error), batch, first, false),
+            Err(error) => made(Err(error), batch, first, silent),
         }
     }
 
@@ -105,6 +108,7 @@ impl Compare {
             base: self.kept.base(),
             batch: self.batch,
             first: self.is_first,
+            silent: self.is_silent,
         }
     }
 
@@ -116,6 +120,7 @@ impl Compare {
             let page = poller.rows(&filter, &id, usize::MAX).await?;
             let mut picked = Vec::new();
             let mut changes = Vec::new();
+            let mut new = 0;
             for row in 0..page.rows() {
                 let Some(known) = page.get(row, self.id) else {
                     return Err(Trouble::Person(format!(
@@ -123,8 +128,13 @@ impl Compare {
                         page.columns[self.id].name
                     )));
                 };
+                if row > 0 && page.get(row - 1, self.id) == Some(known) {
+                    return Err(Trouble::Person(not_unique(poller.config, known)));
+                }
                 let hash = hash(&page, row, &self.taken);
-                let op = match self.kept.compare(known, hash) {
+                let compared = self.kept.compare(known, hash);
+                new += usize::from(compared == Compared::New);
+                let op = match compared {
                     Compared::Same => continue,
                     Compared::New if self.is_first => Op::Read,
                     Compared::New => Op::Create,
@@ -137,7 +147,7 @@ impl Compare {
                 });
                 changes.push((known.to_owned(), hash));
             }
-            if self.kept.len() + changes.len() > ROWS_MAX {
+            if self.kept.len() + new > ROWS_MAX {
                 return Err(Trouble::Person(format!(
                     "the table has more than {ROWS_MAX} rows, which mode = \"full-compare\" does not hold; read parts of it with query in several flows, or let triggers fill a change table"
                 )));

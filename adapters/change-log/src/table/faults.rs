@@ -101,6 +101,20 @@ impl SqlConfig {
                 _ => {}
             }
         }
+        let found_by = [
+            Some(&self.id),
+            self.version.as_ref(),
+            self.transaction.as_ref(),
+            self.changed.as_ref().map(|changed| &changed.column),
+        ];
+        for name in found_by.into_iter().flatten() {
+            if self.mask.contains_key(name) {
+                let sentence = format!(
+                    "hides {name}, by which rows are found: it stands as it is in the flow's position, on the disk; let a query make another id"
+                );
+                faults.push(("mask".to_owned(), sentence));
+            }
+        }
         if mode.writes() && self.query.is_some() {
             let sentence =
                 format!("can't be marked or deleted, as mode = \"{name}\" does; write table");

@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 
 use tracing::{info, warn};
 
+use super::config::SqlConfig;
 use super::dialect::Dialect;
 use super::page::Page;
 use super::place::At;
-use super::poller::Poller;
+use super::poller::{Poller, not_unique};
 use super::records::{Picked, ordinal};
 use super::value::Kind;
 use crate::reader::Trouble;
@@ -22,7 +23,15 @@ pub(super) type After = (String, String);
 
 /// Reads until nobody listens.
 pub(super) async fn run(poller: &mut Poller<'_>, at: Option<At>) -> Result<(), Trouble> {
+    let is_first = at.is_none();
     let mut fence = Fence::new(poller, at).await?;
+    // Nobody but us remembers where the flow began.
+    if is_first && !poller.config.first_load {
+        let after = fence.after.clone();
+        if !poller.looked_now(&At::Fence { after }).await {
+            return Ok(());
+        }
+    }
     info!(after = ?fence.after, "the table is read");
     loop {
         let page = fence.page(poller).await?;
@@ -31,7 +40,7 @@ pub(super) async fn run(poller: &mut Poller<'_>, at: Option<At>) -> Result<(), T
             poller.wait().await;
             continue;
         }
-        let (scope, picked) = (fence.scope(), fence.pick(&page)?);
+        let (scope, picked) = (fence.scope(), fence.pick(poller.config, &page)?);
         let scope = [b"after", scope.0.as_bytes(), scope.1.as_bytes()];
         let after = fence.after.clone();
         let order = fence.order;
@@ -130,7 +139,7 @@ impl Fence {
         self.after.clone().unwrap_or_default()
     }
 
-    fn pick(&mut self, page: &Page) -> Result<Vec<Picked>, Trouble> {
+    fn pick(&mut self, config: &SqlConfig, page: &Page) -> Result<Vec<Picked>, Trouble> {
         let mut picked = Vec::with_capacity(page.rows());
         for row in 0..page.rows() {
             let cells = (page.get(row, self.order), page.get(row, self.id));
@@ -145,7 +154,11 @@ impl Fence {
                 ordinal: ordinal(picked.len(), &[id, transaction]),
                 op: None,
             });
-            self.after = Some((transaction.to_owned(), id.to_owned()));
+            let here = Some((transaction.to_owned(), id.to_owned()));
+            if self.after == here {
+                return Err(Trouble::Person(not_unique(config, id)));
+            }
+            self.after = here;
         }
         Ok(picked)
     }

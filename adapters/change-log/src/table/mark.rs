@@ -1,7 +1,7 @@
 //! `mode = "mark-processed"` and `mode = "delete-after-read"`: rows are read, appended, and only then marked or deleted, by their ids.
 //!
 //! The position has the ids of the page that was appended last: an agent that was killed before it marked them does so before it reads on, so
-//! that no row comes twice.
+//! that no row comes twice. Once they are, a position without them is kept: their ids may come again for other rows.
 
 use tracing::{debug, info};
 
@@ -30,6 +30,8 @@ pub(super) async fn run(poller: &mut Poller<'_>, at: Option<At>) -> Result<(), T
     let columns = poller.columns().await?;
     let mark = Mark::new(poller, &columns)?;
     poller.may_write(&mark.nothing()).await?;
+    // Whether the newest position has rows that are marked by now.
+    let mut is_kept = false;
     info!(open = open.len(), "the table is read");
     loop {
         if !open.is_empty() {
@@ -42,10 +44,15 @@ pub(super) async fn run(poller: &mut Poller<'_>, at: Option<At>) -> Result<(), T
             }
             debug!(rows = open.len(), marked, "rows are marked");
             open.clear();
+            is_kept = true;
         }
         let page = poller.rows(&mark.unread, &mark.order, OPEN_MAX).await?;
         let (picked, next) = mark.pick(&page)?;
         if next.is_empty() {
+            if is_kept && !poller.looked_now(&mark.at(number, Vec::new())).await {
+                return Ok(());
+            }
+            is_kept = false;
             poller.wait().await;
             continue;
         }

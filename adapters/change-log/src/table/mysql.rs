@@ -94,8 +94,8 @@ async fn read(connection: &mut Conn, sql: &str) -> Result<Page, mysql_async::Err
     let (columns, forms): (Vec<_>, Vec<_>) = described.into_iter().unzip();
     let mut page = Page::new(columns);
     while let Some(row) = told.next().await? {
-        for (value, form) in row.unwrap().iter().zip(&forms) {
-            put(&mut page, *form, value);
+        for (at, form) in forms.iter().enumerate() {
+            put(&mut page, *form, row.as_ref(at).unwrap_or(&Value::NULL));
         }
         if page.is_full() {
             page.is_cut = true;

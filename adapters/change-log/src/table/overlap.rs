@@ -9,7 +9,7 @@ use super::config::SqlConfig;
 use super::ledger::{Gap, LOOK_MAX, Ledger};
 use super::page::Page;
 use super::place::At;
-use super::poller::{Poller, whole};
+use super::poller::{Poller, not_unique, whole};
 use super::records::Picked;
 use crate::reader::Trouble;
 
@@ -39,6 +39,13 @@ pub(super) async fn run(poller: &mut Poller<'_>, at: Option<At>) -> Result<(), T
         && let Some(highest) = overlap.highest(poller).await?
     {
         overlap.ledger.begin_behind(highest);
+    }
+    // Nobody but us remembers where the flow began.
+    if is_first && !poller.config.first_load {
+        let at = At::Overlap(overlap.ledger.clone());
+        if !poller.looked_now(&at).await {
+            return Ok(());
+        }
     }
     info!(
         above = overlap.ledger.top,
@@ -115,6 +122,12 @@ impl Overlap {
             .map_err(Trouble::Person)?;
         let ids = (0..page.rows()).map(|row| whole(&page, row, at));
         let ids = ids.collect::<Result<Vec<_>, _>>()?;
+        if let Some(twice) = ids.windows(2).find(|pair| pair[0] >= pair[1]) {
+            return Err(Trouble::Person(not_unique(
+                poller.config,
+                &twice[0].to_string(),
+            )));
+        }
         let old = self.anchor(poller, &page, &ids).await?;
         if ids.len() == old {
             return Ok(Some(false));

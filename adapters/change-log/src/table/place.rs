@@ -53,12 +53,14 @@ pub(super) enum At {
         open: Vec<Open>,
     },
     Timestamp(Window),
-    /// What is kept of the rows, by number and batches behind it, and whether all are read for the first time.
+    /// What is kept of the rows, by number and batches behind it, whether all are read for the first time, and whether that is not told.
     FullCompare {
         base: u64,
         batch: u64,
         #[serde(default)]
         first: bool,
+        #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+        silent: bool,
     },
 }
 

@@ -6,11 +6,10 @@ use std::time::Duration;
 use dray_adapter::{IdScope, Source};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
-use tracing::warn;
 
 use super::config::{Mode, SqlConfig};
 use super::dialect::{Dialect, Select};
-use super::page::{PAGE_BYTES_MAX, Page};
+use super::page::{Column, PAGE_BYTES_MAX, Page};
 use super::place::{At, Place};
 use super::records::{Picked, Table};
 use super::session::Session;
@@ -92,6 +91,8 @@ pub(super) struct Poller<'t> {
     /// What tells the database from a restored one.
     database: String,
     table: Option<Table>,
+    /// The columns, as the first answer had them: all that was looked up by their places holds for these alone.
+    known: Option<Vec<Column>>,
     talk: &'t Talk<Place>,
     pub(super) confirmed: watch::Receiver<Option<Place>>,
     rows_max: usize,
@@ -130,6 +131,7 @@ impl<'t> Poller<'t> {
             flow,
             database,
             table: None,
+            known: None,
             talk,
             confirmed,
             rows_max: PAGE_ROWS,
@@ -166,6 +168,7 @@ impl<'t> Poller<'t> {
         };
         let sql = self.dialect.select(&wanted);
         let mut page = self.session.ask(&sql, &self.like, rows).await?;
+        self.same(&page)?;
         page.is_cut |= page.rows() >= rows;
         if let Some(bytes) = page.bytes().checked_div(page.rows()) {
             self.rows_max = (PAGE_BYTES_MAX / bytes.max(1)).clamp(PAGE_ROWS_MIN, PAGE_ROWS);
@@ -196,7 +199,23 @@ impl<'t> Poller<'t> {
 
     /// The table's columns, and no rows.
     pub(super) async fn columns(&mut self) -> Result<Page, Trouble> {
-        rights::described(&mut self.session, self.config, &self.like).await
+        let page = rights::described(&mut self.session, self.config, &self.like).await?;
+        self.same(&page)?;
+        Ok(page)
+    }
+
+    /// That the columns are what they were.
+    fn same(&mut self, page: &Page) -> Result<(), Trouble> {
+        match &self.known {
+            Some(known) if *known != page.columns => Err(Trouble::Passing(
+                "the table's columns changed: it is asked anew".into(),
+            )),
+            Some(_) => Ok(()),
+            None => {
+                self.known = Some(page.columns.clone());
+                Ok(())
+            }
+        }
     }
 
     /// The database's own clock: microseconds since 1970.
@@ -231,9 +250,20 @@ impl<'t> Poller<'t> {
         position: usize,
         at: At,
     ) -> Result<bool, Trouble> {
-        self.knows(page).map_err(Trouble::Person)?;
-        let table = self.table.as_ref().expect("it was made of this page");
-        let made = table.put(self.config, page, picked, position);
+        let table = match self.table.take() {
+            Some(table) => table,
+            None => Table::new(self.config, page).map_err(Trouble::Person)?,
+        };
+        let made = self
+            .table
+            .insert(table)
+            .put(self.config, page, picked, position);
+        if let (Mode::DeleteAfterRead, Some(reject)) = (self.config.mode, made.rejects.first()) {
+            return Err(Trouble::Person(format!(
+                "{}: with mode = \"delete-after-read\" the row would be lost; mend it, or leave the column out by without",
+                reject.reason
+            )));
+        }
         let place = self.place(at);
         let name = self.config.record_type().as_bytes();
         let parts: Vec<&[u8]> = [self.flow.as_bytes(), name]
@@ -256,18 +286,6 @@ impl<'t> Poller<'t> {
 
     fn place(&self, at: At) -> Place {
         Place::new(self.config.record_type(), &self.database, at)
-    }
-
-    /// Makes the table's shape of its first page, and again where its columns changed.
-    fn knows(&mut self, page: &Page) -> Result<(), String> {
-        if let Some(table) = &self.table {
-            if table.is_of(page) {
-                return Ok(());
-            }
-            warn!("the table's columns changed");
-        }
-        self.table = Some(Table::new(self.config, page)?);
-        Ok(())
     }
 
     /// Keeps how far was looked, though there was nothing, but not too often; whether anybody listens. `is_news`: what was looked for since
@@ -321,6 +339,14 @@ impl Place {
             self.at.mode()
         ))
     }
+}
+
+/// What is said where two rows have one id.
+pub(super) fn not_unique(config: &SqlConfig, id: &str) -> String {
+    format!(
+        "two rows have the {} {id}: rows must be told apart by id; name a column that is unique, or mend the query",
+        config.id
+    )
 }
 
 /// A column's value as a whole number.

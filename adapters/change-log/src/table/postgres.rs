@@ -65,7 +65,8 @@ impl Session {
         let columns = self.columns(like).await?;
         let read = timeout(ANSWER_MAX, read(&self.client, sql, columns)).await;
         let read = read.map_err(|_| silent(&self.server, ANSWER_MAX))?;
-        read.map_err(|error| trouble(&self.server, &error))
+        let read = read.map_err(|error| trouble(&self.server, &error))?;
+        read.ok_or_else(|| Trouble::Passing("the table's columns changed: it is asked anew".into()))
     }
 
     async fn columns(&mut self, like: &str) -> Result<Vec<Column>, Trouble> {
@@ -100,17 +101,26 @@ impl Session {
     }
 }
 
+/// `None`: the answer has other columns than these.
 async fn read(
     client: &Client,
     sql: &str,
     columns: Vec<Column>,
-) -> Result<Page, tokio_postgres::Error> {
+) -> Result<Option<Page>, tokio_postgres::Error> {
     let mut page = Page::new(columns);
     let width = page.columns.len();
     let mut told = pin!(client.simple_query_raw(sql).await?);
     while let Some(message) = told.next().await {
-        let SimpleQueryMessage::Row(row) = message? else {
-            continue;
+        let row = match message? {
+            SimpleQueryMessage::Row(row) => row,
+            SimpleQueryMessage::RowDescription(told) => {
+                let told = told.iter().map(|column| column.name());
+                if !told.eq(page.columns.iter().map(|column| &*column.name)) {
+                    return Ok(None);
+                }
+                continue;
+            }
+            _ => continue,
         };
         for at in 0..width {
             match row.try_get(at)? {
@@ -123,7 +133,7 @@ async fn read(
             break;
         }
     }
-    Ok(page)
+    Ok(Some(page))
 }
 
 /// By a type's number in `pg_type`.

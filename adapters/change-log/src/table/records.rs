@@ -13,7 +13,7 @@ use dray_adapter::{REJECT_BYTES_MAX, Records, Reject, RejectStage, Shape};
 use sha2::{Digest as _, Sha256};
 
 use super::config::{OpConfig, SqlConfig};
-use super::page::{Cell, Column, Page};
+use super::page::{Cell, Page};
 use super::value;
 use crate::columns::Taken;
 use crate::rows::{Op, Rows};
@@ -24,8 +24,6 @@ pub(super) const ABOUT: [&str; 2] = ["_op", "_position"];
 /// What becomes of rows.
 pub(super) struct Table {
     name: String,
-    /// As the newest page had them.
-    columns: Vec<Column>,
     shape: Arc<Shape>,
     taken: Vec<Taken>,
     op: Option<usize>,
@@ -69,16 +67,10 @@ impl Table {
         });
         Ok(Self {
             name,
-            columns: page.columns.clone(),
             shape,
             taken,
             op,
         })
-    }
-
-    /// Whether it is that of this page still: columns come and go.
-    pub(super) fn is_of(&self, page: &Page) -> bool {
-        self.columns == page.columns
     }
 
     /// The rows as records; what is none is a dead letter. `position`: the column that they were found by.
@@ -230,6 +222,7 @@ pub(super) fn ordinal(place: usize, parts: &[&str]) -> u64 {
 mod tests {
     use dray_adapter::Value;
 
+    use super::super::page::Column;
     use super::super::value::Kind;
     use super::*;
 

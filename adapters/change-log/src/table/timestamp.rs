@@ -37,6 +37,11 @@ pub(super) async fn run(poller: &mut Poller<'_>, at: Option<At>) -> Result<(), T
     if is_first && !poller.config.first_load {
         let now_us = times.clock(poller).await?;
         times.window.through = Some(times.until(now_us)?);
+        // Nobody but us remembers where the flow began.
+        let at = At::Timestamp(times.window.clone());
+        if !poller.looked_now(&at).await {
+            return Ok(());
+        }
     }
     info!(from = times.window.through, "the table is read");
     loop {
