@@ -531,6 +531,25 @@ fn a_server_is_read_over_tls_only_if_its_certificate_is_what_was_said() {
     assert!(name.contains("not valid for name"), "{name}");
     let named = "server_name = \"localhost\"\n";
     checked(with(&server, "127.0.0.1", "ca.pem", named)).expect("it is good");
+    // The same of a table that is asked.
+    let asked = |ca: &str| {
+        let source = server.source("public.movement");
+        let (head, _) = source.split_once("[[").expect("a table");
+        let head = head.replace("127.0.0.1", "localhost").replace(
+            "kind = \"postgres\"",
+            "kind = \"sql\"\ndriver = \"postgres\"",
+        );
+        FlowSpec {
+            source: format!(
+                "{head}table = \"public.movement\"\nmode = \"overlap\"\nid = \"place\"\ntls = {{ ca_file = \"{}\" }}\n",
+                file(&server, ca)
+            ),
+            ..server.flow()
+        }
+    };
+    let other = checked(asked("other.pem")).expect_err("another signed it");
+    assert!(other.contains("UnknownIssuer"), "{other}");
+    checked(asked("ca.pem")).expect("it is good");
 
     server.insert(0..1_000);
     let folder = folder("secure");

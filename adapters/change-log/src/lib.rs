@@ -14,6 +14,7 @@ pub mod mysql;
 mod policy;
 pub mod postgres;
 mod reader;
+mod relay;
 mod rows;
 mod schema;
 pub mod server;

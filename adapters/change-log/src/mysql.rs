@@ -10,6 +10,7 @@ mod gtid;
 mod kinds;
 mod load;
 mod log;
+mod metadata;
 mod place;
 mod preflight;
 mod reading;
@@ -22,6 +23,7 @@ mod texts;
 
 pub use config::MySqlConfig;
 pub use preflight::Findings;
+pub(crate) use session::tls;
 
 /// What reports call it.
 const DATABASE: &str = "mysql";

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
+use dray_adapter::GapCourse;
 use serde::Deserialize;
+
+use crate::reader::Trouble;
 
 /// Between two signs of life, at least: each is an event.
 const HEARTBEAT_MIN: Duration = Duration::from_secs(1);
@@ -20,6 +23,23 @@ pub enum OnGap {
     GoOn,
     /// An event says what is missing, and then all rows that the tables have come again.
     LoadAgain,
+}
+
+impl OnGap {
+    /// What the flow does behind a gap. The log tells no more of rows that a load which is not done would leave out, so that has to begin anew in
+    /// any case.
+    ///
+    /// # Errors
+    /// It is to stop: `sentence` with the way out.
+    pub(crate) fn course(self, is_loading: bool, sentence: &str) -> Result<GapCourse, Trouble> {
+        match self {
+            Self::GoOn if !is_loading => Ok(GapCourse::WentOn),
+            Self::GoOn | Self::LoadAgain => Ok(GapCourse::LoadsAgain),
+            Self::Stop => Err(Trouble::Person(format!(
+                "{sentence}; what is missing must come another way: write on_gap = \"load-again\" to have all rows that the tables have now, or \"go-on\" to go on without it, and restart the agent"
+            ))),
+        }
+    }
 }
 
 /// What becomes of a flow when a table is another than it was.

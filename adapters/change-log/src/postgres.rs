@@ -1,6 +1,7 @@
 //! PostgreSQL: its write-ahead log, by logical replication.
 
 mod assembly;
+mod catalogue;
 pub mod config;
 mod gap;
 mod kinds;
@@ -9,7 +10,6 @@ mod log;
 mod message;
 mod place;
 mod preflight;
-mod relay;
 mod session;
 mod slot;
 mod snapshot;

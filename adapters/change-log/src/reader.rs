@@ -187,6 +187,25 @@ impl<P> Talk<P> {
     }
 }
 
+impl<P: Clone> Talk<P> {
+    /// Says something alone; whether anybody listens.
+    pub(crate) async fn say(&self, scope: IdScope, report: Report, place: &P) -> bool {
+        let said = Said {
+            report,
+            scope,
+            place: place.clone(),
+        };
+        self.tell(Told::Said(Box::new(said), now_us())).await
+    }
+}
+
+/// Of what is said alone. `parts`: what tells it from all else that is said of the flow.
+pub(crate) fn scope_of_said(flow: &str, database: &str, parts: &[&str]) -> IdScope {
+    let parts = [&[flow, database], parts].concat();
+    let parts: Vec<_> = parts.iter().map(|part| part.as_bytes()).collect();
+    IdScope::of(&parts)
+}
+
 /// Microseconds since 1970.
 pub(crate) fn now_us() -> i64 {
     Timestamp::now().as_microsecond()

@@ -35,6 +35,33 @@ impl Silence {
     }
 }
 
+/// How often a place is kept that only looking has reached: the database may then drop its log before it.
+const LOOKED_EVERY: Duration = Duration::from_secs(10);
+
+/// When to say how far was looked, though there was nothing.
+#[derive(Debug)]
+pub(crate) struct Looked {
+    pub(crate) is_news: bool,
+    pub(crate) due: Instant,
+}
+
+impl Looked {
+    pub(crate) fn new() -> Self {
+        Self {
+            is_news: false,
+            due: Instant::now() + LOOKED_EVERY,
+        }
+    }
+
+    pub(crate) fn news(&mut self, is_news: bool) {
+        self.is_news = is_news;
+    }
+
+    pub(crate) fn told(&mut self) {
+        *self = Self::new();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::pin::pin;

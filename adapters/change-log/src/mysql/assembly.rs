@@ -1,7 +1,7 @@
 //! Puts the log's events together to batches. Pure: it is given events, and knows neither the server nor the time.
 //!
-//! The log holds what is committed, so rows are handed out as they come: a batch may end behind any event of a transaction, and the position after that
-//! says how many of its events with rows there were. Where the source goes on there, the transaction comes again from its beginning, and these
+//! The log holds what is committed, but for what it says itself (`ROLLBACK`, XA), so rows are handed out as they come: a batch may end behind any
+//! event of a transaction, and the position after that says how many of its events with rows there were. Where the source goes on there, the transaction comes again from its beginning, and these
 //! are passed over.
 
 use std::collections::{BTreeMap, HashMap};
@@ -59,6 +59,8 @@ struct Transaction {
 /// A table whose rows come.
 #[derive(Debug)]
 struct Coming {
+    /// The event that described it.
+    bytes: Vec<u8>,
     table: Table,
     columns: Vec<Described>,
     /// Whether a row came since it was described.
@@ -73,8 +75,6 @@ pub(super) struct Assembly {
     charsets: Charsets,
     /// By their number; `None`: not wanted.
     tables: HashMap<u64, Option<Coming>>,
-    /// The event that described each one that is wanted, and its number: it comes again before each statement.
-    described: HashMap<u64, Vec<u8>>,
     watch: Watch,
     reports: Vec<Reported>,
     rows: Rows,
@@ -98,7 +98,6 @@ impl Assembly {
             wanted: by_name.collect(),
             charsets,
             tables: HashMap::new(),
-            described: HashMap::new(),
             watch,
             reports: Vec::new(),
             rows: Rows::default(),
@@ -111,6 +110,11 @@ impl Assembly {
     /// Where it stands; `None` while a transaction is coming, of which a part may have been handed out: its place is further on.
     pub(super) fn place(&self) -> Option<&Place> {
         self.transaction.is_none().then_some(&self.place)
+    }
+
+    /// Behind what was handed out last.
+    pub(super) fn newest(&self) -> &Place {
+        &self.place
     }
 
     /// The next event. `committed_at`: ISO 8601.
@@ -144,23 +148,18 @@ impl Assembly {
     /// A sentence: it does not have what is wanted.
     pub(super) fn know(&mut self, map: TableMap) -> Result<(), String> {
         let id = map.id;
+        let bytes = map.bytes.clone();
         let wanted = self.wanted.get(&map.name).expect("only those are new");
         let columns = map.columns.iter().flatten();
         let columns = columns.map(Column::described).collect();
         let table = Table::new(map, wanted.wanted())?;
         // It has another number since it was altered.
-        let name = table.name();
-        let old = self.tables.iter().filter(|(_, known)| {
-            known
-                .as_ref()
-                .is_some_and(|known| known.table.name() == name)
+        self.tables.retain(|_, known| {
+            let known = known.as_ref().map(|known| known.table.name());
+            known != Some(table.name())
         });
-        let old: Vec<u64> = old.map(|(old, _)| *old).filter(|old| *old != id).collect();
-        for old in old {
-            self.tables.remove(&old);
-            self.described.remove(&old);
-        }
         let coming = Coming {
+            bytes,
             table,
             columns,
             is_met: false,
@@ -178,7 +177,6 @@ impl Assembly {
         }
         if self.tables.len() > TABLES_MAX {
             self.tables.clear();
-            self.described.clear();
         }
         let gtid = begin.to_string();
         let (passed_over, rows) = match &self.place.within {
@@ -202,7 +200,7 @@ impl Assembly {
         };
         self.transaction = Some(Transaction {
             begin,
-            scope: IdScope::of(&[self.flow.as_bytes(), b"mysql", gtid.as_bytes()]),
+            scope: self.place.scope(&self.flow, &[gtid.as_bytes()]),
             gtid: gtid.into(),
             committed_at,
             stands_alone,
@@ -217,17 +215,15 @@ impl Assembly {
 
     fn table(&mut self, bytes: &[u8]) -> Result<Step, String> {
         let (id, name) = table_map::names(bytes)?;
-        if self.described.get(&id).is_some_and(|known| known == bytes) {
+        let known = self.tables.get(&id).and_then(Option::as_ref);
+        if known.is_some_and(|known| known.bytes == bytes) {
             return Ok(Step::Nothing);
         }
         if !self.wanted.contains_key(&name) {
-            self.described.remove(&id);
             self.tables.insert(id, None);
             return Ok(Step::Nothing);
         }
-        let map = TableMap::read(bytes, &self.charsets)?;
-        self.described.insert(id, bytes.to_vec());
-        Ok(Step::New(map))
+        Ok(Step::New(TableMap::read(bytes, &self.charsets)?))
     }
 
     fn put(&mut self, event: &super::event::Rows<'_>) -> Result<Step, String> {
@@ -409,221 +405,4 @@ fn ready(
 }
 
 #[cfg(test)]
-mod tests {
-    use dray_adapter::Value;
-
-    use super::super::event::{Change, Data, Rows as RowsEvent};
-    use super::super::gtid::Gtids;
-    use super::*;
-    use crate::reader::Place as _;
-    use crate::shapes::Shapes;
-
-    /// The table `wms.stock` with the columns `sku varchar(10)` and `n int`, or another of the same columns.
-    fn table(id: u8, name: &str) -> Vec<u8> {
-        let mut event = vec![id, 0, 0, 0, 0, 0, 1, 0];
-        for part in ["wms", name] {
-            event.push(part.len() as u8);
-            event.extend_from_slice(part.as_bytes());
-            event.push(0);
-        }
-        // Two columns, their types, what is said of them, and that both may be NULL.
-        event.extend_from_slice(&[2, 15, 3, 2, 40, 0, 3]);
-        // Signs; the default character set, number 45; the names; the key.
-        event.extend_from_slice(&[
-            1, 1, 0, 2, 1, 45, 4, 6, 3, b's', b'k', b'u', 1, b'n', 8, 1, 0,
-        ]);
-        event
-    }
-
-    /// Rows of `sku` and `n`.
-    fn rows(rows: &[(&str, u8)]) -> Vec<u8> {
-        let row = |(sku, n): &(&str, u8)| {
-            let head = [0, sku.len() as u8];
-            [&head, sku.as_bytes(), &[*n, 0, 0, 0]].concat()
-        };
-        rows.iter().flat_map(row).collect()
-    }
-
-    fn written(table: u64, data: &[u8]) -> Event<'_> {
-        Event::Rows(RowsEvent {
-            change: Change::Write,
-            table,
-            columns: 2,
-            present: &[3],
-            present_after: &[3],
-            data: Data::Plain(data),
-        })
-    }
-
-    fn begin(sequence: u64, stands_alone: bool) -> Event<'static> {
-        Event::Begin(Begin::Maria {
-            domain: 0,
-            server: 1,
-            sequence,
-            stands_alone,
-            is_prepared: false,
-        })
-    }
-
-    fn statement(text: &str) -> Event<'static> {
-        Event::Statement {
-            schema: "wms".into(),
-            text: text.into(),
-        }
-    }
-
-    fn assembly(place: Place) -> Assembly {
-        let wanted: TableConfig = toml::from_str("name = 'wms.stock'").expect("a table");
-        let charsets = [(45, super::super::charset::Charset::Utf8)].into();
-        let watch = Watch::new("mysql", std::slice::from_ref(&wanted), Shapes::default());
-        Assembly::new("north/stock", &[wanted], (charsets, watch), place)
-    }
-
-    fn start() -> Place {
-        Place::at(Gtids::read("0-1-6", true).expect("a list"))
-    }
-
-    /// Gives it an event; what it hands out: rows, whether the transaction ends, and the place.
-    fn give(assembly: &mut Assembly, event: Event<'_>) -> Option<(Vec<String>, bool, Place)> {
-        match assembly
-            .event(event, || "then".into())
-            .expect("it is understood")
-        {
-            Step::Nothing | Step::Passed => None,
-            Step::New(map) => {
-                assembly.know(map).expect("it has what is wanted");
-                None
-            }
-            Step::Ready(ready) => {
-                let shown = ready.records.iter().map(|record| {
-                    let value = |at| match record.value(at) {
-                        Value::Text(text) => text.to_owned(),
-                        other => format!("{other:?}"),
-                    };
-                    let ordinal = record.len() - 1;
-                    format!("{} {} {} {}", value(4), value(0), value(1), value(ordinal))
-                });
-                Some((shown.collect(), ready.ends, ready.place))
-            }
-        }
-    }
-
-    #[test]
-    fn a_transaction_is_its_rows_and_what_is_not_wanted_passes() {
-        let mut assembly = assembly(start());
-        let (stock, other) = (table(9, "stock"), table(8, "other"));
-        let data = rows(&[("A", 1), ("B", 2)]);
-        let mut all = vec![begin(7, false), Event::Table(&other), written(8, &data)];
-        all.extend([Event::Table(&stock), written(9, &data)]);
-        for event in all {
-            assert!(give(&mut assembly, event).is_none());
-            assert!(assembly.place().is_none(), "a transaction is coming");
-        }
-        let (rows, ends, place) = give(&mut assembly, Event::Commit).expect("it is whole");
-        assert_eq!(rows, ["create A 1 0", "create B 2 1"]);
-        assert!(ends && place.within.is_none());
-        assert_eq!(place.at.to_string(), "0-1-7");
-        // A table that is made, and a transaction of others: nothing but a place.
-        for event in [
-            begin(8, true),
-            statement("CREATE TABLE a (b int)"),
-            begin(9, false),
-            Event::Table(&other),
-            written(8, &data),
-            Event::Commit,
-        ] {
-            assert!(give(&mut assembly, event).is_none());
-        }
-        let at = assembly.place().expect("nothing is coming").at.to_string();
-        assert_eq!(at, "0-1-9");
-        give(&mut assembly, begin(10, true));
-        let truncated = give(&mut assembly, statement("TRUNCATE stock")).expect("it is whole");
-        assert_eq!(truncated.0, ["truncate Null Null 0"]);
-    }
-
-    #[test]
-    fn a_transaction_that_was_appended_in_part_goes_on_behind_that_part() {
-        let stock = table(9, "stock");
-        let parts = [
-            rows(&[("A", 1), ("B", 2)]),
-            rows(&[("C", 3)]),
-            rows(&[("D", 4)]),
-        ];
-        let mut first = assembly(start());
-        first.records_max = 2;
-        give(&mut first, begin(7, false));
-        give(&mut first, Event::Table(&stock));
-        let (_, ends, place) = give(&mut first, written(9, &parts[0])).expect("it is full");
-        assert!(!ends);
-        let read = Place::read(&place.position()).expect("a place");
-        let mut second = assembly(read.clone());
-        give(&mut second, begin(7, false));
-        give(&mut second, Event::Table(&stock));
-        for part in &parts {
-            assert!(give(&mut second, written(9, part)).is_none());
-        }
-        let (rows, ends, place) = give(&mut second, Event::Commit).expect("it is whole");
-        assert_eq!(rows, ["create C 3 2", "create D 4 3"]);
-        assert!(ends && place.within.is_none());
-
-        let mut other = assembly(read);
-        let told = other
-            .event(begin(8, false), String::new)
-            .expect_err("it is another");
-        assert!(told.contains("a part of the log is missing"), "{told}");
-    }
-
-    #[test]
-    fn what_is_not_understood_stops_it() {
-        let stock = table(9, "stock");
-        let data = rows(&[("A", 1)]);
-        for (events, expected) in [
-            (vec![written(9, &data)], "outside of a transaction"),
-            (vec![begin(7, false), written(9, &data)], "never described"),
-            (vec![begin(7, false), begin(8, false)], "has no end"),
-            (
-                vec![begin(7, false), statement("UPDATE stock SET n = 1")],
-                "binlog_format",
-            ),
-            (
-                vec![
-                    begin(7, false),
-                    statement("XA START X'31',X'',1"),
-                    Event::Table(&stock),
-                    written(9, &data),
-                ],
-                "(XA)",
-            ),
-            (vec![Event::Incident], "is lost"),
-            (
-                vec![
-                    begin(7, false),
-                    Event::Table(&stock),
-                    written(9, &data[..4]),
-                ],
-                "ends within a value",
-            ),
-            (
-                vec![
-                    begin(7, false),
-                    Event::Table(&stock),
-                    written(9, &data),
-                    statement("ROLLBACK TO a"),
-                ],
-                "to a savepoint",
-            ),
-        ] {
-            let mut assembly = assembly(start());
-            let mut told = None;
-            for event in events {
-                match assembly.event(event, String::new) {
-                    Ok(Step::New(map)) => assembly.know(map).expect("it is wanted"),
-                    Ok(_) => {}
-                    Err(said) => told = Some(said),
-                }
-            }
-            let told = told.expect(expected);
-            assert!(told.contains(expected), "{told}");
-        }
-    }
-}
+mod tests;

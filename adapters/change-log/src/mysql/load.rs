@@ -10,7 +10,7 @@
 use std::mem;
 use std::sync::Arc;
 
-use dray_adapter::{BATCH_BYTES_MAX, BATCH_RECORDS_MAX, IdScope, Report, Reported};
+use dray_adapter::{BATCH_BYTES_MAX, BATCH_RECORDS_MAX, Report, Reported};
 use mysql_async::prelude::Queryable as _;
 use mysql_async::{Column, Conn, Row, Value};
 use tracing::{info, warn};
@@ -175,13 +175,13 @@ impl<'l> Loader<'l> {
         let shape = shape(&wanted.name, &table.taken);
         let position: Arc<str> = self.place.at.to_string().into();
         let after_text = after.as_deref().unwrap_or_default().join("\0");
-        let scope = IdScope::of(&[
-            self.flow.as_bytes(),
-            b"mysql load",
+        let unit: [&[u8]; 4] = [
+            b"load",
             position.as_bytes(),
             wanted.name.as_bytes(),
             after_text.as_bytes(),
-        ]);
+        ];
+        let scope = self.place.scope(self.flow, &unit);
         let (config, mut ordinal) = (self.config, 0);
         let mut result = answered(config, SILENCE_MAX, conn.exec_iter(sql, ())).await?;
         let (mut last, mut reports): (Option<Row>, _) = (None, Vec::new());

@@ -1,7 +1,6 @@
 //! Reads the log: the tables' rows first if that is wanted, then what the server streams.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use dray_adapter::{GapCourse, GapReason, GapReport, Heartbeat, IdScope, Report, Source};
 use jiff::Timestamp;
@@ -22,15 +21,11 @@ use super::place::{Load, Place};
 use super::session::{self, SILENCE_MAX, connect, facts, gap, server, trouble};
 use super::sql;
 use super::table_map::TableMap;
-use crate::policy::OnGap;
-use crate::reader::{Log, Said, Talk, Told, Trouble, now_us};
+use crate::reader::{Log, Talk, Told, Trouble, now_us, scope_of_said};
 use crate::shapes::Shapes;
-use crate::silence::Silence;
+use crate::silence::{Looked, Silence};
 use crate::source::LogSource;
 use crate::watch::Watch;
-
-/// How often a place is told behind transactions that hold nothing for us: the server drops its log some day.
-const LOOKED_EVERY: Duration = Duration::from_secs(10);
 
 /// A database whose log is read.
 struct MySqlLog {
@@ -109,6 +104,7 @@ impl Reading<'_> {
     async fn run(&self, place: Option<Place>) -> Result<(), Trouble> {
         let mut conn = connect(self.config).await?;
         let is_maria = facts(self.config, &mut conn).await?.is_maria;
+        session::may_log(self.config, &mut conn, is_maria).await?;
         for table in &self.config.tables {
             session::may_read(self.config, &mut conn, &table.name).await?;
         }
@@ -186,22 +182,17 @@ impl Reading<'_> {
         before: Place,
         (reason, sentence): (GapReason, String),
     ) -> Result<Option<Place>, Trouble> {
-        // The log tells no more of rows that a load which is not done would leave out, so that has to begin anew in any case.
-        let course = match self.config.on_gap {
-            OnGap::GoOn if before.load.is_none() => GapCourse::WentOn,
-            OnGap::GoOn | OnGap::LoadAgain => GapCourse::LoadsAgain,
-            OnGap::Stop => {
-                return Err(Trouble::Person(format!(
-                    "{sentence}; what is missing must come another way: write on_gap = \"load-again\" to have all rows that the tables have now, or \"go-on\" to go on without it, and restart the agent"
-                )));
-            }
-        };
+        let course = self
+            .config
+            .on_gap
+            .course(before.load.is_some(), &sentence)?;
         let mut place = Place::at(self.log_end(before.at.is_maria()).await?);
         place.load = (course == GapCourse::LoadsAgain).then(Load::default);
         place.schemas = before.schemas;
+        place.gaps = before.gaps + 1;
         let (from, to) = (before.at.to_string(), place.at.to_string());
         warn!(gap = sentence, from, to, "a part of the log is gone");
-        let scope = self.scope(&["gap", &from, &to]);
+        let scope = self.scope(&["gap", &place.gaps.to_string(), &from, &to]);
         let report = Report::Gap(GapReport {
             database: DATABASE,
             reason,
@@ -210,24 +201,11 @@ impl Reading<'_> {
             sentence,
             course,
         });
-        Ok(self.say(scope, report, &place).await.then_some(place))
+        Ok(self.talk.say(scope, report, &place).await.then_some(place))
     }
 
-    /// Of what is said alone. `parts`: what tells it from all else that is said.
     fn scope(&self, parts: &[&str]) -> IdScope {
-        let parts = [&[self.flow, DATABASE], parts].concat();
-        let parts: Vec<_> = parts.iter().map(|part| part.as_bytes()).collect();
-        IdScope::of(&parts)
-    }
-
-    /// Says something alone; whether anybody listens.
-    async fn say(&self, scope: IdScope, report: Report, place: &Place) -> bool {
-        let said = Said {
-            report,
-            scope,
-            place: place.clone(),
-        };
-        self.talk.tell(Told::Said(Box::new(said), now_us())).await
+        scope_of_said(self.flow, DATABASE, parts)
     }
 
     /// Says that there was nothing to say; whether anybody listens.
@@ -244,7 +222,9 @@ impl Reading<'_> {
             behind_bytes: 0,
             position,
         };
-        self.say(scope, Report::Heartbeat(heartbeat), place).await
+        self.talk
+            .say(scope, Report::Heartbeat(heartbeat), place)
+            .await
     }
 
     async fn log_end(&self, is_maria: bool) -> Result<Gtids, Trouble> {
@@ -280,7 +260,6 @@ impl Reading<'_> {
         let charsets = session::charsets(self.config, &mut conn).await?;
         let mut stream = session::stream(self.config, self.id, &place).await?;
         info!(from = %place.at, "the log is read");
-        let mut newest = place.clone();
         let known = (charsets, self.watch());
         let mut assembly = Assembly::new(self.flow, &self.config.tables, known, place);
         let mut looked = Looked::new();
@@ -290,7 +269,7 @@ impl Reading<'_> {
             let raw = tokio::select! {
                 raw = self.next(&mut stream, heard) => raw,
                 () = sleep_until(looked.due), if looked.is_news && assembly.place().is_some() => {
-                    looked = Looked::new();
+                    looked.told();
                     if let Some(place) = assembly.place()
                         && !self.talk.tell(Told::Looked(Box::new(place.clone()), now_us())).await
                     {
@@ -309,14 +288,14 @@ impl Reading<'_> {
                 }
             };
             let raw = raw.map_err(|why| match why {
-                Missing::Gap(gap) => Stop::Gap(Box::new(newest.clone()), gap),
+                Missing::Gap(gap) => Stop::Gap(Box::new(assembly.newest().clone()), gap),
                 Missing::Trouble(trouble) => Stop::Trouble(trouble),
             })?;
             (heard_us, heard) = (now_us(), Instant::now());
             let ready = match self.step(&mut assembly, &raw)? {
                 Step::Nothing => continue,
                 Step::Passed => {
-                    looked.is_news = true;
+                    looked.news(true);
                     None
                 }
                 Step::New(map) => {
@@ -325,12 +304,11 @@ impl Reading<'_> {
                     continue;
                 }
                 Step::Ready(ready) => {
-                    looked.is_news = false;
+                    looked.news(false);
                     Some(ready)
                 }
             };
             if let Some(ready) = ready {
-                newest = ready.place.clone();
                 if !self.talk.tell(Told::Ready(ready, now_us())).await {
                     return Ok(None);
                 }
@@ -404,20 +382,5 @@ enum Missing {
 impl From<Trouble> for Missing {
     fn from(trouble: Trouble) -> Self {
         Self::Trouble(trouble)
-    }
-}
-
-/// When to say how far the log was read, though there was nothing.
-struct Looked {
-    is_news: bool,
-    due: Instant,
-}
-
-impl Looked {
-    fn new() -> Self {
-        Self {
-            is_news: false,
-            due: Instant::now() + LOOKED_EVERY,
-        }
     }
 }

@@ -8,12 +8,13 @@
 //!                                                                   of the rows that were there at `at`, those of one table and another one's up to this key
 //! {"v":1, …,"schemas":{"wms.stock":"53b1f3a9c07e2d14"}}          which shape of each table was told last
 //! ```
+//! {"v":1, …,"gaps":1}                                             that a part of the log was gone once, and was passed over
 //! Names are only ever added, and `v` goes up where an older agent would go on wrongly.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
-use dray_adapter::Position;
+use dray_adapter::{IdScope, Position};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 use super::gtid::Gtids;
@@ -33,6 +34,8 @@ pub(super) struct Place {
     pub(super) load: Option<Load>,
     /// The shape of each table that was told last.
     pub(super) schemas: Prints,
+    /// Gaps so far: behind one the numbers of transactions may begin again.
+    pub(super) gaps: u64,
 }
 
 /// A transaction of which a part is appended.
@@ -78,6 +81,12 @@ struct Kept {
     load: Option<Load>,
     #[serde(skip_serializing_if = "Prints::is_empty", default)]
     schemas: Prints,
+    #[serde(skip_serializing_if = "is_none", default)]
+    gaps: u64,
+}
+
+fn is_none(gaps: &u64) -> bool {
+    *gaps == 0
 }
 
 #[derive(Serialize, Deserialize, PartialEq)]
@@ -95,7 +104,15 @@ impl Place {
             within: None,
             load: None,
             schemas: Prints::default(),
+            gaps: 0,
         }
+    }
+
+    /// The part of event ids that names a unit of the log. `parts`: what tells it from the others.
+    pub(super) fn scope(&self, flow: &str, parts: &[&[u8]]) -> IdScope {
+        let gaps = self.gaps.to_be_bytes();
+        let head: [&[u8]; 3] = [flow.as_bytes(), b"mysql", &gaps];
+        IdScope::of(&[&head, parts].concat())
     }
 }
 
@@ -111,6 +128,7 @@ impl Serialize for Place {
             within: self.within.clone(),
             load: self.load.clone(),
             schemas: self.schemas.clone(),
+            gaps: self.gaps,
         };
         kept.serialize(serializer)
     }
@@ -131,6 +149,7 @@ impl<'de> Deserialize<'de> for Place {
             within: kept.within,
             load: kept.load,
             schemas: kept.schemas,
+            gaps: kept.gaps,
         })
     }
 }

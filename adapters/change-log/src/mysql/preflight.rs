@@ -36,6 +36,7 @@ impl MySqlConfig {
         let mut conn = connect(self).await?;
         let facts = facts(self, &mut conn).await?;
         self.may_replicate(&mut conn).await?;
+        session::may_log(self, &mut conn, facts.is_maria).await?;
         for table in &self.tables {
             session::may_read(self, &mut conn, &table.name).await?;
         }

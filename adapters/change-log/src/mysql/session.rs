@@ -4,9 +4,7 @@ use std::time::Duration;
 
 use dray_adapter::{GapReason, secret};
 use mysql_async::prelude::{FromRow, Queryable as _};
-use mysql_async::{
-    BinlogStream, BinlogStreamRequest, ClientIdentity, Conn, Error, OptsBuilder, Sid, SslOpts,
-};
+use mysql_async::{BinlogStream, BinlogStreamRequest, Conn, Error, OptsBuilder, Row, Sid, SslOpts};
 use tokio::time::timeout;
 
 use super::charset::Charset;
@@ -17,6 +15,7 @@ use super::place::Place;
 use super::sql;
 use super::table_map::Charsets;
 use crate::reader::Trouble;
+use crate::server::TlsConfig;
 
 /// How long a connection and each question may take.
 const ANSWER_MAX: Duration = Duration::from_secs(30);
@@ -51,6 +50,18 @@ pub(super) struct Facts {
     pub(super) gtid_mode: String,
 }
 
+/// TLS as its library wants it.
+pub(crate) fn tls(config: &TlsConfig) -> SslOpts {
+    let options = SslOpts::default()
+        .with_root_certs(vec![config.ca_file.clone().into()])
+        .with_disable_built_in_roots(true);
+    match &config.server_name {
+        // It is checked; only the name that it is checked against is another.
+        Some(name) => options.with_danger_tls_hostname_override(Some(name.clone())),
+        None => options,
+    }
+}
+
 /// Makes a connection.
 pub(super) async fn connect(config: &MySqlConfig) -> Result<Conn, Trouble> {
     let password = match &config.password_file {
@@ -58,17 +69,6 @@ pub(super) async fn connect(config: &MySqlConfig) -> Result<Conn, Trouble> {
         Some(file) => Some(secret::read("password_file", file).map_err(Trouble::Passing)?),
     };
     let socket = config.host.starts_with('/').then(|| config.host.clone());
-    let tls = config.tls.as_ref().map(|tls| {
-        let mut options = SslOpts::default()
-            .with_root_certs(vec![tls.ca_file.clone().into()])
-            .with_disable_built_in_roots(true)
-            .with_client_identity(None::<ClientIdentity>);
-        if let Some(name) = &tls.server_name {
-            // It is checked; only the name that it is checked against is another.
-            options = options.with_danger_tls_hostname_override(Some(name.clone()));
-        }
-        options
-    });
     let host = match &socket {
         Some(_) => "localhost".to_owned(),
         None => config.host.clone(),
@@ -80,7 +80,7 @@ pub(super) async fn connect(config: &MySqlConfig) -> Result<Conn, Trouble> {
         .pass(password)
         .socket(socket)
         .prefer_socket(false)
-        .ssl_opts(tls)
+        .ssl_opts(config.tls.as_ref().map(tls))
         .max_allowed_packet(Some(PACKET_BYTES_MAX))
         .wait_timeout(Some(WAIT_TIMEOUT_S))
         .stmt_cache_size(0)
@@ -118,7 +118,7 @@ pub(super) async fn columns(
     conn: &mut Conn,
     table: &str,
 ) -> Result<Vec<Catalogued>, Trouble> {
-    type Row = (
+    type Catalogue = (
         String,
         String,
         String,
@@ -128,7 +128,7 @@ pub(super) async fn columns(
         Option<u64>,
         String,
     );
-    let rows: Vec<Row> = all(config, conn, &sql::columns(table)).await?;
+    let rows: Vec<Catalogue> = all(config, conn, &sql::columns(table)).await?;
     let columns = rows.into_iter().map(|row| Catalogued {
         name: row.0,
         data_type: row.1,
@@ -162,6 +162,39 @@ pub(super) async fn may_read(
         ))),
         _ => Ok(()),
     }
+}
+
+/// That the server's log holds what happens in the schemas of these tables.
+pub(super) async fn may_log(
+    config: &MySqlConfig,
+    conn: &mut Conn,
+    is_maria: bool,
+) -> Result<(), Trouble> {
+    let sql = match is_maria {
+        true => "SHOW MASTER STATUS",
+        // MySQL 8.2 has a new name for it, and 8.4 that alone.
+        false => "SHOW BINARY LOG STATUS",
+    };
+    let asked = answered(config, ANSWER_MAX, conn.query_first::<Row, _>(sql)).await;
+    let row = match (asked, is_maria) {
+        (Ok(row), _) => row,
+        (Err(_), false) => {
+            answered(config, ANSWER_MAX, conn.query_first("SHOW MASTER STATUS")).await?
+        }
+        (Err(trouble), true) => return Err(trouble),
+    };
+    let column = |at| row.as_ref().and_then(|row| row.get::<String, _>(at));
+    let (only, not) = (column(2).unwrap_or_default(), column(3).unwrap_or_default());
+    let names = |list: &str, schema: &str| list.split(',').any(|one| one == schema);
+    for table in &config.tables {
+        let schema = table.name.split('.').next().unwrap_or_default();
+        if names(&not, schema) || (!only.is_empty() && !names(&only, schema)) {
+            return Err(Trouble::Person(format!(
+                "the server's log leaves out the schema {schema} (binlog_do_db, binlog_ignore_db): let the DBA take that out of its configuration, and restart it"
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// What has no answer.

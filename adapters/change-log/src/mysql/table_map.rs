@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use super::cells::Kind;
 use super::charset::Charset;
 use super::kinds::{self, Catalogued, Keeping};
+use super::metadata::Said;
 use super::reading::{Reading, Short, bit_bytes};
 use crate::schema::Described;
 
@@ -14,7 +15,7 @@ use crate::schema::Described;
 pub(super) type Charsets = HashMap<u64, Charset>;
 
 /// The collation of bytes.
-const BINARY: u64 = 63;
+pub(super) const BINARY: u64 = 63;
 
 /// Digits of a second, at most.
 const DIGITS_MAX: u8 = 6;
@@ -29,6 +30,8 @@ pub(super) struct TableMap {
     pub(super) name: String,
     /// `None`: the event does not name them.
     pub(super) columns: Option<Vec<Column>>,
+    /// The event itself, which comes again before each statement.
+    pub(super) bytes: Vec<u8>,
 }
 
 /// A column of it.
@@ -88,51 +91,56 @@ impl TableMap {
         event.bytes(bit_bytes(count))?;
         let said = Said::read(event)?;
         let columns = said.names.is_some().then(|| said.columns(plain, charsets));
-        Ok(Self { id, name, columns })
+        Ok(Self {
+            id,
+            name,
+            columns,
+            bytes: bytes.to_vec(),
+        })
     }
 }
 
 /// A type as the first part of the event has it.
 #[derive(Debug, Clone, Copy)]
-struct Plain {
-    code: u8,
+pub(super) struct Plain {
+    pub(super) code: u8,
     low: u8,
     high: u8,
 }
 
 /// Numbers of types.
-mod code {
-    pub(super) const TINY: u8 = 1;
-    pub(super) const SHORT: u8 = 2;
-    pub(super) const LONG: u8 = 3;
-    pub(super) const FLOAT: u8 = 4;
-    pub(super) const DOUBLE: u8 = 5;
-    pub(super) const OLD_TIMESTAMP: u8 = 7;
-    pub(super) const LONGLONG: u8 = 8;
-    pub(super) const INT24: u8 = 9;
-    pub(super) const DATE: u8 = 10;
-    pub(super) const OLD_TIME: u8 = 11;
-    pub(super) const OLD_DATETIME: u8 = 12;
-    pub(super) const YEAR: u8 = 13;
-    pub(super) const NEWDATE: u8 = 14;
-    pub(super) const VARCHAR: u8 = 15;
-    pub(super) const BIT: u8 = 16;
-    pub(super) const TIMESTAMP: u8 = 17;
-    pub(super) const DATETIME: u8 = 18;
-    pub(super) const TIME: u8 = 19;
+pub(super) mod code {
+    pub(in crate::mysql) const TINY: u8 = 1;
+    pub(in crate::mysql) const SHORT: u8 = 2;
+    pub(in crate::mysql) const LONG: u8 = 3;
+    pub(in crate::mysql) const FLOAT: u8 = 4;
+    pub(in crate::mysql) const DOUBLE: u8 = 5;
+    pub(in crate::mysql) const OLD_TIMESTAMP: u8 = 7;
+    pub(in crate::mysql) const LONGLONG: u8 = 8;
+    pub(in crate::mysql) const INT24: u8 = 9;
+    pub(in crate::mysql) const DATE: u8 = 10;
+    pub(in crate::mysql) const OLD_TIME: u8 = 11;
+    pub(in crate::mysql) const OLD_DATETIME: u8 = 12;
+    pub(in crate::mysql) const YEAR: u8 = 13;
+    pub(in crate::mysql) const NEWDATE: u8 = 14;
+    pub(in crate::mysql) const VARCHAR: u8 = 15;
+    pub(in crate::mysql) const BIT: u8 = 16;
+    pub(in crate::mysql) const TIMESTAMP: u8 = 17;
+    pub(in crate::mysql) const DATETIME: u8 = 18;
+    pub(in crate::mysql) const TIME: u8 = 19;
     /// MariaDB's compressed columns.
-    pub(super) const BLOB_COMPRESSED: u8 = 140;
-    pub(super) const VARCHAR_COMPRESSED: u8 = 141;
+    pub(in crate::mysql) const BLOB_COMPRESSED: u8 = 140;
+    pub(in crate::mysql) const VARCHAR_COMPRESSED: u8 = 141;
     /// MySQL.
-    pub(super) const VECTOR: u8 = 242;
-    pub(super) const JSON: u8 = 245;
-    pub(super) const DECIMAL: u8 = 246;
-    pub(super) const ENUM: u8 = 247;
-    pub(super) const SET: u8 = 248;
-    pub(super) const BLOB: u8 = 252;
-    pub(super) const VAR_STRING: u8 = 253;
-    pub(super) const STRING: u8 = 254;
-    pub(super) const GEOMETRY: u8 = 255;
+    pub(in crate::mysql) const VECTOR: u8 = 242;
+    pub(in crate::mysql) const JSON: u8 = 245;
+    pub(in crate::mysql) const DECIMAL: u8 = 246;
+    pub(in crate::mysql) const ENUM: u8 = 247;
+    pub(in crate::mysql) const SET: u8 = 248;
+    pub(in crate::mysql) const BLOB: u8 = 252;
+    pub(in crate::mysql) const VAR_STRING: u8 = 253;
+    pub(in crate::mysql) const STRING: u8 = 254;
+    pub(in crate::mysql) const GEOMETRY: u8 = 255;
 }
 
 impl Plain {
@@ -168,7 +176,7 @@ impl Plain {
         })
     }
 
-    fn is_number(self) -> bool {
+    pub(super) fn is_number(self) -> bool {
         matches!(
             self.code,
             code::TINY
@@ -183,7 +191,7 @@ impl Plain {
         )
     }
 
-    fn is_text(self) -> bool {
+    pub(super) fn is_text(self) -> bool {
         matches!(
             self.code,
             code::VARCHAR
@@ -214,7 +222,7 @@ impl Plain {
         }
     }
 
-    fn keeping(self) -> Keeping {
+    pub(super) fn keeping(self) -> Keeping {
         match self.code {
             code::STRING => Keeping::Fixed(self.length() as u64),
             code::BLOB => Keeping::Apart(self.length_bytes()),
@@ -224,7 +232,12 @@ impl Plain {
     }
 
     /// `charset`: `None` of bytes.
-    fn kind(self, is_unsigned: bool, charset: Option<Charset>, labels: Vec<String>) -> Kind {
+    pub(super) fn kind(
+        self,
+        is_unsigned: bool,
+        charset: Option<Charset>,
+        labels: Vec<String>,
+    ) -> Kind {
         let (low, high) = (usize::from(self.low), usize::from(self.high));
         let integer = |bytes| Kind::Integer { bytes, is_unsigned };
         let length_bytes = self.length_bytes();
@@ -282,164 +295,6 @@ impl Plain {
             },
         }
     }
-}
-
-/// Collations of some of the columns.
-#[derive(Debug, Default)]
-struct Collations {
-    default: u64,
-    others: HashMap<usize, u64>,
-}
-
-impl Collations {
-    /// One for all, but for some.
-    fn default(mut said: Reading<'_>) -> Result<Self, Short> {
-        let mut collations = Self {
-            default: said.number()?,
-            ..Self::default_none()
-        };
-        while !said.is_empty() {
-            let at = said.count()?;
-            collations.others.insert(at, said.number()?);
-        }
-        Ok(collations)
-    }
-
-    /// One for each.
-    fn each(mut said: Reading<'_>) -> Result<Self, Short> {
-        let mut collations = Self::default_none();
-        while !said.is_empty() {
-            let at = collations.others.len();
-            collations.others.insert(at, said.number()?);
-        }
-        Ok(collations)
-    }
-
-    fn default_none() -> Self {
-        Self {
-            default: BINARY,
-            others: HashMap::new(),
-        }
-    }
-
-    fn of(&self, at: usize) -> u64 {
-        self.others.get(&at).copied().unwrap_or(self.default)
-    }
-}
-
-/// What the event says besides: fields of a type, a length and a value.
-#[derive(Debug, Default)]
-struct Said<'e> {
-    unsigned: &'e [u8],
-    names: Option<Vec<&'e str>>,
-    texts: Collations,
-    enums: Vec<Vec<&'e [u8]>>,
-    sets: Vec<Vec<&'e [u8]>>,
-    labels: Collations,
-    keys: Vec<usize>,
-}
-
-impl<'e> Said<'e> {
-    fn read(mut event: Reading<'e>) -> Result<Self, Short> {
-        let mut said = Self::default();
-        while !event.is_empty() {
-            let field = event.byte()?;
-            let bytes = event.counted()?;
-            let mut value = Reading(bytes);
-            match field {
-                1 => said.unsigned = bytes,
-                2 => said.texts = Collations::default(value)?,
-                3 => said.texts = Collations::each(value)?,
-                4 => {
-                    let mut names = Vec::new();
-                    while !value.is_empty() {
-                        names.push(value.text()?);
-                    }
-                    said.names = Some(names);
-                }
-                5 => said.sets = labels(value)?,
-                6 => said.enums = labels(value)?,
-                8 => {
-                    while !value.is_empty() {
-                        said.keys.push(value.count()?);
-                    }
-                }
-                9 => {
-                    while !value.is_empty() {
-                        said.keys.push(value.count()?);
-                        value.number()?;
-                    }
-                }
-                10 => said.labels = Collations::default(value)?,
-                11 => said.labels = Collations::each(value)?,
-                _ => {}
-            }
-        }
-        Ok(said)
-    }
-
-    fn columns(&self, plain: Vec<Plain>, charsets: &Charsets) -> Vec<Column> {
-        let (mut numbers, mut with_charset, mut enums, mut sets, mut labelled) = (0, 0, 0, 0, 0);
-        let next = |count: &mut usize| {
-            *count += 1;
-            *count - 1
-        };
-        let all = plain.into_iter().enumerate();
-        all.map(|(at, plain)| {
-            let is_unsigned = plain.is_number() && {
-                let at = next(&mut numbers);
-                // Here the highest bit comes first.
-                self.unsigned
-                    .get(at / 8)
-                    .is_some_and(|byte| byte << (at % 8) & 0x80 != 0)
-            };
-            let charset = plain
-                .is_text()
-                .then(|| self.texts.of(next(&mut with_charset)));
-            let charset = charset.filter(|collation| *collation != BINARY);
-            let known = |collation: u64| charsets.get(&collation).copied();
-            let charset = charset.map(|collation| known(collation).unwrap_or(Charset::Unknown));
-            let labels = match plain.code {
-                code::ENUM => self.enums.get(next(&mut enums)),
-                code::SET => self.sets.get(next(&mut sets)),
-                _ => None,
-            };
-            let labels = labels.map(|labels| {
-                let charset = known(self.labels.of(next(&mut labelled)));
-                texts(labels, charset.unwrap_or(Charset::Utf8))
-            });
-            let name = self.names.as_ref().and_then(|names| names.get(at));
-            Column {
-                name: name.copied().unwrap_or_default().to_owned(),
-                keeping: plain.keeping(),
-                kind: plain.kind(is_unsigned, charset, labels.unwrap_or_default()),
-                is_key: self.keys.contains(&at),
-            }
-        })
-        .collect()
-    }
-}
-
-/// For each column the number of its labels, and these.
-fn labels(mut value: Reading<'_>) -> Result<Vec<Vec<&[u8]>>, Short> {
-    let mut all = Vec::new();
-    while !value.is_empty() {
-        let count = value.count()?;
-        let labels: Result<Vec<_>, _> = (0..count).map(|_| value.counted()).collect();
-        all.push(labels?);
-    }
-    Ok(all)
-}
-
-fn texts(labels: &[&[u8]], charset: Charset) -> Vec<String> {
-    let text = |bytes: &&[u8]| {
-        let mut text = String::new();
-        match charset.put(&mut text, bytes) {
-            true => text,
-            false => String::from_utf8_lossy(bytes).into_owned(),
-        }
-    };
-    labels.iter().map(text).collect()
 }
 
 impl TableMap {

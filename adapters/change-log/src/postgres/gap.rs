@@ -11,7 +11,6 @@ use super::config::PostgresConfig;
 use super::place::{Load, Place};
 use super::session::{Found, Names, connect, make, publish, query};
 use super::sql;
-use crate::policy::OnGap;
 use crate::reader::Trouble;
 
 /// Where the flow begins behind a gap, and what is said of it.
@@ -25,21 +24,11 @@ pub(super) async fn bridge(
     found: &Found,
     (reason, sentence): (GapReason, String),
 ) -> Result<(Place, GapReport), Trouble> {
-    // The log tells no more of rows that a load which is not done would leave out, so that would have to begin anew in any case.
     let is_loading = match &before {
         None => config.first_load,
         Some(before) => before.load().is_some(),
     };
-    let course = match config.on_gap {
-        OnGap::GoOn if !is_loading => GapCourse::WentOn,
-        OnGap::GoOn => GapCourse::LoadsAgain,
-        OnGap::LoadAgain => GapCourse::LoadsAgain,
-        OnGap::Stop => {
-            return Err(Trouble::Person(format!(
-                "{sentence}; what is missing must come another way: write on_gap = \"load-again\" to have all rows that the tables have now, or \"go-on\" to go on without it, and restart the agent"
-            )));
-        }
-    };
+    let course = config.on_gap.course(is_loading, &sentence)?;
     let facts = &found.facts;
     let begins = match &facts.slot {
         Some(slot) if slot.is_lost() => make_anew(config, names, &sentence).await?,

@@ -19,15 +19,15 @@ use dray_adapter::{BATCH_BYTES_MAX, IdScope, Report, Reported};
 use pgwire_replication::{Lsn, QueryRow, ReplicationClient};
 use tracing::{info, warn};
 
+use super::catalogue::{FoundTable, Part, find, unsaid};
 use super::config::PostgresConfig;
 use super::kinds::Kinds;
-use super::message::{Cell, Column, Identity, Relation};
+use super::message::Cell;
 use super::place::{Load, Place};
 use super::session::{Names, connect, query_long, text};
 use super::snapshot::{Sight, Snapshot};
 use super::sql;
 use super::table::Table;
-use crate::columns::TableConfig;
 use crate::reader::{HELD_UP_MAX, Ready, Talk, Told, Trouble, now_us};
 use crate::rows::{About, Op, Rows};
 use crate::schema::Described;
@@ -70,14 +70,6 @@ struct Session {
     /// The load's snapshot, and the number of the next transaction; `None`: the transaction sees just that snapshot.
     later: Option<(Snapshot, u64)>,
     tables: Vec<FoundTable>,
-}
-
-/// Where a table's rows are.
-struct Part {
-    oid: u32,
-    name: String,
-    file: u64,
-    has_large: bool,
 }
 
 /// A part that is being read.
@@ -183,7 +175,7 @@ impl<'l> Loader<'l> {
         self.ask(&mut client, &sql::lock(names)).await?;
         let mut tables = Vec::new();
         for wanted in &self.config.tables {
-            tables.push(self.describe(&mut client, wanted).await?);
+            tables.push(find(self.config, self.names, self.kinds, &mut client, wanted).await?);
         }
         if is_first {
             let parts = tables.iter().flat_map(|found| &found.parts);
@@ -403,96 +395,6 @@ impl<'l> Loader<'l> {
         }));
         Ok(())
     }
-
-    async fn describe(
-        &mut self,
-        client: &mut ReplicationClient,
-        wanted: &TableConfig,
-    ) -> Result<FoundTable, Trouble> {
-        let rows = self.ask(client, &sql::columns(&wanted.name)).await?;
-        let relation = relation(&wanted.name, &rows);
-        let relation = relation.ok_or_else(|| unsaid(&format!("what {} is", wanted.name)))?;
-        self.kinds.learn(self.config, self.names, &relation).await?;
-        let columns = self.kinds.describe(&relation);
-        let table = Table::new(relation, wanted.wanted()).map_err(Trouble::Person)?;
-        let rows = self.ask(client, &sql::parts(&wanted.name)).await?;
-        let parts: Option<Vec<_>> = rows.iter().map(part).collect();
-        let parts = parts.ok_or_else(|| unsaid(&format!("where {} is", wanted.name)))?;
-        for found in &parts {
-            if !found.is_readable {
-                return Err(Trouble::Passing(format!(
-                    "the role {} may not read {}, a partition of {}: let its owner run: GRANT SELECT ON {} TO {};",
-                    self.config.user,
-                    found.part.name,
-                    wanted.name,
-                    sql::table(&found.part.name),
-                    sql::name(&self.config.user)
-                )));
-            }
-            if found.seen_file != found.part.file {
-                // A snapshot from before sees nothing of the new file.
-                return Err(Trouble::Passing(format!(
-                    "{} was written anew just when it was to be read",
-                    found.part.name
-                )));
-            }
-        }
-        Ok(FoundTable {
-            table,
-            columns,
-            parts: parts.into_iter().map(|found| found.part).collect(),
-        })
-    }
-}
-
-/// A table, and where its rows are.
-struct FoundTable {
-    table: Table,
-    columns: Vec<Described>,
-    parts: Vec<Part>,
-}
-
-/// A part, and what is to be asked of it.
-struct FoundPart {
-    part: Part,
-    /// Its file as the transaction sees it.
-    seen_file: u64,
-    is_readable: bool,
-}
-
-fn part(row: &QueryRow) -> Option<FoundPart> {
-    let number = |at| text(row, at)?.parse::<u64>().ok();
-    Some(FoundPart {
-        part: Part {
-            oid: text(row, 0)?.parse().ok()?,
-            name: text(row, 1)?.to_owned(),
-            file: number(3)?,
-            has_large: text(row, 4)? == "t",
-        },
-        seen_file: number(2)?,
-        is_readable: text(row, 5)? == "t",
-    })
-}
-
-/// What the catalogue says of a table, as a message of the log would.
-fn relation(table: &str, rows: &[QueryRow]) -> Option<Relation> {
-    let (schema, name) = table.split_once('.')?;
-    let first = rows.first()?;
-    let column = |row: &QueryRow| {
-        Some(Column {
-            name: text(row, 1)?.to_owned(),
-            type_oid: text(row, 2)?.parse().ok()?,
-            modifier: text(row, 3)?.parse().ok()?,
-            is_key: text(row, 4)? == "t",
-        })
-    };
-    Some(Relation {
-        oid: text(first, 0)?.parse().ok()?,
-        schema: schema.to_owned(),
-        name: name.to_owned(),
-        identity: Identity::Default,
-        columns: rows.iter().map(column).collect::<Option<_>>()?,
-    })
 }
 
 /// A row's place, `(812,33)`, as a number of 40 bits, which an id has room for: equal for no two rows of a file of up to 4 TiB. `None` beyond
@@ -515,10 +417,6 @@ fn cell(value: &Option<Bytes>) -> Result<Cell<'_>, Utf8Error> {
 
 fn one(rows: &[QueryRow], at: usize) -> Option<&str> {
     text(rows.first()?, at)
-}
-
-fn unsaid(what: &str) -> Trouble {
-    Trouble::Passing(format!("the server did not say {what}"))
 }
 
 #[cfg(test)]

@@ -1,13 +1,12 @@
 //! Reads the log: the tables' rows first if that is wanted, then what the server streams.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use dray_adapter::{Heartbeat, IdScope, Report, Source};
 use jiff::Timestamp;
 use pgwire_replication::{ReplicationClient, ReplicationEvent};
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::sleep_until;
 use tracing::{info, warn};
 
 use super::DATABASE;
@@ -17,14 +16,12 @@ use super::kinds::Kinds;
 use super::load::Loader;
 use super::place::Place;
 use super::session::{self, Names, trouble};
-use crate::reader::{Log, Place as _, Ready, Said, Talk, Told, Trouble, now_us};
+use crate::reader::{Log, Place as _, Ready, Talk, Told, Trouble, now_us, scope_of_said};
 use crate::shapes::Shapes;
-use crate::silence::Silence;
+use crate::silence::{Looked, Silence};
 use crate::source::LogSource;
 use crate::watch::Watch;
 
-/// How often a server that has nothing for us is taken at its word that it looked through its log: it may then drop it.
-const LOOKED_EVERY: Duration = Duration::from_secs(10);
 /// Microseconds from 1970 to 2000, from which PostgreSQL counts.
 const EPOCH_2000_US: i64 = 946_684_800_000_000;
 
@@ -101,7 +98,7 @@ impl Reading<'_> {
                 "a part of the log is gone"
             );
             let scope = self.scope(&["gap", &place.system, &gap.from, &gap.to]);
-            if !self.say(scope, Report::Gap(gap), &place).await {
+            if !self.talk.say(scope, Report::Gap(gap), &place).await {
                 return Ok(None);
             }
         }
@@ -126,21 +123,8 @@ impl Reading<'_> {
         Ok(Some((client, assembly)))
     }
 
-    /// Of what is said alone. `parts`: what tells it from all else that is said.
     fn scope(&self, parts: &[&str]) -> IdScope {
-        let parts = [&[self.flow, DATABASE], parts].concat();
-        let parts: Vec<_> = parts.iter().map(|part| part.as_bytes()).collect();
-        IdScope::of(&parts)
-    }
-
-    /// Says something alone; whether anybody listens.
-    async fn say(&self, scope: IdScope, report: Report, place: &Place) -> bool {
-        let said = Said {
-            report,
-            scope,
-            place: place.clone(),
-        };
-        self.talk.tell(Told::Said(Box::new(said), now_us())).await
+        scope_of_said(self.flow, DATABASE, parts)
     }
 
     /// Says that there was nothing to say; whether anybody listens.
@@ -156,7 +140,9 @@ impl Reading<'_> {
             behind_bytes: end.map_or(0, |end| end.as_u64().saturating_sub(place.end.as_u64())),
             position,
         };
-        self.say(scope, Report::Heartbeat(heartbeat), place).await
+        self.talk
+            .say(scope, Report::Heartbeat(heartbeat), place)
+            .await
     }
 
     /// Reads until the flow ends, or something is wrong.
@@ -266,29 +252,6 @@ impl Reading<'_> {
 
     fn server(&self) -> String {
         format!("{}:{}", self.config.host, self.config.port)
-    }
-}
-
-/// When to say how far the server has looked, though there was nothing.
-struct Looked {
-    is_news: bool,
-    due: Instant,
-}
-
-impl Looked {
-    fn new() -> Self {
-        Self {
-            is_news: false,
-            due: Instant::now() + LOOKED_EVERY,
-        }
-    }
-
-    fn news(&mut self, is_news: bool) {
-        self.is_news = is_news;
-    }
-
-    fn told(&mut self) {
-        *self = Self::new();
     }
 }
 

@@ -9,12 +9,11 @@ use tokio::time::timeout;
 use super::config::PostgresConfig;
 use super::gap;
 use super::place::{Load, Place};
-use super::relay::Relay;
 use super::slot::{Course, Facts, Slot, course};
 use super::sql;
 use crate::policy::OnGap;
 use crate::reader::Trouble;
-use crate::server::TlsConfig;
+use crate::relay::Relay;
 
 /// How long a connection and each question may take. A slot waits for transactions that are open where it is made.
 const ANSWER_MAX: Duration = Duration::from_secs(30);
@@ -273,7 +272,7 @@ pub(super) async fn connect(
     };
     let relay = match &config.tls {
         None => None,
-        Some(tls) => Some(relay(config, tls).await?),
+        Some(tls) => Some(Relay::start(&config.host, config.port, tls).await?),
     };
     let host = relay
         .as_ref()
@@ -294,19 +293,6 @@ pub(super) async fn connect(
     .with_options(SETTINGS)
     .with_application_name("dray-agent");
     answered(config, ReplicationClient::connect_gated(settings)).await
-}
-
-async fn relay(config: &PostgresConfig, tls: &TlsConfig) -> Result<Relay, Trouble> {
-    let started = timeout(ANSWER_MAX, Relay::start(config, tls)).await;
-    let started = started.unwrap_or_else(|_| {
-        Err(format!(
-            "the server {}:{} did not answer within {} s",
-            config.host,
-            config.port,
-            ANSWER_MAX.as_secs()
-        ))
-    });
-    started.map_err(Trouble::Passing)
 }
 
 pub(super) async fn query(

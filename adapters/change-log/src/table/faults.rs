@@ -145,8 +145,9 @@ impl SqlConfig {
         let tls = ("tls", self.tls.is_some());
         let (needs, knows_not) = match self.driver {
             Driver::Sqlite => (vec![file], vec![host, database, user, connection, tls]),
-            Driver::Postgres => (vec![host, database, user], vec![file, connection, tls]),
-            Driver::Mysql => (vec![host, database, user], vec![file, connection]),
+            Driver::Postgres | Driver::Mysql => {
+                (vec![host, database, user], vec![file, connection])
+            }
             Driver::Odbc => (vec![connection], vec![file, host, tls]),
         };
         let mut faults = Vec::new();
@@ -170,34 +171,15 @@ impl SqlConfig {
         }
         for (setting, is_there) in knows_not {
             if is_there {
-                let sentence = match (setting, self.driver) {
-                    ("tls", Driver::Postgres) => {
-                        "this version has no TLS to PostgreSQL; put a tunnel on 127.0.0.1"
-                            .to_owned()
-                    }
-                    _ => "says nothing to this driver; leave it out".to_owned(),
-                };
+                let sentence = "says nothing to this driver; leave it out".to_owned();
                 faults.push((setting.to_owned(), sentence));
             }
         }
-        if let (Driver::Postgres | Driver::Mysql, Some(host)) = (self.driver, &self.host)
-            && !server::is_local(host)
-            && self.tls.is_none()
-            && !self.in_clear_text
-        {
-            let tls = match self.driver {
-                Driver::Mysql => "write tls = { ca_file = \"/etc/dray/db-ca.pem\" }",
-                _ => {
-                    "this version has no TLS to it: put the agent beside it, or a tunnel on 127.0.0.1"
-                }
-            };
-            let sentence = format!(
-                "\"{host}\" is another machine: {tls}, or write in_clear_text = true where the network is trusted"
-            );
-            faults.push(("host".to_owned(), sentence));
+        if let (Driver::Postgres | Driver::Mysql, Some(host)) = (self.driver, &self.host) {
+            faults.extend(server::faults(host, self.tls.as_ref(), self.in_clear_text));
         }
         let is_secret = |text: &String| {
-            let lower = text.to_ascii_lowercase();
+            let lower = text.to_ascii_lowercase().replace(' ', "");
             lower.contains("pwd=") || lower.contains("password=")
         };
         if self.connection.as_ref().is_some_and(is_secret) {
@@ -292,9 +274,14 @@ mod tests {
                 "driver: this agent was built without ODBC",
             ),
             (
-                "driver = 'postgres'\nhost = '::1'\ndatabase = 'wms'\nuser = 'dray'\ntls = { ca_file = 'ca' }\n",
+                "driver = 'postgres'\nhost = 'db'\ndatabase = 'wms'\nuser = 'dray'\ntls = { ca_file = 'ca' }\n",
                 overlap,
-                "tls: this version has no TLS",
+                "",
+            ),
+            (
+                "driver = 'postgres'\nhost = '/run'\ndatabase = 'wms'\nuser = 'dray'\ntls = { ca_file = 'ca' }\n",
+                overlap,
+                "tls: a socket has none",
             ),
         ] {
             let told = faults(&format!("{head}{rest}"));

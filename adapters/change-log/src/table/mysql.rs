@@ -6,12 +6,13 @@ use std::time::Duration;
 use dray_adapter::secret;
 use mysql_async::consts::{ColumnFlags, ColumnType};
 use mysql_async::prelude::Queryable as _;
-use mysql_async::{Conn, Opts, OptsBuilder, SslOpts, Value};
+use mysql_async::{Conn, Opts, OptsBuilder, Value};
 use tokio::time::timeout;
 
 use super::config::SqlConfig;
 use super::page::{Column, Page};
 use super::value::{self, Kind};
+use crate::mysql;
 use crate::reader::Trouble;
 
 /// How long a connection may take.
@@ -76,16 +77,7 @@ fn options(config: &SqlConfig, host: &str, port: u16) -> Result<Opts, Trouble> {
         true => options.socket(Some(host)),
         false => options.ip_or_hostname(host).tcp_port(port),
     };
-    let tls = config.tls.as_ref().map(|tls| {
-        let made = SslOpts::default()
-            .with_root_certs(vec![tls.ca_file.clone().into()])
-            .with_disable_built_in_roots(true);
-        match &tls.server_name {
-            Some(name) => made.with_danger_tls_hostname_override(Some(name.clone())),
-            None => made,
-        }
-    });
-    Ok(options.ssl_opts(tls).into())
+    Ok(options.ssl_opts(config.tls.as_ref().map(mysql::tls)).into())
 }
 
 async fn read(connection: &mut Conn, sql: &str) -> Result<Page, mysql_async::Error> {

@@ -12,6 +12,7 @@ use super::config::SqlConfig;
 use super::page::{Column, Page};
 use super::value::Kind;
 use crate::reader::Trouble;
+use crate::relay::Relay;
 
 /// How long a connection may take.
 const CONNECT_MAX: Duration = Duration::from_secs(30);
@@ -37,8 +38,13 @@ impl Session {
         let host = config.host.as_deref().unwrap_or_default();
         let port = config.port.unwrap_or(5_432);
         let server = format!("{host}:{port}");
+        let relay = match &config.tls {
+            None => None,
+            Some(tls) => Some(Relay::start(host, port, tls).await?),
+        };
+        let way = relay.as_ref().map_or_else(|| host.to_owned(), Relay::host);
         let mut to = Config::new();
-        to.host(host)
+        to.host(way)
             .port(port)
             .dbname(config.database.as_deref().unwrap_or_default())
             .user(config.user.as_deref().unwrap_or_default())

@@ -1,4 +1,4 @@
-//! TLS to a server: the session talks to a socket that only this process can reach, and what comes there goes on encrypted.
+//! TLS to a PostgreSQL server: the session talks to a socket that only this process can reach, and what comes there goes on encrypted.
 //!
 //! The session's library has TLS with another cryptographic provider than the agent's, and one process has one. So the connection is made here: first
 //! TLS to the server, then a socket in a folder of its own, which takes one connection and is gone.
@@ -21,9 +21,11 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tracing::debug;
 
-use super::config::PostgresConfig;
+use crate::reader::Trouble;
 use crate::server::TlsConfig;
 
+/// How long the server may take.
+const ANSWER_MAX: Duration = Duration::from_secs(30);
 /// How long the session may take to come to its socket.
 const COMES_MAX: Duration = Duration::from_secs(10);
 /// Bytes on the way in each direction.
@@ -34,7 +36,7 @@ const REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
 const AGREED: u8 = b'S';
 
 /// The folder of a socket that leads to the server. It is gone once the session came, or with this.
-pub(super) struct Relay {
+pub(crate) struct Relay {
     folder: Arc<TempDir>,
 }
 
@@ -43,13 +45,22 @@ impl Relay {
     ///
     /// # Errors
     /// A sentence with the way out.
-    pub(super) async fn start(config: &PostgresConfig, tls: &TlsConfig) -> Result<Self, String> {
-        let server = format!("{}:{}", config.host, config.port);
+    pub(crate) async fn start(host: &str, port: u16, tls: &TlsConfig) -> Result<Self, Trouble> {
+        let made = timeout(ANSWER_MAX, Self::connect(host, port, tls)).await;
+        let made = made.unwrap_or_else(|_| {
+            Err(format!(
+                "the server {host}:{port} did not answer within {} s; look at host, port and firewalls",
+                ANSWER_MAX.as_secs()
+            ))
+        });
+        made.map_err(Trouble::Passing)
+    }
+
+    async fn connect(host: &str, port: u16, tls: &TlsConfig) -> Result<Self, String> {
+        let server = format!("{host}:{port}");
         let failed = |error: io::Error| format!("the server {server}: {error}");
-        let (connector, name) = trust(config, tls)?;
-        let mut stream = TcpStream::connect((&*config.host, config.port))
-            .await
-            .map_err(failed)?;
+        let (connector, name) = trust(host, tls)?;
+        let mut stream = TcpStream::connect((host, port)).await.map_err(failed)?;
         stream.set_nodelay(true).map_err(failed)?;
         stream.write_all(&REQUEST).await.map_err(failed)?;
         let answer = stream.read_u8().await.map_err(failed)?;
@@ -63,14 +74,14 @@ impl Relay {
         })?;
         let lacks = |error: io::Error| format!("no socket can be made for the session: {error}");
         let folder = private_folder().map_err(lacks)?;
-        let listener = UnixListener::bind(socket(folder.path(), config.port)).map_err(lacks)?;
+        let listener = UnixListener::bind(socket(folder.path(), port)).map_err(lacks)?;
         let folder = Arc::new(folder);
         tokio::spawn(carry(listener, stream, Arc::clone(&folder)));
         Ok(Self { folder })
     }
 
     /// The session's host.
-    pub(super) fn host(&self) -> String {
+    pub(crate) fn host(&self) -> String {
         self.folder.path().display().to_string()
     }
 }
@@ -89,10 +100,7 @@ fn socket(folder: &Path, port: u16) -> PathBuf {
 }
 
 /// What is trusted, and the name that the server must have.
-fn trust(
-    config: &PostgresConfig,
-    tls: &TlsConfig,
-) -> Result<(TlsConnector, ServerName<'static>), String> {
+fn trust(host: &str, tls: &TlsConfig) -> Result<(TlsConnector, ServerName<'static>), String> {
     let file = tls.ca_file.display();
     let certificates = CertificateDer::pem_file_iter(&tls.ca_file);
     let certificates = certificates.and_then(Iterator::collect::<Result<Vec<_>, _>>);
@@ -111,7 +119,7 @@ fn trust(
         .map_err(|error| error.to_string())?
         .with_root_certificates(roots)
         .with_no_client_auth();
-    let name = tls.server_name.as_ref().unwrap_or(&config.host).clone();
+    let name = tls.server_name.as_deref().unwrap_or(host).to_owned();
     let parsed = ServerName::try_from(name.clone());
     let name = parsed.map_err(|_| format!("server_name: \"{name}\" is no name of a server"))?;
     Ok((TlsConnector::from(Arc::new(client)), name))
