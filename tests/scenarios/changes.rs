@@ -12,6 +12,7 @@ use dray_tests::site::{FlowSpec, Site};
 use dray_tests::target::Target;
 use tempfile::TempDir;
 
+use crate::logs::{as_it_is, numbers};
 use crate::{PATIENCE, folder, soak, target_table, these_arrive_whole, wait};
 
 /// Rows that change all the time.
@@ -57,65 +58,53 @@ fn a_flow_of_postgresql_that_is_held_up_keeps_its_session_and_confirms_nothing()
         "ALTER SYSTEM SET wal_sender_timeout = '{TIMEOUT_S}s'"
     ));
     server.sql("SELECT pg_reload_conf()");
-    let folder = folder("held-up");
-    let disk = Disk::new(folder.path(), Kind::Ext4, DISK_MIB).expect("a disk");
-    let (site, erp) = narrow(&folder, &disk, server.flow());
-    let session = || {
-        server.sql("SELECT pid FROM pg_stat_replication JOIN pg_replication_slots ON active_pid = pid WHERE slot_name = 'dray_movements'")
-    };
-    wait("the log is read", || !session().is_empty());
-    server.insert(0..1_000);
-    assert!(erp.wait(PATIENCE, |events| events == 1_000), "they come");
-    let before = session();
-    disk.fill().expect("it fills");
-    server.insert(1_000..ROWS);
-    let agent = site.agent.as_ref().expect("it runs");
-    agent
-        .wait_log("\"waiting\",\"reason\":\"the disk of")
-        .expect("it waits");
+    let session =
+        "SELECT active_pid FROM pg_replication_slots WHERE slot_name = 'dray_movements' AND active";
     let confirmed =
         "SELECT confirmed_flush_lsn FROM pg_replication_slots WHERE slot_name = 'dray_movements'";
-    let stands = server.sql(confirmed);
-    let since = server.sql("SELECT now()");
-    let long = format!("SELECT now() - '{since}' > interval '{} s'", 2 * TIMEOUT_S);
-    wait("the server would have given up", || {
-        server.sql(&long) == "t"
-    });
-    assert_eq!(session(), before, "it is the same session");
-    assert_eq!(server.sql(confirmed), stands, "nothing was confirmed");
-    disk.make_room().expect("there is room");
-    let numbers: Vec<_> = (0..ROWS).map(|number| format!("MV{number:010}")).collect();
-    these_arrive_whole(&site, &erp, &numbers, "held up by a full disk");
+    let clock = "SELECT extract(epoch FROM now())::bigint";
+    goes_on_after_a_full_disk(&server, session, confirmed, clock);
 }
 
 #[test]
 fn a_flow_of_mariadb_that_is_held_up_goes_on_where_it_was() {
     let server = dray_tests::mariadb::Server::with(&[&format!("--net-write-timeout={TIMEOUT_S}")]);
-    let folder = folder("maria-held-up");
+    let session = "SELECT ID FROM information_schema.PROCESSLIST WHERE COMMAND = 'Binlog Dump'";
+    // Nothing is ever confirmed to it.
+    goes_on_after_a_full_disk(&server, session, "SELECT 1", "SELECT UNIX_TIMESTAMP()");
+}
+
+/// The agent's disk is full for longer than the server waits for a reader: the session is the same after, and nothing is confirmed meanwhile.
+fn goes_on_after_a_full_disk(
+    server: &impl Database,
+    session: &str,
+    confirmed: &str,
+    seconds: &str,
+) {
+    let tell = server.client();
+    let told = |sql: &str| tell(sql).unwrap_or_else(|said| panic!("{sql}: {said}"));
+    let clock = || told(seconds).parse::<u64>().expect("seconds");
+    let folder = folder("held-up");
     let disk = Disk::new(folder.path(), Kind::Ext4, DISK_MIB).expect("a disk");
     let (site, erp) = narrow(&folder, &disk, server.flow());
-    let session = || {
-        server.sql("SELECT ID FROM information_schema.PROCESSLIST WHERE COMMAND = 'Binlog Dump'")
-    };
-    wait("the log is read", || !session().is_empty());
+    wait("the log is read", || !told(session).is_empty());
     server.insert(0..1_000);
     assert!(erp.wait(PATIENCE, |events| events == 1_000), "they come");
-    let before = session();
+    let before = told(session);
     disk.fill().expect("it fills");
     server.insert(1_000..ROWS);
     let agent = site.agent.as_ref().expect("it runs");
     agent
         .wait_log("\"waiting\",\"reason\":\"the disk of")
         .expect("it waits");
-    let since = server.sql("SELECT UNIX_TIMESTAMP()");
-    let long = format!("SELECT UNIX_TIMESTAMP() - {since} > {}", 2 * TIMEOUT_S);
+    let (stands, since) = (told(confirmed), clock());
     wait("the server would have given up", || {
-        server.sql(&long) == "1"
+        clock() > since + 2 * TIMEOUT_S
     });
-    assert_eq!(session(), before, "it is the same session");
+    assert_eq!(told(session), before, "it is the same session");
+    assert_eq!(told(confirmed), stands, "nothing was confirmed");
     disk.make_room().expect("there is room");
-    let numbers: Vec<_> = (0..ROWS).map(|number| format!("MV{number:010}")).collect();
-    these_arrive_whole(&site, &erp, &numbers, "held up by a full disk");
+    these_arrive_whole(&site, &erp, &numbers(0..ROWS), "held up by a full disk");
 }
 
 fn whoever_is_killed(mut server: impl Database) {
@@ -138,9 +127,7 @@ fn whoever_is_killed(mut server: impl Database) {
     let tables = ["movement", "place"];
     let source = server.source(&format!("{schema}.movement"));
     let source = format!("{source}[[flow.source.table]]\nname = \"{schema}.place\"\n");
-    let mapping = tables.map(|table| {
-        format!("\n[[flow.mapping]]\nbody = \"generic\"\nrecord_type = \"{schema}.{table}\"\nkey = \"number\"\nall_columns = true\n")
-    });
+    let mapping = tables.map(|table| as_it_is(&format!("{schema}.{table}")));
     let flow = FlowSpec {
         name: "movements".into(),
         source,

@@ -7,21 +7,15 @@ use dray_tests::site::{FlowSpec, Site};
 use dray_tests::target::Target;
 use tempfile::TempDir;
 
-use crate::{
-    PATIENCE, certificates, folder, is_small, kill_one, soak, target_table, these_arrive_whole,
-    wait,
-};
-
-fn numbers(range: std::ops::Range<u64>) -> Vec<String> {
-    range.map(|number| format!("MV{number:010}")).collect()
-}
+use crate::logs::{arrives_whoever_is_killed, as_it_is, numbers, reads_some, rows_of};
+use crate::{PATIENCE, folder, is_small, soak, target_table, these_arrive_whole, wait};
 
 /// A site that reads the server's log, and its target.
-fn site(server: &Server, folder: &TempDir) -> (Site, Target) {
+pub(crate) fn site(server: &Server, folder: &TempDir) -> (Site, Target) {
     of_flow(server, folder, server.flow())
 }
 
-fn of_flow(server: &Server, folder: &TempDir, flow: FlowSpec) -> (Site, Target) {
+pub(crate) fn of_flow(server: &Server, folder: &TempDir, flow: FlowSpec) -> (Site, Target) {
     let erp = Target::start(false).expect("a target");
     let table = target_table("erp", &erp.url(), "");
     let site = Site::start(folder.path(), &[flow], &table).expect("a site");
@@ -35,50 +29,21 @@ pub(crate) fn is_streaming(server: &Server) -> bool {
         != "0"
 }
 
-/// Rows of a table as they are.
-pub(crate) fn generic(table: &str) -> String {
-    format!(
-        "\n[[flow.mapping]]\nbody = \"generic\"\nrecord_type = \"wms.{table}\"\nkey = \"number\"\nall_columns = true\n"
-    )
-}
-
 /// A flow that reads this table as it is.
-fn plain_flow(server: &Server, table: &str) -> FlowSpec {
+pub(crate) fn plain_flow(server: &Server, table: &str) -> FlowSpec {
     FlowSpec {
         source: server.source(&format!("wms.{table}")),
-        mapping: generic(table),
+        mapping: as_it_is(&format!("wms.{table}")),
         ..server.flow()
     }
 }
 
-/// The flow stops with this sentence.
-fn stops(site: &Site, sentence: &str) {
-    let agent = site.agent.as_ref().expect("it runs");
-    let told = agent.wait_log("the flow stopped").expect("it stops");
-    assert!(told.contains(sentence), "{told}");
-}
-
 #[test]
 fn what_is_committed_arrives_once_and_in_order_whoever_is_killed() {
-    let (rounds, rows) = if soak() { (60, 2_000) } else { (12, 500) };
     let mut server = Server::start();
     let folder = folder("maria");
     let (mut site, erp) = site(&server, &folder);
-    let mut sent = 0;
-    for round in 0..rounds {
-        server.insert(sent..sent + rows);
-        sent += rows;
-        match round % 3 {
-            2 => server.crash(),
-            _ => kill_one(&mut site, 0.7),
-        }
-    }
-    these_arrive_whole(
-        &site,
-        &erp,
-        &numbers(0..sent),
-        "kills of agent, collector and server",
-    );
+    arrives_whoever_is_killed(&mut server, &mut site, &erp);
 }
 
 #[test]
@@ -126,27 +91,6 @@ fn the_log_goes_on_in_other_files_and_after_a_restart_of_the_server() {
 }
 
 #[test]
-fn a_log_that_was_dropped_stops_the_flow_in_words() {
-    let server = Server::start();
-    let folder = folder("maria-purged");
-    let (mut site, erp) = site(&server, &folder);
-    server.insert(0..10);
-    these_arrive_whole(&site, &erp, &numbers(0..10), "before");
-    let agent = site.agent.as_mut().expect("it runs");
-    agent.terminate().expect("it ends");
-    server.insert(10..20);
-    server.sql("FLUSH BINARY LOGS");
-    server.insert(20..30);
-    server.sql("FLUSH BINARY LOGS");
-    let newest = server.sql("SHOW MASTER STATUS");
-    let newest = newest.split('\t').next().expect("a file");
-    server.sql(&format!("PURGE BINARY LOGS TO '{newest}'"));
-    site.start_agent().expect("an agent");
-    stops(&site, "write on_gap = ");
-    assert_eq!(erp.events(), 10);
-}
-
-#[test]
 fn what_was_there_comes_once_and_before_what_is_written_meanwhile() {
     let (before, kills) = if soak() {
         (2_000_000, 20)
@@ -179,18 +123,6 @@ fn what_was_there_comes_once_and_before_what_is_written_meanwhile() {
     );
 }
 
-/// Waits until the agent has appended so many events since it started.
-fn reads_some(site: &Site, events: u64) {
-    wait("some rows are read", || {
-        let page = site.metrics_text(0).unwrap_or_default();
-        let all = page
-            .lines()
-            .filter_map(|line| line.strip_prefix("dray_agent_appended_events_total{"))
-            .filter_map(|rest| rest.rsplit(' ').next()?.parse::<f64>().ok());
-        all.sum::<f64>() >= events as f64
-    });
-}
-
 #[test]
 fn after_a_first_load_beside_writers_the_log_says_what_the_table_has() {
     let rows: u64 = 60_000;
@@ -205,7 +137,7 @@ fn after_a_first_load_beside_writers_the_log_says_what_the_table_has() {
     let source = server.source("wms.stock") + "[[flow.source.table]]\nname = \"wms.later\"\n";
     let flow = FlowSpec {
         source,
-        mapping: generic("stock") + &generic("later"),
+        mapping: as_it_is("wms.stock") + &as_it_is("wms.later"),
         ..server.flow()
     };
     let targets = target_table("erp", &erp.url(), "");
@@ -301,30 +233,6 @@ fn what_a_partial_row_does_not_say_is_unchanged() {
 }
 
 #[test]
-fn statements_instead_of_rows_stop_the_flow_in_words() {
-    let server = Server::start();
-    let folder = folder("maria-statement");
-    let (site, erp) = site(&server, &folder);
-    server.insert(0..10);
-    server.sql("SET SESSION binlog_format = 'STATEMENT'; UPDATE wms.movement SET place = 7");
-    stops(&site, "SET GLOBAL binlog_format = 'ROW'");
-    assert_eq!(erp.events(), 10);
-}
-
-#[test]
-fn a_transaction_in_two_phases_stops_the_flow_in_words() {
-    let server = Server::start();
-    let folder = folder("maria-xa");
-    let (site, erp) = site(&server, &folder);
-    // A neighbour's does not matter.
-    server.sql("CREATE TABLE wms.other (n int); XA START 'b'; INSERT INTO wms.other VALUES (1); XA END 'b'; XA PREPARE 'b'; XA ROLLBACK 'b'");
-    server.insert(1..2);
-    assert!(erp.wait(PATIENCE, |events| events == 1), "it goes on");
-    server.sql("XA START 'a'; INSERT INTO wms.movement (number, sku) VALUES ('MV0000000000', 'X'); XA END 'a'; XA PREPARE 'a'; XA COMMIT 'a'");
-    stops(&site, "(XA)");
-}
-
-#[test]
 fn tables_may_change_between_rows() {
     let server = Server::start();
     server.sql("CREATE TABLE wms.stock (number varchar(9) PRIMARY KEY, quantity int)");
@@ -352,7 +260,7 @@ fn keys_that_change_tables_without_a_key_and_truncation_come_as_they_are() {
     let source = server.source("wms.movement") + "[[flow.source.table]]\nname = \"wms.plain\"\n";
     let flow = FlowSpec {
         source,
-        mapping: generic("movement") + &generic("plain"),
+        mapping: as_it_is("wms.movement") + &as_it_is("wms.plain"),
         ..server.flow()
     };
     let (site, erp) = of_flow(&server, &folder, flow);
@@ -397,18 +305,10 @@ fn a_row_that_no_event_can_hold_is_a_dead_letter_and_the_next_ones_come() {
 
 #[test]
 fn every_type_is_what_the_documentation_says_by_first_load_and_by_log() {
-    let page = include_str!("../../docs/change-logs.md");
-    let head = "| MariaDB type | SQL | record |";
-    let (_, table) = page.split_once(head).expect("a table");
-    let rows: Vec<[&str; 3]> = table
-        .lines()
-        .skip(2)
-        .map_while(|line| line.strip_prefix("| ")?.strip_suffix(" |"))
-        .map(|line| {
-            let mut cells = line.splitn(3, " | ");
-            [(); 3].map(|()| code(cells.next().expect("three cells")))
-        })
-        .collect();
+    let rows = rows_of(
+        include_str!("../../docs/change-logs.md"),
+        "| MariaDB type | SQL | record |",
+    );
     assert!(rows.len() > 50, "{} types", rows.len());
     let server = Server::start();
     let columns = (1..).zip(&rows);
@@ -461,137 +361,6 @@ fn every_type_is_what_the_documentation_says_by_first_load_and_by_log() {
         1,
         "load and log say the same of each: {shapes:#?}"
     );
-}
-
-/// What stands between backticks, with its spaces.
-fn code(cell: &str) -> &str {
-    cell.split('`').nth(1).unwrap_or(cell)
-}
-
-#[test]
-fn check_names_what_the_server_or_the_user_lacks_and_the_statement_that_gives_it() {
-    let server = Server::start();
-    server.sql("CREATE USER plain@'127.0.0.1' IDENTIFIED BY 'it''s a secret'; GRANT SELECT ON wms.* TO plain@'127.0.0.1'; CREATE USER blind@'127.0.0.1' IDENTIFIED BY 'it''s a secret'; GRANT REPLICATION SLAVE ON *.* TO blind@'127.0.0.1'; CREATE TABLE wms.line (number varchar(20) REFERENCES wms.movement (number) ON DELETE CASCADE)");
-    let folder = folder("maria-lacks");
-    let as_user = |user: &str| FlowSpec {
-        source: server
-            .source("wms.movement")
-            .replace("user = \"dray\"", &format!("user = \"{user}\"")),
-        ..server.flow()
-    };
-    let table = |name: &str| FlowSpec {
-        source: server.source(name),
-        ..server.flow()
-    };
-    for (setting, flow, expected) in [
-        (
-            "",
-            as_user("plain"),
-            "GRANT REPLICATION SLAVE, BINLOG MONITOR ON *.*",
-        ),
-        ("", as_user("blind"), "GRANT SELECT ON `wms`.`movement` TO"),
-        ("", as_user("nobody"), "Access denied"),
-        ("", table("wms.nothing"), "there is no table wms.nothing"),
-        ("", table("wms.movement"), ""),
-        ("", table("wms.line"), ""),
-        (
-            "binlog_row_metadata = 'NO_LOG'",
-            table("wms.movement"),
-            "SET GLOBAL binlog_row_metadata = 'FULL'",
-        ),
-        (
-            "binlog_row_metadata = 'FULL', GLOBAL binlog_format = 'MIXED'",
-            table("wms.movement"),
-            "SET GLOBAL binlog_format = 'ROW'",
-        ),
-    ] {
-        if !setting.is_empty() {
-            server.sql(&format!("SET GLOBAL {setting}"));
-        }
-        let is_line = flow.source.contains("wms.line");
-        let place = folder.path().join("site");
-        let _ = std::fs::remove_dir_all(&place);
-        std::fs::create_dir(&place).expect("a folder");
-        let site = Site::lay_out(&place, &[flow], "").expect("a site");
-        let told = site.agent_command(&["check"]);
-        match expected {
-            "" => {
-                let told = told.expect("it is good");
-                let told = [told.stdout, told.stderr].concat();
-                let told = String::from_utf8_lossy(&told);
-                assert_eq!(told.contains("that cascade"), is_line, "{told}");
-            }
-            _ => {
-                let told = format!("{:#}", told.expect_err(expected));
-                assert!(told.contains(expected), "{told}");
-            }
-        }
-    }
-}
-
-/// One that is spoken to over TLS alone, with a certificate for `localhost`.
-fn secure() -> Server {
-    let mut server = Server::start();
-    certificates(server.folder());
-    let path = |name: &str| server.folder().join(name);
-    let option = |name: &str, file: &str| format!("--{name}={}", path(file).display());
-    let options = [
-        option("ssl-ca", "ca.pem"),
-        option("ssl-cert", "server.pem"),
-        option("ssl-key", "key.pem"),
-        "--require-secure-transport=ON".to_owned(),
-    ];
-    server.stop();
-    server.start_again(&options.each_ref().map(String::as_str));
-    server
-}
-
-#[test]
-fn a_server_is_read_over_tls_only_if_its_certificate_is_what_was_said() {
-    let server = secure();
-    let file = |name: &str| server.folder().join(name).display().to_string();
-    let with = |host: &str, ca: &str, more: &str| {
-        let source = server.source("wms.movement");
-        let (head, table) = source.split_once("[[").expect("a table");
-        let head = head.replace("127.0.0.1", host);
-        FlowSpec {
-            source: format!(
-                "{head}[flow.source.tls]\nca_file = \"{}\"\n{more}[[{table}",
-                file(ca)
-            ),
-            ..server.flow()
-        }
-    };
-    let checked = |flow: FlowSpec| {
-        let folder = folder("maria-tls");
-        let site = Site::lay_out(folder.path(), &[flow], "").expect("a site");
-        site.agent_command(&["check"])
-            .map_err(|error| format!("{error:#}"))
-    };
-    let clear = checked(server.flow()).expect_err("the server wants TLS");
-    assert!(clear.contains("whether it wants TLS"), "{clear}");
-    let other = checked(with("localhost", "other.pem", "")).expect_err("another signed it");
-    assert!(other.contains("UnknownIssuer"), "{other}");
-    let name = checked(with("127.0.0.1", "ca.pem", "")).expect_err("it is of another name");
-    assert!(name.contains("not valid for name"), "{name}");
-    checked(with("127.0.0.1", "ca.pem", "server_name = \"localhost\"\n")).expect("it is good");
-
-    let folder = folder("maria-secure");
-    let (site, erp) = of_flow(&server, &folder, with("localhost", "ca.pem", ""));
-    server.insert(0..100);
-    these_arrive_whole(&site, &erp, &numbers(0..100), "over TLS");
-}
-
-#[test]
-fn a_table_that_knows_no_transactions_is_not_loaded_as_if_it_did() {
-    let server = Server::start();
-    server.sql("CREATE TABLE wms.stock (number varchar(9) PRIMARY KEY) ENGINE = MyISAM");
-    let folder = folder("maria-myisam");
-    let erp = Target::start(false).expect("a target");
-    let targets = target_table("erp", &erp.url(), "");
-    let flow = plain_flow(&server, "stock");
-    let site = Site::start(folder.path(), &[flow], &targets).expect("a site");
-    stops(&site, "ENGINE = InnoDB");
 }
 
 #[test]

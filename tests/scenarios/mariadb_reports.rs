@@ -3,7 +3,8 @@
 use dray_tests::mariadb::Server;
 use dray_tests::site::FlowSpec;
 
-use crate::mariadb::{generic, is_streaming};
+use crate::logs::as_it_is;
+use crate::mariadb::is_streaming;
 use crate::postgres_reports::Watched;
 use crate::{PATIENCE, wait};
 
@@ -13,7 +14,7 @@ fn flow(server: &Server, source: &str, table: &str) -> FlowSpec {
     let settings = server.source("wms.movement");
     FlowSpec {
         source: settings.replace(head, &format!("{source}\n{head}{table}\n")),
-        mapping: generic("movement"),
+        mapping: as_it_is("wms.movement"),
         ..server.flow()
     }
 }

@@ -7,14 +7,11 @@ use dray_tests::site::{FlowSpec, Site};
 use dray_tests::target::Target;
 use tempfile::TempDir;
 
+use crate::logs::{arrives_whoever_is_killed, as_it_is, numbers, reads_some, rows_of};
 use crate::{
     PATIENCE, certificates, folder, is_small, kill_one, soak, target_table, these_arrive_whole,
     wait,
 };
-
-fn numbers(range: std::ops::Range<u64>) -> Vec<String> {
-    range.map(|number| format!("MV{number:010}")).collect()
-}
 
 /// A site that reads the server's log, and its target.
 fn site(server: &Server, folder: &TempDir) -> (Site, Target) {
@@ -32,25 +29,10 @@ pub(crate) fn is_streaming(server: &Server) -> bool {
 
 #[test]
 fn what_is_committed_arrives_once_and_in_order_whoever_is_killed() {
-    let (rounds, rows) = if soak() { (60, 2_000) } else { (12, 500) };
     let mut server = Server::start();
     let folder = folder("log");
     let (mut site, erp) = site(&server, &folder);
-    let mut sent = 0;
-    for round in 0..rounds {
-        server.insert(sent..sent + rows);
-        sent += rows;
-        match round % 3 {
-            2 => server.crash(),
-            _ => kill_one(&mut site, 0.7),
-        }
-    }
-    these_arrive_whole(
-        &site,
-        &erp,
-        &numbers(0..sent),
-        "kills of agent, collector and server",
-    );
+    arrives_whoever_is_killed(&mut server, &mut site, &erp);
 }
 
 #[test]
@@ -123,25 +105,6 @@ fn what_was_there_comes_once_and_before_what_is_written_meanwhile() {
     );
 }
 
-/// Waits until the agent has appended so many events since it started.
-pub(crate) fn reads_some(site: &Site, events: u64) {
-    wait("some rows are read", || {
-        let page = site.metrics_text(0).unwrap_or_default();
-        let all = page
-            .lines()
-            .filter_map(|line| line.strip_prefix("dray_agent_appended_events_total{"))
-            .filter_map(|rest| rest.rsplit(' ').next()?.parse::<f64>().ok());
-        all.sum::<f64>() >= events as f64
-    });
-}
-
-/// Rows of a table as they are.
-pub(crate) fn generic(table: &str) -> String {
-    format!(
-        "\n[[flow.mapping]]\nbody = \"generic\"\nrecord_type = \"public.{table}\"\nkey = \"number\"\nall_columns = true\n"
-    )
-}
-
 #[test]
 fn after_a_first_load_beside_writers_the_log_says_what_the_table_has() {
     let rows: u64 = 60_000;
@@ -159,7 +122,7 @@ fn after_a_first_load_beside_writers_the_log_says_what_the_table_has() {
     let source = server.source("public.stock") + "[[flow.source.table]]\nname = \"public.later\"\n";
     let flow = FlowSpec {
         source,
-        mapping: generic("stock") + &generic("later"),
+        mapping: as_it_is("public.stock") + &as_it_is("public.later"),
         ..server.flow()
     };
     let targets = target_table("erp", &erp.url(), "");
@@ -234,17 +197,10 @@ fn after_a_first_load_beside_writers_the_log_says_what_the_table_has() {
 
 #[test]
 fn every_type_is_what_the_documentation_says_by_first_load_and_by_log() {
-    let page = include_str!("../../docs/change-logs.md");
-    let (_, table) = page.split_once("| type | SQL | record |").expect("a table");
-    let rows: Vec<[&str; 3]> = table
-        .lines()
-        .skip(2)
-        .map_while(|line| line.strip_prefix("| ")?.strip_suffix(" |"))
-        .map(|line| {
-            let mut cells = line.splitn(3, " | ");
-            [(); 3].map(|()| code(cells.next().expect("three cells")))
-        })
-        .collect();
+    let rows = rows_of(
+        include_str!("../../docs/change-logs.md"),
+        "| type | SQL | record |",
+    );
     assert!(rows.len() > 50, "{} types", rows.len());
     let server = Server::start();
     server.sql(
@@ -265,7 +221,7 @@ fn every_type_is_what_the_documentation_says_by_first_load_and_by_log() {
     let erp = Target::start(true).expect("a target");
     let flow = FlowSpec {
         source: server.source("public.everything"),
-        mapping: generic("everything"),
+        mapping: as_it_is("public.everything"),
         ..server.flow()
     };
     let targets = target_table("erp", &erp.url(), "");
@@ -285,11 +241,6 @@ fn every_type_is_what_the_documentation_says_by_first_load_and_by_log() {
             assert_eq!(found, Some(*expected), "{kind} {sql} in {event}");
         }
     }
-}
-
-/// What stands between backticks, with its spaces.
-fn code(cell: &str) -> &str {
-    cell.split('`').nth(1).unwrap_or(cell)
 }
 
 #[test]
@@ -389,7 +340,7 @@ fn keys_that_change_tables_without_a_key_and_truncation_come_as_they_are() {
         server.source("public.movement") + "[[flow.source.table]]\nname = \"public.plain\"\n";
     let flow = FlowSpec {
         source,
-        mapping: generic("movement") + &generic("plain"),
+        mapping: as_it_is("public.movement") + &as_it_is("public.plain"),
         ..server.flow()
     };
     let targets = target_table("erp", &erp.url(), "");
@@ -444,7 +395,7 @@ fn a_table_in_partitions_comes_under_its_own_name_once_all_may_be_read() {
     let erp = Target::start(false).expect("a target");
     let flow = FlowSpec {
         source: server.source("public.orders"),
-        mapping: generic("orders"),
+        mapping: as_it_is("public.orders"),
         ..server.flow()
     };
     let targets = target_table("erp", &erp.url(), "");

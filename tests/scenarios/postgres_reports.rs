@@ -9,7 +9,8 @@ use dray_tests::target::Target;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::postgres::{generic, is_streaming, reads_some};
+use crate::logs::{as_it_is, reads_some};
+use crate::postgres::is_streaming;
 use crate::{PATIENCE, folder, target_table, wait};
 
 /// A flow of movements as they are, with more settings of its source and of its table.
@@ -18,7 +19,7 @@ fn flow(server: &Server, source: &str, table: &str) -> FlowSpec {
     let settings = server.source("public.movement");
     FlowSpec {
         source: settings.replace(head, &format!("{source}\n{head}{table}\n")),
-        mapping: generic("movement"),
+        mapping: as_it_is("public.movement"),
         ..server.flow()
     }
 }

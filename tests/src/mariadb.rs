@@ -261,6 +261,14 @@ impl Database for Server {
         Box::new(move |sql| ask(&socket, sql))
     }
 
+    fn insert(&self, numbers: Range<u64>) {
+        self.insert(numbers);
+    }
+
+    fn flow(&self) -> FlowSpec {
+        self.flow()
+    }
+
     fn source(&self, table: &str) -> String {
         self.source(table)
     }

@@ -4,6 +4,7 @@ use dray_tests::site::Site;
 
 use super::databases::{By, Database};
 use super::{AS_IT_IS, fields, flow, site};
+use crate::logs::rows_of;
 use crate::{folder, wait};
 
 const PAGE: &str = include_str!("../../../docs/change-tables.md");
@@ -15,21 +16,6 @@ fn block<'p>(heading: &str, language: &str) -> &'p str {
     let blocks = behind.split("```");
     let mut found = blocks.filter_map(|part| part.strip_prefix(language)?.strip_prefix('\n'));
     found.next().expect("a block")
-}
-
-/// The rows of the table that begins like this, without their backticks.
-fn rows<'p>(page: &'p str, head: &str) -> Vec<[&'p str; 3]> {
-    let (_, table) = page.split_once(head).expect("a table");
-    let lines = table.lines().skip(2);
-    let rows = lines.map_while(|line| line.strip_prefix("| ")?.strip_suffix(" |"));
-    rows.map(|line| {
-        let mut cells = line.splitn(3, " | ");
-        [(); 3].map(|()| {
-            let cell = cells.next().expect("three cells");
-            cell.split('`').nth(1).unwrap_or(cell)
-        })
-    })
-    .collect()
 }
 
 #[test]
@@ -88,9 +74,9 @@ fn the_example_is_good() {
 #[test]
 fn every_type_is_what_the_documentation_says() {
     let home = folder("types");
-    let postgres = rows(LOGS, "| type | SQL | record |");
-    let maria = rows(LOGS, "| MariaDB type | SQL | record |");
-    let sqlite = rows(PAGE, "| SQLite type | SQL | record |");
+    let postgres = rows_of(LOGS, "| type | SQL | record |");
+    let maria = rows_of(LOGS, "| MariaDB type | SQL | record |");
+    let sqlite = rows_of(PAGE, "| SQLite type | SQL | record |");
     assert!(postgres.len() > 50 && maria.len() > 50 && sqlite.len() > 10);
     for (database, rows) in [
         (Database::sqlite(&home), sqlite),
