@@ -139,8 +139,6 @@ pub enum GapReason {
     LogDropped = 3,
     /// The database is another one than before.
     OtherServer = 4,
-    /// The log is there, and what it holds can't be read.
-    ChangesUnreadable = 5,
 }
 
 /// What a flow does about a gap.

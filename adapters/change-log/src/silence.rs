@@ -35,6 +35,8 @@ impl Silence {
     }
 }
 
+/// How long a heartbeat asks where the log ends: nothing is read meanwhile.
+pub(crate) const END_ASKED_MAX: Duration = Duration::from_secs(5);
 /// How often a place is kept that only looking has reached: the database may then drop its log before it.
 const LOOKED_EVERY: Duration = Duration::from_secs(10);
 

@@ -50,10 +50,25 @@ struct Transaction {
     /// Events with rows so far, and as many were appended before.
     events: u64,
     passed_over: u64,
+    /// Rows of ours in those that are passed over.
+    counted: u64,
     /// Rows of ours so far.
     rows: u64,
     /// A part of them was handed out.
     is_out: bool,
+}
+
+impl Transaction {
+    /// One more event is passed over: when all are, they must have held the rows that were appended. Another server may cut a transaction elsewhere.
+    fn passes(&self) -> Result<(), String> {
+        match self.events == self.passed_over && self.counted != self.rows {
+            false => Ok(()),
+            true => Err(format!(
+                "the transaction {} was appended in part, {} rows of {} events, and the server has {} rows in these: it is another server, or the flow names other tables now, and which rows are missing is not known; name the same tables, or give the flow another name",
+                self.gtid, self.rows, self.passed_over, self.counted
+            )),
+        }
+    }
 }
 
 /// A table whose rows come.
@@ -207,6 +222,7 @@ impl Assembly {
             is_prepared,
             events: 0,
             passed_over,
+            counted: 0,
             rows,
             is_out: passed_over > 0,
         });
@@ -232,7 +248,10 @@ impl Assembly {
         };
         transaction.events += 1;
         if transaction.events <= transaction.passed_over {
-            return Ok(Step::Nothing);
+            if let Some(Some(coming)) = self.tables.get(&event.table) {
+                transaction.counted += coming.table.count(event)?;
+            }
+            return transaction.passes().map(|()| Step::Nothing);
         }
         match self.tables.get_mut(&event.table) {
             None => {
@@ -306,7 +325,7 @@ impl Assembly {
             Statement::Rows => return Err(STATEMENTS.into()),
             Statement::Truncate(named, table) => {
                 let name = format!("{}.{table}", named.as_deref().unwrap_or(schema));
-                self.truncated(&name);
+                self.truncated(&name)?;
             }
             Statement::Other => {}
         }
@@ -320,16 +339,17 @@ impl Assembly {
         }
     }
 
-    fn truncated(&mut self, name: &str) {
+    fn truncated(&mut self, name: &str) -> Result<(), String> {
         let Some(transaction) = &mut self.transaction else {
-            return;
+            return Ok(());
         };
         if !self.wanted.contains_key(name) {
-            return;
+            return Ok(());
         }
         transaction.events += 1;
         if transaction.events <= transaction.passed_over {
-            return;
+            transaction.counted += 1;
+            return transaction.passes();
         }
         let known = Known {
             transaction: &transaction.gtid,
@@ -349,6 +369,7 @@ impl Assembly {
             None => Table::unknown(name).put_truncated(&mut self.rows, known, transaction.rows),
         }
         transaction.rows += 1;
+        Ok(())
     }
 
     /// What is to be appended now, though the transaction goes on.

@@ -138,6 +138,7 @@ impl<'l> Loader<'l> {
     /// Reads all that is left, in a snapshot that stands where the place does.
     pub(super) async fn read(&mut self, snapshot: Snapshot) -> Result<Ended, Trouble> {
         let Snapshot { mut conn, .. } = snapshot;
+        let id = conn.id();
         for wanted in &self.config.tables {
             session::run(self.config, &mut conn, &sql::touch(&wanted.name)).await?;
         }
@@ -147,7 +148,13 @@ impl<'l> Loader<'l> {
             }
             match self.read_table(&mut conn, wanted).await? {
                 Ended::Done => {}
-                ended => return Ok(ended),
+                Ended::HeldUp => {
+                    // Left alone, the library would read all that is left of the table, with the transaction open.
+                    let mut other = connect(self.config).await?;
+                    session::run(self.config, &mut other, &format!("KILL CONNECTION {id}")).await?;
+                    return Ok(Ended::HeldUp);
+                }
+                Ended::Alone => return Ok(Ended::Alone),
             }
         }
         Ok(Ended::Done)

@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 
 use dray_adapter::{GapCourse, GapReason, GapReport, Heartbeat, IdScope, Report, Source};
 use jiff::Timestamp;
+use mysql_async::binlog::BinlogChecksumAlg;
 use mysql_async::binlog::events::Event as RawEvent;
 use mysql_async::{BinlogStream, Conn};
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use tokio_stream::StreamExt as _;
 use tracing::{info, warn};
 
@@ -23,7 +24,7 @@ use super::sql;
 use super::table_map::TableMap;
 use crate::reader::{Log, Talk, Told, Trouble, now_us, scope_of_said};
 use crate::shapes::Shapes;
-use crate::silence::{Looked, Silence};
+use crate::silence::{END_ASKED_MAX, Looked, Silence};
 use crate::source::LogSource;
 use crate::watch::Watch;
 
@@ -211,13 +212,14 @@ impl Reading<'_> {
     /// Says that there was nothing to say; whether anybody listens.
     async fn beat(&self, place: &Place, heard_us: i64) -> bool {
         // It may be asked in vain: whether the server is well is the stream's to say.
-        let end = self.log_end(place.at.is_maria()).await;
+        let end = timeout(END_ASKED_MAX, self.log_end(place.at.is_maria())).await;
+        let end = end.ok().and_then(Result::ok);
         let position = place.at.to_string();
         let scope = self.scope(&["heartbeat", &position, &now_us().to_string()]);
         let heartbeat = Heartbeat {
             database: DATABASE,
             heard_us,
-            end: end.map_or_else(|_| String::new(), |end| end.to_string()),
+            end: end.map_or_else(String::new, |end| end.to_string()),
             // Numbers of transactions don't tell.
             behind_bytes: 0,
             position,
@@ -340,10 +342,17 @@ impl Reading<'_> {
         let event = event.ok_or_else(|| {
             Trouble::Passing(format!("the server {} ended the log", server(self.config)))
         })?;
-        event.map_err(|error| match gap(self.config, &error) {
+        let event = event.map_err(|error| match gap(self.config, &error) {
             Some(gap) => Missing::Gap(gap),
             None => Missing::Trouble(trouble(self.config, &error)),
-        })
+        })?;
+        match is_whole(&event) {
+            true => Ok(event),
+            false => Err(Missing::Trouble(Trouble::Passing(format!(
+                "an event of the log of {} is not what was written: its checksum is another",
+                server(self.config)
+            )))),
+        }
     }
 
     fn step(&self, assembly: &mut Assembly, raw: &RawEvent) -> Result<Step, Trouble> {
@@ -370,6 +379,17 @@ impl Reading<'_> {
         let columns = session::columns(self.config, conn, &map.name).await?;
         map.tell_types(&columns);
         Ok(map)
+    }
+}
+
+/// Whether an event is what the server wrote, where it says by which sum.
+fn is_whole(event: &RawEvent) -> bool {
+    let by = event.footer().get_checksum_alg().ok().flatten();
+    match (by, event.checksum()) {
+        (Some(by @ BinlogChecksumAlg::BINLOG_CHECKSUM_ALG_CRC32), Some(sum)) => {
+            event.calc_checksum(by) == u32::from_le_bytes(sum)
+        }
+        _ => true,
     }
 }
 

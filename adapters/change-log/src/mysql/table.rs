@@ -126,6 +126,19 @@ impl Table {
         Ok(count)
     }
 
+    /// How many rows an event has.
+    ///
+    /// # Errors
+    /// As of [`Self::put`].
+    pub(super) fn count(&self, event: &RowsEvent<'_>) -> Result<u64, String> {
+        let mut none = Rows::default();
+        let known = Known {
+            transaction: "",
+            committed_at: "",
+        };
+        self.put(&mut none, event, known, 0)
+    }
+
     /// All of its rows are gone.
     pub(super) fn put_truncated(&self, rows: &mut Rows, known: Known<'_>, ordinal: u64) {
         for _ in 0..2 * self.taken.len() {

@@ -6,7 +6,7 @@ use dray_adapter::{Heartbeat, IdScope, Report, Source};
 use jiff::Timestamp;
 use pgwire_replication::{ReplicationClient, ReplicationEvent};
 use tokio::sync::watch;
-use tokio::time::sleep_until;
+use tokio::time::{sleep_until, timeout};
 use tracing::{info, warn};
 
 use super::DATABASE;
@@ -18,7 +18,7 @@ use super::place::Place;
 use super::session::{self, Names, trouble};
 use crate::reader::{Log, Place as _, Ready, Talk, Told, Trouble, now_us, scope_of_said};
 use crate::shapes::Shapes;
-use crate::silence::{Looked, Silence};
+use crate::silence::{END_ASKED_MAX, Looked, Silence};
 use crate::source::LogSource;
 use crate::watch::Watch;
 
@@ -130,7 +130,9 @@ impl Reading<'_> {
     /// Says that there was nothing to say; whether anybody listens.
     async fn beat(&self, place: &Place, heard_us: i64) -> bool {
         // It may be asked in vain: whether the server is well is the stream's to say.
-        let end = session::log_end(self.config, self.names).await.ok();
+        let end = session::log_end(self.config, self.names);
+        let end = timeout(END_ASKED_MAX, end).await;
+        let end = end.ok().and_then(Result::ok);
         let position = place.written().to_string();
         let scope = self.scope(&["heartbeat", &position, &now_us().to_string()]);
         let heartbeat = Heartbeat {

@@ -156,6 +156,18 @@ fn a_transaction_that_was_appended_in_part_goes_on_behind_that_part() {
     assert_eq!(rows, ["create C 3 2", "create D 4 3"]);
     assert!(ends && place.within.is_none());
 
+    // A server that cuts it elsewhere.
+    let mut elsewhere = assembly(read.clone());
+    give(&mut elsewhere, begin(7, false));
+    give(&mut elsewhere, Event::Table(&stock));
+    let less = &parts[1];
+    let told = elsewhere.event(written(9, less), String::new);
+    let told = told.expect_err("it has other rows");
+    assert!(
+        told.contains("2 rows of 1 events, and the server has 1 rows"),
+        "{told}"
+    );
+
     let mut other = assembly(read);
     let told = other
         .event(begin(8, false), String::new)
