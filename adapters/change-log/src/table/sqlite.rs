@@ -89,10 +89,7 @@ fn read(
     let mut rows = asked.query([])?;
     let mut row = rows.next()?;
     // Once it runs: a table that is altered before is read as it is then, whatever was prepared.
-    let described = match row {
-        Some(row) => Some(columns(row.as_ref(), classes)),
-        None => None,
-    };
+    let described = row.map(|row| columns(row.as_ref(), classes));
     let Some((columns, watched)) = described else {
         drop(rows);
         return Ok(Page::new(columns(&asked, classes).0));
@@ -133,7 +130,7 @@ fn put(page: &mut Page, value: ValueRef<'_>) {
 fn columns(asked: &Statement<'_>, classes: &mut Classes) -> (Vec<Column>, Vec<usize>) {
     let mut watched = Vec::new();
     let mut columns = Vec::new();
-    for (at, column) in asked.columns().into_iter().enumerate() {
+    for (at, column) in asked.columns().enumerate() {
         let declared = column.decl_type().unwrap_or_default();
         if classes.watches(column.name(), declared) {
             watched.push(at);
