@@ -12,6 +12,7 @@ use super::dialect::{Dialect, Select};
 use super::page::{Column, PAGE_BYTES_MAX, Page};
 use super::place::{At, Place};
 use super::records::{Picked, Table};
+use super::rights::Identity;
 use super::session::Session;
 use super::{compare, fence, mark, overlap, rights, timestamp};
 use crate::reader::{Log, Ready, Talk, Told, Trouble, now_us};
@@ -89,7 +90,7 @@ pub(super) struct Poller<'t> {
     like: String,
     flow: &'t str,
     /// What tells the database from a restored one.
-    database: String,
+    identity: Identity,
     table: Option<Table>,
     /// The columns, as the first answer had them: all that was looked up by their places holds for these alone.
     known: Option<Vec<Column>>,
@@ -113,14 +114,10 @@ impl<'t> Poller<'t> {
         let mut session = Session::open(config).await?;
         let dialect = session.dialect();
         let from = config.from(dialect);
-        let database = rights::identity(&mut session, config).await?;
-        if let Some(place) = &place
-            && place.database != database
-        {
-            return Err(Trouble::Person(format!(
-                "the flow stands in the database {}, and this is {database}: the numbers of its transactions are others. Give the flow another name, which reads the table from its beginning",
-                place.database
-            )));
+        let identity = Identity::of(&mut session, config).await?;
+        if let Some(place) = &place {
+            let is_of = identity.is_of(place, config.accepted_timeline);
+            is_of.map_err(Trouble::Person)?;
         }
         Ok(Self {
             config,
@@ -129,7 +126,7 @@ impl<'t> Poller<'t> {
             session,
             dialect,
             flow,
-            database,
+            identity,
             table: None,
             known: None,
             talk,
@@ -285,7 +282,7 @@ impl<'t> Poller<'t> {
     }
 
     fn place(&self, at: At) -> Place {
-        Place::new(self.config.record_type(), &self.database, at)
+        Place::new(self.config.record_type(), &self.identity, at)
     }
 
     /// Keeps how far was looked, though there was nothing, but not too often; whether anybody listens. `is_news`: what was looked for since
