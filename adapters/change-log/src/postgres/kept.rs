@@ -10,6 +10,7 @@ use std::time::Duration;
 use dray_adapter::{Kept, KeptLog};
 use pgwire_replication::{Lsn, QueryRow};
 use tokio::runtime;
+use tokio::time::sleep;
 use tracing::subscriber::{NoSubscriber, with_default};
 use tracing::{info, warn};
 
@@ -153,9 +154,8 @@ fn look(config: &PostgresConfig, names: &Names, kept: &Weak<KeptLog>) {
     let mut told = Told(Level::Well);
     while kept.strong_count() > 0 {
         // Why a server does not answer is the flow's to say.
-        let answer = with_default(NoSubscriber::default(), || {
-            runtime.block_on(ask(config, names))
-        });
+        let quiet = NoSubscriber::default();
+        let answer = with_default(quiet, || runtime.block_on(ask(config, names)));
         let answer = answer.ok().flatten();
         let Some(kept) = kept.upgrade() else {
             return;
@@ -167,7 +167,7 @@ fn look(config: &PostgresConfig, names: &Names, kept: &Weak<KeptLog>) {
         {
             tell(&answer);
         }
-        thread::sleep(ASKED_EVERY);
+        with_default(quiet, || runtime.block_on(sleep(ASKED_EVERY)));
     }
 }
 

@@ -3,8 +3,8 @@
 //! A server that takes over begins a *timeline* of its own at the end of what it had of the log. Its history file names the timelines before,
 //! each with the place where it was left:
 //! ```text
-//! 1	0/174C490	no recovery target specified
-//! 2	0/3000148	before 2026-11-27 08:15:00+00
+//! 1    0/174C490    no recovery target specified
+//! 2    0/3000148    before 2026-11-27 08:15:00+00
 //! ```
 //! What was read behind that place the server does not have, and other things stand there.
 
