@@ -30,6 +30,7 @@ mod postgres_failover;
 mod postgres_kept;
 mod postgres_newest;
 mod postgres_reports;
+mod postgres_rows;
 mod postgres_set_back;
 mod power;
 mod restored;
