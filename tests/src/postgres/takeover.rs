@@ -94,12 +94,6 @@ impl Server {
         copy(&folder.join("saved"), &folder.join("data"));
     }
 
-    /// The port that it listens at.
-    #[must_use]
-    pub fn port(&self) -> u16 {
-        self.port
-    }
-
     /// Changes settings that it takes over while it runs.
     ///
     /// # Panics
