@@ -22,9 +22,9 @@ fn site(server: &Server, folder: &TempDir) -> (Site, Target) {
     (site, erp)
 }
 
-/// Whether the flow's slot is in use: until what was there is read it is not.
+/// Whether the flow's slot is streamed from: until what was there is read it is not. While it is made it is in use too.
 pub(crate) fn is_streaming(server: &Server) -> bool {
-    server.sql("SELECT active FROM pg_replication_slots WHERE slot_name = 'dray_movements'") == "t"
+    server.sql("SELECT EXISTS (SELECT FROM pg_replication_slots s JOIN pg_stat_replication r ON r.pid = s.active_pid WHERE s.slot_name = 'dray_movements' AND r.state <> 'startup')") == "t"
 }
 
 #[test]

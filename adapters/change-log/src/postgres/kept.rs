@@ -167,7 +167,9 @@ fn look(config: &PostgresConfig, names: &Names, kept: &Weak<KeptLog>) {
         {
             tell(&answer);
         }
-        with_default(quiet, || runtime.block_on(sleep(ASKED_EVERY)));
+        with_default(quiet, || {
+            runtime.block_on(async { sleep(ASKED_EVERY).await });
+        });
     }
 }
 
