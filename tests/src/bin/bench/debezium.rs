@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, ensure};
 use dray_tests::daemon::Usage;
 use dray_tests::postgres::Server;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::Arguments;
@@ -54,14 +55,14 @@ pub(crate) fn measure(folder: &Path, arguments: &Arguments) -> anyhow::Result<Ro
     probe::until(LIMIT, || {
         Ok(server.sql("SELECT count(*) FROM pg_replication_slots WHERE active") == "1")
     })?;
-    engine.end()?;
+    engine.end(Signal::TERM)?;
     server.sql(&changes(rows));
     server.sql("CHECKPOINT");
     let mut engine = start("stream")?;
     let stream = engine.rate(0, rows)?;
     let used = engine.usage()?;
     say(&mut row, "stream", stream, used, rows);
-    engine.end()?;
+    engine.end(Signal::TERM)?;
 
     server.sql(&changes(rows));
     let mut engine = start("killed")?;
@@ -70,12 +71,12 @@ pub(crate) fn measure(folder: &Path, arguments: &Arguments) -> anyhow::Result<Ro
         let due = (kill + 1) * rows / (KILLS + 1);
         engine.wait(due.saturating_sub(through))?;
         through += engine.written();
-        engine.end()?;
+        engine.end(Signal::KILL)?;
         engine = start("killed")?;
     }
     server.sql("UPDATE stock SET note = 'last' WHERE id = 1");
     engine.wait_last(&folder.join("killed"))?;
-    engine.end()?;
+    engine.end(Signal::TERM)?;
     let (different, all) = counted(&folder.join("killed"))?;
     row.headline = stream;
     row.say(format!(
@@ -210,9 +211,8 @@ impl Engine {
         Usage::of(self.process.id())
     }
 
-    /// kill -9.
-    fn end(&mut self) -> anyhow::Result<()> {
-        self.process.kill()?;
+    fn end(&mut self, signal: Signal) -> anyhow::Result<()> {
+        kill_process(Pid::from_child(&self.process), signal)?;
         self.process.wait()?;
         Ok(())
     }

@@ -44,7 +44,16 @@ public class Reader {
                     System.out.println(written[0]);
                 })
                 .build();
+        // Ended by SIGTERM, it keeps where it stands.
+        Thread running = Thread.currentThread();
+        Runtime.getRuntime().addShutdownHook(new Thread(() -> {
+            try {
+                engine.close();
+                running.join(10_000);
+            } catch (Exception failed) {
+                System.err.println("it can't be closed: " + failed);
+            }
+        }));
         engine.run();
-        System.exit(1);
     }
 }
