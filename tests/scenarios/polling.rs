@@ -171,6 +171,38 @@ fn in_postgresql_late_transactions_come_once_by_id_and_by_fence() {
 }
 
 #[test]
+fn a_server_that_took_over_stops_a_flow_by_transactions_until_its_timeline_is_accepted() {
+    for by in [By::ItsOwnDriver, By::Odbc] {
+        let mut table = Database::postgres();
+        let folder = folder("timeline");
+        let mode = "mode = \"fence\"\ntransaction = \"written_by\"";
+        let (mut site, erp) = site(&table.moved(by, mode), MAPPING, &folder);
+        table.insert(1..101);
+        these_arrive_whole(&site, &erp, &numbers(1..101), "before");
+        let server = table.server().expect("a server");
+        server.stop();
+        server.follow();
+        server.promote();
+        table.insert(101..201);
+        let agent = site.agent.as_ref().expect("it runs");
+        let told = agent.wait_log("the flow stopped").expect("it stops");
+        assert!(
+            told.contains("is on timeline 2, and the flow has read on timeline 1")
+                && told.contains("write accepted_timeline = 2"),
+            "{told}"
+        );
+        assert_eq!(erp.events(), 100, "{by:?}");
+        kill_agent(&mut site);
+        let file = site.agent_config();
+        let text = std::fs::read_to_string(&file).expect("a file");
+        let text = text.replace(mode, &format!("{mode}\naccepted_timeline = 2"));
+        std::fs::write(&file, text).expect("a file");
+        site.start_agent().expect("an agent");
+        these_arrive_whole(&site, &erp, &numbers(1..201), &format!("{by:?}, accepted"));
+    }
+}
+
+#[test]
 fn in_mariadb_late_transactions_come_once() {
     for by in [By::ItsOwnDriver, By::Odbc] {
         let table = Database::maria();

@@ -155,6 +155,8 @@ pub struct SqlConfig {
     pub op: Option<OpConfig>,
     /// `fence`: the column with the number of the transaction that wrote the row.
     pub transaction: Option<String>,
+    /// `fence`: the timeline of a server that took over and has all that was read.
+    pub accepted_timeline: Option<u32>,
     /// `timestamp`: the time at which a row was changed.
     pub changed: Option<ChangedConfig>,
     /// `mark-processed`: the column that says whether a row was read.

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::fence::After;
 use super::ledger::Ledger;
 use super::open::Open;
+use super::rights::Identity;
 use super::window::Window;
 use crate::reader;
 
@@ -41,6 +42,9 @@ pub(super) struct Place {
     /// What tells this database from a restored one, where it has that.
     #[serde(skip_serializing_if = "String::is_empty", default)]
     pub(super) database: String,
+    /// Goes up where a standby takes over or a backup is restored; 0: there is none, or it was not known when this was written.
+    #[serde(skip_serializing_if = "is_none", default)]
+    pub(super) timeline: u32,
     #[serde(flatten)]
     pub(super) at: At,
 }
@@ -90,12 +94,21 @@ impl At {
 }
 
 impl Place {
-    pub(super) fn new(table: &str, database: &str, at: At) -> Self {
+    pub(super) fn new(table: &str, identity: &Identity, at: At) -> Self {
         Self {
             v: VERSION,
             table: table.to_owned(),
-            database: database.to_owned(),
+            database: identity.database.clone(),
+            timeline: identity.timeline,
             at,
+        }
+    }
+
+    /// Of the database that it is of.
+    pub(super) fn identity(&self) -> Identity {
+        Identity {
+            database: self.database.clone(),
+            timeline: self.timeline,
         }
     }
 
@@ -123,6 +136,10 @@ pub(super) fn written_bytes(text: &str) -> usize {
         _ => 1,
     });
     bytes.sum::<usize>() + 3
+}
+
+fn is_none(timeline: &u32) -> bool {
+    *timeline == 0
 }
 
 impl reader::Place for Place {
@@ -178,7 +195,7 @@ mod tests {
         let mut ledger = Ledger::default();
         ledger.drawn(9);
         ledger.read([7, 9, 12].into_iter(), 5);
-        let place = Place::new("stock", "", At::Overlap(ledger));
+        let place = Place::new("stock", &Identity::default(), At::Overlap(ledger));
         assert_eq!(
             String::from_utf8_lossy(&place.position().0),
             r#"{"v":1,"table":"stock","mode":"overlap","top":12,"clock":0,"drawn":[9,0],"gaps":"-9223372036854775808+9223372036854775814@0 2 2+1","late":0}"#
@@ -191,10 +208,14 @@ mod tests {
             content: "9f3ac01d".into(),
         };
         let open = vec![row("7", None), row("9", Some("2"))];
-        let place = Place::new("stock", "7312", At::MarkProcessed { page: 3, open });
+        let known = Identity {
+            database: "7312".into(),
+            timeline: 2,
+        };
+        let place = Place::new("stock", &known, At::MarkProcessed { page: 3, open });
         assert_eq!(
             String::from_utf8_lossy(&place.position().0),
-            r#"{"v":1,"table":"stock","database":"7312","mode":"mark-processed","page":3,"open":[["7",null,"9f3ac01d"],["9","2","9f3ac01d"]]}"#
+            r#"{"v":1,"table":"stock","database":"7312","timeline":2,"mode":"mark-processed","page":3,"open":[["7",null,"9f3ac01d"],["9","2","9f3ac01d"]]}"#
         );
         assert_eq!(Place::read(&place.position()), Ok(place));
     }
@@ -202,7 +223,7 @@ mod tests {
     #[test]
     fn a_position_fits_or_the_flow_learns_why_not() {
         let mut window = Window::default();
-        let mut place = Place::new("stock", "", At::Timestamp(window.clone()));
+        let mut place = Place::new("stock", &Identity::default(), At::Timestamp(window.clone()));
         for id in 0..2_000 {
             // Each of these takes six bytes in JSON.
             window.read("08:00", &format!("{}{id}", "\u{1}".repeat(90)));

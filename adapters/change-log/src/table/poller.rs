@@ -13,6 +13,7 @@ use super::pace::Pace;
 use super::page::{Column, Page};
 use super::place::{At, Place};
 use super::records::{Picked, Table};
+use super::rights::Identity;
 use super::session::Session;
 use super::{compare, fence, mark, overlap, rights, timestamp};
 use crate::reader::{Log, Ready, Talk, Told, Trouble, now_us};
@@ -87,7 +88,7 @@ pub(super) struct Poller<'t> {
     like: String,
     flow: &'t str,
     /// What tells the database from a restored one.
-    database: String,
+    identity: Identity,
     table: Option<Table>,
     /// The columns, as the first answer had them: all that was looked up by their places holds for these alone.
     known: Option<Vec<Column>>,
@@ -112,9 +113,10 @@ impl<'t> Poller<'t> {
         let mut session = Session::open(config).await?;
         let dialect = session.dialect();
         let from = config.from(dialect);
-        let database = rights::identity(&mut session, config).await?;
+        let identity = Identity::of(&mut session, config).await?;
         if let Some(place) = &place {
-            same_database(&place.database, &database)?;
+            let is_of = identity.is_of(&place.identity(), config.accepted_timeline);
+            is_of.map_err(Trouble::Person)?;
         }
         Ok(Self {
             config,
@@ -123,7 +125,7 @@ impl<'t> Poller<'t> {
             session,
             dialect,
             flow,
-            database,
+            identity,
             table: None,
             known: None,
             talk,
@@ -148,8 +150,9 @@ impl<'t> Poller<'t> {
     /// Asks, in another session where the one before was given up.
     async fn ask(&mut self, sql: &str, like: &str, rows_max: usize) -> Result<Page, Trouble> {
         if self.session.anew(self.config).await? {
-            let database = rights::identity(&mut self.session, self.config).await?;
-            same_database(&self.database, &database)?;
+            let identity = Identity::of(&mut self.session, self.config).await?;
+            let is_of = identity.is_of(&self.identity, self.config.accepted_timeline);
+            is_of.map_err(Trouble::Person)?;
         }
         self.session.ask(sql, like, rows_max).await
     }
@@ -296,7 +299,7 @@ impl<'t> Poller<'t> {
     }
 
     fn place(&self, at: At) -> Place {
-        Place::new(self.config.record_type(), &self.database, at)
+        Place::new(self.config.record_type(), &self.identity, at)
     }
 
     /// Keeps how far was looked, though there was nothing, but not too often; whether anybody listens. `is_news`: what was looked for since
@@ -324,16 +327,6 @@ impl<'t> Poller<'t> {
     pub(super) async fn wait(&self) {
         sleep(self.config.every()).await;
     }
-}
-
-/// Whether a database is the one that it was.
-fn same_database(was: &str, is: &str) -> Result<(), Trouble> {
-    if was == is {
-        return Ok(());
-    }
-    Err(Trouble::Person(format!(
-        "the flow stands in the database {was}, and this is {is}: the numbers of its transactions are others. Give the flow another name, which reads the table from its beginning"
-    )))
 }
 
 impl SqlConfig {
