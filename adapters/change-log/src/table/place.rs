@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::fence::After;
 use super::ledger::Ledger;
 use super::mark::Open;
+use super::sqlserver::{Stand, Standing};
 use super::window::Window;
 use crate::reader;
 
@@ -62,6 +63,8 @@ pub(super) enum At {
         #[serde(skip_serializing_if = "std::ops::Not::not", default)]
         silent: bool,
     },
+    Cdc(Stand),
+    ChangeTracking(Standing),
 }
 
 impl At {
@@ -74,6 +77,8 @@ impl At {
             Self::DeleteAfterRead { .. } => "delete-after-read",
             Self::Timestamp(_) => "timestamp",
             Self::FullCompare { .. } => "full-compare",
+            Self::Cdc(_) => "cdc",
+            Self::ChangeTracking(_) => "change-tracking",
         }
     }
 }
@@ -125,6 +130,8 @@ impl reader::Place for Place {
             }
             At::Timestamp(window) => window.through.as_deref().unwrap_or_default().into(),
             At::FullCompare { base, batch, .. } => format!("{base}/{batch}").into(),
+            At::Cdc(stand) => stand.lsn.to_string().into(),
+            At::ChangeTracking(standing) => standing.since.to_string().into(),
         }
     }
 }

@@ -3,18 +3,20 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use dray_adapter::{IdScope, Source};
+use dray_adapter::{IdScope, Report, Source};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
+use tracing::warn;
 
 use super::config::{Mode, SqlConfig};
 use super::dialect::{Dialect, Select};
 use super::page::{Column, PAGE_BYTES_MAX, Page};
 use super::place::{At, Place};
-use super::records::{Picked, Table};
+use super::records::{Made, Picked, Table};
 use super::session::Session;
+use super::sqlserver::{self, cdc, tracking};
 use super::{compare, fence, mark, overlap, rights, timestamp};
-use crate::reader::{Log, Ready, Talk, Told, Trouble, now_us};
+use crate::reader::{Log, Ready, Talk, Told, Trouble, now_us, scope_of_said};
 use crate::source::LogSource;
 
 /// Rows that are asked for at once.
@@ -71,6 +73,8 @@ impl Log for SqlLog {
                     Mode::MarkProcessed | Mode::DeleteAfterRead => mark::run(&mut poller, at).await,
                     Mode::Timestamp => timestamp::run(&mut poller, at).await,
                     Mode::FullCompare => compare::run(&mut poller, at, &self.own).await,
+                    Mode::Cdc => cdc::run(&mut poller, at).await,
+                    Mode::ChangeTracking => tracking::run(&mut poller, at).await,
                 }
             } => ended,
             () = talk.closed() => Ok(()),
@@ -112,6 +116,9 @@ impl<'t> Poller<'t> {
         }
         let mut session = Session::open(config).await?;
         let dialect = session.dialect();
+        if let Some(said) = sqlserver::untested(dialect, config.mode) {
+            warn!("{said}");
+        }
         let from = config.from(dialect);
         let database = rights::identity(&mut session, config).await?;
         if let Some(place) = &place
@@ -158,22 +165,44 @@ impl<'t> Poller<'t> {
         order: &str,
         rows_max: usize,
     ) -> Result<Page, Trouble> {
-        let rows = rows_max.min(self.rows_max);
+        let (from, like) = (self.from.clone(), self.like.clone());
         let wanted = Select {
             columns: "*",
-            from: &self.from,
+            from: &from,
             filter,
             order,
+            rows: Some(rows_max),
+        };
+        self.page(&wanted, &like).await
+    }
+
+    /// Rows of whatever is asked, as many as `wanted` says at most: fewer where rows are large. `like`: a statement with the same columns.
+    pub(super) async fn page(&mut self, wanted: &Select<'_>, like: &str) -> Result<Page, Trouble> {
+        let rows = wanted.rows.unwrap_or(usize::MAX).min(self.rows_max);
+        let wanted = Select {
             rows: Some(rows),
+            ..*wanted
         };
         let sql = self.dialect.select(&wanted);
-        let mut page = self.session.ask(&sql, &self.like, rows).await?;
+        let mut page = self.session.ask(&sql, like, rows).await?;
         self.same(&page)?;
         page.is_cut |= page.rows() >= rows;
         if let Some(bytes) = page.bytes().checked_div(page.rows()) {
             self.rows_max = (PAGE_BYTES_MAX / bytes.max(1)).clamp(PAGE_ROWS_MIN, PAGE_ROWS);
         }
         Ok(page)
+    }
+
+    /// From here on something else is asked, which has other columns.
+    pub(super) fn turn(&mut self) {
+        self.known = None;
+        self.table = None;
+        self.rows_max = PAGE_ROWS;
+    }
+
+    /// A few rows of what the database says of itself.
+    pub(super) async fn ask(&mut self, sql: &str) -> Result<Page, Trouble> {
+        self.session.ask(sql, sql, PAGE_ROWS).await
     }
 
     /// One value.
@@ -202,6 +231,11 @@ impl<'t> Poller<'t> {
         let page = rights::described(&mut self.session, self.config, &self.like).await?;
         self.same(&page)?;
         Ok(page)
+    }
+
+    /// The same, whatever else is asked meanwhile.
+    pub(super) async fn described(&mut self) -> Result<Page, Trouble> {
+        rights::described(&mut self.session, self.config, &self.like).await
     }
 
     /// That the columns are what they were.
@@ -264,6 +298,16 @@ impl<'t> Poller<'t> {
                 reject.reason
             )));
         }
+        self.send(made, scope, at).await
+    }
+
+    /// Hands records over, with the place behind them; whether anybody listens.
+    pub(super) async fn send(
+        &mut self,
+        made: Made,
+        scope: &[&[u8]],
+        at: At,
+    ) -> Result<bool, Trouble> {
         let place = self.place(at);
         let name = self.config.record_type().as_bytes();
         let parts: Vec<&[u8]> = [self.flow.as_bytes(), name]
@@ -303,6 +347,14 @@ impl<'t> Poller<'t> {
         self.looked = Instant::now();
         let place = Box::new(self.place(at.clone()));
         self.talk.tell(Told::Looked(place, now_us())).await
+    }
+
+    /// Says something alone; whether anybody listens. `parts`: what tells it from all else that is said of the flow.
+    pub(super) async fn say(&mut self, parts: &[&str], report: Report, at: At) -> bool {
+        self.looked = Instant::now();
+        let scope = scope_of_said(self.flow, self.config.record_type(), parts);
+        let place = self.place(at);
+        self.talk.say(scope, report, &place).await
     }
 
     /// Waits until it is time to ask again.
