@@ -2,6 +2,7 @@
 
 mod databases;
 mod documentation;
+mod lookalike;
 mod marks;
 mod states;
 
