@@ -111,6 +111,7 @@ fn row(message: &DescriptorProto, field: &FieldDescriptorProto) -> String {
 
 fn kind(message: &DescriptorProto, field: &FieldDescriptorProto) -> String {
     match field.r#type() {
+        Type::String if field.label() == Label::Repeated => "Kind::Texts".into(),
         Type::String => "Kind::Text".into(),
         Type::Bytes => "Kind::Bytes".into(),
         Type::Uint32 | Type::Uint64 | Type::Int64 => "Kind::Integer".into(),

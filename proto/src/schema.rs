@@ -51,6 +51,8 @@ pub enum Kind {
     Timestamp,
     /// `map<string, string>`.
     TextMap,
+    /// `string`, any number of times.
+    Texts,
     /// Another message, once.
     Message(&'static Message),
     /// Another message, any number of times.

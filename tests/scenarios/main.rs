@@ -27,6 +27,7 @@ mod planted;
 mod polling;
 mod postgres;
 mod postgres_reports;
+mod postgres_rows;
 mod power;
 mod restored;
 mod soap;

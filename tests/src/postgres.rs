@@ -229,6 +229,12 @@ impl Server {
         assert!(told.status.success(), "pgbench: {said}");
     }
 
+    /// Where it listens, on the loopback.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// The folder of its files.
     #[must_use]
     pub fn folder(&self) -> &Path {

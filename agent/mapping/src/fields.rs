@@ -207,7 +207,7 @@ impl Placing<'_, '_> {
                 }
                 return;
             }
-            (Kind::Bytes | Kind::Enum(_) | Kind::Messages(_), _) => {
+            (Kind::Bytes | Kind::Enum(_) | Kind::Messages(_) | Kind::Texts, _) => {
                 return self.refuse(&path, "is not for mapping".into());
             }
             (Kind::Text, None) if name.ends_with("_date") => Target::Date,

@@ -143,13 +143,23 @@ fn put_generic(generic: &GenericPlan, reading: &Reading<'_>, out: &mut Vec<u8>) 
         return;
     };
     for (index, name) in shape.columns.iter().enumerate() {
-        if let Cell::Text(text) = reading.record.value(index) {
-            let text = trimmed(text);
-            if !text.is_empty() && !own.contains(name) {
-                wire::put_entry(out, *number, name, text);
+        let text = match reading.record.value(index) {
+            Cell::Text(text) => trimmed(text),
+            Cell::Unchanged if !own.contains(name) => {
+                wire::put_text(out, unchanged(), name);
+                continue;
             }
+            _ => continue,
+        };
+        if !text.is_empty() && !own.contains(name) {
+            wire::put_entry(out, *number, name, text);
         }
     }
+}
+
+/// The number of the names whose values were not said.
+fn unchanged() -> u32 {
+    dray_proto::schema::GENERIC.fields[2].number
 }
 
 fn put_steps(
@@ -160,11 +170,11 @@ fn put_steps(
     for step in steps {
         match step {
             Step::Leaf(Place::Field(number), leaf) => put_value(*number, leaf.value(reading)?, out),
-            Step::Leaf(Place::Entry(number, name), leaf) => {
-                if let Value::Text(text) = leaf.value(reading)? {
-                    wire::put_entry(out, *number, name, text);
-                }
-            }
+            Step::Leaf(Place::Entry(number, name), leaf) => match leaf.value(reading)? {
+                Value::Text(text) => wire::put_entry(out, *number, name, text),
+                Value::Unchanged => wire::put_text(out, unchanged(), name),
+                _ => {}
+            },
             Step::Message { number, steps } => put_message(*number, steps, reading, out)?,
         }
     }

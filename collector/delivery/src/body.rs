@@ -91,6 +91,8 @@ enum Write {
     Decimal,
     Timestamp,
     TextMap,
+    /// A list of texts.
+    Texts,
     Message(Plan),
     /// A list of them.
     Messages(Plan),
@@ -156,6 +158,7 @@ impl Plan {
                 Kind::Decimal => Write::Decimal,
                 Kind::Timestamp => Write::Timestamp,
                 Kind::TextMap => Write::TextMap,
+                Kind::Texts => Write::Texts,
                 Kind::Message(message) => Write::Message(Self::of(message)),
                 Kind::Messages(message) => Write::Messages(Self::of(message)),
             };
@@ -272,7 +275,10 @@ impl Writer {
             };
             let bit = 1_u64.checked_shl(number).unwrap_or(0);
             if seen & bit != 0 {
-                if matches!(field.write, Write::TextMap | Write::Messages(_)) {
+                if matches!(
+                    field.write,
+                    Write::TextMap | Write::Texts | Write::Messages(_)
+                ) {
                     continue; // The first one wrote them all.
                 }
                 return Err(Poison(format!(
@@ -287,6 +293,7 @@ impl Writer {
             out.extend_from_slice(&field.name);
             let put = match (&field.write, raw) {
                 (Write::TextMap, Raw::Bytes(entry)) => put_map(out, number, entry, fields.clone())?,
+                (Write::Texts, Raw::Bytes(first)) => put_texts(out, number, first, fields.clone())?,
                 (Write::Messages(plan), Raw::Bytes(first)) => {
                     self.messages(out, plan, number, first, fields.clone())?
                 }
@@ -369,6 +376,27 @@ impl Writer {
             )),
         }
     }
+}
+
+/// Appends a list from its first text and the fields behind it.
+fn put_texts(
+    out: &mut Vec<u8>,
+    number: u32,
+    first: &[u8],
+    rest: Fields<'_>,
+) -> Result<bool, Poison> {
+    out.push(b'[');
+    put_text(out, first)?;
+    for field in rest {
+        if let (same, Raw::Bytes(next)) = field?
+            && same == number
+        {
+            out.push(b',');
+            put_text(out, next)?;
+        }
+    }
+    out.push(b']');
+    Ok(true)
 }
 
 /// Appends a map from its first entry and the fields behind it.

@@ -243,8 +243,8 @@ fn mappings_are_chosen_by_the_records_type() {
     );
     assert_eq!(outputs("other"), [2]);
     let records = record(
-        &shape("other", &["K", "A", "B"]),
-        &[Some(" 1"), Some("x"), Some("")],
+        &shape("other", &["K", "A", "B", "C"]),
+        &[Some(" 1"), Some("x"), Some(""), None],
     );
     let events = map(&mut mapper, &records).expect("events");
     let Some(Body::Generic(generic)) = &events[0].body else {
@@ -254,6 +254,7 @@ fn mappings_are_chosen_by_the_records_type() {
     let expected = [("A", "long"), ("K", "1"), ("extra", "e")]
         .map(|(name, text)| (name.to_owned(), text.to_owned()));
     assert_eq!(generic.fields, expected.into());
+    assert_eq!(generic.unchanged, ["C"]);
     assert_eq!(
         events[0].provenance.as_ref().expect("a place").record_type,
         "other"

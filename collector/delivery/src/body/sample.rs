@@ -42,6 +42,11 @@ fn put_sample(out: &mut Vec<u8>, message: &schema::Message) {
                 wire::put_entry(out, field.number, "DOCK", "7");
                 wire::put_entry(out, field.number, "GATE", "\"N\"");
             }
+            Kind::Texts => {
+                for name in ["NOTE", "PHOTO"] {
+                    wire::put_text(out, field.number, name);
+                }
+            }
             Kind::Messages(message) => {
                 for _ in 0..2 {
                     wire::put_message(out, field.number, |out| put_sample(out, message));

@@ -126,9 +126,11 @@ fn an_order_money_an_invoice_and_a_generic_record_are_written() {
         fields: (0..50)
             .map(|n| (format!("C{n}"), format!("\u{1}{n}")))
             .collect(),
+        unchanged: vec!["note".into(), "photo".into()],
     }));
     let json = written(&generic.encode_to_vec()).expect("a record");
     assert_eq!(json["data"]["fields"]["C49"], "\u{1}49");
+    assert_eq!(json["data"]["unchanged"], json!(["note", "photo"]));
     assert_eq!(
         json["data"]["fields"].as_object().map(serde_json::Map::len),
         Some(50)

@@ -29,20 +29,11 @@ const GOALS: Goals = Goals {
 pub(crate) fn measure(folder: &Path, arguments: &Arguments) -> anyhow::Result<Row> {
     let rows = arguments.rows;
     let mut server = Server::start();
-    server.sql(&format!(
-        "{TABLE}; ALTER TABLE stock OWNER TO dray; \
-         INSERT INTO stock SELECT n, 'SKU-' || lpad((n % 50000)::text, 6, '0'), 'A-01-' || n % 97, 'L' || n % 1009, n % 1000 + 0.5, n % 7, 'AVAILABLE', '2026-11-27T08:15:00Z'::timestamptz + n * interval '1 ms', 'counted' \
-         FROM generate_series(1, {rows}) n"
-    ));
+    server.sql(&stock(rows));
     server.sql("VACUUM ANALYZE stock");
     server.sql("CHECKPOINT");
-    let each = rows / TRANSACTIONS;
-    let changes = format!(
-        "DO $$ BEGIN FOR t IN 0..{} LOOP UPDATE stock SET quantity = quantity + 1, changed_at = changed_at + interval '1 s' WHERE id > t * {each} AND id <= (t + 1) * {each}; COMMIT; END LOOP; END $$",
-        TRANSACTIONS - 1
-    );
     let write = |server: &Server| {
-        server.sql(&changes);
+        server.sql(&changes(rows));
         server.sql("CHECKPOINT");
     };
     let (source, goals) = (server.source("public.stock"), GOALS);
@@ -55,6 +46,24 @@ pub(crate) fn measure(folder: &Path, arguments: &Arguments) -> anyhow::Result<Ro
         goals,
     };
     whole_log::measure(folder, rows, &mut server, steps)
+}
+
+/// Makes the table and its rows.
+pub(crate) fn stock(rows: u64) -> String {
+    format!(
+        "{TABLE}; ALTER TABLE stock OWNER TO dray; \
+         INSERT INTO stock SELECT n, 'SKU-' || lpad((n % 50000)::text, 6, '0'), 'A-01-' || n % 97, 'L' || n % 1009, n % 1000 + 0.5, n % 7, 'AVAILABLE', '2026-11-27T08:15:00Z'::timestamptz + n * interval '1 ms', 'counted' \
+         FROM generate_series(1, {rows}) n"
+    )
+}
+
+/// Changes each row once.
+pub(crate) fn changes(rows: u64) -> String {
+    let each = rows / TRANSACTIONS;
+    format!(
+        "DO $$ BEGIN FOR t IN 0..{} LOOP UPDATE stock SET quantity = quantity + 1, changed_at = changed_at + interval '1 s' WHERE id > t * {each} AND id <= (t + 1) * {each}; COMMIT; END LOOP; END $$",
+        TRANSACTIONS - 1
+    )
 }
 
 /// Small transactions, 1,000 a second: from the moment before each commit to the target.
