@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{ClientConfig, DEFAULT_VERSIONS, RootCertStore, SupportedProtocolVersion};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional_with_sizes};
 use tokio::net::{TcpStream, UnixListener};
@@ -59,7 +59,7 @@ impl Relay {
     async fn connect(host: &str, port: u16, tls: &TlsConfig) -> Result<Self, String> {
         let server = format!("{host}:{port}");
         let failed = |error: io::Error| format!("the server {server}: {error}");
-        let (connector, name) = trust(host, tls)?;
+        let (connector, name) = trust(host, tls, DEFAULT_VERSIONS)?;
         let mut stream = TcpStream::connect((host, port)).await.map_err(failed)?;
         stream.set_nodelay(true).map_err(failed)?;
         stream.write_all(&REQUEST).await.map_err(failed)?;
@@ -100,7 +100,11 @@ fn socket(folder: &Path, port: u16) -> PathBuf {
 }
 
 /// What is trusted, and the name that the server must have.
-fn trust(host: &str, tls: &TlsConfig) -> Result<(TlsConnector, ServerName<'static>), String> {
+pub(crate) fn trust(
+    host: &str,
+    tls: &TlsConfig,
+    versions: &[&'static SupportedProtocolVersion],
+) -> Result<(TlsConnector, ServerName<'static>), String> {
     let file = tls.ca_file.display();
     let certificates = CertificateDer::pem_file_iter(&tls.ca_file);
     let certificates = certificates.and_then(Iterator::collect::<Result<Vec<_>, _>>);
@@ -115,7 +119,7 @@ fn trust(host: &str, tls: &TlsConfig) -> Result<(TlsConnector, ServerName<'stati
     }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let client = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
+        .with_protocol_versions(versions)
         .map_err(|error| error.to_string())?
         .with_root_certificates(roots)
         .with_no_client_auth();

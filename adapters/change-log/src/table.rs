@@ -1,7 +1,7 @@
 //! A table that is asked again and again: a change table that triggers fill, an outbox, or a business table with a number or a time.
 //!
 //! Promises, of each mode what it can hold: `fence`, `mark-processed` and `delete-after-read` miss nothing; `overlap` misses nothing of
-//! transactions that are shorter than a limit; `full-compare` misses what comes and goes between two comparisons; `timestamp` isn't exact. Rows come in pages, each with one short statement that locks nothing; a page
+//! transactions that are shorter than a limit; `full-compare` misses what comes and goes between two comparisons; `timestamp` isn't exact; `cdc` and `change-tracking` tell what SQL Server says. Rows come in pages, each with one short statement that locks nothing; a page
 //! and the place behind it are appended together, and only then is a row marked or deleted, by its id.
 //!
 //! Refuses to guess: ids that go back, a clock that goes back, a cell that is cut and a code that nobody explained are told, not passed over.
@@ -36,6 +36,8 @@ mod records;
 mod rights;
 mod session;
 mod sqlite;
+mod sqlserver;
+mod tds;
 mod timestamp;
 mod value;
 mod window;

@@ -232,7 +232,7 @@ impl Database {
 }
 
 /// The source of a server's log made one of its table: by its own driver, and by ODBC.
-fn with_server(log: &str, kind: &str, driver: &str, odbc: &str) -> (String, String) {
+pub(super) fn with_server(log: &str, kind: &str, driver: &str, odbc: &str) -> (String, String) {
     let (head, _) = log.split_once("[[").expect("tables");
     let head = head.replace(kind, "");
     let line = |name: &str| {

@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use super::page::Page;
 use crate::columns::{Mask, Wanted};
+use crate::policy::OnGap;
 use crate::server::TlsConfig;
 
 /// Who speaks to the database.
@@ -20,6 +21,9 @@ pub enum Driver {
     Postgres,
     /// MariaDB or MySQL.
     Mysql,
+    /// Microsoft SQL Server.
+    #[serde(rename = "sqlserver")]
+    SqlServer,
     /// Whatever has an ODBC driver.
     Odbc,
 }
@@ -40,6 +44,10 @@ pub enum Mode {
     Timestamp,
     /// By comparing all rows with what they were.
     FullCompare,
+    /// By SQL Server's change data capture: its log, as its capture job writes it into a table.
+    Cdc,
+    /// By SQL Server's change tracking: which rows changed, and what they are now.
+    ChangeTracking,
 }
 
 /// How a column writes times.
@@ -147,7 +155,8 @@ pub struct SqlConfig {
     pub mask: BTreeMap<String, Mask>,
     /// How rows that are new are found.
     pub mode: Mode,
-    /// The column that tells rows apart.
+    /// The column that tells rows apart. Not needed where the database says it.
+    #[serde(default)]
     pub id: String,
     /// A column that tells a row from another one with its id: a time or a number that is set with it.
     pub version: Option<String>,
@@ -161,6 +170,10 @@ pub struct SqlConfig {
     pub changed: Option<ChangedConfig>,
     /// `mark-processed`: the column that says whether a row was read.
     pub processed: Option<ProcessedConfig>,
+    /// `cdc`: the capture instance, e.g. `dbo_stock`.
+    pub capture: Option<String>,
+    /// `cdc` and `change-tracking`: what the flow does when changes are gone that it has not read.
+    pub on_gap: Option<OnGap>,
     /// How often it is asked, while there is nothing; default 1 s, of a whole comparison 10 minutes.
     #[serde(default, with = "humantime_serde")]
     pub every: Option<Duration>,
@@ -263,7 +276,7 @@ impl SqlConfig {
                 .file
                 .as_ref()
                 .map_or_else(String::new, |file| file.display().to_string()),
-            Driver::Postgres | Driver::Mysql => {
+            Driver::Postgres | Driver::Mysql | Driver::SqlServer => {
                 format!("{} at {}", text(&self.database), text(&self.host))
             }
             Driver::Odbc => match &self.database {
@@ -286,7 +299,15 @@ impl Mode {
             Self::DeleteAfterRead => "delete-after-read",
             Self::Timestamp => "timestamp",
             Self::FullCompare => "full-compare",
+            Self::Cdc => "cdc",
+            Self::ChangeTracking => "change-tracking",
         }
+    }
+
+    /// Whether SQL Server itself says what changed.
+    #[must_use]
+    pub fn is_told(self) -> bool {
+        matches!(self, Self::Cdc | Self::ChangeTracking)
     }
 
     /// Whether rows are marked or deleted.

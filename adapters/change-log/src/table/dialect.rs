@@ -87,14 +87,31 @@ impl Dialect {
         if self == Self::Mysql && text.contains('\\') {
             return format!("_utf8mb4 X'{}'", hex::encode(text));
         }
-        format!("'{}'", text.replace('\'', "''"))
+        // Without the N, SQL Server makes question marks of letters that its collation lacks; with it, an index on a varchar may be of no use.
+        let national = match self {
+            Self::SqlServer if !text.is_ascii() => "N",
+            _ => "",
+        };
+        format!("{national}'{}'", text.replace('\'', "''"))
     }
 
     fn time(self, text: &str) -> String {
         match self {
             Self::Sqlite | Self::Postgres | Self::Mysql => self.text(text),
+            Self::SqlServer => self.server_time(text),
             // ODBC's own notation, which a driver turns into its database's.
             _ => format!("{{ts {}}}", self.text(&text.replace('T', " "))),
+        }
+    }
+
+    /// The T keeps a session's DATEFORMAT out of it. A text is made what the column is, and `datetime` takes three digits at most.
+    fn server_time(self, text: &str) -> String {
+        let text = self.text(&text.replacen(' ', "T", 1));
+        match text.rsplit_once('.') {
+            Some((_, digits)) if digits.len() > "123'".len() => {
+                format!("CAST({text} AS datetime2(7))")
+            }
+            _ => text,
         }
     }
 
@@ -214,6 +231,20 @@ mod tests {
             (Dialect::Oracle, Kind::Bytes, "\\x00ff", "HEXTORAW('00ff')"),
             (Dialect::Mysql, Kind::Bytes, "\\x00ff", "X'00ff'"),
             (Dialect::Mysql, Kind::Time, time, "'2026-11-27T08:15:00'"),
+            (
+                Dialect::SqlServer,
+                Kind::Time,
+                "2026-11-27 08:15:00.123",
+                "'2026-11-27T08:15:00.123'",
+            ),
+            (
+                Dialect::SqlServer,
+                Kind::Time,
+                "2026-11-27T08:15:00.123456",
+                "CAST('2026-11-27T08:15:00.123456' AS datetime2(7))",
+            ),
+            (Dialect::SqlServer, Kind::Text, "O'Neil", "'O''Neil'"),
+            (Dialect::SqlServer, Kind::Text, "Kärcher", "N'Kärcher'"),
             (
                 Dialect::Oracle,
                 Kind::Time,

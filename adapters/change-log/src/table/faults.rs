@@ -40,8 +40,12 @@ impl SqlConfig {
                 "holds a semicolon; write one SELECT without it".into(),
             );
         }
-        if self.id.is_empty() {
-            fault("id", "is empty".into());
+        if self.id.is_empty() && !self.mode.is_told() {
+            fault(
+                "id",
+                "is missing: it names the column that tells rows apart; write e.g. id = \"id\""
+                    .into(),
+            );
         }
         if self.every() < EVERY_MIN {
             fault("every", format!("is less than {EVERY_MIN:?}"));
@@ -58,6 +62,7 @@ impl SqlConfig {
             );
         }
         faults.extend(self.faults_of_mode());
+        faults.extend(self.faults_of_told());
         faults.extend(self.faults_of_driver());
         faults
     }
@@ -140,6 +145,56 @@ impl SqlConfig {
         faults
     }
 
+    /// What the modes need in which SQL Server says what changed, and what says nothing in them or elsewhere.
+    fn faults_of_told(&self) -> Vec<(String, String)> {
+        let mut faults = Vec::new();
+        let mut fault =
+            |setting: &str, sentence: String| faults.push((setting.to_owned(), sentence));
+        let (mode, name) = (self.mode, self.mode.name());
+        if mode == Mode::Cdc && self.capture.as_deref().is_none_or(str::is_empty) {
+            fault(
+                "capture",
+                "is missing: it names the capture instance; write e.g. capture = \"dbo_stock\""
+                    .into(),
+            );
+        }
+        if mode.is_told() {
+            if !matches!(self.driver, Driver::SqlServer | Driver::Odbc) {
+                let sentence = format!(
+                    "\"{name}\" is SQL Server's: write driver = \"sqlserver\" or \"odbc\", or for another database its own kind or mode"
+                );
+                fault("mode", sentence);
+            }
+            if self
+                .table
+                .as_deref()
+                .is_some_and(|table| table.split('.').count() != 2)
+            {
+                fault(
+                    "table",
+                    "is to be written with its schema, e.g. table = \"dbo.stock\"".into(),
+                );
+            }
+        }
+        let says_nothing = [
+            ("capture", self.capture.is_some(), mode != Mode::Cdc),
+            ("on_gap", self.on_gap.is_some(), !mode.is_told()),
+            ("query", self.query.is_some(), mode.is_told()),
+            ("op", self.op.is_some(), mode.is_told()),
+            ("version", self.version.is_some(), mode.is_told()),
+            ("id", !self.id.is_empty(), mode == Mode::ChangeTracking),
+        ];
+        for (setting, is_there, is_useless) in says_nothing {
+            if is_there && is_useless {
+                fault(
+                    setting,
+                    format!("says nothing where mode = \"{name}\"; leave it out"),
+                );
+            }
+        }
+        faults
+    }
+
     fn faults_of_driver(&self) -> Vec<(String, String)> {
         let file = ("file", self.file.is_some());
         let host = ("host", self.host.is_some());
@@ -149,7 +204,7 @@ impl SqlConfig {
         let tls = ("tls", self.tls.is_some());
         let (needs, knows_not) = match self.driver {
             Driver::Sqlite => (vec![file], vec![host, database, user, connection, tls]),
-            Driver::Postgres | Driver::Mysql => {
+            Driver::Postgres | Driver::Mysql | Driver::SqlServer => {
                 (vec![host, database, user], vec![file, connection])
             }
             Driver::Odbc => (vec![connection], vec![file, host, tls]),
@@ -179,7 +234,9 @@ impl SqlConfig {
                 faults.push((setting.to_owned(), sentence));
             }
         }
-        if let (Driver::Postgres | Driver::Mysql, Some(host)) = (self.driver, &self.host) {
+        if let (Driver::Postgres | Driver::Mysql | Driver::SqlServer, Some(host)) =
+            (self.driver, &self.host)
+        {
             faults.extend(server::faults(host, self.tls.as_ref(), self.in_clear_text));
         }
         let is_secret = |text: &String| {
@@ -286,6 +343,36 @@ mod tests {
                 "driver = 'postgres'\nhost = '/run'\ndatabase = 'wms'\nuser = 'dray'\ntls = { ca_file = 'ca' }\n",
                 overlap,
                 "tls: a socket has none",
+            ),
+            (
+                "driver = 'sqlserver'\nhost = 'db'\ndatabase = 'wms'\nuser = 'dray'\n",
+                overlap,
+                "host: \"db\" is another machine",
+            ),
+            (
+                "driver = 'sqlserver'\nhost = '::1'\ndatabase = 'wms'\nuser = 'dray'\n",
+                "table = 'dbo.t'\nmode = 'cdc'\ncapture = 'dbo_t'\non_gap = 'load-again'\n",
+                "",
+            ),
+            (
+                "driver = 'sqlserver'\nhost = '::1'\ndatabase = 'wms'\nuser = 'dray'\n",
+                "table = 't'\nmode = 'cdc'\n",
+                "capture: is missing: it names the capture instance; write e.g. capture = \"dbo_stock\"; table: is to be written with its schema",
+            ),
+            (
+                "driver = 'sqlserver'\nhost = '::1'\ndatabase = 'wms'\nuser = 'dray'\n",
+                "table = 'dbo.t'\nmode = 'change-tracking'\n",
+                "id: says nothing",
+            ),
+            (
+                sqlite,
+                "table = 'dbo.t'\nmode = 'cdc'\ncapture = 'dbo_t'\n",
+                "mode: \"cdc\" is SQL Server's",
+            ),
+            (
+                sqlite,
+                "table = 't'\nmode = 'overlap'\non_gap = 'go-on'\n",
+                "on_gap: says nothing",
             ),
         ] {
             let told = faults(&format!("{head}{rest}"));

@@ -17,6 +17,7 @@ use super::fence::After;
 use super::ledger::Ledger;
 use super::open::Open;
 use super::rights::Identity;
+use super::sqlserver::{Stand, Standing};
 use super::window::Window;
 use crate::reader;
 
@@ -77,6 +78,8 @@ pub(super) enum At {
         #[serde(skip_serializing_if = "std::ops::Not::not", default)]
         silent: bool,
     },
+    Cdc(Stand),
+    ChangeTracking(Standing),
 }
 
 impl At {
@@ -89,6 +92,8 @@ impl At {
             Self::DeleteAfterRead { .. } => "delete-after-read",
             Self::Timestamp(_) => "timestamp",
             Self::FullCompare { .. } => "full-compare",
+            Self::Cdc(_) => "cdc",
+            Self::ChangeTracking(_) => "change-tracking",
         }
     }
 }
@@ -180,6 +185,8 @@ impl reader::Place for Place {
             }
             At::Timestamp(window) => window.through.as_deref().unwrap_or_default().into(),
             At::FullCompare { base, batch, .. } => format!("{base}/{batch}").into(),
+            At::Cdc(stand) => stand.lsn.to_string().into(),
+            At::ChangeTracking(standing) => standing.since.to_string().into(),
         }
     }
 }

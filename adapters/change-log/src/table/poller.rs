@@ -3,22 +3,26 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use dray_adapter::{IdScope, Source};
+use dray_adapter::{IdScope, Report, Source};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
+use tracing::warn;
 
 use super::config::{Mode, SqlConfig};
 use super::dialect::{Dialect, Select};
 use super::pace::Pace;
 use super::page::{Column, Page};
 use super::place::{At, Place};
-use super::records::{Picked, Table};
+use super::records::{Made, Picked, Table};
 use super::rights::Identity;
 use super::session::Session;
+use super::sqlserver::{self, cdc, tracking};
 use super::{compare, fence, mark, overlap, rights, timestamp};
-use crate::reader::{Log, Ready, Talk, Told, Trouble, now_us};
+use crate::reader::{Log, Ready, Talk, Told, Trouble, now_us, scope_of_said};
 use crate::source::LogSource;
 
+/// Rows of what a database says of itself, at most.
+const SAID_ROWS_MAX: usize = 2_000;
 /// How often it is kept how far was looked.
 const LOOKED_EVERY: Duration = Duration::from_secs(10);
 /// The same where there is nothing but the time.
@@ -70,6 +74,8 @@ impl Log for SqlLog {
                     Mode::MarkProcessed | Mode::DeleteAfterRead => mark::run(&mut poller, at).await,
                     Mode::Timestamp => timestamp::run(&mut poller, at).await,
                     Mode::FullCompare => compare::run(&mut poller, at, &self.own).await,
+                    Mode::Cdc => cdc::run(&mut poller, at).await,
+                    Mode::ChangeTracking => tracking::run(&mut poller, at).await,
                 }
             } => ended,
             () = talk.closed() => Ok(()),
@@ -112,6 +118,9 @@ impl<'t> Poller<'t> {
         }
         let mut session = Session::open(config).await?;
         let dialect = session.dialect();
+        if let Some(said) = sqlserver::untested(dialect, config.mode) {
+            warn!("{said}");
+        }
         let from = config.from(dialect);
         let identity = Identity::of(&mut session, config).await?;
         if let Some(place) = &place {
@@ -148,7 +157,7 @@ impl<'t> Poller<'t> {
     }
 
     /// Asks, in another session where the one before was given up.
-    async fn ask(&mut self, sql: &str, like: &str, rows_max: usize) -> Result<Page, Trouble> {
+    async fn asked(&mut self, sql: &str, like: &str, rows_max: usize) -> Result<Page, Trouble> {
         if self.session.anew(self.config).await? {
             let identity = Identity::of(&mut self.session, self.config).await?;
             let is_of = identity.is_of(&self.identity, self.config.accepted_timeline);
@@ -170,22 +179,42 @@ impl<'t> Poller<'t> {
         order: &str,
         rows_max: usize,
     ) -> Result<Page, Trouble> {
-        let rows = rows_max.min(self.pace.rows());
+        let (from, like) = (self.from.clone(), self.like.clone());
         let wanted = Select {
             columns: "*",
-            from: &self.from,
+            from: &from,
             filter,
             order,
+            rows: Some(rows_max),
+        };
+        self.page(&wanted, &like).await
+    }
+
+    /// Rows of whatever is asked, as many as `wanted` says at most: fewer where rows are large. `like`: a statement with the same columns.
+    pub(super) async fn page(&mut self, wanted: &Select<'_>, like: &str) -> Result<Page, Trouble> {
+        let rows = wanted.rows.unwrap_or(usize::MAX).min(self.pace.rows());
+        let wanted = Select {
             rows: Some(rows),
+            ..*wanted
         };
         let sql = self.dialect.select(&wanted);
-        let like = self.like.clone();
-        let asked = self.ask(&sql, &like, rows).await;
+        let asked = self.asked(&sql, like, rows).await;
         let mut page = asked.inspect_err(|_| self.pace.failed(rows))?;
         self.same(&page)?;
         page.is_cut |= page.rows() >= rows;
         self.pace.came(page.rows(), page.bytes());
         Ok(page)
+    }
+
+    /// From here on something else is asked, which has other columns.
+    pub(super) fn turn(&mut self) {
+        self.known = None;
+        self.table = None;
+    }
+
+    /// A few rows of what the database says of itself.
+    pub(super) async fn ask(&mut self, sql: &str) -> Result<Page, Trouble> {
+        self.asked(sql, sql, SAID_ROWS_MAX).await
     }
 
     /// One value.
@@ -198,14 +227,14 @@ impl<'t> Poller<'t> {
             rows: None,
         };
         let sql = self.dialect.select(&wanted);
-        let page = self.ask(&sql, &sql, 1).await?;
+        let page = self.asked(&sql, &sql, 1).await?;
         Ok(page.only().map(str::to_owned))
     }
 
     /// One value that stands in no table.
     pub(super) async fn alone(&mut self, what: &str) -> Result<Option<String>, Trouble> {
         let sql = format!("SELECT {what}");
-        let page = self.ask(&sql, &sql, 1).await?;
+        let page = self.asked(&sql, &sql, 1).await?;
         Ok(page.only().map(str::to_owned))
     }
 
@@ -214,6 +243,11 @@ impl<'t> Poller<'t> {
         let page = rights::described(&mut self.session, self.config, &self.like).await?;
         self.same(&page)?;
         Ok(page)
+    }
+
+    /// The same, whatever else is asked meanwhile.
+    pub(super) async fn described(&mut self) -> Result<Page, Trouble> {
+        rights::described(&mut self.session, self.config, &self.like).await
     }
 
     /// That the columns are what they were.
@@ -239,7 +273,7 @@ impl<'t> Poller<'t> {
                 "the agent does not know how this database tells its clock; write clock = \"SELECT ...\", which gives microseconds since 1970 in UTC".into(),
             ));
         };
-        let page = self.ask(sql, sql, 1).await?;
+        let page = self.asked(sql, sql, 1).await?;
         let said = page.only().unwrap_or_default();
         let us = said.split('.').next().and_then(|whole| whole.parse().ok());
         us.ok_or_else(|| {
@@ -277,6 +311,16 @@ impl<'t> Poller<'t> {
                 reject.reason
             )));
         }
+        self.send(made, scope, at).await
+    }
+
+    /// Hands records over, with the place behind them; whether anybody listens.
+    pub(super) async fn send(
+        &mut self,
+        made: Made,
+        scope: &[&[u8]],
+        at: At,
+    ) -> Result<bool, Trouble> {
         let place = self.place(at);
         place.fits().map_err(Trouble::Person)?;
         let name = self.config.record_type().as_bytes();
@@ -321,6 +365,14 @@ impl<'t> Poller<'t> {
             return true;
         }
         self.talk.tell(Told::Looked(place, now_us())).await
+    }
+
+    /// Says something alone; whether anybody listens. `parts`: what tells it from all else that is said of the flow.
+    pub(super) async fn say(&mut self, parts: &[&str], report: Report, at: At) -> bool {
+        self.looked = Instant::now();
+        let scope = scope_of_said(self.flow, self.config.record_type(), parts);
+        let place = self.place(at);
+        self.talk.say(scope, report, &place).await
     }
 
     /// Waits until it is time to ask again.

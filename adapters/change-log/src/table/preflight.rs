@@ -8,6 +8,7 @@ use super::page::Page;
 use super::records::Table;
 use super::rights;
 use super::session::Session;
+use super::sqlserver;
 use super::value::Kind;
 use crate::reader::Trouble;
 
@@ -36,13 +37,23 @@ impl SqlConfig {
 
     async fn look(&self) -> Result<Looked, Trouble> {
         let mut session = Session::open(self).await?;
+        let mut looked = match self.mode.is_told() {
+            true => self.look_told(&mut session).await?,
+            false => self.look_at_table(&mut session).await?,
+        };
+        let untested = sqlserver::untested(session.dialect(), self.mode);
+        looked.warnings.extend(untested.map(str::to_owned));
+        Ok(looked)
+    }
+
+    async fn look_at_table(&self, session: &mut Session) -> Result<Looked, Trouble> {
         let dialect = session.dialect();
         let from = self.from(dialect);
         let like = rights::like(dialect, &from);
-        let page = rights::described(&mut session, self, &like).await?;
+        let page = rights::described(session, self, &like).await?;
         let order = self.has_columns(dialect, &page).map_err(Trouble::Person)?;
         if let Some(nothing) = self.nothing(dialect) {
-            rights::may_write(&mut session, self, &nothing).await?;
+            rights::may_write(session, self, &nothing).await?;
         }
         let mut warnings = Vec::new();
         if let (Some(table), Some(sql)) = (&self.table, self.is_indexed(dialect, order)) {
@@ -98,7 +109,7 @@ impl SqlConfig {
                 order = self.changed.as_ref().map_or("", |one| &one.column);
                 page.place("changed.column", order)?;
             }
-            Mode::DeleteAfterRead | Mode::FullCompare => {}
+            Mode::DeleteAfterRead | Mode::FullCompare | Mode::Cdc | Mode::ChangeTracking => {}
         }
         Ok(order)
     }
@@ -135,7 +146,12 @@ impl SqlConfig {
             Dialect::Mysql => Some(format!(
                 "SELECT COUNT(*) FROM information_schema.statistics WHERE table_schema = DATABASE() AND table_name = {bare} AND column_name = {name} AND seq_in_index = 1"
             )),
-            Dialect::SqlServer | Dialect::Oracle | Dialect::Db2 | Dialect::Other => None,
+            Dialect::SqlServer => Some(format!(
+                "SELECT COUNT(*) FROM sys.index_columns k JOIN sys.columns c ON c.object_id = k.object_id AND c.column_id = k.column_id \
+                 WHERE k.key_ordinal = 1 AND k.object_id = OBJECT_ID({}) AND c.name = {name}",
+                text(&dialect.table(table))?
+            )),
+            Dialect::Oracle | Dialect::Db2 | Dialect::Other => None,
         }
     }
 }

@@ -24,8 +24,8 @@ pub(super) const ABOUT: [&str; 2] = ["_op", "_position"];
 /// What becomes of rows.
 pub(super) struct Table {
     name: String,
-    shape: Arc<Shape>,
-    taken: Vec<Taken>,
+    pub(super) shape: Arc<Shape>,
+    pub(super) taken: Vec<Taken>,
     op: Option<usize>,
 }
 
@@ -71,6 +71,16 @@ impl Table {
             taken,
             op,
         })
+    }
+
+    /// Of a table whose rows are put otherwise.
+    pub(super) fn of(shape: Arc<Shape>, taken: Vec<Taken>) -> Self {
+        Self {
+            name: shape.record_type.clone(),
+            shape,
+            taken,
+            op: None,
+        }
     }
 
     /// The rows as records; what is none is a dead letter. `position`: the column that they were found by.
@@ -120,7 +130,7 @@ impl Table {
     }
 
     /// Whether all that is taken of a row is there.
-    fn whole(&self, page: &Page, row: usize) -> Result<(), String> {
+    pub(super) fn whole(&self, page: &Page, row: usize) -> Result<(), String> {
         let lost = self
             .taken
             .iter()
@@ -154,7 +164,7 @@ impl Table {
         }
     }
 
-    fn reject(&self, page: &Page, one: &Picked, after: usize, reason: String) -> Reject {
+    pub(super) fn reject(&self, page: &Page, one: &Picked, after: usize, reason: String) -> Reject {
         let mut raw = String::new();
         for column in &self.taken {
             if let (None, Some(text)) = (column.mask, page.get(one.row, column.at)) {
@@ -180,7 +190,7 @@ impl Table {
     }
 }
 
-fn put_cell(rows: &mut Rows, page: &Page, row: usize, column: &Taken) {
+pub(super) fn put_cell(rows: &mut Rows, page: &Page, row: usize, column: &Taken) {
     let text = match page.cell(row, column.at) {
         Cell::Text(text) => text,
         Cell::Unsaid => return rows.unchanged(),

@@ -5,7 +5,7 @@ use super::dialect::Dialect;
 #[cfg(feature = "odbc")]
 use super::odbc;
 use super::page::{Column, Page};
-use super::{mysql, postgres, sqlite};
+use super::{mysql, postgres, sqlite, tds};
 use crate::reader::Trouble;
 
 /// What a build without ODBC says.
@@ -16,6 +16,7 @@ pub(super) enum Session {
     Sqlite(sqlite::Session),
     Postgres(postgres::Session),
     Mysql(mysql::Session),
+    SqlServer(Box<tds::Session>),
     #[cfg(feature = "odbc")]
     Odbc(odbc::Session),
 }
@@ -27,6 +28,7 @@ impl Session {
             Driver::Sqlite => Self::Sqlite(sqlite::Session::open(config)?),
             Driver::Postgres => Self::Postgres(postgres::Session::open(config).await?),
             Driver::Mysql => Self::Mysql(mysql::Session::open(config).await?),
+            Driver::SqlServer => Self::SqlServer(Box::new(tds::Session::open(config).await?)),
             #[cfg(feature = "odbc")]
             Driver::Odbc => Self::Odbc(odbc::Session::open(config).await?),
             #[cfg(not(feature = "odbc"))]
@@ -56,6 +58,7 @@ impl Session {
             Self::Sqlite(_) => Dialect::Sqlite,
             Self::Postgres(_) => Dialect::Postgres,
             Self::Mysql(_) => Dialect::Mysql,
+            Self::SqlServer(_) => Dialect::SqlServer,
             #[cfg(feature = "odbc")]
             Self::Odbc(session) => session.dialect,
         }
@@ -69,11 +72,11 @@ impl Session {
         like: &str,
         rows_max: usize,
     ) -> Result<Page, Trouble> {
-        let _ = rows_max;
         match self {
             Self::Sqlite(session) => session.ask(sql),
             Self::Postgres(session) => session.ask(sql, like).await,
             Self::Mysql(session) => session.ask(sql).await,
+            Self::SqlServer(session) => session.ask(sql, rows_max).await,
             #[cfg(feature = "odbc")]
             Self::Odbc(session) => session.ask(sql, rows_max).await,
         }
@@ -96,6 +99,7 @@ impl Session {
             Self::Sqlite(session) => session.change(sql),
             Self::Postgres(session) => session.change(sql).await,
             Self::Mysql(session) => session.change(sql).await,
+            Self::SqlServer(session) => session.change(sql).await,
             #[cfg(feature = "odbc")]
             Self::Odbc(session) => session.change(sql).await,
         }
