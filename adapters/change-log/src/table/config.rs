@@ -242,6 +242,18 @@ impl SqlConfig {
         }
     }
 
+    /// The columns by which rows are found.
+    pub(super) fn found_by(&self) -> Vec<String> {
+        let columns = [
+            Some(&self.id),
+            self.version.as_ref(),
+            self.transaction.as_ref(),
+            self.changed.as_ref().map(|changed| &changed.column),
+            self.processed.as_ref().map(|processed| &processed.column),
+        ];
+        columns.into_iter().flatten().cloned().collect()
+    }
+
     /// Where it is, in words.
     #[must_use]
     pub fn place(&self) -> String {

@@ -9,7 +9,8 @@ use tokio::time::{Instant, sleep};
 
 use super::config::{Mode, SqlConfig};
 use super::dialect::{Dialect, Select};
-use super::page::{Column, PAGE_BYTES_MAX, Page};
+use super::pace::Pace;
+use super::page::{Column, Page};
 use super::place::{At, Place};
 use super::records::{Picked, Table};
 use super::rights::Identity;
@@ -17,11 +18,6 @@ use super::session::Session;
 use super::{compare, fence, mark, overlap, rights, timestamp};
 use crate::reader::{Log, Ready, Talk, Told, Trouble, now_us};
 use crate::source::LogSource;
-
-/// Rows that are asked for at once.
-const PAGE_ROWS: usize = 2_000;
-/// The same of rows that are large.
-const PAGE_ROWS_MIN: usize = 32;
 
 /// How often it is kept how far was looked.
 const LOOKED_EVERY: Duration = Duration::from_secs(10);
@@ -32,6 +28,7 @@ const IDLE_EVERY: Duration = Duration::from_secs(600);
 struct SqlLog {
     config: SqlConfig,
     own: PathBuf,
+    pace: Pace,
 }
 
 impl SqlConfig {
@@ -41,6 +38,7 @@ impl SqlConfig {
         let log = SqlLog {
             config: self.clone(),
             own: own.to_owned(),
+            pace: Pace::default(),
         };
         Box::new(LogSource::new(flow, log))
     }
@@ -65,7 +63,7 @@ impl Log for SqlLog {
         let at = place.as_ref().map(|place| place.at.clone());
         tokio::select! {
             ended = async {
-                let mut poller = Poller::open(flow, &self.config, place, talk, confirmed).await?;
+                let mut poller = Poller::open(flow, self, place, talk, confirmed).await?;
                 match self.config.mode {
                     Mode::Fence => fence::run(&mut poller, at).await,
                     Mode::Overlap => overlap::run(&mut poller, at).await,
@@ -96,18 +94,19 @@ pub(super) struct Poller<'t> {
     known: Option<Vec<Column>>,
     talk: &'t Talk<Place>,
     pub(super) confirmed: watch::Receiver<Option<Place>>,
-    rows_max: usize,
+    pace: &'t Pace,
     looked: Instant,
 }
 
 impl<'t> Poller<'t> {
     async fn open(
         flow: &'t str,
-        config: &'t SqlConfig,
+        log: &'t SqlLog,
         place: Option<Place>,
         talk: &'t Talk<Place>,
         confirmed: watch::Receiver<Option<Place>>,
     ) -> Result<Self, Trouble> {
+        let config = &log.config;
         if let Some(place) = &place {
             place.is_of(config).map_err(Trouble::Person)?;
         }
@@ -131,7 +130,7 @@ impl<'t> Poller<'t> {
             known: None,
             talk,
             confirmed,
-            rows_max: PAGE_ROWS,
+            pace: &log.pace,
             looked: Instant::now(),
         })
     }
@@ -144,8 +143,28 @@ impl<'t> Poller<'t> {
     /// A value of the column, as SQL.
     pub(super) fn value(&self, page: &Page, at: usize, text: &str) -> Result<String, Trouble> {
         let column = &page.columns[at];
-        let value = self.dialect.value(column.kind, text);
+        let value = self.session.value(column, text);
         value.map_err(|said| Trouble::Person(format!("the column {}: {said}", column.name)))
+    }
+
+    /// Asks, in another session where the one before was given up.
+    async fn ask(&mut self, sql: &str, like: &str, rows_max: usize) -> Result<Page, Trouble> {
+        if self.session.anew(self.config).await? {
+            // No timeline is accepted here: another one than a moment ago is looked at when the flow begins anew.
+            let identity = Identity::of(&mut self.session, self.config).await?;
+            if identity != self.identity {
+                return Err(Trouble::Passing(
+                    "another server answers than before: it is asked anew".into(),
+                ));
+            }
+        }
+        self.session.ask(sql, like, rows_max).await
+    }
+
+    /// Changes rows; how many.
+    pub(super) async fn change(&mut self, sql: &str) -> Result<u64, Trouble> {
+        self.session.anew(self.config).await?;
+        self.session.change(sql).await
     }
 
     /// Rows of the table, `rows_max` at most: fewer where rows are large.
@@ -155,7 +174,7 @@ impl<'t> Poller<'t> {
         order: &str,
         rows_max: usize,
     ) -> Result<Page, Trouble> {
-        let rows = rows_max.min(self.rows_max);
+        let rows = rows_max.min(self.pace.rows());
         let wanted = Select {
             columns: "*",
             from: &self.from,
@@ -164,12 +183,12 @@ impl<'t> Poller<'t> {
             rows: Some(rows),
         };
         let sql = self.dialect.select(&wanted);
-        let mut page = self.session.ask(&sql, &self.like, rows).await?;
+        let like = self.like.clone();
+        let asked = self.ask(&sql, &like, rows).await;
+        let mut page = asked.inspect_err(|_| self.pace.failed(rows))?;
         self.same(&page)?;
         page.is_cut |= page.rows() >= rows;
-        if let Some(bytes) = page.bytes().checked_div(page.rows()) {
-            self.rows_max = (PAGE_BYTES_MAX / bytes.max(1)).clamp(PAGE_ROWS_MIN, PAGE_ROWS);
-        }
+        self.pace.came(page.rows(), page.bytes());
         Ok(page)
     }
 
@@ -183,14 +202,14 @@ impl<'t> Poller<'t> {
             rows: None,
         };
         let sql = self.dialect.select(&wanted);
-        let page = self.session.ask(&sql, &sql, 1).await?;
+        let page = self.ask(&sql, &sql, 1).await?;
         Ok(page.only().map(str::to_owned))
     }
 
     /// One value that stands in no table.
     pub(super) async fn alone(&mut self, what: &str) -> Result<Option<String>, Trouble> {
         let sql = format!("SELECT {what}");
-        let page = self.session.ask(&sql, &sql, 1).await?;
+        let page = self.ask(&sql, &sql, 1).await?;
         Ok(page.only().map(str::to_owned))
     }
 
@@ -217,13 +236,14 @@ impl<'t> Poller<'t> {
 
     /// The database's own clock: microseconds since 1970.
     pub(super) async fn clock_us(&mut self) -> Result<i64, Trouble> {
-        let sql = self.config.clock.as_deref().or(self.dialect.clock());
+        let config = self.config;
+        let sql = config.clock.as_deref().or(self.dialect.clock());
         let Some(sql) = sql else {
             return Err(Trouble::Person(
                 "the agent does not know how this database tells its clock; write clock = \"SELECT ...\", which gives microseconds since 1970 in UTC".into(),
             ));
         };
-        let page = self.session.ask(sql, sql, 1).await?;
+        let page = self.ask(sql, sql, 1).await?;
         let said = page.only().unwrap_or_default();
         let us = said.split('.').next().and_then(|whole| whole.parse().ok());
         us.ok_or_else(|| {
@@ -262,6 +282,7 @@ impl<'t> Poller<'t> {
             )));
         }
         let place = self.place(at);
+        place.fits().map_err(Trouble::Person)?;
         let name = self.config.record_type().as_bytes();
         let parts: Vec<&[u8]> = [self.flow.as_bytes(), name]
             .into_iter()
@@ -299,6 +320,10 @@ impl<'t> Poller<'t> {
     pub(super) async fn looked_now(&mut self, at: &At) -> bool {
         self.looked = Instant::now();
         let place = Box::new(self.place(at.clone()));
+        // One that is too long stops the flow with the next row; until then the one before holds.
+        if place.fits().is_err() {
+            return true;
+        }
         self.talk.tell(Told::Looked(place, now_us())).await
     }
 
