@@ -49,7 +49,7 @@ test-quick:
 # strace shows that no ack leaves before the sync that it rests on. e2fsprogs and xfsprogs make the disks whose
 # power is cut, and xfsprogs cuts it. iproute2 and nftables make the network that loses packets; faketime sets clocks.
 # sshd is the server that files are picked up from.
-# gsoap, jaxws, a JDK and npm make programs that call the agent over SOAP, and servers that it asks.
+# gsoap, jaxws, a JDK and npm make programs that call the agent over SOAP, and servers that it asks. npm brings PostgreSQL 18 too.
 # PostgreSQL and MariaDB are the real servers whose logs and tables are read; each test makes one of its own. unixODBC and its drivers read them too.
 # xmllint (libxml2-utils) and Python read some files as well, as a second opinion; pip installs two readers of EDI for that.
 tools:

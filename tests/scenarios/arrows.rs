@@ -54,7 +54,8 @@ const KEPT: &[(&str, &[&str])] = &[
         "tonic",
         &["dray-proto", "dray-uplink", "dray-agent", "dray-collector"],
     ),
-    ("rusqlite", &["dray-store", "dray-change-log"]),
+    // The bench plays the application that fills a file.
+    ("rusqlite", &["dray-store", "dray-change-log", "dray-tests"]),
     ("minijinja", &["dray-mapping", "dray-soap", "dray-delivery"]),
     ("notify", &["dray-file-drop"]),
     ("pgwire-replication", &["dray-change-log"]),

@@ -2,8 +2,11 @@
 
 mod databases;
 mod documentation;
+mod drivers;
 mod lookalike;
 mod marks;
+mod nights;
+mod odd;
 mod states;
 
 use dray_tests::site::{FlowSpec, Site};
@@ -169,6 +172,38 @@ fn in_postgresql_late_transactions_come_once_by_id_and_by_fence() {
 }
 
 #[test]
+fn a_server_that_took_over_stops_a_flow_by_transactions_until_its_timeline_is_accepted() {
+    for by in [By::ItsOwnDriver, By::Odbc] {
+        let mut table = Database::postgres();
+        let folder = folder("timeline");
+        let mode = "mode = \"fence\"\ntransaction = \"written_by\"";
+        let (mut site, erp) = site(&table.moved(by, mode), MAPPING, &folder);
+        table.insert(1..101);
+        these_arrive_whole(&site, &erp, &numbers(1..101), "before");
+        let server = table.server().expect("a server");
+        server.stop();
+        server.follow();
+        server.promote();
+        table.insert(101..201);
+        let agent = site.agent.as_ref().expect("it runs");
+        let told = agent.wait_log("the flow stopped").expect("it stops");
+        assert!(
+            told.contains("is on timeline 2, and the flow has read on timeline 1")
+                && told.contains("write accepted_timeline = 2"),
+            "{told}"
+        );
+        assert_eq!(erp.events(), 100, "{by:?}");
+        kill_agent(&mut site);
+        let file = site.agent_config();
+        let text = std::fs::read_to_string(&file).expect("a file");
+        let text = text.replace(mode, &format!("{mode}\naccepted_timeline = 2"));
+        std::fs::write(&file, text).expect("a file");
+        site.start_agent().expect("an agent");
+        these_arrive_whole(&site, &erp, &numbers(1..201), &format!("{by:?}, accepted"));
+    }
+}
+
+#[test]
 fn in_mariadb_late_transactions_come_once() {
     for by in [By::ItsOwnDriver, By::Odbc] {
         let table = Database::maria();
@@ -198,41 +233,58 @@ fn check_warns_of_a_column_without_an_index() {
 
 #[test]
 fn a_table_that_was_restored_stops_the_flow_in_words() {
-    for (change, expected) in [
-        (
-            "DELETE FROM moved WHERE id > 50",
-            "the highest id of moved is 50, and 100 was read already",
-        ),
-        (
-            "UPDATE moved SET version = 7 WHERE id = 100",
-            "the row 100 of moved is another one than was read",
-        ),
+    let home = folder("restored");
+    for table in [
+        Database::sqlite(&home),
+        Database::postgres(),
+        Database::maria(),
     ] {
-        let folder = folder("restored-table");
-        let table = Database::sqlite(&folder);
-        let source = table.moved(
-            By::ItsOwnDriver,
-            "mode = \"overlap\"\nversion = \"version\"",
-        );
-        let (mut site, erp) = site(&source, MAPPING, &folder);
-        table.insert(1..101);
-        these_arrive_whole(&site, &erp, &numbers(1..101), "before");
-        kill_agent(&mut site);
-        table.run(change);
-        site.start_agent().expect("an agent");
-        let agent = site.agent.as_ref().expect("it runs");
-        let told = agent.wait_log("the flow stopped").expect("it stops");
-        assert!(told.contains(expected), "{told}");
-        assert_eq!(erp.events(), 100);
+        for (name, change, expected) in [
+            (
+                "older",
+                "DELETE FROM older WHERE id > 50",
+                "the highest id of older is 50, and 100 was read already",
+            ),
+            (
+                "other",
+                "UPDATE other SET version = 7 WHERE id = 100",
+                "the row 100 of other is another one than was read",
+            ),
+        ] {
+            let folder = folder("restored-table");
+            let mode = "mode = \"overlap\"\nversion = \"version\"";
+            table.make(name);
+            let source = table.reads(By::ItsOwnDriver, name, mode);
+            let (mut site, erp) = site(&source, MAPPING, &folder);
+            table.insert_into(name, 1..101);
+            these_arrive_whole(&site, &erp, &numbers(1..101), "before");
+            kill_agent(&mut site);
+            table.run(change);
+            site.start_agent().expect("an agent");
+            let agent = site.agent.as_ref().expect("it runs");
+            let told = agent.wait_log("the flow stopped").expect("it stops");
+            assert!(told.contains(expected), "{told}");
+            assert_eq!(erp.events(), 100);
+        }
     }
 }
 
 #[test]
 fn a_long_cell_comes_whole_or_its_row_is_a_dead_letter() {
-    for by in [By::ItsOwnDriver, By::Odbc] {
+    let postgres = Database::postgres();
+    let maria = Database::maria();
+    maria.run("SET GLOBAL max_allowed_packet = 67108864");
+    maria.run("ALTER TABLE wms.moved MODIFY sku longtext CHARSET utf8mb4");
+    for (table, by) in [
+        (&postgres, By::ItsOwnDriver),
+        (&postgres, By::Odbc),
+        (&maria, By::ItsOwnDriver),
+        (&maria, By::Odbc),
+    ] {
         let folder = folder("long");
-        let table = Database::postgres();
-        table.run("INSERT INTO moved (id, number, sku) VALUES (1, 'MV0000000001', repeat('ä€x', 50000)), (2, 'MV0000000002', repeat('x', 17000000)), (3, 'MV0000000003', 'S')");
+        if table.ask("SELECT COUNT(*) FROM moved") == "0" {
+            table.run("INSERT INTO moved (id, number, sku) VALUES (1, 'MV0000000001', repeat('ä€x', 50000)), (2, 'MV0000000002', repeat('x', 17000000)), (3, 'MV0000000003', 'S')");
+        }
         let source = table.moved(by, "mode = \"overlap\"");
         let (site, _erp) = site(&source, AS_IT_IS, &folder);
         let events = || site.log_events().expect("the log");
@@ -251,22 +303,26 @@ fn a_long_cell_comes_whole_or_its_row_is_a_dead_letter() {
 
 #[test]
 fn a_server_that_dies_while_rows_are_fetched_is_asked_again() {
-    for by in [By::ItsOwnDriver, By::Odbc] {
-        let folder = folder("dies");
-        let mut table = Database::postgres();
-        let rows = 60_000;
-        table.insert(1..rows + 1);
-        let (site, erp) = site(&table.moved(by, "mode = \"overlap\""), MAPPING, &folder);
-        for part in 1..3 {
-            arrived(&erp, (rows * part / 4) as usize, "a part");
-            table.server().expect("a server").crash();
+    for mut table in [Database::postgres(), Database::maria()] {
+        for by in [By::ItsOwnDriver, By::Odbc] {
+            let folder = folder("dies");
+            let name = format!("dies_{by:?}").to_lowercase();
+            let rows = 60_000;
+            table.make(&name);
+            table.insert_into(&name, 1..rows + 1);
+            let source = table.reads(by, &name, "mode = \"overlap\"");
+            let (site, erp) = site(&source, MAPPING, &folder);
+            for part in 1..3 {
+                arrived(&erp, (rows * part / 4) as usize, "a part");
+                table.crash();
+            }
+            these_arrive_whole(
+                &site,
+                &erp,
+                &numbers(1..rows + 1),
+                &format!("a dying server, {name}"),
+            );
         }
-        these_arrive_whole(
-            &site,
-            &erp,
-            &numbers(1..rows + 1),
-            &format!("a dying server, {by:?}"),
-        );
     }
 }
 

@@ -14,7 +14,7 @@ use crate::postgres::is_streaming;
 use crate::{PATIENCE, folder, target_table, wait};
 
 /// A flow of movements as they are, with more settings of its source and of its table.
-fn flow(server: &Server, source: &str, table: &str) -> FlowSpec {
+pub(crate) fn flow(server: &Server, source: &str, table: &str) -> FlowSpec {
     let head = "[[flow.source.table]]\nname = \"public.movement\"\n";
     let settings = server.source("public.movement");
     FlowSpec {
@@ -110,7 +110,7 @@ fn shown(event: &Value) -> String {
     }
 }
 
-fn insert(server: &Server, number: &str) {
+pub(crate) fn insert(server: &Server, number: &str) {
     server.sql(&format!(
         "INSERT INTO movement (number, sku) VALUES ('{number}', 'X')"
     ));

@@ -1,4 +1,4 @@
-//! The line between agent and collector: a TCP proxy that can fail on command.
+//! The line between agent and collector, or a database: a TCP proxy that can fail on command.
 //!
 //! It passes bytes until it is told to go silent (nothing is carried and nothing is closed, as when a firewall
 //! forgets a connection), to reset, to be narrow, or to end after so many bytes.
@@ -53,17 +53,18 @@ impl Orders {
     }
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Kept {
     connections: u64,
     /// Both ways together.
     passed: u64,
     cut_at: Option<u64>,
+    /// Where connections are carried to.
+    leads_to: SocketAddr,
 }
 
 #[derive(Debug)]
 struct Shared {
-    collector: SocketAddr,
     orders: watch::Sender<Orders>,
     kept: Mutex<Kept>,
     changed: Condvar,
@@ -89,9 +90,13 @@ impl Line {
         sockopt::set_socket_recv_buffer_size(&listener, RECEIVE_BYTES)?;
         let port = listener.local_addr()?.port();
         let shared = Arc::new(Shared {
-            collector: SocketAddr::from(([127, 0, 0, 1], collector)),
             orders: watch::Sender::default(),
-            kept: Mutex::default(),
+            kept: Mutex::new(Kept {
+                connections: 0,
+                passed: 0,
+                cut_at: None,
+                leads_to: loopback(collector),
+            }),
             changed: Condvar::new(),
         });
         let (stop, stopped) = oneshot::channel();
@@ -122,6 +127,12 @@ impl Line {
     #[must_use]
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// Leads to another port of the loopback from now on, as an address does that moves when another server takes over: connections are reset.
+    pub fn lead_to(&self, port: u16) {
+        self.shared.lock().leads_to = loopback(port);
+        self.reset();
     }
 
     /// Carries nothing from now on: connections stay open, and new ones are taken without an answer.
@@ -199,6 +210,10 @@ impl Line {
         }
         true
     }
+}
+
+fn loopback(port: u16) -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], port))
 }
 
 impl Drop for Line {

@@ -1,5 +1,7 @@
 //! A private PostgreSQL server with a table of movements.
 
+mod takeover;
+
 use std::fs;
 use std::ops::Range;
 use std::os::unix::fs::PermissionsExt as _;
@@ -38,11 +40,13 @@ const PASSWORD: &str = "it's a secret";
 #[derive(Debug)]
 pub struct Server {
     folder: TempDir,
+    /// Where its programs are.
+    programs: PathBuf,
     port: u16,
     process: Option<Child>,
 }
 
-/// Where the server's programs are: Debian keeps each version's apart.
+/// Where Debian's programs are: it keeps each version's apart. Its clients speak to newer servers too.
 fn programs() -> &'static PathBuf {
     static FOUND: OnceLock<PathBuf> = OnceLock::new();
     FOUND.get_or_init(|| {
@@ -55,13 +59,25 @@ fn programs() -> &'static PathBuf {
     })
 }
 
-/// One of them, as the user that the package made: a server does not run as root.
-fn command(name: &str) -> Command {
+/// A server's program, as the user that the package made: a server does not run as root.
+fn command(programs: &Path, name: &str) -> Command {
     let mut command = Command::new("setpriv");
     command
         .args(["--reuid=postgres", "--regid=postgres", "--clear-groups"])
-        .arg(programs().join(name));
+        .arg(programs.join(name));
     command
+}
+
+/// A folder of its own for a server.
+fn new_folder() -> TempDir {
+    let made = tempfile::Builder::new().prefix("dray-postgres-").tempdir();
+    let folder = made.expect("a folder");
+    let made = Command::new("chown")
+        .arg("postgres")
+        .arg(folder.path())
+        .status();
+    assert!(made.expect("chown").success());
+    folder
 }
 
 impl Server {
@@ -71,17 +87,20 @@ impl Server {
     /// Where PostgreSQL is not installed, or does not start.
     #[must_use]
     pub fn start() -> Self {
-        let made = tempfile::Builder::new().prefix("dray-postgres-").tempdir();
-        let folder = made.expect("a folder");
-        let made = Command::new("chown")
-            .arg("postgres")
-            .arg(folder.path())
-            .status();
-        assert!(made.expect("chown").success());
+        Self::start_from(programs())
+    }
+
+    /// The same with the server's programs of another place.
+    ///
+    /// # Panics
+    /// Where it does not start.
+    #[must_use]
+    pub fn start_from(programs: &Path) -> Self {
+        let folder = new_folder();
         let secret = folder.path().join("secret");
         fs::write(&secret, PASSWORD).expect("a file");
         let data = folder.path().join("data");
-        let made = command("initdb")
+        let made = command(programs, "initdb")
             .args([
                 "-U",
                 "postgres",
@@ -99,6 +118,7 @@ impl Server {
         assert!(made.expect("initdb").success());
         let mut server = Self {
             folder,
+            programs: programs.to_owned(),
             port: free_port().expect("a port"),
             process: None,
         };
@@ -122,7 +142,7 @@ impl Server {
             );
             let mut process = self.spawn();
             while process.try_wait().is_ok_and(|ended| ended.is_none()) {
-                if ask(self.port, "postgres", "SELECT 1").is_ok() {
+                if ask_in(self.port, "postgres", "SELECT 1").is_ok() {
                     self.process = Some(process);
                     return;
                 }
@@ -133,7 +153,7 @@ impl Server {
 
     fn spawn(&self) -> Child {
         let folder = self.folder.path();
-        let process = command("postgres")
+        let process = command(&self.programs, "postgres")
             .arg("-D")
             .arg(folder.join("data"))
             .args(["-p", &self.port.to_string()])
@@ -167,7 +187,7 @@ impl Server {
     }
 
     fn sql_in(&self, database: &str, sql: &str) -> String {
-        let told = ask(self.port, database, sql);
+        let told = ask_in(self.port, database, sql);
         told.unwrap_or_else(|said| panic!("{sql}: {said}"))
     }
 
@@ -179,10 +199,14 @@ impl Server {
         self.sql_in("wms", sql)
     }
 
+    fn secret(&self) -> PathBuf {
+        self.folder.path().join("secret")
+    }
+
     /// A flow's source that reads a table.
     #[must_use]
     pub fn source(&self, table: &str) -> String {
-        let secret = self.folder.path().join("secret");
+        let secret = self.secret();
         format!(
             "kind = \"postgres\"\nhost = \"127.0.0.1\"\nport = {}\ndatabase = \"wms\"\nuser = \"dray\"\npassword_file = \"{}\"\n[[flow.source.table]]\nname = \"{table}\"\n",
             self.port,
@@ -287,8 +311,16 @@ impl Server {
     }
 }
 
+/// What the superuser is told in the database `wms` of the server at a port.
+///
+/// # Errors
+/// What the server says instead, or the client.
+pub fn ask(port: u16, sql: &str) -> Result<String, String> {
+    ask_in(port, "wms", sql)
+}
+
 /// What the superuser is told.
-fn ask(port: u16, database: &str, sql: &str) -> Result<String, String> {
+fn ask_in(port: u16, database: &str, sql: &str) -> Result<String, String> {
     let told = Command::new(programs().join("psql"))
         .args(["-h", "127.0.0.1", "-U", "postgres", "-d", database])
         .args(["-p", &port.to_string()])
@@ -313,7 +345,7 @@ impl Database for Server {
 
     fn client(&self) -> Client {
         let port = self.port;
-        Box::new(move |sql| ask(port, "wms", sql))
+        Box::new(move |sql| ask(port, sql))
     }
 
     fn insert(&self, numbers: Range<u64>) {

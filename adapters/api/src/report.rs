@@ -139,6 +139,8 @@ pub enum GapReason {
     LogDropped = 3,
     /// The database is another one than before.
     OtherServer = 4,
+    /// The database lacks what was read before: it was restored to an earlier time, or one took over that did not have all.
+    ServerWentBack = 5,
 }
 
 /// What a flow does about a gap.

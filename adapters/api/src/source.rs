@@ -8,7 +8,7 @@ use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-use crate::{Calls, Records, Reported};
+use crate::{Calls, KeptLog, Records, Reported};
 
 /// A batch's records, at most: what one append may carry at once.
 pub const BATCH_RECORDS_MAX: usize = 40_000;
@@ -171,6 +171,12 @@ pub trait Source: Send {
     /// What becomes of calls, where the source serves or makes any. Called once, before [`Source::open`]; the agent looks at it from
     /// other threads until it ends, so it must stay the same one when the source is opened again.
     fn calls(&self) -> Option<Arc<Calls>> {
+        None
+    }
+
+    /// How much of its log a database keeps for the flow, where it does. Called once, before [`Source::open`]; the agent looks at it from other
+    /// threads until it ends, also after the flow stopped.
+    fn kept_log(&self) -> Option<Arc<KeptLog>> {
         None
     }
 

@@ -4,9 +4,11 @@ mod assembly;
 mod catalogue;
 pub mod config;
 mod gap;
+mod kept;
 mod kinds;
 mod load;
 mod log;
+mod look;
 mod message;
 mod place;
 mod preflight;
@@ -16,8 +18,10 @@ mod snapshot;
 mod sql;
 mod table;
 mod texts;
+mod timeline;
 
 pub use config::PostgresConfig;
+pub use preflight::Looked;
 
 /// What reports call this kind of database.
 const DATABASE: &str = "postgres";

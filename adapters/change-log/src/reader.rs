@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use dray_adapter::{IdScope, Position, Records, Reject, Report, Reported};
+use dray_adapter::{IdScope, KeptLog, Position, Records, Reject, Report, Reported};
 use jiff::Timestamp;
 use tokio::runtime;
 use tokio::sync::{mpsc, watch};
@@ -47,6 +47,14 @@ pub(crate) trait Log: Send + Sync + 'static {
 
     /// The thread's name.
     const THREAD: &'static str;
+
+    /// How much of its log the database keeps for the flow, where it does.
+    fn kept_log(&self) -> Option<Arc<KeptLog>> {
+        None
+    }
+
+    /// Looks from now on how much that is. May be called again.
+    fn watch_kept(&self) {}
 
     /// What its lines in the agent's log have in common.
     fn span(&self) -> tracing::Span;

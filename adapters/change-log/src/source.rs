@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dray_adapter::{
-    Batch, IdScope, Origin, Polled, Position, Records, Reported, Seen, Source, SourceError,
+    Batch, IdScope, KeptLog, Origin, Polled, Position, Records, Reported, Seen, Source, SourceError,
 };
 
 use crate::reader::{Log, Place, Reader, Ready, Told, Trouble};
@@ -81,6 +81,10 @@ impl<L: Log> LogSource<L> {
 }
 
 impl<L: Log> Source for LogSource<L> {
+    fn kept_log(&self) -> Option<Arc<KeptLog>> {
+        self.log.kept_log()
+    }
+
     fn open(
         &mut self,
         resume: Option<Position>,
@@ -93,6 +97,7 @@ impl<L: Log> Source for LogSource<L> {
         self.place = place.map_err(|reason| SourceError::Operator { reason })?;
         self.appended = self.place.clone();
         self.wake = wake;
+        self.log.watch_kept();
         Ok(())
     }
 

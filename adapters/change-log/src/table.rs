@@ -6,13 +6,17 @@
 //!
 //! Refuses to guess: ids that go back, a clock that goes back, a cell that is cut and a code that nobody explained are told, not passed over.
 //!
-//! Limits: a page has 2,000 rows or about 1 MiB; a cell 16 MiB.
+//! Limits: a page has 2,000 rows or about 1 MiB, and 128 rows at first; a row 16 MiB; a position 32 KiB; 16 threads of ODBC drivers hang.
 
+mod classes;
 mod compare;
 pub mod config;
 mod dialect;
 mod faults;
 mod fence;
+mod form;
+#[cfg(feature = "odbc")]
+mod hung;
 mod kept;
 mod kept_files;
 mod ledger;
@@ -20,7 +24,9 @@ mod mark;
 mod mysql;
 #[cfg(feature = "odbc")]
 mod odbc;
+mod open;
 mod overlap;
+mod pace;
 mod page;
 mod place;
 mod poller;

@@ -3,9 +3,9 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use dray_adapter::CallCount;
+use dray_adapter::{CallCount, Kept};
 use dray_buffer::Buffer;
-use dray_proto::v1::{AgentCalls, AgentFlowStatus, AgentStatus};
+use dray_proto::v1::{AgentCalls, AgentFlowStatus, AgentKeptLog, AgentStatus};
 use dray_uplink::CertificateState;
 
 use crate::flow_state::{FlowState, Health, now_us};
@@ -182,6 +182,7 @@ impl Board {
             calls: state.calls().map_or_else(Vec::new, |calls| {
                 calls.counts().into_iter().map(agent_calls).collect()
             }),
+            kept_log: state.kept_log().and_then(|kept| kept.get()).map(agent_kept),
         }
     }
 
@@ -208,12 +209,23 @@ impl Board {
             if let Some(calls) = state.calls() {
                 self.metrics.sample_calls(&state.name, &calls.counts());
             }
+            if let Some(kept) = state.kept_log() {
+                self.metrics.sample_kept(&state.name, kept.get());
+            }
         }
         let space = self.buffer.space();
         self.metrics
             .sample_buffer(space.bytes, space.bytes_max, space.waiting.is_some());
         self.metrics.sample_certificate(self.certificate().ends_s);
         self.metrics.text()
+    }
+}
+
+fn agent_kept(kept: Kept) -> AgentKeptLog {
+    AgentKeptLog {
+        bytes: kept.bytes,
+        left_bytes: kept.left_bytes,
+        worry: kept.worry.into(),
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use dray_adapter::Calls;
+use dray_adapter::{Calls, KeptLog};
 use dray_buffer::Sequence;
 use dray_proto::FlowName;
 
@@ -47,6 +47,7 @@ pub struct FlowState {
     /// It is configured no more.
     left_over: bool,
     calls: Option<Arc<Calls>>,
+    kept_log: Option<Arc<KeptLog>>,
     said: Mutex<Said>,
     timed: Mutex<Timed>,
 }
@@ -73,6 +74,7 @@ impl FlowState {
             metrics,
             left_over: false,
             calls: None,
+            kept_log: None,
             said: Mutex::new(Said {
                 source: (Health::Running, String::new()),
                 refused: String::new(),
@@ -93,6 +95,19 @@ impl FlowState {
     pub fn with_calls(mut self, calls: Option<Arc<Calls>>) -> Self {
         self.calls = calls;
         self
+    }
+
+    /// A database keeps its log for it, where one does.
+    #[must_use]
+    pub fn with_kept_log(mut self, kept_log: Option<Arc<KeptLog>>) -> Self {
+        self.kept_log = kept_log;
+        self
+    }
+
+    /// How much of its log a database keeps for it; `None` where none does.
+    #[must_use]
+    pub fn kept_log(&self) -> Option<&KeptLog> {
+        self.kept_log.as_deref()
     }
 
     /// What became of its calls; `None` where it has none.

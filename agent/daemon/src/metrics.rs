@@ -8,7 +8,7 @@ use prometheus::{
     IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
-use dray_adapter::CallCount;
+use dray_adapter::{CallCount, Kept};
 use dray_proto::FlowName;
 
 /// How far behind is it?
@@ -33,6 +33,10 @@ pub const DEAD_LETTERS: &str = "dray_agent_dead_letters_total";
 pub const SKIPPED_RECORDS: &str = "dray_agent_skipped_records_total";
 /// What becomes of the calls that a flow serves or makes?
 pub const CALLS: &str = "dray_agent_calls_total";
+/// How much of its log does a database keep for the flow? Absent where none does, or that can't be told.
+pub const SOURCE_LOG_KEPT_BYTES: &str = "dray_agent_source_log_kept_bytes";
+/// How much may still be written before that is dropped? Absent where there is no limit.
+pub const SOURCE_LOG_LEFT_BYTES: &str = "dray_agent_source_log_left_bytes";
 /// How long does a batch take from being read to the collector's disk?
 pub const CAPTURE_TO_ACK_SECONDS: &str = "dray_agent_capture_to_ack_seconds";
 /// Does the flow run (1), wait (0.5) or stand still until somebody comes (0)?
@@ -65,6 +69,8 @@ pub struct Metrics {
     dead_letters: IntCounterVec,
     skipped: IntCounterVec,
     capture_to_ack: HistogramVec,
+    source_log_kept: IntGaugeVec,
+    source_log_left: IntGaugeVec,
     /// Locked while what the sources counted is taken over, so that no two pages take the same.
     calls: Mutex<IntCounterVec>,
     buffer_bytes: IntGauge,
@@ -152,6 +158,14 @@ impl Metrics {
                 "Records that no mapping took and that the flow is to skip",
             )?,
             capture_to_ack,
+            source_log_kept: made.int_gauges(
+                SOURCE_LOG_KEPT_BYTES,
+                "Bytes of its log that a database keeps for the flow",
+            )?,
+            source_log_left: made.int_gauges(
+                SOURCE_LOG_LEFT_BYTES,
+                "Bytes that the database may still write before it drops what it keeps for the flow",
+            )?,
             calls: Mutex::new(calls),
             buffer_bytes: made.int_gauge(BUFFER_BYTES, "Bytes of the buffer on disk")?,
             buffer_max_bytes: made.int_gauge(BUFFER_MAX_BYTES, "The buffer's cap")?,
@@ -211,6 +225,22 @@ impl Metrics {
         for one in counts {
             let counter = calls.with_label_values(&[name.as_str(), one.outcome.word()]);
             counter.inc_by(one.count.saturating_sub(counter.get()));
+        }
+    }
+
+    /// Sets what a database keeps of its log for the flow; what can't be told is not shown.
+    pub fn sample_kept(&self, name: &FlowName, kept: Option<Kept>) {
+        let label = &[name.as_str()];
+        let figures = [
+            (&self.source_log_kept, kept.map(|kept| kept.bytes)),
+            (&self.source_log_left, kept.and_then(|kept| kept.left_bytes)),
+        ];
+        for (gauge, bytes) in figures {
+            match bytes {
+                Some(bytes) => gauge.with_label_values(label).set(whole(bytes)),
+                // It fails where it was not shown, which is as well.
+                None => drop(gauge.remove_label_values(label)),
+            }
         }
     }
 
@@ -303,6 +333,12 @@ mod tests {
             },
         );
         metrics.sample_buffer(10, 100, true);
+        let mut kept = Kept {
+            bytes: 1_048_576,
+            left_bytes: Some(7),
+            worry: "",
+        };
+        metrics.sample_kept(&name, Some(kept));
         let page = String::from_utf8(metrics.text().expect("a page")).expect("UTF-8");
         for line in [
             "dray_agent_oldest_unsent_seconds{flow=\"north/shipments\"} 1.5",
@@ -312,6 +348,8 @@ mod tests {
             "dray_agent_capture_to_ack_seconds_bucket{flow=\"north/shipments\",le=\"0.006\"} 1",
             "dray_agent_flow_health{flow=\"north/shipments\"} 0.5",
             "dray_agent_buffer_waiting 1",
+            "dray_agent_source_log_kept_bytes{flow=\"north/shipments\"} 1048576",
+            "dray_agent_source_log_left_bytes{flow=\"north/shipments\"} 7",
             "dray_agent_uplink_connected 0",
         ] {
             assert!(
@@ -319,5 +357,15 @@ mod tests {
                 "{line} is missing in\n{page}"
             );
         }
+        kept.left_bytes = None;
+        metrics.sample_kept(&name, Some(kept));
+        let page = String::from_utf8(metrics.text().expect("a page")).expect("UTF-8");
+        assert!(page.contains("log_kept_bytes{") && !page.contains("log_left_bytes{"));
+        metrics.sample_kept(&name, None);
+        let page = String::from_utf8(metrics.text().expect("a page")).expect("UTF-8");
+        assert!(
+            !page.contains("log_kept_bytes{"),
+            "a figure that is old says nothing"
+        );
     }
 }

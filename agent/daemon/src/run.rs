@@ -224,7 +224,9 @@ impl Flow {
         let maker = config
             .maker()
             .map_err(|reason| Failure::Config(format!("flow \"{}\": {reason}", name.flow())))?;
-        let state = FlowState::new(name.clone(), metrics.flow(name)).with_calls(source.calls());
+        let state = FlowState::new(name.clone(), metrics.flow(name))
+            .with_calls(source.calls())
+            .with_kept_log(source.kept_log());
         let state = Arc::new(state);
         let bell = Arc::new(Bell::default());
         let pipeline = Pipeline::new(

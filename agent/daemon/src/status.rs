@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use bytesize::ByteSize;
-use dray_proto::v1::{AgentCalls, AgentStatus};
+use dray_proto::v1::{AgentCalls, AgentKeptLog, AgentStatus};
 use serde_json::json;
 use tonic::Code;
 
@@ -101,6 +101,9 @@ pub fn text(status: &AgentStatus) -> String {
         if !flow.detail.is_empty() {
             let _ = writeln!(out, "{:width$}  {}", "", flow.detail);
         }
+        if let Some(kept) = &flow.kept_log {
+            let _ = writeln!(out, "{:width$}  {}", "", kept_line(kept));
+        }
         for line in call_lines(&flow.calls) {
             let _ = writeln!(out, "{:width$}  {line}", "");
         }
@@ -109,6 +112,21 @@ pub fn text(status: &AgentStatus) -> String {
         out.push_str("\nDead letters are counted since the agent's start. The collector keeps them: dray-collector dead-letters list\n");
     }
     out
+}
+
+fn kept_line(kept: &AgentKeptLog) -> String {
+    let limit = match kept.left_bytes {
+        Some(left) => format!(", and drops it after {} more", ByteSize(left)),
+        None => ", without a limit".to_owned(),
+    };
+    let worry = match kept.worry.as_str() {
+        "" => String::new(),
+        worry => format!(": {worry}"),
+    };
+    format!(
+        "the database keeps {} of its log for the flow{limit}{worry}",
+        ByteSize(kept.bytes)
+    )
 }
 
 /// How many of each, then the newest of each kind that did not go well. Nothing where a flow has no calls.
@@ -159,6 +177,9 @@ fn as_json_value(status: &AgentStatus) -> serde_json::Value {
                 "appended": flow.appended, "acked": flow.acked,
                 "dead_letters": flow.dead_letters, "oldest_unsent_ms": flow.oldest_unsent_ms,
                 "calls": flow.calls.iter().map(calls_as_json).collect::<Vec<_>>(),
+                "kept_log": flow.kept_log.as_ref().map(|kept| json!({
+                    "bytes": kept.bytes, "left_bytes": kept.left_bytes, "worry": kept.worry,
+                })),
             })
         })
         .collect();

@@ -30,7 +30,7 @@ impl Database {
         connection.busy_timeout(PATIENCE).expect("a limit");
         let made = Self::Sqlite(file, Box::new(connection));
         made.run("PRAGMA journal_mode = WAL");
-        made.run("CREATE TABLE moved (id INTEGER PRIMARY KEY, number TEXT NOT NULL, sku TEXT, quantity NUMERIC, state TEXT DEFAULT 'N', version INTEGER DEFAULT 1, changed_at TEXT)");
+        made.make("moved");
         made
     }
 
@@ -39,21 +39,69 @@ impl Database {
         server.sql("ALTER SYSTEM SET max_prepared_transactions = 64");
         server.crash();
         let made = Self::Postgres(Box::new(server));
-        made.run("CREATE TABLE moved (id bigint PRIMARY KEY, number text NOT NULL, sku text, quantity numeric(12,3), state text DEFAULT 'N', version integer DEFAULT 1, changed_at timestamptz DEFAULT clock_timestamp(), written_by xid8 DEFAULT pg_current_xact_id())");
-        made.run("CREATE INDEX ON moved (written_by, id); GRANT SELECT ON moved TO dray");
+        made.make("moved");
         made
     }
 
     pub(super) fn maria() -> Self {
         let made = Self::Maria(Box::new(mariadb::Server::start()));
-        made.run("CREATE TABLE wms.moved (id bigint PRIMARY KEY, number varchar(20) NOT NULL, sku varchar(20), quantity decimal(12,3), state char(1) DEFAULT 'N', version int DEFAULT 1, changed_at timestamp(6) DEFAULT current_timestamp(6))");
+        made.make("moved");
         made
+    }
+
+    /// Another one of the table.
+    pub(super) fn make(&self, name: &str) {
+        self.run(&match self {
+            Self::Sqlite(..) => format!(
+                "CREATE TABLE {name} (id INTEGER PRIMARY KEY, number TEXT NOT NULL, sku TEXT, quantity NUMERIC, state TEXT DEFAULT 'N', version INTEGER DEFAULT 1, changed_at TEXT DEFAULT CURRENT_TIMESTAMP)"
+            ),
+            Self::Postgres(_) => format!(
+                "CREATE TABLE {name} (id bigint PRIMARY KEY, number text NOT NULL, sku text, quantity numeric(12,3), state text DEFAULT 'N', version integer DEFAULT 1, changed_at timestamptz DEFAULT clock_timestamp(), written_by xid8 DEFAULT pg_current_xact_id()); \
+                 CREATE INDEX ON {name} (written_by, id); GRANT SELECT ON {name} TO dray"
+            ),
+            Self::Maria(_) => format!(
+                "CREATE TABLE wms.{name} (id bigint PRIMARY KEY, number varchar(20) NOT NULL, sku varchar(20), quantity decimal(12,3), state char(1) DEFAULT 'N', version int DEFAULT 1, changed_at timestamp(6) DEFAULT current_timestamp(6))"
+            ),
+        });
+    }
+
+    /// Lets the agent's role mark and delete rows.
+    pub(super) fn let_write(&self, name: &str) {
+        match self {
+            Self::Sqlite(..) => {}
+            Self::Postgres(_) => {
+                self.run(&format!("GRANT UPDATE (state), DELETE ON {name} TO dray"))
+            }
+            Self::Maria(_) => self.run(&format!(
+                "GRANT UPDATE, DELETE ON wms.{name} TO dray@'127.0.0.1'"
+            )),
+        }
+    }
+
+    /// The time so many seconds ago, as SQL.
+    pub(super) fn ago(&self, seconds: u64) -> String {
+        match self {
+            Self::Sqlite(..) => {
+                format!("strftime('%Y-%m-%d %H:%M:%S', 'now', '-{seconds} seconds')")
+            }
+            Self::Postgres(_) => format!("now() - interval '{seconds} s'"),
+            Self::Maria(_) => format!("now(6) - interval {seconds} second"),
+        }
     }
 
     pub(super) fn server(&mut self) -> Option<&mut postgres::Server> {
         match self {
             Self::Postgres(server) => Some(server),
             _ => None,
+        }
+    }
+
+    /// kill -9 of its server, and a start.
+    pub(super) fn crash(&mut self) {
+        match self {
+            Self::Sqlite(..) => panic!("a file has no server"),
+            Self::Postgres(server) => server.crash(),
+            Self::Maria(server) => server.crash(),
         }
     }
 
@@ -85,7 +133,7 @@ impl Database {
         }
     }
 
-    fn insert_sql(&self, ids: &Range<u64>, every: u64) -> String {
+    fn insert_sql(&self, table: &str, ids: &Range<u64>) -> String {
         let (first, last) = (ids.start, ids.end - 1);
         let (number, sku, numbers) = match self {
             Self::Sqlite(..) => (
@@ -107,13 +155,17 @@ impl Database {
             ),
         };
         format!(
-            "INSERT INTO moved (id, number, sku, quantity) SELECT n, {number}, {sku}, n % 1000 FROM {numbers} WHERE n % {every} = 0"
+            "INSERT INTO {table} (id, number, sku, quantity) SELECT n, {number}, {sku}, n % 1000 FROM {numbers}"
         )
     }
 
     /// Movements of these ids, in one transaction.
     pub(super) fn insert(&self, ids: Range<u64>) {
-        self.run(&self.insert_sql(&ids, 1));
+        self.insert_into("moved", ids);
+    }
+
+    pub(super) fn insert_into(&self, table: &str, ids: Range<u64>) {
+        self.run(&self.insert_sql(table, &ids));
     }
 
     /// The same, committed later: [`Self::end`].
@@ -132,7 +184,7 @@ impl Database {
     }
 
     pub(super) fn begin_insert(&self, name: &str, ids: Range<u64>) {
-        self.begin(name, &self.insert_sql(&ids, 1));
+        self.begin(name, &self.insert_sql("moved", &ids));
     }
 
     /// Commits it, or rolls it back.
@@ -175,8 +227,12 @@ impl Database {
     }
 
     pub(super) fn moved(&self, by: By, mode: &str) -> String {
+        self.reads(by, "moved", mode)
+    }
+
+    pub(super) fn reads(&self, by: By, table: &str, mode: &str) -> String {
         format!(
-            "{}table = \"moved\"\nid = \"id\"\n{mode}\n",
+            "{}table = \"{table}\"\nid = \"id\"\n{mode}\n",
             self.source(by)
         )
     }

@@ -23,7 +23,7 @@ fn killed_before_it_marks(
     let agent = site.agent.as_ref().expect("it runs");
     agent.wait_log("the table is read").expect("it may mark");
     hold();
-    arrived(&erp, 1_000, "a page is appended");
+    arrived(&erp, 100, "a page is appended");
     kill_agent(&mut site);
     let left = "SELECT COUNT(*) FROM moved WHERE state = 'N'";
     assert_eq!(table.ask(left), "1500", "nothing is marked");
@@ -39,10 +39,11 @@ fn killed_before_it_marks(
     assert_eq!(table.ask("SELECT COUNT(*) FROM moved"), kept);
 }
 
-const MARKS: [(By, &str); 3] = [
+const MARKS: [(By, &str); 4] = [
     (By::ItsOwnDriver, MARK),
     (By::Odbc, MARK),
     (By::ItsOwnDriver, DELETE),
+    (By::Odbc, DELETE),
 ];
 
 #[test]
@@ -134,13 +135,18 @@ fn a_row_that_changed_before_it_could_be_marked_comes_again_as_what_it_is() {
 fn who_may_not_mark_reads_nothing_and_is_told_the_statement() {
     let postgres = Database::postgres();
     let maria = Database::maria();
-    for (table, expected) in [
-        (&postgres, "GRANT UPDATE (\"state\") ON \"moved\" TO dray;"),
-        (&maria, "GRANT UPDATE (`state`) ON `moved` TO dray;"),
+    let on_postgres = "GRANT UPDATE (\"state\") ON \"moved\" TO dray;";
+    let on_maria = "GRANT UPDATE (`state`) ON `moved` TO dray;";
+    postgres.insert(1..10);
+    maria.insert(1..10);
+    for (table, by, expected) in [
+        (&postgres, By::ItsOwnDriver, on_postgres),
+        (&postgres, By::Odbc, on_postgres),
+        (&maria, By::ItsOwnDriver, on_maria),
+        (&maria, By::Odbc, on_maria),
     ] {
         let folder = folder("read-only");
-        table.insert(1..10);
-        let source = table.moved(By::ItsOwnDriver, MARK);
+        let source = table.moved(by, MARK);
         let (site, erp) = site(&source, MAPPING, &folder);
         let agent = site.agent.as_ref().expect("it runs");
         agent.wait_log("rows can't be marked").expect("it says so");

@@ -32,7 +32,8 @@ async fn connection(number: u64, client: TcpStream, shared: Arc<Shared>) {
     if orders.wait_for(|orders| !orders.silent).await.is_err() {
         return;
     }
-    let Ok(server) = TcpStream::connect(shared.collector).await else {
+    let leads_to = shared.lock().leads_to;
+    let Ok(server) = TcpStream::connect(leads_to).await else {
         return;
     };
     let _ = (client.set_nodelay(true), server.set_nodelay(true));

@@ -43,6 +43,8 @@ struct Transaction {
     rows: u64,
     /// As many were appended before.
     passed_over: u64,
+    /// Whether something of it was handed out.
+    is_told: bool,
 }
 
 /// What was told, and where it leads.
@@ -114,13 +116,19 @@ impl Assembly {
             }
         };
         let xid_bytes = xid.to_be_bytes();
-        let scope = IdScope::of(&[
+        let commit_bytes = commit.as_u64().to_be_bytes();
+        let mut parts: Vec<&[u8]> = vec![
             self.flow.as_bytes(),
             b"postgres",
             self.place.system.as_bytes(),
-            &commit.as_u64().to_be_bytes(),
+            &commit_bytes,
             &xid_bytes,
-        ]);
+        ];
+        // A server that went back gives places and numbers a second time.
+        if !self.place.fork.is_empty() {
+            parts.push(self.place.fork.as_bytes());
+        }
+        let scope = IdScope::of(&parts);
         self.transaction = Some(Transaction {
             number: xid.to_string(),
             commit,
@@ -129,6 +137,7 @@ impl Assembly {
             scope,
             rows: 0,
             passed_over,
+            is_told: passed_over > 0,
         });
         Ok(())
     }
@@ -191,7 +200,9 @@ impl Assembly {
 
     /// The transaction is whole; `end`: where its commit record ends. `None`: nothing of it is wanted.
     pub(super) fn commit(&mut self, end: Lsn) -> Option<Ready<Place>> {
-        (self.place.end, self.place.within) = (end, None);
+        let is_told = self.transaction.as_ref().is_some_and(|one| one.is_told);
+        self.place.within = None;
+        self.place.move_to(end, is_told || self.rows.len() > 0);
         let ready = self.ready(true);
         self.transaction = None;
         ready
@@ -202,7 +213,7 @@ impl Assembly {
         let is_news =
             self.transaction.is_none() && end > self.place.end && self.place.within.is_none();
         if is_news {
-            self.place.end = end;
+            self.place.move_to(end, false);
         }
         is_news
     }
@@ -268,10 +279,11 @@ impl Assembly {
     }
 
     fn ready(&mut self, ends: bool) -> Option<Ready<Place>> {
-        let transaction = self.transaction.as_ref()?;
+        let transaction = self.transaction.as_mut()?;
         if self.rows.len() == 0 {
             return None;
         }
+        transaction.is_told = true;
         let mut place = self.place.clone();
         if !ends {
             place.within = Some(Within {

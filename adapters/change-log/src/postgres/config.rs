@@ -36,6 +36,9 @@ pub struct PostgresConfig {
     pub in_clear_text: bool,
     /// The replication slot; default `dray_` and the flow's name.
     pub slot: Option<String>,
+    /// That standbys have the slot too, so that the flow goes on where one takes over: PostgreSQL 17 and later.
+    #[serde(default)]
+    pub failover: bool,
     /// The publication; default as the slot.
     pub publication: Option<String>,
     /// Whether the agent makes publication and slot where they are missing; otherwise a sentence says what the DBA runs.

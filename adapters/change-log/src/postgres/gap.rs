@@ -8,8 +8,10 @@ use pgwire_replication::Lsn;
 
 use super::DATABASE;
 use super::config::PostgresConfig;
+use super::look::Found;
 use super::place::{Load, Place};
-use super::session::{Found, Names, connect, make, publish, query};
+use super::session::{Names, connect, make, publish, query};
+use super::slot::Gap;
 use super::sql;
 use crate::reader::Trouble;
 
@@ -22,12 +24,17 @@ pub(super) async fn bridge(
     names: &Names,
     before: Option<Place>,
     found: &Found,
-    (reason, sentence): (GapReason, String),
+    gap: Gap,
 ) -> Result<(Place, GapReport), Trouble> {
     let is_loading = match &before {
         None => config.first_load,
         Some(before) => before.load().is_some(),
     };
+    let Gap {
+        reason,
+        sentence,
+        read_through,
+    } = gap;
     let course = config.on_gap.course(is_loading, &sentence)?;
     let facts = &found.facts;
     let begins = match &facts.slot {
@@ -40,12 +47,19 @@ pub(super) async fn bridge(
             make(config, names).await?
         }
     };
+    // What a slot that is behind tells once more was read before.
+    let begins = begins.max(read_through);
     let mut place = Place::at(&facts.system, facts.timeline, &names.slot, begins);
     place.set_load((course == GapCourse::LoadsAgain).then(Load::default));
     let mut from = String::new();
     if let Some(before) = before {
         from = before.end.to_string();
         place.schemas = before.schemas;
+        place.fork = match reason {
+            GapReason::ServerWentBack => format!("{}@{begins}", facts.timeline),
+            GapReason::OtherServer => String::new(),
+            _ => before.fork,
+        };
     }
     let report = GapReport {
         database: DATABASE,
@@ -64,7 +78,7 @@ async fn make_anew(config: &PostgresConfig, names: &Names, sentence: &str) -> Re
     if !config.create {
         return Err(Trouble::Person(format!(
             "{sentence}; let the DBA run: {drop}; {}; and restart the agent",
-            sql::make_slot(&names.slot)
+            sql::make_slot(&names.slot, config.failover)
         )));
     }
     let mut client = connect(config, names, Lsn::ZERO).await?;

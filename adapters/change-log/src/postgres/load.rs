@@ -24,7 +24,7 @@ use super::config::PostgresConfig;
 use super::kinds::Kinds;
 use super::message::Cell;
 use super::place::{Load, Place};
-use super::session::{Names, connect, query_long, text};
+use super::session::{Names, connect, is_same, query_long, text};
 use super::snapshot::{Sight, Snapshot};
 use super::sql;
 use super::table::Table;
@@ -148,6 +148,7 @@ impl<'l> Loader<'l> {
 
     async fn begin(&mut self) -> Result<Session, Trouble> {
         let mut client = connect(self.config, self.names, Lsn::ZERO).await?;
+        is_same(self.config, &mut client, &self.place).await?;
         self.ask(&mut client, sql::BEGIN).await?;
         let is_first = self.load.snapshot.is_empty();
         if is_first {
@@ -240,15 +241,7 @@ impl<'l> Loader<'l> {
                 through,
                 position: self.place.end.to_string().into(),
                 // Places are used again; but no place twice for what one transaction sees.
-                scope: IdScope::of(&[
-                    self.flow.as_bytes(),
-                    b"postgres load",
-                    self.place.system.as_bytes(),
-                    self.load.snapshot.as_bytes(),
-                    session.as_bytes(),
-                    &oid.to_be_bytes(),
-                    &part.file.to_be_bytes(),
-                ]),
+                scope: self.scope(session, oid, part.file),
             };
             match self.read_part(&mut client, &reading).await? {
                 Ended::Done => {}
@@ -256,6 +249,24 @@ impl<'l> Loader<'l> {
             }
         }
         Ok(Ended::Done)
+    }
+
+    fn scope(&self, session: &str, oid: u32, file: u64) -> IdScope {
+        let (oid, file) = (oid.to_be_bytes(), file.to_be_bytes());
+        let mut parts: Vec<&[u8]> = vec![
+            self.flow.as_bytes(),
+            b"postgres load",
+            self.place.system.as_bytes(),
+            self.load.snapshot.as_bytes(),
+            session.as_bytes(),
+            &oid,
+            &file,
+        ];
+        // A server that went back gives numbers of transactions a second time.
+        if !self.place.fork.is_empty() {
+            parts.push(self.place.fork.as_bytes());
+        }
+        IdScope::of(&parts)
     }
 
     async fn read_part(

@@ -1,8 +1,9 @@
 //! Reads the log: the tables' rows first if that is wanted, then what the server streams.
 
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Once};
 
-use dray_adapter::{Heartbeat, IdScope, Report, Source};
+use dray_adapter::{Heartbeat, IdScope, KeptLog, Report, Source};
 use jiff::Timestamp;
 use pgwire_replication::{ReplicationClient, ReplicationEvent};
 use tokio::sync::watch;
@@ -12,6 +13,7 @@ use tracing::{info, warn};
 use super::DATABASE;
 use super::assembly::Assembly;
 use super::config::PostgresConfig;
+use super::kept;
 use super::kinds::Kinds;
 use super::load::Loader;
 use super::place::Place;
@@ -30,6 +32,8 @@ struct PostgresLog {
     config: PostgresConfig,
     names: Names,
     own: PathBuf,
+    kept: Arc<KeptLog>,
+    watched: Once,
 }
 
 impl PostgresConfig {
@@ -42,6 +46,8 @@ impl PostgresConfig {
             names: Names::of(self, name),
             config: self.clone(),
             own: own.to_owned(),
+            kept: Arc::default(),
+            watched: Once::new(),
         };
         Box::new(LogSource::new(flow, log))
     }
@@ -51,6 +57,15 @@ impl Log for PostgresLog {
     type Place = Place;
 
     const THREAD: &'static str = "postgres-log";
+
+    fn kept_log(&self) -> Option<Arc<KeptLog>> {
+        Some(Arc::clone(&self.kept))
+    }
+
+    fn watch_kept(&self) {
+        self.watched
+            .call_once(|| kept::watch(&self.config, &self.names, self.span(), &self.kept));
+    }
 
     fn span(&self) -> tracing::Span {
         tracing::info_span!("log", host = %self.config.host, slot = %self.names.slot)

@@ -7,6 +7,8 @@
 //! {"v":2, …,"load":{"snapshot":"731:731:","parts":[[16390,16390],[16402,16488]],"done":1,"after":"(812,33)","doubtful":0}}
 //!                                              of the rows that were there before `end`, those of one table and the first of the next
 //! {"v":1, …,"schemas":{"public.stock":"53b1f3a9c07e2d14"}}   which shape of each table was told last
+//! {"v":1, …,"last":"0/16B3700"}   behind it there was nothing for the flow up to `end`
+//! {"v":1, …,"fork":"2@0/16B3700"}   the log that is read since then says other things at places that were read before
 //! ```
 //! `end` is the end of a commit, or of what the server said it had looked through: the slot is told of no other. Names are only ever added,
 //! and `v` goes up where an older agent would go on wrongly.
@@ -48,6 +50,17 @@ pub(super) struct Place {
     /// Which shape of each table was told last. An agent that does not know it tells all shapes once more when it is replaced.
     #[serde(skip_serializing_if = "Prints::is_empty", default)]
     pub(super) schemas: Prints,
+    /// The end of the last transaction of which something was appended, where that is before `end`. A server that lacks what is behind it lacks
+    /// nothing that was told.
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        default,
+        with = "written_if_any"
+    )]
+    last: Option<Lsn>,
+    /// Set where the server went back behind what was read: transactions may stand where others stood, and are told from those by it.
+    #[serde(skip_serializing_if = "String::is_empty", default)]
+    pub(super) fork: String,
 }
 
 /// A first load that is going on.
@@ -87,6 +100,30 @@ impl Place {
             slot: slot.to_owned(),
             end,
             ..Self::default()
+        }
+    }
+
+    /// Goes on to an end. `is_told`: something of what is before it was appended.
+    pub(super) fn move_to(&mut self, end: Lsn, is_told: bool) {
+        self.last = match is_told {
+            true => None,
+            false => Some(self.last.unwrap_or(self.end)),
+        };
+        self.end = end;
+    }
+
+    /// Goes back to where nothing was told since.
+    pub(super) fn set_back(&mut self, end: Lsn) {
+        self.last = self.last.filter(|last| *last < end);
+        self.end = end;
+    }
+
+    /// Nothing behind this was told.
+    pub(super) fn told_through(&self) -> Lsn {
+        match self.within {
+            // Its commit record begins there, and is not read yet: a log that ends there lacks it.
+            Some(within) => Lsn(within.commit.as_u64().saturating_add(1)),
+            None => self.last.unwrap_or(self.end),
         }
     }
 
@@ -146,6 +183,30 @@ mod written {
     }
 }
 
+/// The same of what may be absent.
+mod written_if_any {
+    use pgwire_replication::Lsn;
+    use serde::{Deserializer, Serializer};
+
+    use super::written;
+
+    pub(super) fn serialize<S: Serializer>(
+        lsn: &Option<Lsn>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        match lsn {
+            Some(lsn) => written::serialize(lsn, serializer),
+            None => serializer.serialize_none(),
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Lsn>, D::Error> {
+        written::deserialize(deserializer).map(Some)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use crate::reader::Place as _;
@@ -186,7 +247,32 @@ mod tests {
             text(&place),
             r#"{"v":1,"system":"7312","timeline":2,"slot":"dray_stock","end":"16/B374D848","schemas":{"public.stock":"53b1f3a9c07e2d14"}}"#
         );
+        assert_eq!(Place::read(&place.position()), Ok(place.clone()));
+        place.schemas = Prints::default();
+        place.move_to(Lsn(0x16_B374_D900), false);
+        place.fork = "2@0/7".into();
+        assert_eq!(
+            text(&place),
+            r#"{"v":1,"system":"7312","timeline":2,"slot":"dray_stock","end":"16/B374D900","last":"16/B374D848","fork":"2@0/7"}"#
+        );
         assert_eq!(Place::read(&place.position()), Ok(place));
+    }
+
+    #[test]
+    fn a_place_knows_what_of_it_was_told() {
+        let mut place = Place::at("7312", 1, "s", Lsn(10));
+        assert_eq!(place.told_through(), Lsn(10));
+        place.move_to(Lsn(20), false);
+        place.move_to(Lsn(30), false);
+        assert_eq!((place.end, place.told_through()), (Lsn(30), Lsn(10)));
+        place.within = Some(Within {
+            commit: Lsn(40),
+            rows: 7,
+        });
+        assert_eq!(place.told_through(), Lsn(41));
+        place.within = None;
+        place.move_to(Lsn(50), true);
+        assert_eq!(place.told_through(), Lsn(50));
     }
 
     #[test]

@@ -3,30 +3,41 @@
 use tokio::runtime;
 
 use super::config::PostgresConfig;
-use super::session::{Names, look};
+use super::look::{Found, look};
+use super::session::Names;
 use super::slot::{Course, course};
+use super::sql;
 use crate::policy::OnGap;
 use crate::reader::Trouble;
+
+/// What was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Looked {
+    /// What is as it should be, in a sentence.
+    pub fine: String,
+    /// What works but should be otherwise.
+    pub warnings: Vec<String>,
+}
 
 impl PostgresConfig {
     /// Asks the server and changes nothing there. `flow`: its name without the site's.
     ///
     /// # Errors
     /// A sentence with the way out.
-    pub fn preflight(&self, flow: &str) -> Result<String, String> {
+    pub fn preflight(&self, flow: &str) -> Result<Looked, String> {
         let names = Names::of(self, flow);
         let runtime = runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| format!("the server can't be asked: {error}"))?;
         let reads_tables = self.first_load || self.on_gap == OnGap::LoadAgain;
-        let found = runtime.block_on(look(self, &names, reads_tables));
+        let found = runtime.block_on(look(self, &names, reads_tables, None));
         let found = found.map_err(|trouble| match trouble {
             Trouble::Passing(reason) | Trouble::Person(reason) => reason,
         })?;
         // The flow's position is not known here: what can be told is whether a flow could begin.
-        if let Course::Gap(_, said) | Course::Wrong(said) =
-            course(&names.slot, &self.database, None, &found.facts)
-        {
-            return Err(said);
+        match course(&names.slot, &self.database, None, &found.facts) {
+            Course::Gap(gap) => return Err(gap.sentence),
+            Course::Wrong(said) => return Err(said),
+            Course::Make | Course::Begin(_) | Course::GoOn(_) => {}
         }
         if found.keeps_all && !self.unlimited_wal {
             return Err("the server's max_slot_wal_keep_size is -1: while the flow can't read, the log that is kept for it fills the server's disk, and then the database stands. \
@@ -41,9 +52,43 @@ impl PostgresConfig {
             Some(slot) => format!("stands at {}", slot.confirmed),
             None => "will be made".to_owned(),
         };
-        Ok(format!(
+        let fine = format!(
             "{}:{} answers; the publication {} {publication}, the replication slot {} {slot}",
             self.host, self.port, names.publication, names.slot
-        ))
+        );
+        let warnings = self.of_standbys(&names, &found).into_iter().collect();
+        Ok(Looked { fine, warnings })
+    }
+
+    /// What should be known before a standby takes over.
+    fn of_standbys(&self, names: &Names, found: &Found) -> Option<String> {
+        let Found { standbys, .. } = found;
+        if !self.failover {
+            return (found.can_fail_over && !standbys.is_empty()).then(|| {
+                format!(
+                    "the server has standbys (slots {standbys}): where one takes over, the flow's slot is not there, and the flow stops; write failover = true, and let the DBA set sync_replication_slots = on at the standbys"
+                )
+            });
+        }
+        if let (false, Some(false)) = (
+            self.create,
+            found.facts.slot.as_ref().map(|slot| slot.failover),
+        ) {
+            return Some(format!(
+                "standbys don't have the slot {}: let the DBA run, over a replication connection (psql \"dbname={} replication=database\"): {}",
+                names.slot,
+                self.database,
+                sql::let_standbys_have(&names.slot)
+            ));
+        }
+        (!found.waits_for_standbys).then(|| {
+            let slots = match standbys.as_str() {
+                "" => "the standbys' slots",
+                slots => slots,
+            };
+            format!(
+                "synchronized_standby_slots is empty: the flow may have read what the standby that takes over does not have, and then it stops; let the DBA run ALTER SYSTEM SET synchronized_standby_slots = '{slots}'; and SELECT pg_reload_conf();"
+            )
+        })
     }
 }

@@ -3,13 +3,17 @@
 use std::time::Duration;
 
 use dray_adapter::{GapReport, secret};
-use pgwire_replication::{Lsn, PgWireError, QueryRow, ReplicationClient, ReplicationConfig};
+use pgwire_replication::{
+    IdentifySystem, Lsn, PgWireError, QueryRow, ReplicationClient, ReplicationConfig,
+};
 use tokio::time::timeout;
+use tracing::{info, warn};
 
 use super::config::PostgresConfig;
 use super::gap;
+use super::look::look;
 use super::place::{Load, Place};
-use super::slot::{Course, Facts, Slot, course};
+use super::slot::{Course, Slot, course};
 use super::sql;
 use crate::policy::OnGap;
 use crate::reader::Trouble;
@@ -55,37 +59,111 @@ pub(super) async fn settle(
         None => config.first_load,
         Some(place) => place.load().is_some() || config.on_gap == OnGap::LoadAgain,
     };
-    let found = look(config, names, reads_tables).await?;
+    let found = look(config, names, reads_tables, place.as_ref()).await?;
     let facts = &found.facts;
     let fresh = |end: Lsn| {
         let mut place = Place::at(&facts.system, facts.timeline, &names.slot, end);
         place.set_load(config.first_load.then(Load::default));
         place
     };
-    let place = match course(&names.slot, &config.database, place.as_ref(), facts) {
+    let course = course(&names.slot, &config.database, place.as_ref(), facts);
+    let settled = match course {
         Course::Make => {
             // A slot knows a publication only if that was there before it.
             if !found.is_published {
                 publish(config, names).await?;
             }
-            fresh(make(config, names).await?)
+            (fresh(make(config, names).await?), None)
         }
-        Course::Begin(at) => fresh(at),
-        Course::GoOn => place.unwrap_or_else(|| fresh(Lsn::ZERO)),
-        Course::Gap(reason, said) => {
-            let bridged = gap::bridge(config, names, place, &found, (reason, said)).await?;
-            return Ok((bridged.0, Some(bridged.1)));
+        Course::Begin(at) => (fresh(at), None),
+        Course::GoOn(at) => match place {
+            Some(place) => (gone_on(place, at, facts.timeline), None),
+            None => (fresh(at), None),
+        },
+        Course::Gap(what) => {
+            let (place, said) = gap::bridge(config, names, place, &found, what).await?;
+            (place, Some(said))
         }
         Course::Wrong(said) => return Err(Trouble::Person(said)),
     };
-    Ok((place, None))
+    // One that is lost was made again.
+    if let Some(slot) = &facts.slot
+        && config.failover
+        && !slot.is_lost()
+    {
+        let_standbys_have(config, names, slot).await?;
+    }
+    Ok(settled)
+}
+
+/// The flow's place in the log of a server that may have taken over.
+fn gone_on(mut place: Place, at: Lsn, timeline: u32) -> Place {
+    if place.timeline != timeline {
+        info!(
+            before = place.timeline,
+            now = timeline,
+            end = %place.end,
+            at = %at,
+            "another server took over, and has all that was read"
+        );
+        place.timeline = timeline;
+    }
+    if at < place.end {
+        place.set_back(at);
+    }
+    place
+}
+
+/// A slot that was made before the flow was to fail over is let to standbys too.
+async fn let_standbys_have(
+    config: &PostgresConfig,
+    names: &Names,
+    slot: &Slot,
+) -> Result<(), Trouble> {
+    if slot.failover {
+        return Ok(());
+    }
+    let change = sql::let_standbys_have(&names.slot);
+    if !config.create {
+        warn!(
+            statement = change,
+            "standbys don't have the flow's slot, though failover = true: let the DBA run the statement over a replication connection (psql \"dbname=... replication=database\")"
+        );
+        return Ok(());
+    }
+    let mut client = connect(config, names, Lsn::ZERO).await?;
+    query(config, &mut client, &change).await?;
+    info!("standbys may have the flow's slot from now on");
+    Ok(())
+}
+
+/// Which server it is, and where its log ends.
+pub(super) async fn identify(
+    config: &PostgresConfig,
+    client: &mut ReplicationClient,
+) -> Result<IdentifySystem, Trouble> {
+    answered(config, client.identify_system()).await
+}
+
+/// That a session is with the server on whose timeline a place is: an address may lead to another one from one connection to the next.
+pub(super) async fn is_same(
+    config: &PostgresConfig,
+    client: &mut ReplicationClient,
+    place: &Place,
+) -> Result<(), Trouble> {
+    let identity = identify(config, client).await?;
+    match (&identity.system_id, identity.timeline) == (&place.system, place.timeline) {
+        true => Ok(()),
+        false => Err(Trouble::Passing(
+            "another server took over while this one was asked: it is asked anew".into(),
+        )),
+    }
 }
 
 /// Where the server's log ends now.
 pub(super) async fn log_end(config: &PostgresConfig, names: &Names) -> Result<Lsn, Trouble> {
     let mut client = connect(config, names, Lsn::ZERO).await?;
-    let identity = answered(config, client.identify_system()).await?;
-    Ok(identity.xlogpos)
+    Ok(identify(config, &mut client).await?.xlogpos)
 }
 
 /// Opens the stream behind a place.
@@ -95,117 +173,13 @@ pub(super) async fn stream(
     place: &Place,
 ) -> Result<ReplicationClient, Trouble> {
     let mut client = connect(config, names, place.end).await?;
+    is_same(config, &mut client, place).await?;
     let started = async {
         client.start().await?;
         client.wait_started().await
     };
     answered(config, started).await?;
     Ok(client)
-}
-
-/// What a server says before anything is made there.
-pub(super) struct Found {
-    pub(super) facts: Facts,
-    /// The publication is there, with all tables.
-    pub(super) is_published: bool,
-    /// Slots may keep so much of the log that the server's disk is full.
-    pub(super) keeps_all: bool,
-}
-
-/// What the server says of itself, of the slot and of the publication.
-/// `reads_tables`: their rows are to be read, too.
-pub(super) async fn look(
-    config: &PostgresConfig,
-    names: &Names,
-    reads_tables: bool,
-) -> Result<Found, Trouble> {
-    let mut client = connect(config, names, Lsn::ZERO).await?;
-    let identity = answered(config, client.identify_system()).await?;
-    let level = show(config, &mut client, "wal_level").await?;
-    if level != "logical" {
-        return Err(Trouble::Person(format!(
-            "the server's wal_level is {level}: let the DBA run ALTER SYSTEM SET wal_level = 'logical'; and restart the server"
-        )));
-    }
-    if reads_tables {
-        for table in &config.tables {
-            may_read(config, &mut client, &table.name).await?;
-        }
-    }
-    let slots = query(config, &mut client, &sql::slot(&names.slot)).await?;
-    let slot = slots.first().map(read_slot).transpose();
-    let slot = slot.map_err(Trouble::Person)?;
-    let published = query(config, &mut client, &sql::published(&names.publication)).await?;
-    let has = |table: &str| published.iter().any(|row| text(row, 0) == Some(table));
-    let tables = config.tables.iter().map(|table| table.name.as_str());
-    let missing: Vec<_> = tables.filter(|table| !has(table)).collect();
-    if let (false, Some(table)) = (published.is_empty(), missing.first()) {
-        return Err(Trouble::Person(format!(
-            "the publication {} lacks {}: let its owner run: ALTER PUBLICATION {} ADD TABLE {};",
-            names.publication,
-            missing.join(", "),
-            sql::name(&names.publication),
-            sql::table(table)
-        )));
-    }
-    let publishes = query(config, &mut client, &sql::publishes(&names.publication)).await?;
-    if let (true, Some(row)) = (reads_tables, publishes.first())
-        && (text(row, 0), text(row, 1)) != (Some("t"), Some("f"))
-    {
-        return Err(Trouble::Person(format!(
-            "the publication {} leaves out rows, columns or kinds of changes: a first load would read what the log does not tell of. Let its owner make it whole, \
-             or write first_load = false",
-            names.publication
-        )));
-    }
-    if published.is_empty() && slot.is_some() {
-        return Err(Trouble::Person(format!(
-            "there is a replication slot {}, and no publication {} that was there before it: drop the slot (SELECT pg_drop_replication_slot({});), or name the publication that it belongs to",
-            names.slot,
-            names.publication,
-            sql::value(&names.slot)
-        )));
-    }
-    Ok(Found {
-        facts: Facts {
-            system: identity.system_id,
-            timeline: identity.timeline,
-            slot,
-        },
-        is_published: !published.is_empty(),
-        keeps_all: show(config, &mut client, "max_slot_wal_keep_size").await? == "-1",
-    })
-}
-
-/// A setting of the server.
-async fn show(
-    config: &PostgresConfig,
-    client: &mut ReplicationClient,
-    setting: &str,
-) -> Result<String, Trouble> {
-    let rows = query(config, client, &format!("SHOW {setting}")).await?;
-    let found = rows.first().and_then(|row| text(row, 0));
-    Ok(found.unwrap_or_default().to_owned())
-}
-
-/// That the rows of a table can be read.
-async fn may_read(
-    config: &PostgresConfig,
-    client: &mut ReplicationClient,
-    table: &str,
-) -> Result<(), Trouble> {
-    let rows = query(config, client, &sql::may_read(table)).await?;
-    let said = match rows.first().and_then(|row| text(row, 0)) {
-        Some("t") => return Ok(()),
-        Some(_) => format!(
-            "the role {} may not read {table}: let its owner run: GRANT SELECT ON {} TO {};",
-            config.user,
-            sql::table(table),
-            sql::name(&config.user)
-        ),
-        None => format!("the database {} has no table {table}", config.database),
-    };
-    Err(Trouble::Passing(said))
 }
 
 pub(super) async fn publish(config: &PostgresConfig, names: &Names) -> Result<(), Trouble> {
@@ -228,7 +202,7 @@ pub(super) async fn publish(config: &PostgresConfig, names: &Names) -> Result<()
 }
 
 pub(super) async fn make(config: &PostgresConfig, names: &Names) -> Result<Lsn, Trouble> {
-    let make = sql::make_slot(&names.slot);
+    let make = sql::make_slot(&names.slot, config.failover);
     if !config.create {
         return Err(Trouble::Person(format!(
             "there is no replication slot {}: let the DBA run: {make};",
@@ -240,20 +214,6 @@ pub(super) async fn make(config: &PostgresConfig, names: &Names) -> Result<Lsn, 
     let at = rows.first().and_then(|row| text(row, 0));
     let at = at.and_then(|at| Lsn::parse(at).ok());
     at.ok_or_else(|| Trouble::Passing("the server did not say where the new slot begins".into()))
-}
-
-fn read_slot(row: &QueryRow) -> Result<Slot, String> {
-    let column = |at| text(row, at).unwrap_or_default().to_owned();
-    let confirmed = column(2);
-    Ok(Slot {
-        plugin: column(0),
-        database: column(1),
-        confirmed: match confirmed.as_str() {
-            "" => Lsn::ZERO,
-            at => Lsn::parse(at).map_err(|error| error.to_string())?,
-        },
-        wal_status: column(3),
-    })
 }
 
 pub(super) fn text(row: &QueryRow, at: usize) -> Option<&str> {

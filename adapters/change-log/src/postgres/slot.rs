@@ -4,6 +4,7 @@ use dray_adapter::GapReason;
 use pgwire_replication::Lsn;
 
 use super::place::Place;
+use super::timeline::{Left, Way, way};
 
 /// What the server says of itself and of the slot.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,6 +12,10 @@ pub(super) struct Facts {
     /// The cluster.
     pub(super) system: String,
     pub(super) timeline: u32,
+    /// The timelines before it, where it is another than the flow's.
+    pub(super) history: Vec<Left>,
+    /// Where its log ends.
+    pub(super) end: Lsn,
     /// `None`: there is no slot of this name.
     pub(super) slot: Option<Slot>,
 }
@@ -24,12 +29,28 @@ pub(super) struct Slot {
     pub(super) confirmed: Lsn,
     /// `reserved`, `extended`, `unreserved` or `lost`; empty before version 13.
     pub(super) wal_status: String,
+    /// Why it is lost: `wal_removed`, `rows_removed`, `wal_level_insufficient` or `idle_timeout`; empty before version 17.
+    pub(super) lost_by: String,
+    /// Standbys have it too, since version 17.
+    pub(super) failover: bool,
 }
 
 impl Slot {
     /// The server dropped the log that it was to keep: nothing can be read through it any more.
     pub(super) fn is_lost(&self) -> bool {
         self.wal_status == "lost"
+    }
+
+    /// Why it was dropped, as far as the server says that.
+    fn lost_by(&self) -> &'static str {
+        match self.lost_by.as_str() {
+            "idle_timeout" => "idle_replication_slot_timeout is shorter than the flow stood",
+            "wal_level_insufficient" => "wal_level was no longer logical for a while",
+            "rows_removed" => {
+                "the server took over from one whose old rows were cleaned up; let the DBA write hot_standby_feedback = on at standbys"
+            }
+            _ => "max_slot_wal_keep_size is smaller than what changed while the flow stood",
+        }
     }
 }
 
@@ -40,12 +61,22 @@ pub(super) enum Course {
     Make,
     /// There is a slot and no position: the flow begins where the slot does.
     Begin(Lsn),
-    /// The flow goes on at its position.
-    GoOn,
-    /// A part of the log is gone that the flow has not read: why, and which, in words.
-    Gap(GapReason, String),
+    /// The flow goes on, here: at its place, or before it where nothing was told since.
+    GoOn(Lsn),
+    /// A part of the log is gone that the flow has not read, or one that it has read.
+    Gap(Gap),
     /// A person must look.
     Wrong(String),
+}
+
+/// What is missing.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Gap {
+    pub(super) reason: GapReason,
+    /// In words.
+    pub(super) sentence: String,
+    /// What the log says before it the flow has.
+    pub(super) read_through: Lsn,
 }
 
 /// Holds a position against what the server says. `name`: the slot's, `database`: the one that is configured.
@@ -64,48 +95,102 @@ pub(super) fn course(name: &str, database: &str, place: Option<&Place>, facts: &
             ));
         }
     }
+    let gap = |reason, read_through, sentence| {
+        Course::Gap(Gap {
+            reason,
+            sentence,
+            read_through,
+        })
+    };
     let Some(place) = place else {
         return match &facts.slot {
             None => Course::Make,
-            Some(slot) if slot.is_lost() => Course::Gap(
+            Some(slot) if slot.is_lost() => gap(
                 GapReason::LogDropped,
-                format!("the server dropped the log that the replication slot {name} was to keep"),
+                Lsn::ZERO,
+                format!(
+                    "the server dropped the log that the replication slot {name} was to keep: {}",
+                    slot.lost_by()
+                ),
             ),
             Some(slot) => Course::Begin(slot.confirmed),
         };
     };
     if place.system != facts.system {
-        return Course::Gap(
+        return gap(
             GapReason::OtherServer,
+            Lsn::ZERO,
             format!(
                 "the server is another one than before (system {} instead of {})",
                 facts.system, place.system
             ),
         );
     }
+    let at = match way(place, facts.timeline, &facts.history, facts.end) {
+        Way::On(at) => at,
+        Way::Back { until } => {
+            let sentence = went_back(place, facts, until);
+            return gap(
+                GapReason::ServerWentBack,
+                until.unwrap_or(Lsn::ZERO),
+                sentence,
+            );
+        }
+    };
     match &facts.slot {
-        None => Course::Gap(
+        None => gap(
             GapReason::SlotGone,
+            at,
             format!(
-                "the replication slot {name} is gone, and with it what changed after {}",
-                place.end
+                "the replication slot {name} is gone, and with it what changed after {at}{}",
+                taken_over(place, facts)
             ),
         ),
-        Some(slot) if slot.is_lost() => Course::Gap(
+        Some(slot) if slot.is_lost() => gap(
             GapReason::LogDropped,
+            at,
             format!(
-                "the server dropped the log after {} that the replication slot {name} was to keep: max_slot_wal_keep_size is smaller than what changed while the flow stood",
-                place.end
+                "the server dropped the log after {at} that the replication slot {name} was to keep: {}",
+                slot.lost_by()
             ),
         ),
-        Some(slot) if slot.confirmed > place.end => Course::Gap(
+        Some(slot) if slot.confirmed > at => gap(
             GapReason::SlotRemade,
+            at,
             format!(
-                "the replication slot {name} stands at {}, and the flow at {}: it was made anew, or another reader used it",
-                slot.confirmed, place.end
+                "the replication slot {name} stands at {}, and the flow at {at}: it was made anew, or another reader used it{}",
+                slot.confirmed,
+                taken_over(place, facts)
             ),
         ),
-        Some(_) => Course::GoOn,
+        Some(_) => Course::GoOn(at),
+    }
+}
+
+fn went_back(place: &Place, facts: &Facts, until: Option<Lsn>) -> String {
+    let (read, had) = (place.timeline, facts.timeline);
+    let told = place.told_through();
+    match until {
+        Some(until) => format!(
+            "the server does not have what the flow has read after {until}, up to {told}: it took over (timeline {had} instead of {read}) without it, or was restored to an earlier time"
+        ),
+        None if read == had => format!(
+            "the server's log ends at {}, and the flow has read it up to {}: the server, or its disk, was set back to an earlier time",
+            facts.end, place.end
+        ),
+        None => format!(
+            "the server is on timeline {had}, which does not come from timeline {read}, of which the flow has read up to {told}: it was restored to an earlier time, or one came back that another had taken over from"
+        ),
+    }
+}
+
+/// What is to be said where another server took over.
+fn taken_over(place: &Place, facts: &Facts) -> &'static str {
+    match place.timeline == facts.timeline {
+        true => "",
+        false => {
+            "; another server took over: its standbys have the slot where the flow says failover = true (PostgreSQL 17 and later)"
+        }
     }
 }
 
@@ -121,11 +206,18 @@ mod tests {
                 database: "wms".into(),
                 confirmed: Lsn(confirmed),
                 wal_status: status.into(),
+                lost_by: String::new(),
+                failover: false,
             })
         };
         let other = |change: fn(&mut Slot)| {
             let mut slot = slot(7, "reserved");
             slot.iter_mut().for_each(change);
+            slot
+        };
+        let lost = |by: &str| {
+            let mut slot = slot(7, "lost");
+            slot.iter_mut().for_each(|slot| slot.lost_by = by.into());
             slot
         };
         let at = |end| Some(Place::at("73", 1, "s", Lsn(end)));
@@ -138,14 +230,26 @@ mod tests {
                 None,
                 "the replication slot s is gone, and with it what changed after 0/9",
             ),
-            (at(9), slot(7, ""), "GoOn"),
-            (at(9), slot(9, "extended"), "GoOn"),
+            (at(9), slot(7, ""), "GoOn(Lsn(9))"),
+            (at(9), slot(9, "extended"), "GoOn(Lsn(9))"),
             (
                 at(9),
                 slot(10, "reserved"),
                 "stands at 0/A, and the flow at 0/9: it was made anew",
             ),
             (at(9), slot(7, "lost"), "max_slot_wal_keep_size"),
+            (
+                at(9),
+                lost("wal_removed"),
+                "0/9 that the replication slot s was to keep: max_slot_wal_keep_size",
+            ),
+            (at(9), lost("idle_timeout"), "idle_replication_slot_timeout"),
+            (at(9), lost("rows_removed"), "hot_standby_feedback"),
+            (
+                None,
+                lost("wal_level_insufficient"),
+                "wal_level was no longer logical",
+            ),
             (
                 None,
                 other(|slot| slot.plugin = "wal2json".into()),
@@ -160,11 +264,14 @@ mod tests {
             let facts = Facts {
                 system: "73".into(),
                 timeline: 1,
+                history: Vec::new(),
+                end: Lsn(20),
                 slot,
             };
             let found = course("s", "wms", place.as_ref(), &facts);
             let found = match found {
-                Course::Gap(_, said) | Course::Wrong(said) => said,
+                Course::Gap(gap) => gap.sentence,
+                Course::Wrong(said) => said,
                 other => format!("{other:?}"),
             };
             assert!(found.contains(expected), "{found}");
@@ -173,13 +280,112 @@ mod tests {
             let facts = Facts {
                 system: "74".into(),
                 timeline: 1,
+                history: Vec::new(),
+                end: Lsn(20),
                 slot,
             };
             let found = course("s", "wms", at(9).as_ref(), &facts);
             assert!(
-                matches!(&found, Course::Gap(GapReason::OtherServer, said) if said.contains("system 74 instead of 73")),
+                matches!(&found, Course::Gap(gap) if gap.reason == GapReason::OtherServer && gap.sentence.contains("system 74 instead of 73")),
                 "{found:?}"
             );
+        }
+    }
+
+    #[test]
+    fn a_server_that_took_over_is_gone_on_with_where_it_has_all_that_was_told() {
+        let slot = |confirmed| {
+            Some(Slot {
+                plugin: "pgoutput".into(),
+                database: "wms".into(),
+                confirmed: Lsn(confirmed),
+                wal_status: "reserved".into(),
+                lost_by: String::new(),
+                failover: true,
+            })
+        };
+        let looked = |told, end| {
+            let mut place = Place::at("73", 1, "s", Lsn(told));
+            place.move_to(Lsn(end), false);
+            place
+        };
+        use GapReason::{ServerWentBack, SlotGone, SlotRemade};
+        for (place, timeline, slot, expected) in [
+            (looked(9, 10), 2, slot(7), Ok(10)),
+            // The rest of what was looked through was not for us; the slot must not be told of it.
+            (looked(9, 30), 2, slot(7), Ok(16)),
+            (
+                looked(17, 30),
+                2,
+                slot(7),
+                Err((ServerWentBack, 16, "after 0/10, up to 0/11")),
+            ),
+            (
+                looked(17, 30),
+                2,
+                None,
+                Err((ServerWentBack, 16, "took over (timeline 2 instead of 1)")),
+            ),
+            (
+                looked(9, 10),
+                2,
+                None,
+                Err((SlotGone, 10, "failover = true")),
+            ),
+            (
+                looked(9, 10),
+                2,
+                slot(12),
+                Err((SlotRemade, 10, "failover = true")),
+            ),
+            // Used on the new server before the flow came.
+            (
+                looked(9, 30),
+                2,
+                slot(18),
+                Err((SlotRemade, 16, "stands at 0/12, and the flow at 0/10")),
+            ),
+            (looked(9, 10), 3, slot(7), Ok(10)),
+            (
+                looked(9, 21),
+                1,
+                slot(7),
+                Err((
+                    ServerWentBack,
+                    0,
+                    "ends at 0/14, and the flow has read it up to 0/15",
+                )),
+            ),
+        ] {
+            let history = match timeline {
+                1 => Vec::new(),
+                _ => vec![
+                    Left {
+                        timeline: 1,
+                        at: Lsn(16),
+                    },
+                    Left {
+                        timeline: 2,
+                        at: Lsn(18),
+                    },
+                ],
+            };
+            let facts = Facts {
+                system: "73".into(),
+                timeline,
+                history,
+                end: Lsn(20),
+                slot,
+            };
+            let found = course("s", "wms", Some(&place), &facts);
+            match (found, expected) {
+                (Course::GoOn(at), Ok(expected)) => assert_eq!(at, Lsn(expected)),
+                (Course::Gap(gap), Err((reason, through, words))) => {
+                    assert_eq!((gap.reason, gap.read_through), (reason, Lsn(through)));
+                    assert!(gap.sentence.contains(words), "{}", gap.sentence);
+                }
+                (found, expected) => panic!("{found:?}, and not {expected:?}"),
+            }
         }
     }
 }

@@ -18,18 +18,40 @@ pub(super) fn table(text: &str) -> String {
     }
 }
 
-/// What says all that is asked of a slot, in one row or none.
+/// What says all that is asked of a slot, in one row or none. Later versions have more columns.
 pub(super) fn slot(slot: &str) -> String {
     format!(
-        "SELECT plugin, database, confirmed_flush_lsn, wal_status FROM pg_catalog.pg_replication_slots WHERE slot_type = 'logical' AND slot_name = {}",
+        "SELECT plugin, database, confirmed_flush_lsn, wal_status, pg_catalog.to_jsonb(s) ->> 'invalidation_reason', pg_catalog.to_jsonb(s) ->> 'failover' \
+         FROM pg_catalog.pg_replication_slots s WHERE slot_type = 'logical' AND slot_name = {}",
         value(slot)
     )
 }
 
-/// Makes a slot; its row is the place where it begins.
-pub(super) fn make_slot(slot: &str) -> String {
+/// Makes a slot; its row is the place where it begins. `failover`: standbys have it too (since version 17).
+pub(super) fn make_slot(slot: &str, failover: bool) -> String {
+    let more = if failover { ", false, false, true" } else { "" };
     format!(
-        "SELECT lsn FROM pg_catalog.pg_create_logical_replication_slot({}, 'pgoutput')",
+        "SELECT lsn FROM pg_catalog.pg_create_logical_replication_slot({}, 'pgoutput'{more})",
+        value(slot)
+    )
+}
+
+/// Lets standbys have a slot that is there. Of a replication session alone.
+pub(super) fn let_standbys_have(slot: &str) -> String {
+    format!("ALTER_REPLICATION_SLOT {} (FAILOVER true)", name(slot))
+}
+
+/// What a server says of itself: version, whether it is a standby, and its settings; and what standbys have of it.
+pub(super) const SERVER: &str = "SELECT current_setting('server_version_num'), pg_catalog.pg_is_in_recovery(), current_setting('wal_level'), current_setting('max_slot_wal_keep_size'), \
+     current_setting('synchronized_standby_slots', true), \
+     (SELECT string_agg(slot_name, ', ' ORDER BY slot_name) FROM pg_catalog.pg_replication_slots WHERE slot_type = 'physical' AND NOT temporary)";
+
+/// How much of its log the server keeps for a slot: bytes, what is said of that, bytes until the slot is lost, and the limit in MiB.
+pub(super) fn kept(slot: &str) -> String {
+    format!(
+        "SELECT pg_catalog.pg_wal_lsn_diff(CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_replay_lsn() ELSE pg_catalog.pg_current_wal_lsn() END, restart_lsn)::bigint, \
+         wal_status, safe_wal_size, (SELECT setting FROM pg_catalog.pg_settings WHERE name = 'max_slot_wal_keep_size') \
+         FROM pg_catalog.pg_replication_slots WHERE slot_type = 'logical' AND slot_name = {}",
         value(slot)
     )
 }
@@ -180,6 +202,13 @@ mod tests {
     fn what_is_put_into_sql_stays_what_it_is() {
         assert_eq!(name("a\"b"), "\"a\"\"b\"");
         assert_eq!(value("x' OR '1'='1"), "'x'' OR ''1''=''1'");
+        for (failover, expected) in [
+            (false, "'a''b', 'pgoutput')"),
+            (true, "'a''b', 'pgoutput', false, false, true)"),
+        ] {
+            let made = make_slot("a'b", failover);
+            assert!(made.ends_with(expected), "{made}");
+        }
         assert_eq!(
             make_publication(
                 "dray",

@@ -160,7 +160,13 @@ impl Compare {
             }
             let last = page.get(page.rows().saturating_sub(1), self.id);
             let last = poller.value(&page, self.id, last.unwrap_or_default())?;
-            filter = format!("{id} > {last}");
+            let next = format!("{id} > {last}");
+            if next == filter {
+                return Err(Trouble::Person(format!(
+                    "the rows up to {last} come again where those above it are asked for: the database does not order rows by the {id} that it tells; name another column"
+                )));
+            }
+            filter = next;
         }
     }
 
@@ -239,7 +245,7 @@ impl Compare {
 }
 
 /// What tells a row from what it was; never 0, which stands for one that is gone.
-fn hash(page: &Page, row: usize, taken: &[usize]) -> u64 {
+pub(super) fn hash(page: &Page, row: usize, taken: &[usize]) -> u64 {
     let mut hash = Sha256::new();
     for at in taken {
         match page.cell(row, *at) {

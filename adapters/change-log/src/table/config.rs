@@ -164,6 +164,8 @@ pub struct SqlConfig {
     pub op: Option<OpConfig>,
     /// `fence`: the column with the number of the transaction that wrote the row.
     pub transaction: Option<String>,
+    /// `fence`: the timeline of a server that took over and has all that was read.
+    pub accepted_timeline: Option<u32>,
     /// `timestamp`: the time at which a row was changed.
     pub changed: Option<ChangedConfig>,
     /// `mark-processed`: the column that says whether a row was read.
@@ -251,6 +253,18 @@ impl SqlConfig {
             without: &self.without,
             mask: &self.mask,
         }
+    }
+
+    /// The columns by which rows are found.
+    pub(super) fn found_by(&self) -> Vec<String> {
+        let columns = [
+            Some(&self.id),
+            self.version.as_ref(),
+            self.transaction.as_ref(),
+            self.changed.as_ref().map(|changed| &changed.column),
+            self.processed.as_ref().map(|processed| &processed.column),
+        ];
+        columns.into_iter().flatten().cloned().collect()
     }
 
     /// Where it is, in words.

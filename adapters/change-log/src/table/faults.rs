@@ -132,6 +132,10 @@ impl SqlConfig {
             let sentence = "unread and done are the same: every row would come again and again";
             faults.push(("processed".to_owned(), sentence.to_owned()));
         }
+        if self.accepted_timeline.is_some() && mode != Mode::Fence {
+            let sentence = format!("says nothing where mode = \"{name}\"; leave it out");
+            faults.push(("accepted_timeline".to_owned(), sentence));
+        }
         if mode == Mode::Overlap && self.transaction_max < EVERY_MIN {
             let sentence = format!(
                 "is less than {EVERY_MIN:?}; write how long a transaction may take, and more"

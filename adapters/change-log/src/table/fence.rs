@@ -25,6 +25,9 @@ pub(super) type After = (String, String);
 pub(super) async fn run(poller: &mut Poller<'_>, at: Option<At>) -> Result<(), Trouble> {
     let is_first = at.is_none();
     let mut fence = Fence::new(poller, at).await?;
+    if !is_first {
+        fence.look(poller).await?;
+    }
     // Nobody but us remembers where the flow began.
     if is_first && !poller.config.first_load {
         let after = fence.after.clone();

@@ -6,10 +6,8 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Bytes that missing ids may take in a position, which has 32 KiB. While they take so many, nothing new is read.
-const GAPS_BYTES_MAX: usize = 24 * 1024;
-/// The same when rows are found in the midst of a range, which cuts it in two.
-const FOUND_BYTES_MAX: usize = 28 * 1024;
+use super::place::{FOUND_BYTES_MAX, GAPS_BYTES_MAX};
+
 /// A range in a position, at most.
 const GAP_BYTES_MAX: usize = 60;
 /// Ranges that are looked for with one statement.
@@ -133,11 +131,6 @@ impl Ledger {
         (left / GAP_BYTES_MAX).max(1)
     }
 
-    /// What they take in a position.
-    pub(super) fn gaps_bytes(&self) -> usize {
-        self.gaps_bytes
-    }
-
     /// Reckons that anew, where it was read from a position.
     pub(super) fn reckon(&mut self) {
         let gaps = std::mem::take(&mut self.gaps);
@@ -145,6 +138,11 @@ impl Ledger {
         for gap in gaps {
             self.push(gap);
         }
+    }
+
+    /// Whether an id is one of those that are missing.
+    pub(super) fn is_missing(&self, id: i64) -> bool {
+        self.gaps.iter().any(|gap| (gap.0..=gap.1).contains(&id))
     }
 
     pub(super) fn gaps(&self) -> &[Gap] {

@@ -1,25 +1,24 @@
 //! `mode = "mark-processed"` and `mode = "delete-after-read"`: rows are read, appended, and only then marked or deleted, by their ids.
 //!
 //! The position has the ids of the page that was appended last: an agent that was killed before it marked them does so before it reads on, so
-//! that no row comes twice. Once they are, a position without them is kept: their ids may come again for other rows.
+//! that no row comes twice. It marks what still is what it read, and nothing else: their ids may have come again for other rows. Once they are
+//! marked, a position without them is kept.
+
+use std::collections::HashSet;
 
 use tracing::{debug, info};
 
+use super::open::Open;
 use super::page::Page;
-use super::place::At;
+use super::place::{At, ROWS_BYTES_MAX};
 use super::poller::Poller;
 use super::records::{Picked, ordinal};
 use crate::reader::Trouble;
 
 /// Rows of a page: their ids stand in the position.
 const OPEN_MAX: usize = 1_000;
-/// Bytes of their ids and versions there: a position has 32 KiB.
-const OPEN_BYTES_MAX: usize = 24 * 1024;
 /// Rows that are marked with one statement, which holds their locks.
 const MARKED_MAX: usize = 200;
-
-/// A row that is appended and may not be marked yet: its id, and its version where that is configured.
-pub(super) type Open = (String, Option<String>);
 
 /// Reads until nobody listens.
 pub(super) async fn run(poller: &mut Poller<'_>, at: Option<At>) -> Result<(), Trouble> {
@@ -29,25 +28,39 @@ pub(super) async fn run(poller: &mut Poller<'_>, at: Option<At>) -> Result<(), T
     };
     let columns = poller.columns().await?;
     let mark = Mark::new(poller, &columns)?;
-    poller.may_write(&mark.nothing()).await?;
+    poller.may_write(&mark.nothing(poller)?).await?;
     // Whether the newest position has rows that are marked by now.
     let mut is_kept = false;
     info!(open = open.len(), "the table is read");
+    if !open.is_empty() {
+        if !appended(poller, number).await {
+            return Ok(());
+        }
+        open = mark.unchanged(poller, open).await?;
+        is_kept = true;
+    }
     loop {
+        // Rows that the database did not find, though it told them.
+        let mut missed = Vec::new();
         if !open.is_empty() {
             if !appended(poller, number).await {
                 return Ok(());
             }
             let mut marked = 0;
             for open in open.chunks(MARKED_MAX) {
-                marked += poller.session.change(&mark.these(poller, open)?).await?;
+                marked += poller.change(&mark.these(poller, open)?).await?;
             }
             debug!(rows = open.len(), marked, "rows are marked");
+            if marked < open.len() as u64 {
+                missed = std::mem::take(&mut open);
+            }
             open.clear();
             is_kept = true;
         }
-        let page = poller.rows(&mark.unread, &mark.order, OPEN_MAX).await?;
+        let unread = mark.unread(poller)?;
+        let page = poller.rows(&unread, &mark.order, OPEN_MAX).await?;
         let (picked, next) = mark.pick(&page)?;
+        none_again(&missed, &next)?;
         if next.is_empty() {
             if is_kept && !poller.looked_now(&mark.at(number, Vec::new())).await {
                 return Ok(());
@@ -82,17 +95,32 @@ async fn appended(poller: &mut Poller<'_>, number: u64) -> bool {
     confirmed.await.is_ok()
 }
 
+/// That no row comes again as it was, though it was to be marked: it would come for ever.
+fn none_again(missed: &[Open], next: &[Open]) -> Result<(), Trouble> {
+    if missed.is_empty() {
+        return Ok(());
+    }
+    let missed: HashSet<_> = missed.iter().map(|row| (&row.id, &row.content)).collect();
+    match next
+        .iter()
+        .find(|row| missed.contains(&(&row.id, &row.content)))
+    {
+        None => Ok(()),
+        Some(row) => Err(Trouble::Passing(format!(
+            "the row {} is still there as it was after it was marked or deleted, so nothing more is read: the database does not find it by the id that it tells, or a trigger or a rule hinders it; name another column as id, or let the DBA look at the table's triggers",
+            row.id
+        ))),
+    }
+}
+
 /// How rows are found and marked.
 struct Mark {
     /// The column's place in a page, and that of the version.
     id: usize,
     version: Option<usize>,
-    /// What tells the rows that are not read; empty: all.
-    unread: String,
+    /// The place of the column that says whether a row was read.
+    state: Option<usize>,
     order: String,
-    /// `UPDATE … SET …` or `DELETE FROM …`.
-    verb: String,
-    deletes: bool,
     columns: Page,
 }
 
@@ -101,42 +129,51 @@ impl Mark {
         let config = poller.config;
         let place =
             |setting: &str, name: &str| columns.place(setting, name).map_err(Trouble::Person);
-        let id = place("id", &config.id)?;
         let version = config.version.as_ref();
-        let version = version.map(|name| place("version", name)).transpose()?;
-        let mut mark = Self {
-            id,
-            version,
-            unread: String::new(),
+        let state = config.processed.as_ref();
+        Ok(Self {
+            id: place("id", &config.id)?,
+            version: version.map(|name| place("version", name)).transpose()?,
+            state: state
+                .map(|state| place("processed.column", &state.column))
+                .transpose()?,
             order: poller.name(&config.id),
-            verb: format!("DELETE FROM {}", poller.from),
-            deletes: true,
             columns: Page::new(columns.columns.clone()),
-        };
-        if let Some(processed) = &config.processed {
-            let at = place("processed.column", &processed.column)?;
-            let name = poller.name(&processed.column);
-            mark.unread = match &processed.unread {
-                None => format!("{name} IS NULL"),
-                Some(unread) => format!("{name} = {}", poller.value(columns, at, unread)?),
-            };
-            let done = poller.value(columns, at, &processed.done)?;
-            mark.verb = format!("UPDATE {} SET {name} = {done}", poller.from);
-            mark.deletes = false;
-        }
-        Ok(mark)
+        })
     }
 
     fn at(&self, page: u64, open: Vec<Open>) -> At {
-        match self.deletes {
-            true => At::DeleteAfterRead { page, open },
-            false => At::MarkProcessed { page, open },
+        match self.state {
+            None => At::DeleteAfterRead { page, open },
+            Some(_) => At::MarkProcessed { page, open },
         }
     }
 
+    /// `UPDATE … SET …` or `DELETE FROM …`.
+    fn verb(&self, poller: &Poller<'_>) -> Result<String, Trouble> {
+        let (Some(at), Some(processed)) = (self.state, &poller.config.processed) else {
+            return Ok(format!("DELETE FROM {}", poller.from));
+        };
+        let name = poller.name(&processed.column);
+        let done = poller.value(&self.columns, at, &processed.done)?;
+        Ok(format!("UPDATE {} SET {name} = {done}", poller.from))
+    }
+
+    /// What tells the rows that are not read; empty: all.
+    fn unread(&self, poller: &Poller<'_>) -> Result<String, Trouble> {
+        let (Some(at), Some(processed)) = (self.state, &poller.config.processed) else {
+            return Ok(String::new());
+        };
+        let name = poller.name(&processed.column);
+        Ok(match &processed.unread {
+            None => format!("{name} IS NULL"),
+            Some(unread) => format!("{name} = {}", poller.value(&self.columns, at, unread)?),
+        })
+    }
+
     /// What is asked to see whether it is allowed.
-    fn nothing(&self) -> String {
-        format!("{} WHERE 1 = 0", self.verb)
+    fn nothing(&self, poller: &Poller<'_>) -> Result<String, Trouble> {
+        Ok(format!("{} WHERE 1 = 0", self.verb(poller)?))
     }
 
     /// The rows of a page that are handed over, as many as a position takes.
@@ -152,16 +189,16 @@ impl Mark {
                 )));
             };
             let version = self.version.and_then(|at| page.get(row, at));
-            let one = (id.to_owned(), version.map(str::to_owned));
-            let written = serde_json::to_string(&one).map_or(usize::MAX, |text| text.len() + 1);
+            let one = Open::of(page, row, id, version);
+            let written = one.written_bytes();
             bytes += written;
-            if written > OPEN_BYTES_MAX {
+            if written > ROWS_BYTES_MAX {
                 return Err(Trouble::Person(format!(
-                    "a row's {} and version are longer than {OPEN_BYTES_MAX} bytes: they must stand in the flow's position",
+                    "a row's {} and version are longer than {ROWS_BYTES_MAX} bytes: they must stand in the flow's position",
                     page.columns[self.id].name
                 )));
             }
-            if bytes > OPEN_BYTES_MAX {
+            if bytes > ROWS_BYTES_MAX {
                 break;
             }
             picked.push(Picked {
@@ -174,21 +211,57 @@ impl Mark {
         Ok((picked, open))
     }
 
+    /// Of rows that were appended in a life before, those that still are what was read.
+    async fn unchanged(
+        &self,
+        poller: &mut Poller<'_>,
+        open: Vec<Open>,
+    ) -> Result<Vec<Open>, Trouble> {
+        let (mut left, mut same): (Vec<_>, Vec<_>) =
+            open.into_iter().partition(|row| !row.content.is_empty());
+        while !left.is_empty() {
+            let asked: Vec<_> = left.iter().take(MARKED_MAX).cloned().collect();
+            let filter = self.those(poller, &asked)?;
+            let page = poller.rows(&filter, &self.order, MARKED_MAX).await?;
+            let (_, found) = self.pick(&page)?;
+            // Where the answer was cut, what is behind the rows that came is asked for again.
+            let is_cut = page.is_cut && found.len() < asked.len();
+            let count = asked.len();
+            let is_over = |row: &Open| !is_cut || found.iter().any(|found| found.id == row.id);
+            let (over, behind): (Vec<_>, Vec<_>) = asked.into_iter().partition(is_over);
+            left.splice(..count, behind);
+            if over.is_empty() {
+                return Err(Trouble::Passing(
+                    "rows that are to be marked are other ones whenever they are asked for".into(),
+                ));
+            }
+            same.extend(over.into_iter().filter(|row| found.contains(row)));
+        }
+        Ok(same)
+    }
+
     /// Marks these rows, as far as they are what was read.
     fn these(&self, poller: &Poller<'_>, open: &[Open]) -> Result<String, Trouble> {
+        let those = self.those(poller, open)?;
+        Ok(format!("{} WHERE {those}", self.verb(poller)?))
+    }
+
+    /// What tells these rows, as far as they are not read.
+    fn those(&self, poller: &Poller<'_>, open: &[Open]) -> Result<String, Trouble> {
         let id = &self.order;
         let mut rows = Vec::with_capacity(open.len());
-        for (value, version) in open {
-            let value = poller.value(&self.columns, self.id, value)?;
-            rows.push(match (self.version, version) {
-                (None, _) => value,
-                (Some(at), version) => {
+        for row in open {
+            let value = poller.value(&self.columns, self.id, &row.id)?;
+            rows.push(match self.version {
+                None => value,
+                Some(at) => {
                     let name = poller.name(&self.columns.columns[at].name);
-                    let version = version.as_ref();
-                    let is = version
-                        .map(|version| poller.value(&self.columns, at, version))
-                        .transpose()?
-                        .map_or_else(|| "IS NULL".to_owned(), |version| format!("= {version}"));
+                    let is = match &row.version {
+                        None => "IS NULL".to_owned(),
+                        Some(version) => {
+                            format!("= {}", poller.value(&self.columns, at, version)?)
+                        }
+                    };
                     format!("({id} = {value} AND {name} {is})")
                 }
             });
@@ -197,9 +270,9 @@ impl Mark {
             None => format!("{id} IN ({})", rows.join(", ")),
             Some(_) => format!("({})", rows.join(" OR ")),
         };
-        Ok(match &*self.unread {
-            "" => format!("{} WHERE {rows}", self.verb),
-            unread => format!("{} WHERE {rows} AND {unread}", self.verb),
+        Ok(match &*self.unread(poller)? {
+            "" => rows,
+            unread => format!("{rows} AND {unread}"),
         })
     }
 }

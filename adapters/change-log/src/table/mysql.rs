@@ -6,11 +6,11 @@ use std::time::Duration;
 use dray_adapter::secret;
 use mysql_async::consts::{ColumnFlags, ColumnType};
 use mysql_async::prelude::Queryable as _;
-use mysql_async::{Conn, Opts, OptsBuilder, Value};
+use mysql_async::{Conn, Opts, OptsBuilder, Row, Value};
 use tokio::time::timeout;
 
 use super::config::SqlConfig;
-use super::page::{Column, Page};
+use super::page::{BEHIND_BYTES_MAX, Column, Page};
 use super::value::{self, Kind};
 use crate::mysql;
 use crate::reader::Trouble;
@@ -31,6 +31,8 @@ const BINARY: u16 = 63;
 pub(super) struct Session {
     server: String,
     connection: Conn,
+    /// The rest of its newest answer is not read.
+    pub(super) is_given_up: bool,
 }
 
 impl Session {
@@ -44,13 +46,23 @@ impl Session {
         Ok(Self {
             connection: connected.map_err(|error| trouble(&server, &error))?,
             server,
+            is_given_up: false,
         })
     }
 
     pub(super) async fn ask(&mut self, sql: &str) -> Result<Page, Trouble> {
         let read = timeout(ANSWER_MAX, read(&mut self.connection, sql)).await;
         let read = read.map_err(|_| silent(&self.server, ANSWER_MAX))?;
-        read.map_err(|error| trouble(&self.server, &error))
+        let (page, is_behind) = read.map_err(|error| trouble(&self.server, &error))?;
+        self.is_given_up |= is_behind;
+        Ok(page)
+    }
+
+    /// Ends another one of this user. The library reads the rest of an answer before it hangs up: without this all of it would still come.
+    pub(super) async fn end(&mut self, other: &Self) {
+        let _ = self
+            .change(&format!("KILL {}", other.connection.id()))
+            .await;
     }
 
     /// How many rows were changed.
@@ -80,22 +92,36 @@ fn options(config: &SqlConfig, host: &str, port: u16) -> Result<Opts, Trouble> {
     Ok(options.ssl_opts(config.tls.as_ref().map(mysql::tls)).into())
 }
 
-async fn read(connection: &mut Conn, sql: &str) -> Result<Page, mysql_async::Error> {
+/// A page, and whether more is behind it than is let go.
+async fn read(connection: &mut Conn, sql: &str) -> Result<(Page, bool), mysql_async::Error> {
     let mut told = connection.query_iter(sql).await?;
     let described: Vec<(Column, Form)> = told.columns_ref().iter().map(column).collect();
     let (columns, forms): (Vec<_>, Vec<_>) = described.into_iter().unzip();
     let mut page = Page::new(columns);
+    let mut behind = 0;
     while let Some(row) = told.next().await? {
+        if page.is_full() {
+            page.is_cut = true;
+            behind += bytes(&row);
+            if behind > BEHIND_BYTES_MAX {
+                return Ok((page, true));
+            }
+            continue;
+        }
         for (at, form) in forms.iter().enumerate() {
             put(&mut page, *form, row.as_ref(at).unwrap_or(&Value::NULL));
         }
-        if page.is_full() {
-            page.is_cut = true;
-            break;
-        }
     }
     told.drop_result().await?;
-    Ok(page)
+    Ok((page, false))
+}
+
+fn bytes(row: &Row) -> usize {
+    let bytes = (0..row.len()).map(|at| match row.as_ref(at) {
+        Some(Value::Bytes(bytes)) => bytes.len(),
+        _ => 0,
+    });
+    bytes.sum()
 }
 
 /// How a text of the server's is to be read.

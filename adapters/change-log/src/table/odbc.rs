@@ -18,6 +18,7 @@ use tokio::time::timeout;
 
 use super::config::SqlConfig;
 use super::dialect::Dialect;
+use super::hung::Hung;
 use super::page::{CELL_BYTES_MAX, Column, Page};
 use super::value::{self, Kind};
 use crate::reader::Trouble;
@@ -49,6 +50,7 @@ pub(super) struct Session {
     name: String,
     pub(super) dialect: Dialect,
     asked: mpsc::Sender<Asked>,
+    hung: Hung,
 }
 
 impl Session {
@@ -58,21 +60,28 @@ impl Session {
             .clone()
             .unwrap_or_else(|| "the database".into());
         let connection = connection_string(config).map_err(Trouble::Passing)?;
+        let (mut hung, thread_ends) = Hung::new().map_err(Trouble::Passing)?;
         let (asked, asks) = mpsc::channel();
         let (tell, told) = oneshot::channel();
-        let run = move || serve(&connection, tell, &asks);
+        let run = move || {
+            let _ends = thread_ends;
+            serve(&connection, tell, &asks);
+        };
         let started = thread::Builder::new().name("odbc".into()).spawn(run);
         started.map_err(|error| Trouble::Passing(format!("no thread can be started: {error}")))?;
+        hung.waits(true);
         let told = timeout(CONNECT_MAX + Duration::from_secs(1), told).await;
         let Ok(told) = told else {
             return Err(silent(&name, CONNECT_MAX));
         };
+        hung.waits(false);
         let dialect = told.map_err(|_| ended(&name))?;
         let dialect = dialect.map_err(|said| Trouble::Passing(format!("{name}: {said}")))?;
         Ok(Self {
             name,
             dialect,
             asked,
+            hung,
         })
     }
 
@@ -97,9 +106,11 @@ impl Session {
         let (tell, told) = oneshot::channel();
         let sent = self.asked.send((request, tell));
         sent.map_err(|_| ended(&self.name))?;
+        self.hung.waits(true);
         let Ok(told) = timeout(ANSWER_MAX, told).await else {
             return Err(silent(&self.name, ANSWER_MAX));
         };
+        self.hung.waits(false);
         let answer = told.map_err(|_| ended(&self.name))?;
         answer.map_err(|said| Trouble::Passing(format!("{}: {said}", self.name)))
     }

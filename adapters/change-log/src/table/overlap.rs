@@ -1,7 +1,5 @@
 //! `mode = "overlap"`: rows above the highest id that was read, and those that were missing below it.
 
-use std::cmp::Ordering;
-
 use tokio::time::Instant;
 use tracing::{info, warn};
 
@@ -15,8 +13,6 @@ use crate::reader::Trouble;
 
 /// Statements that look for missing ids, in one round.
 const LOOKS_MAX: usize = 5;
-/// What missing ids take in a position, at most: it has 32 KiB.
-const POSITION_BYTES_MAX: usize = 30 * 1024;
 /// Bits of an id that number a row in its batch; the rest names the batch.
 const ORDINAL_BITS: u32 = 40;
 
@@ -33,6 +29,7 @@ pub(super) async fn run(poller: &mut Poller<'_>, at: Option<At>) -> Result<(), T
         next_look: 0,
         looked: Instant::now(),
         told_full: false,
+        below: None,
     };
     if is_first
         && !poller.config.first_load
@@ -81,6 +78,8 @@ struct Overlap {
     /// When time was counted.
     looked: Instant,
     told_full: bool,
+    /// The highest id, while it is below what was read.
+    below: Option<i64>,
 }
 
 impl Overlap {
@@ -156,7 +155,7 @@ impl Overlap {
 
     /// How many of the page's rows are known: one, where the row that was read last is still there.
     async fn anchor(
-        &self,
+        &mut self,
         poller: &mut Poller<'_>,
         page: &Page,
         ids: &[i64],
@@ -179,15 +178,24 @@ impl Overlap {
             true => self.highest(poller).await?,
             false => None,
         };
-        match highest.map(|highest| highest.cmp(&top)) {
-            Some(Ordering::Less) if !poller.config.rows_are_deleted => {
-                Err(Trouble::Person(format!(
-                    "the highest id of {table} is {}, and {top} was read already: the table was restored or its ids are used again. {WAY_OUT} Where rows are only deleted after they were read, write rows_are_deleted = true",
-                    highest.unwrap_or_default()
-                )))
-            }
-            _ => Ok(0),
+        let Some(highest) = highest.filter(|highest| *highest < top) else {
+            self.below = None;
+            return Ok(0);
+        };
+        if !poller.config.rows_are_deleted {
+            return Err(Trouble::Person(format!(
+                "the highest id of {table} is {highest}, and {top} was read already: the table was restored or its ids are used again. {WAY_OUT} Where rows are only deleted after they were read, write rows_are_deleted = true"
+            )));
         }
+        // Whoever deletes rows makes it lower, and a row that was missing may come up there. Nothing else does.
+        let grew = self.below.is_some_and(|before| before < highest);
+        if grew && !self.ledger.is_missing(highest) {
+            return Err(Trouble::Person(format!(
+                "the highest id of {table} grew to {highest}, and {top} was read already: its ids begin anew. {WAY_OUT}"
+            )));
+        }
+        self.below = Some(highest);
+        Ok(0)
     }
 
     /// Looks for what is missing; whether anybody listens.
@@ -263,11 +271,6 @@ impl Overlap {
             })
             .collect();
         let scope = group(*first).to_be_bytes();
-        if self.ledger.gaps_bytes() > POSITION_BYTES_MAX {
-            return Err(Trouble::Person(
-                "too many ids are missing, and too many come late in their midst: a shorter transaction_max, or another mode, is needed".into(),
-            ));
-        }
         let place = At::Overlap(self.ledger.clone());
         poller.hand_over(page, &picked, &[&scope], at, place).await
     }

@@ -6,6 +6,8 @@ use super::value::Kind;
 pub(super) const CELL_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Bytes of a page, at which a session stops reading.
 pub(super) const PAGE_BYTES_MAX: usize = 1024 * 1024;
+/// Bytes behind a page that are read and let go, so that the session can go on. Of more, the session is given up.
+pub(super) const BEHIND_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// A column of an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,9 +83,9 @@ impl Page {
         self.cells.push(At::Lost(bytes));
     }
 
-    /// Whether a session reads no further row.
+    /// Whether a session reads no further row. One alone may be known already, however large it is.
     pub(super) fn is_full(&self) -> bool {
-        self.text.len() >= PAGE_BYTES_MAX
+        self.text.len() >= PAGE_BYTES_MAX && self.rows() > 1
     }
 
     pub(super) fn rows(&self) -> usize {

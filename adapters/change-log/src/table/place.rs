@@ -3,7 +3,7 @@
 //! JSON, so that a person can read it in `status` and in the buffer:
 //! ```text
 //! {"v":1,"table":"stock_change","database":"7312…","mode":"overlap","top":812,"clock":360000,"drawn":[812,0],"gaps":"805+1@359000","late":3}
-//! {"v":1,"table":"stock_change","mode":"mark-processed","page":17,"open":[["812",null],["813",null]]}   appended, and may not be marked yet
+//! {"v":1,"table":"stock_change","mode":"mark-processed","page":17,"open":[["812",null,"9f3ac01d"],["813",null,"01ab77e2"]]}   appended, and may not be marked yet
 //! ```
 //! Names are only ever added, and `v` goes up where an older agent would go on wrongly.
 
@@ -15,12 +15,24 @@ use serde::{Deserialize, Serialize};
 
 use super::fence::After;
 use super::ledger::Ledger;
-use super::mark::Open;
+use super::open::Open;
+use super::rights::Identity;
 use super::sqlserver::{Stand, Standing};
 use super::window::Window;
 use crate::reader;
 
 const VERSION: u32 = 1;
+
+/// Bytes of a position, at most: a buffer takes no longer one.
+const BYTES_MAX: usize = 32 * 1024;
+/// Of them for what is not counted row by row: the names of table and database, clocks, a version, the newest time.
+const HEAD_BYTES: usize = 4 * 1024;
+/// Of them for what is: rows that may not be marked yet, rows of the newest time.
+pub(super) const ROWS_BYTES_MAX: usize = BYTES_MAX - 2 * HEAD_BYTES;
+/// Of them for ids that are missing: while they take so many, nothing new is read.
+pub(super) const GAPS_BYTES_MAX: usize = BYTES_MAX - 2 * HEAD_BYTES;
+/// The same when rows are found in the midst of a range, which cuts it in two.
+pub(super) const FOUND_BYTES_MAX: usize = BYTES_MAX - HEAD_BYTES;
 
 /// Where a source stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +43,9 @@ pub(super) struct Place {
     /// What tells this database from a restored one, where it has that.
     #[serde(skip_serializing_if = "String::is_empty", default)]
     pub(super) database: String,
+    /// Goes up where a standby takes over or a backup is restored; 0: there is none, or it was not known when this was written.
+    #[serde(skip_serializing_if = "is_none", default)]
+    pub(super) timeline: u32,
     #[serde(flatten)]
     pub(super) at: At,
 }
@@ -84,14 +99,52 @@ impl At {
 }
 
 impl Place {
-    pub(super) fn new(table: &str, database: &str, at: At) -> Self {
+    pub(super) fn new(table: &str, identity: &Identity, at: At) -> Self {
         Self {
             v: VERSION,
             table: table.to_owned(),
-            database: database.to_owned(),
+            database: identity.database.clone(),
+            timeline: identity.timeline,
             at,
         }
     }
+
+    /// Of the database that it is of.
+    pub(super) fn identity(&self) -> Identity {
+        Identity {
+            database: self.database.clone(),
+            timeline: self.timeline,
+        }
+    }
+
+    /// Whether a buffer takes it. Each mode counts what it adds row by row; this is the one place that sees all of it.
+    ///
+    /// # Errors
+    /// A sentence with the way out.
+    pub(super) fn fits(&self) -> Result<(), String> {
+        let bytes = reader::Place::position(self).0.len();
+        if bytes <= BYTES_MAX {
+            return Ok(());
+        }
+        Err(format!(
+            "what must be remembered of {} takes {bytes} bytes of the flow's position, and it has {BYTES_MAX}: its ids, versions or times are too long, or too many ids are missing in the midst of which others come late. Name shorter columns, write a shorter transaction_max, or another mode",
+            self.table
+        ))
+    }
+}
+
+/// Bytes of a text in a position, with its quotes and a comma.
+pub(super) fn written_bytes(text: &str) -> usize {
+    let bytes = text.bytes().map(|byte| match byte {
+        b'"' | b'\\' => 2,
+        0..=0x1f => 6,
+        _ => 1,
+    });
+    bytes.sum::<usize>() + 3
+}
+
+fn is_none(timeline: &u32) -> bool {
+    *timeline == 0
 }
 
 impl reader::Place for Place {
@@ -112,8 +165,10 @@ impl reader::Place for Place {
                 place.v
             ));
         }
-        if let At::Overlap(ledger) = &mut place.at {
-            ledger.reckon();
+        match &mut place.at {
+            At::Overlap(ledger) => ledger.reckon(),
+            At::Timestamp(window) => window.reckon(),
+            _ => {}
         }
         Ok(place)
     }
@@ -147,23 +202,47 @@ mod tests {
         let mut ledger = Ledger::default();
         ledger.drawn(9);
         ledger.read([7, 9, 12].into_iter(), 5);
-        let place = Place::new("stock", "", At::Overlap(ledger));
+        let place = Place::new("stock", &Identity::default(), At::Overlap(ledger));
         assert_eq!(
             String::from_utf8_lossy(&place.position().0),
             r#"{"v":1,"table":"stock","mode":"overlap","top":12,"clock":0,"drawn":[9,0],"gaps":"-9223372036854775808+9223372036854775814@0 2 2+1","late":0}"#
         );
         assert_eq!(Place::read(&place.position()), Ok(place.clone()));
         assert_eq!(&*place.written(), "12");
-        let open = vec![
-            ("7".to_owned(), None),
-            ("9".to_owned(), Some("2".to_owned())),
-        ];
-        let place = Place::new("stock", "7312", At::MarkProcessed { page: 3, open });
+        let row = |id: &str, version: Option<&str>| Open {
+            id: id.into(),
+            version: version.map(str::to_owned),
+            content: "9f3ac01d".into(),
+        };
+        let open = vec![row("7", None), row("9", Some("2"))];
+        let known = Identity {
+            database: "7312".into(),
+            timeline: 2,
+        };
+        let place = Place::new("stock", &known, At::MarkProcessed { page: 3, open });
         assert_eq!(
             String::from_utf8_lossy(&place.position().0),
-            r#"{"v":1,"table":"stock","database":"7312","mode":"mark-processed","page":3,"open":[["7",null],["9","2"]]}"#
+            r#"{"v":1,"table":"stock","database":"7312","timeline":2,"mode":"mark-processed","page":3,"open":[["7",null,"9f3ac01d"],["9","2","9f3ac01d"]]}"#
         );
         assert_eq!(Place::read(&place.position()), Ok(place));
+    }
+
+    #[test]
+    fn a_position_fits_or_the_flow_learns_why_not() {
+        let mut window = Window::default();
+        let mut place = Place::new("stock", &Identity::default(), At::Timestamp(window.clone()));
+        for id in 0..2_000 {
+            // Each of these takes six bytes in JSON.
+            window.read("08:00", &format!("{}{id}", "\u{1}".repeat(90)));
+            place.at = At::Timestamp(window.clone());
+            assert_eq!(place.fits(), Ok(()), "{id}");
+        }
+        let read = Place::read(&place.position());
+        assert_eq!(read, Ok(place.clone()), "and what they take is known again");
+        window.read(&"08:01".repeat(7_000), "7");
+        place.at = At::Timestamp(window);
+        let told = place.fits().expect_err("it is too long");
+        assert!(told.contains("takes 35"), "{told}");
     }
 
     #[test]

@@ -10,19 +10,19 @@ use tracing::warn;
 
 use super::config::{Mode, SqlConfig};
 use super::dialect::{Dialect, Select};
-use super::page::{Column, PAGE_BYTES_MAX, Page};
+use super::pace::Pace;
+use super::page::{Column, Page};
 use super::place::{At, Place};
 use super::records::{Made, Picked, Table};
+use super::rights::Identity;
 use super::session::Session;
 use super::sqlserver::{self, cdc, tracking};
 use super::{compare, fence, mark, overlap, rights, timestamp};
 use crate::reader::{Log, Ready, Talk, Told, Trouble, now_us, scope_of_said};
 use crate::source::LogSource;
 
-/// Rows that are asked for at once.
-const PAGE_ROWS: usize = 2_000;
-/// The same of rows that are large.
-const PAGE_ROWS_MIN: usize = 32;
+/// Rows of what a database says of itself.
+const TOLD_ROWS_MAX: usize = 16;
 
 /// How often it is kept how far was looked.
 const LOOKED_EVERY: Duration = Duration::from_secs(10);
@@ -33,6 +33,7 @@ const IDLE_EVERY: Duration = Duration::from_secs(600);
 struct SqlLog {
     config: SqlConfig,
     own: PathBuf,
+    pace: Pace,
 }
 
 impl SqlConfig {
@@ -42,6 +43,7 @@ impl SqlConfig {
         let log = SqlLog {
             config: self.clone(),
             own: own.to_owned(),
+            pace: Pace::default(),
         };
         Box::new(LogSource::new(flow, log))
     }
@@ -66,7 +68,7 @@ impl Log for SqlLog {
         let at = place.as_ref().map(|place| place.at.clone());
         tokio::select! {
             ended = async {
-                let mut poller = Poller::open(flow, &self.config, place, talk, confirmed).await?;
+                let mut poller = Poller::open(flow, self, place, talk, confirmed).await?;
                 match self.config.mode {
                     Mode::Fence => fence::run(&mut poller, at).await,
                     Mode::Overlap => overlap::run(&mut poller, at).await,
@@ -93,24 +95,25 @@ pub(super) struct Poller<'t> {
     like: String,
     flow: &'t str,
     /// What tells the database from a restored one.
-    database: String,
+    identity: Identity,
     table: Option<Table>,
     /// The columns, as the first answer had them: all that was looked up by their places holds for these alone.
     known: Option<Vec<Column>>,
     talk: &'t Talk<Place>,
     pub(super) confirmed: watch::Receiver<Option<Place>>,
-    rows_max: usize,
+    pace: &'t Pace,
     looked: Instant,
 }
 
 impl<'t> Poller<'t> {
     async fn open(
         flow: &'t str,
-        config: &'t SqlConfig,
+        log: &'t SqlLog,
         place: Option<Place>,
         talk: &'t Talk<Place>,
         confirmed: watch::Receiver<Option<Place>>,
     ) -> Result<Self, Trouble> {
+        let config = &log.config;
         if let Some(place) = &place {
             place.is_of(config).map_err(Trouble::Person)?;
         }
@@ -120,14 +123,10 @@ impl<'t> Poller<'t> {
             warn!("{said}");
         }
         let from = config.from(dialect);
-        let database = rights::identity(&mut session, config).await?;
-        if let Some(place) = &place
-            && place.database != database
-        {
-            return Err(Trouble::Person(format!(
-                "the flow stands in the database {}, and this is {database}: the numbers of its transactions are others. Give the flow another name, which reads the table from its beginning",
-                place.database
-            )));
+        let identity = Identity::of(&mut session, config).await?;
+        if let Some(place) = &place {
+            let is_of = identity.is_of(&place.identity(), config.accepted_timeline);
+            is_of.map_err(Trouble::Person)?;
         }
         Ok(Self {
             config,
@@ -136,12 +135,12 @@ impl<'t> Poller<'t> {
             session,
             dialect,
             flow,
-            database,
+            identity,
             table: None,
             known: None,
             talk,
             confirmed,
-            rows_max: PAGE_ROWS,
+            pace: &log.pace,
             looked: Instant::now(),
         })
     }
@@ -154,8 +153,24 @@ impl<'t> Poller<'t> {
     /// A value of the column, as SQL.
     pub(super) fn value(&self, page: &Page, at: usize, text: &str) -> Result<String, Trouble> {
         let column = &page.columns[at];
-        let value = self.dialect.value(column.kind, text);
+        let value = self.session.value(column, text);
         value.map_err(|said| Trouble::Person(format!("the column {}: {said}", column.name)))
+    }
+
+    /// Asks, in another session where the one before was given up.
+    async fn ask(&mut self, sql: &str, like: &str, rows_max: usize) -> Result<Page, Trouble> {
+        if self.session.anew(self.config).await? {
+            let identity = Identity::of(&mut self.session, self.config).await?;
+            let is_of = identity.is_of(&self.identity, self.config.accepted_timeline);
+            is_of.map_err(Trouble::Person)?;
+        }
+        self.session.ask(sql, like, rows_max).await
+    }
+
+    /// Changes rows; how many.
+    pub(super) async fn change(&mut self, sql: &str) -> Result<u64, Trouble> {
+        self.session.anew(self.config).await?;
+        self.session.change(sql).await
     }
 
     /// Rows of the table, `rows_max` at most: fewer where rows are large.
@@ -178,18 +193,17 @@ impl<'t> Poller<'t> {
 
     /// Rows of whatever is asked, as many as `wanted` says at most: fewer where rows are large. `like`: a statement with the same columns.
     pub(super) async fn page(&mut self, wanted: &Select<'_>, like: &str) -> Result<Page, Trouble> {
-        let rows = wanted.rows.unwrap_or(usize::MAX).min(self.rows_max);
+        let rows = wanted.rows.unwrap_or(usize::MAX).min(self.pace.rows());
         let wanted = Select {
             rows: Some(rows),
             ..*wanted
         };
         let sql = self.dialect.select(&wanted);
-        let mut page = self.session.ask(&sql, like, rows).await?;
+        let asked = self.ask(&sql, like, rows).await;
+        let mut page = asked.inspect_err(|_| self.pace.failed(rows))?;
         self.same(&page)?;
         page.is_cut |= page.rows() >= rows;
-        if let Some(bytes) = page.bytes().checked_div(page.rows()) {
-            self.rows_max = (PAGE_BYTES_MAX / bytes.max(1)).clamp(PAGE_ROWS_MIN, PAGE_ROWS);
-        }
+        self.pace.came(page.rows(), page.bytes());
         Ok(page)
     }
 
@@ -197,12 +211,11 @@ impl<'t> Poller<'t> {
     pub(super) fn turn(&mut self) {
         self.known = None;
         self.table = None;
-        self.rows_max = PAGE_ROWS;
     }
 
     /// A few rows of what the database says of itself.
-    pub(super) async fn ask(&mut self, sql: &str) -> Result<Page, Trouble> {
-        self.session.ask(sql, sql, PAGE_ROWS).await
+    pub(super) async fn told(&mut self, sql: &str) -> Result<Page, Trouble> {
+        self.ask(sql, sql, TOLD_ROWS_MAX).await
     }
 
     /// One value.
@@ -215,14 +228,14 @@ impl<'t> Poller<'t> {
             rows: None,
         };
         let sql = self.dialect.select(&wanted);
-        let page = self.session.ask(&sql, &sql, 1).await?;
+        let page = self.ask(&sql, &sql, 1).await?;
         Ok(page.only().map(str::to_owned))
     }
 
     /// One value that stands in no table.
     pub(super) async fn alone(&mut self, what: &str) -> Result<Option<String>, Trouble> {
         let sql = format!("SELECT {what}");
-        let page = self.session.ask(&sql, &sql, 1).await?;
+        let page = self.ask(&sql, &sql, 1).await?;
         Ok(page.only().map(str::to_owned))
     }
 
@@ -254,13 +267,14 @@ impl<'t> Poller<'t> {
 
     /// The database's own clock: microseconds since 1970.
     pub(super) async fn clock_us(&mut self) -> Result<i64, Trouble> {
-        let sql = self.config.clock.as_deref().or(self.dialect.clock());
+        let config = self.config;
+        let sql = config.clock.as_deref().or(self.dialect.clock());
         let Some(sql) = sql else {
             return Err(Trouble::Person(
                 "the agent does not know how this database tells its clock; write clock = \"SELECT ...\", which gives microseconds since 1970 in UTC".into(),
             ));
         };
-        let page = self.session.ask(sql, sql, 1).await?;
+        let page = self.ask(sql, sql, 1).await?;
         let said = page.only().unwrap_or_default();
         let us = said.split('.').next().and_then(|whole| whole.parse().ok());
         us.ok_or_else(|| {
@@ -309,6 +323,7 @@ impl<'t> Poller<'t> {
         at: At,
     ) -> Result<bool, Trouble> {
         let place = self.place(at);
+        place.fits().map_err(Trouble::Person)?;
         let name = self.config.record_type().as_bytes();
         let parts: Vec<&[u8]> = [self.flow.as_bytes(), name]
             .into_iter()
@@ -329,7 +344,7 @@ impl<'t> Poller<'t> {
     }
 
     fn place(&self, at: At) -> Place {
-        Place::new(self.config.record_type(), &self.database, at)
+        Place::new(self.config.record_type(), &self.identity, at)
     }
 
     /// Keeps how far was looked, though there was nothing, but not too often; whether anybody listens. `is_news`: what was looked for since
@@ -346,6 +361,10 @@ impl<'t> Poller<'t> {
     pub(super) async fn looked_now(&mut self, at: &At) -> bool {
         self.looked = Instant::now();
         let place = Box::new(self.place(at.clone()));
+        // One that is too long stops the flow with the next row; until then the one before holds.
+        if place.fits().is_err() {
+            return true;
+        }
         self.talk.tell(Told::Looked(place, now_us())).await
     }
 

@@ -1,15 +1,16 @@
 //! PostgreSQL, by a plain role's session: values come as its texts.
 
 use std::pin::pin;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use dray_adapter::secret;
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
-use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage};
+use tokio_postgres::{Client, Config, Error, NoTls, SimpleQueryMessage};
 use tokio_stream::StreamExt as _;
 
 use super::config::SqlConfig;
-use super::page::{Column, Page};
+use super::page::{BEHIND_BYTES_MAX, Column, Page};
 use super::value::Kind;
 use crate::reader::Trouble;
 use crate::relay::Relay;
@@ -23,14 +24,14 @@ const ANSWER_MAX: Duration = Duration::from_secs(300);
 /// and how long a statement and another's lock are waited for.
 const SETTINGS: &str = "-c client_encoding=UTF8 -c DateStyle=ISO -c IntervalStyle=iso_8601 -c TimeZone=UTC -c extra_float_digits=1 \
     -c bytea_output=hex -c row_security=off -c standard_conforming_strings=on -c default_transaction_isolation=read\\ committed -c statement_timeout=290s -c lock_timeout=10s";
-/// Until a table's columns are asked for again: their types say how values are written.
-const DESCRIBED_MAX: Duration = Duration::from_secs(10);
 
 /// A session.
 pub(super) struct Session {
     server: String,
     client: Client,
-    described: Option<(String, Instant, Vec<Column>)>,
+    connection: JoinHandle<Result<(), Error>>,
+    /// The rest of its newest answer is not read.
+    pub(super) is_given_up: bool,
 }
 
 impl Session {
@@ -58,40 +59,31 @@ impl Session {
         let connected = connected.map_err(|_| silent(&server, CONNECT_MAX))?;
         let (client, connection) = connected.map_err(|error| trouble(&server, &error))?;
         // It ends with the client, and says to the client why if it ends before.
-        tokio::spawn(connection);
+        let connection = tokio::spawn(connection);
         Ok(Self {
             server,
             client,
-            described: None,
+            connection,
+            is_given_up: false,
         })
     }
 
     /// `like`: a statement with the same columns.
     pub(super) async fn ask(&mut self, sql: &str, like: &str) -> Result<Page, Trouble> {
-        let columns = self.columns(like).await?;
-        let read = timeout(ANSWER_MAX, read(&self.client, sql, columns)).await;
+        let read = timeout(ANSWER_MAX, read(&self.client, sql, like)).await;
         let read = read.map_err(|_| silent(&self.server, ANSWER_MAX))?;
         let read = read.map_err(|error| trouble(&self.server, &error))?;
-        read.ok_or_else(|| Trouble::Passing("the table's columns changed: it is asked anew".into()))
-    }
-
-    async fn columns(&mut self, like: &str) -> Result<Vec<Column>, Trouble> {
-        if let Some((known, when, columns)) = &self.described
-            && known == like
-            && when.elapsed() < DESCRIBED_MAX
-        {
-            return Ok(columns.clone());
+        let Some((page, is_behind)) = read else {
+            return Err(Trouble::Passing(
+                "the table's columns changed: it is asked anew".into(),
+            ));
+        };
+        if is_behind {
+            // Else all the rest would come here first.
+            self.connection.abort();
+            self.is_given_up = true;
         }
-        let prepared = timeout(ANSWER_MAX, self.client.prepare(like)).await;
-        let prepared = prepared.map_err(|_| silent(&self.server, ANSWER_MAX))?;
-        let prepared = prepared.map_err(|error| trouble(&self.server, &error))?;
-        let columns = prepared.columns().iter().map(|column| Column {
-            name: column.name().to_owned(),
-            kind: kind(column.type_().oid()),
-        });
-        let columns: Vec<_> = columns.collect();
-        self.described = Some((like.to_owned(), Instant::now(), columns.clone()));
-        Ok(columns)
+        Ok(page)
     }
 
     /// How many rows were changed.
@@ -107,15 +99,18 @@ impl Session {
     }
 }
 
-/// `None`: the answer has other columns than these.
-async fn read(
-    client: &Client,
-    sql: &str,
-    columns: Vec<Column>,
-) -> Result<Option<Page>, tokio_postgres::Error> {
-    let mut page = Page::new(columns);
+/// A page, and whether more is behind it than is let go. `None`: the answer has other columns than `like`.
+async fn read(client: &Client, sql: &str, like: &str) -> Result<Option<(Page, bool)>, Error> {
+    // The answer itself does not say what its columns hold.
+    let described = client.prepare(like).await?;
+    let columns = described.columns().iter().map(|column| Column {
+        name: column.name().to_owned(),
+        kind: kind(column.type_().oid()),
+    });
+    let mut page = Page::new(columns.collect());
     let width = page.columns.len();
     let mut told = pin!(client.simple_query_raw(sql).await?);
+    let mut behind = 0;
     while let Some(message) = told.next().await {
         let row = match message? {
             SimpleQueryMessage::Row(row) => row,
@@ -128,18 +123,24 @@ async fn read(
             }
             _ => continue,
         };
+        if page.is_full() {
+            page.is_cut = true;
+            for at in 0..width {
+                behind += row.try_get(at)?.map_or(0, str::len);
+            }
+            if behind > BEHIND_BYTES_MAX {
+                return Ok(Some((page, true)));
+            }
+            continue;
+        }
         for at in 0..width {
             match row.try_get(at)? {
                 Some(text) => page.text(text),
                 None => page.null(),
             }
         }
-        if page.is_full() {
-            page.is_cut = true;
-            break;
-        }
     }
-    Ok(Some(page))
+    Ok(Some((page, false)))
 }
 
 /// By a type's number in `pg_type`.
@@ -165,7 +166,7 @@ fn silent(server: &str, most: Duration) -> Trouble {
 }
 
 /// What an error means: who is refused may be let in later.
-fn trouble(server: &str, error: &tokio_postgres::Error) -> Trouble {
+fn trouble(server: &str, error: &Error) -> Trouble {
     let said = match error.as_db_error() {
         Some(said) => format!("{} ({})", said.message(), said.code().code()),
         None => match std::error::Error::source(error) {

@@ -13,7 +13,7 @@ use dray_adapter::{REJECT_BYTES_MAX, Records, Reject, RejectStage, Shape};
 use sha2::{Digest as _, Sha256};
 
 use super::config::{OpConfig, SqlConfig};
-use super::page::{Cell, Page};
+use super::page::{CELL_BYTES_MAX, Cell, Page};
 use super::value;
 use crate::columns::Taken;
 use crate::rows::{Op, Rows};
@@ -139,7 +139,7 @@ impl Table {
                 Cell::Null | Cell::Unsaid | Cell::Text(_) => None,
             });
         let Some((column, bytes)) = lost else {
-            return Ok(());
+            return self.fits(page, row);
         };
         let long = bytes.map_or_else(
             || "is longer than the driver said, or no text".to_owned(),
@@ -149,6 +149,19 @@ impl Table {
             "the column {} of a row of {} {long}: it can't be taken whole (16 MiB at most); leave it out (without = [\"{}\"]) or shorten it",
             column.name, self.name, column.name
         ))
+    }
+
+    /// Whether an event has room for what is taken of a row.
+    fn fits(&self, page: &Page, row: usize) -> Result<(), String> {
+        let taken = self.taken.iter();
+        let bytes = taken.map(|column| page.get(row, column.at).map_or(0, str::len));
+        match bytes.sum::<usize>() {
+            bytes if bytes > CELL_BYTES_MAX => Err(format!(
+                "a row of {} has {bytes} bytes: it can't be taken whole (16 MiB at most); leave columns out by without, or shorten them",
+                self.name
+            )),
+            _ => Ok(()),
+        }
     }
 
     pub(super) fn reject(&self, page: &Page, one: &Picked, after: usize, reason: String) -> Reject {

@@ -4,7 +4,7 @@ use super::config::{Driver, SqlConfig};
 use super::dialect::Dialect;
 #[cfg(feature = "odbc")]
 use super::odbc;
-use super::page::Page;
+use super::page::{Column, Page};
 use super::{mysql, postgres, sqlite, tds};
 use crate::reader::Trouble;
 
@@ -36,6 +36,22 @@ impl Session {
         })
     }
 
+    /// Another one in its place, where the rest of its answer was not worth reading; whether there is.
+    pub(super) async fn anew(&mut self, config: &SqlConfig) -> Result<bool, Trouble> {
+        match self {
+            Self::Postgres(session) if session.is_given_up => {
+                *session = postgres::Session::open(config).await?;
+            }
+            Self::Mysql(session) if session.is_given_up => {
+                let mut next = mysql::Session::open(config).await?;
+                next.end(session).await;
+                *session = next;
+            }
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
     /// Whose SQL it speaks.
     pub(super) fn dialect(&self) -> Dialect {
         match self {
@@ -63,6 +79,17 @@ impl Session {
             Self::SqlServer(session) => session.ask(sql, rows_max).await,
             #[cfg(feature = "odbc")]
             Self::Odbc(session) => session.ask(sql, rows_max).await,
+        }
+    }
+
+    /// A value of a column, as SQL.
+    ///
+    /// # Errors
+    /// A sentence: it is none.
+    pub(super) fn value(&self, column: &Column, text: &str) -> Result<String, String> {
+        match self {
+            Self::Sqlite(session) => session.value(column, text),
+            _ => self.dialect().value(column.kind, text),
         }
     }
 

@@ -5,6 +5,8 @@ use jiff::tz::TimeZone;
 use tracing::{info, warn};
 
 use super::config::{ChangedConfig, TimeUnit};
+use super::dialect::Dialect;
+use super::form::Form;
 use super::page::Page;
 use super::place::At;
 use super::poller::Poller;
@@ -29,11 +31,12 @@ pub(super) async fn run(poller: &mut Poller<'_>, at: Option<At>) -> Result<(), T
         zone: zone(&changed)?,
         lag_us: changed.lag.as_micros() as i64,
         window: window.unwrap_or_default(),
-        has_t: false,
+        form: None,
         changed,
         columns,
     };
     times.look(poller).await?;
+    times.look_for_none(poller).await?;
     if is_first && !poller.config.first_load {
         let now_us = times.clock(poller).await?;
         times.window.through = Some(times.until(now_us)?);
@@ -45,6 +48,9 @@ pub(super) async fn run(poller: &mut Poller<'_>, at: Option<At>) -> Result<(), T
     }
     info!(from = times.window.through, "the table is read");
     loop {
+        if times.form.is_none() {
+            times.look(poller).await?;
+        }
         let now_us = times.clock(poller).await?;
         let before = times.window.clone();
         let page = times.page(poller, now_us).await?;
@@ -56,7 +62,7 @@ pub(super) async fn run(poller: &mut Poller<'_>, at: Option<At>) -> Result<(), T
             poller.wait().await;
             continue;
         }
-        let picked = times.pick(&page)?;
+        let picked = times.pick(poller.dialect, &page)?;
         // Its id and its time tell a row's version; where it was read from names the batch.
         let through = before.through.unwrap_or_default();
         let known = (before.edge.len() as u64).to_be_bytes();
@@ -90,17 +96,59 @@ struct Times {
     zone: TimeZone,
     lag_us: i64,
     window: Window,
-    /// Whether the texts of this table's times have a T, as far as texts they are.
-    has_t: bool,
+    /// How this table writes its times, once it has one.
+    form: Option<Form>,
     columns: Page,
 }
 
 impl Times {
-    /// How the table writes its times, and whether there are rows without one.
+    /// How the table writes its times.
     async fn look(&mut self, poller: &mut Poller<'_>) -> Result<(), Trouble> {
         let name = poller.name(&self.changed.column);
-        let newest = poller.one(&format!("MAX({name})")).await?;
-        self.has_t = newest.is_some_and(|text| text.as_bytes().get(10) == Some(&b'T'));
+        let Some(newest) = poller.one(&format!("MAX({name})")).await? else {
+            return Ok(());
+        };
+        let form = match self.are_texts(poller.dialect) {
+            true => Some(self.form_of(&newest)?),
+            false => Form::of(&newest),
+        };
+        self.form = Some(form.unwrap_or(Form::Space));
+        let through = self.window.through.clone();
+        through.map_or(Ok(()), |through| self.is_one_form(poller.dialect, &through))
+    }
+
+    /// Whether times are texts that nothing but their form puts in an order.
+    fn are_texts(&self, dialect: Dialect) -> bool {
+        dialect == Dialect::Sqlite && self.changed.unit == TimeUnit::Time
+    }
+
+    fn form_of(&self, time: &str) -> Result<Form, Trouble> {
+        Form::of(time).ok_or_else(|| {
+            Trouble::Person(format!(
+                "the column {} holds \"{time}\", which is no time as SQLite's functions write them (2026-11-27 08:15:00); where it counts since 1970, write unit = \"s\", \"ms\" or \"us\" in changed",
+                self.changed.column
+            ))
+        })
+    }
+
+    /// That a time is written as the others are.
+    fn is_one_form(&mut self, dialect: Dialect, time: &str) -> Result<(), Trouble> {
+        if !self.are_texts(dialect) {
+            return Ok(());
+        }
+        let form = self.form_of(time)?;
+        if *self.form.get_or_insert(form) == form {
+            return Ok(());
+        }
+        Err(Trouble::Person(format!(
+            "the column {} holds \"{time}\" beside times of another form: such texts have no one order, and rows would be missed; let all be written in one form",
+            self.changed.column
+        )))
+    }
+
+    /// Whether there are rows without a time.
+    async fn look_for_none(&self, poller: &mut Poller<'_>) -> Result<(), Trouble> {
+        let name = poller.name(&self.changed.column);
         let without = poller.rows(&format!("{name} IS NULL"), "", 1).await?;
         if without.rows() > 0 {
             warn!(
@@ -149,8 +197,7 @@ impl Times {
         let is_utc = self.columns.columns[self.time].kind == Kind::TimeUtc;
         let zone = if is_utc { &TimeZone::UTC } else { &self.zone };
         let local = bound(until, zone);
-        let between = if self.has_t { "T" } else { " " };
-        Ok(format!("{}{between}{:.6}", local.date(), local.time()))
+        Ok(self.form.unwrap_or(Form::Space).write(local))
     }
 
     async fn page(&self, poller: &mut Poller<'_>, now_us: i64) -> Result<Page, Trouble> {
@@ -181,7 +228,7 @@ impl Times {
         poller.rows(&filter, &order, usize::MAX).await
     }
 
-    fn pick(&mut self, page: &Page) -> Result<Vec<Picked>, Trouble> {
+    fn pick(&mut self, dialect: Dialect, page: &Page) -> Result<Vec<Picked>, Trouble> {
         let mut picked = Vec::with_capacity(page.rows());
         for row in 0..page.rows() {
             let cells = (page.get(row, self.time), page.get(row, self.id));
@@ -191,6 +238,13 @@ impl Times {
                     page.columns[self.id].name
                 )));
             };
+            self.is_one_form(dialect, time)?;
+            if self.window.knows(time, id) {
+                return Err(Trouble::Person(format!(
+                    "the row {id} comes again though it was left out: the database does not find the {} that it tells; name another column",
+                    page.columns[self.id].name
+                )));
+            }
             self.window.read(time, id);
             picked.push(Picked {
                 row,

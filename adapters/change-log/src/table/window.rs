@@ -7,10 +7,10 @@ use jiff::Timestamp;
 use jiff::tz::{Offset, TimeZone};
 use serde::{Deserialize, Serialize};
 
+use super::place::{ROWS_BYTES_MAX, written_bytes};
+
 /// Rows of one time, at most, that are known one by one. Of more, those with lower ids that come late are missed.
 pub(super) const EDGE_MAX: usize = 500;
-/// Bytes of their ids: they stand in a position, which has 32 KiB.
-const EDGE_BYTES_MAX: usize = 16 * 1024;
 /// How far the database's clock may go back beyond `lag` and be taken for a rounding: a millisecond.
 const ROUNDING_US: i64 = 1_000;
 
@@ -23,6 +23,9 @@ pub(super) struct Window {
     /// The rows of that time that were read.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub(super) edge: Vec<String>,
+    /// What they take in a position.
+    #[serde(skip)]
+    edge_bytes: usize,
     /// Of more than that: the last of them.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(super) last: Option<String>,
@@ -37,17 +40,30 @@ impl Window {
         if self.through.as_deref() != Some(time) {
             self.through = Some(time.to_owned());
             self.edge.clear();
+            self.edge_bytes = 0;
             self.last = None;
         }
-        match self.last {
-            Some(_) => self.last = Some(id.to_owned()),
-            None => self.edge.push(id.to_owned()),
+        if self.last.is_some() {
+            self.last = Some(id.to_owned());
+            return;
         }
-        let bytes: usize = self.edge.iter().map(|id| id.len() + 3).sum();
-        if self.edge.len() > EDGE_MAX || bytes > EDGE_BYTES_MAX {
+        self.edge_bytes += written_bytes(id);
+        self.edge.push(id.to_owned());
+        if self.edge.len() > EDGE_MAX || self.edge_bytes > ROWS_BYTES_MAX {
             self.last = self.edge.pop();
             self.edge.clear();
+            self.edge_bytes = 0;
         }
+    }
+
+    /// Whether a row of this time is known one by one.
+    pub(super) fn knows(&self, time: &str, id: &str) -> bool {
+        self.through.as_deref() == Some(time) && self.edge.iter().any(|one| one == id)
+    }
+
+    /// Reckons what they take anew, where they were read from a position.
+    pub(super) fn reckon(&mut self) {
+        self.edge_bytes = self.edge.iter().map(|id| written_bytes(id)).sum();
     }
 
     /// What the database's clock says now.

@@ -28,7 +28,11 @@ impl Configured for PostgresConfig {
 
     fn check(&self, flow: &FlowName) -> Vec<Finding> {
         match self.preflight(flow.flow()) {
-            Ok(sentence) => vec![Finding::fine(sentence)],
+            Ok(looked) => {
+                let warnings = looked.warnings.into_iter().map(Finding::warning);
+                let fine = Finding::fine(looked.fine);
+                std::iter::once(fine).chain(warnings).collect()
+            }
             Err(reason) => vec![Finding::wrong(reason)],
         }
     }

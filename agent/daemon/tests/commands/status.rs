@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use dray_adapter::{CallOutcome, Calls, LastCall};
+use dray_adapter::{CallOutcome, Calls, Kept, KeptLog, LastCall};
 use dray_agent::admin::{self, Socket};
 use dray_agent::board::{Board, Who};
 use dray_agent::flow_state::{FlowState, Health, now_us};
@@ -53,7 +53,12 @@ async fn board() -> Arc<Board> {
         let counters = metrics.flow(&name);
         Arc::new(FlowState::new(name, counters))
     };
-    let flows = vec![flow("stock"), flow("shipments"), Arc::new(called(&metrics))];
+    let flows = vec![
+        flow("stock"),
+        flow("shipments"),
+        Arc::new(called(&metrics)),
+        Arc::new(kept(&metrics)),
+    ];
     flows[0].metrics.dead_letters.inc();
     flows[0].set(
         Health::Waiting,
@@ -66,6 +71,19 @@ async fn board() -> Arc<Board> {
         certificate_ends_s: 1_800_000_000,
     };
     Arc::new(Board::new(who, buffer, metrics, flows))
+}
+
+/// A flow for which a database keeps its log.
+fn kept(metrics: &Metrics) -> FlowState {
+    let name = FlowName::new("north", "orders").expect("a name");
+    let kept = KeptLog::default();
+    kept.set(Some(Kept {
+        bytes: 3 << 30,
+        left_bytes: Some(1 << 30),
+        worry: "that is more than half of max_slot_wal_keep_size",
+    }));
+    let counters = metrics.flow(&name);
+    FlowState::new(name, counters).with_kept_log(Some(Arc::new(kept)))
 }
 
 /// A flow that is called: stored twice, refused once.
@@ -117,6 +135,7 @@ async fn status_is_answered_on_the_socket() {
         "           /srv/wms/out is gone",
         "shipments  running              0             0          0             0              -",
         "           calls: 2 stored, 1 refused\n",
+        "           the database keeps 3.0 GiB of its log for the flow, and drops it after 1.0 GiB more: that is more than half of max_slot_wal_keep_size\n",
         "           refused, last 2026-09-21T14:13:20Z from 10.1.1.7: its key is missing or empty\n",
     ] {
         assert!(shown.contains(words), "\"{words}\" is missing in\n{shown}");
@@ -166,6 +185,8 @@ async fn the_metrics_page_is_measured_when_it_is_asked_for() {
         "dray_agent_calls_total{flow=\"north/calls\",outcome=\"stored\"} 2",
         "dray_agent_calls_total{flow=\"north/calls\",outcome=\"refused\"} 1",
         "dray_agent_calls_total{flow=\"north/calls\",outcome=\"denied\"} 0",
+        "dray_agent_source_log_kept_bytes{flow=\"north/orders\"} 3221225472",
+        "dray_agent_source_log_left_bytes{flow=\"north/orders\"} 1073741824",
         "dray_agent_uplink_connected 1",
         "dray_agent_uplink_connects_total 2",
         "dray_agent_uplink_disconnects_total 1",

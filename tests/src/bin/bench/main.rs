@@ -19,6 +19,7 @@ mod load;
 mod machine;
 mod mariadb;
 mod outage;
+mod polling;
 mod postgres;
 mod probe;
 mod row;
@@ -43,10 +44,10 @@ pub(crate) struct Arguments {
     #[arg(long, default_value = "target/bench")]
     folder: PathBuf,
     /// Only these rows: throughput, template, latency, kills, outage, backlog, idle, file, small-files, formats,
-    /// calls, answers, large-answer, postgres, postgres-latency, mariadb; and debezium, which is made only if it is named.
+    /// calls, answers, large-answer, postgres, postgres-latency, mariadb, polling; and debezium, which is made only if it is named.
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
-    /// How often the short rows (throughput, latency, calls, answers, postgres, postgres-latency, mariadb) are made; the median round is shown.
+    /// How often the short rows (throughput, latency, calls, answers, postgres, postgres-latency, mariadb, polling) are made; the median round is shown.
     #[arg(long, default_value_t = 1)]
     rounds: usize,
     /// Where to write the table, as markdown.
@@ -91,7 +92,7 @@ pub(crate) struct Arguments {
 type Work = fn(&Path, &Arguments) -> anyhow::Result<Row>;
 
 /// Name, whether it is made in rounds, work.
-const ROWS: [(&str, bool, Work); 17] = [
+const ROWS: [(&str, bool, Work); 18] = [
     ("throughput", true, throughput::by_plan),
     ("template", false, throughput::by_template),
     ("latency", true, latency::measure),
@@ -108,6 +109,7 @@ const ROWS: [(&str, bool, Work); 17] = [
     ("postgres", true, postgres::measure),
     ("postgres-latency", true, postgres::latency),
     ("mariadb", true, mariadb::measure),
+    ("polling", true, polling::measure),
     ("debezium", false, debezium::measure),
 ];
 

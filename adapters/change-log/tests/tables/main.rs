@@ -1,5 +1,9 @@
 //! A table of SQLite as a source runs the suite of every source.
 
+mod columns;
+mod queues;
+mod times;
+
 use std::time::{Duration, Instant};
 
 use dray_adapter::conformance::{self, Agent, Pace, Place, PolledOnce};
@@ -33,8 +37,12 @@ impl Table {
 impl Place for Table {
     fn source(&self) -> Box<dyn Source> {
         let file = self.folder.path().join("wms.db");
+        let table = match self.mode.contains("query =") {
+            true => "record_type",
+            false => "table",
+        };
         let text = format!(
-            "kind = 'sql'\ndriver = 'sqlite'\nfile = '{}'\ntable = 'stock'\nid = 'id'\nevery = '50ms'\n{}",
+            "kind = 'sql'\ndriver = 'sqlite'\nfile = '{}'\n{table} = 'stock'\nid = 'id'\nevery = '50ms'\n{}",
             file.display(),
             self.mode
         );
@@ -96,10 +104,33 @@ impl Table {
     }
 
     fn count(&self) -> i64 {
-        let count = self
-            .connection
-            .query_row("SELECT COUNT(*) FROM stock", [], |row| row.get(0));
+        self.count_of("1 = 1")
+    }
+
+    fn count_of(&self, filter: &str) -> i64 {
+        let sql = format!("SELECT COUNT(*) FROM stock WHERE {filter}");
+        let count = self.connection.query_row(&sql, [], |row| row.get(0));
         count.expect("a number")
+    }
+
+    /// Waits until so many rows are so.
+    fn wait_count(&self, filter: &str, count: i64) {
+        let end = Instant::now() + PATIENCE;
+        while self.count_of(filter) != count {
+            assert!(
+                Instant::now() < end,
+                "{} are {filter}",
+                self.count_of(filter)
+            );
+            std::thread::yield_now();
+        }
+    }
+
+    /// One with columns of its own.
+    fn with(mode: &'static str, columns: &str) -> Self {
+        let table = Self::new(mode);
+        table.sql(&format!("DROP TABLE stock; CREATE TABLE stock ({columns})"));
+        table
     }
 }
 
