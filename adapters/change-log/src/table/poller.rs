@@ -21,8 +21,9 @@ use super::{compare, fence, mark, overlap, rights, timestamp};
 use crate::reader::{Log, Ready, Talk, Told, Trouble, now_us, scope_of_said};
 use crate::source::LogSource;
 
-/// Rows of what a database says of itself, at most.
-const SAID_ROWS_MAX: usize = 2_000;
+/// Rows of what a database says of itself.
+const TOLD_ROWS_MAX: usize = 16;
+
 /// How often it is kept how far was looked.
 const LOOKED_EVERY: Duration = Duration::from_secs(10);
 /// The same where there is nothing but the time.
@@ -157,7 +158,7 @@ impl<'t> Poller<'t> {
     }
 
     /// Asks, in another session where the one before was given up.
-    async fn asked(&mut self, sql: &str, like: &str, rows_max: usize) -> Result<Page, Trouble> {
+    async fn ask(&mut self, sql: &str, like: &str, rows_max: usize) -> Result<Page, Trouble> {
         if self.session.anew(self.config).await? {
             let identity = Identity::of(&mut self.session, self.config).await?;
             let is_of = identity.is_of(&self.identity, self.config.accepted_timeline);
@@ -198,7 +199,7 @@ impl<'t> Poller<'t> {
             ..*wanted
         };
         let sql = self.dialect.select(&wanted);
-        let asked = self.asked(&sql, like, rows).await;
+        let asked = self.ask(&sql, like, rows).await;
         let mut page = asked.inspect_err(|_| self.pace.failed(rows))?;
         self.same(&page)?;
         page.is_cut |= page.rows() >= rows;
@@ -213,8 +214,8 @@ impl<'t> Poller<'t> {
     }
 
     /// A few rows of what the database says of itself.
-    pub(super) async fn ask(&mut self, sql: &str) -> Result<Page, Trouble> {
-        self.asked(sql, sql, SAID_ROWS_MAX).await
+    pub(super) async fn told(&mut self, sql: &str) -> Result<Page, Trouble> {
+        self.ask(sql, sql, TOLD_ROWS_MAX).await
     }
 
     /// One value.
@@ -227,14 +228,14 @@ impl<'t> Poller<'t> {
             rows: None,
         };
         let sql = self.dialect.select(&wanted);
-        let page = self.asked(&sql, &sql, 1).await?;
+        let page = self.ask(&sql, &sql, 1).await?;
         Ok(page.only().map(str::to_owned))
     }
 
     /// One value that stands in no table.
     pub(super) async fn alone(&mut self, what: &str) -> Result<Option<String>, Trouble> {
         let sql = format!("SELECT {what}");
-        let page = self.asked(&sql, &sql, 1).await?;
+        let page = self.ask(&sql, &sql, 1).await?;
         Ok(page.only().map(str::to_owned))
     }
 
@@ -273,7 +274,7 @@ impl<'t> Poller<'t> {
                 "the agent does not know how this database tells its clock; write clock = \"SELECT ...\", which gives microseconds since 1970 in UTC".into(),
             ));
         };
-        let page = self.asked(sql, sql, 1).await?;
+        let page = self.ask(sql, sql, 1).await?;
         let said = page.only().unwrap_or_default();
         let us = said.split('.').next().and_then(|whole| whole.parse().ok());
         us.ok_or_else(|| {

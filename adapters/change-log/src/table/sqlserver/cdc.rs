@@ -72,7 +72,7 @@ pub(in super::super) async fn run(poller: &mut Poller<'_>, at: Option<At>) -> Re
 async fn limits(poller: &mut Poller<'_>) -> Result<Limits, Trouble> {
     let wanted = Wanted::of(poller.config);
     let sql = Statements(poller.dialect).limits(wanted.capture);
-    let page = poller.ask(&sql).await?;
+    let page = poller.told(&sql).await?;
     let lsn = |at| match page.rows() {
         0 => None,
         _ => page.get(0, at).and_then(Lsn::read),
@@ -303,7 +303,7 @@ impl Cdc {
             return Ok(());
         }
         self.looked = Some(Instant::now());
-        let page = poller.ask(&Statements(poller.dialect).silence()).await?;
+        let page = poller.told(&Statements(poller.dialect).silence()).await?;
         let said = silent(page.only());
         if let (Some(said), false) = (&said, self.told.0) {
             warn!("{said}");

@@ -50,7 +50,7 @@ pub(in super::super) async fn run(poller: &mut Poller<'_>, at: Option<At>) -> Re
     };
     let key = look::tracked(poller.config, &mut poller.session).await?;
     let snapshots = poller
-        .ask(&Statements(poller.dialect).has_snapshots())
+        .told(&Statements(poller.dialect).has_snapshots())
         .await?;
     let versions = versions(poller).await?;
     let mut tracking = Tracking {
@@ -93,7 +93,7 @@ pub(in super::super) async fn run(poller: &mut Poller<'_>, at: Option<At>) -> Re
 async fn versions(poller: &mut Poller<'_>) -> Result<Versions, Trouble> {
     let table = poller.config.table.as_deref().unwrap_or_default();
     let page = poller
-        .ask(&Statements(poller.dialect).versions(table))
+        .told(&Statements(poller.dialect).versions(table))
         .await?;
     let number = |at| match page.rows() {
         0 => None,
@@ -217,14 +217,14 @@ impl Tracking {
     async fn read(&mut self, poller: &mut Poller<'_>) -> Result<bool, Trouble> {
         if self.has_snapshots {
             for sql in Statements(poller.dialect).begin_snapshot() {
-                poller.session.change(sql).await?;
+                poller.change(sql).await?;
             }
             self.versions = versions(poller).await?;
         }
         let to = self.versions.newest;
         let page = self.ask(poller, to).await?;
         if self.has_snapshots {
-            poller.session.change("COMMIT").await?;
+            poller.change("COMMIT").await?;
         }
         self.versions = versions(poller).await?;
         if self.standing.since < self.versions.oldest {
