@@ -98,6 +98,14 @@ impl Database {
         }
     }
 
+    /// PostgreSQL's server.
+    pub(super) fn server(&mut self) -> Option<&mut postgres::Server> {
+        match self {
+            Self::Postgres(server) => Some(server),
+            _ => None,
+        }
+    }
+
     /// What its owner is told.
     pub(super) fn ask(&self, sql: &str) -> String {
         match self {
