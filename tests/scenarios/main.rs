@@ -2,6 +2,7 @@
 //!
 //! `DRAY_SOAK=1` makes the counts long; without it they fit into a build.
 
+mod again;
 mod arrows;
 mod audit;
 mod changes;

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-use crate::{Calls, KeptLog, Records, Reported};
+use crate::{Calls, KeptLog, LoadRequest, Records, Reported};
 
 /// A batch's records, at most: what one append may carry at once.
 pub const BATCH_RECORDS_MAX: usize = 40_000;
@@ -223,6 +223,17 @@ pub trait Source: Send {
     /// The append cannot be made now; a receiver answers its caller with a fault. Polled batches
     /// stay with the agent and are appended later.
     fn refuse(&mut self, why: &str);
+
+    /// All rows of one table are to come once more, joined to what comes anyway. Between `open` and `close`, at any time; it is answered
+    /// when the request stands in a position that is committed, or refused in words.
+    fn load_again(&mut self, request: LoadRequest) {
+        request.refuse("a source of this kind can't give a table's rows again: PostgreSQL's and MariaDB's change logs can (kind = \"postgres\", \"mariadb\")");
+    }
+
+    /// What it does besides reading on, in a sentence for `status`. Asked after [`Self::commit`].
+    fn doing(&self) -> Option<String> {
+        None
+    }
 
     /// Called once, last.
     fn close(&mut self);

@@ -9,6 +9,7 @@
 //! polled; 512 messages wait in the session. A first load asks for at most 2,000 rows at once, of a table with large values
 //! for 32, and for about 1 MiB by the rows before.
 
+mod again;
 mod columns;
 pub mod mysql;
 mod policy;

@@ -1,5 +1,6 @@
 //! MariaDB and MySQL: their binary log, as a replica reads it.
 
+mod again;
 mod answer;
 mod assembly;
 mod cells;

@@ -1,5 +1,6 @@
 //! PostgreSQL: its write-ahead log, by logical replication.
 
+mod again;
 mod assembly;
 mod catalogue;
 pub mod config;

@@ -7,8 +7,11 @@ use std::time::Duration;
 use dray_adapter::{IdScope, KeptLog, Position, Records, Reject, Report, Reported};
 use jiff::Timestamp;
 use tokio::runtime;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Mutex, mpsc, watch};
 use tokio::time::timeout;
+
+use crate::again::{ASKED_MAX, Queue};
+use crate::columns::TableConfig;
 
 /// Batches that wait to be polled.
 const BATCHES_MAX: usize = 2;
@@ -38,6 +41,16 @@ pub(crate) trait Place: Clone + Send + Sync + 'static {
 
     /// The same as the database writes it.
     fn written(&self) -> Arc<str>;
+
+    /// Whether the rows that were there before are still being read.
+    fn is_loading(&self) -> bool {
+        false
+    }
+
+    /// The tables whose rows are to come again; `None`: that can't be.
+    fn queue(&self) -> Option<&Queue> {
+        None
+    }
 }
 
 /// A database that is read.
@@ -47,6 +60,11 @@ pub(crate) trait Log: Send + Sync + 'static {
 
     /// The thread's name.
     const THREAD: &'static str;
+
+    /// The tables that are read and whose rows may come again; none: they can't.
+    fn tables(&self) -> &[TableConfig] {
+        &[]
+    }
 
     /// How much of its log the database keeps for the flow, where it does.
     fn kept_log(&self) -> Option<Arc<KeptLog>> {
@@ -106,6 +124,8 @@ pub(crate) enum Told<P> {
     Looked(Box<P>, i64),
     /// Nothing came, and this is said; and when.
     Said(Box<Said<P>>, i64),
+    /// That this table's rows come again is refused, and why.
+    Refused(String, String),
     /// It has ended.
     Ended(Trouble),
 }
@@ -116,6 +136,7 @@ type Wake = Arc<dyn Fn() + Send + Sync>;
 pub(crate) struct Reader<P> {
     told: mpsc::Receiver<Told<P>>,
     confirmed: watch::Sender<Option<P>>,
+    ask: mpsc::Sender<String>,
 }
 
 impl<P: Place> Reader<P> {
@@ -134,12 +155,14 @@ impl<P: Place> Reader<P> {
             .map_err(failed)?;
         let (tell, told) = mpsc::channel(BATCHES_MAX);
         let (confirmed, watched) = watch::channel(appended);
+        let (ask, asked) = mpsc::channel(ASKED_MAX);
         let flow = flow.to_owned();
         let run = move || {
             let span = log.span();
             let _inside = span.enter();
             runtime.block_on(async {
-                let talk = Talk { tell, wake };
+                let asked = Mutex::new(asked);
+                let talk = Talk { tell, wake, asked };
                 if let Err(trouble) = log.read(&flow, place, &talk, watched).await {
                     talk.tell(Told::Ended(trouble)).await;
                 }
@@ -149,7 +172,11 @@ impl<P: Place> Reader<P> {
             .name(L::THREAD.into())
             .spawn(run)
             .map_err(failed)?;
-        Ok(Self { told, confirmed })
+        Ok(Self {
+            told,
+            confirmed,
+            ask,
+        })
     }
 
     /// What it has; `None`: nothing now.
@@ -168,12 +195,18 @@ impl<P: Place> Reader<P> {
     pub(crate) fn confirm(&self, place: P) {
         self.confirmed.send_replace(Some(place));
     }
+
+    /// Asks for a table's rows; whether that was taken.
+    pub(crate) fn ask(&self, table: &str) -> bool {
+        self.ask.try_send(table.to_owned()).is_ok()
+    }
 }
 
 /// What the thread tells the flow.
 pub(crate) struct Talk<P> {
     tell: mpsc::Sender<Told<P>>,
     wake: Wake,
+    asked: Mutex<mpsc::Receiver<String>>,
 }
 
 impl<P> Talk<P> {
@@ -187,6 +220,14 @@ impl<P> Talk<P> {
         let is_heard = self.tell.send(told).await.is_ok();
         (self.wake)();
         is_heard
+    }
+
+    /// The next table whose rows are wanted again. May be dropped and called again.
+    pub(crate) async fn asked(&self) -> String {
+        match self.asked.lock().await.recv().await {
+            Some(table) => table,
+            None => std::future::pending().await,
+        }
     }
 
     /// Waits until nobody listens any more.

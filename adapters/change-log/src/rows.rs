@@ -17,7 +17,7 @@ use std::fmt::Write as _;
 use std::mem;
 use std::sync::Arc;
 
-use dray_adapter::{RawAt, Records, Shape};
+use dray_adapter::{RawAt, RecordView, Records, Shape};
 
 use crate::columns::Taken;
 
@@ -170,6 +170,11 @@ impl Rows {
 
     pub(crate) fn bytes(&self) -> usize {
         self.records.bytes()
+    }
+
+    /// Records from this one on, from 0.
+    pub(crate) fn since(&self, first: usize) -> impl Iterator<Item = RecordView<'_>> {
+        (first..self.records.len()).filter_map(|at| self.records.get(at))
     }
 
     /// The records so far.

@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dray_adapter::{
-    Batch, IdScope, KeptLog, Origin, Polled, Position, Records, Reported, Seen, Source, SourceError,
+    Batch, IdScope, KeptLog, LoadRequest, Origin, Polled, Position, Records, Reported, Seen,
+    Source, SourceError,
 };
 
+use crate::again::{self, ASKED_MAX};
 use crate::reader::{Log, Place, Reader, Ready, Told, Trouble};
 
 /// What came wakes the flow: it looks by itself only in case.
@@ -24,6 +26,14 @@ pub(crate) struct LogSource<L: Log> {
     place: Option<L::Place>,
     /// After the newest batch that is appended.
     appended: Option<L::Place>,
+    asked: Vec<Asked>,
+}
+
+/// Somebody waits for a table's rows.
+struct Asked {
+    request: LoadRequest,
+    /// The request's number in the place that holds it; `None`: none does yet.
+    number: Option<u64>,
 }
 
 impl<L: Log> LogSource<L> {
@@ -36,11 +46,60 @@ impl<L: Log> LogSource<L> {
             reader: None,
             place: None,
             appended: None,
+            asked: Vec::new(),
+        }
+    }
+
+    /// Why a table's rows can't come again, as far as that is known without its server.
+    fn refusal(&self, table: &str) -> Option<String> {
+        let tables = self.log.tables();
+        if tables.is_empty() {
+            return Some(
+                "a source of this kind can't give a table's rows again: PostgreSQL's and MariaDB's change logs can (kind = \"postgres\", \"mariadb\")"
+                    .to_owned(),
+            );
+        }
+        if !tables.iter().any(|known| known.name == table) {
+            let names: Vec<_> = tables.iter().map(|known| &*known.name).collect();
+            return Some(format!(
+                "the flow does not read {table}; it reads {}",
+                names.join(", ")
+            ));
+        }
+        if self.place.as_ref().is_none_or(Place::is_loading) {
+            return Some(
+                "the rows that were there before are still being read for the first time, and this table's are among them: ask again when that is done"
+                    .to_owned(),
+            );
+        }
+        let place = self.place.as_ref();
+        let standing = place.and_then(|place| place.queue()?.of(table));
+        let mut waiting = self.asked.iter();
+        if standing.is_some() || waiting.any(|asked| asked.request.table() == table) {
+            return Some(again::stands_already(table));
+        }
+        (self.asked.len() >= ASKED_MAX)
+            .then(|| "too many requests wait already: ask again later".to_owned())
+    }
+
+    /// The thread refuses a table.
+    fn refused(&mut self, table: &str, reason: &str) {
+        let asked = self.asked.iter();
+        let at = asked.enumerate().find_map(|(at, asked)| {
+            (asked.request.table() == table && asked.number.is_none()).then_some(at)
+        });
+        if let Some(at) = at {
+            self.asked.remove(at).request.refuse(reason);
         }
     }
 
     fn batch(&mut self, ready: Ready<L::Place>, captured_us: i64) -> Polled {
         let position = ready.place.position();
+        for asked in &mut self.asked {
+            let standing = ready.place.queue();
+            let standing = standing.and_then(|queue| queue.of(asked.request.table()));
+            asked.number = asked.number.or(standing.map(|standing| standing.number));
+        }
         self.place = Some(ready.place);
         Polled::Batch(Box::new(Batch {
             origin: Origin {
@@ -97,6 +156,9 @@ impl<L: Log> Source for LogSource<L> {
         self.place = place.map_err(|reason| SourceError::Operator { reason })?;
         self.appended = self.place.clone();
         self.wake = wake;
+        for asked in &mut self.asked {
+            asked.number = None;
+        }
         self.log.watch_kept();
         Ok(())
     }
@@ -110,13 +172,22 @@ impl<L: Log> Source for LogSource<L> {
                 self.appended.clone(),
                 Arc::clone(&self.wake),
             );
-            self.reader = Some(reader.map_err(|reason| SourceError::Retry {
+            let reader = reader.map_err(|reason| SourceError::Retry {
                 reason,
                 after: RETRY_AFTER,
-            })?);
+            })?;
+            for asked in self.asked.iter().filter(|asked| asked.number.is_none()) {
+                reader.ask(asked.request.table());
+            }
+            self.reader = Some(reader);
         }
-        let told = self.reader.as_mut().and_then(Reader::told);
+        let mut told = self.reader.as_mut().and_then(Reader::told);
+        while let Some(Told::Refused(table, reason)) = told {
+            self.refused(&table, &reason);
+            told = self.reader.as_mut().and_then(Reader::told);
+        }
         match told {
+            Some(Told::Refused(..)) => Ok(Polled::Idle(Duration::ZERO)),
             None => Ok(Polled::Idle(LOOK_AGAIN)),
             Some(Told::Ready(ready, captured_us)) => Ok(self.batch(*ready, captured_us)),
             Some(Told::Looked(place, said_us)) => {
@@ -145,6 +216,11 @@ impl<L: Log> Source for LogSource<L> {
             if let Some(reader) = &self.reader {
                 reader.confirm(place.clone());
             }
+            let taken = place.queue().map_or(0, |queue| queue.taken);
+            let stands = |asked: &mut Asked| asked.number.is_some_and(|number| number <= taken);
+            for asked in self.asked.extract_if(.., stands) {
+                asked.request.stands();
+            }
             self.appended = Some(place);
         }
         Ok(())
@@ -156,7 +232,25 @@ impl<L: Log> Source for LogSource<L> {
 
     fn refuse(&mut self, _: &str) {}
 
+    fn load_again(&mut self, request: LoadRequest) {
+        if let Some(reason) = self.refusal(request.table()) {
+            return request.refuse(&reason);
+        }
+        if let Some(reader) = &self.reader {
+            reader.ask(request.table());
+        }
+        self.asked.push(Asked {
+            request,
+            number: None,
+        });
+    }
+
+    fn doing(&self) -> Option<String> {
+        self.appended.as_ref()?.queue()?.doing()
+    }
+
     fn close(&mut self) {
         self.reader = None;
+        self.asked.clear();
     }
 }

@@ -10,20 +10,26 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use dray_adapter::LoadRequest;
 use dray_proto::v1::agent_admin_client::AgentAdminClient;
 use dray_proto::v1::agent_admin_server::{AgentAdmin, AgentAdminServer};
-use dray_proto::v1::{AgentStatus, AgentStatusRequest};
+use dray_proto::v1::{AgentStatus, AgentStatusRequest, LoadAgainReply, LoadAgainRequest};
 use hyper_util::rt::TokioIo;
 use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::oneshot;
+use tokio::time::timeout;
 use tokio_stream::wrappers::UnixListenerStream;
 use tonic::transport::server::UdsConnectInfo;
-use tonic::transport::{Endpoint, Server};
+use tonic::transport::{Channel, Endpoint, Server};
 use tonic::{Request, Response, Status};
 
 use crate::board::Board;
+use crate::flow_state::{FlowState, Health};
 
 /// How long a command waits for a running agent.
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a request is waited for until it stands; then it is said that it does not yet.
+const STANDS_WITHIN: Duration = Duration::from_secs(8);
 /// Streams on one connection: commands ask one thing at a time.
 const STREAMS_MAX: u32 = 8;
 
@@ -83,21 +89,76 @@ impl AgentAdmin for Answers {
         &self,
         request: Request<AgentStatusRequest>,
     ) -> Result<Response<AgentStatus>, Status> {
-        let peer = request
-            .extensions()
-            .get::<UdsConnectInfo>()
-            .and_then(|info| info.peer_cred);
-        let own = rustix::process::geteuid().as_raw();
-        if !peer.is_some_and(|peer| peer.uid() == 0 || peer.uid() == own) {
-            return Err(Status::permission_denied(format!(
-                "only root and user {own}, whom the agent runs as, may ask; use sudo"
-            )));
-        }
+        may_ask(&request)?;
         let board = Arc::clone(&self.0);
         let status = tokio::task::spawn_blocking(move || board.status()).await;
         status
             .map(Response::new)
             .map_err(|_| Status::internal("the agent could not look; its log says why"))
+    }
+
+    async fn load_again(
+        &self,
+        request: Request<LoadAgainRequest>,
+    ) -> Result<Response<LoadAgainReply>, Status> {
+        may_ask(&request)?;
+        let LoadAgainRequest { flow, table } = request.into_inner();
+        let state = self.0.flow(&flow).ok_or_else(|| {
+            let names: Vec<_> = self.0.flows.iter().map(|state| state.name.flow()).collect();
+            Status::not_found(format!(
+                "the agent runs no flow \"{flow}\"; it runs: {}",
+                names.join(", ")
+            ))
+        })?;
+        let reply = load_again(state, &table).await;
+        reply
+            .map(Response::new)
+            .map_err(Status::failed_precondition)
+    }
+}
+
+fn may_ask<T>(request: &Request<T>) -> Result<(), Status> {
+    let peer = request
+        .extensions()
+        .get::<UdsConnectInfo>()
+        .and_then(|info| info.peer_cred);
+    let own = rustix::process::geteuid().as_raw();
+    match peer.is_some_and(|peer| peer.uid() == 0 || peer.uid() == own) {
+        true => Ok(()),
+        false => Err(Status::permission_denied(format!(
+            "only root and user {own}, whom the agent runs as, may ask; use sudo"
+        ))),
+    }
+}
+
+/// Hands a request to the flow's source, and waits until it stands.
+async fn load_again(state: &FlowState, table: &str) -> Result<LoadAgainReply, String> {
+    let (health, detail) = state.get();
+    let bell = match (health, state.bell()) {
+        (Health::Stopped, _) => {
+            return Err(format!(
+                "the flow is stopped ({detail}): mend that, restart the agent, and ask again"
+            ));
+        }
+        (_, None) => {
+            return Err("the flow has no source any more: it is not configured".to_owned());
+        }
+        (_, Some(bell)) => bell,
+    };
+    let (tell, told) = oneshot::channel();
+    // Who asked may be gone by then.
+    bell.ask(LoadRequest::new(table, move |said| drop(tell.send(said))));
+    match timeout(STANDS_WITHIN, told).await {
+        Ok(Ok(Ok(()))) => Ok(LoadAgainReply {
+            stands: true,
+            detail: String::new(),
+        }),
+        Ok(Ok(Err(reason))) => Err(reason),
+        Ok(Err(_)) => Err("the flow ended before it could answer: ask again".to_owned()),
+        Err(_) => Ok(LoadAgainReply {
+            stands: false,
+            detail: state.get().1,
+        }),
     }
 }
 
@@ -106,6 +167,28 @@ impl AgentAdmin for Answers {
 /// # Errors
 /// A [`Status`]; `unavailable` where nobody answers.
 pub async fn ask_status(socket: &Path) -> Result<AgentStatus, Status> {
+    let mut agent = connect(socket).await?;
+    Ok(agent.status(AgentStatusRequest {}).await?.into_inner())
+}
+
+/// Asks the agent on `socket` for all rows of a table.
+///
+/// # Errors
+/// A [`Status`]: `unavailable` where nobody answers, or why it can't be done.
+pub async fn ask_load_again(
+    socket: &Path,
+    flow: &str,
+    table: &str,
+) -> Result<LoadAgainReply, Status> {
+    let mut agent = connect(socket).await?;
+    let request = LoadAgainRequest {
+        flow: flow.to_owned(),
+        table: table.to_owned(),
+    };
+    Ok(agent.load_again(request).await?.into_inner())
+}
+
+async fn connect(socket: &Path) -> Result<AgentAdminClient<Channel>, Status> {
     let socket = socket.to_owned();
     let connect = tower::service_fn(move |_| {
         let socket = socket.clone();
@@ -123,8 +206,5 @@ pub async fn ask_status(socket: &Path) -> Result<AgentStatus, Status> {
                 .map_or_else(|| error.to_string(), ToString::to_string);
             Status::unavailable(cause)
         })?;
-    let answer = AgentAdminClient::new(channel)
-        .status(AgentStatusRequest {})
-        .await?;
-    Ok(answer.into_inner())
+    Ok(AgentAdminClient::new(channel))
 }

@@ -5,6 +5,10 @@ use std::task::Wake;
 use std::time::Duration;
 
 use bytes::Bytes;
+use dray_adapter::LoadRequest;
+
+/// Requests that a flow's thread has not taken yet, at most: a person makes them.
+const REQUESTS_MAX: usize = 16;
 
 /// Rung by the source's watcher, by answered receipts, by the uplink's acks and by the shutdown.
 ///
@@ -13,6 +17,7 @@ use bytes::Bytes;
 pub struct Bell {
     rung: Mutex<Rung>,
     changed: Condvar,
+    requests: Mutex<Vec<LoadRequest>>,
 }
 
 /// What was told since it was last asked.
@@ -55,6 +60,26 @@ impl Bell {
     /// A new epoch began: the source is to be opened again.
     pub fn reopen(&self, position: Option<Bytes>) {
         self.ring(|rung| rung.reopen = Some(position));
+    }
+
+    /// A table's rows are wanted again. Refused where [`REQUESTS_MAX`] wait.
+    pub fn ask(&self, request: LoadRequest) {
+        let mut requests = self.requests();
+        if requests.len() >= REQUESTS_MAX {
+            return request.refuse("too many requests wait already: ask again later");
+        }
+        requests.push(request);
+        drop(requests);
+        self.ring(|_| ());
+    }
+
+    /// What was asked for since this was last asked.
+    pub fn asked(&self) -> Vec<LoadRequest> {
+        std::mem::take(&mut self.requests())
+    }
+
+    fn requests(&self) -> MutexGuard<'_, Vec<LoadRequest>> {
+        self.requests.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The agent ends.

@@ -179,6 +179,7 @@ impl Board {
             acked: depth.acked.0,
             dead_letters: state.metrics.dead_letters.get(),
             oldest_unsent_ms: oldest_unsent(depth.oldest_captured_us).as_millis() as u64,
+            doing: state.doing().unwrap_or_default(),
             calls: state.calls().map_or_else(Vec::new, |calls| {
                 calls.counts().into_iter().map(agent_calls).collect()
             }),

@@ -8,7 +8,9 @@ use clap::{Args, Parser, Subcommand};
 use crate::config::{Config, DEFAULT_FILE};
 use crate::failure::Failure;
 use crate::logs::{self, LogFormat};
-use crate::{check, enroll, heap, preview, redrive, run, soap_discover, status, suggest};
+use crate::{
+    check, enroll, heap, load_again, preview, redrive, run, soap_discover, status, suggest,
+};
 
 /// The agent beside a legacy system: takes what it drops and carries it to the collector.
 #[derive(Debug, Parser)]
@@ -37,6 +39,8 @@ enum Command {
     /// Read again what was set aside, after a fix: files, or records of a file that was read. Without files it lists what
     /// could be.
     Redrive(RedriveArguments),
+    /// Have all rows of one table come once more from a running flow that reads a change log, joined to what changes meanwhile.
+    LoadAgain(LoadAgainArguments),
     /// Propose a flow for a file that nobody has described, and show what comes of the file.
     Suggest(SuggestArguments),
     /// Propose a flow for a service that a WSDL describes, and write the templates that it needs.
@@ -120,6 +124,15 @@ pub struct RedriveArguments {
     pub records: Vec<String>,
 }
 
+/// What `load-again` is told.
+#[derive(Debug, Args)]
+pub struct LoadAgainArguments {
+    /// The flow that reads it.
+    pub flow: String,
+    /// The table as the flow names it: public.movement.
+    pub table: String,
+}
+
 /// Does what the command line says.
 #[must_use]
 pub fn main() -> ExitCode {
@@ -147,6 +160,7 @@ fn dispatch(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Suggest(wanted) => suggest::command(&wanted).map(|()| fine),
         Command::SoapDiscover(wanted) => soap_discover::command(&wanted).map(|()| fine),
         Command::Redrive(wanted) => redrive::command(&config()?, &wanted).map(|()| fine),
+        Command::LoadAgain(wanted) => load_again::command(&config()?, &wanted).map(|()| fine),
         Command::Enroll { token, again } => {
             enroll::command(&config()?, &token, again).map(|()| fine)
         }

@@ -8,6 +8,7 @@ use dray_adapter::{Calls, KeptLog};
 use dray_buffer::Sequence;
 use dray_proto::FlowName;
 
+use crate::bell::Bell;
 use crate::metrics::FlowMetrics;
 
 /// Appends whose way to the ack is timed at once. During an outage the oldest are no longer timed:
@@ -47,6 +48,8 @@ pub struct FlowState {
     /// It is configured no more.
     left_over: bool,
     calls: Option<Arc<Calls>>,
+    /// Rings its thread; `None` where it has none.
+    bell: Option<Arc<Bell>>,
     kept_log: Option<Arc<KeptLog>>,
     said: Mutex<Said>,
     timed: Mutex<Timed>,
@@ -57,6 +60,8 @@ struct Said {
     source: (Health, String),
     /// Why the collector takes nothing of this flow; empty while it does.
     refused: String,
+    /// What the source does besides reading on.
+    doing: Option<String>,
 }
 
 #[derive(Debug, Default)]
@@ -74,10 +79,12 @@ impl FlowState {
             metrics,
             left_over: false,
             calls: None,
+            bell: None,
             kept_log: None,
             said: Mutex::new(Said {
                 source: (Health::Running, String::new()),
                 refused: String::new(),
+                doing: None,
             }),
             timed: Mutex::default(),
         }
@@ -95,6 +102,30 @@ impl FlowState {
     pub fn with_calls(mut self, calls: Option<Arc<Calls>>) -> Self {
         self.calls = calls;
         self
+    }
+
+    /// Its thread hears this.
+    #[must_use]
+    pub fn with_bell(mut self, bell: Arc<Bell>) -> Self {
+        self.bell = Some(bell);
+        self
+    }
+
+    /// What rings its thread.
+    #[must_use]
+    pub fn bell(&self) -> Option<&Bell> {
+        self.bell.as_deref()
+    }
+
+    /// Sets what its source does besides reading on.
+    pub fn set_doing(&self, doing: Option<String>) {
+        lock(&self.said).doing = doing;
+    }
+
+    /// What its source does besides reading on, in a sentence.
+    #[must_use]
+    pub fn doing(&self) -> Option<String> {
+        lock(&self.said).doing.clone()
     }
 
     /// A database keeps its log for it, where one does.

@@ -30,6 +30,7 @@ pub mod failure;
 pub mod flow_state;
 mod heap;
 pub mod identity;
+pub mod load_again;
 pub mod logs;
 pub mod metrics;
 pub mod metrics_server;

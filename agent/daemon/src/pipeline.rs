@@ -165,6 +165,7 @@ impl Pipeline {
                 Err(ended) => ended,
             };
             self.source.close();
+            self.state.set_doing(None);
             match ended {
                 Ended::Reopened => info!("a new epoch: the source is opened again"),
                 Ended::Asked => return info!("closed"),
@@ -192,6 +193,7 @@ impl Pipeline {
                     stopped => stopped,
                 };
             }
+            self.pass_requests();
             match self.step() {
                 Ok(true) => {}
                 Ok(false) => self.wait(),
@@ -221,6 +223,13 @@ impl Pipeline {
             self.reopen_at = position.or(self.reopen_at.take());
         }
         rung
+    }
+
+    /// Hands on which tables are wanted again.
+    fn pass_requests(&mut self) {
+        for request in self.bell.asked() {
+            self.source.load_again(request);
+        }
     }
 
     /// Does what there is to do; whether a batch was polled, so that there may be more.

@@ -224,11 +224,12 @@ impl Flow {
         let maker = config
             .maker()
             .map_err(|reason| Failure::Config(format!("flow \"{}\": {reason}", name.flow())))?;
+        let bell = Arc::new(Bell::default());
         let state = FlowState::new(name.clone(), metrics.flow(name))
             .with_calls(source.calls())
-            .with_kept_log(source.kept_log());
+            .with_kept_log(source.kept_log())
+            .with_bell(Arc::clone(&bell));
         let state = Arc::new(state);
-        let bell = Arc::new(Bell::default());
         let pipeline = Pipeline::new(
             source,
             maker,

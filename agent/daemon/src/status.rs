@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use bytesize::ByteSize;
 use dray_proto::v1::{AgentCalls, AgentKeptLog, AgentStatus};
 use serde_json::json;
-use tonic::Code;
+use tonic::{Code, Status};
 
 use crate::admin;
 use crate::config::Config;
@@ -22,26 +22,31 @@ pub fn command(config: &Config, as_json: bool) -> Result<(), Failure> {
         .build();
     let runtime = runtime.map_err(|error| Failure::Failed(format!("no runtime: {error}")))?;
     let socket = config.socket();
-    let status = runtime.block_on(admin::ask_status(&socket)).map_err(|status| {
-        let socket = socket.display();
-        match status.code() {
-            Code::PermissionDenied => Failure::Failed(status.message().to_owned()),
-            _ if status.message().contains("ermission denied") => {
-                Failure::Failed(format!("{socket}: permission denied; ask as root, or as the user whom the agent runs as"))
-            }
-            _ => Failure::Unreachable(format!(
-                "no agent answers on {socket} ({}); start it with \"dray-agent run --config {}\"",
-                status.message(),
-                config.file.display()
-            )),
-        }
-    })?;
+    let status = runtime.block_on(admin::ask_status(&socket));
+    let status = status.map_err(|status| unanswered(config, &status))?;
     if as_json {
         println!("{}", as_json_value(&status));
     } else {
         print!("{}", text(&status));
     }
     Ok(())
+}
+
+/// Why the running agent did not answer.
+pub(crate) fn unanswered(config: &Config, status: &Status) -> Failure {
+    let socket = config.socket();
+    let socket = socket.display();
+    match status.code() {
+        Code::PermissionDenied => Failure::Failed(status.message().to_owned()),
+        _ if status.message().contains("ermission denied") => Failure::Failed(format!(
+            "{socket}: permission denied; ask as root, or as the user whom the agent runs as"
+        )),
+        _ => Failure::Unreachable(format!(
+            "no agent answers on {socket} ({}); start it with \"dray-agent run --config {}\"",
+            status.message(),
+            config.file.display()
+        )),
+    }
 }
 
 /// For a person.
@@ -100,6 +105,9 @@ pub fn text(status: &AgentStatus) -> String {
         );
         if !flow.detail.is_empty() {
             let _ = writeln!(out, "{:width$}  {}", "", flow.detail);
+        }
+        if !flow.doing.is_empty() {
+            let _ = writeln!(out, "{:width$}  {}", "", flow.doing);
         }
         if let Some(kept) = &flow.kept_log {
             let _ = writeln!(out, "{:width$}  {}", "", kept_line(kept));
@@ -173,7 +181,7 @@ fn as_json_value(status: &AgentStatus) -> serde_json::Value {
         .iter()
         .map(|flow| {
             json!({
-                "flow": flow.flow, "state": flow.state, "detail": flow.detail,
+                "flow": flow.flow, "state": flow.state, "detail": flow.detail, "doing": flow.doing,
                 "appended": flow.appended, "acked": flow.acked,
                 "dead_letters": flow.dead_letters, "oldest_unsent_ms": flow.oldest_unsent_ms,
                 "calls": flow.calls.iter().map(calls_as_json).collect::<Vec<_>>(),

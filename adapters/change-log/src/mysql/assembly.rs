@@ -10,11 +10,13 @@ use std::sync::Arc;
 
 use dray_adapter::{BATCH_BYTES_MAX, BATCH_RECORDS_MAX, IdScope, Report, Reported};
 
+use super::again::Order;
 use super::event::{Begin, Event, STATEMENTS};
 use super::place::{Place, Within};
 use super::statement::Statement;
 use super::table::{Known, Table};
 use super::table_map::{self, Charsets, Column, TableMap};
+use crate::again::{Join, Joined, Parts, Queue, Stands as _};
 use crate::columns::TableConfig;
 use crate::reader::Ready;
 use crate::rows::Rows;
@@ -95,6 +97,10 @@ pub(super) struct Assembly {
     rows: Rows,
     place: Place,
     transaction: Option<Transaction>,
+    /// Transactions so far.
+    ended: u64,
+    /// A table whose rows come once more.
+    join: Option<Join<Order>>,
     records_max: usize,
 }
 
@@ -118,6 +124,8 @@ impl Assembly {
             rows: Rows::default(),
             place,
             transaction: None,
+            ended: 0,
+            join: None,
             records_max: BATCH_RECORDS_MAX,
         }
     }
@@ -152,7 +160,12 @@ impl Assembly {
             Event::Incident => {
                 return Err("the server says that a part of its log is lost (incident event): what changed there is not known".into());
             }
-            Event::Heartbeat | Event::Other => {}
+            Event::Heartbeat => {
+                if let (Some(join), None) = (&mut self.join, &self.transaction) {
+                    join.is_at_end(&self.place);
+                }
+            }
+            Event::Other => {}
         }
         Ok(Step::Nothing)
     }
@@ -166,13 +179,16 @@ impl Assembly {
         let bytes = map.bytes.clone();
         let wanted = self.wanted.get(&map.name).expect("only those are new");
         let columns = map.columns.iter().flatten();
-        let columns = columns.map(Column::described).collect();
+        let columns: Vec<_> = columns.map(Column::described).collect();
         let table = Table::new(map, wanted.wanted())?;
         // It has another number since it was altered.
         self.tables.retain(|_, known| {
             let known = known.as_ref().map(|known| known.table.name());
             known != Some(table.name())
         });
+        if let Some(join) = &mut self.join {
+            join.described(self.ended + 1, table.name(), &columns);
+        }
         let coming = Coming {
             bytes,
             table,
@@ -284,7 +300,12 @@ impl Assembly {
                     transaction: &transaction.gtid,
                     committed_at: &transaction.committed_at,
                 };
+                let before = self.rows.len();
                 transaction.rows += table.put(&mut self.rows, event, known, transaction.rows)?;
+                if let Some(join) = &mut self.join {
+                    let put = self.rows.since(before);
+                    put.for_each(|record| join.see(self.ended + 1, &record));
+                }
             }
         }
         Ok(self.full())
@@ -355,6 +376,7 @@ impl Assembly {
             transaction: &transaction.gtid,
             committed_at: &transaction.committed_at,
         };
+        let before = self.rows.len();
         let tables = self.tables.values().flatten();
         match tables
             .into_iter()
@@ -369,6 +391,10 @@ impl Assembly {
             None => Table::unknown(name).put_truncated(&mut self.rows, known, transaction.rows),
         }
         transaction.rows += 1;
+        if let Some(join) = &mut self.join {
+            let put = self.rows.since(before);
+            put.for_each(|record| join.see(self.ended + 1, &record));
+        }
         Ok(())
     }
 
@@ -395,6 +421,10 @@ impl Assembly {
         let transaction = self.transaction.take();
         let transaction = transaction.ok_or("a commit stands outside of a transaction")?;
         self.place.at.add(&transaction.begin)?;
+        self.ended += 1;
+        if let Some(join) = &mut self.join {
+            join.track.told(&transaction.begin);
+        }
         let was_within = self.place.within.take().is_some();
         let is_news = self.rows.len() > 0 || !self.reports.is_empty();
         Ok(match is_news || was_within {
@@ -422,6 +452,32 @@ fn ready(
         change_position: Arc::clone(&transaction.gtid),
         place: place.clone(),
         ends,
+    }
+}
+
+impl Joined for Assembly {
+    type Place = Place;
+    type Track = Order;
+
+    fn queue(&self) -> &Queue {
+        &self.place.again
+    }
+
+    fn between(&mut self) -> Option<Parts<'_, Place, Order>> {
+        let is_between = self.transaction.is_none() && self.place.within.is_none();
+        is_between.then_some(Parts {
+            place: &mut self.place,
+            watch: &mut self.watch,
+            join: &mut self.join,
+        })
+    }
+
+    fn join(&mut self) -> &mut Option<Join<Order>> {
+        &mut self.join
+    }
+
+    fn track(&self) -> Order {
+        Order::new(self.ended)
     }
 }
 

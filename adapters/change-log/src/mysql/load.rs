@@ -22,6 +22,7 @@ use super::kinds::Catalogued;
 use super::place::{After, Load, Place};
 use super::session::{self, SILENCE_MAX, answered, connect};
 use super::sql;
+use crate::again::Stands as _;
 use crate::columns::{TableConfig, Taken};
 use crate::reader::{HELD_UP_MAX, Ready, Talk, Told, Trouble, now_us};
 use crate::rows::{About, Op, Rows, shape};
@@ -33,14 +34,22 @@ const BYTES_MAX: usize = BATCH_BYTES_MAX / 2;
 
 /// A transaction that sees what was committed up to a place.
 pub(super) struct Snapshot {
-    conn: Conn,
+    pub(super) conn: Conn,
     pub(super) at: Gtids,
 }
 
 impl Snapshot {
     /// Takes one.
     pub(super) async fn take(config: &MySqlConfig, is_maria: bool) -> Result<Self, Trouble> {
-        let mut conn = connect(config).await?;
+        Self::take_over(config, connect(config).await?, is_maria).await
+    }
+
+    /// Takes one in a session.
+    pub(super) async fn take_over(
+        config: &MySqlConfig,
+        mut conn: Conn,
+        is_maria: bool,
+    ) -> Result<Self, Trouble> {
         let conn_ref = &mut conn;
         let begin = "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY";
         session::run(
@@ -106,11 +115,11 @@ pub(super) struct Loader<'l> {
 }
 
 /// A table that is read.
-struct Reading {
-    columns: Vec<Described>,
-    taken: Vec<Taken>,
+pub(super) struct Reading {
+    pub(super) columns: Vec<Described>,
+    pub(super) taken: Vec<Taken>,
     /// Of the columns that are read, those of the key; empty: it can't be gone on behind a row.
-    keys: Vec<(usize, sql::Key)>,
+    pub(super) keys: Vec<(usize, sql::Key)>,
 }
 
 impl<'l> Loader<'l> {
@@ -165,7 +174,13 @@ impl<'l> Loader<'l> {
         conn: &mut Conn,
         wanted: &TableConfig,
     ) -> Result<Ended, Trouble> {
-        let table = self.describe(conn, wanted).await?;
+        let table = describe(self.config, conn, wanted).await?;
+        if table.keys.is_empty() {
+            warn!(
+                table = wanted.name,
+                "it has no primary key that can be gone on behind: after an interruption all its rows are read again"
+            );
+        }
         let load = self.load();
         let keys: Vec<_> = table.keys.iter().map(|(_, key)| key.clone()).collect();
         // A key that is another one now says nothing: the table is read from its beginning.
@@ -266,48 +281,52 @@ impl<'l> Loader<'l> {
             after,
         });
     }
+}
 
-    async fn describe(&self, conn: &mut Conn, wanted: &TableConfig) -> Result<Reading, Trouble> {
-        let columns = session::columns(self.config, conn, &wanted.name).await?;
-        if columns.is_empty() {
-            return Err(Trouble::Passing(format!(
-                "there is no table {}, or the user {} may not read it: let the DBA run GRANT SELECT ON {} TO the flow's user",
-                wanted.name,
-                self.config.user,
-                sql::table(&wanted.name)
-            )));
-        }
-        let names: Vec<_> = columns.iter().map(|column| &*column.name).collect();
-        let taken = wanted.wanted().of(&wanted.name, &names);
-        let taken = taken.map_err(Trouble::Person)?;
-        let key: Vec<String> = session::all(self.config, conn, &sql::key(&wanted.name)).await?;
-        let key = key.into_iter().map(|name| {
-            let at = taken
-                .iter()
-                .position(|column| column.name == name && column.mask.is_none())?;
-            let known = columns.iter().find(|column| column.name == name)?;
-            let kind = sql::KeyKind::of(&known.data_type)?;
-            Some((at, sql::Key { name, kind }))
-        });
-        let keys: Option<Vec<_>> = key.collect();
-        let keys = keys.unwrap_or_default();
-        if keys.is_empty() {
-            warn!(
-                table = wanted.name,
-                "it has no primary key that can be gone on behind: after an interruption all its rows are read again"
-            );
-        }
-        let columns = columns.iter().map(Catalogued::described).collect();
-        Ok(Reading {
-            columns,
-            taken,
-            keys,
-        })
+/// What is read of a table.
+pub(super) async fn describe(
+    config: &MySqlConfig,
+    conn: &mut Conn,
+    wanted: &TableConfig,
+) -> Result<Reading, Trouble> {
+    let columns = session::columns(config, conn, &wanted.name).await?;
+    if columns.is_empty() {
+        return Err(Trouble::Passing(format!(
+            "there is no table {}, or the user {} may not read it: let the DBA run GRANT SELECT ON {} TO the flow's user",
+            wanted.name,
+            config.user,
+            sql::table(&wanted.name)
+        )));
     }
+    let names: Vec<_> = columns.iter().map(|column| &*column.name).collect();
+    let taken = wanted.wanted().of(&wanted.name, &names);
+    let taken = taken.map_err(Trouble::Person)?;
+    let key: Vec<String> = session::all(config, conn, &sql::key(&wanted.name)).await?;
+    let key = key.into_iter().map(|name| {
+        let at = taken
+            .iter()
+            .position(|column| column.name == name && column.mask.is_none())?;
+        let known = columns.iter().find(|column| column.name == name)?;
+        let kind = sql::KeyKind::of(&known.data_type)?;
+        Some((at, sql::Key { name, kind }))
+    });
+    let keys: Option<Vec<_>> = key.collect();
+    let keys = keys.unwrap_or_default();
+    let columns = columns.iter().map(Catalogued::described).collect();
+    Ok(Reading {
+        columns,
+        taken,
+        keys,
+    })
 }
 
 /// Puts a row's values, but for what is known of it.
-fn put(rows: &mut Rows, wanted: &TableConfig, taken: &[Taken], row: &Row) -> Result<(), Trouble> {
+pub(super) fn put(
+    rows: &mut Rows,
+    wanted: &TableConfig,
+    taken: &[Taken],
+    row: &Row,
+) -> Result<(), Trouble> {
     let columns = row.columns_ref();
     for (at, column) in taken.iter().enumerate() {
         let value = row.as_ref(at).unwrap_or(&Value::NULL);
@@ -341,7 +360,7 @@ fn put(rows: &mut Rows, wanted: &TableConfig, taken: &[Taken], row: &Row) -> Res
 }
 
 /// A row's key: names and texts.
-fn key_of(row: &Row, keys: &[(usize, sql::Key)]) -> Option<Vec<(String, String)>> {
+pub(super) fn key_of(row: &Row, keys: &[(usize, sql::Key)]) -> Option<Vec<(String, String)>> {
     let columns: &[Column] = row.columns_ref();
     let texts = keys.iter().map(|(at, key)| {
         let mut text = String::new();

@@ -13,6 +13,7 @@ use tokio_stream::StreamExt as _;
 use tracing::{info, warn};
 
 use super::DATABASE;
+use super::again::Reader;
 use super::assembly::{Assembly, Step};
 use super::config::MySqlConfig;
 use super::event::Event;
@@ -22,6 +23,8 @@ use super::place::{Load, Place};
 use super::session::{self, SILENCE_MAX, connect, facts, gap, server, trouble};
 use super::sql;
 use super::table_map::TableMap;
+use crate::again::{Join, Joined as _, Pump};
+use crate::columns::TableConfig;
 use crate::reader::{Log, Talk, Told, Trouble, now_us, scope_of_said};
 use crate::shapes::Shapes;
 use crate::silence::{END_ASKED_MAX, Looked, Silence};
@@ -52,6 +55,10 @@ impl Log for MySqlLog {
     type Place = Place;
 
     const THREAD: &'static str = "mysql-log";
+
+    fn tables(&self) -> &[TableConfig] {
+        &self.config.tables
+    }
 
     fn span(&self) -> tracing::Span {
         tracing::info_span!("log", host = %self.config.host, server_id = self.id)
@@ -191,6 +198,9 @@ impl Reading<'_> {
         place.load = (course == GapCourse::LoadsAgain).then(Load::default);
         place.schemas = before.schemas;
         place.gaps = before.gaps + 1;
+        if place.load.is_none() {
+            place.again = before.again;
+        }
         let (from, to) = (before.at.to_string(), place.at.to_string());
         warn!(gap = sentence, from, to, "a part of the log is gone");
         let scope = self.scope(&["gap", &place.gaps.to_string(), &from, &to]);
@@ -267,9 +277,22 @@ impl Reading<'_> {
         let mut looked = Looked::new();
         let mut silence = Silence::new(self.config.heartbeat_every);
         let (mut heard_us, mut heard) = (now_us(), Instant::now());
+        let is_maria = assembly.newest().at.is_maria();
+        let mut pump = Pump::new(self.flow, Reader::new(self.config, is_maria));
         loop {
+            // On the way to a snapshot of a first load all rows come anyway.
+            if until.is_none() && !pump.step(&mut assembly, self.talk).await? {
+                return Ok(None);
+            }
+            let has_room = assembly.join().as_ref().is_none_or(Join::has_room);
             let raw = tokio::select! {
-                raw = self.next(&mut stream, heard) => raw,
+                raw = self.next(&mut stream, heard), if has_room => raw,
+                news = pump.next(self.talk), if until.is_none() => {
+                    if !pump.take(news, &mut assembly, self.talk).await {
+                        return Ok(None);
+                    }
+                    continue;
+                }
                 () = sleep_until(looked.due), if looked.is_news && assembly.place().is_some() => {
                     looked.told();
                     if let Some(place) = assembly.place()

@@ -6,9 +6,10 @@
 //! {"v":1, …,"within":{"gtid":"0-1-101","events":12,"rows":4000}}    and a part of the next one: so many events and rows of it
 //! {"v":1, …,"load":{"begun":true,"done":["wms.stock"],"after":{"table":"wms.lot","key":[["n","1"]]}}}
 //!                                                                   of the rows that were there at `at`, those of one table and another one's up to this key
+//! {"v":2, …,"again":{"taken":1,"loads":[…]}}                      the tables whose rows are to come once more, and how far the first of them is
 //! {"v":1, …,"schemas":{"wms.stock":"53b1f3a9c07e2d14"}}          which shape of each table was told last
-//! ```
 //! {"v":1, …,"gaps":1}                                             that a part of the log was gone once, and was passed over
+//! ```
 //! Names are only ever added, and `v` goes up where an older agent would go on wrongly.
 
 use std::sync::Arc;
@@ -18,10 +19,13 @@ use dray_adapter::{IdScope, Position};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 use super::gtid::Gtids;
+use crate::again::{Queue, Stands};
 use crate::reader;
 use crate::watch::Prints;
 
 const VERSION: u32 = 1;
+/// Of places with tables whose rows are to come once more, which older agents would forget.
+const VERSION_AGAIN: u32 = 2;
 
 /// Where a source stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +40,8 @@ pub(super) struct Place {
     pub(super) schemas: Prints,
     /// Gaps so far: behind one the numbers of transactions may begin again.
     pub(super) gaps: u64,
+    /// The tables whose rows are to come once more.
+    pub(super) again: Queue,
 }
 
 /// A transaction of which a part is appended.
@@ -83,6 +89,8 @@ struct Kept {
     schemas: Prints,
     #[serde(skip_serializing_if = "is_none", default)]
     gaps: u64,
+    #[serde(skip_serializing_if = "Queue::is_unused", default)]
+    again: Queue,
 }
 
 fn is_none(gaps: &u64) -> bool {
@@ -105,21 +113,18 @@ impl Place {
             load: None,
             schemas: Prints::default(),
             gaps: 0,
+            again: Queue::default(),
         }
-    }
-
-    /// The part of event ids that names a unit of the log. `parts`: what tells it from the others.
-    pub(super) fn scope(&self, flow: &str, parts: &[&[u8]]) -> IdScope {
-        let gaps = self.gaps.to_be_bytes();
-        let head: [&[u8]; 3] = [flow.as_bytes(), b"mysql", &gaps];
-        IdScope::of(&[&head, parts].concat())
     }
 }
 
 impl Serialize for Place {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let kept = Kept {
-            v: VERSION,
+            v: match self.again.has_any() {
+                true => VERSION_AGAIN,
+                false => VERSION,
+            },
             server: match self.at.is_maria() {
                 true => Server::MariaDb,
                 false => Server::MySql,
@@ -129,6 +134,7 @@ impl Serialize for Place {
             load: self.load.clone(),
             schemas: self.schemas.clone(),
             gaps: self.gaps,
+            again: self.again.clone(),
         };
         kept.serialize(serializer)
     }
@@ -137,9 +143,9 @@ impl Serialize for Place {
 impl<'de> Deserialize<'de> for Place {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let kept = Kept::deserialize(deserializer)?;
-        if kept.v > VERSION {
+        if kept.v > VERSION_AGAIN {
             return Err(D::Error::custom(format!(
-                "it was written by a newer agent (version {}, this one knows {VERSION}); install that one again",
+                "it was written by a newer agent (version {}, this one knows {VERSION_AGAIN}); install that one again",
                 kept.v
             )));
         }
@@ -150,6 +156,7 @@ impl<'de> Deserialize<'de> for Place {
             load: kept.load,
             schemas: kept.schemas,
             gaps: kept.gaps,
+            again: kept.again,
         })
     }
 }
@@ -170,6 +177,34 @@ impl reader::Place for Place {
 
     fn written(&self) -> Arc<str> {
         self.at.to_string().into()
+    }
+
+    fn is_loading(&self) -> bool {
+        self.load.is_some()
+    }
+
+    fn queue(&self) -> Option<&Queue> {
+        Some(&self.again)
+    }
+}
+
+impl Stands for Place {
+    fn wanted(&self) -> &Queue {
+        &self.again
+    }
+
+    fn wanted_mut(&mut self) -> &mut Queue {
+        &mut self.again
+    }
+
+    fn schemas_mut(&mut self) -> &mut Prints {
+        &mut self.schemas
+    }
+
+    fn scope(&self, flow: &str, parts: &[&[u8]]) -> IdScope {
+        let gaps = self.gaps.to_be_bytes();
+        let head: [&[u8]; 3] = [flow.as_bytes(), b"mysql", &gaps];
+        IdScope::of(&[&head, parts].concat())
     }
 }
 
@@ -205,6 +240,17 @@ mod tests {
     }
 
     #[test]
+    fn tables_that_are_wanted_again_are_kept_from_agents_that_would_forget_them() {
+        let mut place = Place::at(Gtids::read("0-1-100", true).expect("a list"));
+        place.again.add("wms.stock", 7).expect("it is taken");
+        let kept = place.position();
+        assert!(kept.0.starts_with(br#"{"v":2,"#), "{kept:?}");
+        assert_eq!(Place::read(&kept), Ok(place.clone()));
+        place.again.end();
+        assert!(place.position().0.starts_with(br#"{"v":1,"#), "it is done");
+    }
+
+    #[test]
     fn what_is_no_place_is_told_with_the_way_out() {
         for (text, expected) in [
             ("7", "another kind before"),
@@ -212,7 +258,7 @@ mod tests {
                 r#"{"v":1,"server":"mariadb","at":"x"}"#,
                 "no list of transactions",
             ),
-            (r#"{"v":2,"server":"mariadb","at":""}"#, "newer agent"),
+            (r#"{"v":3,"server":"mariadb","at":""}"#, "newer agent"),
         ] {
             let told = Place::read(&Position(Bytes::from(text))).expect_err(text);
             assert!(told.contains(expected), "{told}");

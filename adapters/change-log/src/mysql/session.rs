@@ -20,7 +20,7 @@ use crate::server::TlsConfig;
 /// How long a connection and each question may take.
 const ANSWER_MAX: Duration = Duration::from_secs(30);
 /// The same of a question that waits for others, as a snapshot may.
-const LONG_ANSWER_MAX: Duration = Duration::from_secs(600);
+pub(super) const LONG_ANSWER_MAX: Duration = Duration::from_secs(600);
 /// The largest packet, which bounds a row: the server's own limit.
 const PACKET_BYTES_MAX: usize = 1 << 30;
 /// Seconds that the server waits for us to read on; while the flow is held up we don't.

@@ -11,10 +11,12 @@ use std::sync::Arc;
 use dray_adapter::{BATCH_BYTES_MAX, BATCH_RECORDS_MAX, IdScope, Report, Reported};
 use pgwire_replication::Lsn;
 
+use super::again::Numbers;
 use super::kinds::Kinds;
 use super::message::{Message, Old, Relation, Tuple};
 use super::place::{Place, Within};
 use super::table::{Table, full_name};
+use crate::again::{Join, Joined, Parts, Queue};
 use crate::columns::TableConfig;
 use crate::reader::Ready;
 use crate::rows::{About, Op, Rows};
@@ -34,6 +36,7 @@ struct Coming {
 /// A transaction that is coming.
 #[derive(Debug)]
 struct Transaction {
+    xid: u32,
     number: String,
     commit: Lsn,
     position: Arc<str>,
@@ -62,6 +65,8 @@ pub(super) struct Assembly {
     reports: Vec<Reported>,
     place: Place,
     transaction: Option<Transaction>,
+    /// A table whose rows come once more.
+    join: Option<Join<Numbers>>,
     records_max: usize,
 }
 
@@ -86,6 +91,7 @@ impl Assembly {
             reports: Vec::new(),
             place,
             transaction: None,
+            join: None,
             records_max: BATCH_RECORDS_MAX,
         }
     }
@@ -130,6 +136,7 @@ impl Assembly {
         }
         let scope = IdScope::of(&parts);
         self.transaction = Some(Transaction {
+            xid,
             number: xid.to_string(),
             commit,
             position: commit.to_string().into(),
@@ -204,6 +211,9 @@ impl Assembly {
         self.place.within = None;
         self.place.move_to(end, is_told || self.rows.len() > 0);
         let ready = self.ready(true);
+        if let (Some(join), Some(transaction)) = (&mut self.join, self.transaction.take()) {
+            join.track.told(transaction.xid);
+        }
         self.transaction = None;
         ready
     }
@@ -231,6 +241,9 @@ impl Assembly {
             is_met: false,
             name,
         };
+        if let (Some(join), Some(transaction)) = (&mut self.join, &self.transaction) {
+            join.described(transaction.xid.into(), &coming.name, &coming.columns);
+        }
         self.tables.insert(oid, coming);
         Ok(())
     }
@@ -275,7 +288,13 @@ impl Assembly {
             committed_at: &transaction.committed_at,
             ordinal,
         };
-        coming.table.put(&mut self.rows, new, old, &about)
+        let before = self.rows.len();
+        coming.table.put(&mut self.rows, new, old, &about)?;
+        if let Some(join) = &mut self.join {
+            let put = self.rows.since(before);
+            put.for_each(|record| join.see(transaction.xid.into(), &record));
+        }
+        Ok(())
     }
 
     fn ready(&mut self, ends: bool) -> Option<Ready<Place>> {
@@ -300,6 +319,32 @@ impl Assembly {
             place,
             ends,
         })
+    }
+}
+
+impl Joined for Assembly {
+    type Place = Place;
+    type Track = Numbers;
+
+    fn queue(&self) -> &Queue {
+        &self.place.again
+    }
+
+    fn between(&mut self) -> Option<Parts<'_, Place, Numbers>> {
+        let is_between = self.transaction.is_none() && self.place.within.is_none();
+        is_between.then_some(Parts {
+            place: &mut self.place,
+            watch: &mut self.watch,
+            join: &mut self.join,
+        })
+    }
+
+    fn join(&mut self) -> &mut Option<Join<Numbers>> {
+        &mut self.join
+    }
+
+    fn track(&self) -> Numbers {
+        Numbers::default()
     }
 }
 

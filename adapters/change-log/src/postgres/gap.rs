@@ -55,6 +55,11 @@ pub(super) async fn bridge(
     if let Some(before) = before {
         from = before.end.to_string();
         place.schemas = before.schemas;
+        place.again = before.again;
+        if place.load().is_some() {
+            // All of them come.
+            place.again.clear();
+        }
         place.fork = match reason {
             GapReason::ServerWentBack => format!("{}@{begins}", facts.timeline),
             GapReason::OtherServer => String::new(),

@@ -36,7 +36,7 @@ use crate::watch::Watch;
 /// Rows that are asked for at once, at most.
 const ROWS_MAX: usize = 2_000;
 /// Of a table that has large values.
-const LARGE_ROWS_MAX: usize = 32;
+pub(super) const LARGE_ROWS_MAX: usize = 32;
 /// Rows of the first question, before their size is known; of a table with large values one.
 const ROWS_FIRST: usize = 64;
 /// Bytes that are asked for at once, about.
@@ -419,7 +419,7 @@ fn ordinal(place: &str) -> Option<u64> {
     (page < PAGES_MAX && item < ITEMS_MAX).then_some(page * ITEMS_MAX + item)
 }
 
-fn cell(value: &Option<Bytes>) -> Result<Cell<'_>, Utf8Error> {
+pub(super) fn cell(value: &Option<Bytes>) -> Result<Cell<'_>, Utf8Error> {
     match value {
         None => Ok(Cell::Null),
         Some(bytes) => str::from_utf8(bytes).map(Cell::Text),

@@ -11,6 +11,7 @@ use tokio::time::{sleep_until, timeout};
 use tracing::{info, warn};
 
 use super::DATABASE;
+use super::again::Reader;
 use super::assembly::Assembly;
 use super::config::PostgresConfig;
 use super::kept;
@@ -18,6 +19,8 @@ use super::kinds::Kinds;
 use super::load::Loader;
 use super::place::Place;
 use super::session::{self, Names, trouble};
+use crate::again::{Join, Joined as _, Pump};
+use crate::columns::TableConfig;
 use crate::reader::{Log, Place as _, Ready, Talk, Told, Trouble, now_us, scope_of_said};
 use crate::shapes::Shapes;
 use crate::silence::{END_ASKED_MAX, Looked, Silence};
@@ -57,6 +60,10 @@ impl Log for PostgresLog {
     type Place = Place;
 
     const THREAD: &'static str = "postgres-log";
+
+    fn tables(&self) -> &[TableConfig] {
+        &self.config.tables
+    }
 
     fn kept_log(&self) -> Option<Arc<KeptLog>> {
         Some(Arc::clone(&self.kept))
@@ -180,9 +187,20 @@ impl Reading<'_> {
         let mut looked = Looked::new();
         let mut silence = Silence::new(self.config.heartbeat_every);
         let mut heard_us = now_us();
+        let mut pump = Pump::new(self.flow, Reader::new(self.config, self.names));
         loop {
+            if !pump.step(&mut assembly, talk).await? {
+                return Ok(());
+            }
+            let has_room = assembly.join().as_ref().is_none_or(Join::has_room);
             let event = tokio::select! {
-                event = client.recv() => event,
+                event = client.recv(), if has_room => event,
+                news = pump.next(talk) => {
+                    if !pump.take(news, &mut assembly, talk).await {
+                        return Ok(());
+                    }
+                    continue;
+                }
                 Ok(()) = confirmed.changed() => {
                     if let Some(place) = &*confirmed.borrow_and_update() {
                         client.update_applied_lsn(place.end);

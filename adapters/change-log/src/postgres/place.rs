@@ -6,6 +6,8 @@
 //! {"v":1, …,"within":{"commit":"0/16B9000","rows":40000}}   and the first rows of the one whose commit record stands there
 //! {"v":2, …,"load":{"snapshot":"731:731:","parts":[[16390,16390],[16402,16488]],"done":1,"after":"(812,33)","doubtful":0}}
 //!                                              of the rows that were there before `end`, those of one table and the first of the next
+//! {"v":3, …,"again":{"taken":1,"loads":[{"table":"public.stock","number":1,"asked_us":…,"after":[["sku","A"]],"rows":40000}]}}
+//!                                              the tables whose rows are to come once more, and how far the first of them is
 //! {"v":1, …,"schemas":{"public.stock":"53b1f3a9c07e2d14"}}   which shape of each table was told last
 //! {"v":1, …,"last":"0/16B3700"}   behind it there was nothing for the flow up to `end`
 //! {"v":1, …,"fork":"2@0/16B3700"}   the log that is read since then says other things at places that were read before
@@ -16,10 +18,11 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use dray_adapter::Position;
+use dray_adapter::{IdScope, Position};
 use pgwire_replication::Lsn;
 use serde::{Deserialize, Serialize};
 
+use crate::again::{Queue, Stands};
 use crate::reader;
 use crate::watch::Prints;
 
@@ -27,10 +30,13 @@ use crate::watch::Prints;
 const VERSION: u32 = 1;
 /// Of those with a first load, which older ones would leave out.
 const VERSION_LOAD: u32 = 2;
+/// Of those with tables whose rows are to come once more, which older ones would forget.
+const VERSION_AGAIN: u32 = 3;
 
 /// Where a source stands.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(super) struct Place {
+    /// As it was read; it is written as what it holds asks for.
     v: u32,
     /// The database cluster, for ever: what `IDENTIFY_SYSTEM` says.
     pub(super) system: String,
@@ -50,6 +56,9 @@ pub(super) struct Place {
     /// Which shape of each table was told last. An agent that does not know it tells all shapes once more when it is replaced.
     #[serde(skip_serializing_if = "Prints::is_empty", default)]
     pub(super) schemas: Prints,
+    /// The tables whose rows are to come once more.
+    #[serde(skip_serializing_if = "Queue::is_unused", default)]
+    pub(super) again: Queue,
     /// The end of the last transaction of which something was appended, where that is before `end`. A server that lacks what is behind it lacks
     /// nothing that was told.
     #[serde(
@@ -134,37 +143,71 @@ impl Place {
 
     /// Changes that.
     pub(super) fn set_load(&mut self, load: Option<Load>) {
-        self.v = match load {
-            Some(_) => VERSION_LOAD,
-            None => VERSION,
-        };
         self.load = load;
     }
 }
 
 impl reader::Place for Place {
     fn position(&self) -> Position {
-        let json = serde_json::to_vec(self).expect("names and numbers are JSON");
+        let v = match self {
+            place if place.again.has_any() => VERSION_AGAIN,
+            place if place.load.is_some() => VERSION_LOAD,
+            _ => VERSION,
+        };
+        let kept = Self { v, ..self.clone() };
+        let json = serde_json::to_vec(&kept).expect("names and numbers are JSON");
         Position(Bytes::from(json))
     }
 
     fn read(position: &Position) -> Result<Self, String> {
-        let place: Self = serde_json::from_slice(&position.0).map_err(|error| {
+        let mut place: Self = serde_json::from_slice(&position.0).map_err(|error| {
             format!(
                 "the flow's position is none of a PostgreSQL change log ({error}); was its source another kind before? Give the flow another name"
             )
         })?;
-        if place.v > VERSION_LOAD {
+        if place.v > VERSION_AGAIN {
             return Err(format!(
-                "the flow's position was written by a newer agent (version {}, this one knows {VERSION_LOAD}); install that one again",
+                "the flow's position was written by a newer agent (version {}, this one knows {VERSION_AGAIN}); install that one again",
                 place.v
             ));
         }
+        place.v = VERSION;
         Ok(place)
     }
 
     fn written(&self) -> Arc<str> {
         self.end.to_string().into()
+    }
+
+    fn is_loading(&self) -> bool {
+        self.load.is_some()
+    }
+
+    fn queue(&self) -> Option<&Queue> {
+        Some(&self.again)
+    }
+}
+
+impl Stands for Place {
+    fn wanted(&self) -> &Queue {
+        &self.again
+    }
+
+    fn wanted_mut(&mut self) -> &mut Queue {
+        &mut self.again
+    }
+
+    fn schemas_mut(&mut self) -> &mut Prints {
+        &mut self.schemas
+    }
+
+    fn told_here(&mut self) {
+        self.last = None;
+    }
+
+    fn scope(&self, flow: &str, parts: &[&[u8]]) -> IdScope {
+        let head: [&[u8]; 3] = [flow.as_bytes(), b"postgres", self.system.as_bytes()];
+        IdScope::of(&[&head, parts].concat())
     }
 }
 
@@ -240,6 +283,14 @@ mod tests {
         );
         assert_eq!(Place::read(&place.position()), Ok(place.clone()));
         place.set_load(None);
+        place.again.add("public.stock", 7).expect("it is taken");
+        assert_eq!(
+            text(&place),
+            r#"{"v":3,"system":"7312","timeline":2,"slot":"dray_stock","end":"16/B374D848","again":{"taken":1,"loads":[{"table":"public.stock","number":1,"asked_us":7,"rows":0}]}}"#
+        );
+        let kept = Place::read(&place.position()).expect("a place");
+        assert_eq!(kept.again, place.again);
+        place.again = Queue::default();
         assert!(text(&place).starts_with(r#"{"v":1,"#), "it is done");
         place.schemas =
             serde_json::from_str(r#"{"public.stock":"53b1f3a9c07e2d14"}"#).expect("prints");
@@ -284,7 +335,7 @@ mod tests {
                 "another kind before",
             ),
             (
-                r#"{"v":3,"system":"1","timeline":1,"slot":"s","end":"0/7"}"#,
+                r#"{"v":4,"system":"1","timeline":1,"slot":"s","end":"0/7"}"#,
                 "newer agent",
             ),
         ] {

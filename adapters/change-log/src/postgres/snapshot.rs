@@ -47,6 +47,13 @@ impl Snapshot {
         parsed().ok_or_else(|| format!("\"{text}\" is no snapshot of a server"))
     }
 
+    /// Whether it sees what a transaction did, by the number that the log has of it: one of the last two thousand million.
+    pub(super) fn has(&self, transaction: u32) -> bool {
+        let is_later = (transaction.wrapping_sub(self.xmax as u32) as i32) >= 0;
+        let mut running = self.running.iter();
+        !is_later && !running.any(|running| *running as u32 == transaction)
+    }
+
     /// Whether it sees a row that `writer` wrote, which another snapshot sees that was taken when `now` was the next number.
     pub(super) fn sight(&self, writer: u32, now: u64) -> Sight {
         let last = now.saturating_sub(1);
@@ -93,6 +100,25 @@ mod tests {
         assert_eq!(quiet.sight(7, 8), Sight::Later);
         for text in ["", "1:2", "1:2:x", "x:2:"] {
             assert!(Snapshot::read(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn transactions_of_the_log_are_seen_that_had_ended() {
+        for base in [0, NUMBERS - 105, 5 * NUMBERS] {
+            let text = format!("{}:{}:{}", base + 100, base + 110, base + 104);
+            let snapshot = Snapshot::read(&text).expect("a snapshot");
+            for (transaction, expected) in [
+                (99, true),
+                (104, false),
+                (105, true),
+                (109, true),
+                (110, false),
+                (5_000, false),
+            ] {
+                let number = (base + transaction) as u32;
+                assert_eq!(snapshot.has(number), expected, "{base} + {transaction}");
+            }
         }
     }
 

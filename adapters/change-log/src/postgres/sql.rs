@@ -70,6 +70,14 @@ pub(super) const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 pub(super) const SNAPSHOT: &str = "SELECT pg_catalog.pg_current_snapshot()";
 /// Rows come in the order of their places, from the first one on.
 pub(super) const IN_ORDER: &str = "SET LOCAL synchronize_seqscans = off";
+/// Whoever holds the table is not waited for.
+pub(super) const WAIT_LITTLE: &str = "SET LOCAL lock_timeout = '5s'";
+/// What the transaction sees, and where the log ended just then; and how long a page of it is. NULL: the server is a standby. The order counts.
+pub(super) const SIGHT: &str = "SELECT pg_catalog.pg_current_snapshot(), CASE WHEN NOT pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_current_wal_insert_lsn() END, pg_catalog.current_setting('wal_block_size')";
+/// Transactions that have written and are open, also those whose commit is in the log and is not seen yet: each holds its own number until it is.
+pub(super) const OPEN: &str = "SELECT DISTINCT transactionid FROM pg_catalog.pg_locks WHERE locktype = 'transactionid' AND mode = 'ExclusiveLock' AND granted";
+/// Nothing was changed.
+pub(super) const END: &str = "COMMIT";
 /// The end of a part's rows.
 pub(super) const CLOSE: &str = "CLOSE dray_load";
 
@@ -146,6 +154,48 @@ pub(super) fn parts(text: &str) -> String {
          FROM (SELECT pg_catalog.to_regclass({table})::oid AS oid UNION SELECT relid FROM pg_catalog.pg_partition_tree(pg_catalog.to_regclass({table})) WHERE isleaf) p \
          JOIN pg_catalog.pg_class c ON c.oid = p.oid AND c.relkind = 'r' \
          JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace ORDER BY c.oid"
+    )
+}
+
+/// What a table is, with a row for each column of the key that the log tells its rows by, in its order; NULL where it has none.
+pub(super) fn row_key(text: &str) -> String {
+    format!(
+        "SELECT c.relkind, a.attname FROM pg_catalog.pg_class c LEFT JOIN pg_catalog.pg_index i ON i.indrelid = c.oid AND i.indisvalid AND i.indimmediate \
+         AND CASE c.relreplident WHEN 'i' THEN i.indisreplident ELSE i.indisprimary END \
+         LEFT JOIN LATERAL pg_catalog.unnest((i.indkey::int2[])[0:i.indnkeyatts - 1]) WITH ORDINALITY k(number, place) ON true \
+         LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.number \
+         WHERE c.oid = pg_catalog.to_regclass({}) ORDER BY k.place",
+        value(&table(text))
+    )
+}
+
+/// So many of a table's rows behind this key (empty: from the first on), in its order: these columns; NULL in the place of `None`. `has_parts`:
+/// its rows are its partitions'; of another table those are left out that inherit from it, which are not its own.
+pub(super) fn rows_behind<'c>(
+    of: &str,
+    columns: impl Iterator<Item = Option<&'c str>>,
+    key: &[String],
+    after: &[&str],
+    has_parts: bool,
+    count: usize,
+) -> String {
+    let named = |column: Option<&str>| column.map_or_else(|| "NULL".to_owned(), name);
+    let columns: Vec<_> = columns.map(named).collect();
+    let key: Vec<_> = key.iter().map(|column| name(column)).collect();
+    let key = key.join(", ");
+    let after: Vec<_> = after.iter().map(|text| value(text)).collect();
+    let behind = match after.is_empty() {
+        true => String::new(),
+        false => format!(" WHERE ({key}) > ({})", after.join(", ")),
+    };
+    let only = match has_parts {
+        true => "",
+        false => "ONLY ",
+    };
+    format!(
+        "SELECT {} FROM {only}{}{behind} ORDER BY {key} LIMIT {count}",
+        columns.join(", "),
+        table(of)
     )
 }
 

@@ -48,6 +48,12 @@ impl Table {
         columns.map(move |(at, column)| is_taken(at).then_some(&*column.name))
     }
 
+    /// Whether a column of this name is taken as it is.
+    pub(super) fn shows(&self, name: &str) -> bool {
+        let mut taken = self.taken.iter();
+        taken.any(|column| column.name == name && column.mask.is_none())
+    }
+
     /// Puts a row that is there.
     pub(super) fn put_row(&self, rows: &mut Rows, row: &[Cell<'_>], about: &About<'_>) {
         for column in &self.taken {

@@ -31,6 +31,7 @@ impl Pipeline {
             let wake = Arc::new(move || bell.wake_source());
             match self.source.open(resume.clone().map(Position), seen, wake) {
                 Ok(()) => {
+                    self.state.set_doing(self.source.doing());
                     info!("the source is open");
                     self.running();
                     return Ok(());
@@ -108,6 +109,12 @@ impl Pipeline {
         self.bell.wait(time);
         if self.listen().stop {
             return Err(Ended::Asked);
+        }
+        for request in self.bell.asked() {
+            let (_, why) = self.state.get();
+            request.refuse(&format!(
+                "the flow is not open yet ({why}): ask again when it runs"
+            ));
         }
         Ok(())
     }

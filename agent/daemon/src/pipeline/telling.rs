@@ -84,6 +84,7 @@ impl Pipeline {
                 return Ok(());
             }
             (self.untold.commit, self.untold.batches) = (None, 0);
+            self.state.set_doing(self.source.doing());
             self.untold.large = false;
             // It may have waited for that.
             self.next_poll = Instant::now();
