@@ -89,13 +89,6 @@ impl Database {
         }
     }
 
-    pub(super) fn server(&mut self) -> Option<&mut postgres::Server> {
-        match self {
-            Self::Postgres(server) => Some(server),
-            _ => None,
-        }
-    }
-
     /// kill -9 of its server, and a start.
     pub(super) fn crash(&mut self) {
         match self {
