@@ -259,6 +259,11 @@ impl<T: Track> Join<T> {
         }
     }
 
+    /// What was seen of a transaction is not told: a chunk that went by it is read again.
+    pub(crate) fn doubts(&mut self, transaction: u64) {
+        self.take(transaction, Seen::Unknown);
+    }
+
     fn take(&mut self, transaction: u64, change: Seen) {
         match &mut self.phase {
             Phase::Resting => {}

@@ -220,6 +220,8 @@ impl Chunks for Reader<'_> {
         let reading = self.describe(&mut conn, wanted).await?;
         let end = session::end(self.config, &mut conn, true).await?;
         self.conn = Some(conn);
+        // Of the table before it may have been narrower.
+        self.count = CHUNK_ROWS_FIRST;
         let key = reading.keys.into_iter().map(|(_, key)| key.name);
         Ok((key.collect(), end))
     }
@@ -246,14 +248,20 @@ impl Chunks for Reader<'_> {
         self.conn = Some(conn);
         let shape = shape(&wanted.name, &table.taken);
         let mut all = Rows::default();
+        let mut taken = 0;
         for row in &rows {
+            // What is above is read again: an append has an end.
+            if all.bytes() >= CHUNK_BYTES {
+                break;
+            }
             put(&mut all, wanted, &table.taken, row)?;
             all.end(&shape, &READ);
+            taken += 1;
         }
-        let is_last = rows.len() < self.count;
-        let last = rows.last().map(|row| key_of(row, &table.keys));
+        let is_last = rows.len() < self.count && taken == rows.len();
+        let last = rows[..taken].last().map(|row| key_of(row, &table.keys));
         let last = last.map_or(Some(Vec::new()), |last| last);
-        let fitting = CHUNK_BYTES / (all.bytes() / rows.len().max(1)).max(1);
+        let fitting = CHUNK_BYTES / (all.bytes() / taken.max(1)).max(1);
         self.count = fitting.clamp(1, CHUNK_ROWS_MAX.min(2 * self.count));
         let chunk = Chunk {
             columns: table.columns,

@@ -325,6 +325,10 @@ impl Assembly {
             // What is rolled back whole is passed over, if no part of it was handed out.
             Statement::Rollback if !transaction.is_out => {
                 drop(self.rows.take());
+                if let Some(join) = &mut self.join {
+                    // It saw them, and they are not told.
+                    join.doubts(self.ended + 1);
+                }
                 for reported in &mut self.reports {
                     reported.after = 0;
                 }

@@ -288,6 +288,10 @@ impl Reading<'_> {
             let raw = tokio::select! {
                 raw = self.next(&mut stream, heard), if has_room => raw,
                 news = pump.next(self.talk), if until.is_none() => {
+                    if !has_room {
+                        // Nobody listened meanwhile.
+                        heard = Instant::now();
+                    }
                     if !pump.take(news, &mut assembly, self.talk).await {
                         return Ok(None);
                     }

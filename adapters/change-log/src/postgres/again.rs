@@ -20,7 +20,7 @@ use super::config::PostgresConfig;
 use super::kinds::Kinds;
 use super::load::{LARGE_ROWS_MAX, cell};
 use super::place::Place;
-use super::session::{Names, connect, query, query_long, text};
+use super::session::{Names, connect, is_same, query, query_long, text};
 use super::snapshot::Snapshot;
 use super::sql;
 use crate::again::{
@@ -111,6 +111,8 @@ impl Track for Numbers {
 pub(super) struct Reader<'r> {
     config: &'r PostgresConfig,
     names: &'r Names,
+    /// Of the server that is streamed from.
+    begins: &'r Place,
     kinds: Kinds,
     client: Option<ReplicationClient>,
     /// Rows of the next chunk.
@@ -125,10 +127,12 @@ struct Key {
 }
 
 impl<'r> Reader<'r> {
-    pub(super) fn new(config: &'r PostgresConfig, names: &'r Names) -> Self {
+    /// `begins`: where the stream began.
+    pub(super) fn new(config: &'r PostgresConfig, names: &'r Names, begins: &'r Place) -> Self {
         Self {
             config,
             names,
+            begins,
             kinds: Kinds::default(),
             client: None,
             count: CHUNK_ROWS_FIRST,
@@ -138,7 +142,11 @@ impl<'r> Reader<'r> {
     async fn begin(&mut self, table: &str) -> Result<(ReplicationClient, Sight), Trouble> {
         let mut client = match self.client.take() {
             Some(client) => client,
-            None => connect(self.config, self.names, Lsn::ZERO).await?,
+            None => {
+                let mut client = connect(self.config, self.names, Lsn::ZERO).await?;
+                is_same(self.config, &mut client, self.begins).await?;
+                client
+            }
         };
         for sql in [
             sql::BEGIN,
@@ -229,7 +237,7 @@ impl Chunks for Reader<'_> {
     type Sight = Sight;
 
     fn another(&self) -> Self {
-        Reader::new(self.config, self.names)
+        Reader::new(self.config, self.names, self.begins)
     }
 
     async fn look(&mut self, table: &str) -> Result<(Vec<String>, Sight), Trouble> {
@@ -269,8 +277,13 @@ impl Chunks for Reader<'_> {
         query(self.config, &mut client, sql::END).await?;
         self.client = Some(client);
         let wrong = |what: &str| Trouble::Person(format!("{}: {what}", again.table));
-        let (mut put, mut bytes) = (Rows::default(), 0);
+        let (mut put, mut bytes, mut taken) = (Rows::default(), 0, 0);
         for row in &rows {
+            // What is above is read again: an append has an end.
+            if bytes >= CHUNK_BYTES {
+                break;
+            }
+            taken += 1;
             let cells = row.iter().map(cell).collect::<Result<Vec<_>, _>>();
             let cells = cells.map_err(|_| {
                 wrong("a value is no UTF-8, as its database does not say what its texts are (SQL_ASCII); leave its column out by `without`")
@@ -278,7 +291,7 @@ impl Chunks for Reader<'_> {
             bytes += row.iter().flatten().map(|value| value.len()).sum::<usize>();
             found.table.put_row(&mut put, &cells, &READ);
         }
-        let last = rows.last().map(|row| {
+        let last = rows[..taken].last().map(|row| {
             let value = |name: &String| {
                 let at = found
                     .table
@@ -291,12 +304,12 @@ impl Chunks for Reader<'_> {
             key.columns.iter().map(value).collect::<Option<Vec<_>>>()
         });
         let last = last.map_or(Some(Vec::new()), |last| last);
-        let is_last = rows.len() < self.count;
+        let is_last = rows.len() < self.count && taken == rows.len();
         let most = match found.parts.iter().any(|part| part.has_large) {
             true => LARGE_ROWS_MAX,
             false => CHUNK_ROWS_MAX,
         };
-        let fitting = CHUNK_BYTES / (bytes / rows.len().max(1)).max(1);
+        let fitting = CHUNK_BYTES / (bytes / taken.max(1)).max(1);
         self.count = fitting.clamp(1, most.min(2 * self.count));
         let chunk = Chunk {
             columns: found.columns,

@@ -5,7 +5,7 @@ use std::sync::{Arc, Once};
 
 use dray_adapter::{Heartbeat, IdScope, KeptLog, Report, Source};
 use jiff::Timestamp;
-use pgwire_replication::{ReplicationClient, ReplicationEvent};
+use pgwire_replication::{Lsn, ReplicationClient, ReplicationEvent};
 use tokio::sync::watch;
 use tokio::time::{sleep_until, timeout};
 use tracing::{info, warn};
@@ -110,6 +110,7 @@ impl Reading<'_> {
     async fn begin(
         &self,
         place: Option<Place>,
+        confirmed: &watch::Receiver<Option<Place>>,
     ) -> Result<Option<(ReplicationClient, Assembly)>, Trouble> {
         let (place, gap) = session::settle(self.config, self.names, place).await?;
         if let Some(gap) = gap {
@@ -138,7 +139,12 @@ impl Reading<'_> {
         let Some(place) = loaded else {
             return Ok(None);
         };
-        let client = session::stream(self.config, self.names, &place).await?;
+        let appended = confirmed
+            .borrow()
+            .as_ref()
+            .map(|appended| appended.beside(&place));
+        let appended = appended.flatten().unwrap_or(Lsn::ZERO);
+        let client = session::stream(self.config, self.names, &place, appended).await?;
         info!(from = %place.end, "the log is read");
         let known = (kinds, watch);
         let assembly = Assembly::new(self.flow, &self.config.tables, known, place);
@@ -178,16 +184,18 @@ impl Reading<'_> {
         let talk = self.talk;
         let server = self.server();
         let begun = tokio::select! {
-            begun = self.begin(place) => begun?,
+            begun = self.begin(place, &confirmed) => begun?,
             () = talk.closed() => return Ok(()),
         };
         let Some((mut client, mut assembly)) = begun else {
             return Ok(());
         };
+        let begins = assembly.place().cloned();
+        let begins = begins.expect("no transaction is coming yet");
         let mut looked = Looked::new();
         let mut silence = Silence::new(self.config.heartbeat_every);
         let mut heard_us = now_us();
-        let mut pump = Pump::new(self.flow, Reader::new(self.config, self.names));
+        let mut pump = Pump::new(self.flow, Reader::new(self.config, self.names, &begins));
         loop {
             if !pump.step(&mut assembly, talk).await? {
                 return Ok(());
@@ -202,8 +210,9 @@ impl Reading<'_> {
                     continue;
                 }
                 Ok(()) = confirmed.changed() => {
-                    if let Some(place) = &*confirmed.borrow_and_update() {
-                        client.update_applied_lsn(place.end);
+                    let place = confirmed.borrow_and_update();
+                    if let Some(end) = place.as_ref().and_then(|place| place.beside(&begins)) {
+                        client.update_applied_lsn(end);
                     }
                     continue;
                 }

@@ -100,6 +100,12 @@ pub(super) struct Within {
 }
 
 impl Place {
+    /// Its end, where that means something to the server that another place is of.
+    pub(super) fn beside(&self, other: &Self) -> Option<Lsn> {
+        let is_of = (&self.system, self.timeline) == (&other.system, other.timeline);
+        is_of.then_some(self.end)
+    }
+
     /// After all transactions up to an end.
     pub(super) fn at(system: &str, timeline: u32, slot: &str, end: Lsn) -> Self {
         Self {

@@ -82,12 +82,14 @@ impl PostgresConfig {
             ));
         }
         (!found.waits_for_standbys).then(|| {
-            let slots = match standbys.as_str() {
-                "" => "the standbys' slots",
-                slots => slots,
+            let way_out = match standbys.as_str() {
+                "" => "let the DBA name there the slot of each standby that may take over".to_owned(),
+                slots => format!(
+                    "let the DBA name those of the standbys that may take over, and no others: of {slots}, ALTER SYSTEM SET synchronized_standby_slots = '{slots}'; and SELECT pg_reload_conf();"
+                ),
             };
             format!(
-                "synchronized_standby_slots is empty: the flow may have read what the standby that takes over does not have, and then it stops; let the DBA run ALTER SYSTEM SET synchronized_standby_slots = '{slots}'; and SELECT pg_reload_conf();"
+                "synchronized_standby_slots is empty: the flow may have read what the standby that takes over does not have, and then it stops; {way_out}"
             )
         })
     }

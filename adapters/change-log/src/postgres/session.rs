@@ -166,13 +166,14 @@ pub(super) async fn log_end(config: &PostgresConfig, names: &Names) -> Result<Ls
     Ok(identify(config, &mut client).await?.xlogpos)
 }
 
-/// Opens the stream behind a place.
+/// Opens the stream behind a place, of which the server may only be told up to `appended`.
 pub(super) async fn stream(
     config: &PostgresConfig,
     names: &Names,
     place: &Place,
+    appended: Lsn,
 ) -> Result<ReplicationClient, Trouble> {
-    let mut client = connect(config, names, place.end).await?;
+    let mut client = connect_at(config, names, place.end, appended).await?;
     is_same(config, &mut client, place).await?;
     let started = async {
         client.start().await?;
@@ -226,6 +227,16 @@ pub(super) async fn connect(
     names: &Names,
     start: Lsn,
 ) -> Result<ReplicationClient, Trouble> {
+    connect_at(config, names, start, Lsn::ZERO).await
+}
+
+/// `appended`: what the server is told until it is told more; zero tells it nothing.
+async fn connect_at(
+    config: &PostgresConfig,
+    names: &Names,
+    start: Lsn,
+    appended: Lsn,
+) -> Result<ReplicationClient, Trouble> {
     let password = match &config.password_file {
         None => String::new(),
         Some(file) => secret::read("password_file", file).map_err(Trouble::Passing)?,
@@ -247,6 +258,7 @@ pub(super) async fn connect(
     )
     .with_port(config.port)
     .with_start_lsn(start)
+    .with_ack_lsn(appended)
     .with_status_interval(STATUS_EVERY)
     .with_wakeup_interval(STATUS_EVERY)
     .with_buffer_size(MESSAGES_MAX)

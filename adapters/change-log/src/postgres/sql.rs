@@ -44,7 +44,7 @@ pub(super) fn let_standbys_have(slot: &str) -> String {
 /// What a server says of itself: version, whether it is a standby, and its settings; and what standbys have of it.
 pub(super) const SERVER: &str = "SELECT current_setting('server_version_num'), pg_catalog.pg_is_in_recovery(), current_setting('wal_level'), current_setting('max_slot_wal_keep_size'), \
      current_setting('synchronized_standby_slots', true), \
-     (SELECT string_agg(slot_name, ', ' ORDER BY slot_name) FROM pg_catalog.pg_replication_slots WHERE slot_type = 'physical' AND NOT temporary)";
+     (SELECT string_agg(slot_name, ', ' ORDER BY slot_name) FROM pg_catalog.pg_replication_slots WHERE slot_type = 'physical' AND NOT temporary AND active)";
 
 /// How much of its log the server keeps for a slot: bytes, what is said of that, bytes until the slot is lost, and the limit in MiB.
 pub(super) fn kept(slot: &str) -> String {
