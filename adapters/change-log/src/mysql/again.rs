@@ -170,8 +170,9 @@ impl<'r> Reader<'r> {
             Some(conn) => Ok(conn),
             None => {
                 let mut conn = connect(self.config).await?;
-                // Whoever holds the table is not waited for.
-                session::run(self.config, &mut conn, "SET SESSION lock_wait_timeout = 5").await?;
+                // Whoever holds the table is not waited for; and a flow that is held up within a chunk does not hold it for long.
+                let patience = "SET SESSION lock_wait_timeout = 5, idle_transaction_timeout = 60";
+                session::run(self.config, &mut conn, patience).await?;
                 Ok(conn)
             }
         }

@@ -71,7 +71,8 @@ pub(super) const SNAPSHOT: &str = "SELECT pg_catalog.pg_current_snapshot()";
 /// Rows come in the order of their places, from the first one on.
 pub(super) const IN_ORDER: &str = "SET LOCAL synchronize_seqscans = off";
 /// Whoever holds the table is not waited for.
-pub(super) const WAIT_LITTLE: &str = "SET LOCAL lock_timeout = '5s'";
+pub(super) const WAIT_LITTLE: &str =
+    "SET LOCAL lock_timeout = '5s'; SET LOCAL idle_in_transaction_session_timeout = '60s'";
 /// What the transaction sees, and where the log ended just then; and how long a page of it is. NULL: the server is a standby. The order counts.
 pub(super) const SIGHT: &str = "SELECT pg_catalog.pg_current_snapshot(), CASE WHEN NOT pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_current_wal_insert_lsn() END, pg_catalog.current_setting('wal_block_size')";
 /// Transactions that have written and are open, also those whose commit is in the log and is not seen yet: each holds its own number until it is.
