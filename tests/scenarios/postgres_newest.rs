@@ -15,7 +15,8 @@ pub(crate) fn newest() -> &'static Path {
     static MADE: OnceLock<PathBuf> = OnceLock::new();
     MADE.get_or_init(|| {
         let install = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers/postgres/install");
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("postgres-peer");
+        // The server runs as another user, who may not get to where this is built.
+        let folder = std::env::temp_dir().join("dray-postgres-peer");
         let made = Command::new(install).arg(&folder).output();
         let made = made.expect("a shell runs");
         let said = String::from_utf8_lossy(&made.stderr);
