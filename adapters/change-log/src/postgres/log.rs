@@ -105,14 +105,24 @@ struct Reading<'r> {
     talk: &'r Talk<Place>,
 }
 
+/// A stream that is open.
+struct Begun {
+    client: ReplicationClient,
+    assembly: Assembly,
+    /// Where it begins.
+    place: Place,
+    is_behind_gap: bool,
+}
+
 impl Reading<'_> {
     /// Goes to where the flow stood, reads what the tables hold if that is wanted, and opens the stream; `None`: nobody listens any more.
     async fn begin(
         &self,
         place: Option<Place>,
         confirmed: &watch::Receiver<Option<Place>>,
-    ) -> Result<Option<(ReplicationClient, Assembly)>, Trouble> {
+    ) -> Result<Option<Begun>, Trouble> {
         let (place, gap) = session::settle(self.config, self.names, place).await?;
+        let is_behind_gap = gap.is_some();
         if let Some(gap) = gap {
             warn!(
                 gap = gap.sentence,
@@ -139,16 +149,19 @@ impl Reading<'_> {
         let Some(place) = loaded else {
             return Ok(None);
         };
-        let appended = confirmed
-            .borrow()
-            .as_ref()
-            .map(|appended| appended.beside(&place));
-        let appended = appended.flatten().unwrap_or(Lsn::ZERO);
+        let appended = confirmed.borrow().clone();
+        let appended = appended.and_then(|appended| appended.confirms(&place, is_behind_gap));
+        let appended = appended.unwrap_or(Lsn::ZERO);
         let client = session::stream(self.config, self.names, &place, appended).await?;
         info!(from = %place.end, "the log is read");
         let known = (kinds, watch);
-        let assembly = Assembly::new(self.flow, &self.config.tables, known, place);
-        Ok(Some((client, assembly)))
+        let assembly = Assembly::new(self.flow, &self.config.tables, known, place.clone());
+        Ok(Some(Begun {
+            client,
+            assembly,
+            place,
+            is_behind_gap,
+        }))
     }
 
     fn scope(&self, parts: &[&str]) -> IdScope {
@@ -187,11 +200,15 @@ impl Reading<'_> {
             begun = self.begin(place, &confirmed) => begun?,
             () = talk.closed() => return Ok(()),
         };
-        let Some((mut client, mut assembly)) = begun else {
+        let Some(Begun {
+            mut client,
+            mut assembly,
+            place: begins,
+            is_behind_gap,
+        }) = begun
+        else {
             return Ok(());
         };
-        let begins = assembly.place().cloned();
-        let begins = begins.expect("no transaction is coming yet");
         let mut looked = Looked::new();
         let mut silence = Silence::new(self.config.heartbeat_every);
         let mut heard_us = now_us();
@@ -211,7 +228,8 @@ impl Reading<'_> {
                 }
                 Ok(()) = confirmed.changed() => {
                     let place = confirmed.borrow_and_update();
-                    if let Some(end) = place.as_ref().and_then(|place| place.beside(&begins)) {
+                    let place = place.as_ref();
+                    if let Some(end) = place.and_then(|place| place.confirms(&begins, is_behind_gap)) {
                         client.update_applied_lsn(end);
                     }
                     continue;

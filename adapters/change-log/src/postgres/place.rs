@@ -100,10 +100,12 @@ pub(super) struct Within {
 }
 
 impl Place {
-    /// Its end, where that means something to the server that another place is of.
-    pub(super) fn beside(&self, other: &Self) -> Option<Lsn> {
-        let is_of = (&self.system, self.timeline) == (&other.system, other.timeline);
-        is_of.then_some(self.end)
+    /// What the server may be told of it, once it is appended, in a stream that begins at `begins`, behind a gap or not. `None`: nothing, as it
+    /// was read of another log, or before the gap.
+    pub(super) fn confirms(&self, begins: &Self, is_behind_gap: bool) -> Option<Lsn> {
+        let of = |place: &Self| (place.system.clone(), place.timeline, place.fork.clone());
+        let is_before = is_behind_gap && self.end < begins.end;
+        (of(self) == of(begins) && !is_before).then_some(self.end)
     }
 
     /// After all transactions up to an end.
@@ -261,6 +263,27 @@ mod tests {
     use crate::reader::Place as _;
 
     use super::*;
+
+    #[test]
+    fn the_server_is_told_of_nothing_that_was_read_of_another_log_or_before_a_gap() {
+        let at = |timeline, fork: &str, end| {
+            let mut place = Place::at("73", timeline, "dray_stock", Lsn(end));
+            place.fork = fork.into();
+            place
+        };
+        let begins = at(2, "2@0/7", 20);
+        for (appended, is_behind_gap, expected) in [
+            (at(2, "2@0/7", 12), false, Some(Lsn(12))),
+            (at(2, "2@0/7", 30), false, Some(Lsn(30))),
+            (at(2, "2@0/7", 12), true, None),
+            (at(2, "2@0/7", 20), true, Some(Lsn(20))),
+            (at(1, "2@0/7", 30), false, None),
+            (at(2, "", 30), false, None),
+        ] {
+            let told = appended.confirms(&begins, is_behind_gap);
+            assert_eq!(told, expected, "{appended:?} {is_behind_gap}");
+        }
+    }
 
     #[test]
     fn a_place_is_read_as_it_was_written() {

@@ -32,13 +32,6 @@ pub(super) async fn run(poller: &mut Poller<'_>, at: Option<At>) -> Result<(), T
     // Whether the newest position has rows that are marked by now.
     let mut is_kept = false;
     info!(open = open.len(), "the table is read");
-    if !open.is_empty() {
-        if !appended(poller, number).await {
-            return Ok(());
-        }
-        open = mark.unchanged(poller, open).await?;
-        is_kept = true;
-    }
     loop {
         // Rows that the database did not find, though it told them.
         let mut missed = Vec::new();
@@ -46,6 +39,8 @@ pub(super) async fn run(poller: &mut Poller<'_>, at: Option<At>) -> Result<(), T
             if !appended(poller, number).await {
                 return Ok(());
             }
+            // Its application may have written one since: then it comes again.
+            open = mark.unchanged(poller, open).await?;
             let mut marked = 0;
             for open in open.chunks(MARKED_MAX) {
                 marked += poller.change(&mark.these(poller, open)?).await?;
@@ -211,7 +206,7 @@ impl Mark {
         Ok((picked, open))
     }
 
-    /// Of rows that were appended in a life before, those that still are what was read.
+    /// Of rows that were appended, those that still are what was read.
     async fn unchanged(
         &self,
         poller: &mut Poller<'_>,

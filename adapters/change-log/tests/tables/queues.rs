@@ -55,6 +55,26 @@ fn an_agent_that_is_killed_before_or_after_it_marked_rows_marks_each_once_and_no
 }
 
 #[test]
+fn a_row_that_is_written_while_its_page_is_appended_is_not_taken_for_read() {
+    for mode in [MARK, DELETE] {
+        let table = Table::with(mode, "id INTEGER PRIMARY KEY, sku TEXT, state TEXT");
+        table.sql("INSERT INTO stock VALUES (1, 'A', '0'), (2, 'B', '0')");
+        let mut agent = Agent::open(table.source());
+        let end = Instant::now() + PATIENCE;
+        while agent.poll() != PolledOnce::Batch {
+            assert!(Instant::now() < end, "no page");
+        }
+        table.sql("UPDATE stock SET sku = 'A2' WHERE id = 1");
+        agent.append();
+        agent.commit();
+        agent.finish(3, Pace::default());
+        let rows: Vec<_> = shown(&agent.log);
+        assert_eq!(rows[2], ":0: 1|A2|0|read|1", "{mode}");
+        table.wait_count("state = '0'", 0);
+    }
+}
+
+#[test]
 fn ids_of_any_text_are_marked() {
     for declared in ["TEXT", "", "BLOB"] {
         let columns = format!("id {declared} PRIMARY KEY, sku TEXT, state TEXT");

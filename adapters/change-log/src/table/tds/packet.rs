@@ -120,7 +120,7 @@ impl<S> Wrapped<S> {
     }
 
     /// The handshake is over.
-    pub(super) fn unwrap(&mut self) {
+    pub(super) fn bare(&mut self) {
         self.is_wrapped = false;
     }
 }

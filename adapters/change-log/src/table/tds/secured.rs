@@ -55,7 +55,7 @@ async fn secure(host: &str, port: u16, tls: &TlsConfig) -> Result<DuplexStream, 
     let mut stream = connected.map_err(|error| {
         format!("the server {server} does not prove who it is: {error}; look at ca_file, and at server_name if its certificate is for another name (one that SQL Server makes by itself proves nothing: give it another)")
     })?;
-    stream.get_mut().0.unwrap();
+    stream.get_mut().0.bare();
     let (session, carried) = duplex(BUFFER_BYTES);
     tokio::spawn(async move {
         if let Err(error) = carry(carried, stream, &answer).await {

@@ -70,7 +70,7 @@ async fn serve(listener: TcpListener, acceptor: TlsAcceptor) {
     let Ok(mut stream) = acceptor.accept(Wrapped::new(stream)).await else {
         return;
     };
-    stream.get_mut().0.unwrap();
+    stream.get_mut().0.bare();
     let (kind, login) = packet::read(&mut stream).await.expect("a login");
     assert_eq!(kind, LOGIN);
     assert!(holds(&login, &utf16("dray")) && !holds(&login, &utf16("secret")));
