@@ -198,8 +198,10 @@ impl Reading<'_> {
         place.load = (course == GapCourse::LoadsAgain).then(Load::default);
         place.schemas = before.schemas;
         place.gaps = before.gaps + 1;
-        if place.load.is_none() {
-            place.again = before.again;
+        place.again = before.again;
+        if place.load.is_some() {
+            // All of them come.
+            place.again.clear();
         }
         let (from, to) = (before.at.to_string(), place.at.to_string());
         warn!(gap = sentence, from, to, "a part of the log is gone");
@@ -270,7 +272,7 @@ impl Reading<'_> {
         // Questions are asked beside the log.
         let mut conn = connect(self.config).await?;
         let charsets = session::charsets(self.config, &mut conn).await?;
-        let mut stream = session::stream(self.config, self.id, &place).await?;
+        let (mut stream, server) = session::stream(self.config, self.id, &place).await?;
         info!(from = %place.at, "the log is read");
         let known = (charsets, self.watch());
         let mut assembly = Assembly::new(self.flow, &self.config.tables, known, place);
@@ -278,7 +280,11 @@ impl Reading<'_> {
         let mut silence = Silence::new(self.config.heartbeat_every);
         let (mut heard_us, mut heard) = (now_us(), Instant::now());
         let is_maria = assembly.newest().at.is_maria();
-        let mut pump = Pump::new(self.flow, Reader::new(self.config, is_maria));
+        let mut pump = Pump::new(
+            self.flow,
+            Reader::new(self.config, is_maria, &server),
+            self.talk,
+        );
         loop {
             // On the way to a snapshot of a first load all rows come anyway.
             if until.is_none() && !pump.step(&mut assembly, self.talk).await? {
@@ -300,7 +306,7 @@ impl Reading<'_> {
                 () = sleep_until(looked.due), if looked.is_news && assembly.place().is_some() => {
                     looked.told();
                     if let Some(place) = assembly.place()
-                        && !self.talk.tell(Told::Looked(Box::new(place.clone()), now_us())).await
+                        && !pump.tell(self.talk, Told::Looked(Box::new(place.clone()), now_us())).await
                     {
                         return Ok(None);
                     }
@@ -309,7 +315,7 @@ impl Reading<'_> {
                 () = silence.lasts(), if assembly.place().is_some() => {
                     silence.broken();
                     if let Some(place) = assembly.place()
-                        && !self.beat(place, heard_us).await
+                        && !pump.beside(self.beat(place, heard_us)).await
                     {
                         return Ok(None);
                     }
@@ -338,7 +344,7 @@ impl Reading<'_> {
                 }
             };
             if let Some(ready) = ready {
-                if !self.talk.tell(Told::Ready(ready, now_us())).await {
+                if !pump.tell(self.talk, Told::Ready(ready, now_us())).await {
                     return Ok(None);
                 }
                 silence.broken();
