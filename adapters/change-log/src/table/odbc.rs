@@ -185,6 +185,10 @@ fn connect(text: &str, seconds: usize) -> Result<(Connection<'static>, Dialect),
     let environment = odbc_api::environment()?;
     let connection = environment.connect_with_connection_string(text, options)?;
     let dialect = Dialect::of(&connection.database_management_system_name()?);
+    let postgres_limit = format!("SET statement_timeout = '{seconds}s'");
+    let maria_limits = format!(
+        "SET time_zone = '+00:00', SESSION innodb_lock_wait_timeout = 10 /*M!100100 , SESSION max_statement_time = {seconds} */"
+    );
     let settings: &[&str] = match dialect {
         Dialect::Postgres => &[
             "SET TimeZone = 'UTC'",
@@ -192,11 +196,9 @@ fn connect(text: &str, seconds: usize) -> Result<(Connection<'static>, Dialect),
             "SET row_security = off",
             "SET standard_conforming_strings = on",
             "SET lock_timeout = '10s'",
-            &format!("SET statement_timeout = '{seconds}s'"),
+            &postgres_limit,
         ],
-        Dialect::Mysql => &[&format!(
-            "SET time_zone = '+00:00', SESSION innodb_lock_wait_timeout = 10 /*M!100100 , SESSION max_statement_time = {seconds} */"
-        )],
+        Dialect::Mysql => &[&maria_limits],
         Dialect::SqlServer => &["SET LOCK_TIMEOUT 10000"],
         Dialect::Oracle => &["ALTER SESSION SET TIME_ZONE = 'UTC'"],
         Dialect::Sqlite | Dialect::Db2 | Dialect::Other => &[],
