@@ -64,7 +64,7 @@ fn a_statement_that_takes_too_long_is_given_up_by_the_server_itself() {
             ));
             table.insert_into(&name, 1..4);
             let source = format!(
-                "{}query = \"SELECT m.* FROM {name} m, slow WHERE {slept}\"\nrecord_type = \"moved\"\nid = \"id\"\nmode = \"overlap\"\nanswer_max = \"3s\"\n",
+                "{}query = \"SELECT m.* FROM {name} m, slow WHERE {slept}\"\nrecord_type = \"moved\"\nid = \"id\"\nmode = \"overlap\"\nanswer_max = \"9s\"\n",
                 table.source(by)
             );
             let (site, erp) = site(&source, MAPPING, &folder);

@@ -248,7 +248,8 @@ impl SqlConfig {
 
     /// When the server itself is to give a statement up, a little before the agent does.
     pub(super) fn statement_max(&self) -> Duration {
-        let before = (self.answer_max / 30).max(Duration::from_millis(500));
+        let before =
+            (self.answer_max / 6).clamp(Duration::from_millis(500), Duration::from_secs(10));
         self.answer_max.saturating_sub(before)
     }
 
