@@ -9,6 +9,7 @@ pub mod config;
 mod event;
 mod gtid;
 mod kinds;
+mod known;
 mod load;
 mod log;
 mod metadata;

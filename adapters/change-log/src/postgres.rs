@@ -7,6 +7,7 @@ pub mod config;
 mod gap;
 mod kept;
 mod kinds;
+mod known;
 mod load;
 mod log;
 mod look;

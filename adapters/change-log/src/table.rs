@@ -19,6 +19,7 @@ mod form;
 mod hung;
 mod kept;
 mod kept_files;
+mod known;
 mod ledger;
 mod mark;
 mod mysql;
