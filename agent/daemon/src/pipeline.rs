@@ -6,6 +6,7 @@
 //! receipts are answered, and a position is acked only after everything up to it was committed.
 
 mod begin;
+mod hindrance;
 mod telling;
 
 use std::collections::VecDeque;
@@ -25,6 +26,7 @@ use crate::again::Again;
 use crate::bell::{Bell, Rung};
 use crate::block_maker::BlockMaker;
 use crate::flow_state::{FlowState, Health};
+use hindrance::Hindrance;
 use telling::Untold;
 
 /// Large batches between poll and commit: one is synced while the next is read.
@@ -38,10 +40,6 @@ const LARGE_BYTES: u64 = 64 * 1024;
 const SMALL_BYTES_MAX: u64 = 1024 * 1024;
 /// The longest time without a poll, whatever the source says.
 pub const IDLE_MAX: Duration = Duration::from_secs(60);
-/// After so long without a hindrance a flow that waited goes on, for the log.
-const GOES_ON_AFTER: Duration = Duration::from_secs(10);
-/// The same hindrance is a warning again after so long.
-const SAY_AGAIN: Duration = Duration::from_secs(300);
 /// How long an append may take before `status` and the source are told that it waits for room.
 pub const SLOW_APPEND: Duration = Duration::from_secs(1);
 /// How long a shutdown waits for appends that were begun. What is not answered by then is read
@@ -75,10 +73,7 @@ pub struct Pipeline {
     reopen_at: Option<Bytes>,
     reopen: bool,
     next_poll: Instant,
-    /// Since when nothing keeps the source from going on.
-    runs_since: Instant,
-    /// What the log says that the flow waits for, and since when.
-    said_waiting: Option<(String, Instant)>,
+    hindrance: Hindrance,
 }
 
 /// Batches that are mapped and not appended; their events are with the maker.
@@ -147,8 +142,7 @@ impl Pipeline {
             reopen_at: None,
             reopen: false,
             next_poll: Instant::now(),
-            runs_since: Instant::now(),
-            said_waiting: None,
+            hindrance: Hindrance::default(),
         }
     }
 
@@ -410,29 +404,18 @@ impl Pipeline {
     }
 
     fn running(&mut self) {
-        if self.state.set(Health::Running, "") {
-            self.runs_since = Instant::now();
-        }
-        // A source that waits for its server has nothing between two attempts, and does not go on for that.
-        if self.runs_since.elapsed() >= GOES_ON_AFTER
-            && let Some((was, _)) = self.said_waiting.take()
-        {
+        self.state.set(Health::Running, "");
+        if let Some(was) = self.hindrance.runs(Instant::now()) {
             info!(was, "goes on");
         }
     }
 
     /// Notes that the flow can't go on; whether that is news.
     fn waits(&mut self, reason: &str) -> bool {
-        let is_news = self.state.set(Health::Waiting, reason);
-        let is_said = self
-            .said_waiting
-            .as_ref()
-            .is_some_and(|(said, at)| said == reason && at.elapsed() < SAY_AGAIN);
-        if is_news && !is_said {
+        if self.hindrance.waits(reason, Instant::now()) {
             warn!(reason, "waiting");
-            self.said_waiting = Some((reason.to_owned(), Instant::now()));
         }
-        is_news
+        self.state.set(Health::Waiting, reason)
     }
 
     /// Until something is told, or the next poll or the next attempt is due.
