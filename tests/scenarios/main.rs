@@ -29,6 +29,7 @@ mod planted;
 mod polling;
 mod postgres;
 mod postgres_failover;
+mod postgres_gaps;
 mod postgres_kept;
 mod postgres_newest;
 mod postgres_reports;

@@ -6,34 +6,13 @@ use dray_tests::target::Target;
 
 use crate::logs::{as_it_is, numbers};
 use crate::mariadb::{of_flow, plain_flow, site};
-use crate::{PATIENCE, certificates, folder, target_table, these_arrive_whole};
+use crate::{PATIENCE, certificates, folder, target_table, these_arrive_whole, wait};
 
 /// The flow stops with this sentence.
 fn stops(site: &Site, sentence: &str) {
     let agent = site.agent.as_ref().expect("it runs");
     let told = agent.wait_log("the flow stopped").expect("it stops");
     assert!(told.contains(sentence), "{told}");
-}
-
-#[test]
-fn a_log_that_was_dropped_stops_the_flow_in_words() {
-    let server = Server::start();
-    let folder = folder("maria-purged");
-    let (mut site, erp) = site(&server, &folder);
-    server.insert(0..10);
-    these_arrive_whole(&site, &erp, &numbers(0..10), "before");
-    let agent = site.agent.as_mut().expect("it runs");
-    agent.terminate().expect("it ends");
-    server.insert(10..20);
-    server.sql("FLUSH BINARY LOGS");
-    server.insert(20..30);
-    server.sql("FLUSH BINARY LOGS");
-    let newest = server.sql("SHOW MASTER STATUS");
-    let newest = newest.split('\t').next().expect("a file");
-    server.sql(&format!("PURGE BINARY LOGS TO '{newest}'"));
-    site.start_agent().expect("an agent");
-    stops(&site, "write on_gap = ");
-    assert_eq!(erp.events(), 10);
 }
 
 #[test]
@@ -71,6 +50,79 @@ fn a_log_that_leaves_the_schema_out_is_refused() {
         .expect_err("it hears nothing");
     let told = format!("{told:#}");
     assert!(told.contains("leaves out the schema wms"), "{told}");
+}
+
+/// What `check` says of a flow that it refuses.
+fn refused(flow: FlowSpec) -> String {
+    let folder = folder("maria-checked");
+    let site = Site::lay_out(folder.path(), &[flow], "").expect("a site");
+    let told = site.agent_command(&["check"]);
+    format!("{:#}", told.expect_err("it is refused"))
+}
+
+#[test]
+fn a_replica_whose_log_lacks_what_it_replicates_is_refused() {
+    let primary = Server::start();
+    let replica = Server::with(&["--server-id=2", "--log-slave-updates=OFF"]);
+    replica.replicate(&primary);
+    primary.insert(0..1);
+    wait("it is replicated", || {
+        replica.sql("SELECT COUNT(*) FROM wms.movement") == "1"
+    });
+    let told = refused(replica.flow());
+    assert!(told.contains("log_slave_updates = ON"), "{told}");
+    // It has replicated, and nobody knows whether it will again.
+    replica.sql("STOP SLAVE");
+    let folder = folder("maria-replica");
+    let site = Site::lay_out(folder.path(), &[replica.flow()], "").expect("a site");
+    let told = site.agent_command(&["check"]).expect("it can be read");
+    let told = String::from_utf8_lossy(&[told.stdout, told.stderr].concat()).into_owned();
+    assert!(told.contains("was a replica once"), "{told}");
+    replica.sql("SET GLOBAL read_only = ON");
+    let told = refused(replica.flow());
+    assert!(told.contains("log_slave_updates = ON"), "{told}");
+}
+
+#[test]
+fn a_table_in_letters_that_the_server_does_not_keep_is_refused_with_those_that_it_keeps() {
+    let server = Server::with(&["--lower-case-table-names=1"]);
+    let flow = FlowSpec {
+        source: server.source("wms.Movement"),
+        ..server.flow()
+    };
+    let told = refused(flow);
+    assert!(
+        told.contains("write name = \"wms.movement\" instead of \"wms.Movement\""),
+        "{told}"
+    );
+}
+
+#[test]
+fn labels_that_are_no_known_texts_stop_the_flow_in_words_unless_their_column_is_left_out() {
+    let server = Server::start();
+    server.sql("CREATE TABLE wms.stock (number varchar(9) PRIMARY KEY, size enum('größer','kleiner') CHARACTER SET cp850, state set('free','held') CHARACTER SET cp850) CHARACTER SET utf8mb4");
+    let started = |source: String, name: &str| {
+        let folder = folder(name);
+        let flow = FlowSpec {
+            source,
+            ..plain_flow(&server, "stock")
+        };
+        let (site, erp) = of_flow(&server, &folder, flow);
+        (site, erp, folder)
+    };
+    let (site, erp, _folder) = started(server.source("wms.stock"), "maria-labels");
+    server.sql("INSERT INTO wms.stock VALUES ('A', 1, 'free,held')");
+    stops(&site, "size is an enumeration or a set whose labels");
+    assert_eq!(erp.events(), 0, "no wrong text");
+    drop(site);
+    let left_out = server.source("wms.stock") + "without = [\"size\"]\n";
+    let (_site, erp, _folder) = started(left_out, "maria-labels-out");
+    assert!(erp.wait(PATIENCE, |events| events == 1), "it was there");
+    server.sql("INSERT INTO wms.stock VALUES ('B', 2, 'held')");
+    assert!(
+        erp.wait(PATIENCE, |events| events == 2),
+        "and this came by the log"
+    );
 }
 
 #[test]

@@ -35,8 +35,22 @@ fn purge(server: &Server) {
     server.sql(&format!("PURGE BINARY LOGS TO '{newest}'"));
 }
 
+/// A flow that is started where the log behind its place is dropped.
+fn behind_a_gap() -> (Server, Watched) {
+    let server = Server::start();
+    let mut watched = Watched::start("maria-gap", flow(&server, "", ""));
+    wait("the log is read", || is_streaming(&server));
+    insert(&server, "A");
+    watched.row("A");
+    watched.stop();
+    insert(&server, "gone");
+    purge(&server);
+    watched.start_again();
+    (server, watched)
+}
+
 #[test]
-fn behind_a_gap_the_flow_does_what_its_policy_says_and_says_it_once() {
+fn at_a_gap_the_flow_stops_or_does_what_its_policy_says_and_says_it_once() {
     for (policy, expected) in [
         (
             "go-on",
@@ -55,14 +69,12 @@ fn behind_a_gap_the_flow_does_what_its_policy_says_and_says_it_once() {
             ],
         ),
     ] {
-        let server = Server::start();
-        let mut watched = Watched::start("maria-gap", flow(&server, "", ""));
-        wait("the log is read", || is_streaming(&server));
-        insert(&server, "A");
-        watched.row("A");
+        let (server, mut watched) = behind_a_gap();
+        let told = watched.agent().wait_log("the flow stopped");
+        let told = told.expect("it stops");
+        assert!(told.contains("write on_gap = "), "{told}");
+        assert_eq!(watched.told().len(), 2, "the shape and the row");
         watched.stop();
-        insert(&server, "gone");
-        purge(&server);
         watched.write(
             "kind = \"mariadb\"",
             &format!("on_gap = \"{policy}\"\nkind = \"mariadb\""),

@@ -204,6 +204,34 @@ fn a_server_that_took_over_stops_a_flow_by_transactions_until_its_timeline_is_ac
 }
 
 #[test]
+fn a_standby_that_lacks_what_a_flow_by_transactions_has_read_is_waited_for() {
+    for by in [By::ItsOwnDriver, By::Odbc] {
+        let mut table = Database::postgres();
+        let folder = folder("lacks");
+        let mode = "mode = \"fence\"\ntransaction = \"written_by\"";
+        let (mut site, erp) = site(&table.moved(by, mode), MAPPING, &folder);
+        let server = table.server().expect("a server");
+        server.stop();
+        server.save();
+        server.start_again();
+        for first in [1, 11, 21] {
+            table.insert(first..first + 10);
+        }
+        these_arrive_whole(&site, &erp, &numbers(1..31), "before");
+        kill_agent(&mut site);
+        let server = table.server().expect("a server");
+        server.stop();
+        server.set_back();
+        server.follow();
+        site.start_agent().expect("an agent");
+        let agent = site.agent.as_ref().expect("it runs");
+        let told = agent.wait_log("is a standby that has not got");
+        told.unwrap_or_else(|error| panic!("{by:?}: {error}"));
+        assert_eq!(erp.events(), 30, "{by:?}");
+    }
+}
+
+#[test]
 fn in_mariadb_late_transactions_come_once() {
     for by in [By::ItsOwnDriver, By::Odbc] {
         let table = Database::maria();

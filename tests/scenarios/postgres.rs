@@ -51,30 +51,6 @@ fn a_transaction_that_is_rolled_back_says_nothing_and_a_long_one_comes_in_parts(
 }
 
 #[test]
-fn a_slot_that_was_made_anew_stops_the_flow_in_words() {
-    let server = Server::start();
-    let folder = folder("anew");
-    let (mut site, erp) = site(&server, &folder);
-    server.insert(0..10);
-    these_arrive_whole(&site, &erp, &numbers(0..10), "before");
-    site.agent
-        .as_mut()
-        .expect("it runs")
-        .terminate()
-        .expect("it ends");
-    server.insert(10..20);
-    server.sql("SELECT pg_drop_replication_slot('dray_movements'); SELECT pg_create_logical_replication_slot('dray_movements', 'pgoutput')");
-    site.start_agent().expect("an agent");
-    let agent = site.agent.as_ref().expect("it runs");
-    let told = agent.wait_log("the flow stopped").expect("it stops");
-    assert!(
-        told.contains("was made anew, or another reader used it"),
-        "{told}"
-    );
-    assert_eq!(erp.events(), 10);
-}
-
-#[test]
 fn what_was_there_comes_once_and_before_what_is_written_meanwhile() {
     what_was_there_comes_once(&Server::start());
 }
@@ -293,33 +269,6 @@ fn check_names_what_the_server_or_the_role_lacks_and_the_statement_that_gives_it
             }
         }
     }
-}
-
-#[test]
-fn a_server_that_drops_what_the_slot_was_to_keep_stops_the_flow_in_words() {
-    let server = Server::start();
-    let folder = folder("lost");
-    let (mut site, erp) = site(&server, &folder);
-    server.insert(0..10);
-    these_arrive_whole(&site, &erp, &numbers(0..10), "before");
-    let agent = site.agent.as_mut().expect("it runs");
-    agent.terminate().expect("it ends");
-    server.sql("ALTER SYSTEM SET max_slot_wal_keep_size = '1MB'");
-    server.sql("SELECT pg_reload_conf()");
-    let mut sent = 10;
-    wait("the log is dropped", || {
-        server.insert(sent..sent + 1_000);
-        sent += 1_000;
-        server.sql("SELECT pg_switch_wal()");
-        server.sql("CHECKPOINT");
-        server.sql("SELECT wal_status FROM pg_replication_slots WHERE slot_name = 'dray_movements'")
-            == "lost"
-    });
-    site.start_agent().expect("an agent");
-    let agent = site.agent.as_ref().expect("it runs");
-    let told = agent.wait_log("the flow stopped").expect("it stops");
-    assert!(told.contains("max_slot_wal_keep_size"), "{told}");
-    assert_eq!(erp.events(), 10);
 }
 
 #[test]

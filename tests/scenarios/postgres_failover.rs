@@ -314,6 +314,32 @@ fn a_server_that_took_over_without_what_was_only_looked_through_is_gone_on_with(
 }
 
 #[test]
+fn of_two_that_take_over_from_one_the_second_is_not_gone_on_with_in_silence() {
+    let mut all = Followed::start("both", "failover = true");
+    all.is_cut_off();
+    all.primary
+        .sql("INSERT INTO neighbour SELECT n FROM generate_series(1, 10000) n");
+    all.fails_over();
+    insert(&all.follower, "B");
+    all.watched.row("B");
+    // The first server comes back as a standby and takes over in its turn: it had more of the log.
+    all.follower.kill();
+    all.primary.follow();
+    all.primary.promote();
+    let timeline = "SELECT left(pg_walfile_name(pg_current_wal_lsn()), 8)";
+    assert_eq!(all.primary.sql(timeline), "00000002");
+    insert(&all.primary, "C");
+    all.line.lead_to(all.primary.port());
+    let told = all.watched.agent().wait_log("the flow stopped");
+    let told = told.expect("it stops");
+    assert!(
+        told.contains("another timeline 2 than the one that was read"),
+        "{told}"
+    );
+    assert_eq!(all.watched.told(), ["first ", "create A", "create B"]);
+}
+
+#[test]
 fn a_standby_is_waited_for_until_it_has_taken_over() {
     let mut all = Followed::start("waited", "failover = true");
     gets_the_slot(&all.primary, &all.follower);

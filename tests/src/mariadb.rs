@@ -162,6 +162,19 @@ impl Server {
         self.ask(sql).unwrap_or_else(|said| panic!("{sql}: {said}"))
     }
 
+    /// From now on it replicates another server, whose log it takes from where that ends now.
+    ///
+    /// # Panics
+    /// Where it can't.
+    pub fn replicate(&self, other: &Self) {
+        let stands = other.sql("SELECT @@GLOBAL.gtid_binlog_pos");
+        self.sql(&format!(
+            "SET GLOBAL gtid_strict_mode = 0; SET GLOBAL gtid_slave_pos = '{stands}'; CHANGE MASTER TO MASTER_HOST = '127.0.0.1', MASTER_PORT = {}, MASTER_USER = 'dray', MASTER_PASSWORD = '{}', MASTER_USE_GTID = slave_pos; START SLAVE",
+            other.port,
+            PASSWORD.replace('\'', "''")
+        ));
+    }
+
     /// A flow's source that reads a table.
     #[must_use]
     pub fn source(&self, table: &str) -> String {

@@ -5,10 +5,9 @@
 //! are passed over.
 
 use std::collections::{BTreeMap, HashMap};
-use std::mem;
 use std::sync::Arc;
 
-use dray_adapter::{BATCH_BYTES_MAX, BATCH_RECORDS_MAX, IdScope, Report, Reported};
+use dray_adapter::{BATCH_BYTES_MAX, BATCH_RECORDS_MAX, Report, Reported};
 
 use super::again::Order;
 use super::event::{Begin, Event, STATEMENTS};
@@ -16,7 +15,8 @@ use super::place::{Place, Within};
 use super::statement::Statement;
 use super::table::{Known, Table};
 use super::table_map::{self, Charsets, Column, TableMap};
-use crate::again::{Join, Joined, Parts, Queue, Stands as _};
+use super::transaction::Transaction;
+use crate::again::{Join, Joined, Parts, Queue};
 use crate::columns::TableConfig;
 use crate::reader::Ready;
 use crate::rows::Rows;
@@ -36,41 +36,6 @@ pub(super) enum Step {
     Passed,
     /// A table must be made known before its rows come.
     New(TableMap),
-}
-
-/// A transaction that is coming.
-#[derive(Debug)]
-struct Transaction {
-    begin: Begin,
-    gtid: Arc<str>,
-    committed_at: String,
-    scope: IdScope,
-    /// A statement alone: no commit comes behind it.
-    stands_alone: bool,
-    /// Whether it is committed is said later, if at all.
-    is_prepared: bool,
-    /// Events with rows so far, and as many were appended before.
-    events: u64,
-    passed_over: u64,
-    /// Rows of ours in those that are passed over.
-    counted: u64,
-    /// Rows of ours so far.
-    rows: u64,
-    /// A part of them was handed out.
-    is_out: bool,
-}
-
-impl Transaction {
-    /// One more event is passed over: when all are, they must have held the rows that were appended. Another server may cut a transaction elsewhere.
-    fn passes(&self) -> Result<(), String> {
-        match self.events == self.passed_over && self.counted != self.rows {
-            false => Ok(()),
-            true => Err(format!(
-                "the transaction {} was appended in part, {} rows of {} events, and the server has {} rows in these: it is another server, or the flow names other tables now, and which rows are missing is not known; name the same tables, or give the flow another name",
-                self.gtid, self.rows, self.passed_over, self.counted
-            )),
-        }
-    }
 }
 
 /// A table whose rows come.
@@ -209,39 +174,8 @@ impl Assembly {
         if self.tables.len() > TABLES_MAX {
             self.tables.clear();
         }
-        let gtid = begin.to_string();
-        let (passed_over, rows) = match &self.place.within {
-            None => (0, 0),
-            Some(within) if within.gtid == gtid => (within.events, within.rows),
-            Some(within) => {
-                return Err(format!(
-                    "the transaction {} was appended in part, and the server goes on with another, {gtid}: a part of the log is missing",
-                    within.gtid
-                ));
-            }
-        };
-        let (stands_alone, is_prepared) = match &begin {
-            Begin::Maria {
-                stands_alone,
-                is_prepared,
-                ..
-            } => (*stands_alone, *is_prepared),
-            // A statement tells.
-            _ => (true, false),
-        };
-        self.transaction = Some(Transaction {
-            begin,
-            scope: self.place.scope(&self.flow, &[gtid.as_bytes()]),
-            gtid: gtid.into(),
-            committed_at,
-            stands_alone,
-            is_prepared,
-            events: 0,
-            passed_over,
-            counted: 0,
-            rows,
-            is_out: passed_over > 0,
-        });
+        let transaction = Transaction::begin(&self.flow, &self.place, begin, committed_at)?;
+        self.transaction = Some(transaction);
         Ok(())
     }
 
@@ -414,7 +348,7 @@ impl Assembly {
                     rows: transaction.rows,
                 });
                 let made = (&mut self.rows, &mut self.reports);
-                let ready = ready(made, transaction, &self.place, false);
+                let ready = transaction.ready(made, &self.place, false);
                 Step::Ready(Box::new(ready))
             }
             _ => Step::Nothing,
@@ -434,28 +368,11 @@ impl Assembly {
         Ok(match is_news || was_within {
             true => {
                 let made = (&mut self.rows, &mut self.reports);
-                let ready = ready(made, &transaction, &self.place, true);
+                let ready = transaction.ready(made, &self.place, true);
                 Step::Ready(Box::new(ready))
             }
             false => Step::Passed,
         })
-    }
-}
-
-fn ready(
-    (rows, reports): (&mut Rows, &mut Vec<Reported>),
-    transaction: &Transaction,
-    place: &Place,
-    ends: bool,
-) -> Ready<Place> {
-    Ready {
-        records: rows.take(),
-        rejects: Vec::new(),
-        reports: mem::take(reports),
-        scope: transaction.scope,
-        change_position: Arc::clone(&transaction.gtid),
-        place: place.clone(),
-        ends,
     }
 }
 

@@ -50,6 +50,10 @@ pub(super) enum Kind {
         bytes: usize,
         labels: Vec<String>,
     },
+    /// An enumeration or a set whose labels are not known as texts.
+    Unlabelled {
+        bytes: usize,
+    },
     /// With so many bytes that say how long each is.
     Text {
         length_bytes: usize,
@@ -185,9 +189,22 @@ impl Kind {
                 place.copy_from_slice(bytes);
                 put_address(out, &address[..*size]);
             }
-            Self::Unread { why, .. } => return Err(Bad::Value(why)),
+            Self::Unread { .. } | Self::Unlabelled { .. } => {
+                return Err(Bad::Value(self.unread().unwrap_or_default()));
+            }
         }
         Ok(())
+    }
+
+    /// Why its values can't be read; `None`: they can.
+    pub(super) fn unread(&self) -> Option<&'static str> {
+        match self {
+            Self::Unread { why, .. } => Some(why),
+            Self::Unlabelled { .. } => Some(
+                "is an enumeration or a set whose labels are in a character set that is not known here",
+            ),
+            _ => None,
+        }
     }
 
     /// Times of before MySQL 5.6.
@@ -215,9 +232,10 @@ impl Kind {
     /// Reads over a value.
     pub(super) fn skip(&self, row: &mut Reading<'_>) -> Result<(), Short> {
         let count = match self {
-            Self::Integer { bytes, .. } | Self::Enum { bytes, .. } | Self::Set { bytes, .. } => {
-                *bytes
-            }
+            Self::Integer { bytes, .. }
+            | Self::Enum { bytes, .. }
+            | Self::Set { bytes, .. }
+            | Self::Unlabelled { bytes } => *bytes,
             Self::Float | Self::OldTimestamp => 4,
             Self::Double | Self::OldDatetime => 8,
             Self::Decimal { precision, scale } => decimal_bytes(*precision, *scale),

@@ -123,7 +123,9 @@ pub(super) fn of_log(kind: &Kind, keeping: Keeping) -> String {
         Kind::Uuid => "uuid".to_owned(),
         Kind::Inet { bytes: 4 } => "inet4".to_owned(),
         Kind::Inet { .. } => "inet6".to_owned(),
-        Kind::Unread { why, .. } => format!("one that {why}"),
+        Kind::Unread { .. } | Kind::Unlabelled { .. } => {
+            format!("one that {}", kind.unread().unwrap_or_default())
+        }
     }
 }
 

@@ -32,6 +32,9 @@ use crate::watch::Watch;
 /// Bytes of a batch, about: the next is read while it is appended.
 const BYTES_MAX: usize = BATCH_BYTES_MAX / 2;
 
+/// Seconds that a lock of all tables is waited for.
+const LOCK_WAIT_S: u64 = 30;
+
 /// A transaction that sees what was committed up to a place.
 pub(super) struct Snapshot {
     pub(super) conn: Conn,
@@ -84,7 +87,10 @@ impl Snapshot {
             })?;
             Gtids::read(&text, true).map_err(Trouble::Passing)?
         } else {
-            // MySQL does not say where a snapshot stands: nobody may write for the moment in which it is taken.
+            // MySQL does not say where a snapshot stands: nobody may write for the moment in which it is taken. The lock waits for statements
+            // that run, and everybody else for the lock: rather it is tried again.
+            let wait = format!("SET SESSION lock_wait_timeout = {LOCK_WAIT_S}");
+            session::run(config, conn_ref, &wait).await?;
             session::run(config, conn_ref, "FLUSH TABLES WITH READ LOCK").await?;
             session::run(config, conn_ref, begin).await?;
             let at = session::end(config, conn_ref, false).await?;

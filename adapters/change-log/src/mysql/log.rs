@@ -3,31 +3,23 @@
 use std::path::{Path, PathBuf};
 
 use dray_adapter::{GapCourse, GapReason, GapReport, Heartbeat, IdScope, Report, Source};
-use jiff::Timestamp;
-use mysql_async::binlog::BinlogChecksumAlg;
-use mysql_async::binlog::events::Event as RawEvent;
-use mysql_async::{BinlogStream, Conn};
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep_until, timeout, timeout_at};
-use tokio_stream::StreamExt as _;
-use tracing::{info, warn};
+use tokio::time::timeout;
+use tracing::warn;
 
 use super::DATABASE;
-use super::again::Reader;
-use super::assembly::{Assembly, Step};
 use super::config::MySqlConfig;
-use super::event::Event;
+use super::facts::facts;
 use super::gtid::Gtids;
 use super::load::{Ended, Loader, Snapshot};
 use super::place::{Load, Place};
-use super::session::{self, SILENCE_MAX, connect, facts, gap, server, trouble};
+use super::session::{self, connect};
 use super::sql;
-use super::table_map::TableMap;
-use crate::again::{Join, Joined as _, Pump};
+use super::stream::Stop;
 use crate::columns::TableConfig;
 use crate::reader::{Log, Talk, Told, Trouble, now_us, scope_of_said};
 use crate::shapes::Shapes;
-use crate::silence::{END_ASKED_MAX, Looked, Silence};
+use crate::silence::END_ASKED_MAX;
 use crate::source::LogSource;
 use crate::watch::Watch;
 
@@ -86,25 +78,12 @@ impl Log for MySqlLog {
 }
 
 /// A flow that reads.
-struct Reading<'r> {
-    flow: &'r str,
-    config: &'r MySqlConfig,
-    id: u32,
+pub(super) struct Reading<'r> {
+    pub(super) flow: &'r str,
+    pub(super) config: &'r MySqlConfig,
+    pub(super) id: u32,
     own: &'r Path,
-    talk: &'r Talk<Place>,
-}
-
-/// Why it can't read on.
-enum Stop {
-    /// The log behind this place is not there.
-    Gap(Box<Place>, (GapReason, String)),
-    Trouble(Trouble),
-}
-
-impl From<Trouble> for Stop {
-    fn from(trouble: Trouble) -> Self {
-        Self::Trouble(trouble)
-    }
+    pub(super) talk: &'r Talk<Place>,
 }
 
 impl Reading<'_> {
@@ -180,7 +159,7 @@ impl Reading<'_> {
         self.stream(place, None).await.map(drop)
     }
 
-    fn watch(&self) -> Watch {
+    pub(super) fn watch(&self) -> Watch {
         Watch::new(DATABASE, &self.config.tables, Shapes::kept_in(self.own))
     }
 
@@ -220,7 +199,7 @@ impl Reading<'_> {
     }
 
     /// Says that there was nothing to say; whether anybody listens.
-    async fn beat(&self, place: &Place, heard_us: i64) -> bool {
+    pub(super) async fn beat(&self, place: &Place, heard_us: i64) -> bool {
         // It may be asked in vain: whether the server is well is the stream's to say.
         let end = timeout(END_ASKED_MAX, self.log_end(place.at.is_maria())).await;
         let end = end.ok().and_then(Result::ok);
@@ -260,174 +239,5 @@ impl Reading<'_> {
             }
         }
         Ok(())
-    }
-
-    /// Reads the log behind a place; where it stood when all of `until` were behind it. `None`: nobody listens any more.
-    async fn stream(&self, place: Place, until: Option<&Gtids>) -> Result<Option<Place>, Stop> {
-        if until.is_some_and(|until| place.at.covers(until)) && place.within.is_none() {
-            return Ok(Some(place));
-        }
-        // Questions are asked beside the log.
-        let mut conn = connect(self.config).await?;
-        let charsets = session::charsets(self.config, &mut conn).await?;
-        let mut stream = session::stream(self.config, self.id, &place).await?;
-        info!(from = %place.at, "the log is read");
-        let known = (charsets, self.watch());
-        let mut assembly = Assembly::new(self.flow, &self.config.tables, known, place);
-        let mut looked = Looked::new();
-        let mut silence = Silence::new(self.config.heartbeat_every);
-        let (mut heard_us, mut heard) = (now_us(), Instant::now());
-        let is_maria = assembly.newest().at.is_maria();
-        let mut pump = Pump::new(self.flow, Reader::new(self.config, is_maria));
-        loop {
-            // On the way to a snapshot of a first load all rows come anyway.
-            if until.is_none() && !pump.step(&mut assembly, self.talk).await? {
-                return Ok(None);
-            }
-            let has_room = assembly.join().as_ref().is_none_or(Join::has_room);
-            let raw = tokio::select! {
-                raw = self.next(&mut stream, heard), if has_room => raw,
-                news = pump.next(self.talk), if until.is_none() => {
-                    if !has_room {
-                        // Nobody listened meanwhile.
-                        heard = Instant::now();
-                    }
-                    if !pump.take(news, &mut assembly, self.talk).await {
-                        return Ok(None);
-                    }
-                    continue;
-                }
-                () = sleep_until(looked.due), if looked.is_news && assembly.place().is_some() => {
-                    looked.told();
-                    if let Some(place) = assembly.place()
-                        && !self.talk.tell(Told::Looked(Box::new(place.clone()), now_us())).await
-                    {
-                        return Ok(None);
-                    }
-                    continue;
-                }
-                () = silence.lasts(), if assembly.place().is_some() => {
-                    silence.broken();
-                    if let Some(place) = assembly.place()
-                        && !self.beat(place, heard_us).await
-                    {
-                        return Ok(None);
-                    }
-                    continue;
-                }
-            };
-            let raw = raw.map_err(|why| match why {
-                Missing::Gap(gap) => Stop::Gap(Box::new(assembly.newest().clone()), gap),
-                Missing::Trouble(trouble) => Stop::Trouble(trouble),
-            })?;
-            (heard_us, heard) = (now_us(), Instant::now());
-            let ready = match self.step(&mut assembly, &raw)? {
-                Step::Nothing => continue,
-                Step::Passed => {
-                    looked.news(true);
-                    None
-                }
-                Step::New(map) => {
-                    let map = self.known(&mut conn, map).await?;
-                    assembly.know(map).map_err(|reason| self.wrong(&reason))?;
-                    continue;
-                }
-                Step::Ready(ready) => {
-                    looked.news(false);
-                    Some(ready)
-                }
-            };
-            if let Some(ready) = ready {
-                if !self.talk.tell(Told::Ready(ready, now_us())).await {
-                    return Ok(None);
-                }
-                silence.broken();
-            }
-            if let (Some(until), Some(place)) = (until, assembly.place())
-                && place.at.covers(until)
-            {
-                return Ok(Some(place.clone()));
-            }
-        }
-    }
-
-    fn wrong(&self, reason: &str) -> Trouble {
-        Trouble::Person(format!("the log of {}: {reason}", server(self.config)))
-    }
-
-    /// `heard`: when the server last said something.
-    async fn next(&self, stream: &mut BinlogStream, heard: Instant) -> Result<RawEvent, Missing> {
-        let event = timeout_at(heard + SILENCE_MAX, stream.next())
-            .await
-            .map_err(|_| {
-                Trouble::Passing(format!(
-                    "the server {} said nothing for {} s",
-                    server(self.config),
-                    SILENCE_MAX.as_secs()
-                ))
-            })?;
-        let event = event.ok_or_else(|| {
-            Trouble::Passing(format!("the server {} ended the log", server(self.config)))
-        })?;
-        let event = event.map_err(|error| match gap(self.config, &error) {
-            Some(gap) => Missing::Gap(gap),
-            None => Missing::Trouble(trouble(self.config, &error)),
-        })?;
-        match is_whole(&event) {
-            true => Ok(event),
-            false => Err(Missing::Trouble(Trouble::Passing(format!(
-                "an event of the log of {} is not what was written: its checksum is another",
-                server(self.config)
-            )))),
-        }
-    }
-
-    fn step(&self, assembly: &mut Assembly, raw: &RawEvent) -> Result<Step, Trouble> {
-        let header = raw.header();
-        let event = Event::read(
-            header.event_type_raw(),
-            header.flags_raw(),
-            header.server_id(),
-            raw.data(),
-        );
-        let committed_at = || {
-            let seconds = i64::from(header.timestamp());
-            Timestamp::from_second(seconds).map_or_else(|_| String::new(), |time| time.to_string())
-        };
-        let step = event.and_then(|event| assembly.event(event, committed_at));
-        step.map_err(|reason| self.wrong(&reason))
-    }
-
-    /// What the log does not say of a table: which of its columns of bytes are something else.
-    async fn known(&self, conn: &mut Conn, mut map: TableMap) -> Result<TableMap, Trouble> {
-        if !map.has_bytes() {
-            return Ok(map);
-        }
-        let columns = session::columns(self.config, conn, &map.name).await?;
-        map.tell_types(&columns);
-        Ok(map)
-    }
-}
-
-/// Whether an event is what the server wrote, where it says by which sum.
-fn is_whole(event: &RawEvent) -> bool {
-    let by = event.footer().get_checksum_alg().ok().flatten();
-    match (by, event.checksum()) {
-        (Some(by @ BinlogChecksumAlg::BINLOG_CHECKSUM_ALG_CRC32), Some(sum)) => {
-            event.calc_checksum(by) == u32::from_le_bytes(sum)
-        }
-        _ => true,
-    }
-}
-
-/// Why there is no next event.
-enum Missing {
-    Gap((GapReason, String)),
-    Trouble(Trouble),
-}
-
-impl From<Trouble> for Missing {
-    fn from(trouble: Trouble) -> Self {
-        Self::Trouble(trouble)
     }
 }

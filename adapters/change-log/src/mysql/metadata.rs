@@ -128,15 +128,19 @@ impl<'e> Said<'e> {
                 code::SET => self.sets.get(next(&mut sets)),
                 _ => None,
             };
-            let labels = labels.map(|labels| {
-                let charset = known(self.labels.of(next(&mut labelled)));
-                texts(labels, charset.unwrap_or(Charset::Utf8))
+            let labels = labels.and_then(|labels| {
+                let charset = match self.labels.of(next(&mut labelled)) {
+                    // Of bytes: they are what was typed.
+                    BINARY => Some(Charset::Utf8),
+                    collation => known(collation),
+                };
+                texts(labels, charset.unwrap_or(Charset::Unknown))
             });
             let name = self.names.as_ref().and_then(|names| names.get(at));
             Column {
                 name: name.copied().unwrap_or_default().to_owned(),
                 keeping: plain.keeping(),
-                kind: plain.kind(is_unsigned, charset, labels.unwrap_or_default()),
+                kind: plain.kind(is_unsigned, charset, labels),
                 is_key: self.keys.contains(&at),
             }
         })
@@ -155,13 +159,45 @@ fn labels(mut value: Reading<'_>) -> Result<Vec<Vec<&[u8]>>, Short> {
     Ok(all)
 }
 
-fn texts(labels: &[&[u8]], charset: Charset) -> Vec<String> {
+/// `None`: one of them is no text that is known here.
+fn texts(labels: &[&[u8]], charset: Charset) -> Option<Vec<String>> {
     let text = |bytes: &&[u8]| {
         let mut text = String::new();
-        match charset.put(&mut text, bytes) {
-            true => text,
-            false => String::from_utf8_lossy(bytes).into_owned(),
-        }
+        let is_text = match charset {
+            // These are the same in all sets of one byte a letter.
+            Charset::Unknown if bytes.iter().all(|byte| is_plain(*byte)) => {
+                Charset::Utf8.put(&mut text, bytes)
+            }
+            charset => charset.put(&mut text, bytes),
+        };
+        is_text.then_some(text)
     };
     labels.iter().map(text).collect()
+}
+
+fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b' ' | b'-' | b'_' | b'.' | b'/')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_are_the_texts_that_they_are_or_are_not_read() {
+        for (charset, bytes, expected) in [
+            ("utf8mb4", &b"gr\xc3\xb6\xc3\x9fer"[..], Some("größer")),
+            ("latin1", b"gr\xf6\xdfer", Some("größer")),
+            ("utf8mb4", b"gr\xf6\xdfer", None),
+            ("cp850", b"gr\x94\xe1er", None),
+            ("cp850", b"held back-2", Some("held back-2")),
+            // Of the Swedish seven bits a bracket is a letter.
+            ("swe7", b"[held]", None),
+            ("utf32", b"\0\0\0a", None),
+        ] {
+            let found = texts(&[b"a", bytes], Charset::named(charset));
+            let found = found.map(|labels| labels[1].clone());
+            assert_eq!(found.as_deref(), expected, "{charset}");
+        }
+    }
 }

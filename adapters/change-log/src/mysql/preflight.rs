@@ -4,7 +4,8 @@ use mysql_async::{Conn, Row};
 use tokio::runtime;
 
 use super::config::MySqlConfig;
-use super::session::{self, Facts, connect, facts, server};
+use super::facts::facts;
+use super::session::{self, connect, server};
 use super::sql;
 use crate::reader::Trouble;
 
@@ -50,7 +51,7 @@ impl MySqlConfig {
             server(self),
             facts.version
         );
-        let mut notes = notes(&facts);
+        let mut notes = facts.notes();
         for table in &self.tables {
             notes.extend(self.cascades(&mut conn, &table.name).await?);
         }
@@ -99,20 +100,4 @@ impl MySqlConfig {
             )
         }))
     }
-}
-
-fn notes(facts: &Facts) -> Vec<String> {
-    let mut notes = Vec::new();
-    if facts.image != "FULL" {
-        notes.push(format!(
-            "the server's binlog_row_image is {}: what an update did not touch is unchanged in its record, not there; for whole rows let the DBA run SET GLOBAL binlog_row_image = 'FULL';",
-            facts.image
-        ));
-    }
-    if !facts.is_maria {
-        notes.push(
-            "this is MySQL, and dray was never tried with a real one: only with MariaDB".into(),
-        );
-    }
-    notes
 }

@@ -9,6 +9,7 @@ use tokio::time::timeout;
 
 use super::charset::Charset;
 use super::config::MySqlConfig;
+use super::facts::setting;
 use super::gtid::Gtids;
 use super::kinds::Catalogued;
 use super::place::Place;
@@ -34,22 +35,6 @@ const HEARTBEAT_EVERY: Duration = Duration::from_secs(5);
 pub(super) const SILENCE_MAX: Duration = Duration::from_secs(30);
 /// A server's error: what is asked of its log is not there.
 const LOG_GONE: u16 = 1_236;
-
-/// What a server says of itself.
-#[derive(Debug, Clone)]
-pub(super) struct Facts {
-    pub(super) is_maria: bool,
-    pub(super) version: String,
-    pub(super) has_log: bool,
-    /// `ROW`, `STATEMENT` or `MIXED`.
-    pub(super) format: String,
-    /// `FULL`, `MINIMAL`, `NOBLOB` or `FULL_NODUP`.
-    pub(super) image: String,
-    /// `FULL`, `MINIMAL` or `NO_LOG`; empty: the server does not know it.
-    pub(super) metadata: String,
-    /// Of MySQL: `ON`, `OFF` or between.
-    pub(super) gtid_mode: String,
-}
 
 /// TLS as its library wants it.
 pub(crate) fn tls(config: &TlsConfig) -> SslOpts {
@@ -150,6 +135,12 @@ pub(super) async fn may_read(
     table: &str,
 ) -> Result<(), Trouble> {
     if columns(config, conn, table).await?.is_empty() {
+        let small = table.to_lowercase();
+        if small != table && setting(config, conn, "lower_case_table_names").await? == "1" {
+            return Err(Trouble::Person(format!(
+                "the server keeps the names of tables in small letters (lower_case_table_names = 1), in its log, too: write name = \"{small}\" instead of \"{table}\", and so in the mappings"
+            )));
+        }
         return Err(Trouble::Passing(format!(
             "there is no table {table} (letters large and small as they are in the database), or the user {} may not read it: let the DBA run GRANT SELECT ON {} TO {};",
             config.user,
@@ -209,70 +200,6 @@ pub(super) async fn may_log(
 /// What has no answer.
 pub(super) async fn run(config: &MySqlConfig, conn: &mut Conn, sql: &str) -> Result<(), Trouble> {
     answered(config, LONG_ANSWER_MAX, conn.query_drop(sql)).await
-}
-
-/// A setting of the server; empty where it has none of this name.
-async fn setting(config: &MySqlConfig, conn: &mut Conn, name: &str) -> Result<String, Trouble> {
-    let sql = format!("SHOW GLOBAL VARIABLES LIKE '{name}'");
-    let rows: Vec<(String, String)> = all(config, conn, &sql).await?;
-    Ok(rows
-        .into_iter()
-        .next()
-        .map_or_else(String::new, |row| row.1))
-}
-
-/// Asks the server what it is.
-pub(super) async fn facts(config: &MySqlConfig, conn: &mut Conn) -> Result<Facts, Trouble> {
-    let version = setting(config, conn, "version").await?;
-    let facts = Facts {
-        is_maria: version.to_ascii_lowercase().contains("mariadb"),
-        version,
-        has_log: setting(config, conn, "log_bin").await? == "ON",
-        format: setting(config, conn, "binlog_format").await?,
-        image: setting(config, conn, "binlog_row_image").await?,
-        metadata: setting(config, conn, "binlog_row_metadata").await?,
-        gtid_mode: setting(config, conn, "gtid_mode").await?,
-    };
-    match facts.fault() {
-        None => Ok(facts),
-        Some(sentence) => Err(Trouble::Person(sentence)),
-    }
-}
-
-impl Facts {
-    /// What keeps its log from being read, and the statement that mends it.
-    pub(super) fn fault(&self) -> Option<String> {
-        if !self.has_log {
-            return Some("the server writes no binary log: let the DBA add log_bin and server_id to its configuration, and restart it".into());
-        }
-        if self.format != "ROW" {
-            return Some(format!(
-                "the server's binlog_format is {}: let the DBA run SET GLOBAL binlog_format = 'ROW'; and write it into the configuration; sessions that are open keep theirs",
-                self.format
-            ));
-        }
-        match &*self.metadata {
-            "FULL" => {}
-            "" => {
-                return Some(format!(
-                    "the server {} does not name columns in its log: MariaDB does from version 10.5 on, MySQL from 8.0.1; read its tables another way",
-                    self.version
-                ));
-            }
-            other => {
-                return Some(format!(
-                    "the server's binlog_row_metadata is {other}, so its log does not name the columns: let the DBA run SET GLOBAL binlog_row_metadata = 'FULL'; and write it into the configuration"
-                ));
-            }
-        }
-        if !self.is_maria && self.gtid_mode != "ON" {
-            return Some(format!(
-                "the server's gtid_mode is {}: let the DBA turn it on (enforce_gtid_consistency, then gtid_mode step by step to ON)",
-                self.gtid_mode
-            ));
-        }
-        None
-    }
 }
 
 /// All transactions of the log so far.

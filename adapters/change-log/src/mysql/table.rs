@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use dray_adapter::Shape;
 
-use super::cells::{Bad, Kind};
+use super::cells::Bad;
 use super::event::{Change, Rows as RowsEvent};
 use super::reading::{Reading, Short, bit, bit_bytes};
 use super::table_map::{Column, TableMap};
@@ -47,7 +47,7 @@ impl Table {
         let names: Vec<_> = columns.iter().map(|column| &*column.name).collect();
         let taken = wanted.of(&name, &names)?;
         for column in &taken {
-            if let Kind::Unread { why, .. } = columns[column.at].kind {
+            if let Some(why) = columns[column.at].kind.unread() {
                 return Err(format!(
                     "{name}: {} {why}; leave it out by `without`",
                     column.name

@@ -231,12 +231,12 @@ impl Plain {
         }
     }
 
-    /// `charset`: `None` of bytes.
+    /// `charset`: `None` of bytes. `labels`: `None` where they are not known.
     pub(super) fn kind(
         self,
         is_unsigned: bool,
         charset: Option<Charset>,
-        labels: Vec<String>,
+        labels: Option<Vec<String>>,
     ) -> Kind {
         let (low, high) = (usize::from(self.low), usize::from(self.high));
         let integer = |bytes| Kind::Integer { bytes, is_unsigned };
@@ -264,13 +264,16 @@ impl Plain {
             code::BIT => Kind::Bit {
                 bits: low + 8 * high,
             },
-            code::ENUM => Kind::Enum {
-                bytes: high,
-                labels,
-            },
-            code::SET => Kind::Set {
-                bytes: high,
-                labels,
+            code::ENUM | code::SET => match labels {
+                None => Kind::Unlabelled { bytes: high },
+                Some(labels) if self.code == code::ENUM => Kind::Enum {
+                    bytes: high,
+                    labels,
+                },
+                Some(labels) => Kind::Set {
+                    bytes: high,
+                    labels,
+                },
             },
             code::JSON => Kind::Unread {
                 length_bytes,

@@ -15,12 +15,13 @@ use std::collections::HashSet;
 
 use pgwire_replication::{Lsn, ReplicationClient};
 
+use super::answer::{query, query_long, text};
 use super::catalogue::{FoundTable, find, unsaid};
 use super::config::PostgresConfig;
 use super::kinds::Kinds;
 use super::load::{LARGE_ROWS_MAX, cell};
 use super::place::Place;
-use super::session::{Names, connect, is_same, query, query_long, text};
+use super::session::{Names, connect, is_same};
 use super::snapshot::Snapshot;
 use super::sql;
 use crate::again::{

@@ -4,7 +4,6 @@
 //! it, and the position after that says how many of its rows there were. Where the source goes on there, the transaction comes again from its
 //! beginning, and these are passed over.
 
-use std::collections::{BTreeMap, HashMap};
 use std::mem;
 use std::sync::Arc;
 
@@ -12,26 +11,16 @@ use dray_adapter::{BATCH_BYTES_MAX, BATCH_RECORDS_MAX, IdScope, Report, Reported
 use pgwire_replication::Lsn;
 
 use super::again::Numbers;
+use super::coming::{Coming, Tables};
 use super::kinds::Kinds;
 use super::message::{Message, Old, Relation, Tuple};
-use super::place::{Place, Within};
-use super::table::{Table, full_name};
+use super::place::Place;
+use super::progress::Within;
 use crate::again::{Join, Joined, Parts, Queue};
 use crate::columns::TableConfig;
 use crate::reader::Ready;
 use crate::rows::{About, Op, Rows};
-use crate::schema::Described;
 use crate::watch::Watch;
-
-/// A table whose rows come.
-#[derive(Debug)]
-struct Coming {
-    name: String,
-    table: Table,
-    columns: Vec<Described>,
-    /// Whether a row came since it was described.
-    is_met: bool,
-}
 
 /// A transaction that is coming.
 #[derive(Debug)]
@@ -54,12 +43,7 @@ struct Transaction {
 #[derive(Debug)]
 pub(super) struct Assembly {
     flow: Arc<str>,
-    wanted: BTreeMap<String, TableConfig>,
-    /// By their number.
-    tables: HashMap<u32, Coming>,
-    /// Tables of the publication that are not wanted.
-    unwanted: HashMap<u32, String>,
-    kinds: Kinds,
+    tables: Tables,
     watch: Watch,
     rows: Rows,
     reports: Vec<Reported>,
@@ -77,15 +61,9 @@ impl Assembly {
         (kinds, watch): (Kinds, Watch),
         place: Place,
     ) -> Self {
-        let by_name = tables
-            .iter()
-            .map(|table| (table.name.clone(), table.clone()));
         Self {
             flow: flow.into(),
-            wanted: by_name.collect(),
-            tables: HashMap::new(),
-            unwanted: HashMap::new(),
-            kinds,
+            tables: Tables::new(tables, kinds),
             watch,
             rows: Rows::default(),
             reports: Vec::new(),
@@ -154,23 +132,15 @@ impl Assembly {
     /// # Errors
     /// As of [`Self::message`].
     pub(super) fn undescribed(&self, bytes: &[u8]) -> Result<Option<Relation>, String> {
-        if !Message::is_relation(bytes) {
-            return Ok(None);
+        match Message::is_relation(bytes) {
+            true => self.tables.undescribed(Message::read(bytes)?),
+            false => Ok(None),
         }
-        Ok(match Message::read(bytes)? {
-            Message::Relation(relation)
-                if self.wanted.contains_key(&full_name(&relation))
-                    && !self.kinds.unknown(&relation).is_empty() =>
-            {
-                Some(relation)
-            }
-            _ => None,
-        })
     }
 
     /// What is known of types.
     pub(super) fn kinds(&mut self) -> &mut Kinds {
-        &mut self.kinds
+        &mut self.tables.kinds
     }
 
     /// A message within a transaction.
@@ -229,22 +199,12 @@ impl Assembly {
     }
 
     fn relation(&mut self, relation: Relation) -> Result<(), String> {
-        let (oid, name) = (relation.oid, full_name(&relation));
-        let Some(wanted) = self.wanted.get(&name) else {
-            self.tables.remove(&oid);
-            self.unwanted.insert(oid, name);
+        let Some(coming) = self.tables.describe(relation)? else {
             return Ok(());
-        };
-        let coming = Coming {
-            columns: self.kinds.describe(&relation),
-            table: Table::new(relation, wanted.wanted())?,
-            is_met: false,
-            name,
         };
         if let (Some(join), Some(transaction)) = (&mut self.join, &self.transaction) {
             join.described(transaction.xid.into(), &coming.name, &coming.columns);
         }
-        self.tables.insert(oid, coming);
         Ok(())
     }
 
@@ -263,13 +223,8 @@ impl Assembly {
         if ordinal < transaction.passed_over {
             return Ok(());
         }
-        let Some(coming) = self.tables.get_mut(&relation) else {
-            return match self.unwanted.contains_key(&relation) {
-                true => Ok(()),
-                false => Err(format!(
-                    "a row is of table number {relation}, which was never described"
-                )),
-            };
+        let Some(coming) = self.tables.of(relation)? else {
+            return Ok(());
         };
         if !coming.is_met {
             let Coming { name, columns, .. } = &*coming;
@@ -349,167 +304,4 @@ impl Joined for Assembly {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::shapes::Shapes;
-
-    fn assembly(place: Place) -> Assembly {
-        let table: TableConfig = toml::from_str("name = 'public.stock'").expect("a table");
-        let watch = Watch::new("postgres", std::slice::from_ref(&table), Shapes::default());
-        let mut kinds = Kinds::default();
-        kinds.note(25, -1, "text");
-        let mut assembly = Assembly::new("north/stock", &[table], (kinds, watch), place);
-        assembly.records_max = 2;
-        assembly
-    }
-
-    const STOCK: &[u8] = b"R\0\0\0\x07public\0stock\0d\0\x01\x01sku\0\0\0\0\x19\xff\xff\xff\xff";
-    const OTHER: &[u8] = b"R\0\0\0\x08public\0other\0d\0\x01\x01sku\0\0\0\0\x19\xff\xff\xff\xff";
-
-    fn insert(table: u8, sku: u8) -> Vec<u8> {
-        [&b"I\0\0\0"[..], &[table], b"N\0\x01t\0\0\0\x01", &[sku]].concat()
-    }
-
-    fn shown(ready: Option<Ready<Place>>) -> String {
-        let Some(ready) = ready else {
-            return String::new();
-        };
-        let rows = ready.records.iter().map(|record| {
-            format!(
-                "{} {}",
-                record.row().ordinal,
-                String::from_utf8_lossy(record.raw())
-            )
-        });
-        let within = ready.place.within.map_or(String::new(), |within| {
-            format!(" within {}:{}", within.commit, within.rows)
-        });
-        let reports = ready.reports.iter().map(|reported| match &reported.report {
-            Report::Schema(report) => {
-                let said = report.differences.iter().map(|one| &*one.sentence);
-                let said: Vec<_> = said.collect();
-                format!(
-                    "{:?}@{}:{}{}, ",
-                    report.seen,
-                    reported.after,
-                    reported.ordinal,
-                    said.join("; ")
-                )
-            }
-            other => panic!("{other:?}"),
-        });
-        format!(
-            "{}{}; {}{within}{}",
-            reports.collect::<String>(),
-            rows.collect::<Vec<_>>().join(", "),
-            ready.place.end,
-            if ready.ends { " ends" } else { "" }
-        )
-    }
-
-    fn run(assembly: &mut Assembly, skus: &[u8]) -> Vec<String> {
-        assembly
-            .begin(Lsn(0x20), 731, "2026-11-27T08:15:00Z".into())
-            .expect("it may begin");
-        let mut told = Vec::new();
-        for message in [STOCK, OTHER] {
-            assert_eq!(assembly.message(message), Ok(()));
-        }
-        for sku in skus {
-            assert_eq!(assembly.message(&insert(7, *sku)), Ok(()));
-            assert_eq!(assembly.message(&insert(8, *sku)), Ok(()));
-            told.push(shown(assembly.full()));
-        }
-        told.push(shown(assembly.commit(Lsn(0x28))));
-        told.retain(|told| !told.is_empty());
-        told
-    }
-
-    #[test]
-    fn a_long_transaction_comes_in_parts_and_goes_on_where_it_was() {
-        let start = Place::at("73", 1, "dray_stock", Lsn(0x10));
-        let whole = run(&mut assembly(start.clone()), b"ABCDE");
-        assert_eq!(
-            whole,
-            [
-                "First@0:0, 0 A, 2 B; 0/10 within 0/20:4",
-                "4 C, 6 D; 0/10 within 0/20:8",
-                "8 E; 0/28 ends"
-            ]
-        );
-        let mut within = start.clone();
-        within.within = Some(Within {
-            commit: Lsn(0x20),
-            rows: 4,
-        });
-        let mut first = assembly(start.clone());
-        run(&mut first, b"A");
-        within.schemas = first.place().expect("it ended").schemas.clone();
-        assert_eq!(run(&mut assembly(within.clone()), b"ABCDE"), whole[1..]);
-        let told = assembly(within)
-            .begin(Lsn(0x24), 732, String::new())
-            .expect_err("another");
-        assert!(told.contains("a part of the log is missing"), "{told}");
-        // One of which nothing is wanted moves the place.
-        let mut other = assembly(start);
-        assert_eq!(run(&mut other, b""), [""; 0]);
-        assert_eq!(other.place().expect("it is between two").end, Lsn(0x28));
-    }
-
-    #[test]
-    fn a_silent_server_leads_on_between_transactions_alone() {
-        let mut assembly = assembly(Place::at("73", 1, "dray_stock", Lsn(0x10)));
-        assert!(assembly.looked_through(Lsn(0x18)) && !assembly.looked_through(Lsn(0x18)));
-        assembly
-            .begin(Lsn(0x20), 1, String::new())
-            .expect("it may begin");
-        assert!(!assembly.looked_through(Lsn(0x30)));
-        // A part of it may be appended: the place before it would have that come twice.
-        assert_eq!(assembly.place(), None);
-        assembly.commit(Lsn(0x38));
-        assert_eq!(assembly.place().expect("it ended").end, Lsn(0x38));
-    }
-
-    #[test]
-    fn a_row_of_a_table_that_was_never_described_is_not_read() {
-        let mut assembly = assembly(Place::at("73", 1, "dray_stock", Lsn(0x10)));
-        assembly
-            .begin(Lsn(0x20), 1, String::new())
-            .expect("it may begin");
-        let told = assembly.message(&insert(7, b'A')).expect_err("a row");
-        assert!(told.contains("never described"), "{told}");
-    }
-
-    #[test]
-    fn how_a_table_changes_is_told_before_its_first_row_and_not_again() {
-        let lot = b"R\0\0\0\x07public\0stock\0d\0\x02\x01sku\0\0\0\0\x19\xff\xff\xff\xff\0lot\0\0\0\0\x19\xff\xff\xff\xff";
-        let lot_of = |sku: u8| [&b"I\0\0\0\x07N\0\x02t\0\0\0\x01"[..], &[sku], b"n"].concat();
-        let mut place = Place::at("73", 1, "dray_stock", Lsn(0x10));
-        for expected in [
-            "First@0:0, Changed@1:1column lot was added, 0 A, 1 B; 0/10 within 0/20:2",
-            "2 C; 0/28 ends",
-        ] {
-            let mut assembly = assembly(place.clone());
-            assembly
-                .begin(Lsn(0x20), 1, String::new())
-                .expect("it may begin");
-            let mut told = Vec::new();
-            for message in [
-                STOCK.to_vec(),
-                insert(7, b'A'),
-                lot.to_vec(),
-                lot_of(b'B'),
-                lot.to_vec(),
-                lot_of(b'C'),
-            ] {
-                assert_eq!(assembly.message(&message), Ok(()));
-                if let Some(full) = assembly.full() {
-                    place = full.place.clone();
-                    told.push(shown(Some(full)));
-                }
-            }
-            told.push(shown(assembly.commit(Lsn(0x28))));
-            assert!(told.iter().any(|told| told == expected), "{told:?}");
-        }
-    }
-}
+mod tests;

@@ -2,10 +2,11 @@
 
 use pgwire_replication::{QueryRow, ReplicationClient};
 
+use super::answer::{query_long, text};
 use super::config::PostgresConfig;
 use super::kinds::Kinds;
 use super::message::{Column, Identity, Relation};
-use super::session::{Names, query_long, text};
+use super::session::Names;
 use super::sql;
 use super::table::Table;
 use crate::columns::TableConfig;

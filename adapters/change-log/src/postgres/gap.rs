@@ -7,10 +7,12 @@ use dray_adapter::{GapCourse, GapReason, GapReport};
 use pgwire_replication::Lsn;
 
 use super::DATABASE;
+use super::answer::query;
 use super::config::PostgresConfig;
 use super::look::Found;
-use super::place::{Load, Place};
-use super::session::{Names, connect, make, publish, query};
+use super::place::Place;
+use super::progress::Load;
+use super::session::{Names, connect, make, publish};
 use super::slot::Gap;
 use super::sql;
 use crate::reader::Trouble;
@@ -49,22 +51,24 @@ pub(super) async fn bridge(
     };
     // What a slot that is behind tells once more was read before.
     let begins = begins.max(read_through);
-    let mut place = Place::at(&facts.system, facts.timeline, &names.slot, begins);
+    let mut place = facts.begins(&names.slot, begins);
     place.set_load((course == GapCourse::LoadsAgain).then(Load::default));
     let mut from = String::new();
     if let Some(before) = before {
         from = before.end.to_string();
+        place.fork = match reason {
+            // Another one may be a copy that was made anew.
+            GapReason::ServerWentBack | GapReason::OtherServer => {
+                before.next_fork(facts.timeline, begins)
+            }
+            _ => before.fork.clone(),
+        };
         place.schemas = before.schemas;
         place.again = before.again;
         if place.load().is_some() {
             // All of them come.
             place.again.clear();
         }
-        place.fork = match reason {
-            GapReason::ServerWentBack => format!("{}@{begins}", facts.timeline),
-            GapReason::OtherServer => String::new(),
-            _ => before.fork,
-        };
     }
     let report = GapReport {
         database: DATABASE,

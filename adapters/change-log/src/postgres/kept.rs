@@ -1,26 +1,27 @@
 //! How much of its log the server keeps for the flow's slot.
 //!
-//! It is asked from a thread of its own, over a connection for each time, so also while the flow is held up, waits or stopped: that is when it
-//! grows. The thread ends when nobody holds the figure any more.
+//! It is asked from a thread of its own, over an ordinary connection for each time, so also while the flow is held up, waits or stopped: that is
+//! when it grows. A server that does not answer is asked less and less often. The thread ends when nobody holds the figure any more.
 
 use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::Duration;
 
 use dray_adapter::{Kept, KeptLog};
-use pgwire_replication::{Lsn, QueryRow};
 use tokio::runtime;
 use tokio::time::sleep;
 use tracing::subscriber::{NoSubscriber, with_default};
 use tracing::{info, warn};
 
 use super::config::PostgresConfig;
-use super::session::{Names, connect, query, text};
-use super::sql;
+use super::session::Names;
+use super::{plain, sql};
 use crate::reader::Trouble;
 
 /// How often it is asked.
 const ASKED_EVERY: Duration = Duration::from_secs(15);
+/// The same of a server that has not answered for long.
+const ASKED_AGAIN_MAX: Duration = Duration::from_secs(300);
 const MIB: u64 = 1024 * 1024;
 
 /// How bad it is.
@@ -60,20 +61,19 @@ struct Answer {
 }
 
 impl Answer {
-    /// `None`: there is no slot.
-    fn read(rows: &[QueryRow]) -> Option<Self> {
-        let row = rows.first()?;
-        let number = |at| text(row, at).and_then(|text| text.parse::<i64>().ok());
+    fn read(row: &[Option<String>]) -> Self {
+        let text = |at: usize| row.get(at).and_then(Option::as_deref);
+        let number = |at| text(at).and_then(|text| text.parse::<i64>().ok());
         // Beyond a limit nothing is left, and a slot that is made needs nothing yet.
         let whole = |number: i64| u64::try_from(number).unwrap_or(0);
         let limit = number(3).and_then(|mib| u64::try_from(mib).ok());
-        let status = text(row, 1).unwrap_or_default();
-        Some(Self::of(
+        let status = text(1).unwrap_or_default();
+        Self::of(
             number(0).map_or(0, whole),
             status,
             number(2).map(whole),
             limit.map(|mib| mib.saturating_mul(MIB)),
-        ))
+        )
     }
 
     fn of(bytes: u64, status: &str, left_bytes: Option<u64>, limit_bytes: Option<u64>) -> Self {
@@ -125,6 +125,45 @@ impl Told {
     }
 }
 
+/// When the server is asked next.
+#[derive(Debug)]
+struct Pace {
+    wait: Duration,
+    is_refused: bool,
+}
+
+/// What is to be said of an answer that came or did not.
+#[derive(Debug, PartialEq, Eq)]
+enum Turn {
+    Same,
+    /// It does not answer any more.
+    Refused,
+    /// It does again.
+    Answered,
+}
+
+impl Pace {
+    const fn new() -> Self {
+        Self {
+            wait: ASKED_EVERY,
+            is_refused: false,
+        }
+    }
+
+    fn take(&mut self, is_answered: bool) -> Turn {
+        let was_refused = std::mem::replace(&mut self.is_refused, !is_answered);
+        self.wait = match (is_answered, was_refused) {
+            (true, _) | (false, false) => ASKED_EVERY,
+            (false, true) => (2 * self.wait).min(ASKED_AGAIN_MAX),
+        };
+        match (was_refused, self.is_refused) {
+            (false, true) => Turn::Refused,
+            (true, false) => Turn::Answered,
+            _ => Turn::Same,
+        }
+    }
+}
+
 /// Looks from now on, for as long as somebody holds the figure.
 pub(super) fn watch(
     config: &PostgresConfig,
@@ -151,12 +190,21 @@ fn look(config: &PostgresConfig, names: &Names, kept: &Weak<KeptLog>) {
         Ok(runtime) => runtime,
         Err(error) => return warn!(%error, "what the server keeps of its log is not watched"),
     };
-    let mut told = Told(Level::Well);
+    let (mut told, mut pace) = (Told(Level::Well), Pace::new());
     while kept.strong_count() > 0 {
-        // Why a server does not answer is the flow's to say.
         let quiet = NoSubscriber::default();
-        let answer = with_default(quiet, || runtime.block_on(ask(config, names)));
-        let answer = answer.ok().flatten();
+        let answer = with_default(quiet, || {
+            runtime.block_on(plain::ask(config, &sql::kept(&names.slot)))
+        });
+        match (pace.take(answer.is_ok()), &answer) {
+            (Turn::Refused, Err(Trouble::Passing(reason) | Trouble::Person(reason))) => warn!(
+                reason,
+                "how much of its log the server keeps for the flow can't be asked; it is tried again"
+            ),
+            (Turn::Answered, _) => info!("the server says again what it keeps of its log"),
+            _ => {}
+        }
+        let answer = answer.ok().flatten().map(|row| Answer::read(&row));
         let Some(kept) = kept.upgrade() else {
             return;
         };
@@ -168,15 +216,9 @@ fn look(config: &PostgresConfig, names: &Names, kept: &Weak<KeptLog>) {
             tell(&answer);
         }
         with_default(quiet, || {
-            runtime.block_on(async { sleep(ASKED_EVERY).await });
+            runtime.block_on(async { sleep(pace.wait).await });
         });
     }
-}
-
-async fn ask(config: &PostgresConfig, names: &Names) -> Result<Option<Answer>, Trouble> {
-    let mut client = connect(config, names, Lsn::ZERO).await?;
-    let rows = query(config, &mut client, &sql::kept(&names.slot)).await?;
-    Ok(Answer::read(&rows))
 }
 
 fn tell(answer: &Answer) {
@@ -203,10 +245,7 @@ mod tests {
 
     #[test]
     fn what_the_server_says_is_read_whatever_it_leaves_out() {
-        let row = |cells: [&str; 4]| -> QueryRow {
-            let cells = cells.map(|cell| (!cell.is_empty()).then(|| cell.to_owned().into()));
-            cells.into_iter().collect()
-        };
+        let row = |cells: [&str; 4]| cells.map(|cell| (!cell.is_empty()).then(|| cell.to_owned()));
         for (cells, bytes, left, level) in [
             (["4096", "reserved", "", "-1"], 4_096, None, Level::Well),
             (["4096", "extended", "", "-1"], 4_096, None, Level::Extended),
@@ -225,7 +264,7 @@ mod tests {
             ),
             (["7", "lost", "", "2"], 0, Some(0), Level::Lost),
         ] {
-            let answer = Answer::read(&[row(cells)]).expect("a slot");
+            let answer = Answer::read(&row(cells));
             let figure = answer.figure();
             assert_eq!(
                 (figure.bytes, figure.left_bytes, answer.level),
@@ -233,7 +272,26 @@ mod tests {
             );
             assert_eq!(figure.worry.is_empty(), level == Level::Well);
         }
-        assert_eq!(Answer::read(&[]), None);
+    }
+
+    #[test]
+    fn a_server_that_does_not_answer_is_asked_less_often_and_that_is_told_once() {
+        let mut pace = Pace::new();
+        assert_eq!(pace.take(true), Turn::Same);
+        let mut waits = Vec::new();
+        for round in 0..7 {
+            let expected = if round == 0 {
+                Turn::Refused
+            } else {
+                Turn::Same
+            };
+            assert_eq!(pace.take(false), expected);
+            waits.push(pace.wait.as_secs());
+        }
+        assert_eq!(waits, [15, 30, 60, 120, 240, 300, 300]);
+        assert_eq!(pace.take(true), Turn::Answered);
+        assert_eq!(pace.wait, ASKED_EVERY);
+        assert_eq!(pace.take(true), Turn::Same);
     }
 
     #[test]

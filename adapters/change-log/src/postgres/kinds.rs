@@ -4,9 +4,10 @@ use std::collections::HashMap;
 
 use pgwire_replication::Lsn;
 
+use super::answer::{query, text};
 use super::config::PostgresConfig;
 use super::message::Relation;
-use super::session::{Names, connect, query, text};
+use super::session::{Names, connect};
 use super::sql;
 use crate::reader::Trouble;
 use crate::schema::Described;

@@ -6,10 +6,11 @@ use dray_adapter::KnownShape;
 use pgwire_replication::Lsn;
 use tokio::runtime;
 
+use super::answer::{query, text};
 use super::catalogue::relation;
 use super::config::PostgresConfig;
 use super::look::Found;
-use super::session::{Names, connect, query, text};
+use super::session::{Names, connect};
 use super::sql;
 use super::table::Table;
 use crate::policy::OnGap;

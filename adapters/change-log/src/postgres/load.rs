@@ -16,15 +16,18 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use dray_adapter::{BATCH_BYTES_MAX, IdScope, Report, Reported};
-use pgwire_replication::{Lsn, QueryRow, ReplicationClient};
+use pgwire_replication::{QueryRow, ReplicationClient};
 use tracing::{info, warn};
 
-use super::catalogue::{FoundTable, Part, find, unsaid};
+use super::answer::{query_long, text};
+use super::catalogue::{FoundTable, Part, unsaid};
 use super::config::PostgresConfig;
 use super::kinds::Kinds;
+use super::load_session::Session;
 use super::message::Cell;
-use super::place::{Load, Place};
-use super::session::{Names, connect, is_same, query_long, text};
+use super::place::Place;
+use super::progress::Load;
+use super::session::Names;
 use super::snapshot::{Sight, Snapshot};
 use super::sql;
 use super::table::Table;
@@ -41,8 +44,6 @@ pub(super) const LARGE_ROWS_MAX: usize = 32;
 const ROWS_FIRST: usize = 64;
 /// Bytes that are asked for at once, about.
 const ASKED_BYTES: usize = BATCH_BYTES_MAX / 2;
-/// Tables and partitions of one load: a position names them all.
-const PARTS_MAX: usize = 1_000;
 /// Rows of a page, and one more: pages of 32 KiB, the largest, have up to 1,169.
 const ITEMS_MAX: u64 = 2_048;
 /// Pages whose rows can be told apart by 40 bits.
@@ -60,16 +61,6 @@ pub(super) struct Loader<'l> {
     watch: &'l mut Watch,
     rows: Rows,
     reports: Vec<Reported>,
-}
-
-/// A transaction that reads.
-struct Session {
-    client: ReplicationClient,
-    /// What it sees, as the server says it.
-    seen: String,
-    /// The load's snapshot, and the number of the next transaction; `None`: the transaction sees just that snapshot.
-    later: Option<(Snapshot, u64)>,
-    tables: Vec<FoundTable>,
 }
 
 /// A part that is being read.
@@ -120,7 +111,8 @@ impl<'l> Loader<'l> {
     /// Reads all that is left; where the log goes on. `None`: nobody listens any more.
     pub(super) async fn run(mut self) -> Result<Option<Place>, Trouble> {
         loop {
-            let session = self.begin().await?;
+            let place = (&mut self.place, &mut self.load);
+            let session = Session::begin(self.config, self.names, self.kinds, place).await?;
             match self.read(session).await? {
                 Ended::Done => break,
                 Ended::HeldUp => {}
@@ -144,57 +136,6 @@ impl<'l> Loader<'l> {
         sql: &str,
     ) -> Result<Vec<QueryRow>, Trouble> {
         query_long(self.config, client, sql).await
-    }
-
-    async fn begin(&mut self) -> Result<Session, Trouble> {
-        let mut client = connect(self.config, self.names, Lsn::ZERO).await?;
-        is_same(self.config, &mut client, &self.place).await?;
-        self.ask(&mut client, sql::BEGIN).await?;
-        let is_first = self.load.snapshot.is_empty();
-        if is_first {
-            // One of a session that ended may be there for a while.
-            let slot = format!("dray_load_{:016x}", rand::random::<u64>());
-            let rows = self.ask(&mut client, &sql::make_load_slot(&slot)).await?;
-            let end = one(&rows, 1).and_then(|at| Lsn::parse(at).ok());
-            self.place.end = end.ok_or_else(|| unsaid("where a snapshot stands"))?;
-        }
-        let rows = self.ask(&mut client, sql::SNAPSHOT).await?;
-        let seen = one(&rows, 0).ok_or_else(|| unsaid("what a transaction sees"))?;
-        let seen = seen.to_owned();
-        let later = match is_first {
-            true => None,
-            false => {
-                let first = Snapshot::read(&self.load.snapshot).map_err(Trouble::Person)?;
-                let now = Snapshot::read(&seen).map_err(Trouble::Passing)?;
-                Some((first, now.xmax))
-            }
-        };
-        for sql in [sql::PATIENCE, sql::IN_ORDER] {
-            self.ask(&mut client, sql).await?;
-        }
-        let names = self.config.tables.iter().map(|table| &*table.name);
-        self.ask(&mut client, &sql::lock(names)).await?;
-        let mut tables = Vec::new();
-        for wanted in &self.config.tables {
-            tables.push(find(self.config, self.names, self.kinds, &mut client, wanted).await?);
-        }
-        if is_first {
-            let parts = tables.iter().flat_map(|found| &found.parts);
-            self.load.parts = parts.map(|part| (part.oid, part.file)).collect();
-            if self.load.parts.len() > PARTS_MAX {
-                return Err(Trouble::Person(format!(
-                    "the tables have {} partitions, and a first load takes {PARTS_MAX} at most: make several flows, or write first_load = false",
-                    self.load.parts.len()
-                )));
-            }
-            seen.clone_into(&mut self.load.snapshot);
-        }
-        Ok(Session {
-            client,
-            seen,
-            later,
-            tables,
-        })
     }
 
     async fn read(&mut self, session: Session) -> Result<Ended, Trouble> {
@@ -424,10 +365,6 @@ pub(super) fn cell(value: &Option<Bytes>) -> Result<Cell<'_>, Utf8Error> {
         None => Ok(Cell::Null),
         Some(bytes) => str::from_utf8(bytes).map(Cell::Text),
     }
-}
-
-fn one(rows: &[QueryRow], at: usize) -> Option<&str> {
-    text(rows.first()?, at)
 }
 
 #[cfg(test)]

@@ -12,13 +12,14 @@ use tracing::{info, warn};
 
 use super::DATABASE;
 use super::again::Reader;
+use super::answer::trouble;
 use super::assembly::Assembly;
 use super::config::PostgresConfig;
 use super::kept;
 use super::kinds::Kinds;
 use super::load::Loader;
 use super::place::Place;
-use super::session::{self, Names, trouble};
+use super::session::{self, Names};
 use crate::again::{Join, Joined as _, Pump};
 use crate::columns::TableConfig;
 use crate::reader::{Log, Place as _, Ready, Talk, Told, Trouble, now_us, scope_of_said};
@@ -130,7 +131,7 @@ impl Reading<'_> {
                 to = gap.to,
                 "a part of the log is gone"
             );
-            let scope = self.scope(&["gap", &place.system, &gap.from, &gap.to]);
+            let scope = self.scope(&["gap", &place.system, &gap.from, &gap.to, &place.fork]);
             if !self.talk.say(scope, Report::Gap(gap), &place).await {
                 return Ok(None);
             }
@@ -171,7 +172,7 @@ impl Reading<'_> {
     /// Says that there was nothing to say; whether anybody listens.
     async fn beat(&self, place: &Place, heard_us: i64) -> bool {
         // It may be asked in vain: whether the server is well is the stream's to say.
-        let end = session::log_end(self.config, self.names);
+        let end = session::log_end(self.config);
         let end = timeout(END_ASKED_MAX, end).await;
         let end = end.ok().and_then(Result::ok);
         let position = place.written().to_string();

@@ -1,15 +1,17 @@
 //! What a server says before anything is read or made there.
 
-use pgwire_replication::{Lsn, QueryRow, ReplicationClient};
+use pgwire_replication::{IdentifySystem, Lsn, QueryRow, ReplicationClient};
 
+use super::answer::{query, text};
 use super::config::PostgresConfig;
+use super::facts::{Facts, Slot};
 use super::place::Place;
-use super::session::{Names, connect, query, text};
-use super::slot::{Facts, Slot};
+use super::session::{Names, connect, history, identify};
 use super::sql;
-use super::timeline::{Left, read_history};
 use crate::reader::Trouble;
 
+/// The oldest version that is read: those before it don't say whether a slot's log is lost.
+const VERSION_MIN: u32 = 130_000;
 /// The version from which on standbys may have slots.
 const FAILOVER_VERSION: u32 = 170_000;
 
@@ -37,14 +39,17 @@ pub(super) async fn look(
     place: Option<&Place>,
 ) -> Result<Found, Trouble> {
     let mut client = connect(config, names, Lsn::ZERO).await?;
-    let identity = super::session::identify(config, &mut client).await?;
+    may_be_asked(config, &mut client).await?;
     let server = Server::ask(config, &mut client).await?;
     server.is_fit(config)?;
-    let history = match place {
-        Some(place) if place.timeline != identity.timeline => {
-            history(config, &mut client, identity.timeline).await?
+    let identity = identify(config, &mut client).await?;
+    let history = match history(config, &mut client, identity.timeline).await {
+        Ok(history) => history,
+        // Nothing was read yet that it could be held against.
+        Err(Trouble::Person(_)) if !place.is_some_and(|place| needs_history(place, &identity)) => {
+            Vec::new()
         }
-        _ => Vec::new(),
+        Err(trouble) => return Err(trouble),
     };
     if reads_tables {
         for table in &config.tables {
@@ -79,10 +84,47 @@ pub(super) async fn look(
     })
 }
 
+/// Whether it takes the server's history to know where a place stands in its log.
+fn needs_history(place: &Place, identity: &IdentifySystem) -> bool {
+    let is_other = place.timeline != identity.timeline || !place.came.is_empty();
+    place.system == identity.system_id && is_other
+}
+
+/// That it knows what it will be asked, and is no standby. That comes before it says on which timeline it is: else it could say that as a standby
+/// yet, and then take over.
+async fn may_be_asked(
+    config: &PostgresConfig,
+    client: &mut ReplicationClient,
+) -> Result<(), Trouble> {
+    let rows = query(config, client, sql::VERSION).await?;
+    let column = |at| rows.first().and_then(|row| text(row, at));
+    let number = column(0).and_then(|number| number.parse().ok());
+    if let Some(said) = too_old(number.unwrap_or(0), column(1).unwrap_or_default()) {
+        return Err(Trouble::Person(said));
+    }
+    match column(2) {
+        Some("t") => Err(Trouble::Passing(format!(
+            "the server {}:{} is a standby: the flow waits until it has taken over; if it is not to, let host and port lead to the server that is written to",
+            config.host, config.port
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// That a server's version is one that can't be read; `version`: in its words.
+fn too_old(number: u32, version: &str) -> Option<String> {
+    let version = version.split_whitespace().next().unwrap_or_default();
+    (number < VERSION_MIN).then(|| {
+        format!(
+            "PostgreSQL {} or newer is needed; this is {version}. Read its tables by kind = \"sql\" until it is upgraded",
+            VERSION_MIN / 10_000
+        )
+    })
+}
+
 /// What a server says of itself.
 struct Server {
     version: u32,
-    is_standby: bool,
     level: String,
     slots_keep: String,
     waits_for: String,
@@ -98,21 +140,14 @@ impl Server {
         };
         Ok(Self {
             version: column(0).parse().unwrap_or(0),
-            is_standby: column(1) == "t",
-            level: column(2),
-            slots_keep: column(3),
-            waits_for: column(4),
-            standbys: column(5),
+            level: column(1),
+            slots_keep: column(2),
+            waits_for: column(3),
+            standbys: column(4),
         })
     }
 
     fn is_fit(&self, config: &PostgresConfig) -> Result<(), Trouble> {
-        if self.is_standby {
-            return Err(Trouble::Passing(format!(
-                "the server {}:{} is a standby: the flow waits until it has taken over; if it is not to, let host and port lead to the server that is written to",
-                config.host, config.port
-            )));
-        }
         if self.level != "logical" {
             return Err(Trouble::Person(format!(
                 "the server's wal_level is {}: let the DBA run ALTER SYSTEM SET wal_level = 'logical'; and restart the server",
@@ -126,28 +161,6 @@ impl Server {
             )));
         }
         Ok(())
-    }
-}
-
-/// The timelines before the server's own. None where the server has lost that file: then nothing goes on from them.
-async fn history(
-    config: &PostgresConfig,
-    client: &mut ReplicationClient,
-    timeline: u32,
-) -> Result<Vec<Left>, Trouble> {
-    // The first one has none before it.
-    if timeline <= 1 {
-        return Ok(Vec::new());
-    }
-    let rows = query(config, client, &format!("TIMELINE_HISTORY {timeline}")).await;
-    match rows {
-        Ok(rows) => {
-            let content = rows.first().and_then(|row| text(row, 1));
-            read_history(content.unwrap_or_default()).map_err(Trouble::Person)
-        }
-        // undefined_file
-        Err(Trouble::Passing(said)) if said.contains("58P01") => Ok(Vec::new()),
-        Err(trouble) => Err(trouble),
     }
 }
 
@@ -218,4 +231,28 @@ fn read_slot(row: &QueryRow) -> Result<Slot, String> {
         lost_by: column(4),
         failover: column(5) == "true",
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_is_too_old_is_told_so_and_no_other() {
+        for (number, version, expected) in [
+            (90_624, "9.6.24", Some("this is 9.6.24.")),
+            (
+                120_022,
+                "12.22 (Debian 12.22-1.pgdg120+1)",
+                Some("PostgreSQL 13 or newer is needed; this is 12.22."),
+            ),
+            (130_000, "13.0", None),
+            (180_001, "18.1", None),
+        ] {
+            let said = too_old(number, version);
+            assert_eq!(said.is_some(), expected.is_some(), "{said:?}");
+            let said = said.unwrap_or_default();
+            assert!(said.contains(expected.unwrap_or_default()), "{said}");
+        }
+    }
 }

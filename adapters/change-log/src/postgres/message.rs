@@ -2,7 +2,7 @@
 //!
 //! Layouts are those of the manual's page "Logical Replication Message Formats". Begin and Commit are read by the transport.
 
-use std::str;
+use super::message_bytes::{Reader, text};
 
 /// How a table tells its old rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -213,43 +213,7 @@ fn relation(reader: &mut Reader<'_>) -> Result<Relation, String> {
     })
 }
 
-/// Takes from the front.
-#[derive(Debug, Clone)]
-struct Reader<'m>(&'m [u8]);
-
 impl<'m> Reader<'m> {
-    fn take(&mut self, count: usize) -> Result<&'m [u8], String> {
-        let (taken, rest) = self.0.split_at_checked(count).ok_or(CUT)?;
-        self.0 = rest;
-        Ok(taken)
-    }
-
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], String> {
-        let (taken, rest) = self.0.split_first_chunk().ok_or(CUT)?;
-        self.0 = rest;
-        Ok(*taken)
-    }
-
-    fn byte(&mut self) -> Result<u8, String> {
-        self.array::<1>().map(|[byte]| byte)
-    }
-
-    fn u16(&mut self) -> Result<u16, String> {
-        self.array().map(u16::from_be_bytes)
-    }
-
-    fn u32(&mut self) -> Result<u32, String> {
-        self.array().map(u32::from_be_bytes)
-    }
-
-    /// A text that ends with a zero byte.
-    fn name(&mut self) -> Result<String, String> {
-        let length = memchr::memchr(0, self.0).ok_or(CUT)?;
-        let name = text(self.take(length)?)?.to_owned();
-        self.byte()?;
-        Ok(name)
-    }
-
     fn new_tuple(&mut self) -> Result<Tuple<'m>, String> {
         match self.byte()? {
             b'N' => self.tuple(),
@@ -288,14 +252,6 @@ impl<'m> Reader<'m> {
             )),
         }
     }
-}
-
-const CUT: &str = "a message of pgoutput is cut";
-
-fn text(bytes: &[u8]) -> Result<&str, String> {
-    str::from_utf8(bytes).map_err(|_| {
-        "a text of pgoutput is no UTF-8: the session's client_encoding is another".to_owned()
-    })
 }
 
 #[cfg(test)]

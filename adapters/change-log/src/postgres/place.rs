@@ -10,7 +10,8 @@
 //!                                              the tables whose rows are to come once more, and how far the first of them is
 //! {"v":1, …,"schemas":{"public.stock":"53b1f3a9c07e2d14"}}   which shape of each table was told last
 //! {"v":1, …,"last":"0/16B3700"}   behind it there was nothing for the flow up to `end`
-//! {"v":1, …,"fork":"2@0/16B3700"}   the log that is read since then says other things at places that were read before
+//! {"v":1, …,"came":[[1,"0/16B3000"]]}   from which timelines the server came to this one, and where it left each
+//! {"v":1, …,"fork":"1:2@0/16B3700"}   the log that is read since then says other things at places that were read before
 //! ```
 //! `end` is the end of a commit, or of what the server said it had looked through: the slot is told of no other. Names are only ever added,
 //! and `v` goes up where an older agent would go on wrongly.
@@ -22,6 +23,9 @@ use dray_adapter::{IdScope, Position};
 use pgwire_replication::Lsn;
 use serde::{Deserialize, Serialize};
 
+use super::lsn::{written, written_if_any};
+use super::progress::{Load, Within};
+use super::timeline::Left;
 use crate::again::{Queue, Stands};
 use crate::reader;
 use crate::watch::Prints;
@@ -42,6 +46,10 @@ pub(super) struct Place {
     pub(super) system: String,
     /// Goes up when another server takes over.
     pub(super) timeline: u32,
+    /// The timelines before it, oldest first: two servers that take over from one another's server give theirs the same number. None where it
+    /// is the first, or where that is not known.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub(super) came: Vec<Left>,
     /// The slot that keeps the log for us.
     pub(super) slot: String,
     /// Everything before it is appended.
@@ -59,8 +67,8 @@ pub(super) struct Place {
     /// The tables whose rows are to come once more.
     #[serde(skip_serializing_if = "Queue::is_unused", default)]
     pub(super) again: Queue,
-    /// The end of the last transaction of which something was appended, where that is before `end`. A server that lacks what is behind it lacks
-    /// nothing that was told.
+    /// Up to here something was told, where that is not just up to `end`: before it, as what was read since was nothing for us; or behind it, as
+    /// a first load that was gone on with saw what was committed by then. A server that lacks what is behind it lacks nothing that was told.
     #[serde(
         skip_serializing_if = "Option::is_none",
         default,
@@ -72,40 +80,14 @@ pub(super) struct Place {
     pub(super) fork: String,
 }
 
-/// A first load that is going on.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub(super) struct Load {
-    /// What the server said of the snapshot that holds exactly what was committed before the place's end; empty: it is not begun.
-    pub(super) snapshot: String,
-    /// The tables, or partitions, that are read: their numbers, and those of their files when it began.
-    pub(super) parts: Vec<(u32, u64)>,
-    /// Of so many all rows are appended.
-    pub(super) done: usize,
-    /// Of the next one, those up to this place in its file, as the server writes it.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub(super) after: Option<String>,
-    /// Rows that may come twice.
-    #[serde(default)]
-    pub(super) doubtful: u64,
-}
-
-/// A transaction of which a part is appended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Within {
-    /// Where its commit stands, which tells it from every other.
-    #[serde(with = "written")]
-    pub(super) commit: Lsn,
-    /// How many of its row changes are appended.
-    pub(super) rows: u64,
-}
-
 impl Place {
     /// What the server may be told of it, once it is appended, in a stream that begins at `begins`, behind a gap or not. `None`: nothing, as it
     /// was read of another log, or before the gap.
     pub(super) fn confirms(&self, begins: &Self, is_behind_gap: bool) -> Option<Lsn> {
         let of = |place: &Self| (place.system.clone(), place.timeline, place.fork.clone());
+        let is_same = of(self) == of(begins) && self.came == begins.came;
         let is_before = is_behind_gap && self.end < begins.end;
-        (of(self) == of(begins) && !is_before).then_some(self.end)
+        (is_same && !is_before).then_some(self.end)
     }
 
     /// After all transactions up to an end.
@@ -123,10 +105,26 @@ impl Place {
     /// Goes on to an end. `is_told`: something of what is before it was appended.
     pub(super) fn move_to(&mut self, end: Lsn, is_told: bool) {
         self.last = match is_told {
-            true => None,
+            true => self.last.filter(|last| *last > end),
             false => Some(self.last.unwrap_or(self.end)),
         };
         self.end = end;
+    }
+
+    /// Rows are read as they are where the log ends here, though the place is before it: what was committed since is told in part, by what comes
+    /// and by what is left out.
+    pub(super) fn sees(&mut self, end: Lsn) {
+        self.last = Some(end).max(self.last).filter(|last| *last > self.end);
+    }
+
+    /// A mark for a log that says other things at places that were read before: no flow comes to one twice, however often its server goes back.
+    pub(super) fn next_fork(&self, timeline: u32, begins: Lsn) -> String {
+        let before = match self.fork.split_once(':') {
+            Some((number, _)) => number.parse().unwrap_or(1),
+            // Older agents wrote no number.
+            None => u64::from(!self.fork.is_empty()),
+        };
+        format!("{}:{timeline}@{begins}", before + 1)
     }
 
     /// Goes back to where nothing was told since.
@@ -139,7 +137,10 @@ impl Place {
     pub(super) fn told_through(&self) -> Lsn {
         match self.within {
             // Its commit record begins there, and is not read yet: a log that ends there lacks it.
-            Some(within) => Lsn(within.commit.as_u64().saturating_add(1)),
+            Some(within) => {
+                let here = Lsn(within.commit.as_u64().saturating_add(1));
+                self.last.map_or(here, |last| last.max(here))
+            }
             None => self.last.unwrap_or(self.end),
         }
     }
@@ -210,7 +211,7 @@ impl Stands for Place {
     }
 
     fn told_here(&mut self) {
-        self.last = None;
+        self.move_to(self.end, true);
     }
 
     fn scope(&self, flow: &str, parts: &[&[u8]]) -> IdScope {
@@ -219,50 +220,11 @@ impl Stands for Place {
     }
 }
 
-/// `16/B374D848`, as PostgreSQL writes it.
-mod written {
-    use pgwire_replication::Lsn;
-    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
-
-    pub(super) fn serialize<S: Serializer>(lsn: &Lsn, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(lsn)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Lsn, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        Lsn::parse(&text).map_err(D::Error::custom)
-    }
-}
-
-/// The same of what may be absent.
-mod written_if_any {
-    use pgwire_replication::Lsn;
-    use serde::{Deserializer, Serializer};
-
-    use super::written;
-
-    pub(super) fn serialize<S: Serializer>(
-        lsn: &Option<Lsn>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        match lsn {
-            Some(lsn) => written::serialize(lsn, serializer),
-            None => serializer.serialize_none(),
-        }
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Option<Lsn>, D::Error> {
-        written::deserialize(deserializer).map(Some)
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use crate::reader::Place as _;
-
+    use super::super::timeline::read_history;
     use super::*;
+    use crate::reader::Place as _;
 
     #[test]
     fn the_server_is_told_of_nothing_that_was_read_of_another_log_or_before_a_gap() {
@@ -272,6 +234,9 @@ mod tests {
             place
         };
         let begins = at(2, "2@0/7", 20);
+        // Another server that took over gave its timeline the same number.
+        let mut elsewhere = at(2, "2@0/7", 30);
+        elsewhere.came = read_history("1\t0/7\t").expect("a history");
         for (appended, is_behind_gap, expected) in [
             (at(2, "2@0/7", 12), false, Some(Lsn(12))),
             (at(2, "2@0/7", 30), false, Some(Lsn(30))),
@@ -279,6 +244,7 @@ mod tests {
             (at(2, "2@0/7", 20), true, Some(Lsn(20))),
             (at(1, "2@0/7", 30), false, None),
             (at(2, "", 30), false, None),
+            (elsewhere, false, None),
         ] {
             let told = appended.confirms(&begins, is_behind_gap);
             assert_eq!(told, expected, "{appended:?} {is_behind_gap}");
@@ -330,12 +296,53 @@ mod tests {
         assert_eq!(Place::read(&place.position()), Ok(place.clone()));
         place.schemas = Prints::default();
         place.move_to(Lsn(0x16_B374_D900), false);
-        place.fork = "2@0/7".into();
+        place.fork = "1:2@0/7".into();
+        place.came = read_history("1\t0/174C490\t").expect("a history");
         assert_eq!(
             text(&place),
-            r#"{"v":1,"system":"7312","timeline":2,"slot":"dray_stock","end":"16/B374D900","last":"16/B374D848","fork":"2@0/7"}"#
+            r#"{"v":1,"system":"7312","timeline":2,"came":[[1,"0/174C490"]],"slot":"dray_stock","end":"16/B374D900","last":"16/B374D848","fork":"1:2@0/7"}"#
         );
         assert_eq!(Place::read(&place.position()), Ok(place));
+    }
+
+    #[test]
+    fn what_a_load_that_was_gone_on_with_saw_is_told_until_the_log_is_read_up_to_there() {
+        let mut place = Place::at("7312", 1, "s", Lsn(10));
+        place.sees(Lsn(40));
+        place.sees(Lsn(30));
+        assert_eq!((place.end, place.told_through()), (Lsn(10), Lsn(40)));
+        place.move_to(Lsn(20), true);
+        assert_eq!(place.told_through(), Lsn(40));
+        place.move_to(Lsn(30), false);
+        place.told_here();
+        assert_eq!(place.told_through(), Lsn(40));
+        for (commit, through) in [(35, 40), (39, 40), (40, 41)] {
+            let mut within = place.clone();
+            within.within = Some(Within {
+                commit: Lsn(commit),
+                rows: 7,
+            });
+            assert_eq!(within.told_through(), Lsn(through));
+        }
+        assert_eq!(Place::read(&place.position()), Ok(place.clone()));
+        place.move_to(Lsn(50), false);
+        assert_eq!(place.told_through(), Lsn(40));
+        place.move_to(Lsn(60), true);
+        assert_eq!(place.told_through(), Lsn(60));
+    }
+
+    #[test]
+    fn no_log_has_the_mark_of_another() {
+        let mut place = Place::at("7312", 1, "s", Lsn(10));
+        // A server that is set back to the same state again and again.
+        let mut marks = Vec::new();
+        for _ in 0..3 {
+            place.fork = place.next_fork(1, Lsn(7));
+            marks.push(place.fork.clone());
+        }
+        assert_eq!(marks, ["1:1@0/7", "2:1@0/7", "3:1@0/7"]);
+        place.fork = "2@0/7".into();
+        assert_eq!(place.next_fork(2, Lsn(7)), "2:2@0/7");
     }
 
     #[test]

@@ -12,6 +12,9 @@ use super::sql;
 use crate::policy::OnGap;
 use crate::reader::Trouble;
 
+/// What standbys need to have the slot (PostgreSQL's manual, "Replication Slot Synchronization").
+const AT_STANDBYS: &str = "at each standby sync_replication_slots = on, hot_standby_feedback = on, a primary_slot_name, and in primary_conninfo a dbname";
+
 /// What was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Looked {
@@ -70,7 +73,7 @@ impl PostgresConfig {
         if !self.failover {
             return (found.can_fail_over && !standbys.is_empty()).then(|| {
                 format!(
-                    "the server has standbys (slots {standbys}): where one takes over, the flow's slot is not there, and the flow stops; write failover = true, and let the DBA set sync_replication_slots = on at the standbys"
+                    "the server has standbys (slots {standbys}): where one takes over, the flow's slot is not there, and the flow stops; write failover = true, and let the DBA set {AT_STANDBYS}, and here synchronized_standby_slots = '{standbys}' (those that may take over)"
                 )
             });
         }
@@ -93,7 +96,7 @@ impl PostgresConfig {
                 ),
             };
             format!(
-                "synchronized_standby_slots is empty: the flow may have read what the standby that takes over does not have, and then it stops; {way_out}"
+                "synchronized_standby_slots is empty: the flow may have read what the standby that takes over does not have, and then it stops; {way_out}. The slot goes to the standbys only with {AT_STANDBYS}: whether they have that is not seen from here"
             )
         })
     }

@@ -3,27 +3,23 @@
 use std::time::Duration;
 
 use dray_adapter::{GapReport, secret};
-use pgwire_replication::{
-    IdentifySystem, Lsn, PgWireError, QueryRow, ReplicationClient, ReplicationConfig,
-};
-use tokio::time::timeout;
+use pgwire_replication::{IdentifySystem, Lsn, ReplicationClient, ReplicationConfig};
 use tracing::{info, warn};
 
+use super::answer::{answered, query, text};
 use super::config::PostgresConfig;
+use super::facts::{Facts, Slot};
 use super::gap;
 use super::look::look;
-use super::place::{Load, Place};
-use super::slot::{Course, Slot, course};
-use super::sql;
+use super::place::Place;
+use super::progress::Load;
+use super::slot::{Course, course};
+use super::timeline::{self, Left, came_so, read_history};
+use super::{plain, sql};
 use crate::policy::OnGap;
 use crate::reader::Trouble;
 use crate::relay::Relay;
-use crate::words;
 
-/// How long a connection and each question may take. A slot waits for transactions that are open where it is made.
-const ANSWER_MAX: Duration = Duration::from_secs(30);
-/// The same of rows of a table, and of a snapshot, which waits for transactions that are open: the server gives up a little earlier.
-const LONG_ANSWER_MAX: Duration = Duration::from_secs(600);
 /// How values are written, whatever the server's and the role's settings are; and that rows are refused, not left out, where a policy hides
 /// them.
 const SETTINGS: &str = "-c client_encoding=UTF8 -c DateStyle=ISO -c IntervalStyle=iso_8601 -c TimeZone=UTC -c extra_float_digits=1 -c bytea_output=hex -c row_security=off";
@@ -63,7 +59,7 @@ pub(super) async fn settle(
     let found = look(config, names, reads_tables, place.as_ref()).await?;
     let facts = &found.facts;
     let fresh = |end: Lsn| {
-        let mut place = Place::at(&facts.system, facts.timeline, &names.slot, end);
+        let mut place = facts.begins(&names.slot, end);
         place.set_load(config.first_load.then(Load::default));
         place
     };
@@ -78,7 +74,7 @@ pub(super) async fn settle(
         }
         Course::Begin(at) => (fresh(at), None),
         Course::GoOn(at) => match place {
-            Some(place) => (gone_on(place, at, facts.timeline), None),
+            Some(place) => (gone_on(place, at, facts), None),
             None => (fresh(at), None),
         },
         Course::Gap(what) => {
@@ -98,16 +94,20 @@ pub(super) async fn settle(
 }
 
 /// The flow's place in the log of a server that may have taken over.
-fn gone_on(mut place: Place, at: Lsn, timeline: u32) -> Place {
-    if place.timeline != timeline {
+fn gone_on(mut place: Place, at: Lsn, facts: &Facts) -> Place {
+    if !facts.is_line_of(&place) {
         info!(
             before = place.timeline,
-            now = timeline,
+            now = facts.timeline,
             end = %place.end,
             at = %at,
             "another server took over, and has all that was read"
         );
-        place.timeline = timeline;
+    }
+    place.timeline = facts.timeline;
+    // What an older agent did not keep is taken as it is now.
+    if !facts.history.is_empty() || facts.timeline == 1 {
+        place.came = timeline::kept(&facts.history);
     }
     if at < place.end {
         place.set_back(at);
@@ -152,8 +152,17 @@ pub(super) async fn is_same(
     client: &mut ReplicationClient,
     place: &Place,
 ) -> Result<(), Trouble> {
+    // In this order: what takes over between the two is on its new timeline by the second.
+    let stood = query(config, client, sql::IS_STANDBY).await?;
+    let is_standby = stood.first().and_then(|row| text(row, 0)) == Some("t");
     let identity = identify(config, client).await?;
-    match (&identity.system_id, identity.timeline) == (&place.system, place.timeline) {
+    let mut is_same =
+        (&identity.system_id, identity.timeline) == (&place.system, place.timeline) && !is_standby;
+    if is_same && !place.came.is_empty() {
+        let history = history(config, client, identity.timeline).await?;
+        is_same = came_so(place, &history);
+    }
+    match is_same {
         true => Ok(()),
         false => Err(Trouble::Passing(
             "another server took over while this one was asked: it is asked anew".into(),
@@ -161,10 +170,40 @@ pub(super) async fn is_same(
     }
 }
 
+/// The timelines before the server's own.
+///
+/// # Errors
+/// Also that the server has lost that file.
+pub(super) async fn history(
+    config: &PostgresConfig,
+    client: &mut ReplicationClient,
+    timeline: u32,
+) -> Result<Vec<Left>, Trouble> {
+    // The first one has none before it.
+    if timeline <= 1 {
+        return Ok(Vec::new());
+    }
+    let rows = query(config, client, &format!("TIMELINE_HISTORY {timeline}")).await;
+    match rows {
+        Ok(rows) => {
+            let content = rows.first().and_then(|row| text(row, 1));
+            read_history(content.unwrap_or_default()).map_err(Trouble::Person)
+        }
+        // undefined_file
+        Err(Trouble::Passing(said)) if said.contains("58P01") => {
+            let server = format!("{}:{}", config.host, config.port);
+            Err(Trouble::Person(timeline::lost(&server, timeline)))
+        }
+        Err(trouble) => Err(trouble),
+    }
+}
+
 /// Where the server's log ends now.
-pub(super) async fn log_end(config: &PostgresConfig, names: &Names) -> Result<Lsn, Trouble> {
-    let mut client = connect(config, names, Lsn::ZERO).await?;
-    Ok(identify(config, &mut client).await?.xlogpos)
+pub(super) async fn log_end(config: &PostgresConfig) -> Result<Lsn, Trouble> {
+    let row = plain::ask(config, sql::LOG_END).await?;
+    let end = row.and_then(|row| row.into_iter().next().flatten());
+    let end = end.and_then(|end| Lsn::parse(&end).ok());
+    end.ok_or_else(|| Trouble::Passing("the server does not say where its log ends".into()))
 }
 
 /// Opens the stream behind a place, of which the server may only be told up to `appended`.
@@ -218,11 +257,6 @@ pub(super) async fn make(config: &PostgresConfig, names: &Names) -> Result<Lsn, 
     at.ok_or_else(|| Trouble::Passing("the server did not say where the new slot begins".into()))
 }
 
-pub(super) fn text(row: &QueryRow, at: usize) -> Option<&str> {
-    let bytes = row.get(at)?.as_ref()?;
-    std::str::from_utf8(bytes).ok()
-}
-
 pub(super) async fn connect(
     config: &PostgresConfig,
     names: &Names,
@@ -266,69 +300,4 @@ async fn connect_at(
     .with_options(SETTINGS)
     .with_application_name("dray-agent");
     answered(config, ReplicationClient::connect_gated(settings)).await
-}
-
-pub(super) async fn query(
-    config: &PostgresConfig,
-    client: &mut ReplicationClient,
-    sql: &str,
-) -> Result<Vec<QueryRow>, Trouble> {
-    answered(config, client.simple_query(sql)).await
-}
-
-/// The same of what may take long.
-pub(super) async fn query_long(
-    config: &PostgresConfig,
-    client: &mut ReplicationClient,
-    sql: &str,
-) -> Result<Vec<QueryRow>, Trouble> {
-    answered_within(config, LONG_ANSWER_MAX, client.simple_query(sql)).await
-}
-
-/// An answer of the server, or why there is none.
-async fn answered<T>(
-    config: &PostgresConfig,
-    asked: impl Future<Output = Result<T, PgWireError>>,
-) -> Result<T, Trouble> {
-    answered_within(config, ANSWER_MAX, asked).await
-}
-
-async fn answered_within<T>(
-    config: &PostgresConfig,
-    most: Duration,
-    asked: impl Future<Output = Result<T, PgWireError>>,
-) -> Result<T, Trouble> {
-    let server = format!("{}:{}", config.host, config.port);
-    match timeout(most, asked).await {
-        Ok(Ok(answer)) => Ok(answer),
-        Ok(Err(error)) => Err(trouble(&server, &error)),
-        Err(_) => Err(Trouble::Passing(format!(
-            "the server {server} did not answer within {} s; look at host, port and firewalls, and for transactions that stay open",
-            most.as_secs()
-        ))),
-    }
-}
-
-/// What an error means. Who is refused may be let in later, so only what no time mends stops the flow.
-pub(super) fn trouble(server: &str, error: &PgWireError) -> Trouble {
-    let said = words::of(&error.to_string());
-    // Before version 16, and since.
-    let is_role = ["superuser or replication role", "to start WAL sender"]
-        .iter()
-        .any(|words| said.contains(words));
-    let has = |code: &str| said.contains(code);
-    let way_out = match () {
-        () if is_role => "; let the DBA run ALTER ROLE ... REPLICATION; for the flow's user",
-        // invalid_password; invalid_authorization_specification: no such role, or pg_hba.conf has no line for it.
-        () if has("28P01") => "; look at user and password_file",
-        () if has("28000") => "; look at user, and let the DBA look at pg_hba.conf",
-        // invalid_catalog_name.
-        () if has("3D000") => "; look at database",
-        // insufficient_privilege.
-        () if has("permission denied for table") => {
-            "; let its owner run GRANT SELECT ON the table TO the flow's user;"
-        }
-        () => "",
-    };
-    Trouble::Passing(format!("the server {server}: {said}{way_out}"))
 }

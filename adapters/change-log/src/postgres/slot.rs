@@ -3,56 +3,9 @@
 use dray_adapter::GapReason;
 use pgwire_replication::Lsn;
 
+use super::facts::{Facts, taken_over, went_back};
 use super::place::Place;
-use super::timeline::{Left, Way, way};
-
-/// What the server says of itself and of the slot.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Facts {
-    /// The cluster.
-    pub(super) system: String,
-    pub(super) timeline: u32,
-    /// The timelines before it, where it is another than the flow's.
-    pub(super) history: Vec<Left>,
-    /// Where its log ends.
-    pub(super) end: Lsn,
-    /// `None`: there is no slot of this name.
-    pub(super) slot: Option<Slot>,
-}
-
-/// A replication slot, as `pg_replication_slots` shows it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Slot {
-    pub(super) plugin: String,
-    pub(super) database: String,
-    /// What its reader said it has; the log before it is gone for this slot.
-    pub(super) confirmed: Lsn,
-    /// `reserved`, `extended`, `unreserved` or `lost`; empty before version 13.
-    pub(super) wal_status: String,
-    /// Why it is lost: `wal_removed`, `rows_removed`, `wal_level_insufficient` or `idle_timeout`; empty before version 17.
-    pub(super) lost_by: String,
-    /// Standbys have it too, since version 17.
-    pub(super) failover: bool,
-}
-
-impl Slot {
-    /// The server dropped the log that it was to keep: nothing can be read through it any more.
-    pub(super) fn is_lost(&self) -> bool {
-        self.wal_status == "lost"
-    }
-
-    /// Why it was dropped, as far as the server says that.
-    fn lost_by(&self) -> &'static str {
-        match self.lost_by.as_str() {
-            "idle_timeout" => "idle_replication_slot_timeout is shorter than the flow stood",
-            "wal_level_insufficient" => "wal_level was no longer logical for a while",
-            "rows_removed" => {
-                "the server took over from one whose old rows were cleaned up; let the DBA write hot_standby_feedback = on at standbys"
-            }
-            _ => "max_slot_wal_keep_size is smaller than what changed while the flow stood",
-        }
-    }
-}
+use super::timeline::{Way, way};
 
 /// What to do.
 #[derive(Debug, PartialEq, Eq)]
@@ -167,36 +120,11 @@ pub(super) fn course(name: &str, database: &str, place: Option<&Place>, facts: &
     }
 }
 
-fn went_back(place: &Place, facts: &Facts, until: Option<Lsn>) -> String {
-    let (read, had) = (place.timeline, facts.timeline);
-    let told = place.told_through();
-    match until {
-        Some(until) => format!(
-            "the server does not have what the flow has read after {until}, up to {told}: it took over (timeline {had} instead of {read}) without it, or was restored to an earlier time"
-        ),
-        None if read == had => format!(
-            "the server's log ends at {}, and the flow has read it up to {}: the server, or its disk, was set back to an earlier time",
-            facts.end, place.end
-        ),
-        None => format!(
-            "the server is on timeline {had}, which does not come from timeline {read}, of which the flow has read up to {told}: it was restored to an earlier time, or one came back that another had taken over from"
-        ),
-    }
-}
-
-/// What is to be said where another server took over.
-fn taken_over(place: &Place, facts: &Facts) -> &'static str {
-    match place.timeline == facts.timeline {
-        true => "",
-        false => {
-            "; another server took over: its standbys have the slot where the flow says failover = true (PostgreSQL 17 and later)"
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::postgres::facts::Slot;
+    use crate::postgres::timeline::Left;
 
     #[test]
     fn a_flow_goes_on_only_where_the_log_does() {
@@ -386,6 +314,35 @@ mod tests {
                 }
                 (found, expected) => panic!("{found:?}, and not {expected:?}"),
             }
+        }
+    }
+
+    #[test]
+    fn a_second_standby_that_gave_its_timeline_the_same_number_is_a_gap() {
+        let left = |at| Left {
+            timeline: 1,
+            at: Lsn(at),
+        };
+        let facts = |at| Facts {
+            system: "73".into(),
+            timeline: 2,
+            history: vec![left(at)],
+            end: Lsn(90),
+            slot: None,
+        };
+        let place = facts(16).begins("s", Lsn(30));
+        assert!(facts(16).is_line_of(&place) && !facts(18).is_line_of(&place));
+        match course("s", "wms", Some(&place), &facts(18)) {
+            Course::Gap(gap) => {
+                assert_eq!(
+                    (gap.reason, gap.read_through),
+                    (GapReason::ServerWentBack, Lsn(16))
+                );
+                let words =
+                    "another timeline 2 than the one that was read: both are the same up to 0/10";
+                assert!(gap.sentence.contains(words), "{}", gap.sentence);
+            }
+            found => panic!("{found:?}"),
         }
     }
 }

@@ -41,10 +41,19 @@ pub(super) fn let_standbys_have(slot: &str) -> String {
     format!("ALTER_REPLICATION_SLOT {} (FAILOVER true)", name(slot))
 }
 
-/// What a server says of itself: version, whether it is a standby, and its settings; and what standbys have of it.
-pub(super) const SERVER: &str = "SELECT current_setting('server_version_num'), pg_catalog.pg_is_in_recovery(), current_setting('wal_level'), current_setting('max_slot_wal_keep_size'), \
+/// Which version a server is, as a number and in its words, and whether it is a standby: what all versions answer.
+pub(super) const VERSION: &str = "SELECT current_setting('server_version_num'), current_setting('server_version'), pg_catalog.pg_is_in_recovery()";
+
+/// Whether a server is a standby.
+pub(super) const IS_STANDBY: &str = "SELECT pg_catalog.pg_is_in_recovery()";
+
+/// What a server says of itself: version and settings; and what standbys have of it.
+pub(super) const SERVER: &str = "SELECT current_setting('server_version_num'), current_setting('wal_level'), current_setting('max_slot_wal_keep_size'), \
      current_setting('synchronized_standby_slots', true), \
      (SELECT string_agg(slot_name, ', ' ORDER BY slot_name) FROM pg_catalog.pg_replication_slots WHERE slot_type = 'physical' AND NOT temporary AND active)";
+
+/// Where a server's log ends, as far as it is on its disk; NULL: it is a standby.
+pub(super) const LOG_END: &str = "SELECT CASE WHEN NOT pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_current_wal_flush_lsn() END";
 
 /// How much of its log the server keeps for a slot: bytes, what is said of that, bytes until the slot is lost, and the limit in MiB.
 pub(super) fn kept(slot: &str) -> String {
@@ -66,8 +75,6 @@ pub(super) fn drop_slot(slot: &str) -> String {
 
 /// Begins a transaction that sees one state of the database, and changes nothing.
 pub(super) const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
-/// What the transaction sees.
-pub(super) const SNAPSHOT: &str = "SELECT pg_catalog.pg_current_snapshot()";
 /// Rows come in the order of their places, from the first one on.
 pub(super) const IN_ORDER: &str = "SET LOCAL synchronize_seqscans = off";
 /// Whoever holds the table is not waited for.

@@ -173,6 +173,13 @@ impl Fence {
         if let Some((after, _)) = &self.after
             && is_before(&oldest, after)
         {
+            if let Some(is_standby) = poller.dialect.is_standby()
+                && poller.alone(is_standby).await?.as_deref() == Some("standby")
+            {
+                return Err(Trouble::Passing(format!(
+                    "the server is a standby that has not got transaction {after} yet, of which rows were read: the flow waits for it; let host and port lead to the server that is written to if it stays so"
+                )));
+            }
             return Err(Trouble::Person(format!(
                 "the oldest open transaction is {oldest}, and rows of transaction {after} were read already: this is another database, or one that was restored. Give the flow another name, which reads the table from its beginning"
             )));
@@ -202,6 +209,16 @@ fn is_before(one: &str, other: &str) -> bool {
 }
 
 impl Dialect {
+    /// Whether the server follows another one, as SQL whose answer is `standby` then.
+    fn is_standby(self) -> Option<&'static str> {
+        match self {
+            Self::Postgres => {
+                Some("CASE WHEN pg_catalog.pg_is_in_recovery() THEN 'standby' ELSE '' END")
+            }
+            _ => None,
+        }
+    }
+
     /// The oldest transaction that is open, as SQL that is compared with a column of this kind.
     pub(super) fn oldest(self, kind: Kind) -> Option<&'static str> {
         match (self, kind) {

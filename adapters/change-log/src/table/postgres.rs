@@ -168,11 +168,55 @@ fn silent(server: &str, most: Duration) -> Trouble {
 /// What an error means: who is refused may be let in later.
 fn trouble(server: &str, error: &Error) -> Trouble {
     let said = match error.as_db_error() {
-        Some(said) => format!("{} ({})", said.message(), said.code().code()),
+        Some(said) => {
+            let (message, code) = (said.message(), said.code().code());
+            format!("{message} ({code}){}", way_out(message, code))
+        }
         None => match std::error::Error::source(error) {
             Some(cause) => format!("{error}: {cause}"),
             None => error.to_string(),
         },
     };
     Trouble::Passing(format!("the server {server}: {said}"))
+}
+
+/// What to do where a server refuses what is asked.
+fn way_out(message: &str, code: &str) -> &'static str {
+    match code {
+        // Of pgbouncer, which knows some of a session's settings.
+        _ if message.contains("unsupported startup parameter") => {
+            "; a connection pooler (pgbouncer) stands between, and a flow's session has settings that it does not hand on: let host and port lead to the server itself"
+        }
+        // read_only_sql_transaction
+        "25006" => {
+            "; the server is a standby, or read only: let host and port lead to the server that is written to"
+        }
+        _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pooler_and_a_standby_are_told_with_the_way_out() {
+        for (message, code, expected) in [
+            (
+                "unsupported startup parameter in options: row_security",
+                "08P01",
+                "lead to the server itself",
+            ),
+            (
+                "cannot execute UPDATE in a read-only transaction",
+                "25006",
+                "that is written to",
+            ),
+            ("relation \"a\" does not exist", "42P01", ""),
+        ] {
+            let told = way_out(message, code);
+            assert_eq!(told.is_empty(), expected.is_empty(), "{message}");
+            assert!(told.contains(expected), "{told}");
+        }
+    }
 }
