@@ -1,11 +1,18 @@
 //! One table's rows once more, on request, while the flow goes on.
 
+mod altered;
+mod confirmed;
+mod ended;
+mod held_up;
+mod refused;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use dray_tests::database::{Client, Database};
+use dray_tests::line::Line;
 use dray_tests::site::{FlowSpec, Site, run};
 use dray_tests::target::Target;
 use dray_tests::{mariadb, postgres};
@@ -379,189 +386,4 @@ fn hold(server: &impl Database, sql: &str, begun: &str) -> thread::JoinHandle<()
     let holds = thread::spawn(move || drop(client(&sql)));
     wait("it is held", || told(server, begun) == "1");
     holds
-}
-
-/// What can't be done is said, and nothing comes of it. `held` and `begun`: keeps the table from being read; `freed`: no more.
-fn refused(server: &impl Database, fill: &str, [held, begun, freed]: [&str; 3]) {
-    told(server, fill);
-    let schema = server.schema();
-    let folder = folder("again-refused");
-    let mut flow = flow(server, &["stock", "keyless", "hidden"]);
-    flow.source += "mask = { number = \"sha256\" }\n";
-    let erp = Target::start(false).expect("a target");
-    let targets = target_table("erp", &erp.url(), "");
-    let flows = [flow, FlowSpec::movements("files")];
-    let site = Site::start(folder.path(), &flows, &targets).expect("a site");
-    let stock = format!("{schema}.stock");
-    stands(&site, &stock);
-    is_done(&site);
-    for (flow, table, expected) in [
-        ("movements", "other", "the flow does not read"),
-        ("movements", "keyless", "has no"),
-        ("movements", "hidden", "hide it"),
-        ("files", "stock", "a source of this kind can't"),
-        ("others", "stock", "there is no flow"),
-    ] {
-        let (code, said) = ask(&site, flow, &format!("{schema}.{table}"));
-        assert!(
-            code == Some(1) && said.contains(expected),
-            "{flow} {table}: {said}"
-        );
-    }
-    let holds = hold(server, held, begun);
-    stands(&site, &stock);
-    let (code, said) = ask(&site, "movements", &stock);
-    assert!(
-        code == Some(1) && said.contains("asked for already"),
-        "{said}"
-    );
-    let status = site.agent_command(&["status"]).expect("status").stdout;
-    let status = String::from_utf8_lossy(&status).into_owned();
-    let expected = format!("{stock} is loaded again: 0 rows so far");
-    assert!(status.contains(&expected), "{status}");
-    // The stream is not held up by it.
-    last(server, &erp, "keyless", "last");
-    let before = erp.events();
-    told(server, freed);
-    holds.join().expect("it ended");
-    is_done(&site);
-    assert!(
-        erp.wait(PATIENCE, |events| events == before + 9),
-        "it comes then"
-    );
-}
-
-#[test]
-fn what_postgresql_can_not_give_again_is_refused_in_words() {
-    let server = postgres::Server::start();
-    let tables = ["stock", "hidden", "keyless"].map(|table| {
-        let key = if table == "keyless" { "" } else { "PRIMARY KEY" };
-        format!("CREATE TABLE {table} (number text {key}, n bigint, quantity bigint); ALTER TABLE {table} OWNER TO dray; INSERT INTO {table} SELECT 'S' || n, n, 0 FROM generate_series(1, 9) n;")
-    });
-    // A transaction that wrote, and may have been told for all that is known.
-    let held = "BEGIN; INSERT INTO movement (number, sku) VALUES ('M', 'X'); SELECT pg_sleep(600)";
-    let of = "FROM pg_stat_activity WHERE backend_xid IS NOT NULL AND query LIKE 'BEGIN; INSERT INTO movement%'";
-    let begun = format!("SELECT COUNT(*) {of}");
-    let freed = format!("SELECT pg_terminate_backend(pid) {of}");
-    refused(&server, &tables.concat(), [held, &begun, &freed]);
-}
-
-#[test]
-fn what_mariadb_can_not_give_again_is_refused_in_words() {
-    let server = mariadb::Server::start();
-    let tables = ["stock", "hidden", "keyless"].map(|table| {
-        let key = if table == "keyless" { "" } else { "PRIMARY KEY" };
-        format!("CREATE TABLE wms.{table} (number varchar(20) {key}, n bigint, quantity bigint) ENGINE = InnoDB; INSERT INTO wms.{table} SELECT CONCAT('S', seq), seq, 0 FROM wms.seq_1_to_9;")
-    });
-    let held = "LOCK TABLES wms.stock WRITE; SELECT SLEEP(600)";
-    let of = "FROM information_schema.PROCESSLIST WHERE INFO = 'SELECT SLEEP(600)'";
-    let begun = format!("SELECT COUNT(*) {of}");
-    let freed = format!("SET @kill = (SELECT CONCAT('KILL ', ID) {of}); EXECUTE IMMEDIATE @kill");
-    refused(&server, &tables.concat(), [held, &begun, &freed]);
-}
-
-#[test]
-fn a_table_that_is_being_read_for_the_first_time_is_not_read_again() {
-    let server = postgres::Server::start();
-    server.insert(0..100);
-    let held = "BEGIN; LOCK TABLE movement IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(600)";
-    let of = "FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
-    let folder = folder("again-first");
-    let holds = hold(&server, held, &format!("SELECT COUNT(*) {of}"));
-    let (site, erp) = begin(&folder, server.flow());
-    wait("it is refused", || {
-        let (code, said) = ask(&site, "movements", "public.movement");
-        code == Some(1) && said.contains("for the first time")
-    });
-    server.sql(&format!("SELECT pg_terminate_backend(pid) {of}"));
-    holds.join().expect("it ended");
-    assert!(erp.wait(PATIENCE, |events| events == 100), "they come");
-    stands(&site, "public.movement");
-    assert!(erp.wait(PATIENCE, |events| events == 200), "and again");
-}
-
-#[test]
-fn what_postgresql_has_told_and_does_not_show_yet_is_not_told_older() {
-    let server = postgres::Server::start();
-    server.sql("CREATE TABLE stock (number text PRIMARY KEY, n bigint, quantity bigint, note text); ALTER TABLE stock OWNER TO dray; INSERT INTO stock SELECT 'S' || n, 1, 0 FROM generate_series(1, 100) n");
-    let folder = folder("again-hidden");
-    let (site, erp) = begin(&folder, flow(&server, &["stock"]));
-    wait("the log is read", || super::postgres::is_streaming(&server));
-    // A commit waits for a standby that never comes: it stands in the log, and nobody sees it.
-    server.sql("ALTER SYSTEM SET synchronous_standby_names = 'nobody'");
-    server.sql("SELECT pg_reload_conf()");
-    let client = server.client();
-    let waits = thread::spawn(move || client("UPDATE stock SET n = 2 WHERE number = 'S7'"));
-    assert!(erp.wait(PATIENCE, |events| events == 1), "it is told");
-    assert_eq!(server.sql("SELECT n FROM stock WHERE number = 'S7'"), "1");
-    stands(&site, "public.stock");
-    let agent = site.agent.as_ref().expect("it runs");
-    agent.wait_log("it waits for their end").expect("it waits");
-    assert_eq!(erp.events(), 1);
-    server.sql("ALTER SYSTEM RESET synchronous_standby_names");
-    server.sql("SELECT pg_reload_conf()");
-    waits.join().expect("it ends").expect("it is committed");
-    assert!(erp.wait(PATIENCE, |events| events == 101), "all come");
-    is_what_the_table_has(&server, &site, 100);
-}
-
-/// The table is emptied while it is read: what it has then is what the stream tells.
-fn emptied(server: &impl Database, fill: &str) {
-    told(server, fill);
-    let schema = server.schema();
-    let folder = folder("again-emptied");
-    let (site, erp) = begin(&folder, flow(server, &["stock"]));
-    stands(&site, &format!("{schema}.stock"));
-    wait("some rows are read", || {
-        doing(&site).is_some_and(|doing| !doing.contains(": 0 rows"))
-    });
-    told(server, &format!("TRUNCATE TABLE {schema}.stock"));
-    told(
-        server,
-        &format!(
-            "INSERT INTO {schema}.stock (number, n, quantity) VALUES ('A', 1, 1), ('B', 1, 1)"
-        ),
-    );
-    is_done(&site);
-    last(server, &erp, "stock", "last");
-    let events = site.log_events().expect("the log");
-    let letter = events.iter().position(|event| {
-        event["type"]
-            .as_str()
-            .is_some_and(|kind| kind.contains("dead"))
-    });
-    let letter = letter.unwrap_or_else(|| panic!("no truncation: {:?}", events.last()));
-    let behind = events[letter + 1..].iter();
-    let behind: Vec<_> = behind
-        .map(|event| (&event["key"], &event["data"]["fields"]["_op"]))
-        .collect();
-    let told: Vec<_> = behind
-        .iter()
-        .map(|(key, op)| format!("{key} {op}"))
-        .collect();
-    assert!(
-        told.iter().all(|one| !one.contains("\"S")),
-        "rows that are gone come behind that: {told:?}"
-    );
-    assert!(told.len() >= 3, "{told:?}");
-}
-
-#[test]
-fn a_table_of_postgresql_that_is_emptied_while_it_is_read_stays_empty() {
-    let server = postgres::Server::start();
-    emptied(
-        &server,
-        "CREATE TABLE stock (number text PRIMARY KEY, n bigint, quantity bigint, note text); ALTER TABLE stock OWNER TO dray; \
-         INSERT INTO stock SELECT 'S' || n, 0, 0, CASE n WHEN 1 THEN (SELECT string_agg(md5(i::text), '') FROM generate_series(1, 1000) i) END FROM generate_series(1, 20000) n",
-    );
-}
-
-#[test]
-fn a_table_of_mariadb_that_is_emptied_while_it_is_read_stays_empty() {
-    let server = mariadb::Server::start();
-    emptied(
-        &server,
-        "CREATE TABLE wms.stock (number varchar(20) PRIMARY KEY, n bigint, quantity bigint, note mediumtext) ENGINE = InnoDB; \
-         INSERT INTO wms.stock SELECT CONCAT('S', seq), 0, 0, REPEAT('n', 100) FROM wms.seq_1_to_200000",
-    );
 }

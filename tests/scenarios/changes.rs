@@ -31,14 +31,14 @@ fn a_log_of_mariadb_says_what_its_tables_have_whoever_is_killed() {
 }
 
 /// Of the disk that the agent's buffer stands on: the reserve, the ballast, and room for some of the rows.
-const DISK_MIB: u64 = 160;
+pub(crate) const DISK_MIB: u64 = 160;
 /// Rows that it does not have room for.
-const ROWS: u64 = 400_000;
+pub(crate) const ROWS: u64 = 400_000;
 /// The server gives up a reader that says nothing for so long; the flow is held up for longer.
 const TIMEOUT_S: u64 = 6;
 
 /// A site whose agent stands on a small disk.
-fn narrow(folder: &TempDir, disk: &Disk, flow: FlowSpec) -> (Site, Target) {
+pub(crate) fn narrow(folder: &TempDir, disk: &Disk, flow: FlowSpec) -> (Site, Target) {
     let erp = Target::start(false).expect("a target");
     let targets = target_table("erp", &erp.url(), "");
     let places = Places {

@@ -3,6 +3,7 @@
 mod databases;
 mod documentation;
 mod drivers;
+mod hung;
 mod lookalike;
 mod marks;
 mod nights;

@@ -129,9 +129,14 @@ impl Line {
         self.port
     }
 
+    /// Leads new connections to another port of the loopback, as an address of several servers does; those that are there stay.
+    pub fn lead_new_to(&self, port: u16) {
+        self.shared.lock().leads_to = loopback(port);
+    }
+
     /// Leads to another port of the loopback from now on, as an address does that moves when another server takes over: connections are reset.
     pub fn lead_to(&self, port: u16) {
-        self.shared.lock().leads_to = loopback(port);
+        self.lead_new_to(port);
         self.reset();
     }
 

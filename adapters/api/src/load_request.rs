@@ -1,4 +1,4 @@
-//! A wish for all rows of one table once more.
+//! A wish for all rows of one table once more, or for no more of them.
 
 use std::fmt;
 
@@ -7,6 +7,7 @@ type Answer = Box<dyn FnOnce(Result<(), String>) + Send>;
 /// Asks a running source for a table's rows. Somebody waits for the answer: where nobody gives one, dropping it does.
 pub struct LoadRequest {
     table: String,
+    cancels: bool,
     answer: Option<Answer>,
 }
 
@@ -16,8 +17,23 @@ impl LoadRequest {
     pub fn new(table: &str, answer: impl FnOnce(Result<(), String>) + Send + 'static) -> Self {
         Self {
             table: table.to_owned(),
+            cancels: false,
             answer: Some(Box::new(answer)),
         }
+    }
+
+    /// That this table's rows come once more is taken back, also where nobody asked for them.
+    #[must_use]
+    pub fn cancel(table: &str, answer: impl FnOnce(Result<(), String>) + Send + 'static) -> Self {
+        let mut request = Self::new(table, answer);
+        request.cancels = true;
+        request
+    }
+
+    /// Whether it is taken back.
+    #[must_use]
+    pub fn cancels(&self) -> bool {
+        self.cancels
     }
 
     /// The table.
@@ -73,6 +89,17 @@ mod tests {
         };
         assert_eq!(request().table(), "public.stock");
         assert!(told.recv().expect("dropped").is_err());
+        assert!(!request().cancels());
+        assert!(told.recv().expect("dropped").is_err());
+        let cancel = {
+            let tell = tell.clone();
+            LoadRequest::cancel("public.stock", move |said| {
+                tell.send(said).expect("it is heard");
+            })
+        };
+        assert!(cancel.cancels());
+        cancel.stands();
+        assert_eq!(told.recv(), Ok(Ok(())));
         request().stands();
         assert_eq!(told.recv(), Ok(Ok(())));
         request().refuse("no");

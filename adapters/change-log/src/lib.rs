@@ -14,6 +14,7 @@ mod columns;
 pub mod mysql;
 mod policy;
 pub mod postgres;
+mod proof;
 mod reader;
 mod relay;
 mod rows;

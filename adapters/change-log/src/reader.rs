@@ -1,5 +1,6 @@
 //! The thread that reads a database: it keeps the session alive while the flow is held up, and learns what is appended.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -15,6 +16,9 @@ use crate::columns::TableConfig;
 
 /// Batches that wait to be polled.
 const BATCHES_MAX: usize = 2;
+
+/// Wishes that wait to be heard: each table may be asked for and taken back.
+const WISHES_MAX: usize = 2 * ASKED_MAX;
 
 /// How long the transaction of a first load stays open while the flow is held up: what it sees keeps the server from cleaning up.
 pub(crate) const HELD_UP_MAX: Duration = Duration::from_secs(60);
@@ -58,6 +62,11 @@ pub(crate) trait Place: Clone + Send + Sync + 'static {
 
     /// The tables whose rows are to come again; `None`: that can't be.
     fn queue(&self) -> Option<&Queue> {
+        None
+    }
+
+    /// The same, to be changed.
+    fn queue_mut(&mut self) -> Option<&mut Queue> {
         None
     }
 }
@@ -124,6 +133,15 @@ pub(crate) struct Said<P> {
     pub(crate) place: P,
 }
 
+/// What the flow wants of a table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Wish {
+    /// All its rows once more.
+    Load(String),
+    /// Not any more.
+    Cancel(String),
+}
+
 /// What the thread has for the flow.
 #[derive(Debug)]
 pub(crate) enum Told<P> {
@@ -135,6 +153,8 @@ pub(crate) enum Told<P> {
     Said(Box<Said<P>>, i64),
     /// That this table's rows come again is refused, and why.
     Refused(String, String),
+    /// That they are to come is taken back, in the place that was told last.
+    Cancelled(String),
     /// It has ended.
     Ended(Trouble),
 }
@@ -145,7 +165,7 @@ type Wake = Arc<dyn Fn() + Send + Sync>;
 pub(crate) struct Reader<P> {
     told: mpsc::Receiver<Told<P>>,
     confirmed: watch::Sender<Option<P>>,
-    ask: mpsc::Sender<String>,
+    ask: mpsc::Sender<Wish>,
 }
 
 impl<P: Place> Reader<P> {
@@ -164,14 +184,19 @@ impl<P: Place> Reader<P> {
             .map_err(failed)?;
         let (tell, told) = mpsc::channel(BATCHES_MAX);
         let (confirmed, watched) = watch::channel(appended);
-        let (ask, asked) = mpsc::channel(ASKED_MAX);
+        let (ask, asked) = mpsc::channel(WISHES_MAX);
         let flow = flow.to_owned();
         let run = move || {
             let span = log.span();
             let _inside = span.enter();
             runtime.block_on(async {
                 let asked = Mutex::new(asked);
-                let talk = Talk { tell, wake, asked };
+                let talk = Talk {
+                    tell,
+                    wake,
+                    asked,
+                    unanswered: RefCell::default(),
+                };
                 if let Err(trouble) = log.read(&flow, place, &talk, watched).await {
                     talk.tell(Told::Ended(trouble)).await;
                 }
@@ -205,9 +230,9 @@ impl<P: Place> Reader<P> {
         self.confirmed.send_replace(Some(place));
     }
 
-    /// Asks for a table's rows; whether that was taken.
-    pub(crate) fn ask(&self, table: &str) -> bool {
-        self.ask.try_send(table.to_owned()).is_ok()
+    /// Asks for something; whether that was taken.
+    pub(crate) fn ask(&self, wish: Wish) -> bool {
+        self.ask.try_send(wish).is_ok()
     }
 }
 
@@ -215,7 +240,9 @@ impl<P: Place> Reader<P> {
 pub(crate) struct Talk<P> {
     tell: mpsc::Sender<Told<P>>,
     wake: Wake,
-    asked: Mutex<mpsc::Receiver<String>>,
+    asked: Mutex<mpsc::Receiver<Wish>>,
+    /// What was heard and stands in no place yet: the stream that heard it may end before the thread does.
+    unanswered: RefCell<Vec<Wish>>,
 }
 
 impl<P> Talk<P> {
@@ -231,11 +258,37 @@ impl<P> Talk<P> {
         is_heard
     }
 
-    /// The next table whose rows are wanted again. May be dropped and called again.
-    pub(crate) async fn asked(&self) -> String {
+    /// The next thing that is wanted. May be dropped and called again.
+    pub(crate) async fn asked(&self) -> Wish {
         match self.asked.lock().await.recv().await {
-            Some(table) => table,
+            Some(wish) => {
+                self.unanswered.borrow_mut().push(wish.clone());
+                wish
+            }
             None => std::future::pending().await,
+        }
+    }
+
+    /// What was heard and is not answered, in its order.
+    pub(crate) fn unanswered(&self) -> Vec<Wish> {
+        self.unanswered.borrow().clone()
+    }
+
+    /// It stands in a place, or is refused.
+    pub(crate) fn answered(&self, wish: &Wish) {
+        let mut unanswered = self.unanswered.borrow_mut();
+        if let Wish::Cancel(table) = wish {
+            // What was asked for before that is taken back with it.
+            let load = Wish::Load(table.clone());
+            let at = unanswered.iter().position(|one| one == wish).unwrap_or(0);
+            let mut place = 0;
+            unanswered.retain(|one| {
+                place += 1;
+                place > at || *one != load
+            });
+        }
+        if let Some(at) = unanswered.iter().position(|one| one == wish) {
+            unanswered.remove(at);
         }
     }
 
@@ -267,4 +320,37 @@ pub(crate) fn scope_of_said(flow: &str, database: &str, parts: &[&str]) -> IdSco
 /// Microseconds since 1970.
 pub(crate) fn now_us() -> i64 {
     Timestamp::now().as_microsecond()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_was_heard_is_known_to_the_next_stream_until_it_is_answered() {
+        let (tell, _told) = mpsc::channel::<Told<()>>(BATCHES_MAX);
+        let (ask, asked) = mpsc::channel(WISHES_MAX);
+        let talk = Talk {
+            tell,
+            wake: Arc::new(|| ()),
+            asked: Mutex::new(asked),
+            unanswered: RefCell::default(),
+        };
+        let (load, cancel) = (
+            |table: &str| Wish::Load(table.into()),
+            Wish::Cancel("a".into()),
+        );
+        for wish in [load("a"), load("b"), cancel.clone(), load("a")] {
+            ask.try_send(wish).expect("room");
+        }
+        for _ in 0..4 {
+            talk.asked().await;
+        }
+        assert_eq!(talk.unanswered().len(), 4);
+        talk.answered(&cancel);
+        assert_eq!(talk.unanswered(), [load("b"), load("a")]);
+        talk.answered(&load("a"));
+        talk.answered(&load("c"));
+        assert_eq!(talk.unanswered(), [load("b")]);
+    }
 }

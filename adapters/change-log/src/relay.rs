@@ -21,6 +21,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tracing::debug;
 
+use crate::proof::not_taken;
 use crate::reader::Trouble;
 use crate::server::TlsConfig;
 
@@ -69,9 +70,9 @@ impl Relay {
                 "the server {server} has no TLS: let the DBA set ssl = on, ssl_cert_file and ssl_key_file, and reload"
             ));
         }
-        let stream = connector.connect(name, stream).await.map_err(|error| {
-            format!("the server {server} does not prove who it is: {error}; look at ca_file, and at server_name if its certificate is for another name")
-        })?;
+        let called = name.to_str().into_owned();
+        let connected = connector.connect(name, stream).await;
+        let stream = connected.map_err(|error| not_taken(&server, &called, &error))?;
         let lacks = |error: io::Error| format!("no socket can be made for the session: {error}");
         let folder = private_folder().map_err(lacks)?;
         let listener = UnixListener::bind(socket(folder.path(), port)).map_err(lacks)?;

@@ -1,5 +1,7 @@
 //! A database as a source.
 
+mod asked;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +10,7 @@ use dray_adapter::{
     Source, SourceError,
 };
 
-use crate::again::{self, ASKED_MAX};
+use self::asked::Asked;
 use crate::reader::{Log, Place, Reader, Ready, Told, Trouble};
 
 /// What came wakes the flow: it looks by itself only in case.
@@ -29,13 +31,6 @@ pub(crate) struct LogSource<L: Log> {
     asked: Vec<Asked>,
 }
 
-/// Somebody waits for a table's rows.
-struct Asked {
-    request: LoadRequest,
-    /// The request's number in the place that holds it; `None`: none does yet.
-    number: Option<u64>,
-}
-
 impl<L: Log> LogSource<L> {
     /// Not opened. `flow`: its full name.
     pub(crate) fn new(flow: &str, log: L) -> Self {
@@ -50,55 +45,23 @@ impl<L: Log> LogSource<L> {
         }
     }
 
-    /// Why a table's rows can't come again, as far as that is known without its server.
-    fn refusal(&self, table: &str) -> Option<String> {
-        let tables = self.log.tables();
-        if tables.is_empty() {
-            return Some(
-                "a source of this kind can't give a table's rows again: PostgreSQL's and MariaDB's change logs can (kind = \"postgres\", \"mariadb\")"
-                    .to_owned(),
-            );
-        }
-        if !tables.iter().any(|known| known.name == table) {
-            let names: Vec<_> = tables.iter().map(|known| &*known.name).collect();
-            return Some(format!(
-                "the flow does not read {table}; it reads {}",
-                names.join(", ")
-            ));
-        }
-        if self.place.as_ref().is_none_or(Place::is_loading) {
-            return Some(
-                "the rows that were there before are still being read for the first time, and this table's are among them: ask again when that is done"
-                    .to_owned(),
-            );
-        }
-        let place = self.place.as_ref();
-        let standing = place.and_then(|place| place.queue()?.of(table));
-        let mut waiting = self.asked.iter();
-        if standing.is_some() || waiting.any(|asked| asked.request.table() == table) {
-            return Some(again::stands_already(table));
-        }
-        (self.asked.len() >= ASKED_MAX)
-            .then(|| "too many requests wait already: ask again later".to_owned())
-    }
-
-    /// The thread refuses a table.
-    fn refused(&mut self, table: &str, reason: &str) {
-        let asked = self.asked.iter();
-        let at = asked.enumerate().find_map(|(at, asked)| {
-            (asked.request.table() == table && asked.number.is_none()).then_some(at)
-        });
-        if let Some(at) = at {
-            self.asked.remove(at).request.refuse(reason);
-        }
+    fn looked(&mut self, place: L::Place, said_us: i64) -> Polled {
+        let scope = IdScope::of(&[self.flow.as_bytes(), b"looked"]);
+        self.between(scope, place, Vec::new(), said_us)
     }
 
     fn batch(&mut self, ready: Ready<L::Place>, captured_us: i64) -> Polled {
         let position = ready.place.position();
-        for asked in &mut self.asked {
+        for asked in self
+            .asked
+            .iter_mut()
+            .filter(|asked| !asked.request.cancels())
+        {
             let standing = ready.place.queue();
             let standing = standing.and_then(|queue| queue.of(asked.request.table()));
-            asked.number = asked.number.or(standing.map(|standing| standing.number));
+            let number = standing.map(|standing| standing.number);
+            let number = number.filter(|number| *number > asked.before);
+            asked.number = asked.number.or(number);
         }
         self.place = Some(ready.place);
         Polled::Batch(Box::new(Batch {
@@ -165,6 +128,9 @@ impl<L: Log> Source for LogSource<L> {
 
     fn poll(&mut self) -> Result<Polled, SourceError> {
         if self.reader.is_none() {
+            if let Some(polled) = self.cancel_here() {
+                return Ok(polled);
+            }
             let reader = Reader::start(
                 &self.flow,
                 Arc::clone(&self.log),
@@ -177,23 +143,24 @@ impl<L: Log> Source for LogSource<L> {
                 after: RETRY_AFTER,
             })?;
             for asked in self.asked.iter().filter(|asked| asked.number.is_none()) {
-                reader.ask(asked.request.table());
+                reader.ask(asked.wish());
             }
             self.reader = Some(reader);
         }
         let mut told = self.reader.as_mut().and_then(Reader::told);
-        while let Some(Told::Refused(table, reason)) = told {
-            self.refused(&table, &reason);
+        loop {
+            match told {
+                Some(Told::Refused(table, reason)) => self.refused(&table, &reason),
+                Some(Told::Cancelled(table)) => self.cancelled(&table),
+                _ => break,
+            }
             told = self.reader.as_mut().and_then(Reader::told);
         }
         match told {
-            Some(Told::Refused(..)) => Ok(Polled::Idle(Duration::ZERO)),
+            Some(Told::Refused(..) | Told::Cancelled(_)) => Ok(Polled::Idle(Duration::ZERO)),
             None => Ok(Polled::Idle(LOOK_AGAIN)),
             Some(Told::Ready(ready, captured_us)) => Ok(self.batch(*ready, captured_us)),
-            Some(Told::Looked(place, said_us)) => {
-                let scope = IdScope::of(&[self.flow.as_bytes(), b"looked"]);
-                Ok(self.between(scope, *place, Vec::new(), said_us))
-            }
+            Some(Told::Looked(place, said_us)) => Ok(self.looked(*place, said_us)),
             Some(Told::Said(said, said_us)) => {
                 let reports = vec![Reported::alone(said.report)];
                 Ok(self.between(said.scope, said.place, reports, said_us))
@@ -216,8 +183,15 @@ impl<L: Log> Source for LogSource<L> {
             if let Some(reader) = &self.reader {
                 reader.confirm(place.clone());
             }
-            let taken = place.queue().map_or(0, |queue| queue.taken);
-            let stands = |asked: &mut Asked| asked.number.is_some_and(|number| number <= taken);
+            let queue = place.queue();
+            let (taken, cancelled) = queue.map_or((0, 0), |queue| (queue.taken, queue.cancelled));
+            let stands = |asked: &mut Asked| {
+                let most = match asked.request.cancels() {
+                    true => cancelled,
+                    false => taken,
+                };
+                asked.number.is_some_and(|number| number <= most)
+            };
             for asked in self.asked.extract_if(.., stands) {
                 asked.request.stands();
             }
@@ -233,16 +207,13 @@ impl<L: Log> Source for LogSource<L> {
     fn refuse(&mut self, _: &str) {}
 
     fn load_again(&mut self, request: LoadRequest) {
+        if request.cancels() && !self.log.tables().is_empty() {
+            return self.cancel(request);
+        }
         if let Some(reason) = self.refusal(request.table()) {
             return request.refuse(&reason);
         }
-        if let Some(reader) = &self.reader {
-            reader.ask(request.table());
-        }
-        self.asked.push(Asked {
-            request,
-            number: None,
-        });
+        self.hand_on(request);
     }
 
     fn doing(&self) -> Option<String> {

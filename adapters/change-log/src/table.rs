@@ -9,6 +9,7 @@
 //! Limits: a page has 2,000 rows or about 1 MiB, and 128 rows at first; a row 16 MiB; a position 32 KiB; 16 threads of ODBC drivers hang.
 
 mod classes;
+mod collation;
 mod compare;
 pub mod config;
 mod dialect;
@@ -17,10 +18,12 @@ mod fence;
 mod form;
 #[cfg(feature = "odbc")]
 mod hung;
+mod identity;
 mod kept;
 mod kept_files;
 mod known;
 mod ledger;
+mod log;
 mod mark;
 mod mysql;
 #[cfg(feature = "odbc")]

@@ -102,7 +102,11 @@ impl AgentAdmin for Answers {
         request: Request<LoadAgainRequest>,
     ) -> Result<Response<LoadAgainReply>, Status> {
         may_ask(&request)?;
-        let LoadAgainRequest { flow, table } = request.into_inner();
+        let LoadAgainRequest {
+            flow,
+            table,
+            cancel,
+        } = request.into_inner();
         let state = self.0.flow(&flow).ok_or_else(|| {
             let names: Vec<_> = self.0.flows.iter().map(|state| state.name.flow()).collect();
             Status::not_found(format!(
@@ -110,7 +114,7 @@ impl AgentAdmin for Answers {
                 names.join(", ")
             ))
         })?;
-        let reply = load_again(state, &table).await;
+        let reply = load_again(state, &table, cancel).await;
         reply
             .map(Response::new)
             .map_err(Status::failed_precondition)
@@ -132,7 +136,11 @@ fn may_ask<T>(request: &Request<T>) -> Result<(), Status> {
 }
 
 /// Hands a request to the flow's source, and waits until it stands.
-async fn load_again(state: &FlowState, table: &str) -> Result<LoadAgainReply, String> {
+async fn load_again(
+    state: &FlowState,
+    table: &str,
+    cancel: bool,
+) -> Result<LoadAgainReply, String> {
     let (health, detail) = state.get();
     let bell = match (health, state.bell()) {
         (Health::Stopped, _) => {
@@ -147,7 +155,11 @@ async fn load_again(state: &FlowState, table: &str) -> Result<LoadAgainReply, St
     };
     let (tell, told) = oneshot::channel();
     // Who asked may be gone by then.
-    bell.ask(LoadRequest::new(table, move |said| drop(tell.send(said))));
+    let answer = move |said| drop(tell.send(said));
+    bell.ask(match cancel {
+        true => LoadRequest::cancel(table, answer),
+        false => LoadRequest::new(table, answer),
+    });
     match timeout(STANDS_WITHIN, told).await {
         Ok(Ok(Ok(()))) => Ok(LoadAgainReply {
             stands: true,
@@ -171,7 +183,7 @@ pub async fn ask_status(socket: &Path) -> Result<AgentStatus, Status> {
     Ok(agent.status(AgentStatusRequest {}).await?.into_inner())
 }
 
-/// Asks the agent on `socket` for all rows of a table.
+/// Asks the agent on `socket` for all rows of a table, or takes that back.
 ///
 /// # Errors
 /// A [`Status`]: `unavailable` where nobody answers, or why it can't be done.
@@ -179,11 +191,13 @@ pub async fn ask_load_again(
     socket: &Path,
     flow: &str,
     table: &str,
+    cancel: bool,
 ) -> Result<LoadAgainReply, Status> {
     let mut agent = connect(socket).await?;
     let request = LoadAgainRequest {
         flow: flow.to_owned(),
         table: table.to_owned(),
+        cancel,
     };
     Ok(agent.load_again(request).await?.into_inner())
 }

@@ -17,7 +17,14 @@ const REQUESTS_MAX: usize = 16;
 pub struct Bell {
     rung: Mutex<Rung>,
     changed: Condvar,
-    requests: Mutex<Vec<LoadRequest>>,
+    requests: Mutex<Requests>,
+}
+
+#[derive(Debug, Default)]
+struct Requests {
+    waiting: Vec<LoadRequest>,
+    /// Why nobody takes any; empty: somebody does.
+    closed: String,
 }
 
 /// What was told since it was last asked.
@@ -62,23 +69,37 @@ impl Bell {
         self.ring(|rung| rung.reopen = Some(position));
     }
 
-    /// A table's rows are wanted again. Refused where [`REQUESTS_MAX`] wait.
+    /// A table's rows are wanted again, or not any more. Refused where [`REQUESTS_MAX`] wait, and where the flow's thread has ended.
     pub fn ask(&self, request: LoadRequest) {
         let mut requests = self.requests();
-        if requests.len() >= REQUESTS_MAX {
+        if !requests.closed.is_empty() {
+            return request.refuse(&requests.closed);
+        }
+        if requests.waiting.len() >= REQUESTS_MAX {
             return request.refuse("too many requests wait already: ask again later");
         }
-        requests.push(request);
+        requests.waiting.push(request);
         drop(requests);
         self.ring(|_| ());
     }
 
     /// What was asked for since this was last asked.
     pub fn asked(&self) -> Vec<LoadRequest> {
-        std::mem::take(&mut self.requests())
+        std::mem::take(&mut self.requests().waiting)
     }
 
-    fn requests(&self) -> MutexGuard<'_, Vec<LoadRequest>> {
+    /// The flow's thread ends: what waits, and what is asked for from now on, is refused for this reason.
+    pub fn close(&self, reason: &str) {
+        let mut requests = self.requests();
+        reason.clone_into(&mut requests.closed);
+        let waiting = std::mem::take(&mut requests.waiting);
+        drop(requests);
+        waiting
+            .into_iter()
+            .for_each(|request| request.refuse(reason));
+    }
+
+    fn requests(&self) -> MutexGuard<'_, Requests> {
         self.requests.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -150,6 +171,27 @@ mod tests {
         assert_eq!(bell.take(), Rung::default());
         bell.stop();
         assert!(bell.take().stop && bell.take().stop);
+    }
+
+    #[test]
+    fn a_request_is_answered_also_where_the_flow_has_ended() {
+        let bell = Bell::default();
+        let (tell, told) = std::sync::mpsc::channel();
+        let ask = || {
+            let tell = tell.clone();
+            bell.ask(LoadRequest::new("public.stock", move |said| {
+                tell.send(said).expect("it is heard");
+            }));
+        };
+        ask();
+        assert!(told.try_recv().is_err(), "it waits");
+        bell.close("the buffer is opened again");
+        ask();
+        for _ in 0..2 {
+            let said = told.try_recv().expect("an answer");
+            assert_eq!(said, Err("the buffer is opened again".into()));
+        }
+        assert!(bell.asked().is_empty());
     }
 
     #[test]

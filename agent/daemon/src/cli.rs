@@ -131,6 +131,9 @@ pub struct LoadAgainArguments {
     pub flow: String,
     /// The table as the flow names it: public.movement.
     pub table: String,
+    /// Take it back: its rows do not come again, as far as they have not come yet.
+    #[arg(long)]
+    pub cancel: bool,
 }
 
 /// Does what the command line says.

@@ -1,4 +1,4 @@
-//! `dray-agent load-again`: all rows of one table come once more, from a running agent.
+//! `dray-agent load-again`: all rows of one table come once more, from a running agent, or that is taken back.
 
 use tonic::Code;
 
@@ -20,12 +20,20 @@ pub fn command(config: &Config, wanted: &LoadAgainArguments) -> Result<(), Failu
         .enable_all()
         .build();
     let runtime = runtime.map_err(|error| Failure::Failed(format!("no runtime: {error}")))?;
-    let asked = runtime.block_on(admin::ask_load_again(&config.socket(), &flow, table));
+    let asked = runtime.block_on(admin::ask_load_again(
+        &config.socket(),
+        &flow,
+        table,
+        wanted.cancel,
+    ));
     let reply = asked.map_err(|status| match status.code() {
         Code::FailedPrecondition | Code::NotFound => Failure::Failed(status.message().to_owned()),
         _ => unanswered(config, &status),
     })?;
     match (reply.stands, &*reply.detail) {
+        (true, _) if wanted.cancel => println!(
+            "The rows of {table} do not come again in flow \"{flow}\", but for those that did already."
+        ),
         (true, _) => println!(
             "All rows of {table} come once more in flow \"{flow}\", whoever is killed. \"dray-agent status\" shows how far it is."
         ),

@@ -170,6 +170,7 @@ impl Pipeline {
             };
             self.source.close();
             self.state.set_doing(None);
+            self.end_requests(&ended);
             match ended {
                 Ended::Reopened => info!("a new epoch: the source is opened again"),
                 Ended::Asked => return info!("closed"),
@@ -183,6 +184,20 @@ impl Pipeline {
                     return error!(reason, "the flow stopped");
                 }
             }
+        }
+    }
+
+    /// Nobody waits for an answer from a thread that has ended.
+    fn end_requests(&self, ended: &Ended) {
+        match ended {
+            Ended::Reopened => {}
+            Ended::Asked => self.bell.close("the agent ends: ask again when it runs"),
+            Ended::BufferStopped(reason) => self.bell.close(&format!(
+                "the flow waits until the buffer is opened again ({reason}): ask again when it runs"
+            )),
+            Ended::Stopped(reason) => self.bell.close(&format!(
+                "the flow is stopped ({reason}): mend that, restart the agent, and ask again"
+            )),
         }
     }
 

@@ -2,7 +2,9 @@
 
 mod captured;
 mod checks;
+mod order;
 mod replay;
+mod restored;
 mod tracked;
 
 use std::ops::Range;
@@ -58,6 +60,11 @@ impl LookAlike {
             ids.start,
             ids.end - 1
         ));
+    }
+
+    /// Lets the agent read the change table itself, and with it the order of operations.
+    fn let_read_order(&self) {
+        self.run("GRANT SELECT ON cdc.\"dbo_moved_CT\" TO dray");
     }
 
     /// Holds the capture job up where it stands, or lets it go on.

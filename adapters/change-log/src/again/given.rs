@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use dray_adapter::{IdScope, Report, Reported, Value};
 
-use super::join::{Chunk, Fate, width};
+use super::chunk::Chunk;
+use super::held::Fate;
+use super::seen::width;
 use super::{Again, Stands};
 use crate::reader::Ready;
 use crate::rows::{About, Op, Rows};

@@ -4,13 +4,14 @@
 //! transaction changes that the chunk does not see is told on its rows; which transactions it sees is known only when it lands, so until
 //! then changes of the table are kept.
 
-use std::collections::HashMap;
 use std::mem;
-use std::sync::Arc;
 
-use dray_adapter::{RecordView, Records, Shape, Value};
+use dray_adapter::RecordView;
 
-use crate::rows::{ABOUT, Op};
+use super::Key;
+use super::chunk::Chunk;
+use super::held::{Fate, Held};
+use super::seen::Seen;
 use crate::schema::Described;
 
 /// What is kept of the stream while a chunk is being read; then the stream waits for the chunk.
@@ -49,65 +50,26 @@ pub(crate) trait Track {
     fn settle(&mut self, sight: Self::Sight) -> Option<Self::View>;
 }
 
-/// Rows of a table that follow each other in the order of its key, as one moment sees them.
-#[derive(Debug, Default)]
-pub(crate) struct Chunk {
-    /// The table's columns at that moment.
-    pub(crate) columns: Vec<Described>,
-    /// The rows, as those of the stream but for what is said of the change.
-    pub(crate) records: Records,
-    /// The key of the last row: columns, and values as the database compares them.
-    pub(crate) last: Vec<(String, String)>,
-    /// No row comes behind it.
-    pub(crate) is_last: bool,
-}
-
-/// What becomes of a chunk's row.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Fate {
-    /// It comes as it was read.
-    Comes,
-    /// The stream has told it whole, or that it is gone.
-    Gone,
-    /// It comes as the stream has made it: its cells.
-    Now(Vec<Option<Box<str>>>),
+/// What became of a question for a chunk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Arrived {
+    /// It waits for its place.
+    Held,
+    /// It does not see all that was told before it was asked for.
+    Unseen,
+    /// The table has another key now: it is to be looked at again.
+    OtherKey,
 }
 
 /// A chunk at the place where it is given.
 #[derive(Debug)]
 pub(crate) enum Landed {
     /// Its rows.
-    Rows(Chunk, Vec<Fate>),
+    Rows(Box<Chunk>, Vec<Fate>),
     /// The table was emptied: all that it has since the stream tells.
     Emptied,
     /// The table changed its shape, or its key can't be told: the chunk is to be read again.
     Spoilt,
-}
-
-/// A cell of a change.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Said {
-    Unchanged,
-    Now(Option<Box<str>>),
-}
-
-/// A change of the table.
-#[derive(Debug)]
-enum Seen {
-    /// These keys are told whole, or gone.
-    Told(Vec<String>),
-    /// A row is told in part.
-    Partly {
-        before: String,
-        now: String,
-        cells: Vec<Said>,
-        shape: Arc<Shape>,
-    },
-    Emptied,
-    /// Rows of this shape follow.
-    Shape(Vec<Described>),
-    /// Of some row.
-    Unknown,
 }
 
 #[derive(Debug)]
@@ -120,23 +82,13 @@ enum Phase<V> {
     Held(Box<Held<V>>),
 }
 
-#[derive(Debug)]
-struct Held<V> {
-    view: V,
-    chunk: Chunk,
-    by_key: HashMap<String, usize>,
-    fates: Vec<Fate>,
-    is_emptied: bool,
-    is_spoilt: bool,
-}
-
 /// A table's rows on their way into the stream.
 #[derive(Debug)]
 pub(crate) struct Join<T: Track> {
     pub(crate) track: T,
     table: String,
-    /// The columns of its key.
-    key: Vec<String>,
+    /// Its key.
+    key: Key,
     phase: Phase<T::View>,
     partial: u64,
 }
@@ -146,34 +98,37 @@ impl<T: Track> Join<T> {
         Self {
             track,
             table: table.to_owned(),
-            key: Vec::new(),
+            key: Key::new(),
             phase: Phase::Resting,
             partial: 0,
         }
-    }
-
-    /// Another table.
-    pub(crate) fn turn_to(&mut self, table: &str) {
-        table.clone_into(&mut self.table);
-        self.key.clear();
-        self.phase = Phase::Resting;
     }
 
     pub(crate) fn table(&self) -> &str {
         &self.table
     }
 
-    /// The columns of its key; empty: the database is not asked yet.
-    pub(crate) fn key(&self) -> &[String] {
+    /// Its key; empty: the database is not asked yet.
+    pub(crate) fn key(&self) -> &Key {
         &self.key
     }
 
-    pub(crate) fn set_key(&mut self, key: Vec<String>) {
+    pub(crate) fn set_key(&mut self, key: Key) {
         self.key = key;
     }
 
     pub(crate) fn is_resting(&self) -> bool {
         matches!(self.phase, Phase::Resting)
+    }
+
+    /// It waits for its place.
+    pub(crate) fn is_held(&self) -> bool {
+        matches!(self.phase, Phase::Held(_))
+    }
+
+    /// Nothing is being read, and more was told since than is remembered: the table is to be looked at anew.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.is_resting() && self.track.is_full()
     }
 
     /// Whether more of the stream may be read before the chunk is there.
@@ -193,24 +148,36 @@ impl<T: Track> Join<T> {
         };
     }
 
-    /// It is there, or is of no use: whether it is held.
-    pub(crate) fn arrive(&mut self, chunk: Chunk, sight: T::Sight) -> bool {
+    /// It is there, or is of no use.
+    pub(crate) fn arrive(&mut self, chunk: Chunk, sight: T::Sight) -> Arrived {
         let phase = mem::replace(&mut self.phase, Phase::Resting);
         let (Phase::Flying { seen, .. }, Some(view)) = (phase, self.track.settle(sight)) else {
-            return false;
+            return Arrived::Unseen;
         };
-        let mut held = Held::new(chunk, &self.key, view);
+        if chunk.key != self.key {
+            // What was seen meanwhile goes by the other key.
+            self.key.clear();
+            return Arrived::OtherKey;
+        }
+        let mut held = Held::new(chunk, view);
         for (transaction, seen) in seen {
             held.take(transaction, seen);
         }
         self.phase = Phase::Held(Box::new(held));
-        true
+        Arrived::Held
+    }
+
+    /// It has waited for too long.
+    pub(crate) fn give_up(&mut self) {
+        self.phase = Phase::Resting;
     }
 
     /// The stream is at its end: a chunk that still waits for something will wait for ever, and is read again.
     pub(crate) fn is_at_end(&mut self, place: &T::Place) {
-        if let Phase::Held(held) = &mut self.phase {
-            held.is_spoilt |= !held.view.is_reached(place);
+        if let Phase::Held(held) = &mut self.phase
+            && !held.view.is_reached(place)
+        {
+            held.spoil();
         }
     }
 
@@ -227,7 +194,7 @@ impl<T: Track> Join<T> {
             Phase::Held(held) if held.is_emptied => Some(Landed::Emptied),
             Phase::Held(held) => {
                 let Held { chunk, fates, .. } = *held;
-                Some(Landed::Rows(chunk, fates))
+                Some(Landed::Rows(Box::new(chunk), fates))
             }
             _ => None,
         }
@@ -274,156 +241,6 @@ impl<T: Track> Join<T> {
             Phase::Held(held) => held.take(transaction, change),
         }
     }
-}
-
-impl<V: View> Held<V> {
-    fn new(chunk: Chunk, key: &[String], view: V) -> Self {
-        let keys = chunk.records.iter().enumerate();
-        let by_key = keys.filter_map(|(at, record)| Some((key_of(&record, key, 0)?, at)));
-        Self {
-            by_key: by_key.collect(),
-            fates: vec![Fate::Comes; chunk.records.len()],
-            chunk,
-            view,
-            is_emptied: false,
-            is_spoilt: false,
-        }
-    }
-
-    fn take(&mut self, transaction: u64, seen: Seen) {
-        if self.view.has(transaction) {
-            return;
-        }
-        match seen {
-            Seen::Told(keys) => keys.iter().for_each(|key| self.drop_row(key)),
-            Seen::Emptied => self.is_emptied = true,
-            Seen::Unknown => self.is_spoilt = true,
-            Seen::Shape(columns) => self.is_spoilt |= columns != self.chunk.columns,
-            Seen::Partly {
-                before,
-                now,
-                cells,
-                shape,
-            } => {
-                let row = self.by_key.remove(&before);
-                self.drop_row(&now);
-                if let Some(at) = row {
-                    self.by_key.insert(now, at);
-                    self.change(at, &cells, &shape);
-                }
-            }
-        }
-    }
-
-    fn drop_row(&mut self, key: &str) {
-        if let Some(at) = self.by_key.remove(key) {
-            self.fates[at] = Fate::Gone;
-        }
-    }
-
-    fn change(&mut self, at: usize, cells: &[Said], shape: &Shape) {
-        let Some(record) = self.chunk.records.get(at) else {
-            return;
-        };
-        if record.shape().columns != shape.columns {
-            self.is_spoilt = true;
-            return;
-        }
-        let read = |at| match record.value(at) {
-            Value::Text(text) => Some(text.into()),
-            _ => None,
-        };
-        let now = match mem::replace(&mut self.fates[at], Fate::Gone) {
-            Fate::Now(now) => now,
-            _ => (0..cells.len()).map(read).collect(),
-        };
-        let now = now.into_iter().zip(cells);
-        let now = now.map(|(before, said)| match said {
-            Said::Unchanged => before,
-            Said::Now(value) => value.clone(),
-        });
-        self.fates[at] = Fate::Now(now.collect());
-    }
-}
-
-impl Seen {
-    fn of(record: &RecordView<'_>, key: &[String]) -> Self {
-        let width = width(record.shape());
-        let is = |op: Op| record.value(2 * width) == Value::Text(op.word());
-        if is(Op::Truncate) {
-            return Self::Emptied;
-        }
-        let (before, now) = (key_of(record, key, width), key_of(record, key, 0));
-        let keys = match () {
-            () if is(Op::Create) => now.map(|now| vec![now]),
-            () if is(Op::Delete) => before.map(|before| vec![before]),
-            () => before.zip(now).map(|(before, now)| vec![before, now]),
-        };
-        let Some(mut keys) = keys else {
-            return Self::Unknown;
-        };
-        let is_partly = is(Op::Update) && (0..width).any(|at| record.value(at) == Value::Unchanged);
-        match (is_partly, keys.pop(), keys.pop()) {
-            (true, Some(now), Some(before)) => Self::Partly {
-                before,
-                now,
-                cells: (0..width).map(|at| said(record.value(at))).collect(),
-                shape: Arc::clone(record.shape()),
-            },
-            (_, now, before) => Self::Told(now.into_iter().chain(before).collect()),
-        }
-    }
-
-    /// What it takes in memory, about.
-    fn bytes(&self) -> usize {
-        let texts = match self {
-            Self::Told(keys) => keys.iter().map(String::len).sum(),
-            Self::Partly {
-                before, now, cells, ..
-            } => {
-                let cells = cells.iter().map(|cell| match cell {
-                    Said::Now(Some(text)) => 24 + text.len(),
-                    _ => 24,
-                });
-                before.len() + now.len() + cells.sum::<usize>()
-            }
-            Self::Shape(columns) => columns.len() * 128,
-            Self::Emptied | Self::Unknown => 0,
-        };
-        texts + 128
-    }
-}
-
-fn said(value: Value<'_>) -> Said {
-    match value {
-        Value::Unchanged => Said::Unchanged,
-        Value::Text(text) => Said::Now(Some(text.into())),
-        _ => Said::Now(None),
-    }
-}
-
-/// Columns of the table in a record: it has each as it is and as it was.
-pub(super) fn width(shape: &Shape) -> usize {
-    shape.columns.len().saturating_sub(ABOUT.len()) / 2
-}
-
-/// A row's key as one text; `None` where a part of it is not told. `from`: where its cells begin.
-fn key_of(record: &RecordView<'_>, key: &[String], from: usize) -> Option<String> {
-    let mut text = String::new();
-    let columns = &record.shape().columns;
-    for name in key {
-        let at = columns[..width(record.shape())]
-            .iter()
-            .position(|column| column == name)?;
-        let Value::Text(value) = record.value(from + at) else {
-            return None;
-        };
-        // No two keys are one text.
-        text.push_str(&value.len().to_string());
-        text.push(':');
-        text.push_str(value);
-    }
-    Some(text)
 }
 
 #[cfg(test)]

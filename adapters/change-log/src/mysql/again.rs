@@ -5,13 +5,16 @@
 //! and no lock is needed for it. So each chunk is read in such a one, and is given at exactly that place of the stream, or, where the stream was
 //! further on when it arrived, behind it, without what was told since. One whose place is before where it was asked for is read again.
 //!
+//! An address may lead to another server from one connection to the next, and that one's place is none of this stream: so each session is asked which
+//! server it is with.
+//!
 //! MySQL names such a place only under a lock on all tables: there it is refused.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
 
+use mysql_async::Conn;
 use mysql_async::prelude::Queryable as _;
-use mysql_async::{Conn, Row};
 
 use super::config::MySqlConfig;
 use super::event::Begin;
@@ -21,15 +24,22 @@ use super::place::Place;
 use super::session::{self, answered, connect};
 use super::sql;
 use crate::again::{
-    Again, CHUNK_BYTES, CHUNK_ROWS_FIRST, CHUNK_ROWS_MAX, Chunk, Chunks, FLIGHT_TRANSACTIONS_MAX,
-    Track, View,
+    Again, CHUNK_ROWS_MAX, Chunk, Chunks, FLIGHT_TRANSACTIONS_MAX, Filling, Key, READ, Size, Track,
+    View,
 };
 use crate::columns::TableConfig;
 use crate::reader::Trouble;
-use crate::rows::{About, Op, Rows, shape};
+use crate::rows::shape;
 
 /// Of one domain the last transaction: server and number.
 type Last = BTreeMap<u32, (u32, u64)>;
+
+/// What the server says of what a question sees.
+pub(super) struct Sight {
+    at: Gtids,
+    /// Domains that its log has: of another one, which the DBA had it forget, nothing is seen or comes any more.
+    domains: BTreeSet<u32>,
+}
 
 /// What a chunk sees.
 #[derive(Debug, PartialEq, Eq)]
@@ -100,10 +110,10 @@ impl Order {
 
 impl Track for Order {
     type Place = Place;
-    type Sight = Gtids;
+    type Sight = Sight;
     type View = Seen;
 
-    fn begin(&mut self, _: &Gtids) {}
+    fn begin(&mut self, _: &Sight) {}
 
     fn depart(&mut self, place: &Place) {
         self.is_away = true;
@@ -116,17 +126,18 @@ impl Track for Order {
         self.since.len() >= FLIGHT_TRANSACTIONS_MAX
     }
 
-    fn settle(&mut self, sight: Gtids) -> Option<Seen> {
+    fn settle(&mut self, sight: Sight) -> Option<Seen> {
         self.is_away = false;
         let (before, since) = (self.before, mem::take(&mut self.since));
         self.before += since.len() as u64;
-        let Gtids::Maria(seen) = &sight else {
+        let Gtids::Maria(seen) = &sight.at else {
             return None;
         };
-        let is_before = self
-            .at
-            .iter()
-            .any(|(domain, (_, number))| seen.get(domain).is_none_or(|(_, seen)| seen < number));
+        let mut told = self.at.iter();
+        let is_before = told.any(|(domain, (_, number))| match seen.get(domain) {
+            Some((_, seen)) => seen < number,
+            None => sight.domains.contains(domain),
+        });
         if is_before {
             return None;
         }
@@ -141,7 +152,7 @@ impl Track for Order {
         let told = told.try_fold(0, |most, told| told.map(|told| most.max(told)));
         Some(match told {
             Some(told) => Seen::Told(before + told),
-            None => Seen::Ahead(sight),
+            None => Seen::Ahead(sight.at),
         })
     }
 }
@@ -150,18 +161,20 @@ impl Track for Order {
 pub(super) struct Reader<'r> {
     config: &'r MySqlConfig,
     is_maria: bool,
+    /// That is streamed from.
+    server: &'r str,
     conn: Option<Conn>,
-    /// Rows of the next chunk.
-    count: usize,
+    size: Size,
 }
 
 impl<'r> Reader<'r> {
-    pub(super) fn new(config: &'r MySqlConfig, is_maria: bool) -> Self {
+    pub(super) fn new(config: &'r MySqlConfig, is_maria: bool, server: &'r str) -> Self {
         Self {
             config,
             is_maria,
+            server,
             conn: None,
-            count: CHUNK_ROWS_FIRST,
+            size: Size::new(CHUNK_ROWS_MAX),
         }
     }
 
@@ -170,6 +183,14 @@ impl<'r> Reader<'r> {
             Some(conn) => Ok(conn),
             None => {
                 let mut conn = connect(self.config).await?;
+                let server = session::identity(self.config, &mut conn).await?;
+                if server != self.server {
+                    return Err(Trouble::Passing(format!(
+                        "{} leads to another server ({server}) than the one whose log is read ({}): its rows are of another place of the log; let host and port lead to one server alone",
+                        session::server(self.config),
+                        self.server
+                    )));
+                }
                 // Whoever holds the table is not waited for; and a flow that is held up within a chunk does not hold it for long.
                 let patience = "SET SESSION lock_wait_timeout = 5, idle_transaction_timeout = 60";
                 session::run(self.config, &mut conn, patience).await?;
@@ -183,11 +204,35 @@ impl<'r> Reader<'r> {
         found.ok_or_else(|| Trouble::Person(format!("the flow does not read {table} any more")))
     }
 
-    async fn describe(&self, conn: &mut Conn, wanted: &TableConfig) -> Result<Reading, Trouble> {
-        let reading = describe(self.config, conn, wanted).await?;
-        match reading.keys.is_empty() {
-            false => Ok(reading),
+    /// That a table can be found: one that is gone does not come back by itself.
+    async fn is_there(&self, conn: &mut Conn, table: &str) -> Result<(), Trouble> {
+        match session::columns(self.config, conn, table).await?.is_empty() {
+            false => Ok(()),
             true => Err(Trouble::Person(format!(
+                "there is no table {table} any more, or the user {} may not read it: let the DBA run GRANT SELECT ON {} TO the flow's user; and ask again",
+                self.config.user,
+                sql::table(table)
+            ))),
+        }
+    }
+
+    async fn describe(
+        &self,
+        conn: &mut Conn,
+        wanted: &TableConfig,
+    ) -> Result<(Reading, Key), Trouble> {
+        self.is_there(conn, &wanted.name).await?;
+        let reading = describe(self.config, conn, wanted).await?;
+        let kinds: Vec<(String, String)> =
+            session::all(self.config, conn, &sql::key_kinds(&wanted.name)).await?;
+        let kind = |(_, key): &(usize, sql::Key)| {
+            let mut kinds = kinds.iter();
+            kinds.find(|(name, _)| *name == key.name).cloned()
+        };
+        let key = reading.keys.iter().map(kind).collect::<Option<Key>>();
+        match key.filter(|key| !key.is_empty()) {
+            Some(key) => Ok((reading, key)),
+            None => Err(Trouble::Person(format!(
                 "{} has no primary key that its rows can be read by, one part after the other: it has none, or one of floating-point numbers, enumerations or parts of texts, or columns, without or mask hide it",
                 wanted.name
             ))),
@@ -195,14 +240,64 @@ impl<'r> Reader<'r> {
     }
 }
 
-impl Chunks for Reader<'_> {
-    type Sight = Gtids;
-
-    fn another(&self) -> Self {
-        Reader::new(self.config, self.is_maria)
+impl Reader<'_> {
+    /// Domains that the server's log has.
+    async fn domains(&self, conn: &mut Conn) -> Result<BTreeSet<u32>, Trouble> {
+        let sql = "SELECT @@GLOBAL.gtid_binlog_state";
+        let text: String = session::first(self.config, conn, sql).await?;
+        let parts = text.split(',').map(str::trim);
+        let domains = parts.filter_map(|part| part.split('-').next()?.parse().ok());
+        Ok(domains.collect())
     }
 
-    async fn look(&mut self, table: &str) -> Result<(Vec<String>, Gtids), Trouble> {
+    /// The rows behind a key. They are put as they come: what the chunk does not take is read off, and not kept.
+    async fn rows(
+        &mut self,
+        conn: &mut Conn,
+        wanted: &TableConfig,
+        (table, key): (Reading, Key),
+        again: &Again,
+    ) -> Result<Chunk, Trouble> {
+        let keys: Vec<_> = table.keys.iter().map(|(_, key)| key.clone()).collect();
+        let after = again.after.iter().map(|(_, value)| value.clone());
+        let after: Vec<_> = after.collect();
+        let after = (!after.is_empty()).then_some(&*after);
+        let columns = table.taken.iter().map(|column| &*column.name);
+        let rows = sql::rows(&wanted.name, columns, &keys, after);
+        let sql = format!("{rows} LIMIT {}", self.size.rows());
+        let shape = shape(&wanted.name, &table.taken);
+        let (mut filling, mut last, mut is_all) = (Filling::default(), None, true);
+        let asked = conn.exec_iter(sql, ());
+        let mut result = answered(self.config, session::LONG_ANSWER_MAX, asked).await?;
+        loop {
+            let row = answered(self.config, session::SILENCE_MAX, result.next()).await?;
+            let Some(row) = row else {
+                break;
+            };
+            if filling.is_full() {
+                is_all = false;
+                continue;
+            }
+            let before = filling.rows.bytes();
+            put(&mut filling.rows, wanted, &table.taken, &row)?;
+            filling.rows.end(&shape, &READ);
+            filling.took(filling.rows.bytes() - before);
+            last = key_of(&row, &table.keys);
+        }
+        drop(result);
+        let chunk = filling.end(&mut self.size, is_all, (table.columns, key), last);
+        chunk.map_err(|what| Trouble::Person(format!("{}: {what}", wanted.name)))
+    }
+}
+
+impl Chunks for Reader<'_> {
+    type Sight = Sight;
+
+    fn another(&self) -> Self {
+        Reader::new(self.config, self.is_maria, self.server)
+    }
+
+    async fn look(&mut self, table: &str) -> Result<(Key, Sight), Trouble> {
         if !self.is_maria {
             return Err(Trouble::Person(
                 "MySQL says only under a lock on all tables where in its log a question stands, and an agent takes none: give the table to a flow of its own, which begins with all its rows".into(),
@@ -210,6 +305,7 @@ impl Chunks for Reader<'_> {
         }
         let wanted = self.wanted(table)?;
         let mut conn = self.session().await?;
+        self.is_there(&mut conn, table).await?;
         let engines: Vec<(String, String)> =
             session::all(self.config, &mut conn, &sql::engine(table)).await?;
         if let Some((engine, _)) = engines.first().filter(|(_, knows)| knows != "YES") {
@@ -218,71 +314,35 @@ impl Chunks for Reader<'_> {
                 sql::table(table)
             )));
         }
-        let reading = self.describe(&mut conn, wanted).await?;
-        let end = session::end(self.config, &mut conn, true).await?;
+        let (_, key) = self.describe(&mut conn, wanted).await?;
+        let at = session::end(self.config, &mut conn, true).await?;
+        let domains = self.domains(&mut conn).await?;
         self.conn = Some(conn);
         // Of the table before it may have been narrower.
-        self.count = CHUNK_ROWS_FIRST;
-        let key = reading.keys.into_iter().map(|(_, key)| key.name);
-        Ok((key.collect(), end))
+        self.size = Size::new(CHUNK_ROWS_MAX);
+        Ok((key, Sight { at, domains }))
     }
 
-    async fn read(&mut self, again: &Again) -> Result<(Chunk, Gtids), Trouble> {
+    async fn read(&mut self, again: &Again) -> Result<(Chunk, Sight), Trouble> {
         let wanted = self.wanted(&again.table)?;
         let conn = self.session().await?;
         let Snapshot { mut conn, at } = Snapshot::take_over(self.config, conn, true).await?;
-        session::run(self.config, &mut conn, &sql::touch(&wanted.name)).await?;
-        let table = self.describe(&mut conn, wanted).await?;
-        let keys: Vec<_> = table.keys.iter().map(|(_, key)| key.clone()).collect();
-        // A key that is another one now says nothing: the table is read from its beginning.
-        let names = again.after.iter().map(|(name, _)| name);
-        let after = names.eq(keys.iter().map(|key| &key.name)).then(|| {
-            let values = again.after.iter().map(|(_, value)| value.clone());
-            values.collect::<Vec<_>>()
-        });
-        let columns = table.taken.iter().map(|column| &*column.name);
-        let rows = sql::rows(&wanted.name, columns, &keys, after.as_deref());
-        let sql = format!("{rows} LIMIT {}", self.count);
-        let asked = conn.exec::<Row, _, _>(sql, ());
-        let rows = answered(self.config, session::LONG_ANSWER_MAX, asked).await?;
-        session::run(self.config, &mut conn, "COMMIT").await?;
-        self.conn = Some(conn);
-        let shape = shape(&wanted.name, &table.taken);
-        let mut all = Rows::default();
-        let mut taken = 0;
-        for row in &rows {
-            // What is above is read again: an append has an end.
-            if all.bytes() >= CHUNK_BYTES {
-                break;
-            }
-            put(&mut all, wanted, &table.taken, row)?;
-            all.end(&shape, &READ);
-            taken += 1;
+        if let Err(trouble) = session::run(self.config, &mut conn, &sql::touch(&wanted.name)).await
+        {
+            self.is_there(&mut conn, &wanted.name).await?;
+            return Err(trouble);
         }
-        let is_last = rows.len() < self.count && taken == rows.len();
-        let last = rows[..taken].last().map(|row| key_of(row, &table.keys));
-        let last = last.map_or(Some(Vec::new()), |last| last);
-        let fitting = CHUNK_BYTES / (all.bytes() / taken.max(1)).max(1);
-        self.count = fitting.clamp(1, CHUNK_ROWS_MAX.min(2 * self.count));
-        let chunk = Chunk {
-            columns: table.columns,
-            records: all.take(),
-            last: last
-                .ok_or_else(|| Trouble::Person(format!("{}: a row has no key", wanted.name)))?,
-            is_last,
+        let (table, key) = self.describe(&mut conn, wanted).await?;
+        let chunk = match key == again.key {
+            true => self.rows(&mut conn, wanted, (table, key), again).await?,
+            false => Chunk::of_another_key(key),
         };
-        Ok((chunk, at))
+        session::run(self.config, &mut conn, "COMMIT").await?;
+        let domains = self.domains(&mut conn).await?;
+        self.conn = Some(conn);
+        Ok((chunk, Sight { at, domains }))
     }
 }
-
-/// What is known of a row before its place is.
-const READ: About<'_> = About {
-    op: Op::Read,
-    transaction: "",
-    position: "",
-    committed_at: "",
-    ordinal: 0,
-};
 
 #[cfg(test)]
 mod tests {
@@ -290,6 +350,28 @@ mod tests {
 
     fn gtids(text: &str) -> Gtids {
         Gtids::read(text, true).expect("a list")
+    }
+
+    fn sight(text: &str) -> Sight {
+        Sight {
+            at: gtids(text),
+            domains: [0, 7].into(),
+        }
+    }
+
+    #[test]
+    fn a_domain_that_the_log_has_forgotten_is_not_waited_for() {
+        let settle = |domains: &[u32]| {
+            let mut order = Order::new(10);
+            order.depart(&Place::at(gtids("0-1-100,9-1-5")));
+            order.settle(Sight {
+                at: gtids("0-1-100"),
+                domains: domains.iter().copied().collect(),
+            })
+        };
+        // Its last transaction is in the log, and not visible yet.
+        assert_eq!(settle(&[0, 9]), None);
+        assert_eq!(settle(&[0]), Some(Seen::Told(10)));
     }
 
     #[test]
@@ -306,7 +388,7 @@ mod tests {
                     is_prepared: false,
                 });
             }
-            assert_eq!(order.settle(gtids(seen)), expected, "{seen}");
+            assert_eq!(order.settle(sight(seen)), expected, "{seen}");
         };
         check("0-1-100,7-1-5", Some(Seen::Told(10)));
         check("0-1-101,7-1-5", Some(Seen::Told(11)));

@@ -177,8 +177,10 @@ impl Reading<'_> {
         place.load = (course == GapCourse::LoadsAgain).then(Load::default);
         place.schemas = before.schemas;
         place.gaps = before.gaps + 1;
-        if place.load.is_none() {
-            place.again = before.again;
+        place.again = before.again;
+        if place.load.is_some() {
+            // All of them come.
+            place.again.clear();
         }
         let (from, to) = (before.at.to_string(), place.at.to_string());
         warn!(gap = sentence, from, to, "a part of the log is gone");

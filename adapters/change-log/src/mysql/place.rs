@@ -186,6 +186,10 @@ impl reader::Place for Place {
     fn queue(&self) -> Option<&Queue> {
         Some(&self.again)
     }
+
+    fn queue_mut(&mut self) -> Option<&mut Queue> {
+        Some(&mut self.again)
+    }
 }
 
 impl Stands for Place {

@@ -240,7 +240,17 @@ pub(super) async fn charsets(config: &MySqlConfig, conn: &mut Conn) -> Result<Ch
     Ok(charsets)
 }
 
-/// Opens the log behind a place. `id`: the flow's number among the server's replicas.
+/// What tells a server from the others that an address may lead to.
+pub(super) async fn identity(config: &MySqlConfig, conn: &mut Conn) -> Result<String, Trouble> {
+    first(
+        config,
+        conn,
+        "SELECT CONCAT_WS(' ', @@GLOBAL.server_id, @@GLOBAL.hostname, @@GLOBAL.port)",
+    )
+    .await
+}
+
+/// Opens the log behind a place, and says which server it is of. `id`: the flow's number among the server's replicas.
 ///
 /// # Errors
 /// As of [`trouble`]; that the log is not there is said by the stream.
@@ -248,8 +258,9 @@ pub(super) async fn stream(
     config: &MySqlConfig,
     id: u32,
     place: &Place,
-) -> Result<BinlogStream, Trouble> {
+) -> Result<(BinlogStream, String), Trouble> {
     let mut conn = connect(config).await?;
+    let server = identity(config, &mut conn).await?;
     let period = HEARTBEAT_EVERY.as_nanos();
     let set =
         format!("SET @master_heartbeat_period = {period}, @source_heartbeat_period = {period}");
@@ -275,7 +286,8 @@ pub(super) async fn stream(
             request.with_gtid().with_gtid_set(sids)
         }
     };
-    answered(config, ANSWER_MAX, conn.get_binlog_stream(request)).await
+    let stream = answered(config, ANSWER_MAX, conn.get_binlog_stream(request)).await?;
+    Ok((stream, server))
 }
 
 /// An answer of the server, or why there is none.

@@ -74,6 +74,14 @@ pub(super) fn key(table: &str) -> String {
     )
 }
 
+/// What the values of a table's primary key are ordered by: type and collation of each column.
+pub(super) fn key_kinds(table: &str) -> String {
+    let (schema, table) = split(table);
+    format!(
+        "SELECT COLUMN_NAME, CONCAT_WS(' ', COLUMN_TYPE, COLLATION_NAME) FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = {schema} AND TABLE_NAME = {table} AND COLUMN_KEY = 'PRI'"
+    )
+}
+
 /// What keeps the table's rows, and whether it knows transactions: `YES` or `NO`.
 pub(super) fn engine(table: &str) -> String {
     let (schema, table) = split(table);

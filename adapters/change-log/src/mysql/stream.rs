@@ -50,7 +50,7 @@ impl Reading<'_> {
         let mut conn = connect(self.config).await?;
         let charsets = session::charsets(self.config, &mut conn).await?;
         let mut lag = Lag::behind(facts(self.config, &mut conn).await?.kept_s);
-        let mut stream = session::stream(self.config, self.id, &place).await?;
+        let (mut stream, server) = session::stream(self.config, self.id, &place).await?;
         info!(from = %place.at, "the log is read");
         let known = (charsets, self.watch());
         let mut assembly = Assembly::new(self.flow, &self.config.tables, known, place);
@@ -58,7 +58,11 @@ impl Reading<'_> {
         let mut silence = Silence::new(self.config.heartbeat_every);
         let (mut heard_us, mut heard) = (now_us(), Instant::now());
         let is_maria = assembly.newest().at.is_maria();
-        let mut pump = Pump::new(self.flow, Reader::new(self.config, is_maria));
+        let mut pump = Pump::new(
+            self.flow,
+            Reader::new(self.config, is_maria, &server),
+            self.talk,
+        );
         loop {
             // On the way to a snapshot of a first load all rows come anyway.
             if until.is_none() && !pump.step(&mut assembly, self.talk).await? {
@@ -80,7 +84,7 @@ impl Reading<'_> {
                 () = sleep_until(looked.due), if looked.is_news && assembly.place().is_some() => {
                     looked.told();
                     if let Some(place) = assembly.place()
-                        && !self.talk.tell(Told::Looked(Box::new(place.clone()), now_us())).await
+                        && !pump.tell(self.talk, Told::Looked(Box::new(place.clone()), now_us())).await
                     {
                         return Ok(None);
                     }
@@ -89,7 +93,7 @@ impl Reading<'_> {
                 () = silence.lasts(), if assembly.place().is_some() => {
                     silence.broken();
                     if let Some(place) = assembly.place()
-                        && !self.beat(place, heard_us).await
+                        && !pump.beside(self.beat(place, heard_us)).await
                     {
                         return Ok(None);
                     }
@@ -125,7 +129,7 @@ impl Reading<'_> {
                 }
             };
             if let Some(ready) = ready {
-                if !self.talk.tell(Told::Ready(ready, now_us())).await {
+                if !pump.tell(self.talk, Told::Ready(ready, now_us())).await {
                     return Ok(None);
                 }
                 silence.broken();

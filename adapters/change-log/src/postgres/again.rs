@@ -9,7 +9,7 @@
 //! All that a chunk sees has its commit before where the log ended just after its snapshot was taken: it is given when the stream has passed that.
 //!
 //! The table is named (`LOCK TABLE ... IN ACCESS SHARE MODE`, as every question does) before the snapshot is taken: what was emptied or written anew
-//! between the two would look empty.
+//! between the two would look empty. So it is also the same table, with the same key, for all of the snapshot.
 
 use std::collections::HashSet;
 
@@ -25,11 +25,10 @@ use super::session::{Names, connect, is_same};
 use super::snapshot::Snapshot;
 use super::sql;
 use crate::again::{
-    Again, CHUNK_BYTES, CHUNK_ROWS_FIRST, CHUNK_ROWS_MAX, Chunk, Chunks, FLIGHT_TRANSACTIONS_MAX,
-    Track, View,
+    Again, CHUNK_ROWS_MAX, Chunk, Chunks, FLIGHT_TRANSACTIONS_MAX, Filling, Key, READ, Size, Track,
+    View,
 };
 use crate::reader::Trouble;
-use crate::rows::{About, Op, Rows};
 
 /// What a question sees.
 pub(super) struct Sight {
@@ -116,15 +115,21 @@ pub(super) struct Reader<'r> {
     begins: &'r Place,
     kinds: Kinds,
     client: Option<ReplicationClient>,
-    /// Rows of the next chunk.
-    count: usize,
+    size: Size,
 }
 
-/// A table's key.
-struct Key {
-    columns: Vec<String>,
+/// A table that can be read.
+struct Readable {
+    key: Key,
     /// It has partitions: its rows are theirs.
     has_parts: bool,
+    found: FoundTable,
+}
+
+impl Readable {
+    fn has_large(&self) -> bool {
+        self.found.parts.iter().any(|part| part.has_large)
+    }
 }
 
 impl<'r> Reader<'r> {
@@ -136,7 +141,7 @@ impl<'r> Reader<'r> {
             begins,
             kinds: Kinds::default(),
             client: None,
-            count: CHUNK_ROWS_FIRST,
+            size: Size::new(CHUNK_ROWS_MAX),
         }
     }
 
@@ -149,13 +154,11 @@ impl<'r> Reader<'r> {
                 client
             }
         };
-        for sql in [
-            sql::BEGIN,
-            sql::WAIT_LITTLE,
-            &sql::lock([table].into_iter()),
-        ] {
+        for sql in [sql::BEGIN, sql::WAIT_LITTLE] {
             query(self.config, &mut client, sql).await?;
         }
+        let locked = query(self.config, &mut client, &sql::lock([table].into_iter())).await;
+        locked.map_err(|trouble| self.lasting(table, trouble))?;
         let rows = query(self.config, &mut client, sql::SIGHT).await?;
         if rows.first().is_some_and(|row| text(row, 1).is_none()) {
             return Err(Trouble::Passing(format!(
@@ -175,62 +178,137 @@ impl<'r> Reader<'r> {
         Ok((client, sight.ok_or_else(|| unsaid("what a question sees"))?))
     }
 
+    /// What does not pass by itself, as what it is: the table is gone, or may not be read any more.
+    fn lasting(&self, table: &str, trouble: Trouble) -> Trouble {
+        let Trouble::Passing(said) = trouble else {
+            return trouble;
+        };
+        let has = |code: &str| said.contains(&format!("SQLSTATE {code}"));
+        // undefined_table, invalid_schema_name; insufficient_privilege.
+        Trouble::Person(match () {
+            () if has("42P01") || has("3F000") => self.is_gone(table),
+            () if has("42501") => format!(
+                "{said}; let the owner of {table} run: GRANT SELECT ON {} TO {}; and ask again",
+                sql::table(table),
+                sql::name(&self.config.user)
+            ),
+            () => return Trouble::Passing(said),
+        })
+    }
+
+    fn is_gone(&self, table: &str) -> String {
+        format!("the database {} has no table {table}", self.config.database)
+    }
+
     /// Its key, and its columns.
     async fn describe(
         &mut self,
         client: &mut ReplicationClient,
         table: &str,
-    ) -> Result<(Key, FoundTable), Trouble> {
+    ) -> Result<Readable, Trouble> {
         let wanted = self.config.tables.iter().find(|known| known.name == table);
         let wanted = wanted
             .ok_or_else(|| Trouble::Person(format!("the flow does not read {table} any more")))?;
         let rows = query(self.config, client, &sql::row_key(table)).await?;
-        let first = rows.first().ok_or_else(|| {
-            Trouble::Person(format!(
-                "the database {} has no table {table}",
-                self.config.database
-            ))
-        })?;
-        let key = Key {
-            columns: rows
-                .iter()
-                .filter_map(|row| text(row, 1).map(str::to_owned))
-                .collect(),
-            has_parts: text(first, 0) == Some("p"),
-        };
-        if key.columns.is_empty() {
+        let first = rows
+            .first()
+            .ok_or_else(|| Trouble::Person(self.is_gone(table)))?;
+        let column = |row| Some((text(row, 1)?.to_owned(), text(row, 2)?.to_owned()));
+        let key: Key = rows.iter().filter_map(column).collect();
+        let has_parts = text(first, 0) == Some("p");
+        if key.is_empty() {
             return Err(Trouble::Person(format!(
                 "{table} has no key that its rows can be read by, one part after the other: let its owner give it a primary key that is not DEFERRABLE, or name a unique index by REPLICA IDENTITY"
             )));
         }
         let found = find(self.config, self.names, &mut self.kinds, client, wanted).await?;
-        match key.columns.iter().find(|name| !found.table.shows(name)) {
-            None => Ok((key, found)),
-            Some(hidden) => Err(Trouble::Person(format!(
+        match key.iter().find(|(name, _)| !found.table.shows(name)) {
+            None => Ok(Readable {
+                key,
+                has_parts,
+                found,
+            }),
+            Some((hidden, _)) => Err(Trouble::Person(format!(
                 "{hidden} is of the key of {table}, and columns, without or mask hide it: its rows can't be told apart, so they can't come again while the stream goes on"
             ))),
         }
     }
 
-    async fn look_in(
-        &mut self,
-        table: &str,
-    ) -> Result<(ReplicationClient, Sight, Key, FoundTable), Trouble> {
-        let (mut client, sight) = self.begin(table).await?;
-        let (key, found) = self.describe(&mut client, table).await?;
-        Ok((client, sight, key, found))
-    }
-
-    /// That the log tells of all that the table holds.
-    async fn is_whole(&self, client: &mut ReplicationClient) -> Result<(), Trouble> {
+    /// That the log tells of all that the table holds, by the table's name.
+    async fn is_whole(&self, client: &mut ReplicationClient, table: &str) -> Result<(), Trouble> {
         let publication = &self.names.publication;
         let rows = query(self.config, client, &sql::publishes(publication)).await?;
-        match rows.first().map(|row| (text(row, 0), text(row, 1))) {
-            Some((Some("t"), Some("f"))) => Ok(()),
-            _ => Err(Trouble::Person(format!(
+        if rows.first().map(|row| (text(row, 0), text(row, 1))) != Some((Some("t"), Some("f"))) {
+            return Err(Trouble::Person(format!(
                 "the publication {publication} leaves out rows, columns or kinds of changes: the table holds what the log does not tell of. Let its owner make it whole"
+            )));
+        }
+        // A partition's rows are told by its own name or by that of the whole, as `publish_via_partition_root` says.
+        let told = query(self.config, client, &sql::published(publication)).await?;
+        match told.iter().any(|row| text(row, 0) == Some(table)) {
+            true => Ok(()),
+            false => Err(Trouble::Person(format!(
+                "the publication {publication} does not tell of {table} by this name: it lacks it, or the table has partitions or is one and publish_via_partition_root tells of the other. \
+                 Let its owner run: ALTER PUBLICATION {} SET (publish_via_partition_root = true); for a table that has partitions, or name in the flow those that are told",
+                sql::name(publication)
             ))),
         }
+    }
+
+    /// The rows behind a key.
+    async fn rows(
+        &mut self,
+        client: &mut ReplicationClient,
+        table: Readable,
+        again: &Again,
+    ) -> Result<Chunk, Trouble> {
+        let has_large = table.has_large();
+        let Readable {
+            key,
+            has_parts,
+            found,
+        } = table;
+        let names: Vec<_> = key.iter().map(|(name, _)| name.clone()).collect();
+        let after: Vec<_> = again.after.iter().map(|(_, value)| &**value).collect();
+        if has_large {
+            // They may have come since it was looked at.
+            self.size.is_at_most(LARGE_ROWS_MAX);
+        }
+        let sql = sql::rows_behind(
+            &again.table,
+            found.table.taken(),
+            &names,
+            &after,
+            has_parts,
+            self.size.rows(),
+        );
+        let rows = query_long(self.config, client, &sql).await;
+        let rows = rows.map_err(|trouble| self.lasting(&again.table, trouble))?;
+        let wrong = |what: &str| Trouble::Person(format!("{}: {what}", again.table));
+        let (mut filling, mut taken) = (Filling::default(), None);
+        for (at, row) in rows.iter().enumerate() {
+            if filling.is_full() {
+                break;
+            }
+            let cells = row.iter().map(cell).collect::<Result<Vec<_>, _>>();
+            let cells = cells.map_err(|_| {
+                wrong("a value is no UTF-8, as its database does not say what its texts are (SQL_ASCII); leave its column out by `without`")
+            })?;
+            found.table.put_row(&mut filling.rows, &cells, &READ);
+            filling.took(row.iter().flatten().map(|value| value.len()).sum());
+            taken = Some(at);
+        }
+        let last = taken.and_then(|at| {
+            let value = |name: &String| {
+                let mut columns = found.table.relation.columns.iter();
+                let column = columns.position(|column| column.name == *name)?;
+                Some((name.clone(), text(&rows[at], column)?.to_owned()))
+            };
+            names.iter().map(value).collect::<Option<Vec<_>>>()
+        });
+        let is_all = taken.map_or(0, |at| at + 1) == rows.len();
+        let chunk = filling.end(&mut self.size, is_all, (found.columns, key), last);
+        chunk.map_err(|what| wrong(&what))
     }
 }
 
@@ -241,95 +319,35 @@ impl Chunks for Reader<'_> {
         Reader::new(self.config, self.names, self.begins)
     }
 
-    async fn look(&mut self, table: &str) -> Result<(Vec<String>, Sight), Trouble> {
-        let (mut client, mut sight, key, found) = self.look_in(table).await?;
+    async fn look(&mut self, table: &str) -> Result<(Key, Sight), Trouble> {
+        let (mut client, mut sight) = self.begin(table).await?;
+        let readable = self.describe(&mut client, table).await?;
         let open = query(self.config, &mut client, sql::OPEN).await?;
         let open = open.iter().map(|row| text(row, 0)?.parse().ok());
         let open: Option<_> = open.collect();
         sight.open = open.ok_or_else(|| unsaid("which transactions are open"))?;
-        self.is_whole(&mut client).await?;
-        self.count = match found.parts.iter().any(|part| part.has_large) {
-            true => 1,
-            false => CHUNK_ROWS_FIRST,
+        self.is_whole(&mut client, table).await?;
+        self.size = match readable.has_large() {
+            true => Size::of_large(LARGE_ROWS_MAX),
+            false => Size::new(CHUNK_ROWS_MAX),
         };
         query(self.config, &mut client, sql::END).await?;
         self.client = Some(client);
-        Ok((key.columns, sight))
+        Ok((readable.key, sight))
     }
 
     async fn read(&mut self, again: &Again) -> Result<(Chunk, Sight), Trouble> {
-        let (mut client, sight, key, found) = self.look_in(&again.table).await?;
-        // A key that is another one now says nothing: the table is read from its beginning.
-        let names = again.after.iter().map(|(name, _)| name);
-        let after: Vec<_> = match names.eq(&key.columns) {
-            true => again.after.iter().map(|(_, value)| &**value).collect(),
-            false => Vec::new(),
+        let (mut client, sight) = self.begin(&again.table).await?;
+        let readable = self.describe(&mut client, &again.table).await?;
+        let chunk = match readable.key == again.key {
+            true => self.rows(&mut client, readable, again).await?,
+            false => Chunk::of_another_key(readable.key),
         };
-        let columns = found.table.taken();
-        let sql = sql::rows_behind(
-            &again.table,
-            columns,
-            &key.columns,
-            &after,
-            key.has_parts,
-            self.count,
-        );
-        let rows = query_long(self.config, &mut client, &sql).await?;
         query(self.config, &mut client, sql::END).await?;
         self.client = Some(client);
-        let wrong = |what: &str| Trouble::Person(format!("{}: {what}", again.table));
-        let (mut put, mut bytes, mut taken) = (Rows::default(), 0, 0);
-        for row in &rows {
-            // What is above is read again: an append has an end.
-            if bytes >= CHUNK_BYTES {
-                break;
-            }
-            taken += 1;
-            let cells = row.iter().map(cell).collect::<Result<Vec<_>, _>>();
-            let cells = cells.map_err(|_| {
-                wrong("a value is no UTF-8, as its database does not say what its texts are (SQL_ASCII); leave its column out by `without`")
-            })?;
-            bytes += row.iter().flatten().map(|value| value.len()).sum::<usize>();
-            found.table.put_row(&mut put, &cells, &READ);
-        }
-        let last = rows[..taken].last().map(|row| {
-            let value = |name: &String| {
-                let at = found
-                    .table
-                    .relation
-                    .columns
-                    .iter()
-                    .position(|column| column.name == *name)?;
-                Some((name.clone(), text(row, at)?.to_owned()))
-            };
-            key.columns.iter().map(value).collect::<Option<Vec<_>>>()
-        });
-        let last = last.map_or(Some(Vec::new()), |last| last);
-        let is_last = rows.len() < self.count && taken == rows.len();
-        let most = match found.parts.iter().any(|part| part.has_large) {
-            true => LARGE_ROWS_MAX,
-            false => CHUNK_ROWS_MAX,
-        };
-        let fitting = CHUNK_BYTES / (bytes / taken.max(1)).max(1);
-        self.count = fitting.clamp(1, most.min(2 * self.count));
-        let chunk = Chunk {
-            columns: found.columns,
-            records: put.take(),
-            last: last.ok_or_else(|| wrong("a row has no key"))?,
-            is_last,
-        };
         Ok((chunk, sight))
     }
 }
-
-/// What is known of a row before its place is.
-const READ: About<'_> = About {
-    op: Op::Read,
-    transaction: "",
-    position: "",
-    committed_at: "",
-    ordinal: 0,
-};
 
 /// Where the log ends, as the stream says it: at the beginning of a page the server names the place behind the page's header (24 bytes, of a
 /// file's first page 40), where nothing is written yet.

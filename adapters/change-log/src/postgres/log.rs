@@ -213,7 +213,11 @@ impl Reading<'_> {
         let mut looked = Looked::new();
         let mut silence = Silence::new(self.config.heartbeat_every);
         let mut heard_us = now_us();
-        let mut pump = Pump::new(self.flow, Reader::new(self.config, self.names, &begins));
+        let mut pump = Pump::new(
+            self.flow,
+            Reader::new(self.config, self.names, &begins),
+            talk,
+        );
         loop {
             if !pump.step(&mut assembly, talk).await? {
                 return Ok(());
@@ -238,7 +242,7 @@ impl Reading<'_> {
                 () = sleep_until(looked.due), if looked.is_news && assembly.place().is_some() => {
                     looked.told();
                     if let Some(place) = assembly.place()
-                        && !talk.tell(Told::Looked(Box::new(place.clone()), now_us())).await
+                        && !pump.tell(talk, Told::Looked(Box::new(place.clone()), now_us())).await
                     {
                         return Ok(());
                     }
@@ -247,7 +251,7 @@ impl Reading<'_> {
                 () = silence.lasts(), if assembly.place().is_some() => {
                     silence.broken();
                     if let Some(place) = assembly.place()
-                        && !self.beat(place, heard_us).await
+                        && !pump.beside(self.beat(place, heard_us)).await
                     {
                         return Ok(());
                     }
@@ -264,7 +268,10 @@ impl Reading<'_> {
             heard_us = now_us();
             let ready = self.take(&mut assembly, &mut looked, event).await?;
             if let Some(ready) = ready {
-                if !talk.tell(Told::Ready(Box::new(ready), now_us())).await {
+                if !pump
+                    .tell(talk, Told::Ready(Box::new(ready), now_us()))
+                    .await
+                {
                     return Ok(());
                 }
                 silence.broken();

@@ -174,13 +174,16 @@ pub(super) fn parts(text: &str) -> String {
     )
 }
 
-/// What a table is, with a row for each column of the key that the log tells its rows by, in its order; NULL where it has none.
+/// What a table is, with a row for each column of the key that the log tells its rows by, in its order, and what its values are ordered by: type,
+/// collation, and the version of that; NULL where it has none.
 pub(super) fn row_key(text: &str) -> String {
     format!(
-        "SELECT c.relkind, a.attname FROM pg_catalog.pg_class c LEFT JOIN pg_catalog.pg_index i ON i.indrelid = c.oid AND i.indisvalid AND i.indimmediate \
+        "SELECT c.relkind, a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod) \
+         || COALESCE(' COLLATE ' || o.collnamespace::pg_catalog.regnamespace || '.' || o.collname, '') || COALESCE(' ' || pg_catalog.pg_collation_actual_version(o.oid), '') \
+         FROM pg_catalog.pg_class c LEFT JOIN pg_catalog.pg_index i ON i.indrelid = c.oid AND i.indisvalid AND i.indimmediate \
          AND CASE c.relreplident WHEN 'i' THEN i.indisreplident ELSE i.indisprimary END \
          LEFT JOIN LATERAL pg_catalog.unnest((i.indkey::int2[])[0:i.indnkeyatts - 1]) WITH ORDINALITY k(number, place) ON true \
-         LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.number \
+         LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.number LEFT JOIN pg_catalog.pg_collation o ON o.oid = a.attcollation \
          WHERE c.oid = pg_catalog.to_regclass({}) ORDER BY k.place",
         value(&table(text))
     )

@@ -94,9 +94,10 @@ impl Table {
             }
         };
         for column in &self.taken {
+            let is_key = self.relation.columns[column.at].is_key;
             let said = match now.as_ref().map(|now| now[column.at]) {
-                // A large value that was not touched stands in the old row, if that was logged whole.
-                Some(Cell::Unchanged) if is_whole => before(column.at),
+                // A large value that was not touched stands in the old row, if that was logged whole, and that of a key in the old key.
+                Some(Cell::Unchanged) if is_whole || is_key => before(column.at),
                 Some(said) => said,
                 None => before(column.at),
             };
@@ -259,6 +260,22 @@ mod tests {
                     new(["A", "f", "x"]),
                 ],
                 "A false x B = =",
+            ),
+            // A key that is large is not repeated in the new row.
+            (
+                &by_key,
+                vec![
+                    head("U"),
+                    part("K"),
+                    tuple(["A", "~", "~"]),
+                    new(["=", "f", "x"]),
+                ],
+                "A false x A = =",
+            ),
+            (
+                &by_key,
+                vec![head("U"), new(["=", "f", "x"])],
+                "= false x = = =",
             ),
             (
                 &whole,

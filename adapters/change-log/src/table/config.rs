@@ -136,6 +136,9 @@ pub struct SqlConfig {
     pub tls: Option<TlsConfig>,
     /// ODBC: the driver and what it needs to know, but for the password.
     pub connection: Option<String>,
+    /// How long an answer may take: a page without an index is a scan of the table.
+    #[serde(default = "five_minutes", with = "humantime_serde")]
+    pub answer_max: Duration,
     /// ODBC: the statement that tells the clock, where the agent does not know it.
     pub clock: Option<String>,
     /// The table, with its schema if need be.
@@ -209,6 +212,10 @@ fn five_seconds() -> Duration {
     Duration::from_secs(5)
 }
 
+fn five_minutes() -> Duration {
+    Duration::from_secs(300)
+}
+
 fn utc() -> String {
     "UTC".to_owned()
 }
@@ -237,6 +244,12 @@ impl SqlConfig {
             _ => Duration::from_secs(1),
         };
         self.every.unwrap_or(default)
+    }
+
+    /// When the server itself is to give a statement up, a little before the agent does.
+    pub(super) fn statement_max(&self) -> Duration {
+        let before = (self.answer_max / 30).max(Duration::from_millis(500));
+        self.answer_max.saturating_sub(before)
     }
 
     /// The places of the columns that are taken.

@@ -8,6 +8,9 @@ use crate::server;
 
 /// Between two questions, at least: each is a statement at somebody's database.
 const EVERY_MIN: Duration = Duration::from_millis(50);
+/// How long an answer may be waited for: in less no server answers surely, and nobody notices in more that it does not.
+const ANSWER_LEAST: Duration = Duration::from_secs(1);
+const ANSWER_MOST: Duration = Duration::from_secs(86_400);
 
 impl SqlConfig {
     /// What is wrong with it by itself: the setting and a sentence.
@@ -49,6 +52,12 @@ impl SqlConfig {
         }
         if self.every() < EVERY_MIN {
             fault("every", format!("is less than {EVERY_MIN:?}"));
+        }
+        if !(ANSWER_LEAST..=ANSWER_MOST).contains(&self.answer_max) {
+            fault(
+                "answer_max",
+                format!("is not between {ANSWER_LEAST:?} and {ANSWER_MOST:?}"),
+            );
         }
         if let Some(op) = &self.op
             && [&op.create, &op.update, &op.delete]
@@ -368,6 +377,11 @@ mod tests {
                 sqlite,
                 "table = 'dbo.t'\nmode = 'cdc'\ncapture = 'dbo_t'\n",
                 "mode: \"cdc\" is SQL Server's",
+            ),
+            (
+                sqlite,
+                "table = 't'\nmode = 'overlap'\nanswer_max = '500ms'\n",
+                "answer_max: is not between 1s and 86400s",
             ),
             (
                 sqlite,

@@ -17,13 +17,6 @@ use crate::reader::Trouble;
 
 /// How long a connection may take.
 const CONNECT_MAX: Duration = Duration::from_secs(30);
-/// How long an answer may take. MariaDB gives up a little earlier.
-const ANSWER_MAX: Duration = Duration::from_secs(300);
-/// How values are written, whatever the server's settings are; and how long another's lock is waited for.
-const SETTINGS: [&str; 2] = [
-    "SET NAMES utf8mb4, time_zone = '+00:00', SESSION innodb_lock_wait_timeout = 10 /*M!100100 , SESSION max_statement_time = 290 */",
-    "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
-];
 /// The character set of bytes.
 const BINARY: u16 = 63;
 
@@ -31,6 +24,7 @@ const BINARY: u16 = 63;
 pub(super) struct Session {
     server: String,
     connection: Conn,
+    answer_max: Duration,
     /// The rest of its newest answer is not read.
     pub(super) is_given_up: bool,
 }
@@ -46,13 +40,14 @@ impl Session {
         Ok(Self {
             connection: connected.map_err(|error| trouble(&server, &error))?,
             server,
+            answer_max: config.answer_max,
             is_given_up: false,
         })
     }
 
     pub(super) async fn ask(&mut self, sql: &str) -> Result<Page, Trouble> {
-        let read = timeout(ANSWER_MAX, read(&mut self.connection, sql)).await;
-        let read = read.map_err(|_| silent(&self.server, ANSWER_MAX))?;
+        let read = timeout(self.answer_max, read(&mut self.connection, sql)).await;
+        let read = read.map_err(|_| silent(&self.server, self.answer_max))?;
         let (page, is_behind) = read.map_err(|error| trouble(&self.server, &error))?;
         self.is_given_up |= is_behind;
         Ok(page)
@@ -67,11 +62,23 @@ impl Session {
 
     /// How many rows were changed.
     pub(super) async fn change(&mut self, sql: &str) -> Result<u64, Trouble> {
-        let told = timeout(ANSWER_MAX, self.connection.query_drop(sql)).await;
-        let told = told.map_err(|_| silent(&self.server, ANSWER_MAX))?;
+        let told = timeout(self.answer_max, self.connection.query_drop(sql)).await;
+        let told = told.map_err(|_| silent(&self.server, self.answer_max))?;
         told.map_err(|error| trouble(&self.server, &error))?;
         Ok(self.connection.affected_rows())
     }
+}
+
+/// How values are written, whatever the server's settings are; how long another's lock is waited for; and that MariaDB gives a statement up a little before the
+/// agent does: MySQL has no such limit, and a comment there.
+fn settings(config: &SqlConfig) -> Vec<String> {
+    let seconds = config.statement_max().as_secs_f64();
+    vec![
+        format!(
+            "SET NAMES utf8mb4, time_zone = '+00:00', SESSION innodb_lock_wait_timeout = 10 /*M!100100 , SESSION max_statement_time = {seconds:.3} */"
+        ),
+        "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED".to_owned(),
+    ]
 }
 
 fn options(config: &SqlConfig, host: &str, port: u16) -> Result<Opts, Trouble> {
@@ -84,7 +91,7 @@ fn options(config: &SqlConfig, host: &str, port: u16) -> Result<Opts, Trouble> {
         .db_name(config.database.clone())
         .tcp_keepalive(Some(CONNECT_MAX))
         .prefer_socket(false)
-        .setup(SETTINGS.map(str::to_owned).to_vec());
+        .setup(settings(config));
     let options = match host.starts_with('/') {
         true => options.socket(Some(host)),
         false => options.ip_or_hostname(host).tcp_port(port),

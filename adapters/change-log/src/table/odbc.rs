@@ -26,9 +26,6 @@ use crate::words;
 
 /// How long a connection may take.
 const CONNECT_MAX: Duration = Duration::from_secs(30);
-/// How long an answer may take. The driver is asked to give up a little earlier, where it can.
-const ANSWER_MAX: Duration = Duration::from_secs(300);
-const STATEMENT_SECONDS_MAX: usize = 290;
 /// UTF-16 units, or bytes, of a cell that are fetched at once.
 const PART: usize = 4_096;
 
@@ -52,6 +49,7 @@ pub(super) struct Session {
     pub(super) dialect: Dialect,
     asked: mpsc::Sender<Asked>,
     hung: Hung,
+    answer_max: Duration,
 }
 
 impl Session {
@@ -64,9 +62,11 @@ impl Session {
         let (mut hung, thread_ends) = Hung::new().map_err(Trouble::Passing)?;
         let (asked, asks) = mpsc::channel();
         let (tell, told) = oneshot::channel();
+        // A driver is asked to give up a little before the agent does, where it can.
+        let seconds = config.statement_max().as_secs().max(1) as usize;
         let run = move || {
             let _ends = thread_ends;
-            serve(&connection, tell, &asks);
+            serve(&connection, tell, &asks, seconds);
         };
         let started = thread::Builder::new().name("odbc".into()).spawn(run);
         started.map_err(|error| Trouble::Passing(format!("no thread can be started: {error}")))?;
@@ -83,6 +83,7 @@ impl Session {
             dialect,
             asked,
             hung,
+            answer_max: config.answer_max,
         })
     }
 
@@ -108,8 +109,8 @@ impl Session {
         let sent = self.asked.send((request, tell));
         sent.map_err(|_| ended(&self.name))?;
         self.hung.waits(true);
-        let Ok(told) = timeout(ANSWER_MAX, told).await else {
-            return Err(silent(&self.name, ANSWER_MAX));
+        let Ok(told) = timeout(self.answer_max, told).await else {
+            return Err(silent(&self.name, self.answer_max));
         };
         self.hung.waits(false);
         let answer = told.map_err(|_| ended(&self.name))?;
@@ -149,8 +150,9 @@ fn serve(
     connection: &str,
     tell: oneshot::Sender<Result<Dialect, String>>,
     asks: &mpsc::Receiver<Asked>,
+    seconds: usize,
 ) {
-    let connected = connect(connection);
+    let connected = connect(connection, seconds);
     let connection = match connected {
         Ok((connection, dialect)) => {
             if tell.send(Ok(dialect)).is_err() {
@@ -163,7 +165,7 @@ fn serve(
             return;
         }
     };
-    let limit = limit(&connection);
+    let limit = limit(&connection, seconds);
     for (request, tell) in asks {
         let answer = match request {
             Request::Ask { sql, rows_max } => {
@@ -175,7 +177,8 @@ fn serve(
     }
 }
 
-fn connect(text: &str) -> Result<(Connection<'static>, Dialect), Error> {
+/// The database itself is told of the limit where its driver does not pass it on, as MariaDB's.
+fn connect(text: &str, seconds: usize) -> Result<(Connection<'static>, Dialect), Error> {
     let options = ConnectionOptions {
         login_timeout_sec: Some(CONNECT_MAX.as_secs() as u32),
         packet_size: None,
@@ -183,6 +186,10 @@ fn connect(text: &str) -> Result<(Connection<'static>, Dialect), Error> {
     let environment = odbc_api::environment()?;
     let connection = environment.connect_with_connection_string(text, options)?;
     let dialect = Dialect::of(&connection.database_management_system_name()?);
+    let postgres_limit = format!("SET statement_timeout = '{seconds}s'");
+    let maria_limits = format!(
+        "SET time_zone = '+00:00', SESSION innodb_lock_wait_timeout = 10 /*M!100100 , SESSION max_statement_time = {seconds} */"
+    );
     let settings: &[&str] = match dialect {
         Dialect::Postgres => &[
             "SET TimeZone = 'UTC'",
@@ -190,8 +197,9 @@ fn connect(text: &str) -> Result<(Connection<'static>, Dialect), Error> {
             "SET row_security = off",
             "SET standard_conforming_strings = on",
             "SET lock_timeout = '10s'",
+            &postgres_limit,
         ],
-        Dialect::Mysql => &["SET time_zone = '+00:00', SESSION innodb_lock_wait_timeout = 10"],
+        Dialect::Mysql => &[&maria_limits],
         Dialect::SqlServer => &["SET LOCK_TIMEOUT 10000"],
         Dialect::Oracle => &["ALTER SESSION SET TIME_ZONE = 'UTC'"],
         Dialect::Sqlite | Dialect::Db2 | Dialect::Other => &[],
@@ -203,10 +211,10 @@ fn connect(text: &str) -> Result<(Connection<'static>, Dialect), Error> {
 }
 
 /// Not every driver takes a limit to its statements' time.
-fn limit(connection: &Connection<'_>) -> Option<usize> {
+fn limit(connection: &Connection<'_>, seconds: usize) -> Option<usize> {
     let mut statement = connection.preallocate().ok()?;
-    let set = statement.set_query_timeout_sec(STATEMENT_SECONDS_MAX);
-    set.is_ok().then_some(STATEMENT_SECONDS_MAX)
+    let set = statement.set_query_timeout_sec(seconds);
+    set.is_ok().then_some(seconds)
 }
 
 fn change(connection: &Connection<'_>, sql: &str, limit: Option<usize>) -> Result<u64, Error> {

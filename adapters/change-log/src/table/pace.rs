@@ -15,35 +15,48 @@ const ROWS_MIN: usize = 2;
 
 /// Rows of the next page.
 #[derive(Debug)]
-pub(super) struct Pace(AtomicUsize);
+pub(super) struct Pace {
+    rows: AtomicUsize,
+    /// Those of the largest page that did not come lately: up to half of it pages grow fast. Where rows are looked for long, two cost as much as 2,000.
+    before: AtomicUsize,
+}
 
 impl Default for Pace {
     fn default() -> Self {
-        Self(AtomicUsize::new(ROWS_FIRST))
+        Self {
+            rows: AtomicUsize::new(ROWS_FIRST),
+            before: AtomicUsize::new(0),
+        }
     }
 }
 
 impl Pace {
     pub(super) fn rows(&self) -> usize {
-        self.0.load(Ordering::Relaxed)
+        self.rows.load(Ordering::Relaxed)
     }
 
-    /// A page of so many rows and bytes came: the next one is to be about as large as a page should be, and no more than twice as long.
+    /// A page of so many rows and bytes came: the next one is to be about as large as a page should be, and no more than twice as long; after
+    /// a failure eight times, up to half of what failed.
     pub(super) fn came(&self, rows: usize, bytes: usize) {
         let fits = match bytes.checked_div(rows) {
             // Somewhat less, so that few pages are cut.
             Some(each) => PAGE_BYTES_MAX / 4 * 3 / each.max(1),
             None => ROWS_MAX,
         };
-        let next = fits.min(2 * self.rows());
-        self.0
-            .store(next.clamp(ROWS_MIN, ROWS_MAX), Ordering::Relaxed);
+        let (asked, known) = (self.rows(), self.before.load(Ordering::Relaxed) / 2);
+        let next = (8 * asked).min(known).max(2 * asked);
+        if next >= known {
+            self.before.store(0, Ordering::Relaxed);
+        }
+        let next = fits.min(next).clamp(ROWS_MIN, ROWS_MAX);
+        self.rows.store(next, Ordering::Relaxed);
     }
 
     /// A page of so many rows did not come.
     pub(super) fn failed(&self, rows: usize) {
-        self.0
-            .store((rows / 4).clamp(ROWS_MIN, ROWS_MAX), Ordering::Relaxed);
+        let next = (rows / 4).clamp(ROWS_MIN, ROWS_MAX);
+        self.rows.store(next, Ordering::Relaxed);
+        self.before.fetch_max(rows, Ordering::Relaxed);
     }
 }
 
@@ -65,11 +78,16 @@ mod tests {
             pace.failed(pace.rows());
         }
         assert_eq!(pace.rows(), 2, "one that is known, and the next");
-        pace.came(2, 2 * 100);
-        assert_eq!(pace.rows(), 4);
+        for expected in [16, 128, 1_000, 2_000] {
+            pace.came(pace.rows(), pace.rows() * 100);
+            assert_eq!(pace.rows(), expected, "fast to half of what failed");
+        }
+        for _ in 0..9 {
+            pace.failed(pace.rows());
+        }
         pace.came(0, 0);
-        assert_eq!(pace.rows(), 8);
-        pace.came(8, 8 * 262_144);
+        assert_eq!(pace.rows(), 16);
+        pace.came(16, 16 * 262_144);
         assert_eq!(pace.rows(), 3);
         pace.came(3, 3 * 16 * 1024 * 1024);
         assert_eq!(pace.rows(), 2);

@@ -13,10 +13,11 @@ use bytes::Bytes;
 use dray_adapter::Position;
 use serde::{Deserialize, Serialize};
 
+use super::config::SqlConfig;
 use super::fence::After;
+use super::identity::Identity;
 use super::ledger::Ledger;
 use super::open::Open;
-use super::rights::Identity;
 use super::sqlserver::{Stand, Standing};
 use super::window::Window;
 use crate::reader;
@@ -115,6 +116,22 @@ impl Place {
             database: self.database.clone(),
             timeline: self.timeline,
         }
+    }
+
+    /// Whether it is one of this table, read like this.
+    ///
+    /// # Errors
+    /// A sentence with the way out.
+    pub(super) fn is_of(&self, config: &SqlConfig) -> Result<(), String> {
+        let (table, mode) = (config.record_type(), config.mode.name());
+        if self.table == table && self.at.mode() == mode {
+            return Ok(());
+        }
+        Err(format!(
+            "the flow stands in {} with mode = \"{}\", and now reads {table} with mode = \"{mode}\": write what it was, or give the flow another name, which begins anew",
+            self.table,
+            self.at.mode()
+        ))
     }
 
     /// Whether a buffer takes it. Each mode counts what it adds row by row; this is the one place that sees all of it.

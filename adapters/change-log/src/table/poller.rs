@@ -1,25 +1,23 @@
 //! What all modes do: they ask, hand over what they found, and wait.
 
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use dray_adapter::{IdScope, Report, Source};
+use dray_adapter::{IdScope, Report};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 use tracing::warn;
 
+use super::collation::Collations;
 use super::config::{Mode, SqlConfig};
 use super::dialect::{Dialect, Select};
+use super::identity::Identity;
 use super::pace::Pace;
 use super::page::{Column, Page};
 use super::place::{At, Place};
 use super::records::{Made, Picked, Table};
-use super::rights::Identity;
 use super::session::Session;
-use super::sqlserver::{self, cdc, tracking};
-use super::{compare, fence, mark, overlap, rights, timestamp};
-use crate::reader::{Log, Ready, Talk, Told, Trouble, now_us, scope_of_said};
-use crate::source::LogSource;
+use super::{rights, sqlserver};
+use crate::reader::{Ready, Talk, Told, Trouble, now_us, scope_of_said};
 
 /// Rows of what a database says of itself.
 const TOLD_ROWS_MAX: usize = 16;
@@ -28,61 +26,6 @@ const TOLD_ROWS_MAX: usize = 16;
 const LOOKED_EVERY: Duration = Duration::from_secs(10);
 /// The same where there is nothing but the time.
 const IDLE_EVERY: Duration = Duration::from_secs(600);
-
-/// A table that is asked.
-struct SqlLog {
-    config: SqlConfig,
-    own: PathBuf,
-    pace: Pace,
-}
-
-impl SqlConfig {
-    /// The source, not opened. `flow`: its full name. `own`: a folder of its own, made when it is first needed.
-    #[must_use]
-    pub fn make(&self, flow: &str, own: &Path) -> Box<dyn Source> {
-        let log = SqlLog {
-            config: self.clone(),
-            own: own.to_owned(),
-            pace: Pace::default(),
-        };
-        Box::new(LogSource::new(flow, log))
-    }
-}
-
-impl Log for SqlLog {
-    type Place = Place;
-
-    const THREAD: &'static str = "table";
-
-    fn span(&self) -> tracing::Span {
-        tracing::info_span!("table", of = %self.config.place())
-    }
-
-    async fn read(
-        &self,
-        flow: &str,
-        place: Option<Place>,
-        talk: &Talk<Place>,
-        confirmed: watch::Receiver<Option<Place>>,
-    ) -> Result<(), Trouble> {
-        let at = place.as_ref().map(|place| place.at.clone());
-        tokio::select! {
-            ended = async {
-                let mut poller = Poller::open(flow, self, place, talk, confirmed).await?;
-                match self.config.mode {
-                    Mode::Fence => fence::run(&mut poller, at).await,
-                    Mode::Overlap => overlap::run(&mut poller, at).await,
-                    Mode::MarkProcessed | Mode::DeleteAfterRead => mark::run(&mut poller, at).await,
-                    Mode::Timestamp => timestamp::run(&mut poller, at).await,
-                    Mode::FullCompare => compare::run(&mut poller, at, &self.own).await,
-                    Mode::Cdc => cdc::run(&mut poller, at).await,
-                    Mode::ChangeTracking => tracking::run(&mut poller, at).await,
-                }
-            } => ended,
-            () = talk.closed() => Ok(()),
-        }
-    }
-}
 
 /// A session with what is known of its table.
 pub(super) struct Poller<'t> {
@@ -96,6 +39,9 @@ pub(super) struct Poller<'t> {
     flow: &'t str,
     /// What tells the database from a restored one.
     identity: Identity,
+    /// That it was restored since the place was written, in a sentence: for modes that go on behind a gap.
+    pub(super) was: Option<String>,
+    collations: Collations,
     table: Option<Table>,
     /// The columns, as the first answer had them: all that was looked up by their places holds for these alone.
     known: Option<Vec<Column>>,
@@ -106,14 +52,14 @@ pub(super) struct Poller<'t> {
 }
 
 impl<'t> Poller<'t> {
-    async fn open(
+    pub(super) async fn open(
         flow: &'t str,
-        log: &'t SqlLog,
+        config: &'t SqlConfig,
+        pace: &'t Pace,
         place: Option<Place>,
         talk: &'t Talk<Place>,
         confirmed: watch::Receiver<Option<Place>>,
     ) -> Result<Self, Trouble> {
-        let config = &log.config;
         if let Some(place) = &place {
             place.is_of(config).map_err(Trouble::Person)?;
         }
@@ -123,26 +69,38 @@ impl<'t> Poller<'t> {
             warn!("{said}");
         }
         let from = config.from(dialect);
-        let identity = Identity::of(&mut session, config).await?;
+        let mut identity = Identity::of(&mut session, config).await?;
+        let mut was = None;
         if let Some(place) = &place {
-            let is_of = identity.is_of(&place.identity(), config.accepted_timeline);
-            is_of.map_err(Trouble::Person)?;
+            let before = place.identity();
+            match identity.is_of(&before, config.accepted_timeline) {
+                Err(_) if config.mode.is_told() => was = Some(identity.restored(&before)),
+                is_of => is_of.map_err(Trouble::Person)?,
+            }
+            identity = identity.or(&before);
         }
         Ok(Self {
             config,
             like: rights::like(dialect, &from),
             from,
+            collations: Collations::of(&mut session, config).await?,
             session,
             dialect,
             flow,
             identity,
+            was,
             table: None,
             known: None,
             talk,
             confirmed,
-            pace: &log.pace,
+            pace,
             looked: Instant::now(),
         })
+    }
+
+    /// Whether nothing would tell that the database was restored.
+    pub(super) fn is_unknown(&self) -> bool {
+        self.identity.is_unknown()
     }
 
     /// The column's name, as SQL.
@@ -153,23 +111,36 @@ impl<'t> Poller<'t> {
     /// A value of the column, as SQL.
     pub(super) fn value(&self, page: &Page, at: usize, text: &str) -> Result<String, Trouble> {
         let column = &page.columns[at];
+        if let Some(value) = self.collations.value(column, text) {
+            return Ok(value);
+        }
         let value = self.session.value(column, text);
         value.map_err(|said| Trouble::Person(format!("the column {}: {said}", column.name)))
     }
 
+    /// Another session, where the one before was given up: of the same database.
+    async fn anew(&mut self) -> Result<(), Trouble> {
+        if !self.session.anew(self.config).await? {
+            return Ok(());
+        }
+        let identity = Identity::of(&mut self.session, self.config).await?;
+        let is_of = identity.is_of(&self.identity, self.config.accepted_timeline);
+        is_of.map_err(|said| match self.config.mode.is_told() {
+            // It is opened again, with the place, and goes on behind a gap.
+            true => Trouble::Passing(said),
+            false => Trouble::Person(said),
+        })
+    }
+
     /// Asks, in another session where the one before was given up.
     async fn ask(&mut self, sql: &str, like: &str, rows_max: usize) -> Result<Page, Trouble> {
-        if self.session.anew(self.config).await? {
-            let identity = Identity::of(&mut self.session, self.config).await?;
-            let is_of = identity.is_of(&self.identity, self.config.accepted_timeline);
-            is_of.map_err(Trouble::Person)?;
-        }
+        self.anew().await?;
         self.session.ask(sql, like, rows_max).await
     }
 
     /// Changes rows; how many.
     pub(super) async fn change(&mut self, sql: &str) -> Result<u64, Trouble> {
-        self.session.anew(self.config).await?;
+        self.anew().await?;
         self.session.change(sql).await
     }
 
@@ -241,13 +212,14 @@ impl<'t> Poller<'t> {
 
     /// The table's columns, and no rows.
     pub(super) async fn columns(&mut self) -> Result<Page, Trouble> {
-        let page = rights::described(&mut self.session, self.config, &self.like).await?;
+        let page = self.described().await?;
         self.same(&page)?;
         Ok(page)
     }
 
     /// The same, whatever else is asked meanwhile.
     pub(super) async fn described(&mut self) -> Result<Page, Trouble> {
+        self.anew().await?;
         rights::described(&mut self.session, self.config, &self.like).await
     }
 
@@ -286,6 +258,7 @@ impl<'t> Poller<'t> {
 
     /// Whether this change would be allowed: it changes no row.
     pub(super) async fn may_write(&mut self, nothing: &str) -> Result<(), Trouble> {
+        self.anew().await?;
         rights::may_write(&mut self.session, self.config, nothing).await
     }
 
@@ -379,36 +352,6 @@ impl<'t> Poller<'t> {
     /// Waits until it is time to ask again.
     pub(super) async fn wait(&self) {
         sleep(self.config.every()).await;
-    }
-}
-
-impl SqlConfig {
-    /// What stands behind FROM.
-    pub(super) fn from(&self, dialect: Dialect) -> String {
-        match (&self.query, &self.table) {
-            // Oracle takes no AS here.
-            (Some(query), _) => format!("({query}) dray_rows"),
-            (None, Some(table)) => dialect.table(table),
-            (None, None) => String::new(),
-        }
-    }
-}
-
-impl Place {
-    /// Whether it is one of this table, read like this.
-    ///
-    /// # Errors
-    /// A sentence with the way out.
-    fn is_of(&self, config: &SqlConfig) -> Result<(), String> {
-        let (table, mode) = (config.record_type(), config.mode.name());
-        if self.table == table && self.at.mode() == mode {
-            return Ok(());
-        }
-        Err(format!(
-            "the flow stands in {} with mode = \"{}\", and now reads {table} with mode = \"{mode}\": write what it was, or give the flow another name, which begins anew",
-            self.table,
-            self.at.mode()
-        ))
     }
 }
 

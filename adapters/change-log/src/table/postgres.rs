@@ -17,19 +17,18 @@ use crate::relay::Relay;
 
 /// How long a connection may take.
 const CONNECT_MAX: Duration = Duration::from_secs(30);
-/// How long an answer may take: a page without an index is a scan of the table. The server gives up a little earlier.
-const ANSWER_MAX: Duration = Duration::from_secs(300);
 /// How values are written, whatever the server's and the role's settings are; that rows are refused, not left out, where a policy hides
 /// them; that a backslash in a text is one;
-/// and how long a statement and another's lock are waited for.
+/// and how long another's lock is waited for.
 const SETTINGS: &str = "-c client_encoding=UTF8 -c DateStyle=ISO -c IntervalStyle=iso_8601 -c TimeZone=UTC -c extra_float_digits=1 \
-    -c bytea_output=hex -c row_security=off -c standard_conforming_strings=on -c default_transaction_isolation=read\\ committed -c statement_timeout=290s -c lock_timeout=10s";
+    -c bytea_output=hex -c row_security=off -c standard_conforming_strings=on -c default_transaction_isolation=read\\ committed -c lock_timeout=10s";
 
 /// A session.
 pub(super) struct Session {
     server: String,
     client: Client,
     connection: JoinHandle<Result<(), Error>>,
+    answer_max: Duration,
     /// The rest of its newest answer is not read.
     pub(super) is_given_up: bool,
 }
@@ -50,7 +49,7 @@ impl Session {
             .dbname(config.database.as_deref().unwrap_or_default())
             .user(config.user.as_deref().unwrap_or_default())
             .application_name("dray")
-            .options(SETTINGS)
+            .options(settings(config))
             .connect_timeout(CONNECT_MAX);
         if let Some(file) = &config.password_file {
             to.password(secret::read("password_file", file).map_err(Trouble::Passing)?);
@@ -64,14 +63,15 @@ impl Session {
             server,
             client,
             connection,
+            answer_max: config.answer_max,
             is_given_up: false,
         })
     }
 
     /// `like`: a statement with the same columns.
     pub(super) async fn ask(&mut self, sql: &str, like: &str) -> Result<Page, Trouble> {
-        let read = timeout(ANSWER_MAX, read(&self.client, sql, like)).await;
-        let read = read.map_err(|_| silent(&self.server, ANSWER_MAX))?;
+        let read = timeout(self.answer_max, read(&self.client, sql, like)).await;
+        let read = read.map_err(|_| silent(&self.server, self.answer_max))?;
         let read = read.map_err(|error| trouble(&self.server, &error))?;
         let Some((page, is_behind)) = read else {
             return Err(Trouble::Passing(
@@ -88,8 +88,8 @@ impl Session {
 
     /// How many rows were changed.
     pub(super) async fn change(&mut self, sql: &str) -> Result<u64, Trouble> {
-        let told = timeout(ANSWER_MAX, self.client.simple_query(sql)).await;
-        let told = told.map_err(|_| silent(&self.server, ANSWER_MAX))?;
+        let told = timeout(self.answer_max, self.client.simple_query(sql)).await;
+        let told = told.map_err(|_| silent(&self.server, self.answer_max))?;
         let told = told.map_err(|error| trouble(&self.server, &error))?;
         let rows = told.iter().map(|message| match message {
             SimpleQueryMessage::CommandComplete(rows) => *rows,
@@ -97,6 +97,12 @@ impl Session {
         });
         Ok(rows.sum())
     }
+}
+
+/// The server gives a statement up a little before the agent does.
+fn settings(config: &SqlConfig) -> String {
+    let ms = config.statement_max().as_millis();
+    format!("{SETTINGS} -c statement_timeout={ms}")
 }
 
 /// A page, and whether more is behind it than is let go. `None`: the answer has other columns than `like`.

@@ -47,6 +47,9 @@ impl Session {
                 next.end(session).await;
                 *session = next;
             }
+            Self::SqlServer(session) if session.is_given_up() => {
+                **session = tds::Session::open(config).await?;
+            }
             _ => return Ok(false),
         }
         Ok(true)

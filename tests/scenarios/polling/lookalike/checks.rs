@@ -66,6 +66,21 @@ fn check_says_what_a_dba_runs_where_changes_are_not_captured() {
             "EXEC sys.sp_cdc_start_job",
         ),
         (
+            "REVOKE SELECT ON cdc.\"dbo_moved_CT\" FROM dray",
+            "GRANT SELECT ON cdc.\"dbo_moved_CT\" TO dray",
+            "GRANT SELECT ON [cdc].[dbo_moved_CT] TO [dray];",
+        ),
+        (
+            "UPDATE sys.columns SET is_computed = 1 WHERE name = 'id'",
+            "UPDATE sys.columns SET is_computed = 0",
+            "dbo.moved has columns that are computed (id)",
+        ),
+        (
+            "UPDATE sys.database_recovery_status SET database_id = 6",
+            "UPDATE sys.database_recovery_status SET database_id = 5",
+            "GRANT VIEW ANY DATABASE TO [dray];",
+        ),
+        (
             "UPDATE cdc.change_tables SET index_column_list = NULL",
             "UPDATE cdc.change_tables SET index_column_list = '[id]'",
             "has no primary key, in whose order its rows could be read first",

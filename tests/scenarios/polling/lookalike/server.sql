@@ -5,14 +5,19 @@ CREATE SCHEMA dbo;
 CREATE SCHEMA cdc;
 CREATE SCHEMA sys;
 
-CREATE TABLE dbo.moved (id bigint PRIMARY KEY, number text NOT NULL, sku text, quantity numeric(12,3));
+-- The key is looked at when a statement ends, as SQL Server does: SET id = id + 1 is good.
+CREATE TABLE dbo.moved (id bigint PRIMARY KEY DEFERRABLE, number text NOT NULL, sku text, quantity numeric(12,3));
 
 CREATE TABLE cdc.change_tables (capture_instance text PRIMARY KEY, source_table text, start_lsn bytea NOT NULL, index_column_list text, captured_column_list text);
 CREATE TABLE cdc.lsn_time_mapping (start_lsn bytea PRIMARY KEY, tran_end_time timestamp NOT NULL);
 CREATE TABLE cdc."dbo_moved_CT" (
     "__$start_lsn" bytea, "__$seqval" bytea, "__$operation" integer, "__$update_mask" bytea,
-    id bigint, number text, sku text, quantity numeric(12,3),
-    PRIMARY KEY ("__$start_lsn", "__$seqval", "__$operation")
+    id bigint, number text, sku text, quantity numeric(12,3), "__$command_id" integer,
+    PRIMARY KEY ("__$start_lsn", "__$command_id", "__$seqval", "__$operation")
+);
+-- What the function gives of it.
+CREATE TYPE cdc.moved_change AS (
+    "__$start_lsn" bytea, "__$seqval" bytea, "__$operation" integer, "__$update_mask" bytea, id bigint, number text, sku text, quantity numeric(12,3)
 );
 -- How far the capture job has come, where it is held up.
 CREATE TABLE cdc.job (through bytea);
@@ -43,20 +48,30 @@ DECLARE
     seq bytea := cdc.number(nextval('cdc.seqval'));
     first integer := 3;
     last integer := 4;
+    command integer := current_setting('cdc.command')::integer;
+    next integer := command;
 BEGIN
-    -- A key that changes is a row that goes and one that comes.
-    IF TG_OP = 'UPDATE' AND OLD.id <> NEW.id THEN first := 1; last := 2; END IF;
+    -- A key that changes is a row that goes and one that comes: first all of the statement go.
+    IF TG_OP = 'UPDATE' AND OLD.id <> NEW.id THEN first := 1; last := 2; next := command + 1; END IF;
     IF TG_OP = 'DELETE' THEN first := 1; END IF;
     IF TG_OP = 'INSERT' THEN last := 2; END IF;
     IF TG_OP <> 'INSERT' THEN
-        INSERT INTO cdc."dbo_moved_CT" VALUES (lsn, seq, first, '\x0f', OLD.id, OLD.number, OLD.sku, OLD.quantity);
+        INSERT INTO cdc."dbo_moved_CT" VALUES (lsn, seq, first, '\x0f', OLD.id, OLD.number, OLD.sku, OLD.quantity, command);
     END IF;
     IF TG_OP <> 'DELETE' THEN
-        INSERT INTO cdc."dbo_moved_CT" VALUES (lsn, seq, last, '\x0f', NEW.id, NEW.number, NEW.sku, NEW.quantity);
+        INSERT INTO cdc."dbo_moved_CT" VALUES (lsn, seq, last, '\x0f', NEW.id, NEW.number, NEW.sku, NEW.quantity, next);
     END IF;
     RETURN NULL;
 END $$;
 
+-- Operations of a transaction are numbered in their order.
+CREATE FUNCTION cdc.begin_command() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM set_config('cdc.command', (coalesce(nullif(current_setting('cdc.command', true), ''), '0')::integer + 2)::text, true);
+    RETURN NULL;
+END $$;
+
+CREATE TRIGGER command BEFORE INSERT OR UPDATE OR DELETE ON dbo.moved FOR EACH STATEMENT EXECUTE FUNCTION cdc.begin_command();
 CREATE TRIGGER capture AFTER INSERT OR UPDATE OR DELETE ON dbo.moved FOR EACH ROW EXECUTE FUNCTION cdc.capture_moved();
 
 CREATE FUNCTION sys.fn_cdc_get_max_lsn() RETURNS bytea LANGUAGE sql STABLE SECURITY DEFINER AS $$
@@ -73,14 +88,14 @@ CREATE FUNCTION sys.fn_cdc_map_lsn_to_time(lsn bytea) RETURNS timestamp LANGUAGE
     SELECT tran_end_time FROM cdc.lsn_time_mapping WHERE start_lsn = lsn
 $$;
 
-CREATE FUNCTION cdc.fn_cdc_get_all_changes_dbo_moved(from_lsn bytea, to_lsn bytea, wanted text) RETURNS SETOF cdc."dbo_moved_CT"
+CREATE FUNCTION cdc.fn_cdc_get_all_changes_dbo_moved(from_lsn bytea, to_lsn bytea, wanted text) RETURNS SETOF cdc.moved_change
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER AS $$
 BEGIN
     INSERT INTO cdc.asked (through) VALUES (to_lsn);
     IF wanted <> 'all update old' OR from_lsn > to_lsn OR to_lsn > sys.fn_cdc_get_max_lsn() OR from_lsn < (SELECT start_lsn FROM cdc.change_tables WHERE capture_instance = 'dbo_moved') THEN
         RAISE EXCEPTION 'An insufficient number of arguments were supplied for the procedure or function cdc.fn_cdc_get_all_changes_ ... .';
     END IF;
-    RETURN QUERY SELECT * FROM cdc."dbo_moved_CT" c WHERE c."__$start_lsn" BETWEEN from_lsn AND to_lsn;
+    RETURN QUERY SELECT c."__$start_lsn", c."__$seqval", c."__$operation", c."__$update_mask", c.id, c.number, c.sku, c.quantity FROM cdc."dbo_moved_CT" c WHERE c."__$start_lsn" BETWEEN from_lsn AND to_lsn;
 END $$;
 
 CREATE FUNCTION sys.sp_cdc_help_change_data_capture(source_schema text, source_name text)
@@ -151,10 +166,18 @@ CREATE TABLE sys.tables (object_id integer, is_tracked_by_cdc integer);
 INSERT INTO sys.tables VALUES (object_id('dbo.moved'), 1);
 CREATE TABLE sys.indexes (object_id integer, index_id integer, is_primary_key integer);
 CREATE TABLE sys.index_columns (object_id integer, index_id integer, column_id integer, key_ordinal integer);
-CREATE TABLE sys.columns (object_id integer, column_id integer, name text);
+CREATE TABLE sys.columns (object_id integer, column_id integer, name text, is_computed integer DEFAULT 0);
 INSERT INTO sys.indexes VALUES (object_id('dbo.held'), 1, 1), (object_id('dbo.held'), 2, 0);
 INSERT INTO sys.index_columns VALUES (object_id('dbo.held'), 1, 1, 1), (object_id('dbo.held'), 1, 2, 2), (object_id('dbo.held'), 2, 3, 1);
 INSERT INTO sys.columns VALUES (object_id('dbo.held'), 1, 'site'), (object_id('dbo.held'), 2, 'id'), (object_id('dbo.held'), 3, 'number');
+
+INSERT INTO sys.columns VALUES (object_id('dbo.moved'), 1, 'id'), (object_id('cdc."dbo_moved_CT"'), 9, '__$command_id');
+CREATE FUNCTION has_perms_by_name(name text, class text, permission text) RETURNS integer LANGUAGE sql STABLE AS $$
+    SELECT has_table_privilege(session_user, to_regclass(name), permission)::integer
+$$;
+-- A restore begins another recovery fork.
+CREATE TABLE sys.database_recovery_status (database_id integer, recovery_fork_guid uuid);
+INSERT INTO sys.database_recovery_status VALUES (5, gen_random_uuid());
 
 INSERT INTO cdc.change_tables VALUES ('dbo_moved', 'moved', cdc.number(1), '[id]', '[id], [number], [sku], [quantity]');
 

@@ -13,20 +13,19 @@ use super::super::dialect::Select;
 use super::super::page::Page;
 use super::super::place::At;
 use super::super::poller::Poller;
-use super::super::records::Table;
-use super::changes::{Columns, Key, captured, loaded};
+use super::changes::{Columns, Key, captured};
 use super::gap::Gap;
 use super::instance::{Instance, Wanted};
-use super::load::Loader;
+use super::job::silent;
+use super::load::{Like, Loader, Loading};
 use super::lsn::Lsn;
+use super::parts::{By, Part, parts};
 use super::stand::{Limits, Row, Stand, Window};
 use super::statements::{LSN, OPERATION, SEQVAL, Statements};
 use crate::reader::Trouble;
 
 /// How often is looked whether the capture job works, and whether the table has another instance.
 const LOOK_EVERY: Duration = Duration::from_secs(300);
-/// The capture job writes something at least every five minutes.
-pub(super) const SILENCE_SECONDS_MAX: i64 = 900;
 /// What SQL Server says where changes are asked for that it does not keep (its error 313).
 const NOT_KEPT: &str = "insufficient number of arguments";
 
@@ -46,11 +45,18 @@ pub(in super::super) async fn run(poller: &mut Poller<'_>, at: Option<At>) -> Re
         },
         limits,
         instance,
-        loader: None,
+        loading: None,
         columns: None,
+        by: By::Function,
         looked: None,
         told: (false, 0),
     };
+    for remark in cdc.instance.remarks(&wanted) {
+        warn!("{remark}");
+    }
+    if poller.is_unknown() {
+        warn!("{}", wanted.unknown());
+    }
     // Nobody but us remembers where the flow began.
     if stand.is_none() && !poller.looked_now(&cdc.at()).await {
         return Ok(());
@@ -58,10 +64,11 @@ pub(in super::super) async fn run(poller: &mut Poller<'_>, at: Option<At>) -> Re
     info!(behind = cdc.stand.scope(), "captured changes are read");
     loop {
         let is_heard = match cdc.stand.window(&cdc.limits) {
+            _ if poller.was.is_some() => cdc.bridge(poller).await?,
             Window::Gone | Window::Back => cdc.bridge(poller).await?,
             _ if cdc.stand.load.is_some() => cdc.load(poller).await?,
             Window::Empty => cdc.idle(poller).await?,
-            Window::Open(from, to) => cdc.read(poller, from, to).await?,
+            Window::Open(to) => cdc.read(poller, to).await?,
         };
         if !is_heard {
             return Ok(());
@@ -95,9 +102,10 @@ struct Cdc {
     limits: Limits,
     instance: Instance,
     /// While the table is read.
-    loader: Option<(Loader, Table)>,
-    /// Of a page of changes.
+    loading: Option<Loading>,
+    /// Of a page of changes, and where that was asked for.
     columns: Option<Columns>,
+    by: By,
     looked: Option<Instant>,
     /// That the job is silent, and of how many instances.
     told: (bool, usize),
@@ -112,14 +120,15 @@ impl Cdc {
     async fn bridge(&mut self, poller: &mut Poller<'_>) -> Result<bool, Trouble> {
         let (capture, needed) = (Wanted::of(poller.config).capture, self.stand.next());
         let Limits { newest, oldest } = self.limits;
-        let (reason, sentence) = match (needed < oldest, newest) {
-            (true, _) => (
+        let (reason, sentence) = match (poller.was.take(), needed < oldest) {
+            (Some(was), _) => (GapReason::OtherServer, was),
+            (None, true) => (
                 GapReason::LogDropped,
                 format!(
                     "changes of {capture} are needed from {needed} on, and the server keeps them from {oldest} on: its cleanup job removed them, or the instance was made anew. How long they are kept: EXEC sys.sp_cdc_change_job @job_type = N'cleanup', @retention = 10080; (minutes)"
                 ),
             ),
-            (false, newest) => (
+            (None, false) => (
                 GapReason::OtherServer,
                 format!(
                     "the newest change of the database is {}, and {} was read already: the database was restored, or is another one",
@@ -148,43 +157,41 @@ impl Cdc {
 
     /// From a page of the table to one of changes, or back.
     fn turn(&mut self, poller: &mut Poller<'_>) {
-        self.loader = None;
+        self.loading = None;
         self.columns = None;
         poller.turn();
     }
 
     /// A page of what the table held before.
     async fn load(&mut self, poller: &mut Poller<'_>) -> Result<bool, Trouble> {
-        let (loader, table) = match self.loader.take() {
+        let loading = match self.loading.take() {
             Some(loading) => loading,
             None => {
                 let key = self.instance.order(poller.config)?;
                 let loader = Loader::new(poller, &self.instance.columns, key).await?;
-                let table = captured(poller.config, &loader.described);
-                (loader, table.map_err(Trouble::Person)?)
+                let table = captured(poller.config, &loader.described, &self.instance.computed);
+                Loading {
+                    table: table.map_err(Trouble::Person)?,
+                    loader,
+                    like: Like::Captured,
+                }
             }
         };
         let load = self.stand.load.take().unwrap_or_default();
-        let page = loader.next(poller, &load).await?;
         let position = self.stand.lsn.to_string();
-        let made = loaded(&table, &page, |row| loader.ordinal(&page, row), &position);
-        let scope = [b"cdc load".as_slice(), position.as_bytes()];
-        let scope = [&scope[..], &load.scope()].concat();
-        self.stand.load = match page.rows() {
-            rows if page.is_cut && rows > 0 => Some(loader.at(&page, rows - 1)?),
-            _ => None,
+        let stand = self.stand.clone();
+        let at = |load| {
+            At::Cdc(Stand {
+                load,
+                ..stand.clone()
+            })
         };
-        let is_heard = match page.rows() {
-            0 => poller.looked_now(&self.at()).await,
-            _ => poller.send(made, &scope, self.at()).await?,
-        };
-        match self.stand.load {
-            Some(_) => self.loader = Some((loader, table)),
-            None => {
-                info!("what the table holds is read");
-                self.turn(poller);
-            }
+        let (is_heard, left) = loading.next(poller, &load, &position, at).await?;
+        match left {
+            Some(_) => self.loading = Some(loading),
+            None => self.turn(poller),
         }
+        self.stand.load = left;
         self.limits = limits(poller).await?;
         Ok(is_heard)
     }
@@ -198,13 +205,28 @@ impl Cdc {
     }
 
     /// A page of changes.
-    async fn read(&mut self, poller: &mut Poller<'_>, from: Lsn, to: Lsn) -> Result<bool, Trouble> {
-        let statements = Statements(poller.dialect);
-        let filter = match &self.stand.row {
-            Some(row) => statements.behind(self.stand.lsn, row.seqval, row.operation),
-            None => String::new(),
+    async fn read(&mut self, poller: &mut Poller<'_>, to: Lsn) -> Result<bool, Trouble> {
+        let by = match self.instance.has_commands {
+            true => By::Table,
+            false => By::Function,
         };
-        let asked = ask(poller, (from, to), &filter, usize::MAX).await;
+        let mut parts = parts(poller.dialect, &self.stand, to, by)
+            .into_iter()
+            .peekable();
+        let (part, asked) = loop {
+            let Some(part) = parts.next() else {
+                return Ok(true);
+            };
+            if part.by != self.by {
+                self.turn(poller);
+                self.by = part.by;
+            }
+            let asked = ask(poller, &part, "", usize::MAX).await;
+            let is_empty = asked.as_ref().is_ok_and(|page| page.rows() == 0);
+            if !is_empty || parts.peek().is_none() {
+                break (part, asked);
+            }
+        };
         self.limits = limits(poller).await?;
         let is_kept = self.stand.window(&self.limits) != Window::Gone;
         let page = match asked {
@@ -216,11 +238,13 @@ impl Cdc {
         }
         let columns = match self.columns.take() {
             Some(columns) => columns,
-            None => Columns::of(poller.config, &page).map_err(Trouble::Person)?,
+            None => Columns::of(poller.config, &page, &self.instance.computed)
+                .map_err(Trouble::Person)?,
         };
-        let is_heard = self.hand_over(poller, &columns, &page, to).await?;
+        let is_last = part.ends && part.to == to && !page.is_cut;
+        let is_heard = self.hand_over(poller, &columns, &page, &part).await?;
         self.columns = Some(columns);
-        if is_heard && !page.is_cut {
+        if is_heard && is_last {
             self.look_around(poller).await?;
             poller.wait().await;
             self.limits = limits(poller).await?;
@@ -233,37 +257,40 @@ impl Cdc {
         poller: &mut Poller<'_>,
         columns: &Columns,
         page: &Page,
-        to: Lsn,
+        part: &Part,
     ) -> Result<bool, Trouble> {
         let rows = columns.whole(page).map_err(Trouble::Person)?;
         let (mut changes, half) = columns.changes(page, rows).map_err(Trouble::Person)?;
         let mate;
         if let Some(before) = half {
-            mate = self.mate(poller, page, to).await?;
+            mate = self.mate(poller, page, part).await?;
             let joined = columns.joined(before, &mate);
             changes.push(joined.map_err(Trouble::Passing)?);
         }
         let scope = self.stand.scope();
         let row = self.stand.row.as_ref();
         let (made, read) = columns.put(&changes, row.map(|row| (self.stand.lsn, row.read)));
-        match (page.is_cut, changes.last().map(|change| change.key)) {
+        let is_through = part.ends && !page.is_cut;
+        match (is_through, changes.last().map(|change| change.key)) {
             (
-                true,
+                false,
                 Some(Key {
                     lsn,
+                    command,
                     seqval,
                     operation,
                 }),
             ) => {
                 self.stand.lsn = lsn;
                 self.stand.row = Some(Row {
+                    command,
                     seqval,
                     operation,
                     read,
                 });
             }
             _ => {
-                self.stand.lsn = to;
+                self.stand.lsn = part.to;
                 self.stand.row = None;
             }
         }
@@ -278,20 +305,31 @@ impl Cdc {
     }
 
     /// The row of an update as it is, where a page ended behind the row as it was.
-    async fn mate(&self, poller: &mut Poller<'_>, page: &Page, to: Lsn) -> Result<Page, Trouble> {
+    async fn mate(
+        &self,
+        poller: &mut Poller<'_>,
+        page: &Page,
+        part: &Part,
+    ) -> Result<Page, Trouble> {
         let (dialect, row) = (poller.dialect, page.rows() - 1);
-        let value = |name: &str| {
+        let at = |name| {
             let at = page.place("change data capture", name);
-            let at = at.map_err(Trouble::Person)?;
-            let text = page.get(row, at).unwrap_or_default();
-            Ok::<_, Trouble>((dialect.name(name), poller.value(page, at, text)?, text))
+            at.map_err(Trouble::Person)
         };
-        let (lsn, lsn_is, text) = value(LSN)?;
-        let (seqval, seqval_is, _) = value(SEQVAL)?;
+        let lsn = page.get(row, at(LSN)?).and_then(Lsn::read);
+        let lsn = lsn.unwrap_or(part.to);
+        let seqval_at = at(SEQVAL)?;
+        let seqval_is = page.get(row, seqval_at).unwrap_or_default();
+        let seqval_is = poller.value(page, seqval_at, seqval_is)?;
+        let seqval = dialect.name(SEQVAL);
         let operation = dialect.name(OPERATION);
-        let from = Lsn::read(text).unwrap_or(to);
-        let filter = format!("{lsn} = {lsn_is} AND {seqval} = {seqval_is} AND {operation} = 4");
-        ask(poller, (from, to), &filter, 1).await
+        let part = Part {
+            from: lsn,
+            to: lsn,
+            ..part.clone()
+        };
+        let filter = format!("{seqval} = {seqval_is} AND {operation} = 4");
+        ask(poller, &part, &filter, 1).await
     }
 
     /// Whether the capture job works, and whether the table has another instance.
@@ -322,50 +360,26 @@ impl Cdc {
     }
 }
 
-/// What is said of a capture job that has been silent for so many seconds, or always.
-pub(super) fn silent(seconds: Option<&str>) -> Option<String> {
-    let seconds: Option<i64> = seconds.and_then(|text| text.parse().ok());
-    let long = match seconds {
-        Some(seconds) if seconds <= SILENCE_SECONDS_MAX => return None,
-        Some(seconds) => format!("for {seconds} s"),
-        None => "yet".to_owned(),
-    };
-    Some(format!(
-        "the capture job has written nothing {long}: let the DBA look whether SQL Server Agent runs, and run EXEC sys.sp_cdc_start_job @job_type = N'capture';"
-    ))
-}
-
+/// Rows of a part. `filter`: what holds for them besides.
 async fn ask(
     poller: &mut Poller<'_>,
-    (from, to): (Lsn, Lsn),
+    part: &Part,
     filter: &str,
     rows: usize,
 ) -> Result<Page, Trouble> {
-    let statements = Statements(poller.dialect);
     let capture = Wanted::of(poller.config).capture;
-    let (asked, order) = (
-        statements.changes(capture, from, to),
-        statements.change_order(),
-    );
+    let (from, all, order) = part.asked(poller.dialect, capture);
+    let filters = [&*all, filter];
+    let filters: Vec<_> = { filters }
+        .into_iter()
+        .filter(|one| !one.is_empty())
+        .collect();
     let wanted = Select {
         columns: "*",
-        from: &asked,
-        filter,
+        from: &from,
+        filter: &filters.join(" AND "),
         order: &order,
         rows: Some(rows),
     };
     poller.page(&wanted, "").await
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_silent_job_is_told_of() {
-        assert_eq!(silent(Some("299")), None);
-        let told = silent(Some("901")).expect("it is silent");
-        assert!(told.contains("nothing for 901 s"), "{told}");
-        assert!(silent(None).expect("it is silent").contains("nothing yet"));
-    }
 }

@@ -6,7 +6,7 @@ use super::super::config::SqlConfig;
 use super::super::page::Page;
 use super::super::records::{Made, Picked, Table, ordinal, put_cell};
 use super::lsn::Lsn;
-use super::statements::{ABOUT, LSN, OPERATION, SEQVAL};
+use super::statements::{ABOUT, COMMAND, LSN, OPERATION, SEQVAL};
 use crate::rows::{Op, Rows, shape};
 
 const DELETE: u8 = 1;
@@ -18,6 +18,8 @@ const AFTER: u8 = 4;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Key {
     pub(super) lsn: Lsn,
+    /// The number of its operation, where the page has these.
+    pub(super) command: Option<i64>,
     pub(super) seqval: Lsn,
     pub(super) operation: u8,
 }
@@ -42,20 +44,24 @@ pub(super) struct Change<'p> {
 pub(super) struct Columns {
     table: Table,
     lsn: usize,
+    command: Option<usize>,
     seqval: usize,
     operation: usize,
 }
 
 impl Columns {
+    /// `computed`: the table's columns that are.
+    ///
     /// # Errors
     /// A sentence: the page is none of changes, or a column is named that it does not have.
-    pub(super) fn of(config: &SqlConfig, page: &Page) -> Result<Self, String> {
+    pub(super) fn of(config: &SqlConfig, page: &Page, computed: &[String]) -> Result<Self, String> {
         let place = |name| page.place("change data capture", name);
         Ok(Self {
             lsn: place(LSN)?,
+            command: page.columns.iter().position(|one| one.name == COMMAND),
             seqval: place(SEQVAL)?,
             operation: place(OPERATION)?,
-            table: captured(config, page)?,
+            table: captured(config, page, computed)?,
         })
     }
 
@@ -64,9 +70,13 @@ impl Columns {
         let operation = page
             .get(row, self.operation)
             .and_then(|text| text.parse().ok());
+        // NULL in what was captured before the server had it.
+        let command = self.command.and_then(|at| page.get(row, at));
+        let command = command.and_then(|text| text.parse().ok());
         match (lsn(self.lsn), lsn(self.seqval), operation) {
             (Some(lsn), Some(seqval), Some(operation)) => Ok(Key {
                 lsn,
+                command,
                 seqval,
                 operation,
             }),
@@ -183,14 +193,20 @@ impl Columns {
         for (at, change) in changes.iter().enumerate() {
             let Key {
                 lsn,
+                command,
                 seqval,
                 operation,
             } = change.key;
             if transaction != lsn {
                 (transaction, read) = (lsn, 0);
             }
-            let texts = [lsn.to_string(), seqval.to_string(), operation.to_string()];
-            let ordinal = ordinal(at, &texts.each_ref().map(String::as_str));
+            let numbered = match command {
+                // All digits, so that positions are ordered as texts.
+                Some(command) => format!("{lsn}:{command:010}:{seqval}"),
+                None => format!("{lsn}:{seqval}"),
+            };
+            let ordinal = ordinal(at, &[&numbered, &operation.to_string()]);
+            let lsn = lsn.to_string();
             let images = [Some(change.now), change.before].into_iter().flatten();
             let lost = { images }.find_map(|image| {
                 let told = self.table.whole(image.page, image.row).err()?;
@@ -201,14 +217,7 @@ impl Columns {
                 Some(reject) => rejects.push(reject),
                 None => {
                     self.cells(&mut rows, change);
-                    let [lsn, seqval, _] = texts;
-                    let about = [
-                        change.op.word(),
-                        &lsn,
-                        &format!("{lsn}:{seqval}"),
-                        "",
-                        &read.to_string(),
-                    ];
+                    let about = [change.op.word(), &lsn, &numbered, "", &read.to_string()];
                     rows.end_with(&self.table.shape, ordinal, &about);
                 }
             }
@@ -232,41 +241,24 @@ impl Columns {
     }
 }
 
-/// The rows of a table as records of the same shape. `position`: where the log stood when the load began.
-pub(super) fn loaded(
-    table: &Table,
+/// What becomes of the columns that are captured: those of a page but for what is known of a change. Computed ones are left out: whatever they hold, the
+/// server captures NULL.
+pub(super) fn captured(
+    config: &SqlConfig,
     page: &Page,
-    ordinal: impl Fn(usize) -> u64,
-    position: &str,
-) -> Made {
-    let mut rows = Rows::default();
-    let mut rejects = Vec::new();
-    for row in 0..page.rows() {
-        let ordinal = ordinal(row);
-        if let Err(told) = table.whole(page, row) {
-            rejects.push(table.reject(page, &picked(row, ordinal), rows.len(), told));
-            continue;
-        }
-        for column in &table.taken {
-            put_cell(&mut rows, page, row, column);
-        }
-        for _ in &table.taken {
-            rows.null();
-        }
-        let about = [Op::Read.word(), "", position, "", &row.to_string()];
-        rows.end_with(&table.shape, ordinal, &about);
-    }
-    let records = rows.take();
-    Made { records, rejects }
-}
-
-/// What becomes of the columns that are captured: those of a page but for what is known of a change.
-pub(super) fn captured(config: &SqlConfig, page: &Page) -> Result<Table, String> {
+    computed: &[String],
+) -> Result<Table, String> {
     let columns = page.columns.iter().enumerate();
     let columns = columns.filter(|(_, column)| !column.name.starts_with(ABOUT));
     let (places, names): (Vec<_>, Vec<_>) = columns.map(|(at, column)| (at, &*column.name)).unzip();
     let name = config.record_type();
+    if let Some(named) = config.columns.iter().find(|one| computed.contains(one)) {
+        return Err(format!(
+            "columns names {named}, which is computed: SQL Server captures NULL in its place; take it out of columns, and compute it from the others"
+        ));
+    }
     let mut taken = config.wanted().of(name, &names)?;
+    taken.retain(|column| !computed.contains(&column.name));
     for column in &mut taken {
         column.at = places[column.at];
     }

@@ -6,11 +6,13 @@ use super::super::page::Page;
 use super::super::session::Session;
 use super::key::listed;
 use super::load::is_shown;
-use super::statements::{Statements, split};
+use super::statements::{COMMAND, Statements, split};
 use crate::reader::Trouble;
 
 /// Instances of a table: the server makes two at most.
 const INSTANCES_MAX: usize = 16;
+/// Columns of a table, at most; sparse ones, of which there may be more, are not computed.
+const COLUMNS_MAX: usize = 1_024;
 
 /// What is captured.
 #[derive(Debug)]
@@ -21,6 +23,10 @@ pub(super) struct Instance {
     pub(super) key: Vec<String>,
     /// The table's other instances.
     pub(super) others: Vec<String>,
+    /// The table's columns that are computed, of which NULL is captured.
+    pub(super) computed: Vec<String>,
+    /// The order of a transaction's operations is known.
+    pub(super) has_commands: bool,
 }
 
 /// What an instance is made with.
@@ -56,6 +62,15 @@ impl<'c> Wanted<'c> {
         format!(
             "GRANT SELECT ON {} TO {};",
             Dialect::SqlServer.table(self.table),
+            Dialect::SqlServer.name(self.user)
+        )
+    }
+
+    /// That nobody can say whether the database was restored.
+    pub(super) fn unknown(&self) -> String {
+        format!(
+            "{} may not see the database's recovery fork, so a restored database that went on further than was read would not be noticed: let the DBA run GRANT VIEW ANY DATABASE TO {};",
+            self.user,
             Dialect::SqlServer.name(self.user)
         )
     }
@@ -114,7 +129,14 @@ impl<'c> Wanted<'c> {
             }));
         };
         let others = names.iter().filter(|name| name != capture).cloned();
+        let sql = statements.computed(table);
+        let told = session.ask(&sql, &sql, COLUMNS_MAX).await?;
+        let computed = (0..told.rows()).filter_map(|row| told.get(row, 0));
+        let sql = statements.has_commands(capture);
+        let has_commands = session.ask(&sql, &sql, 1).await?;
         Ok(Instance {
+            computed: computed.map(str::to_owned).collect(),
+            has_commands: has_commands.only() == Some("1"),
             columns: listed(&named(&page, "captured_column_list")?[row]),
             key: listed(&named(&page, "index_column_list")?[row]),
             others: others.collect(),
@@ -140,6 +162,26 @@ impl Instance {
         }
         is_shown(config, &key)?;
         Ok(key)
+    }
+
+    /// What is not as somebody might expect it.
+    pub(super) fn remarks(&self, wanted: &Wanted<'_>) -> Vec<String> {
+        let mut remarks = Vec::new();
+        if !self.computed.is_empty() {
+            remarks.push(format!(
+                "{} has columns that are computed ({}), in whose place SQL Server captures NULL: records are without them; compute them from the others",
+                wanted.table,
+                self.computed.join(", ")
+            ));
+        }
+        if !self.has_commands {
+            let table = Statements(Dialect::SqlServer).change_table(wanted.capture);
+            remarks.push(format!(
+                "the order of operations in a transaction ({COMMAND}) can't be read, and where a statement moves keys of many rows a key may come before it goes: let the DBA run GRANT SELECT ON {table} TO {}; (servers without the update KB3030352 don't have that order)",
+                Dialect::SqlServer.name(wanted.user)
+            ));
+        }
+        remarks
     }
 
     /// That another one was made, as is done where the table's columns changed.

@@ -2,13 +2,17 @@
 
 use serde::{Deserialize, Serialize};
 
+use tracing::info;
+
 use super::super::config::SqlConfig;
 use super::super::dialect::Select;
 use super::super::page::Page;
+use super::super::place::At;
 use super::super::poller::Poller;
-use super::super::records::ordinal;
+use super::super::records::{Made, Picked, Table, ordinal, put_cell};
 use super::key::behind;
 use crate::reader::Trouble;
+use crate::rows::{Op, Rows};
 
 /// How far a first load has come.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +33,89 @@ pub(super) fn is_shown(config: &SqlConfig, key: &[String]) -> Result<(), Trouble
         Some(name) => Err(Trouble::Person(format!(
             "mask hides {name}, by which rows are found: it stands as it is in the flow's position, on the disk; take it out of mask, or with mode = \"cdc\" write first_load = false"
         ))),
+    }
+}
+
+/// What the loaded rows' records are like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Like {
+    /// Captured changes, which have the row as it was.
+    Captured,
+    /// Tracked rows.
+    Tracked,
+}
+
+/// A load that is under way.
+pub(super) struct Loading {
+    pub(super) loader: Loader,
+    /// What becomes of the columns.
+    pub(super) table: Table,
+    pub(super) like: Like,
+}
+
+impl Loading {
+    /// Hands the next rows over: whether anybody listens, and how far it has come then; `None`: to the end. `position`: where the changes stood when the
+    /// load began. `at`: where the flow stands with what is left of the load.
+    pub(super) async fn next(
+        &self,
+        poller: &mut Poller<'_>,
+        load: &Load,
+        position: &str,
+        at: impl Fn(Option<Load>) -> At,
+    ) -> Result<(bool, Option<Load>), Trouble> {
+        let page = self.loader.next(poller, load).await?;
+        let left = match page.rows() {
+            rows if page.is_cut && rows > 0 => Some(self.loader.at(&page, rows - 1)?),
+            _ => None,
+        };
+        let name: &[u8] = match self.like {
+            Like::Captured => b"cdc load",
+            Like::Tracked => b"tracked load",
+        };
+        let scope = [&[name, position.as_bytes()][..], &load.scope()].concat();
+        let at = at(left.clone());
+        let is_heard = match page.rows() {
+            0 => poller.looked_now(&at).await,
+            _ => poller.send(self.made(&page, position), &scope, at).await?,
+        };
+        if left.is_none() {
+            info!("what the table holds is read");
+        }
+        Ok((is_heard, left))
+    }
+
+    fn made(&self, page: &Page, position: &str) -> Made {
+        let mut rows = Rows::default();
+        let mut rejects = Vec::new();
+        let table = &self.table;
+        for row in 0..page.rows() {
+            let ordinal = self.loader.ordinal(page, row);
+            if let Err(told) = table.whole(page, row) {
+                let picked = Picked {
+                    row,
+                    ordinal,
+                    op: None,
+                };
+                rejects.push(table.reject(page, &picked, rows.len(), told));
+                continue;
+            }
+            for column in &table.taken {
+                put_cell(&mut rows, page, row, column);
+            }
+            let op = Op::Read.word();
+            match self.like {
+                Like::Captured => {
+                    for _ in &table.taken {
+                        rows.null();
+                    }
+                    let about = [op, "", position, "", &row.to_string()];
+                    rows.end_with(&table.shape, ordinal, &about);
+                }
+                Like::Tracked => rows.end_with(&table.shape, ordinal, &[op, position]),
+            }
+        }
+        let records = rows.take();
+        Made { records, rejects }
     }
 }
 
@@ -79,7 +166,7 @@ impl Loader {
     }
 
     /// The next rows.
-    pub(super) async fn next(&self, poller: &mut Poller<'_>, load: &Load) -> Result<Page, Trouble> {
+    async fn next(&self, poller: &mut Poller<'_>, load: &Load) -> Result<Page, Trouble> {
         let names: Vec<_> = self.key.iter().map(|name| poller.name(name)).collect();
         let values = self.places.iter().zip(&load.after);
         let values = values.map(|(at, text)| poller.value(&self.described, *at, text));
@@ -103,7 +190,7 @@ impl Loader {
     ///
     /// # Errors
     /// A sentence: the row has no key.
-    pub(super) fn at(&self, page: &Page, row: usize) -> Result<Load, Trouble> {
+    fn at(&self, page: &Page, row: usize) -> Result<Load, Trouble> {
         let after = self.places.iter().map(|at| page.get(row, *at));
         let after = after.map(|text| text.map(str::to_owned)).collect();
         let after: Option<Vec<_>> = after;
@@ -117,7 +204,7 @@ impl Loader {
     }
 
     /// A row's number in its page.
-    pub(super) fn ordinal(&self, page: &Page, row: usize) -> u64 {
+    fn ordinal(&self, page: &Page, row: usize) -> u64 {
         let key = self.places.iter().map(|at| page.get(row, *at));
         let key: Vec<_> = key.map(Option::unwrap_or_default).collect();
         ordinal(row, &key)
@@ -126,7 +213,7 @@ impl Loader {
 
 impl Load {
     /// Where the next page begins, which names it.
-    pub(super) fn scope(&self) -> Vec<&[u8]> {
+    fn scope(&self) -> Vec<&[u8]> {
         self.after.iter().map(String::as_bytes).collect()
     }
 }

@@ -2,11 +2,15 @@
 
 use super::super::config::{Mode, SqlConfig};
 use super::super::dialect::{Dialect, Select};
+use super::super::identity::Identity;
+use super::super::page::{Column, Page};
 use super::super::preflight::Looked;
 use super::super::rights;
 use super::super::session::Session;
-use super::cdc::silent;
+use super::super::value::Kind;
+use super::changes::captured;
 use super::instance::{Instance, Wanted};
+use super::job::silent;
 use super::load::is_shown;
 use super::lsn::Lsn;
 use super::statements::Statements;
@@ -18,10 +22,13 @@ impl SqlConfig {
         &self,
         session: &mut Session,
     ) -> Result<Looked, Trouble> {
-        let warnings = match self.mode {
+        let mut warnings = match self.mode {
             Mode::Cdc => self.look_at_captured(session).await?,
             _ => self.look_at_tracked(session).await?,
         };
+        if Identity::of(session, self).await?.is_unknown() {
+            warnings.push(Wanted::of(self).unknown());
+        }
         Ok(Looked {
             fine: format!(
                 "{} can be read, with mode = \"{}\"",
@@ -45,7 +52,8 @@ impl SqlConfig {
         let sql = Statements(session.dialect()).silence();
         let silence = session.ask(&sql, &sql, 1).await?;
         let warnings = [instance.warning(&wanted), silent(silence.only())];
-        Ok(warnings.into_iter().flatten().collect())
+        let warnings = warnings.into_iter().flatten();
+        Ok(warnings.chain(instance.remarks(&wanted)).collect())
     }
 
     /// Change tracking; what works but should be otherwise.
@@ -71,9 +79,12 @@ impl SqlConfig {
 
     /// Whether the columns that are named are captured.
     fn knows(&self, instance: &Instance) -> Result<(), Trouble> {
-        let names: Vec<_> = instance.columns.iter().map(String::as_str).collect();
-        let taken = self.wanted().of(self.record_type(), &names);
-        taken.map(drop).map_err(Trouble::Person)
+        let columns = instance.columns.iter().map(|name| Column {
+            name: name.clone(),
+            kind: Kind::Other,
+        });
+        let table = captured(self, &Page::new(columns.collect()), &instance.computed);
+        table.map(drop).map_err(Trouble::Person)
     }
 
     /// Asks for the newest change, if there is one.

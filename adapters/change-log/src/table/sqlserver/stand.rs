@@ -20,6 +20,9 @@ pub(in super::super) struct Stand {
 /// A change within its transaction.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Row {
+    /// The number of its operation, where the transaction is read in the order of these.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(super) command: Option<i64>,
     pub(super) seqval: Lsn,
     pub(super) operation: u8,
     /// Changes of the transaction, with it.
@@ -38,7 +41,8 @@ pub(super) struct Limits {
 pub(super) enum Window {
     /// Nothing yet.
     Empty,
-    Open(Lsn, Lsn),
+    /// What comes next, through this one.
+    Open(Lsn),
     /// What comes next is not kept any more.
     Gone,
     /// The newest LSN is older than what was read.
@@ -69,7 +73,7 @@ impl Stand {
             _ if next < limits.oldest => Window::Gone,
             // An instance that was just made begins behind what the capture job has written.
             Some(newest) if newest < self.lsn && next > limits.oldest => Window::Back,
-            Some(newest) if newest >= next => Window::Open(next, newest),
+            Some(newest) if newest >= next => Window::Open(newest),
             _ => Window::Empty,
         }
     }
@@ -77,7 +81,11 @@ impl Stand {
     /// What names a batch that begins here.
     pub(super) fn scope(&self) -> String {
         match &self.row {
-            Some(row) => format!("{} {} {}", self.lsn, row.seqval, row.operation),
+            Some(row) => {
+                let command = row.command.map(|command| format!(" {command}"));
+                let command = command.unwrap_or_default();
+                format!("{}{command} {} {}", self.lsn, row.seqval, row.operation)
+            }
             None => self.lsn.to_string(),
         }
     }
@@ -101,6 +109,7 @@ mod tests {
         Stand {
             lsn: lsn(number),
             row: row.map(|seqval| Row {
+                command: None,
                 seqval: lsn(seqval),
                 operation: 2,
                 read: 1,
@@ -111,18 +120,18 @@ mod tests {
 
     #[test]
     fn a_window_is_from_what_is_needed_through_the_newest() {
-        let open = |from, to| Window::Open(lsn(from), lsn(to));
+        let open = |to| Window::Open(lsn(to));
         for (at, row, oldest, newest, expected) in [
-            (7, None, 3, Some(9), open(8, 9)),
-            (7, None, 3, Some(8), open(8, 8)),
+            (7, None, 3, Some(9), open(9)),
+            (7, None, 3, Some(8), open(8)),
             (7, None, 3, Some(7), Window::Empty),
             (7, None, 3, None, Window::Empty),
             // Within a transaction that is read to its end later.
-            (7, Some(1), 3, Some(7), open(7, 7)),
-            (7, Some(1), 7, Some(9), open(7, 9)),
+            (7, Some(1), 3, Some(7), open(7)),
+            (7, Some(1), 7, Some(9), open(9)),
             (7, Some(1), 8, Some(9), Window::Gone),
             // What was removed was read, or was not.
-            (7, None, 8, Some(9), open(8, 9)),
+            (7, None, 8, Some(9), open(9)),
             (7, None, 9, Some(9), Window::Gone),
             // An instance that was just made: the job comes to it later.
             (7, None, 8, Some(5), Window::Empty),
@@ -163,5 +172,11 @@ mod tests {
             serde_json::from_str::<Stand>(&json).ok(),
             Some(stand(7, Some(2)))
         );
+        let mut ordered = stand(7, Some(2));
+        ordered.row.as_mut().expect("a row").command = Some(5);
+        let json = serde_json::to_string(&ordered).expect("JSON");
+        assert!(json.contains(r#""row":{"command":5,"seqval""#), "{json}");
+        assert_eq!(serde_json::from_str(&json).ok(), Some(ordered.clone()));
+        assert_ne!(ordered.scope(), stand(7, Some(2)).scope());
     }
 }

@@ -7,6 +7,8 @@ use super::lsn::Lsn;
 
 /// Columns of a change.
 pub(super) const LSN: &str = "__$start_lsn";
+/// The order of operations within a transaction, from the update of KB3030352 on: `__$seqval` is none where keys are moved.
+pub(super) const COMMAND: &str = "__$command_id";
 pub(super) const SEQVAL: &str = "__$seqval";
 pub(super) const OPERATION: &str = "__$operation";
 /// Before the names of what is known of a change.
@@ -55,17 +57,35 @@ impl Statements {
         )
     }
 
-    pub(super) fn change_order(self) -> String {
-        let names = [LSN, SEQVAL, OPERATION].map(|name| self.0.name(name));
-        names.join(", ")
+    /// The table behind that function: it alone has the order of operations. Nothing is locked in it, as the function does not.
+    pub(super) fn change_rows(self, capture: &str) -> String {
+        let hint = match self.0 {
+            Dialect::SqlServer => " WITH (NOLOCK)",
+            _ => "",
+        };
+        format!("{} dray_changes{hint}", self.change_table(capture))
     }
 
-    /// Changes behind one of them, in that order.
-    pub(super) fn behind(self, lsn: Lsn, seqval: Lsn, operation: u8) -> String {
-        let [start, seq, op] = [LSN, SEQVAL, OPERATION].map(|name| self.0.name(name));
-        let (lsn, seqval) = (self.lsn(lsn), self.lsn(seqval));
+    /// Its name.
+    pub(super) fn change_table(self, capture: &str) -> String {
+        let name = self.0.name(&format!("{capture}_CT"));
+        format!("{}.{name}", self.0.name("cdc"))
+    }
+
+    /// Whether that table has the order of operations, and may be read.
+    pub(super) fn has_commands(self, capture: &str) -> String {
+        let table = self.text(&self.change_table(capture));
         format!(
-            "({start} > {lsn} OR ({start} = {lsn} AND ({seq} > {seqval} OR ({seq} = {seqval} AND {op} > {operation}))))"
+            "SELECT COUNT(*) FROM sys.columns WHERE object_id = OBJECT_ID({table}) AND name = {} AND HAS_PERMS_BY_NAME({table}, 'OBJECT', 'SELECT') = 1",
+            self.text(COMMAND)
+        )
+    }
+
+    /// The table's columns that are computed.
+    pub(super) fn computed(self, table: &str) -> String {
+        format!(
+            "SELECT name FROM sys.columns WHERE object_id = {} AND is_computed = 1",
+            self.object(table)
         )
     }
 
@@ -176,6 +196,14 @@ impl Statements {
             _ => &["BEGIN ISOLATION LEVEL REPEATABLE READ"],
         }
     }
+
+    /// And its end. A session that was given up meanwhile has none.
+    pub(super) fn end_snapshot(self) -> &'static str {
+        match self.0 {
+            Dialect::SqlServer => "IF @@TRANCOUNT > 0 COMMIT",
+            _ => "COMMIT",
+        }
+    }
 }
 
 /// Of the key's columns, as they stand in a change.
@@ -219,13 +247,20 @@ mod tests {
                 "cdc.\"fn_cdc_get_all_changes_dbo_stock\"('\\x00000027000000c00003'::bytea, '\\x00000027000000c00004'::bytea, 'all update old') dray_changes",
             ),
             (
-                server.change_order(),
-                "[__$start_lsn], [__$seqval], [__$operation]",
+                server.change_rows("dbo_stock"),
+                "[cdc].[dbo_stock_CT] dray_changes WITH (NOLOCK)",
             ),
             (
-                server.behind(from, to, 2),
-                "([__$start_lsn] > 0x00000027000000c00003 OR ([__$start_lsn] = 0x00000027000000c00003 AND ([__$seqval] > 0x00000027000000c00004 \
-                 OR ([__$seqval] = 0x00000027000000c00004 AND [__$operation] > 2))))",
+                alike.change_rows("dbo_stock"),
+                "\"cdc\".\"dbo_stock_CT\" dray_changes",
+            ),
+            (
+                server.has_commands("dbo_stock"),
+                "SELECT COUNT(*) FROM sys.columns WHERE object_id = OBJECT_ID('[cdc].[dbo_stock_CT]') AND name = '__$command_id' AND HAS_PERMS_BY_NAME('[cdc].[dbo_stock_CT]', 'OBJECT', 'SELECT') = 1",
+            ),
+            (
+                server.computed("dbo.stock"),
+                "SELECT name FROM sys.columns WHERE object_id = OBJECT_ID('[dbo].[stock]') AND is_computed = 1",
             ),
             (
                 server.captures_table("dbo.stock"),

@@ -12,13 +12,13 @@ use super::super::dialect::Select;
 use super::super::page::Page;
 use super::super::place::At;
 use super::super::poller::Poller;
-use super::super::records::Table;
 use super::gap::Gap;
+use super::instance::Wanted;
 use super::key::behind;
-use super::load::{Load, Loader};
+use super::load::{Like, Load, Loader, Loading};
 use super::look;
 use super::statements::Statements;
-use super::tracked::{Columns, loaded, table};
+use super::tracked::{Columns, table};
 use crate::reader::Trouble;
 
 /// How far the changes are read.
@@ -62,10 +62,13 @@ pub(in super::super) async fn run(poller: &mut Poller<'_>, at: Option<At>) -> Re
         versions,
         key,
         has_snapshots: snapshots.only() == Some("1"),
-        loader: None,
+        loading: None,
         columns: None,
         described: None,
     };
+    if poller.is_unknown() {
+        warn!("{}", Wanted::of(poller.config).unknown());
+    }
     // Nobody but us remembers where the flow began.
     if standing.is_none() && !poller.looked_now(&tracking.at()).await {
         return Ok(());
@@ -79,7 +82,9 @@ pub(in super::super) async fn run(poller: &mut Poller<'_>, at: Option<At>) -> Re
         let Standing { since, load, .. } = &tracking.standing;
         let Versions { newest, oldest } = tracking.versions;
         let is_heard = match load {
-            _ if *since < oldest || newest < *since => tracking.bridge(poller).await?,
+            _ if poller.was.is_some() || *since < oldest || newest < *since => {
+                tracking.bridge(poller).await?
+            }
             Some(_) => tracking.load(poller).await?,
             None if newest == *since => tracking.idle(poller).await?,
             None => tracking.read(poller).await?,
@@ -111,7 +116,7 @@ struct Tracking {
     key: Vec<String>,
     has_snapshots: bool,
     /// While the table is read.
-    loader: Option<(Loader, Table)>,
+    loading: Option<Loading>,
     /// Of a page of changes.
     columns: Option<Columns>,
     /// The table's columns, which say how values of the key are written.
@@ -127,14 +132,15 @@ impl Tracking {
     async fn bridge(&mut self, poller: &mut Poller<'_>) -> Result<bool, Trouble> {
         let (since, Versions { newest, oldest }) = (self.standing.since, self.versions);
         let table = poller.config.record_type();
-        let (reason, sentence) = match since < oldest {
-            true => (
+        let (reason, sentence) = match (poller.was.take(), since < oldest) {
+            (Some(was), _) => (GapReason::OtherServer, was),
+            (None, true) => (
                 GapReason::LogDropped,
                 format!(
                     "changes of {table} are needed since version {since}, and the server keeps those since {oldest}: its cleanup removed them, or tracking was switched on anew. How long they are kept: ALTER DATABASE ... SET CHANGE_TRACKING (CHANGE_RETENTION = 7 DAYS);"
                 ),
             ),
-            false => (
+            (None, false) => (
                 GapReason::OtherServer,
                 format!(
                     "the newest version is {newest}, and {since} was read already: the database was restored, or tracking was switched off in it and on again"
@@ -166,42 +172,40 @@ impl Tracking {
 
     /// From a page of the table to one of changes, or back.
     fn turn(&mut self, poller: &mut Poller<'_>) {
-        self.loader = None;
+        self.loading = None;
         self.columns = None;
         poller.turn();
     }
 
     /// A page of what the table held before.
     async fn load(&mut self, poller: &mut Poller<'_>) -> Result<bool, Trouble> {
-        let (loader, of) = match self.loader.take() {
+        let loading = match self.loading.take() {
             Some(loading) => loading,
             None => {
                 let loader = Loader::new(poller, &[], self.key.clone()).await?;
-                let of = table(poller.config, &loader.described, 0);
-                (loader, of.map_err(Trouble::Person)?)
+                let table = table(poller.config, &loader.described, 0);
+                Loading {
+                    table: table.map_err(Trouble::Person)?,
+                    loader,
+                    like: Like::Tracked,
+                }
             }
         };
         let load = self.standing.load.take().unwrap_or_default();
-        let page = loader.next(poller, &load).await?;
         let position = self.standing.since.to_string();
-        let made = loaded(&of, &page, |row| loader.ordinal(&page, row), &position);
-        let scope = [b"tracked load".as_slice(), position.as_bytes()];
-        let scope = [&scope[..], &load.scope()].concat();
-        self.standing.load = match page.rows() {
-            rows if page.is_cut && rows > 0 => Some(loader.at(&page, rows - 1)?),
-            _ => None,
+        let standing = self.standing.clone();
+        let at = |load| {
+            At::ChangeTracking(Standing {
+                load,
+                ..standing.clone()
+            })
         };
-        let is_heard = match page.rows() {
-            0 => poller.looked_now(&self.at()).await,
-            _ => poller.send(made, &scope, self.at()).await?,
-        };
-        match self.standing.load {
-            Some(_) => self.loader = Some((loader, of)),
-            None => {
-                info!("what the table holds is read");
-                self.turn(poller);
-            }
+        let (is_heard, left) = loading.next(poller, &load, &position, at).await?;
+        match left {
+            Some(_) => self.loading = Some(loading),
+            None => self.turn(poller),
         }
+        self.standing.load = left;
         self.versions = versions(poller).await?;
         Ok(is_heard)
     }
@@ -224,7 +228,9 @@ impl Tracking {
         let to = self.versions.newest;
         let page = self.ask(poller, to).await?;
         if self.has_snapshots {
-            poller.change("COMMIT").await?;
+            poller
+                .change(Statements(poller.dialect).end_snapshot())
+                .await?;
         }
         self.versions = versions(poller).await?;
         if self.standing.since < self.versions.oldest {
