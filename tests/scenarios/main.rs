@@ -23,6 +23,7 @@ mod mariadb_refused;
 mod mariadb_reports;
 mod modes;
 mod network;
+mod newcomer;
 mod pins;
 mod planted;
 mod polling;

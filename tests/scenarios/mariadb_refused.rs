@@ -4,7 +4,7 @@ use dray_tests::mariadb::Server;
 use dray_tests::site::{FlowSpec, Site};
 use dray_tests::target::Target;
 
-use crate::logs::numbers;
+use crate::logs::{as_it_is, numbers};
 use crate::mariadb::{of_flow, plain_flow, site};
 use crate::{PATIENCE, certificates, folder, target_table, these_arrive_whole, wait};
 
@@ -144,18 +144,29 @@ fn check_names_what_the_server_or_the_user_lacks_and_the_statement_that_gives_it
         (
             "",
             as_user("plain"),
-            "GRANT REPLICATION SLAVE, BINLOG MONITOR ON *.*",
+            "GRANT REPLICATION SLAVE, BINLOG MONITOR ON *.* TO `plain`@`127.0.0.1`;",
         ),
         (
             "",
             as_user("half"),
-            "GRANT REPLICATION SLAVE, BINLOG MONITOR ON *.*",
+            "GRANT REPLICATION SLAVE, BINLOG MONITOR ON *.* TO `half`@`127.0.0.1`;",
         ),
-        ("", as_user("blind"), "GRANT SELECT ON `wms`.`movement` TO"),
+        (
+            "",
+            as_user("blind"),
+            "GRANT SELECT ON `wms`.`movement` TO `blind`@`127.0.0.1`;",
+        ),
         ("", as_user("nobody"), "Access denied"),
         ("", table("wms.nothing"), "there is no table wms.nothing"),
         ("", table("wms.movement"), ""),
-        ("", table("wms.line"), ""),
+        (
+            "",
+            FlowSpec {
+                mapping: as_it_is("wms.line"),
+                ..table("wms.line")
+            },
+            "",
+        ),
         (
             "binlog_row_metadata = 'NO_LOG'",
             table("wms.movement"),

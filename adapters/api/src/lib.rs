@@ -12,6 +12,7 @@ mod calls;
 pub mod conformance;
 mod file_report;
 mod kept_log;
+mod known_shape;
 mod load_request;
 mod records;
 mod report;
@@ -21,8 +22,9 @@ mod source;
 pub use calls::{CallCount, CallOutcome, Calls, LastCall, REASON_CHARS_MAX};
 pub use file_report::{CHECKS_MAX, FileCheck, FileChecks, FileOutcome, FileReport, IDENTITIES_MAX};
 pub use kept_log::{Kept, KeptLog};
+pub use known_shape::KnownShape;
 pub use load_request::LoadRequest;
-pub use records::{RawAt, RecordView, Records, Row, Shape, Span, Value};
+pub use records::{OPERATION_COLUMN, RawAt, RecordView, Records, Row, Shape, Span, Value};
 pub use report::{
     GapCourse, GapReason, GapReport, Heartbeat, Report, Reported, SchemaClass, SchemaColumn,
     SchemaDifference, SchemaReport, SchemaSeen,

@@ -6,6 +6,10 @@
 
 use std::sync::Arc;
 
+/// The column by which a source says what happened to the record: `read` (nothing: it was there before), `create`, `update`, `delete`, or
+/// `truncate`. A mapping without an `operation` of its own makes the event's of it.
+pub const OPERATION_COLUMN: &str = "_op";
+
 /// The names of a record's cells.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Shape {

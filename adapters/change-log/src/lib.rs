@@ -25,6 +25,7 @@ mod silence;
 mod source;
 pub mod table;
 mod watch;
+mod words;
 
 pub use columns::{Mask, TableConfig};
 pub use policy::{OnGap, OnSchemaChange};

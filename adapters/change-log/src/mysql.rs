@@ -10,6 +10,7 @@ mod event;
 mod facts;
 mod gtid;
 mod kinds;
+mod known;
 mod lag;
 mod load;
 mod log;

@@ -10,6 +10,7 @@ mod facts;
 mod gap;
 mod kept;
 mod kinds;
+mod known;
 mod load;
 mod load_session;
 mod log;

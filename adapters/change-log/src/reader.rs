@@ -32,6 +32,15 @@ pub(crate) enum Trouble {
     Person(String),
 }
 
+impl Trouble {
+    /// The sentence.
+    pub(crate) fn into_words(self) -> String {
+        match self {
+            Self::Passing(reason) | Self::Person(reason) => reason,
+        }
+    }
+}
+
 /// Where a source stands between two batches, with all that is needed to go on exactly there.
 pub(crate) trait Place: Clone + Send + Sync + 'static {
     /// What the agent keeps.

@@ -42,6 +42,11 @@ impl Shapes {
         }
     }
 
+    /// Whether any are kept there: then a flow has read before.
+    pub(crate) fn is_kept_in(folder: &Path) -> bool {
+        folder.join(FILE).exists()
+    }
+
     /// The columns of a table behind this print.
     pub(crate) fn behind(&self, table: &str, wanted: &str) -> Option<&[Described]> {
         let shapes = self.tables.get(table)?.iter();

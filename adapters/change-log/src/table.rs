@@ -21,6 +21,7 @@ mod hung;
 mod identity;
 mod kept;
 mod kept_files;
+mod known;
 mod ledger;
 mod log;
 mod mark;

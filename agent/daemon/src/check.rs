@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use dray_adapter::{KnownShape, Shape};
 use dray_mapping::{Mapper, MappingConfig};
 
 use crate::config::{Config, FlowConfig, Otherwise};
@@ -117,8 +118,20 @@ pub fn look(config: &Config) -> Vec<Finding> {
             sentence: format!("flow \"{}\": {}", flow.name.flow(), finding.sentence),
             ..finding
         };
-        findings.extend(flow.source.check(&flow.name).into_iter().map(prefixed));
-        findings.extend(unfit(flow).into_iter().map(prefixed));
+        let own = config.source_dir(&flow.name);
+        let checked = flow.source.check(&flow.name, &own);
+        let is_wrong = checked.iter().any(|one| one.level == Level::Wrong);
+        findings.extend(checked.into_iter().map(prefixed));
+        let known = match is_wrong {
+            // It may not answer.
+            true => Ok(flow.source.shapes().into_iter().map(Into::into).collect()),
+            false => flow.source.known(),
+        };
+        let unfit = match known {
+            Ok(known) => unfit(flow, &known),
+            Err(reason) => vec![Finding::wrong(reason)],
+        };
+        findings.extend(unfit.into_iter().map(prefixed));
     }
     findings.extend(one_by_links(config));
     findings.extend(config.metrics.and_then(metrics));
@@ -127,9 +140,9 @@ pub fn look(config: &Config) -> Vec<Finding> {
     findings
 }
 
-/// What the mappings ask of records that they don't have, where the configuration tells what those have.
-fn unfit(flow: &FlowConfig) -> Vec<Finding> {
-    let shapes = flow.source.shapes();
+/// What the mappings ask of records that they don't have, where the configuration, or what is read, tells what those have.
+fn unfit(flow: &FlowConfig, known: &[KnownShape]) -> Vec<Finding> {
+    let shapes: Vec<&Shape> = known.iter().map(|one| &*one.shape).collect();
     let Ok(mapper) = Mapper::compile(&flow.mappings, flow.schema_version) else {
         return Vec::new();
     };
@@ -141,6 +154,7 @@ fn unfit(flow: &FlowConfig) -> Vec<Finding> {
             Finding::wrong(format!("mapping {}, {field}: {reason}", error.mapping + 1))
         })
         .collect();
+    findings.extend(known.iter().flat_map(|one| without_key(&mapper, one)));
     let types: Vec<&str> = shapes.iter().map(|one| &*one.record_type).collect();
     let typed = types.iter().any(|name| !name.is_empty());
     let wanted = |mapping: &MappingConfig| {
@@ -167,6 +181,24 @@ fn unfit(flow: &FlowConfig) -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// Keys that a deleted row does not say: its record can't become an event.
+fn without_key(mapper: &Mapper, known: &KnownShape) -> Vec<Finding> {
+    let keys = mapper.key_columns(&known.shape).into_iter();
+    let unsaid = keys.filter(|(_, name)| known.unsaid_of_deleted.iter().any(|one| one == name));
+    let told = unsaid.map(|(mapping, name)| {
+        let way_out = match known.way_out.as_str() {
+            "" => String::new(),
+            way_out => format!(", or {way_out}"),
+        };
+        Finding::warning(format!(
+            "mapping {}, key: of a deleted row of {} the source does not say {name}, so each becomes a dead letter; take a key that it says{way_out}",
+            mapping + 1,
+            known.shape.record_type
+        ))
+    });
+    told.collect()
 }
 
 /// Flows whose folders are one by a link: who reads the configuration alone does not look at the disk.
@@ -280,7 +312,9 @@ mod tests {
         );
         let config = Config::parse(Path::new("agent.toml"), &text);
         let config = config.unwrap_or_else(|error| panic!("{error}\n{text}"));
-        let findings = unfit(&config.flows[0]).into_iter();
+        let flow = &config.flows[0];
+        let known = flow.source.known().expect("the configuration tells it");
+        let findings = unfit(flow, &known).into_iter();
         findings.map(|finding| finding.to_string()).collect()
     }
 

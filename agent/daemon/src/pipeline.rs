@@ -6,6 +6,7 @@
 //! receipts are answered, and a position is acked only after everything up to it was committed.
 
 mod begin;
+mod hindrance;
 mod telling;
 
 use std::collections::VecDeque;
@@ -25,6 +26,7 @@ use crate::again::Again;
 use crate::bell::{Bell, Rung};
 use crate::block_maker::BlockMaker;
 use crate::flow_state::{FlowState, Health};
+use hindrance::Hindrance;
 use telling::Untold;
 
 /// Large batches between poll and commit: one is synced while the next is read.
@@ -71,6 +73,7 @@ pub struct Pipeline {
     reopen_at: Option<Bytes>,
     reopen: bool,
     next_poll: Instant,
+    hindrance: Hindrance,
 }
 
 /// Batches that are mapped and not appended; their events are with the maker.
@@ -139,6 +142,7 @@ impl Pipeline {
             reopen_at: None,
             reopen: false,
             next_poll: Instant::now(),
+            hindrance: Hindrance::default(),
         }
     }
 
@@ -407,20 +411,26 @@ impl Pipeline {
     fn held_up(&mut self, error: SourceError) -> Result<Instant, Ended> {
         match error {
             SourceError::Retry { reason, after } => {
-                if self.state.set(Health::Waiting, &reason) {
-                    warn!(reason, "waiting");
-                }
+                self.waits(&reason);
                 Ok(Instant::now() + after.min(IDLE_MAX))
             }
             SourceError::Operator { reason } => Err(Ended::Stopped(reason)),
         }
     }
 
-    fn running(&self) {
-        let (health, detail) = self.state.get();
-        if self.state.set(Health::Running, "") && health == Health::Waiting {
-            info!(was = detail, "goes on");
+    fn running(&mut self) {
+        self.state.set(Health::Running, "");
+        if let Some(was) = self.hindrance.runs(Instant::now()) {
+            info!(was, "goes on");
         }
+    }
+
+    /// Notes that the flow can't go on; whether that is news.
+    fn waits(&mut self, reason: &str) -> bool {
+        if self.hindrance.waits(reason, Instant::now()) {
+            warn!(reason, "waiting");
+        }
+        self.state.set(Health::Waiting, reason)
     }
 
     /// Until something is told, or the next poll or the next attempt is due.
@@ -447,8 +457,7 @@ impl Pipeline {
         let Some(why) = self.buffer.space().waiting else {
             return;
         };
-        if self.state.set(Health::Waiting, &why) {
-            warn!(reason = why, "waiting");
+        if self.waits(&why) {
             self.source.refuse(&why);
         }
     }

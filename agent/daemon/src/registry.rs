@@ -10,7 +10,7 @@ use std::fmt::Debug;
 use std::net::SocketAddr;
 use std::path::{Component, Path, PathBuf};
 
-use dray_adapter::{Batch, Shape, Source};
+use dray_adapter::{Batch, KnownShape, Shape, Source};
 use dray_proto::FlowName;
 use serde::de::DeserializeOwned;
 use toml::de::{Error, ValueDeserializer};
@@ -110,12 +110,20 @@ pub trait Configured: Debug + Send + Sync {
         None
     }
 
-    /// Tries what it names: folders, rights. Changes nothing that stays.
-    fn check(&self, flow: &FlowName) -> Vec<Finding>;
+    /// Tries what it names: folders, rights. Changes nothing that stays. `own`: its own folder, which need not be there.
+    fn check(&self, flow: &FlowName, own: &Path) -> Vec<Finding>;
 
     /// What its records are like, of each type, where the configuration alone tells all of them.
     fn shapes(&self) -> Vec<Shape> {
         Vec::new()
+    }
+
+    /// The same where what it reads tells it, which is asked for that once [`Self::check`] found nothing wrong. Empty: nobody can tell.
+    ///
+    /// # Errors
+    /// A sentence: what it reads does not have what it names.
+    fn known(&self) -> Result<Vec<KnownShape>, String> {
+        Ok(self.shapes().into_iter().map(KnownShape::from).collect())
     }
 
     /// The path that finds a column of records of this type; `None` where none does.

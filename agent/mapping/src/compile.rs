@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use dray_adapter::OPERATION_COLUMN;
 use dray_proto::schema::{self, BODIES, Body, Message};
 use toml::Spanned;
 
@@ -100,6 +101,7 @@ impl Compiler<'_> {
             when: transposed(when)?,
             key: key?,
             correlation_id: transposed(correlation_id)?,
+            told: self.columns.slot(OPERATION_COLUMN),
             operation: operation?,
             occurred_at: transposed(occurred_at)?,
             body: body?,
@@ -140,7 +142,7 @@ impl Compiler<'_> {
 
     fn operation(&mut self, config: Option<&Spanned<OperationConfig>>) -> Option<Operations> {
         let Some(config) = config else {
-            return operation_named("create").map(Operations::Fixed);
+            return Some(Operations::Told);
         };
         let span = config.span();
         match config.get_ref() {

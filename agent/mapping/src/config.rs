@@ -26,7 +26,7 @@ pub struct MappingConfig {
     /// What ties events of one business case together.
     #[serde(default)]
     pub correlation_id: Option<Spanned<FieldConfig>>,
-    /// `create` where nothing is said.
+    /// Where nothing is said: what the source says of the record, and of one that says nothing, `create`.
     #[serde(default)]
     pub operation: Option<Spanned<OperationConfig>>,
     /// When it happened, if the source says so.

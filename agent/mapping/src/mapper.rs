@@ -96,6 +96,18 @@ impl Mapper {
         errors
     }
 
+    /// Columns on which keys of records of this shape rest, each with its mapping's number, from 0, where that takes all of them.
+    #[must_use]
+    pub fn key_columns(&self, shape: &Shape) -> Vec<(usize, &str)> {
+        let plans = self.plans.iter();
+        let plans = plans.filter(|plan| plan.takes(shape) && plan.when.is_none());
+        let columns = plans.flat_map(|plan| {
+            let columns = columns_of(&plan.key, &self.columns).into_iter();
+            columns.map(|name| (usize::from(plan.output), name))
+        });
+        columns.collect()
+    }
+
     /// Hands the record's events to `sink`, encoded, in the order of the mappings, and says how many;
     /// 0 when no mapping takes it.
     ///

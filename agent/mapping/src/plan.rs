@@ -18,6 +18,8 @@ pub(crate) struct Plan {
     pub(crate) when: Option<Program>,
     pub(crate) key: Leaf,
     pub(crate) correlation_id: Option<Leaf>,
+    /// The slot of the column by which the source says what happened.
+    pub(crate) told: usize,
     pub(crate) operation: Operations,
     pub(crate) occurred_at: Option<Leaf>,
     pub(crate) body: BodyPlan,
@@ -58,6 +60,8 @@ impl Plan {
 /// The event's operation.
 #[derive(Debug)]
 pub(crate) enum Operations {
+    /// What the source says; where it says nothing, `create`.
+    Told,
     Fixed(Operation),
     Leaf(Leaf),
 }

@@ -9,6 +9,7 @@ use crate::KEY_BYTES_MAX;
 use crate::convert::trimmed;
 use crate::error::{MapFailure, shown};
 use crate::plan::{BodyPlan, GenericPlan, Leaf, Operations, Place, Plan, Step};
+use crate::shapes::NO_COLUMN;
 use crate::value::{Reading, Value};
 
 /// What all events of a record share.
@@ -32,11 +33,16 @@ pub(crate) fn put_event(
     let row = *reading.record.row();
     let id = EventId::new(head.origin.scope.0, row.ordinal, plan.output);
     wire::put_bytes(out, number::ID, id.as_bytes());
-    put_key(&mut plan.key, reading, out)?;
+    let key = put_key(&mut plan.key, reading, out);
+    key.map_err(|failure| match told(plan.told, reading) {
+        TRUNCATE => emptied(&reading.record.shape().record_type),
+        _ => failure,
+    })?;
     if let Some(leaf) = &mut plan.correlation_id {
         put_value(number::CORRELATION_ID, leaf.value(reading)?, out);
     }
     let operation = match &mut plan.operation {
+        Operations::Told => operation_of(told(plan.told, reading)),
         Operations::Fixed(operation) => *operation,
         Operations::Leaf(leaf) => read_operation(leaf, reading)?,
     };
@@ -47,6 +53,16 @@ pub(crate) fn put_event(
     let record_type = &reading.record.shape().record_type;
     put_tail(head, row.line, record_type, out);
     put_body(&mut plan.body, reading, out)
+}
+
+/// The source's word for a table that was emptied.
+const TRUNCATE: &str = "truncate";
+
+#[cold]
+fn emptied(table: &str) -> MapFailure {
+    MapFailure::map(format!(
+        "the table {table} was emptied (TRUNCATE): all its rows are gone, the log names none of them, and an event needs a key; empty the target's too, or give it an event of its own: a mapping with when = \"rec._op == 'truncate'\" and key = {{ default = \"{table}\" }}, and when = \"rec._op != 'truncate'\" in the others"
+    ))
 }
 
 /// Appends the envelope from the captured time to the provenance.
@@ -79,9 +95,31 @@ fn put_key(
             Ok(())
         }
         Value::Unchanged => Err(MapFailure::map(
-            "key: the source did not send its value with this change; have the source log the key's columns, or choose another key".into(),
+            "key: the source did not send its value with this change; choose a key among the columns that come with it, or have the source send more (PostgreSQL: ALTER TABLE ... REPLICA IDENTITY FULL)".into(),
         )),
         _ => Err(MapFailure::map("key: it is empty, and every event needs one".into())),
+    }
+}
+
+/// What the source says by its own column; empty: nothing.
+fn told<'r>(slot: usize, reading: &Reading<'r>) -> &'r str {
+    match reading.indexes[slot] {
+        NO_COLUMN => "",
+        index => match reading.record.value(index as usize) {
+            Cell::Text(text) => text,
+            _ => "",
+        },
+    }
+}
+
+/// The event's operation by the source's word. A file's column that happens to have that name says nothing by other words.
+fn operation_of(told: &str) -> Operation {
+    match told {
+        "read" => Operation::Snapshot,
+        "update" => Operation::Update,
+        // What a table held is gone when it is emptied, too.
+        "delete" | TRUNCATE => Operation::Delete,
+        _ => Operation::Create,
     }
 }
 

@@ -46,7 +46,7 @@ pub async fn retry(store: &Arc<dyn Store>, id: u64, older: bool) -> Result<Strin
         }
         ExceptionState::Agent => {
             return Err(format!(
-                "dead letter {id} came from an agent and was never an event: mend its cause at the site, then discard it"
+                "dead letter {id} came from an agent and was never an event: mend its cause at the site, have it read again there (dray-agent redrive FLOW says how), then discard it"
             ));
         }
     };

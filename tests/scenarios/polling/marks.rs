@@ -136,7 +136,7 @@ fn who_may_not_mark_reads_nothing_and_is_told_the_statement() {
     let postgres = Database::postgres();
     let maria = Database::maria();
     let on_postgres = "GRANT UPDATE (\"state\") ON \"moved\" TO dray;";
-    let on_maria = "GRANT UPDATE (`state`) ON `moved` TO dray;";
+    let on_maria = "GRANT UPDATE (`state`) ON `wms`.`moved` TO `dray`@`127.0.0.1`;";
     postgres.insert(1..10);
     maria.insert(1..10);
     for (table, by, expected) in [

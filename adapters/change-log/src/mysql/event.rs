@@ -142,7 +142,8 @@ impl<'e> Event<'e> {
 
 /// What a log of statements is answered with.
 pub(super) const STATEMENTS: &str = "the log holds a statement instead of the rows that it changed, so that what changed is not known: let the DBA run SET GLOBAL binlog_format = 'ROW'; \
-     and look for sessions that set another binlog_format";
+     and look for sessions that set another binlog_format. No log says what that statement changed, so a restart stops here again: give the flow another name, which reads the tables from their beginning, \
+     or let the DBA drop the log up to behind it (FLUSH BINARY LOGS; PURGE BINARY LOGS TO the newest file;), write on_gap = \"load-again\" and restart the agent: the flow says the gap, and all rows come again";
 
 impl<'e> Rows<'e> {
     fn read(

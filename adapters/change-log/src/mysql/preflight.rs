@@ -36,14 +36,18 @@ impl MySqlConfig {
     async fn ask(&self, id: u32) -> Result<Findings, Trouble> {
         let mut conn = connect(self).await?;
         let facts = facts(self, &mut conn).await?;
-        self.may_replicate(&mut conn).await?;
+        self.may_replicate(&mut conn, facts.is_maria).await?;
         session::may_log(self, &mut conn, facts.is_maria).await?;
         for table in &self.tables {
             session::may_read(self, &mut conn, &table.name).await?;
         }
         let end = session::end(self, &mut conn, facts.is_maria).await?;
+        let end = match end.to_string() {
+            end if end.is_empty() => "holds no transaction yet".to_owned(),
+            end => format!("stands at {end}"),
+        };
         let fine = format!(
-            "{} answers ({}); its log stands at \"{end}\", and the flow reads it as replica {id}",
+            "{} answers ({}); its log {end}, and the flow reads it as replica {id}",
             server(self),
             facts.version
         );
@@ -54,23 +58,30 @@ impl MySqlConfig {
         Ok(Findings { fine, notes })
     }
 
-    /// That the user may read the log.
-    async fn may_replicate(&self, conn: &mut Conn) -> Result<(), Trouble> {
+    /// That the user may read the log, and ask where it stands.
+    async fn may_replicate(&self, conn: &mut Conn, is_maria: bool) -> Result<(), Trouble> {
         let grants: Vec<String> = session::all(self, conn, "SHOW GRANTS").await?;
-        let may = grants.iter().any(|grant| {
-            let grant = grant.to_ascii_uppercase();
-            grant.contains("ON *.*")
-                && ["ALL PRIVILEGES", "REPLICATION SLAVE", "REPLICATION REPLICA"]
-                    .iter()
-                    .any(|privilege| grant.contains(privilege))
-        });
-        match may {
-            true => Ok(()),
-            false => Err(Trouble::Passing(format!(
-                "the user {} may not read the log: let the DBA run GRANT REPLICATION SLAVE, BINLOG MONITOR ON *.* TO the flow's user; (MySQL: REPLICATION SLAVE, REPLICATION CLIENT)",
-                self.user
-            ))),
+        let has = |names: &[&str]| {
+            grants.iter().any(|grant| {
+                let grant = grant.to_ascii_uppercase();
+                let mut names = names.iter().chain(&["ALL PRIVILEGES"]);
+                grant.contains("ON *.*") && names.any(|name| grant.contains(name))
+            })
+        };
+        if has(&["REPLICATION SLAVE", "REPLICATION REPLICA"])
+            && has(&["BINLOG MONITOR", "REPLICATION CLIENT", "SUPER"])
+        {
+            return Ok(());
         }
+        let monitor = match is_maria {
+            true => "BINLOG MONITOR",
+            false => "REPLICATION CLIENT",
+        };
+        Err(Trouble::Passing(format!(
+            "the user {} may not read the log: let the DBA run GRANT REPLICATION SLAVE, {monitor} ON *.* TO {};",
+            self.user,
+            session::account(self, conn).await?
+        )))
     }
 }
 

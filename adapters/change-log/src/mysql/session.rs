@@ -17,6 +17,7 @@ use super::sql;
 use super::table_map::Charsets;
 use crate::reader::Trouble;
 use crate::server::TlsConfig;
+use crate::words;
 
 /// How long a connection and each question may take.
 const ANSWER_MAX: Duration = Duration::from_secs(30);
@@ -141,9 +142,10 @@ pub(super) async fn may_read(
             )));
         }
         return Err(Trouble::Passing(format!(
-            "there is no table {table} (letters large and small as they are in the database), or the user {} may not read it: let the DBA run GRANT SELECT ON {} TO the flow's user;",
+            "there is no table {table} (letters large and small as they are in the database), or the user {} may not read it: let the DBA run GRANT SELECT ON {} TO {};",
             config.user,
-            sql::table(table)
+            sql::table(table),
+            account(config, conn).await?
         )));
     }
     let kind: String = first(config, conn, &sql::kind(table)).await?;
@@ -153,6 +155,13 @@ pub(super) async fn may_read(
         ))),
         _ => Ok(()),
     }
+}
+
+/// Who the server takes the flow for, as a GRANT names it.
+pub(super) async fn account(config: &MySqlConfig, conn: &mut Conn) -> Result<String, Trouble> {
+    let account: String = first(config, conn, "SELECT CURRENT_USER()").await?;
+    let (user, host) = account.rsplit_once('@').unwrap_or((&account, "%"));
+    Ok(format!("{}@{}", sql::name(user), sql::name(host)))
 }
 
 /// That the server's log holds what happens in the schemas of these tables.
@@ -342,7 +351,8 @@ pub(super) fn gap(config: &MySqlConfig, error: &Error) -> Option<(GapReason, Str
 pub(super) fn trouble(config: &MySqlConfig, error: &Error) -> Trouble {
     let server = server(config);
     let Error::Server(said) = error else {
-        return Trouble::Passing(format!("the server {server}: {error}"));
+        let said = words::of(&error.to_string());
+        return Trouble::Passing(format!("the server {server}: {said}"));
     };
     let way_out = match said.code {
         // Access denied to a command, to a table, to columns; no such table; refused.

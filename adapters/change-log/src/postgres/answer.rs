@@ -7,6 +7,7 @@ use tokio::time::timeout;
 
 use super::config::PostgresConfig;
 use crate::reader::Trouble;
+use crate::words;
 
 /// How long a connection and each question may take. A slot waits for transactions that are open where it is made.
 const ANSWER_MAX: Duration = Duration::from_secs(30);
@@ -62,7 +63,7 @@ async fn answered_within<T>(
 
 /// What an error means. Who is refused may be let in later, so only what no time mends stops the flow.
 pub(super) fn trouble(server: &str, error: &PgWireError) -> Trouble {
-    let said = error.to_string();
+    let said = words::of(&error.to_string());
     // Before version 16, and since.
     let is_role = ["superuser or replication role", "to start WAL sender"]
         .iter()
@@ -83,6 +84,10 @@ pub(super) fn trouble(server: &str, error: &PgWireError) -> Trouble {
         () if has("28000") => "; look at user, and let the DBA look at pg_hba.conf",
         // invalid_catalog_name.
         () if has("3D000") => "; look at database",
+        // insufficient_privilege.
+        () if has("permission denied for table") => {
+            "; let its owner run GRANT SELECT ON the table TO the flow's user;"
+        }
         () => "",
     };
     Trouble::Passing(format!("the server {server}: {said}{way_out}"))

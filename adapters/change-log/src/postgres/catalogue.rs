@@ -94,7 +94,7 @@ fn part(row: &QueryRow) -> Option<FoundPart> {
 }
 
 /// What the catalogue says of a table, as a message of the log would.
-fn relation(table: &str, rows: &[QueryRow]) -> Option<Relation> {
+pub(super) fn relation(table: &str, rows: &[QueryRow]) -> Option<Relation> {
     let (schema, name) = table.split_once('.')?;
     let first = rows.first()?;
     let column = |row: &QueryRow| {

@@ -135,6 +135,29 @@ fn made_name(flow: &str) -> String {
 mod tests {
     use super::*;
 
+    #[test]
+    fn the_page_has_all_settings() {
+        let page = include_str!("../../../../docs/change-logs.md");
+        let (_, table) = page
+            .split_once("| setting of `[flow.source]` |")
+            .expect("the table");
+        let (table, _) = table.split_once("\n\n").expect("its end");
+        let cells = table
+            .lines()
+            .skip(2)
+            .filter_map(|line| line.split('|').nth(1));
+        let mut shown: Vec<_> = cells
+            .flat_map(|cell| cell.split('`').skip(1).step_by(2))
+            .collect();
+        let unknown = toml::from_str::<PostgresConfig>("nothing = 1").expect_err("unknown");
+        let said = unknown.to_string();
+        let (_, known) = said.split_once("expected one of").expect("the settings");
+        let mut known: Vec<_> = known.split('`').skip(1).step_by(2).collect();
+        shown.sort_unstable();
+        known.sort_unstable();
+        assert_eq!(shown, known);
+    }
+
     fn config(text: &str) -> PostgresConfig {
         let head = "kind = 'postgres'\ndatabase = 'wms'\nuser = 'dray'\n";
         toml::from_str(&format!("{head}{text}")).unwrap_or_else(|error| panic!("{error}: {text}"))

@@ -1,5 +1,7 @@
 //! `check`: can the log be read, and what would be made for that?
 
+use std::path::Path;
+
 use tokio::runtime;
 
 use super::config::PostgresConfig;
@@ -23,11 +25,11 @@ pub struct Looked {
 }
 
 impl PostgresConfig {
-    /// Asks the server and changes nothing there. `flow`: its name without the site's.
+    /// Asks the server and changes nothing there. `flow`: its name without the site's. `own`: its own folder, which need not be there.
     ///
     /// # Errors
     /// A sentence with the way out.
-    pub fn preflight(&self, flow: &str) -> Result<Looked, String> {
+    pub fn preflight(&self, flow: &str, own: &Path) -> Result<Looked, String> {
         let names = Names::of(self, flow);
         let runtime = runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| format!("the server can't be asked: {error}"))?;
@@ -47,6 +49,8 @@ impl PostgresConfig {
                  Let the DBA run ALTER SYSTEM SET max_slot_wal_keep_size = '20GB'; and SELECT pg_reload_conf(); or write unlimited_wal = true"
                 .into());
         }
+        let begins = runtime.block_on(self.may_begin(&names, &found, own));
+        begins.map_err(Trouble::into_words)?;
         let publication = match found.is_published {
             true => "is there",
             false => "will be made",

@@ -115,6 +115,15 @@ pub(super) fn may_read(text: &str) -> String {
     )
 }
 
+/// Whether the role may create in the database, and whether it owns a table.
+pub(super) fn may_publish(text: &str) -> String {
+    format!(
+        "SELECT pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE'), \
+         (SELECT pg_catalog.pg_has_role(relowner, 'USAGE') FROM pg_catalog.pg_class WHERE oid = pg_catalog.to_regclass({}))",
+        value(&table(text))
+    )
+}
+
 /// Whether a publication tells of all changes, and whether it leaves out rows or columns of tables (which it can since version 15).
 pub(super) fn publishes(publication: &str) -> String {
     format!(

@@ -35,7 +35,8 @@ pub(super) async fn run(poller: &mut Poller<'_>, at: Option<At>) -> Result<(), T
             return Ok(());
         }
     }
-    info!(after = ?fence.after, "the table is read");
+    let (transaction, id) = fence.after.clone().unwrap_or_default();
+    info!(transaction, id, "the table is read behind this row");
     loop {
         let page = fence.page(poller).await?;
         if page.rows() == 0 {

@@ -22,6 +22,7 @@ use super::hung::Hung;
 use super::page::{CELL_BYTES_MAX, Column, Page};
 use super::value::{self, Kind};
 use crate::reader::Trouble;
+use crate::words;
 
 /// How long a connection may take.
 const CONNECT_MAX: Duration = Duration::from_secs(30);
@@ -160,7 +161,7 @@ fn serve(
             connection
         }
         Err(error) => {
-            let _ = tell.send(Err(error.to_string()));
+            let _ = tell.send(Err(words::of_odbc(&error.to_string())));
             return;
         }
     };
@@ -172,7 +173,7 @@ fn serve(
             }
             Request::Change(sql) => change(&connection, &sql, limit).map(Answer::Changed),
         };
-        let _ = tell.send(answer.map_err(|error| error.to_string()));
+        let _ = tell.send(answer.map_err(|error| words::of_odbc(&error.to_string())));
     }
 }
 

@@ -23,15 +23,36 @@ pub(super) async fn described(
     config: &SqlConfig,
     like: &str,
 ) -> Result<Page, Trouble> {
-    let told = session.ask(like, like, 1).await;
-    told.map_err(|trouble| match trouble {
-        Trouble::Passing(said) if said.contains("denied") => Trouble::Passing(format!(
-            "{said}; let the DBA run GRANT SELECT ON {} TO {};",
-            config.from(session.dialect()),
-            config.user.as_deref().unwrap_or("the flow's user")
-        )),
-        other => other,
-    })
+    match session.ask(like, like, 1).await {
+        Err(Trouble::Passing(said)) if said.contains("denied") => {
+            let grant = grant(session, config, "SELECT").await;
+            Err(Trouble::Passing(format!("{said}; let the DBA run {grant}")))
+        }
+        told => told,
+    }
+}
+
+/// The statement that gives the role this right, so that it can be run as it stands: MariaDB and MySQL want the schema, and from where the user comes.
+async fn grant(session: &mut Session, config: &SqlConfig, right: &str) -> String {
+    let dialect = session.dialect();
+    let mut table = config.from(dialect);
+    let mut user = config.user.clone().unwrap_or("the flow's user".to_owned());
+    if dialect == Dialect::Mysql {
+        let who = "SELECT CURRENT_USER(), DATABASE()";
+        let told = session.ask(who, who, 1).await.ok();
+        let says = |at| told.as_ref().and_then(|page| page.get(0, at));
+        if let Some((name, host)) = says(0).and_then(|account| account.rsplit_once('@')) {
+            user = format!("{}@{}", dialect.name(name), dialect.name(host));
+        }
+        let is_bare = config
+            .table
+            .as_ref()
+            .is_some_and(|name| !name.contains('.'));
+        if let (true, Some(schema)) = (is_bare, says(1)) {
+            table = format!("{}.{table}", dialect.name(schema));
+        }
+    }
+    format!("GRANT {right} ON {table} TO {user};")
 }
 
 /// Whether a change would be allowed: its statement changes no row, and is not run where the server explains it.
@@ -48,17 +69,13 @@ pub(super) async fn may_write(
     let Err(Trouble::Passing(said) | Trouble::Person(said)) = session.change(&tried).await else {
         return Ok(());
     };
-    let grant = match &config.processed {
+    let right = match &config.processed {
         Some(processed) => format!("UPDATE ({})", session.dialect().name(&processed.column)),
         None => "DELETE".to_owned(),
     };
-    let table = config.from(session.dialect());
-    let way_out = match (config.user.as_deref(), session.dialect()) {
-        (_, Dialect::Sqlite) => "let the agent's user write the file and its folder".to_owned(),
-        (user, _) => format!(
-            "let the DBA run GRANT {grant} ON {table} TO {};",
-            user.unwrap_or("the flow's user")
-        ),
+    let way_out = match session.dialect() {
+        Dialect::Sqlite => "let the agent's user write the file and its folder".to_owned(),
+        _ => format!("let the DBA run {}", grant(session, config, &right).await),
     };
     Err(Trouble::Passing(format!(
         "rows can't be marked with mode = \"{}\", and without that nothing is read: {said}; {way_out}",

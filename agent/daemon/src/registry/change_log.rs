@@ -2,16 +2,20 @@
 
 use std::path::Path;
 
-use dray_adapter::{Batch, Source};
+use dray_adapter::{Batch, KnownShape, Source};
 use dray_change_log::mysql::MySqlConfig;
 use dray_change_log::postgres::PostgresConfig;
 use dray_proto::FlowName;
 
 use super::{Configured, Share};
 use crate::check::Finding;
+use crate::cli::RedriveArguments;
 
 const NO_PREVIEW: &str =
     "a database's log is no file: look at the flow with \"dray-collector tail\" once it runs";
+
+const NO_REDRIVE: &str = "a database's log is not read a second time. After the cause is mended, \"dray-agent load-again FLOW TABLE\" has all rows of a table come once more, as they are by then \
+     (PostgreSQL and MariaDB); a row that was deleted meanwhile is gone at the source, and what failed of it stands in the dead letter (dray-collector dead-letters list)";
 
 impl Configured for PostgresConfig {
     fn faults(&self) -> Vec<(String, String)> {
@@ -26,8 +30,8 @@ impl Configured for PostgresConfig {
         None
     }
 
-    fn check(&self, flow: &FlowName) -> Vec<Finding> {
-        match self.preflight(flow.flow()) {
+    fn check(&self, flow: &FlowName, own: &Path) -> Vec<Finding> {
+        match self.preflight(flow.flow(), own) {
             Ok(looked) => {
                 let warnings = looked.warnings.into_iter().map(Finding::warning);
                 let fine = Finding::fine(looked.fine);
@@ -35,6 +39,18 @@ impl Configured for PostgresConfig {
             }
             Err(reason) => vec![Finding::wrong(reason)],
         }
+    }
+
+    fn known(&self) -> Result<Vec<KnownShape>, String> {
+        self.known()
+    }
+
+    fn redrivable(&self, _: &Path) -> Result<Vec<(String, u64, String)>, String> {
+        Err(NO_REDRIVE.into())
+    }
+
+    fn redrive(&self, _: &FlowName, _: &Path, _: &RedriveArguments) -> Result<Vec<String>, String> {
+        Err(NO_REDRIVE.into())
     }
 
     fn takes(&self, _: &str) -> bool {
@@ -66,7 +82,7 @@ impl Configured for MySqlConfig {
         None
     }
 
-    fn check(&self, flow: &FlowName) -> Vec<Finding> {
+    fn check(&self, flow: &FlowName, _: &Path) -> Vec<Finding> {
         match self.preflight(flow.as_str()) {
             Ok(found) => {
                 let notes = found.notes.into_iter().map(Finding::warning);
@@ -77,6 +93,18 @@ impl Configured for MySqlConfig {
             }
             Err(reason) => vec![Finding::wrong(reason)],
         }
+    }
+
+    fn known(&self) -> Result<Vec<KnownShape>, String> {
+        self.known()
+    }
+
+    fn redrivable(&self, _: &Path) -> Result<Vec<(String, u64, String)>, String> {
+        Err(NO_REDRIVE.into())
+    }
+
+    fn redrive(&self, _: &FlowName, _: &Path, _: &RedriveArguments) -> Result<Vec<String>, String> {
+        Err(NO_REDRIVE.into())
     }
 
     fn takes(&self, _: &str) -> bool {

@@ -32,7 +32,7 @@ impl Configured for FileDropConfig {
         ))
     }
 
-    fn check(&self, flow: &FlowName) -> Vec<Finding> {
+    fn check(&self, flow: &FlowName, _: &Path) -> Vec<Finding> {
         FileDropConfig::check_as(self, flow.as_str())
             .into_iter()
             .map(finding)

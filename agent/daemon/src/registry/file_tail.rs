@@ -27,7 +27,7 @@ impl Configured for FileTailConfig {
         ))
     }
 
-    fn check(&self, _: &FlowName) -> Vec<Finding> {
+    fn check(&self, _: &FlowName, _: &Path) -> Vec<Finding> {
         let findings = FileTailConfig::check(self).into_iter();
         findings.map(file_drop::finding).collect()
     }

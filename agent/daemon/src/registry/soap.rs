@@ -52,7 +52,7 @@ impl Configured for Soap {
         }
     }
 
-    fn check(&self, flow: &FlowName) -> Vec<Finding> {
+    fn check(&self, flow: &FlowName, _: &Path) -> Vec<Finding> {
         let found = match self {
             Self::Receive(config) => config.check(flow.as_str()),
             Self::Webhook(config) => config.check(flow.as_str()),

@@ -139,3 +139,28 @@ fn redrive_lists_why_kept_files_failed() {
     );
     assert_eq!(site.requests().len(), 1);
 }
+
+#[test]
+fn a_flow_of_a_database_says_what_can_be_done() {
+    let site = Site::new("");
+    let config = std::fs::read_to_string(site.at("agent.toml")).expect("a file");
+    let (head, rest) = config.split_once("kind = \"file-drop\"").expect("a source");
+    let (_, mapping) = rest.split_once("[[flow.mapping]]").expect("a mapping");
+    for (source, words) in [
+        (
+            "kind = \"postgres\"\nhost = \"127.0.0.1\"\ndatabase = \"wms\"\nuser = \"dray\"\n[[flow.source.table]]\nname = \"public.stock\"\n",
+            "load-again FLOW TABLE",
+        ),
+        (
+            "kind = \"sql\"\ndriver = \"sqlite\"\nfile = \"/srv/wms.db\"\ntable = \"stock\"\nmode = \"delete-after-read\"\nid = \"id\"\n",
+            "put it into the queue again",
+        ),
+    ] {
+        site.put(
+            "agent.toml",
+            &format!("{head}{source}[[flow.mapping]]{mapping}"),
+        );
+        check(site.redrive(&["stock"]), 1, &[words]);
+        check(site.redrive(&["stock", "--all"]), 1, &[words]);
+    }
+}

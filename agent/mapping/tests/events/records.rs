@@ -262,6 +262,44 @@ fn mappings_are_chosen_by_the_records_type() {
 }
 
 #[test]
+fn the_operation_is_what_the_source_says_unless_the_mapping_says_it() {
+    use Operation::{Create, Delete, Snapshot, Update};
+    let plain = "[[mapping]]\nbody = \"item\"\nkey = \"K\"\nfields = { unit = \"U\" }";
+    let (mut told, mut own) = (
+        mapper(plain),
+        mapper(&plain.replace("key", "operation = \"update\"\nkey")),
+    );
+    for (word, expected) in [
+        ("read", Snapshot),
+        ("create", Create),
+        ("update", Update),
+        ("delete", Delete),
+        ("truncate", Delete),
+        ("I", Create),
+        ("", Create),
+    ] {
+        let records = pairs(&[("K", "1"), ("U", "EA"), ("_op", word)]);
+        assert_eq!(
+            one(&mut told, &records).operation,
+            expected as i32,
+            "{word}"
+        );
+        assert_eq!(one(&mut own, &records).operation, Update as i32, "{word}");
+    }
+    let records = pairs(&[("K", "1"), ("U", "EA")]);
+    assert_eq!(one(&mut told, &records).operation, Create as i32);
+    let records = record(
+        &shape("public.stock", &["K", "U", "_op"]),
+        &[Some(""), Some(""), Some("truncate")],
+    );
+    let said = refused(&mut told, &records).to_string();
+    assert!(
+        said.contains("the table public.stock was emptied (TRUNCATE)"),
+        "{said}"
+    );
+}
+
+#[test]
 fn shapes_that_differ_are_told_apart() {
     let mut mapper = mapper("[[mapping]]\nbody = \"item\"\nkey = \"K\"\nfields = { unit = \"U\" }");
     for columns in [["K", "U"], ["U", "K"], ["K", "U"]] {

@@ -156,7 +156,7 @@ pub(super) async fn act(
             ));
         }
         (Act::Retry, 0, Some(target)) if target.is_empty() => {
-            let said = "what agents sent was never an event: mend its cause at the site and have it read again there (a file: dray-agent redrive; a call: by its sender, under a new key), then discard it";
+            let said = "what agents sent was never an event: mend its cause at the site and have it read again there (a file: dray-agent redrive; a call: by its sender, under a new key; a row of a database's log: dray-agent load-again; a row of a table that is asked: dray-agent redrive says what can be done), then discard it. Its columns stand in it";
             return Err(Status::failed_precondition(said));
         }
         (Act::Retry, 0, Some(target)) => {
