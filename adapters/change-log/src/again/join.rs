@@ -8,10 +8,10 @@ use std::mem;
 
 use dray_adapter::RecordView;
 
-use super::Key;
 use super::chunk::Chunk;
 use super::held::{Fate, Held};
 use super::seen::Seen;
+use super::{Again, Key};
 use crate::schema::Described;
 
 /// What is kept of the stream while a chunk is being read; then the stream waits for the chunk.
@@ -87,6 +87,8 @@ enum Phase<V> {
 pub(crate) struct Join<T: Track> {
     pub(crate) track: T,
     table: String,
+    /// The request's: another one for the same table begins anew.
+    number: u64,
     /// Its key.
     key: Key,
     phase: Phase<T::View>,
@@ -94,10 +96,12 @@ pub(crate) struct Join<T: Track> {
 }
 
 impl<T: Track> Join<T> {
-    pub(crate) fn new(table: &str, track: T) -> Self {
+    /// Of a request that nothing was read for yet.
+    pub(crate) fn new(table: &str, number: u64, track: T) -> Self {
         Self {
             track,
             table: table.to_owned(),
+            number,
             key: Key::new(),
             phase: Phase::Resting,
             partial: 0,
@@ -106,6 +110,11 @@ impl<T: Track> Join<T> {
 
     pub(crate) fn table(&self) -> &str {
         &self.table
+    }
+
+    /// Whether it is this request's; one that was taken back and made again is another.
+    pub(crate) fn is_of(&self, again: &Again) -> bool {
+        self.table == again.table && self.number == again.number
     }
 
     /// Its key; empty: the database is not asked yet.

@@ -151,7 +151,7 @@ impl<'c, C: Chunks + 'c> Pump<'c, C> {
             Answer::Read(Ok((chunk, sight))) => {
                 match stream.join().as_mut().map(|join| join.arrive(chunk, sight)) {
                     Some(Arrived::Held) => self.waits.holds(),
-                    Some(Arrived::Unseen) => self.waits.is_unseen(),
+                    Some(Arrived::Unseen) => self.waits.is_unseen(C::UNSEEN),
                     Some(Arrived::OtherKey) | None => {}
                 }
             }
@@ -224,8 +224,8 @@ impl<'c, C: Chunks + 'c> Pump<'c, C> {
             is_news = true;
         }
         let is_same = {
-            let joined = parts.join.as_ref().map(Join::table);
-            joined.is_none_or(|joined| queue.first().is_some_and(|first| first.table == joined))
+            let joined = parts.join.as_ref();
+            joined.is_none_or(|joined| queue.first().is_some_and(|first| joined.is_of(first)))
         };
         if !is_same {
             self.waits.says_nothing();
@@ -329,12 +329,12 @@ impl<'c, C: Chunks + 'c> Pump<'c, C> {
             return;
         };
         if let Some(track) = track {
-            *parts.join = Some(Join::new(&first.table, track));
+            *parts.join = Some(Join::new(&first.table, first.number, track));
         }
         let Some(join) = parts.join.as_mut().filter(|join| join.is_resting()) else {
             return;
         };
-        if join.table() != first.table {
+        if !join.is_of(first) {
             return;
         }
         let is_known = !join.key().is_empty();

@@ -13,6 +13,9 @@ pub(crate) trait Chunks: Sized {
     /// What it says of what a question sees.
     type Sight;
 
+    /// Why a question does not see yet all that the stream told, for the database's own people.
+    const UNSEEN: &'static str;
+
     /// The same, with another connection.
     fn another(&self) -> Self;
 

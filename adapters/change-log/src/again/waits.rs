@@ -86,9 +86,9 @@ impl Waits {
     }
 
     /// A chunk did not see all that was told before it.
-    pub(super) fn is_unseen(&mut self) {
+    pub(super) fn is_unseen(&mut self, reason: &str) {
         if self.pace.unseen() {
-            self.says("transactions are open that have written, and perhaps were told already: it waits for their end");
+            self.says(reason);
         }
     }
 

@@ -293,6 +293,8 @@ impl Reader<'_> {
 impl Chunks for Reader<'_> {
     type Sight = Sight;
 
+    const UNSEEN: &'static str = "a transaction stands in the log and can't be seen by others yet, as while a semi-synchronous replica is waited for: it waits for that";
+
     fn another(&self) -> Self {
         Reader::new(self.config, self.is_maria, self.server)
     }

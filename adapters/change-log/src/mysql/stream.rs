@@ -105,7 +105,11 @@ impl Reading<'_> {
                 Missing::Trouble(trouble) => Stop::Trouble(trouble),
             })?;
             (heard_us, heard) = (now_us(), Instant::now());
-            if let Some(hours) = lag.take(heard_us, raw.header().timestamp()) {
+            if let Some(hours) = lag.take(
+                heard_us,
+                raw.header().event_type_raw(),
+                raw.header().timestamp(),
+            ) {
                 warn!(
                     behind_h = hours,
                     dropped_after_h = lag.kept_s / 3_600,

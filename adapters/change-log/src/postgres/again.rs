@@ -20,6 +20,7 @@ use super::catalogue::{FoundTable, find, unsaid};
 use super::config::PostgresConfig;
 use super::kinds::Kinds;
 use super::load::{LARGE_ROWS_MAX, cell};
+use super::lsn::without_header;
 use super::place::Place;
 use super::session::{Names, connect, is_same};
 use super::snapshot::Snapshot;
@@ -187,11 +188,10 @@ impl<'r> Reader<'r> {
         // undefined_table, invalid_schema_name; insufficient_privilege.
         Trouble::Person(match () {
             () if has("42P01") || has("3F000") => self.is_gone(table),
-            () if has("42501") => format!(
-                "{said}; let the owner of {table} run: GRANT SELECT ON {} TO {}; and ask again",
-                sql::table(table),
-                sql::name(&self.config.user)
-            ),
+            () if has("42501") => {
+                let way = way_out(&said, table, &self.config.user);
+                format!("{said}; {way}, and ask again")
+            }
             () => return Trouble::Passing(said),
         })
     }
@@ -315,6 +315,8 @@ impl<'r> Reader<'r> {
 impl Chunks for Reader<'_> {
     type Sight = Sight;
 
+    const UNSEEN: &'static str = "transactions are open that have written, and perhaps were told already: it waits for their end";
+
     fn another(&self) -> Self {
         Reader::new(self.config, self.names, self.begins)
     }
@@ -349,18 +351,51 @@ impl Chunks for Reader<'_> {
     }
 }
 
-/// Where the log ends, as the stream says it: at the beginning of a page the server names the place behind the page's header (24 bytes, of a
-/// file's first page 40), where nothing is written yet.
-fn without_header(end: Lsn, page: u64) -> Lsn {
-    match end.as_u64().checked_rem(page) {
-        Some(header @ (24 | 40)) => Lsn(end.as_u64() - header),
-        _ => end,
+/// What lets a role read a table, by what the server said (42501, insufficient_privilege).
+fn way_out(said: &str, table: &str, user: &str) -> String {
+    let user = sql::name(user);
+    if said.contains("row-level security") {
+        return format!(
+            "its rows are hidden by a policy: let a superuser run: ALTER ROLE {user} BYPASSRLS;"
+        );
     }
+    if said.contains("permission denied for schema") {
+        let schema = table.split('.').next().unwrap_or(table);
+        return format!(
+            "let the schema's owner run: GRANT USAGE ON SCHEMA {} TO {user};",
+            sql::name(schema)
+        );
+    }
+    format!(
+        "let the owner of {table} run: GRANT SELECT ON {} TO {user};",
+        sql::table(table)
+    )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_role_lacks_is_named_with_what_grants_it() {
+        for (said, expected) in [
+            (
+                "permission denied for table stock",
+                "GRANT SELECT ON \"wms\".\"stock\" TO \"dray\";",
+            ),
+            (
+                "permission denied for schema wms",
+                "GRANT USAGE ON SCHEMA \"wms\" TO \"dray\";",
+            ),
+            (
+                "query would be affected by row-level security policy for table \"stock\"",
+                "ALTER ROLE \"dray\" BYPASSRLS;",
+            ),
+        ] {
+            let way = way_out(said, "wms.stock", "dray");
+            assert!(way.ends_with(expected), "{way}");
+        }
+    }
 
     fn sight(text: &str) -> Sight {
         Sight {
@@ -396,17 +431,5 @@ mod tests {
         numbers.depart(&place);
         assert!(numbers.settle(sight("113:113:")).is_some());
         assert!(numbers.doubtful.is_empty(), "nothing is kept");
-    }
-
-    #[test]
-    fn the_end_of_a_page_is_where_the_stream_says_it_is() {
-        for (end, expected) in [
-            (8_192 + 24, 8_192),
-            (40, 0),
-            (8_192 + 48, 8_192 + 48),
-            (100, 100),
-        ] {
-            assert_eq!(without_header(Lsn(end), 8_192), Lsn(expected));
-        }
     }
 }

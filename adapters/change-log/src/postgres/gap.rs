@@ -50,7 +50,10 @@ pub(super) async fn bridge(
         }
     };
     // What a slot that is behind tells once more was read before.
-    let begins = begins.max(read_through);
+    let was_read = before
+        .as_ref()
+        .map_or(read_through, |before| read_through.min(before.end));
+    let begins = begins.max(was_read);
     let mut place = facts.begins(&names.slot, begins);
     place.set_load((course == GapCourse::LoadsAgain).then(Load::default));
     let mut from = String::new();

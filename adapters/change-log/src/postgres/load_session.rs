@@ -6,6 +6,7 @@ use super::answer::{query_long, text};
 use super::catalogue::{FoundTable, find, unsaid};
 use super::config::PostgresConfig;
 use super::kinds::Kinds;
+use super::lsn::without_header;
 use super::place::Place;
 use super::progress::Load;
 use super::session::{Names, connect, is_same};
@@ -53,7 +54,8 @@ impl Session {
             let end = end.ok_or_else(|| unsaid("where its log ends"))?;
             // Rows that were changed since are left out, as the log tells of them: a server without that would leave them out altogether. It is where
             // the log is written, not where it is on disk: what is committed asynchronously is seen before it is there.
-            place.sees(end);
+            let page = one(&rows, 2).and_then(|page| page.parse().ok());
+            place.sees(without_header(end, page.unwrap_or(0)));
         }
         let later = match is_first {
             true => None,

@@ -73,7 +73,10 @@ pub(super) async fn look(
             system: identity.system_id,
             timeline: identity.timeline,
             history,
-            end: identity.xlogpos,
+            end: server
+                .written
+                .unwrap_or(identity.xlogpos)
+                .max(identity.xlogpos),
             slot,
         },
         is_published,
@@ -129,6 +132,8 @@ struct Server {
     slots_keep: String,
     waits_for: String,
     standbys: String,
+    /// Where its log is written, perhaps ahead of its disk: a transaction may have seen what is written there.
+    written: Option<Lsn>,
 }
 
 impl Server {
@@ -144,6 +149,7 @@ impl Server {
             slots_keep: column(2),
             waits_for: column(3),
             standbys: column(4),
+            written: Lsn::parse(&column(5)).ok(),
         })
     }
 

@@ -47,10 +47,11 @@ pub(super) const VERSION: &str = "SELECT current_setting('server_version_num'), 
 /// Whether a server is a standby.
 pub(super) const IS_STANDBY: &str = "SELECT pg_catalog.pg_is_in_recovery()";
 
-/// What a server says of itself: version and settings; and what standbys have of it.
+/// What a server says of itself: version and settings; what standbys have of it, and where its log is written.
 pub(super) const SERVER: &str = "SELECT current_setting('server_version_num'), current_setting('wal_level'), current_setting('max_slot_wal_keep_size'), \
      current_setting('synchronized_standby_slots', true), \
-     (SELECT string_agg(slot_name, ', ' ORDER BY slot_name) FROM pg_catalog.pg_replication_slots WHERE slot_type = 'physical' AND NOT temporary AND active)";
+     (SELECT string_agg(slot_name, ', ' ORDER BY slot_name) FROM pg_catalog.pg_replication_slots WHERE slot_type = 'physical' AND NOT temporary AND active), \
+     CASE WHEN NOT pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_current_wal_insert_lsn() END";
 
 /// Where a server's log ends, as far as it is on its disk; NULL: it is a standby.
 pub(super) const LOG_END: &str = "SELECT CASE WHEN NOT pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_current_wal_flush_lsn() END";

@@ -44,7 +44,12 @@ impl<L: Log> LogSource<L> {
         if let Some(reason) = self.unread(table) {
             return Some(reason);
         }
-        if self.place.as_ref().is_none_or(Place::is_loading) {
+        if self.place.is_none() {
+            return Some(
+                "the flow has not begun yet: its server was not reached so far".to_owned(),
+            );
+        }
+        if self.place.as_ref().is_some_and(Place::is_loading) {
             return Some(
                 "the rows that were there before are still being read for the first time, and this table's are among them: ask again when that is done"
                     .to_owned(),

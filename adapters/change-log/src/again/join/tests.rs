@@ -7,6 +7,7 @@ use dray_adapter::{Records, Shape, Value};
 
 use super::*;
 use crate::again::held::HELD_BYTES_MAX;
+use crate::again::queue::Queue;
 use crate::columns::Taken;
 use crate::rows::{About, Op, Rows, shape};
 
@@ -169,7 +170,7 @@ fn records(shape: &Arc<Shape>, changes: &[Change]) -> Records {
 
 fn of(changes: &[Change], chunk: &[(u8, u64)]) -> (Join<Told>, Records) {
     let shape = shape("public.stock", &columns());
-    let mut join = Join::new("public.stock", Told::default());
+    let mut join = Join::new("public.stock", 1, Told::default());
     join.set_key(key());
     join.depart(&1);
     let mut rows = Rows::default();
@@ -254,7 +255,7 @@ fn another_shape_an_emptied_table_and_a_key_that_is_not_told_are_seen() {
 #[test]
 fn the_stream_waits_where_much_is_told_while_a_chunk_is_read() {
     let shape = shape("public.stock", &columns());
-    let mut join = Join::new("public.stock", Told::default());
+    let mut join = Join::new("public.stock", 1, Told::default());
     join.set_key(key());
     join.depart(&0);
     let changes = records(&shape, &[Change::Create(1, 1, 1)]);
@@ -271,7 +272,7 @@ fn the_stream_waits_where_much_is_told_while_a_chunk_is_read() {
 #[test]
 fn a_chunk_of_another_key_is_of_no_use_and_the_table_is_looked_at_again() {
     for kind in ["text COLLATE C", "bigint"] {
-        let mut join = Join::new("public.stock", Told::default());
+        let mut join = Join::new("public.stock", 1, Told::default());
         join.set_key(key());
         join.depart(&1);
         let chunk = Chunk::of_another_key(vec![("sku".into(), kind.into())]);
@@ -307,11 +308,24 @@ fn a_chunk_that_the_stream_makes_too_large_is_read_again() {
 
 #[test]
 fn a_table_is_looked_at_anew_where_more_is_told_between_two_chunks_than_is_remembered() {
-    let mut join = Join::new("public.stock", Told::default());
+    let mut join = Join::new("public.stock", 1, Told::default());
     join.set_key(key());
     assert!(!join.is_lost());
     join.track.is_full = true;
     assert!(join.is_lost());
     join.depart(&0);
     assert!(!join.is_lost() && !join.has_room(), "the stream waits");
+}
+
+#[test]
+fn a_table_that_is_asked_for_anew_begins_anew() {
+    let mut queue = Queue::default();
+    queue.add("public.stock", 7).expect("room");
+    let first = queue.first().cloned().expect("it stands");
+    let join = Join::new(&first.table, first.number, Told::default());
+    assert!(join.is_of(&first));
+    queue.cancel("public.stock");
+    queue.add("public.stock", 8).expect("room");
+    let again = queue.first().expect("it stands");
+    assert!(!join.is_of(again), "what was read for the other is not its");
 }

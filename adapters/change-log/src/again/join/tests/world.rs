@@ -28,7 +28,7 @@ struct World {
 
 impl World {
     fn new(count: usize) -> Self {
-        let mut join = Join::new("public.stock", Told::default());
+        let mut join = Join::new("public.stock", 1, Told::default());
         join.set_key(key());
         let mut world = Self {
             shape: shape("public.stock", &columns()),
