@@ -3,8 +3,11 @@
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
+use dray_proto::EventId;
+use dray_proto::event::View;
 
 use crate::body::{Poison, Writer};
+use crate::connectors::{Delivery, Piece};
 use crate::lanes::Slot;
 use crate::template::Template;
 use crate::window::{Loaded, Meta};
@@ -43,6 +46,8 @@ pub(crate) struct Batch {
     body: Bytes,
     /// Where each item's JSON ends in the body; empty until encoded.
     ends: Vec<u32>,
+    /// An earlier try may have had its effect.
+    pub(crate) in_doubt: bool,
 }
 
 /// What encoding left out.
@@ -79,8 +84,34 @@ impl Batch {
         !self.ends.is_empty()
     }
 
+    #[cfg(test)]
     pub(crate) fn body(&self) -> Bytes {
         self.body.clone()
+    }
+
+    /// What a connector gets; `None`: nothing is left to send.
+    pub(crate) fn delivery(&self) -> Option<Delivery> {
+        let in_array = usize::from(self.body.first() == Some(&b'['));
+        let mut start = in_array;
+        let events: Vec<_> = self
+            .items
+            .iter()
+            .zip(&self.ends)
+            .map(|(item, end)| {
+                let (loaded, meta) = self.event(item);
+                let id = View::of(loaded.event(meta))
+                    .map_or(EventId::new([0xFF; 10], 0, 0), |view| view.id);
+                let json = start..*end as usize;
+                start = json.end + in_array;
+                Piece { id, json }
+            })
+            .collect();
+        (!events.is_empty()).then(|| Delivery {
+            body: self.body.clone(),
+            events,
+            in_doubt: self.in_doubt,
+            later: None,
+        })
     }
 
     /// Writes the body: the events up to the first that would make it longer than `bytes_max`, at least one.
@@ -152,6 +183,7 @@ impl Batch {
             items: right_items,
             body: right_body,
             ends: right_ends,
+            in_doubt: self.in_doubt,
         };
         [
             Self {

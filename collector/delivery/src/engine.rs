@@ -28,8 +28,8 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use crate::batch::{Batch, Renderer, Shape};
 use crate::config::TargetConfig;
+use crate::connectors::Connector;
 use crate::gate::{Gate, Shown};
-use crate::http::Connection;
 use crate::lanes::Lanes;
 use crate::policy::{Counts, Keys, Redo};
 use crate::reader::{Reader, Scan};
@@ -71,7 +71,7 @@ pub(crate) struct Engine {
     shared: Arc<Shared>,
     controls: mpsc::Receiver<Control>,
     log: watch::Receiver<u64>,
-    connection: Arc<Connection>,
+    connector: Arc<dyn Connector>,
     renderer: Arc<Renderer>,
     gate: Gate,
     keys: Keys,
@@ -125,7 +125,7 @@ impl Engine {
         store: Arc<dyn Store>,
         shared: Arc<Shared>,
         controls: mpsc::Receiver<Control>,
-        connection: Connection,
+        connector: Arc<dyn Connector>,
         renderer: Renderer,
     ) -> Self {
         Self {
@@ -138,7 +138,7 @@ impl Engine {
             store,
             shared,
             controls,
-            connection: Arc::new(connection),
+            connector,
             renderer: Arc::new(renderer),
             lane_hash: RandomState::new(),
             lanes: Lanes::default(),
@@ -240,7 +240,7 @@ impl Engine {
         }
         self.start_op(now);
         if self.gate.is_refused() && self.knocking.is_empty() {
-            self.knocking.spawn(knock(Arc::clone(&self.connection)));
+            self.knocking.spawn(knock(Arc::clone(&self.connector)));
         }
         if self.stale && now >= self.published + PUBLISH_EVERY {
             self.publish_now(now);
@@ -293,10 +293,10 @@ impl Engine {
             } else {
                 Shape::Array
             };
-            let (connection, renderer) = (Arc::clone(&self.connection), Arc::clone(&self.renderer));
+            let (connector, renderer) = (Arc::clone(&self.connector), Arc::clone(&self.renderer));
             let bytes_max = self.config.batch_bytes.as_u64() as usize;
             self.sending
-                .spawn(send(connection, renderer, shape, bytes_max, batch, era));
+                .spawn(send(connector, renderer, shape, bytes_max, batch, era));
         }
     }
 

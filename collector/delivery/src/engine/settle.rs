@@ -10,8 +10,10 @@ use tokio::task::JoinError;
 
 use super::send::Sent;
 use super::{Engine, GROW_AFTER, REJECTS_MAX};
+use crate::answer::ANSWERED;
 use crate::batch::{Batch, Item};
-use crate::outcome::{ANSWERED, Outcome};
+use crate::connectors::Verdict;
+use crate::outcome::Outcome;
 use crate::policy::{After, Redo};
 use crate::status::Tally;
 use crate::window::{Again, Loaded, Meta};
@@ -22,7 +24,7 @@ impl Engine {
             batch,
             era,
             left_out,
-            outcome,
+            told,
         } = match joined {
             Ok(sent) => sent,
             // A lost batch would close its lanes for ever: better to end, loudly, and start from the cursor.
@@ -35,17 +37,25 @@ impl Engine {
         for item in left_out.unsent.into_iter().rev() {
             self.lanes.put_back(item.slot);
         }
-        let Some(outcome) = outcome else {
-            self.gate.unsent(era);
-            return;
-        };
+        match told.map(|told| told.verdict) {
+            None => self.gate.unsent(era),
+            Some(Verdict::All(outcome)) => self.take_outcome(batch, era, outcome),
+            Some(Verdict::Each(_)) => unreachable!("no connector tells of each event yet"),
+        }
+    }
+
+    fn take_outcome(&mut self, mut batch: Batch, era: u64, outcome: Outcome) {
         let now = Instant::now();
         match outcome {
-            Outcome::Done | Outcome::Accepted => {
+            Outcome::Done => {
                 self.gate.answered(era);
                 self.deliver(&batch);
             }
-            Outcome::Rejected(reason) | Outcome::Conflict(reason) => {
+            Outcome::Rejected(reason)
+            | Outcome::Conflict(reason)
+            | Outcome::Poison(reason)
+            | Outcome::Accepted(_, reason)
+            | Outcome::Confirm(_, reason) => {
                 self.gate.answered(era);
                 self.refuse(batch, reason);
             }
@@ -74,6 +84,7 @@ impl Engine {
             Outcome::Transient(why) | Outcome::Unknown(why) => {
                 self.failed(&why);
                 self.gate.failed(era, now, rand::random(), &why);
+                batch.in_doubt = true;
                 self.again.push_back(batch);
             }
         }
