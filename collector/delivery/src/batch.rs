@@ -9,6 +9,7 @@ use dray_proto::event::View;
 use crate::body::{Poison, Writer};
 use crate::connectors::{Delivery, Piece};
 use crate::lanes::Slot;
+use crate::outcome::Outcome;
 use crate::template::Template;
 use crate::window::{Loaded, Meta};
 
@@ -48,6 +49,8 @@ pub(crate) struct Batch {
     ends: Vec<u32>,
     /// An earlier try may have had its effect.
     pub(crate) in_doubt: bool,
+    /// Times that it was sent since it was formed.
+    pub(crate) attempts: u32,
 }
 
 /// What encoding left out.
@@ -109,9 +112,34 @@ impl Batch {
         (!events.is_empty()).then(|| Delivery {
             body: self.body.clone(),
             events,
-            in_doubt: self.in_doubt,
-            later: None,
+            in_doubt: self.in_doubt || self.blocks.iter().any(|block| block.redo.is_some()),
+            later: self
+                .blocks
+                .first()
+                .and_then(|block| block.told.as_ref()?.later.clone()),
         })
+    }
+
+    /// The batch taken apart by outcome: neighbours with the same one stay together. Encoded again where it is sent again.
+    pub(crate) fn sorted(self, outcomes: Vec<Outcome>) -> Vec<(Self, Outcome)> {
+        debug_assert_eq!(self.items.len(), outcomes.len(), "an outcome an event");
+        let mut parts: Vec<(Self, Outcome)> = Vec::new();
+        for (item, outcome) in self.items.iter().zip(outcomes) {
+            match parts.last_mut() {
+                Some((part, same)) if *same == outcome => part.items.push(*item),
+                _ => parts.push((
+                    Self {
+                        blocks: self.blocks.clone(),
+                        items: vec![*item],
+                        in_doubt: self.in_doubt,
+                        attempts: self.attempts,
+                        ..Self::default()
+                    },
+                    outcome,
+                )),
+            }
+        }
+        parts
     }
 
     /// Writes the body: the events up to the first that would make it longer than `bytes_max`, at least one.
@@ -184,6 +212,7 @@ impl Batch {
             body: right_body,
             ends: right_ends,
             in_doubt: self.in_doubt,
+            attempts: self.attempts,
         };
         [
             Self {
@@ -255,6 +284,7 @@ mod tests {
             bytes,
             events,
             redo: None,
+            told: None,
         });
         let (mut batch, mut lanes) = (Batch::default(), Lanes::default());
         for ordinal in 0..count {

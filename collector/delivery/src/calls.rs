@@ -22,6 +22,7 @@ pub mod rule;
 mod talk;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use http::{HeaderName, Method};
 use serde::Deserialize;
@@ -38,15 +39,29 @@ pub const CALLS_MAX: u32 = 20;
 const CALL_NAMES_MAX: usize = 50;
 
 /// `[target.calls]`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct CallsConfig {
     /// Where a delivery begins.
     pub first: String,
     /// Where it begins if an earlier try of the event may have had its effect; empty: as always.
     pub verify: String,
+    /// How long a target may work on an event that it accepted, and be asked about it, before that is a dead letter.
+    #[serde(with = "humantime_serde")]
+    pub give_up_after: Duration,
     /// The calls by name.
     pub call: BTreeMap<String, CallConfig>,
+}
+
+impl Default for CallsConfig {
+    fn default() -> Self {
+        Self {
+            first: String::new(),
+            verify: String::new(),
+            give_up_after: Duration::from_secs(24 * 3600),
+            call: BTreeMap::new(),
+        }
+    }
 }
 
 /// One call.

@@ -13,9 +13,10 @@ mod persist;
 mod redo;
 mod send;
 mod settle;
+mod waiting;
 
 use std::collections::hash_map::RandomState;
-use std::collections::{HashSet, VecDeque};
+use std::collections::{BinaryHeap, HashSet, VecDeque};
 use std::future::pending;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -39,6 +40,7 @@ use crate::window::{Spot, Window};
 use arrive::Flow;
 use persist::{Op, Pending};
 use send::{Sent, knock, send};
+use waiting::Due;
 
 /// Events refused one after the other, without one that is taken in between, before the target pauses.
 pub const REJECTS_MAX: u32 = 100;
@@ -106,6 +108,8 @@ pub(crate) struct Engine {
     redo: VecDeque<Redo>,
     /// Parked exceptions that are among the lanes or on the way there.
     redoing: HashSet<u64>,
+    /// When what waits on disk is due.
+    waits: BinaryHeap<Due>,
     /// Exceptions were changed from outside: load them again.
     reload_due: bool,
     /// At most one.
@@ -160,6 +164,7 @@ impl Engine {
             look_after: None,
             redo: VecDeque::new(),
             redoing: HashSet::new(),
+            waits: BinaryHeap::new(),
             reload_due: false,
             knocking: JoinSet::new(),
             detached: false,
@@ -238,6 +243,9 @@ impl Engine {
             self.start_scan(now);
             self.start_requests();
         }
+        if !self.reload_due && self.gate.is_up() {
+            self.start_due();
+        }
         self.start_op(now);
         if self.gate.is_refused() && self.knocking.is_empty() {
             self.knocking.spawn(knock(Arc::clone(&self.connector)));
@@ -251,6 +259,10 @@ impl Engine {
         let publish = self.stale.then(|| self.published + PUBLISH_EVERY);
         [
             self.gate.deadline(),
+            self.gate
+                .is_up()
+                .then(|| self.due_deadline(Instant::now()))
+                .flatten(),
             publish,
             self.scan_after,
             self.look_after,
@@ -283,10 +295,11 @@ impl Engine {
 
     fn start_requests(&mut self) {
         while self.sending.len() < self.config.concurrency && self.gate.is_open() {
-            let Some(batch) = self.again.pop_front().or_else(|| self.form()) else {
+            let Some(mut batch) = self.again.pop_front().or_else(|| self.form()) else {
                 break;
             };
             let era = self.gate.sent();
+            batch.attempts += 1;
             self.shared.requests.fetch_add(1, Relaxed);
             let shape = if self.config.batch == 1 {
                 Shape::Single
@@ -383,6 +396,7 @@ impl Engine {
         }
         shared.dead.store(self.counts_on_disk.dead, Relaxed);
         shared.held.store(self.counts_on_disk.held, Relaxed);
+        shared.waiting.store(self.counts_on_disk.waiting, Relaxed);
         shared.in_flight.store(self.sending.len() as u64, Relaxed);
         for flow in &mut self.flows {
             flow.publish();

@@ -22,6 +22,7 @@ pub mod calls;
 pub mod config;
 pub mod connectors;
 pub mod cursor;
+pub mod detail;
 mod edges;
 pub mod engine;
 pub mod gate;

@@ -22,9 +22,26 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use crate::answer::Answer;
 use crate::calls::Later;
+
+/// Why an event is an exception, for whoever sorts them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Class {
+    /// The target refuses it.
+    Rejected,
+    /// The target holds something newer.
+    Conflict,
+    /// It cannot be written, or the target cannot understand it: the mapping is wrong.
+    Poison,
+    /// Alone it is larger than the target takes.
+    TooLarge,
+    /// The target took it, and did not finish in time.
+    Unfinished,
+}
 
 /// What became of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -218,6 +218,10 @@ pub enum ExceptionState {
     Retry,
     /// An agent's dead letter; it belongs to no target.
     Agent,
+    /// The target took it and works on it: it is asked about again. Later events of its key wait behind it.
+    Accepted,
+    /// Somebody must agree before it goes on. Later events of its key wait behind it.
+    Confirm,
 }
 
 /// An event that cannot go on, with a copy of its bytes, so that it pins nothing.
@@ -241,6 +245,34 @@ pub struct Exception {
     pub at_us: i64,
     /// The event with its place appended (`dray_proto::event::put_place`).
     pub event: Bytes,
+    /// What only its target's engine reads: a text that the store keeps as it is; may be empty.
+    pub detail: String,
+}
+
+/// Another state of an exception.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// Which.
+    pub id: u64,
+    /// The new state.
+    pub state: ExceptionState,
+    /// The new sentence.
+    pub reason: String,
+    /// The new detail; `None`: it stays.
+    pub detail: Option<String>,
+}
+
+impl Change {
+    /// Of state and reason; the detail stays.
+    #[must_use]
+    pub fn new(id: u64, state: ExceptionState, reason: impl Into<String>) -> Self {
+        Self {
+            id,
+            state,
+            reason: reason.into(),
+            detail: None,
+        }
+    }
 }
 
 /// One durable step of a consumer: all of it or nothing.
@@ -252,8 +284,8 @@ pub struct Step {
     pub cursors: Vec<(FlowName, Cursor)>,
     /// New exceptions; `id` is ignored. One with the same (target, flow, offset) is replaced.
     pub add: Vec<Exception>,
-    /// Exceptions that get another state and reason.
-    pub change: Vec<(u64, ExceptionState, String)>,
+    /// Exceptions that get another state and reason; one that is gone is passed over.
+    pub change: Vec<Change>,
     /// Exceptions that are over.
     pub remove: Vec<u64>,
 }

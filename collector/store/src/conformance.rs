@@ -8,8 +8,8 @@ use dray_proto::{FlowName, Offset, Sequence};
 use roaring::RoaringBitmap;
 
 use crate::api::{
-    AppendError, AuditEntry, Cursor, Exception, ExceptionQuery, ExceptionState, Held, Step, Store,
-    StoreError,
+    AppendError, AuditEntry, Change, Cursor, Exception, ExceptionQuery, ExceptionState, Held, Step,
+    Store, StoreError,
 };
 
 /// A flow of site "north".
@@ -225,6 +225,7 @@ fn exception(target: &str, offset: u64, key: &str, state: ExceptionState) -> Exc
         reason: "why".into(),
         at_us: 5,
         event: Bytes::from_static(b"event"),
+        detail: "told".into(),
     }
 }
 
@@ -292,7 +293,17 @@ fn a_step_is_whole(store: &impl Store) {
     );
     let step = Step {
         consumer: "target:erp".into(),
-        change: vec![(erp[0].id, ExceptionState::Retry, "asked".into())],
+        change: vec![
+            Change {
+                detail: Some("more".into()),
+                ..Change::new(erp[0].id, ExceptionState::Accepted, "taken")
+            },
+            Change {
+                detail: Some("told".into()),
+                ..Change::new(erp[0].id, ExceptionState::Confirm, "ask")
+            },
+            Change::new(erp[0].id, ExceptionState::Retry, "asked"),
+        ],
         remove: vec![erp[1].id],
         add: vec![exception("", 8, "k3", ExceptionState::Agent)],
         ..Step::default()
@@ -303,6 +314,7 @@ fn a_step_is_whole(store: &impl Store) {
         .expect("the writer lives")
         .expect("it fits");
     let all = list(ExceptionQuery::default());
+    assert!(all.iter().all(|one| one.detail == "told"), "it stays");
     let seen: Vec<_> = all
         .iter()
         .map(|one| (one.offset.0, one.state, one.key.as_str()))

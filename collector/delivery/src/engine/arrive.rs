@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use dray_proto::event::put_place;
 use dray_proto::{EventId, FlowName, Offset, Sequence, v1};
-use dray_store::{CURSOR_SPAN_MAX, Exception, ExceptionState};
+use dray_store::{CURSOR_SPAN_MAX, Change, Exception, ExceptionState};
 use prost::Message;
 use sha2::{Digest, Sha256};
 use tokio::task::JoinError;
@@ -272,7 +272,13 @@ impl Engine {
             }
             if self.keys.admit(key) == Admission::Hold {
                 let reason = "it waits behind a dead letter of its key";
-                let held = self.exception(loaded, meta, ExceptionState::Held, reason.into());
+                let held = self.exception(
+                    loaded,
+                    meta,
+                    ExceptionState::Held,
+                    reason.into(),
+                    String::new(),
+                );
                 self.pending.add(key, held);
                 self.finish(loaded, meta);
             }
@@ -290,7 +296,7 @@ impl Engine {
         if overtaken {
             let reason = "a later event of its key was delivered";
             self.pending
-                .change(again.id, ExceptionState::Overtaken, reason.into());
+                .change(Change::new(again.id, ExceptionState::Overtaken, reason));
             self.redoing.remove(&again.id);
             self.pending.open(slot);
         }
@@ -318,6 +324,7 @@ impl Engine {
         meta: &Meta,
         state: ExceptionState,
         reason: String,
+        detail: String,
     ) -> Exception {
         let place = &loaded.place.flow;
         let mut event = loaded.event(meta).to_vec();
@@ -339,6 +346,7 @@ impl Engine {
             reason,
             at_us: jiff::Timestamp::now().as_microsecond(),
             event: event.into(),
+            detail,
         }
     }
 
@@ -360,6 +368,7 @@ impl Engine {
             reason: offsets + &lost.reason,
             at_us: jiff::Timestamp::now().as_microsecond(),
             event: letter(flow.name(), &lost).into(),
+            detail: String::new(),
         };
         flow.finished.finish_range(lost.first, lost.last);
         self.mark(lost.flow);

@@ -1,5 +1,6 @@
 //! What settled, to stable storage: one operation at a time, and what settles meanwhile goes into the next.
 
+use std::cmp::Reverse;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -7,10 +8,11 @@ use std::time::{Duration, Instant};
 
 use dray_edges::edge;
 use dray_proto::{FlowName, Offset};
-use dray_store::{Exception, ExceptionQuery, ExceptionState, Step, Store, StoreError};
+use dray_store::{Change, Exception, ExceptionQuery, ExceptionState, Step, Store, StoreError};
 
 use super::{Engine, STORE_RETRY, paused_setting};
 use crate::config::Start;
+use crate::detail::Detail;
 use crate::lanes::Slot;
 use crate::policy::{Counts, KeyId, Loader, OLDER, Redo, Row};
 use crate::reader::Reader;
@@ -26,7 +28,7 @@ const PAGE: usize = 200;
 #[derive(Debug, Default)]
 pub(super) struct Pending {
     add: Vec<(KeyId, Exception)>,
-    change: Vec<(u64, ExceptionState, String)>,
+    change: Vec<Change>,
     pub(super) remove: Vec<u64>,
     /// Keys with parked exceptions of which this offset was delivered.
     pub(super) overtaken: Vec<(FlowName, String, Offset)>,
@@ -52,8 +54,8 @@ impl Pending {
         self.urgent = true;
     }
 
-    pub(super) fn change(&mut self, id: u64, state: ExceptionState, reason: String) {
-        self.change.push((id, state, reason));
+    pub(super) fn change(&mut self, change: Change) {
+        self.change.push(change);
         self.urgent = true;
     }
 
@@ -117,9 +119,7 @@ impl Engine {
     }
 
     fn open_with(&mut self, opening: Opening) {
-        let (keys, redo) = opening.keys.finish(&self.keys);
-        (self.counts_on_disk, self.keys) = (keys.counts, keys);
-        self.want(redo);
+        self.take_keys(opening.keys);
         if let Some(why) = opening.paused {
             self.detached = why.starts_with(crate::actions::DETACHED);
             self.gate.pause(&why);
@@ -133,6 +133,13 @@ impl Engine {
             opening.cursors,
             opening.start,
         )));
+    }
+
+    fn take_keys(&mut self, loader: Loader) {
+        let found = loader.finish(&self.keys);
+        (self.counts_on_disk, self.keys) = (found.keys.counts, found.keys);
+        self.waits = found.waits.into_iter().map(Reverse).collect();
+        self.want(found.redo);
     }
 
     pub(super) fn has_pending(&self) -> bool {
@@ -187,10 +194,8 @@ impl Engine {
                     .for_each(|(redo, exceptions)| self.take_redo(redo, exceptions));
             }
             Done::Reloaded(loader) => {
-                let (keys, redo) = loader.finish(&self.keys);
-                (self.counts_on_disk, self.keys) = (keys.counts, keys);
                 self.reload_due = false;
-                self.want(redo);
+                self.take_keys(loader);
             }
             Done::Failed { reason, left } => {
                 tracing::error!(reason, "the exceptions cannot be read");
@@ -313,7 +318,7 @@ fn mark_overtaken(
     store: &dyn Store,
     target: &str,
     overtaken: &[(FlowName, String, Offset)],
-) -> Result<Vec<(u64, ExceptionState, String)>, StoreError> {
+) -> Result<Vec<Change>, StoreError> {
     let mut marks = Vec::new();
     for (flow, key, delivered) in overtaken {
         let query = ExceptionQuery {
@@ -333,7 +338,7 @@ fn mark_overtaken(
                 "{} (a later event of its key was delivered since, offset {delivered})",
                 found.reason
             );
-            marks.push((found.id, ExceptionState::Overtaken, reason));
+            marks.push(Change::new(found.id, ExceptionState::Overtaken, reason));
         }
     }
     Ok(marks)
@@ -386,6 +391,7 @@ fn load_keys(store: &dyn Store, target: &str, mut loader: Loader) -> Result<Load
                 offset: found.offset,
                 key: &found.key,
                 state: found.state,
+                due_us: Detail::read(&found.detail).due_us,
             });
         }
         match page.last() {

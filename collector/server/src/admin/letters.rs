@@ -129,6 +129,8 @@ fn plain(found: &Exception) -> DeadLetterEntry {
         ExceptionState::Overtaken => "overtaken",
         ExceptionState::Retry => "retry",
         ExceptionState::Agent => "agent",
+        ExceptionState::Accepted => "accepted",
+        ExceptionState::Confirm => "confirm",
     };
     DeadLetterEntry {
         id: found.id,

@@ -41,6 +41,7 @@ fn dead() -> Exception {
         reason: "the item is unknown".into(),
         at_us: 1_700_000_000_000_000,
         event: Bytes::from_static(b"event"),
+        detail: String::new(),
     }
 }
 
@@ -211,7 +212,7 @@ fn a_store_of_a_newer_collector_is_refused_in_words() {
     let folder = tempfile::tempdir().expect("a folder");
     drop(open(folder.path()));
     let state = Connection::open(folder.path().join("state.db")).expect("a database");
-    state.pragma_update(None, "user_version", 2).expect("set");
+    state.pragma_update(None, "user_version", 99).expect("set");
     drop(state);
     let opened = SqliteStore::open(dray_store::Options::in_folder(folder.path()));
     let Err(error @ StoreError::Newer { .. }) = opened else {

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response};
+use http::{HeaderMap, Method, Request, Response};
 use http_body_util::{BodyExt, Either, Full};
 use hyper::body::{Frame, Incoming};
 use hyper::service::service_fn;
@@ -23,6 +23,9 @@ use tokio::task::JoinHandle;
 pub struct Ask {
     /// From 0.
     pub number: usize,
+    pub method: Method,
+    /// With its query.
+    pub path: String,
     pub headers: HeaderMap,
     pub body: Bytes,
     pub events: Vec<Value>,
@@ -142,6 +145,14 @@ impl Erp {
             .expect("requests come");
     }
 
+    /// "POST /items", in order of arrival.
+    pub fn lines(&self) -> Vec<String> {
+        let asks = self.kept_asks();
+        asks.iter()
+            .map(|ask| format!("{} {}", ask.method, ask.path))
+            .collect()
+    }
+
     /// Waits until this many events were taken, repeats counted.
     pub async fn wait_arrivals(&self, count: usize) {
         let mut changed = self.shared.1.subscribe();
@@ -243,14 +254,23 @@ async fn answer(
         .await
         .map_err(std::io::Error::other)?
         .to_bytes();
-    let events = match serde_json::from_slice(&body).expect("JSON") {
-        Value::Array(events) => events,
-        event => vec![event],
+    let events = if body.is_empty() {
+        Vec::new()
+    } else {
+        match serde_json::from_slice(&body).expect("JSON") {
+            Value::Array(events) => events,
+            event => vec![event],
+        }
     };
     let reply = {
         let mut kept = shared.0.lock().expect("nobody panics holding it");
         let ask = Arc::new(Ask {
             number: kept.asks.len(),
+            method: parts.method,
+            path: parts
+                .uri
+                .path_and_query()
+                .map_or(String::new(), ToString::to_string),
             headers: parts.headers,
             body,
             events,

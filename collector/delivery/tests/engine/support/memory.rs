@@ -44,10 +44,13 @@ impl Kept {
             let id = self.last_id;
             self.exceptions.insert(id, exception);
         }
-        for (id, state, reason) in step.change {
+        for change in step.change {
             // What an operator discarded meanwhile is gone.
-            if let Some(exception) = self.exceptions.get_mut(&id) {
-                (exception.state, exception.reason) = (state, reason);
+            if let Some(exception) = self.exceptions.get_mut(&change.id) {
+                (exception.state, exception.reason) = (change.state, change.reason);
+                if let Some(detail) = change.detail {
+                    exception.detail = detail;
+                }
             }
         }
         for id in step.remove {
