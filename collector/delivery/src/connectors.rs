@@ -94,6 +94,11 @@ pub trait Connector: Debug + Send + Sync {
     /// Delivers. Called for many deliveries at once, as many as `concurrency` says; within the target's time limit.
     fn deliver(self: Arc<Self>, delivery: Delivery) -> Promise<'static, Told>;
 
+    /// Whether a delivery that is [`Delivery::in_doubt`] begins by looking: then it is one after a kill too.
+    fn verifies(&self) -> bool {
+        false
+    }
+
     /// Whether anybody listens: called every [`crate::engine::KNOCK_EVERY`] after [`Outcome::Unreachable`].
     fn knock(&self, wait: Duration) -> Promise<'_, bool>;
 }

@@ -16,13 +16,14 @@ mod settle;
 mod waiting;
 
 use std::collections::hash_map::RandomState;
-use std::collections::{BinaryHeap, HashSet, VecDeque};
+use std::collections::{BinaryHeap, HashMap, HashSet, VecDeque};
 use std::future::pending;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use dray_edges::{Plant, is_planted};
+use dray_proto::{FlowName, Offset};
 use dray_store::{EXCEPTIONS_MAX, Store};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
@@ -115,6 +116,8 @@ pub(crate) struct Engine {
     /// At most one.
     knocking: JoinSet<bool>,
     detached: bool,
+    /// Up to where the run before this one may have sent events of a flow.
+    doubts: HashMap<FlowName, Offset>,
     stopping: Option<Instant>,
     published: Instant,
     stale: bool,
@@ -168,6 +171,7 @@ impl Engine {
             reload_due: false,
             knocking: JoinSet::new(),
             detached: false,
+            doubts: HashMap::new(),
             stopping: None,
             published: Instant::now(),
             stale: true,
@@ -181,7 +185,11 @@ impl Engine {
         let _ended = Ended(Arc::clone(&self.shared));
         self.begin().await;
         tracing::info!("target started");
-        while !self.is_over() {
+        loop {
+            self.settle_doubts();
+            if self.is_over() {
+                break;
+            }
             self.pump();
             self.turn().await;
         }
@@ -197,6 +205,20 @@ impl Engine {
         self.store_gone
             || late
             || (self.sending.is_empty() && self.op.is_none() && !self.has_pending())
+    }
+
+    /// Nothing is in flight at a stop: the next start has no doubts.
+    fn settle_doubts(&mut self) {
+        if self.stopping.is_none() || !self.sending.is_empty() || !self.again.is_empty() {
+            return;
+        }
+        for (index, flow) in self.flows.iter_mut().enumerate() {
+            if !flow.has_doubts() && flow.sent.is_some_and(|sent| sent.max(flow.doubt_to).0 > 0) {
+                flow.sent = None;
+                self.pending.sent.insert(index, Offset(0));
+                self.pending.urgent = true;
+            }
+        }
     }
 
     /// Waits for one thing to happen and takes it in.
@@ -329,9 +351,14 @@ impl Engine {
                 continue;
             };
             let meta = &loaded.events[spot.event as usize];
+            if !self.may_send(&loaded, meta) {
+                self.lanes.put_back(slot);
+                break;
+            }
             if self.keys.is_quiet() && loaded.redo.is_none() || self.admit(slot, &loaded, meta) {
                 // JSON is about twice as long as the wire format; the writer cuts exactly.
                 bytes += (meta.end - meta.start) as usize * 2 + 256;
+                batch.in_doubt |= self.is_doubtful(&loaded, meta);
                 batch.push(slot, &loaded, spot.event);
                 if is_planted(Plant::CursorTooSoon) {
                     self.finish(&loaded, meta);

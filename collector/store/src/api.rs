@@ -282,6 +282,9 @@ pub struct Step {
     pub consumer: String,
     /// Its new cursors.
     pub cursors: Vec<(FlowName, Cursor)>,
+    /// How far events of a flow may have been sent from now on, for a consumer that must know after a kill; 0: none is
+    /// in flight.
+    pub sent: Vec<(FlowName, Offset)>,
     /// New exceptions; `id` is ignored. One with the same (target, flow, offset) is replaced.
     pub add: Vec<Exception>,
     /// Exceptions that get another state and reason; one that is gone is passed over.
@@ -410,6 +413,12 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// [`StoreError`].
     fn cursors(&self, consumer: &str) -> Result<Vec<(FlowName, Cursor)>, StoreError>;
+
+    /// How far a consumer's events may have been sent: [`Step::sent`].
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn sent(&self, consumer: &str) -> Result<Vec<(FlowName, Offset)>, StoreError>;
 
     /// All consumers that have a cursor.
     ///

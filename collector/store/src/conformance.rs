@@ -237,6 +237,7 @@ fn a_step_is_whole(store: &impl Store) {
     let step = Step {
         consumer: "target:erp".into(),
         cursors: vec![(flow("x"), cursor.clone())],
+        sent: vec![(flow("x"), Offset(900)), (flow("y"), Offset(0))],
         add: vec![
             exception("erp", 6, "k1", ExceptionState::Dead),
             exception("erp", 7, "k1", ExceptionState::Held),
@@ -254,6 +255,10 @@ fn a_step_is_whole(store: &impl Store) {
         [(flow("x"), cursor)]
     );
     assert_eq!(store.consumers().expect("an answer"), ["target:erp"]);
+    assert_eq!(
+        store.sent("target:erp").expect("an answer"),
+        [(flow("x"), Offset(900))]
+    );
     let list = |query: ExceptionQuery| {
         store
             .exceptions(&ExceptionQuery { limit: 10, ..query })
@@ -328,6 +333,7 @@ fn a_step_is_whole(store: &impl Store) {
     );
     store.detach("target:erp").expect("done");
     assert!(store.cursors("target:erp").expect("an answer").is_empty());
+    assert!(store.sent("target:erp").expect("an answer").is_empty());
     assert_eq!(
         store.exception_count(None).expect("a count"),
         1,

@@ -84,6 +84,10 @@ impl Connector for Conversation {
         Box::pin(async move { self.hold(delivery).await })
     }
 
+    fn verifies(&self) -> bool {
+        self.program.verifies()
+    }
+
     fn knock(&self, wait: Duration) -> Promise<'_, bool> {
         Box::pin(self.connection.knock(wait))
     }

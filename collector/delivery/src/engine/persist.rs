@@ -1,6 +1,7 @@
 //! What settled, to stable storage: one operation at a time, and what settles meanwhile goes into the next.
 
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -34,6 +35,8 @@ pub(super) struct Pending {
     pub(super) overtaken: Vec<(FlowName, String, Offset)>,
     /// Flows whose cursor moved.
     pub(super) dirty: Vec<usize>,
+    /// How far events of a flow may be sent once the step is on disk.
+    pub(super) sent: BTreeMap<usize, Offset>,
     /// Lanes that open once the step is on disk.
     opens: Vec<Slot>,
     /// Exceptions to load once the step is on disk.
@@ -79,6 +82,7 @@ pub(super) enum Done {
         opens: Vec<Slot>,
         then_load: Vec<Redo>,
         counts: Counts,
+        sent: BTreeMap<usize, Offset>,
     },
     Loaded {
         found: Vec<(Redo, Vec<Exception>)>,
@@ -119,6 +123,7 @@ impl Engine {
     }
 
     fn open_with(&mut self, opening: Opening) {
+        self.doubts = opening.doubts.into_iter().collect();
         self.take_keys(opening.keys);
         if let Some(why) = opening.paused {
             self.detached = why.starts_with(crate::actions::DETACHED);
@@ -181,8 +186,14 @@ impl Engine {
                 opens,
                 then_load,
                 counts,
+                sent,
             } => {
                 self.counts_on_disk = counts;
+                for (flow, through) in sent {
+                    if let Some(sent) = &mut self.flows[flow].sent {
+                        *sent = through;
+                    }
+                }
                 opens.into_iter().for_each(|slot| self.open(slot));
                 self.redo.extend(then_load);
                 self.scan_due |= std::mem::take(&mut self.scan_once_open);
@@ -214,9 +225,15 @@ impl Engine {
             flow.dirty = false;
             (flow.name().clone(), flow.finished.cursor())
         });
+        let cursors = cursors.collect();
+        let sent = pending
+            .sent
+            .iter()
+            .map(|(flow, through)| (self.flows[*flow].name().clone(), *through));
         let step = Step {
             consumer: self.consumer.clone(),
-            cursors: cursors.collect(),
+            cursors,
+            sent: sent.collect(),
             add: pending
                 .add
                 .drain(..)
@@ -265,6 +282,7 @@ async fn take_step(
                         opens: pending.opens,
                         then_load: pending.then_load,
                         counts: pending.counts,
+                        sent: pending.sent,
                     };
                 }
                 Some(Err(error)) => error.to_string(),
@@ -346,6 +364,7 @@ fn mark_overtaken(
 
 /// What the store holds of a target.
 struct Opening {
+    doubts: Vec<(FlowName, Offset)>,
     cursors: Vec<(FlowName, dray_store::Cursor)>,
     keys: Loader,
     paused: Option<String>,
@@ -369,6 +388,7 @@ fn opening(
     }
     let start = if first { start } else { Start::Oldest };
     Ok(Opening {
+        doubts: store.sent(consumer)?,
         cursors,
         keys: load_keys(store, name, keys)?,
         paused,

@@ -321,3 +321,31 @@ async fn rules_that_lead_in_a_circle_pause_the_target() {
     assert!(metrics.detail.contains("without an end"), "{metrics:?}");
     assert_eq!(erp.lines().len(), dray_delivery::calls::CALLS_MAX as usize);
 }
+
+#[tokio::test]
+async fn what_may_have_been_sent_before_a_kill_is_looked_up_and_nothing_else() {
+    let (store, erp) = (open(), Erp::start().await);
+    let config =
+        FIND_THEN_WRITE.replace("first = \"find\"", "first = \"create\"\nverify = \"find\"");
+    let config = config.replace(r#"go = "change" }"#, r#"outcome = "done" }"#);
+    erp.script(|_| Reply::TakeAndHang);
+    let target = start(&store, &erp.url(), &config);
+    append(&store, "north/items", &["a"]).await;
+    erp.wait_asks(1).await;
+    target.kill().await;
+    erp.script(|ask| match ask.method.as_str() {
+        "GET" => json(r#"[{"id": 12}]"#),
+        _ => Reply::Status(200),
+    });
+    let target = start(&store, &erp.url(), &config);
+    wait(&target, "it", |metrics| metrics.delivered == 1).await;
+    target.stop().await;
+    let target = start(&store, &erp.url(), &config);
+    append(&store, "north/items", &["b"]).await;
+    wait(&target, "the next", |metrics| metrics.delivered == 1).await;
+    assert_eq!(
+        erp.lines(),
+        ["POST /items", "GET /items?code=a", "POST /items"],
+        "after a stop nothing is in doubt"
+    );
+}

@@ -26,6 +26,9 @@ const SCHEMA: &str = "
         consumer TEXT NOT NULL, flow TEXT NOT NULL, through INTEGER NOT NULL, above BLOB NOT NULL,
         PRIMARY KEY (consumer, flow)
     ) STRICT, WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS sent (
+        consumer TEXT NOT NULL, flow TEXT NOT NULL, through INTEGER NOT NULL, PRIMARY KEY (consumer, flow)
+    ) STRICT, WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS exception (
         id INTEGER PRIMARY KEY AUTOINCREMENT, target TEXT NOT NULL, flow TEXT NOT NULL, event_offset INTEGER NOT NULL,
         key TEXT NOT NULL, state INTEGER NOT NULL, reason TEXT NOT NULL, at_us INTEGER NOT NULL, event BLOB NOT NULL,
@@ -230,6 +233,17 @@ impl State {
         })
     }
 
+    pub(crate) fn sent(&self, consumer: &str) -> Result<Vec<(FlowName, Offset)>, StoreError> {
+        self.ask(|connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT flow, through FROM sent WHERE consumer = ?1 AND through > 0",
+            )?;
+            let rows =
+                statement.query_map([consumer], |row| Ok((flow(row, 0)?, offset(row, 1)?)))?;
+            rows.collect()
+        })
+    }
+
     pub(crate) fn consumers(&self) -> Result<Vec<String>, StoreError> {
         self.ask(|connection| {
             let mut statement = connection
@@ -243,6 +257,7 @@ impl State {
         self.ask(|connection| {
             let transaction = connection.transaction()?;
             transaction.execute("DELETE FROM cursor WHERE consumer = ?1", [consumer])?;
+            transaction.execute("DELETE FROM sent WHERE consumer = ?1", [consumer])?;
             if let Some(target) = target {
                 transaction.execute("DELETE FROM exception WHERE target = ?1", [target])?;
             }

@@ -45,6 +45,8 @@ pub enum Reply {
     With(u16, &'static str, String, String),
     /// Takes the events, and closes instead of answering.
     TakeAndReset,
+    /// Takes the events, and never answers.
+    TakeAndHang,
     /// Closes instead of answering.
     Reset,
     /// Never answers.
@@ -282,7 +284,7 @@ async fn answer(
             .map_or(Reply::Status(200), |script| script(&ask));
         let takes = match &reply {
             Reply::Status(status) | Reply::With(status, ..) => (200..300).contains(status),
-            Reply::TakeAndReset => true,
+            Reply::TakeAndReset | Reply::TakeAndHang => true,
             Reply::Reset | Reply::Hang | Reply::Trickle => false,
         };
         if takes {
@@ -295,7 +297,7 @@ async fn answer(
         Reply::Status(status) => (status, None, "{}".to_owned()),
         Reply::With(status, name, value, body) => (status, Some((name, value)), body),
         Reply::Trickle => return Ok(Response::new(Either::Right(Endless::default()))),
-        Reply::Hang => std::future::pending().await,
+        Reply::Hang | Reply::TakeAndHang => std::future::pending().await,
         Reply::TakeAndReset | Reply::Reset => {
             return Err(std::io::Error::other("closed on purpose"));
         }

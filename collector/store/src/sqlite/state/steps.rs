@@ -72,6 +72,12 @@ fn write_step(transaction: &Transaction<'_>, step: &Step) -> rusqlite::Result<()
             above
         ])?;
     }
+    let mut sent = transaction.prepare_cached(
+        "INSERT INTO sent VALUES (?1, ?2, ?3) ON CONFLICT (consumer, flow) DO UPDATE SET through = ?3",
+    )?;
+    for (flow, through) in &step.sent {
+        sent.execute(params![step.consumer, flow.as_str(), through.0 as i64])?;
+    }
     let mut add = transaction.prepare_cached(
         "INSERT INTO exception (target, flow, event_offset, key, state, reason, at_us, event, detail)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)

@@ -2,14 +2,17 @@ PRAGMA user_version=2;
 PRAGMA foreign_keys=OFF;
 BEGIN TRANSACTION;
 CREATE TABLE setting (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
-INSERT INTO setting VALUES('incarnation','ad56b22284fb767f');
+INSERT INTO setting VALUES('incarnation','447ce58e32d2f739');
 INSERT INTO setting VALUES('paused:erp','by uid 991');
-INSERT INTO setting VALUES('store','e76c64001b18a2e3');
+INSERT INTO setting VALUES('store','c72751a48cd7cdef');
 CREATE TABLE cursor (
         consumer TEXT NOT NULL, flow TEXT NOT NULL, through INTEGER NOT NULL, above BLOB NOT NULL,
         PRIMARY KEY (consumer, flow)
     ) STRICT, WITHOUT ROWID;
 INSERT INTO cursor VALUES('target:erp','north/movements',13,X'3a300000010000000000020010000000020003000900');
+CREATE TABLE sent (
+        consumer TEXT NOT NULL, flow TEXT NOT NULL, through INTEGER NOT NULL, PRIMARY KEY (consumer, flow)
+    ) STRICT, WITHOUT ROWID;
 CREATE TABLE exception (
         id INTEGER PRIMARY KEY AUTOINCREMENT, target TEXT NOT NULL, flow TEXT NOT NULL, event_offset INTEGER NOT NULL,
         key TEXT NOT NULL, state INTEGER NOT NULL, reason TEXT NOT NULL, at_us INTEGER NOT NULL, event BLOB NOT NULL,
