@@ -43,6 +43,18 @@ pub enum Class {
     Unfinished,
 }
 
+impl std::fmt::Display for Class {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(match self {
+            Self::Rejected => "rejected",
+            Self::Conflict => "conflict",
+            Self::Poison => "poison",
+            Self::TooLarge => "too_large",
+            Self::Unfinished => "unfinished",
+        })
+    }
+}
+
 /// What became of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use dray_proto::v1::{Block, BlockHeader, Codec};
 use dray_proto::{FlowName, Offset, Sequence};
 use roaring::RoaringBitmap;
+use sha2::{Digest, Sha256};
 use thiserror::Error;
 use tokio::sync::{oneshot, watch};
 
@@ -344,6 +345,39 @@ pub struct AuditEntry {
     pub subject: String,
     /// A sentence; may be empty.
     pub detail: String,
+    /// Given by the store: [`AuditEntry::hash_after`]; empty in a new one, and in one that an older version kept.
+    pub hash: Vec<u8>,
+}
+
+impl AuditEntry {
+    /// SHA-256 over the hash of the entry before (empty for the first) and this entry's number, time and texts, each text
+    /// with its length before it: whoever changes, takes out or adds an entry changes all hashes from there on.
+    #[must_use]
+    pub fn hash_after(&self, before: &[u8]) -> Vec<u8> {
+        let mut hasher = Sha256::new();
+        hasher.update(before);
+        hasher.update(self.id.to_be_bytes());
+        hasher.update(self.at_us.to_be_bytes());
+        for text in [&self.actor, &self.action, &self.subject, &self.detail] {
+            hasher.update((text.len() as u64).to_be_bytes());
+            hasher.update(text);
+        }
+        hasher.finalize().to_vec()
+    }
+
+    /// The first of these entries, in order, whose hash is not what it must be after the one before it.
+    #[must_use]
+    pub fn first_broken(entries: &[Self]) -> Option<&Self> {
+        let is_wrong = |pair: &[Self]| {
+            let follows = pair[0].id + 1 == pair[1].id;
+            !pair[1].hash.is_empty()
+                && !(follows && pair[1].hash == pair[1].hash_after(&pair[0].hash))
+        };
+        entries
+            .windows(2)
+            .find(|pair| is_wrong(pair))
+            .map(|pair| &pair[1])
+    }
 }
 
 /// The store. Shared by threads and tasks; reads may touch the disk.
@@ -514,7 +548,7 @@ pub trait Store: Send + Sync {
     /// [`StoreError`].
     fn revoke_agent(&self, agent: &str) -> Result<bool, StoreError>;
 
-    /// Keeps an entry of the audit trail; the oldest beyond [`AUDIT_MAX`] go.
+    /// Keeps an entry of the audit trail, chained to the one before it; the oldest beyond [`AUDIT_MAX`] go.
     ///
     /// # Errors
     /// [`StoreError`].

@@ -356,13 +356,29 @@ fn what_was_done_is_kept_in_order(store: &impl Store) {
         action: "revoke".into(),
         subject: format!("a-{id}"),
         detail: String::new(),
+        hash: Vec::new(),
     };
     for id in 1..=3 {
         store.audit(&entry(id)).expect("done");
     }
+    let kept = store.audit_entries(2).expect("an answer");
+    let plain = kept.iter().cloned().map(|kept| AuditEntry {
+        hash: Vec::new(),
+        ..kept
+    });
+    assert_eq!(plain.collect::<Vec<_>>(), [entry(2), entry(3)]);
+    let mut all = store.audit_entries(9).expect("an answer");
+    assert_eq!(AuditEntry::first_broken(&all), None);
+    assert_eq!(all[0].hash, entry(1).hash_after(b""));
+    all[1].subject = "a-9".into();
     assert_eq!(
-        store.audit_entries(2).expect("an answer"),
-        [entry(2), entry(3)]
+        AuditEntry::first_broken(&all).map(|broken| broken.id),
+        Some(2)
+    );
+    all.remove(1);
+    assert_eq!(
+        AuditEntry::first_broken(&all).map(|broken| broken.id),
+        Some(3)
     );
 }
 

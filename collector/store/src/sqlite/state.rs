@@ -44,7 +44,7 @@ const SCHEMA: &str = "
     ) STRICT, WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS audit (
         id INTEGER PRIMARY KEY AUTOINCREMENT, at_us INTEGER NOT NULL, actor TEXT NOT NULL, action TEXT NOT NULL,
-        subject TEXT NOT NULL, detail TEXT NOT NULL
+        subject TEXT NOT NULL, detail TEXT NOT NULL, hash BLOB NOT NULL DEFAULT x''
     ) STRICT;
 ";
 
@@ -52,7 +52,10 @@ const SCHEMA: &str = "
 const FORMAT: u32 = 2;
 
 /// What a file of format 1 lacks.
-const FROM_1: &str = "ALTER TABLE exception ADD COLUMN detail TEXT NOT NULL DEFAULT ''";
+const FROM_1: &str = "
+    ALTER TABLE exception ADD COLUMN detail TEXT NOT NULL DEFAULT '';
+    ALTER TABLE audit ADD COLUMN hash BLOB NOT NULL DEFAULT x'';
+";
 
 /// The state's connection for questions, and its writer for steps.
 pub(crate) struct State {

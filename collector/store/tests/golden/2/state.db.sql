@@ -2,9 +2,9 @@ PRAGMA user_version=2;
 PRAGMA foreign_keys=OFF;
 BEGIN TRANSACTION;
 CREATE TABLE setting (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
-INSERT INTO setting VALUES('incarnation','447ce58e32d2f739');
+INSERT INTO setting VALUES('incarnation','c56298c307128c9d');
 INSERT INTO setting VALUES('paused:erp','by uid 991');
-INSERT INTO setting VALUES('store','c72751a48cd7cdef');
+INSERT INTO setting VALUES('store','4dc4e3494e1fd3db');
 CREATE TABLE cursor (
         consumer TEXT NOT NULL, flow TEXT NOT NULL, through INTEGER NOT NULL, above BLOB NOT NULL,
         PRIMARY KEY (consumer, flow)
@@ -30,9 +30,9 @@ CREATE TABLE agent (
 INSERT INTO agent VALUES('a-1','north','abababababababababababababababababababababababababababababababab',1800000000,0,1700000000,'0.1.0');
 CREATE TABLE audit (
         id INTEGER PRIMARY KEY AUTOINCREMENT, at_us INTEGER NOT NULL, actor TEXT NOT NULL, action TEXT NOT NULL,
-        subject TEXT NOT NULL, detail TEXT NOT NULL
+        subject TEXT NOT NULL, detail TEXT NOT NULL, hash BLOB NOT NULL DEFAULT x''
     ) STRICT;
-INSERT INTO audit VALUES(1,1700000000000000,'uid 991','move','north/movements','to a-1');
+INSERT INTO audit VALUES(1,1700000000000000,'uid 991','move','north/movements','to a-1',X'6582de5c1ba1d201ef5888e4a28b4e0d4f3225b73cbdaf74fbe5ffeb32ebd0cf');
 DELETE FROM sqlite_sequence;
 INSERT INTO sqlite_sequence VALUES('exception',1);
 INSERT INTO sqlite_sequence VALUES('audit',1);
