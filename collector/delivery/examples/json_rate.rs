@@ -92,7 +92,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         });
     }
     let source = r#"{"no": {{ data.movement_number | tojson }}, "sku": {{ data.item_number | tojson }}, "qty": {{ data.quantity }}}"#;
-    let template = Template::compile(source, &["inventory_movement".into()])?;
+    let template = Template::compile(source, &toml::Table::new(), &["inventory_movement".into()])?;
     let mut plain = Vec::new();
     measure(
         "inventory_movement, template",

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use dray_store::{Exception, ExceptionQuery, ExceptionState, Step, Store, StoreError};
+use dray_store::{Change, Exception, ExceptionQuery, ExceptionState, Step, Store, StoreError};
 
 use crate::consumer;
 use crate::engine::paused_setting;
@@ -44,17 +44,25 @@ pub async fn retry(store: &Arc<dyn Store>, id: u64, older: bool) -> Result<Strin
                 "dead letter {id} is about to be tried again already"
             ));
         }
+        ExceptionState::Accepted => {
+            return Err(format!(
+                "event {id} was taken by the target and is asked about by itself: {}",
+                found.reason
+            ));
+        }
+        ExceptionState::Confirm => {
+            return Err(format!(
+                "event {id} waits for somebody's word: approve or discard it"
+            ));
+        }
         ExceptionState::Agent => {
             return Err(format!(
                 "dead letter {id} came from an agent and was never an event: mend its cause at the site, have it read again there (dray-agent redrive FLOW says how), then discard it"
             ));
         }
     };
-    let change = vec![(
-        id,
-        ExceptionState::Retry,
-        format!("{reason}; it was refused: {}", found.reason),
-    )];
+    let reason = format!("{reason}; it was refused: {}", found.reason);
+    let change = vec![Change::new(id, ExceptionState::Retry, reason)];
     take(
         store,
         &found.target,
@@ -80,19 +88,45 @@ pub async fn discard(store: &Arc<dyn Store>, id: u64) -> Result<String, String> 
                 "dead letter {id} is about to be tried again; discard it if it is refused again"
             ));
         }
-        ExceptionState::Dead | ExceptionState::Overtaken | ExceptionState::Agent => {}
+        ExceptionState::Dead
+        | ExceptionState::Overtaken
+        | ExceptionState::Agent
+        | ExceptionState::Accepted
+        | ExceptionState::Confirm => {}
     }
     let mut step = Step {
         remove: vec![id],
         ..Step::default()
     };
-    if found.state == ExceptionState::Dead && !found.key.is_empty() {
+    let closes = matches!(
+        found.state,
+        ExceptionState::Dead | ExceptionState::Accepted | ExceptionState::Confirm
+    );
+    if closes && !found.key.is_empty() {
         let next = list(store, of_key(&found, vec![ExceptionState::Held], 1)).await?;
         step.change = next
             .iter()
-            .map(|next| (next.id, ExceptionState::Retry, RETRY.to_owned()))
+            .map(|next| Change::new(next.id, ExceptionState::Retry, RETRY))
             .collect();
     }
+    take(store, &found.target, step).await?;
+    Ok(found.target)
+}
+
+/// Agrees to what an event's conversation asked about: it goes on. Returns its target, to be woken.
+///
+/// # Errors
+/// A sentence: there is no such exception, or it asks nothing.
+pub async fn approve(store: &Arc<dyn Store>, id: u64, by: &str) -> Result<String, String> {
+    let found = find(store, id).await?;
+    if found.state != ExceptionState::Confirm {
+        return Err(format!("event {id} does not wait for anybody's word"));
+    }
+    let reason = format!("approved by {by}: {}", found.reason);
+    let step = Step {
+        change: vec![Change::new(id, ExceptionState::Retry, reason)],
+        ..Step::default()
+    };
     take(store, &found.target, step).await?;
     Ok(found.target)
 }
@@ -118,11 +152,8 @@ pub async fn retry_all(store: &Arc<dyn Store>, target: &str) -> Result<u64, Stri
         let retriable = page.iter().filter(|found| !found.key.is_empty());
         let change: Vec<_> = retriable
             .map(|found| {
-                (
-                    found.id,
-                    ExceptionState::Retry,
-                    format!("{RETRY}; it was refused: {}", found.reason),
-                )
+                let reason = format!("{RETRY}; it was refused: {}", found.reason);
+                Change::new(found.id, ExceptionState::Retry, reason)
             })
             .collect();
         done += change.len() as u64;
@@ -169,7 +200,16 @@ fn refuse_unreadable(found: &Exception) -> Result<(), String> {
 async fn held(store: &Arc<dyn Store>, found: &Exception) -> Result<String, String> {
     let before = list(
         store,
-        of_key(found, vec![ExceptionState::Dead, ExceptionState::Retry], 1),
+        of_key(
+            found,
+            vec![
+                ExceptionState::Dead,
+                ExceptionState::Retry,
+                ExceptionState::Accepted,
+                ExceptionState::Confirm,
+            ],
+            1,
+        ),
     )
     .await?;
     Ok(match before.first() {

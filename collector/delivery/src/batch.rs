@@ -3,9 +3,13 @@
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
+use dray_proto::EventId;
+use dray_proto::event::View;
 
 use crate::body::{Poison, Writer};
+use crate::connectors::{Delivery, Piece};
 use crate::lanes::Slot;
+use crate::outcome::Outcome;
 use crate::template::Template;
 use crate::window::{Loaded, Meta};
 
@@ -43,6 +47,10 @@ pub(crate) struct Batch {
     body: Bytes,
     /// Where each item's JSON ends in the body; empty until encoded.
     ends: Vec<u32>,
+    /// An earlier try may have had its effect.
+    pub(crate) in_doubt: bool,
+    /// Times that it was sent since it was formed.
+    pub(crate) attempts: u32,
 }
 
 /// What encoding left out.
@@ -79,8 +87,59 @@ impl Batch {
         !self.ends.is_empty()
     }
 
+    #[cfg(test)]
     pub(crate) fn body(&self) -> Bytes {
         self.body.clone()
+    }
+
+    /// What a connector gets; `None`: nothing is left to send.
+    pub(crate) fn delivery(&self) -> Option<Delivery> {
+        let in_array = usize::from(self.body.first() == Some(&b'['));
+        let mut start = in_array;
+        let events: Vec<_> = self
+            .items
+            .iter()
+            .zip(&self.ends)
+            .map(|(item, end)| {
+                let (loaded, meta) = self.event(item);
+                let id = View::of(loaded.event(meta))
+                    .map_or(EventId::new([0xFF; 10], 0, 0), |view| view.id);
+                let json = start..*end as usize;
+                start = json.end + in_array;
+                Piece { id, json }
+            })
+            .collect();
+        (!events.is_empty()).then(|| Delivery {
+            body: self.body.clone(),
+            events,
+            in_doubt: self.in_doubt || self.blocks.iter().any(|block| block.redo.is_some()),
+            later: self
+                .blocks
+                .first()
+                .and_then(|block| block.told.as_ref()?.later.clone()),
+        })
+    }
+
+    /// The batch taken apart by outcome: neighbours with the same one stay together. Encoded again where it is sent again.
+    pub(crate) fn sorted(self, outcomes: Vec<Outcome>) -> Vec<(Self, Outcome)> {
+        debug_assert_eq!(self.items.len(), outcomes.len(), "an outcome an event");
+        let mut parts: Vec<(Self, Outcome)> = Vec::new();
+        for (item, outcome) in self.items.iter().zip(outcomes) {
+            match parts.last_mut() {
+                Some((part, same)) if *same == outcome => part.items.push(*item),
+                _ => parts.push((
+                    Self {
+                        blocks: self.blocks.clone(),
+                        items: vec![*item],
+                        in_doubt: self.in_doubt,
+                        attempts: self.attempts,
+                        ..Self::default()
+                    },
+                    outcome,
+                )),
+            }
+        }
+        parts
     }
 
     /// Writes the body: the events up to the first that would make it longer than `bytes_max`, at least one.
@@ -152,6 +211,8 @@ impl Batch {
             items: right_items,
             body: right_body,
             ends: right_ends,
+            in_doubt: self.in_doubt,
+            attempts: self.attempts,
         };
         [
             Self {
@@ -223,6 +284,7 @@ mod tests {
             bytes,
             events,
             redo: None,
+            told: None,
         });
         let (mut batch, mut lanes) = (Batch::default(), Lanes::default());
         for ordinal in 0..count {

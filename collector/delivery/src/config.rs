@@ -9,6 +9,8 @@ use http::Uri;
 use http::header::HeaderName;
 use serde::Deserialize;
 
+use crate::calls::rule::RuleConfig;
+use crate::calls::{CallsConfig, Program, Ruling};
 use crate::select::Pattern;
 use crate::template::Template;
 
@@ -59,6 +61,15 @@ pub struct TargetConfig {
     /// A minijinja template of one event's JSON; empty: the compiled field plan.
     #[serde(default)]
     pub template: String,
+    /// Values of this target that templates use as `vars.NAME`.
+    #[serde(default)]
+    pub vars: toml::Table,
+    /// What answers mean where the status code lies; the first that holds, before HTTP's own words.
+    #[serde(default, rename = "rule")]
+    pub rules: Vec<RuleConfig>,
+    /// A delivery as a conversation of several calls; none: one POST.
+    #[serde(default)]
+    pub calls: CallsConfig,
     /// A PEM file with CAs to trust beside the system's; empty: none.
     #[serde(default)]
     pub ca_file: PathBuf,
@@ -190,10 +201,11 @@ impl TargetConfig {
             wrong.push("auth.user: write a name without \":\"".into());
         }
         if !self.template.is_empty()
-            && let Err(reason) = Template::compile(&self.template, &self.bodies)
+            && let Err(reason) = Template::compile(&self.template, &self.vars, &self.bodies)
         {
             wrong.push(format!("template: {reason}"));
         }
+        self.check_calls(&mut wrong);
         wrong
             .iter()
             .map(|sentence| format!("target {:?}: {sentence}", self.name))
@@ -217,6 +229,20 @@ impl TargetConfig {
                 ));
             }
         }
+    }
+
+    fn check_calls(&self, wrong: &mut Vec<String>) {
+        if self.calls.call.is_empty() {
+            wrong.extend(Ruling::compile(&self.rules).err());
+            return;
+        }
+        if self.batch != 1 {
+            wrong.push("batch: a conversation is about one event; write batch = 1".into());
+        }
+        if !self.template.is_empty() {
+            wrong.push("template: with calls, write the body of each call instead".into());
+        }
+        wrong.extend(Program::compile(&self.calls, &self.rules, &self.vars, &self.bodies).err());
     }
 
     fn check_limits(&self, wrong: &mut Vec<String>) {

@@ -13,23 +13,25 @@ mod persist;
 mod redo;
 mod send;
 mod settle;
+mod waiting;
 
 use std::collections::hash_map::RandomState;
-use std::collections::{HashSet, VecDeque};
+use std::collections::{BinaryHeap, HashMap, HashSet, VecDeque};
 use std::future::pending;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use dray_edges::{Plant, is_planted};
+use dray_proto::{FlowName, Offset};
 use dray_store::{EXCEPTIONS_MAX, Store};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::batch::{Batch, Renderer, Shape};
 use crate::config::TargetConfig;
+use crate::connectors::Connector;
 use crate::gate::{Gate, Shown};
-use crate::http::Connection;
 use crate::lanes::Lanes;
 use crate::policy::{Counts, Keys, Redo};
 use crate::reader::{Reader, Scan};
@@ -39,6 +41,7 @@ use crate::window::{Spot, Window};
 use arrive::Flow;
 use persist::{Op, Pending};
 use send::{Sent, knock, send};
+use waiting::Due;
 
 /// Events refused one after the other, without one that is taken in between, before the target pauses.
 pub const REJECTS_MAX: u32 = 100;
@@ -71,7 +74,7 @@ pub(crate) struct Engine {
     shared: Arc<Shared>,
     controls: mpsc::Receiver<Control>,
     log: watch::Receiver<u64>,
-    connection: Arc<Connection>,
+    connector: Arc<dyn Connector>,
     renderer: Arc<Renderer>,
     gate: Gate,
     keys: Keys,
@@ -106,11 +109,15 @@ pub(crate) struct Engine {
     redo: VecDeque<Redo>,
     /// Parked exceptions that are among the lanes or on the way there.
     redoing: HashSet<u64>,
+    /// When what waits on disk is due.
+    waits: BinaryHeap<Due>,
     /// Exceptions were changed from outside: load them again.
     reload_due: bool,
     /// At most one.
     knocking: JoinSet<bool>,
     detached: bool,
+    /// Up to where the run before this one may have sent events of a flow.
+    doubts: HashMap<FlowName, Offset>,
     stopping: Option<Instant>,
     published: Instant,
     stale: bool,
@@ -125,7 +132,7 @@ impl Engine {
         store: Arc<dyn Store>,
         shared: Arc<Shared>,
         controls: mpsc::Receiver<Control>,
-        connection: Connection,
+        connector: Arc<dyn Connector>,
         renderer: Renderer,
     ) -> Self {
         Self {
@@ -138,7 +145,7 @@ impl Engine {
             store,
             shared,
             controls,
-            connection: Arc::new(connection),
+            connector,
             renderer: Arc::new(renderer),
             lane_hash: RandomState::new(),
             lanes: Lanes::default(),
@@ -160,9 +167,11 @@ impl Engine {
             look_after: None,
             redo: VecDeque::new(),
             redoing: HashSet::new(),
+            waits: BinaryHeap::new(),
             reload_due: false,
             knocking: JoinSet::new(),
             detached: false,
+            doubts: HashMap::new(),
             stopping: None,
             published: Instant::now(),
             stale: true,
@@ -176,7 +185,11 @@ impl Engine {
         let _ended = Ended(Arc::clone(&self.shared));
         self.begin().await;
         tracing::info!("target started");
-        while !self.is_over() {
+        loop {
+            self.settle_doubts();
+            if self.is_over() {
+                break;
+            }
             self.pump();
             self.turn().await;
         }
@@ -192,6 +205,20 @@ impl Engine {
         self.store_gone
             || late
             || (self.sending.is_empty() && self.op.is_none() && !self.has_pending())
+    }
+
+    /// Nothing is in flight at a stop: the next start has no doubts.
+    fn settle_doubts(&mut self) {
+        if self.stopping.is_none() || !self.sending.is_empty() || !self.again.is_empty() {
+            return;
+        }
+        for (index, flow) in self.flows.iter_mut().enumerate() {
+            if !flow.has_doubts() && flow.sent.is_some_and(|sent| sent.max(flow.doubt_to).0 > 0) {
+                flow.sent = None;
+                self.pending.sent.insert(index, Offset(0));
+                self.pending.urgent = true;
+            }
+        }
     }
 
     /// Waits for one thing to happen and takes it in.
@@ -238,9 +265,12 @@ impl Engine {
             self.start_scan(now);
             self.start_requests();
         }
+        if !self.reload_due && self.gate.is_up() {
+            self.start_due();
+        }
         self.start_op(now);
         if self.gate.is_refused() && self.knocking.is_empty() {
-            self.knocking.spawn(knock(Arc::clone(&self.connection)));
+            self.knocking.spawn(knock(Arc::clone(&self.connector)));
         }
         if self.stale && now >= self.published + PUBLISH_EVERY {
             self.publish_now(now);
@@ -251,6 +281,10 @@ impl Engine {
         let publish = self.stale.then(|| self.published + PUBLISH_EVERY);
         [
             self.gate.deadline(),
+            self.gate
+                .is_up()
+                .then(|| self.due_deadline(Instant::now()))
+                .flatten(),
             publish,
             self.scan_after,
             self.look_after,
@@ -283,20 +317,21 @@ impl Engine {
 
     fn start_requests(&mut self) {
         while self.sending.len() < self.config.concurrency && self.gate.is_open() {
-            let Some(batch) = self.again.pop_front().or_else(|| self.form()) else {
+            let Some(mut batch) = self.again.pop_front().or_else(|| self.form()) else {
                 break;
             };
             let era = self.gate.sent();
+            batch.attempts += 1;
             self.shared.requests.fetch_add(1, Relaxed);
             let shape = if self.config.batch == 1 {
                 Shape::Single
             } else {
                 Shape::Array
             };
-            let (connection, renderer) = (Arc::clone(&self.connection), Arc::clone(&self.renderer));
+            let (connector, renderer) = (Arc::clone(&self.connector), Arc::clone(&self.renderer));
             let bytes_max = self.config.batch_bytes.as_u64() as usize;
             self.sending
-                .spawn(send(connection, renderer, shape, bytes_max, batch, era));
+                .spawn(send(connector, renderer, shape, bytes_max, batch, era));
         }
     }
 
@@ -316,9 +351,14 @@ impl Engine {
                 continue;
             };
             let meta = &loaded.events[spot.event as usize];
+            if !self.may_send(&loaded, meta) {
+                self.lanes.put_back(slot);
+                break;
+            }
             if self.keys.is_quiet() && loaded.redo.is_none() || self.admit(slot, &loaded, meta) {
                 // JSON is about twice as long as the wire format; the writer cuts exactly.
                 bytes += (meta.end - meta.start) as usize * 2 + 256;
+                batch.in_doubt |= self.is_doubtful(&loaded, meta);
                 batch.push(slot, &loaded, spot.event);
                 if is_planted(Plant::CursorTooSoon) {
                     self.finish(&loaded, meta);
@@ -383,6 +423,7 @@ impl Engine {
         }
         shared.dead.store(self.counts_on_disk.dead, Relaxed);
         shared.held.store(self.counts_on_disk.held, Relaxed);
+        shared.waiting.store(self.counts_on_disk.waiting, Relaxed);
         shared.in_flight.store(self.sending.len() as u64, Relaxed);
         for flow in &mut self.flows {
             flow.publish();

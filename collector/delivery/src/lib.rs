@@ -12,17 +12,20 @@
 //!
 //! Limits: a target's window holds at most [`window::BYTES_MAX`] of decoded blocks and
 //! [`window::EVENTS_MAX`] events; a request at most [`config::BATCH_MAX`] events; an answer is read up
-//! to [`http::ANSWER_BYTES_MAX`]; a target may have [`dray_store::EXCEPTIONS_MAX`] exceptions, and
+//! to [`connectors::http::ANSWER_BYTES_MAX`]; a target may have [`dray_store::EXCEPTIONS_MAX`] exceptions, and
 //! [`engine::REJECTS_MAX`] rejects without a success in between, before it pauses.
 
 pub mod actions;
+pub mod answer;
 pub mod body;
+pub mod calls;
 pub mod config;
+pub mod connectors;
 pub mod cursor;
+pub mod detail;
 mod edges;
 pub mod engine;
 pub mod gate;
-pub mod http;
 pub mod lanes;
 pub mod outcome;
 pub mod policy;

@@ -1,11 +1,10 @@
 //! What a target's answer means.
 //!
-//! The defaults for HTTP, first match wins:
+//! HTTP's own words, where no rule of the target ([`crate::calls::rule`]) says something else:
 //!
 //! | answer | outcome |
 //! |---|---|
-//! | 202 | accepted (taken as delivered: nothing polls yet) |
-//! | other 2xx | done |
+//! | 2xx | done; 202 too, unless a rule says what to poll ([`crate::calls`]) |
 //! | 3xx | misconfigured: no redirect is followed, a body must not go where nobody named |
 //! | 401, 407 | auth |
 //! | 403, 404, 405 and 402, 406, 410, 411, 414, 415, 417, 426, 431, 451 | misconfigured: they speak of the request or the account, not of the event |
@@ -23,22 +22,48 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
-/// The longest wait that a `Retry-After` can ask for.
-pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(3600);
-/// How much of an answer's body goes into a reason.
-pub const REASON_BYTES_MAX: usize = 1_000;
+use crate::answer::Answer;
+use crate::calls::Later;
 
-/// How a reason begins that quotes the target.
-pub(crate) const ANSWERED: &str = "the target answered";
+/// Why an event is an exception, for whoever sorts them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Class {
+    /// The target refuses it.
+    Rejected,
+    /// The target holds something newer.
+    Conflict,
+    /// It cannot be written, or the target cannot understand it: the mapping is wrong.
+    Poison,
+    /// Alone it is larger than the target takes.
+    TooLarge,
+    /// The target took it, and did not finish in time.
+    Unfinished,
+}
+
+impl std::fmt::Display for Class {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(match self {
+            Self::Rejected => "rejected",
+            Self::Conflict => "conflict",
+            Self::Poison => "poison",
+            Self::TooLarge => "too_large",
+            Self::Unfinished => "unfinished",
+        })
+    }
+}
 
 /// What became of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// All its events are delivered.
     Done,
-    /// The same, but the target works on it later.
-    Accepted,
+    /// The target took it and works on it: the conversation goes on later.
+    Accepted(Later, String),
+    /// Somebody must agree before the conversation goes on.
+    Confirm(Later, String),
     /// The account must wait; uses no attempt.
     Throttled(Duration, String),
     /// Try again later.
@@ -53,37 +78,34 @@ pub enum Outcome {
     Auth(String),
     /// It does not want one of the events, or all.
     Rejected(String),
+    /// The event cannot be understood: its mapping is wrong.
+    Poison(String),
     /// Send less at once.
     TooLarge(String),
     /// Neither waiting nor another event helps: somebody must look.
     Misconfigured(String),
 }
 
-/// The parts of an answer that count.
-#[derive(Debug, Clone, Copy)]
-pub struct Answer<'a> {
-    /// E.g. 200.
-    pub status: u16,
-    /// The header `Retry-After`.
-    pub retry_after: Option<&'a str>,
-    /// The body, or its beginning.
-    pub body: &'a [u8],
-}
-
 impl Outcome {
+    /// Whether it is about the events sent, so that somebody may want to see what was said.
+    #[must_use]
+    pub fn concerns_events(&self) -> bool {
+        matches!(
+            self,
+            Self::Rejected(_) | Self::Conflict(_) | Self::Poison(_) | Self::Confirm(..)
+        )
+    }
+
     /// Reads an answer. `now`: what a `Retry-After` with a date is held against.
     #[must_use]
     pub fn of(answer: &Answer<'_>, now: Timestamp) -> Self {
         let status = answer.status;
-        if status == 202 {
-            return Self::Accepted;
-        }
         if (200..300).contains(&status) {
             return Self::Done;
         }
-        let reason = reason(answer);
+        let reason = answer.reason(None);
         if matches!(status, 429 | 503)
-            && let Some(wait) = answer.retry_after.and_then(|value| retry_after(value, now))
+            && let Some(wait) = answer.retry_after(now)
         {
             return Self::Throttled(wait, reason);
         }
@@ -102,49 +124,18 @@ impl Outcome {
     }
 }
 
-/// "answered 422 Unprocessable Entity: unknown item"; white space and control characters become one space.
-fn reason(answer: &Answer<'_>) -> String {
-    let status = http::StatusCode::from_u16(answer.status).ok();
-    let words = status
-        .and_then(|status| status.canonical_reason())
-        .unwrap_or("");
-    let mut said = format!("{ANSWERED} {} {words}", answer.status)
-        .trim_end()
-        .to_owned();
-    let body = String::from_utf8_lossy(&answer.body[..answer.body.len().min(REASON_BYTES_MAX)]);
-    let mut parts = body
-        .split(|letter: char| letter.is_whitespace() || letter.is_control())
-        .filter(|part| !part.is_empty());
-    if let Some(first) = parts.next() {
-        said.push_str(": ");
-        said.push_str(first);
-        for part in parts {
-            said.push(' ');
-            said.push_str(part);
-        }
-    }
-    said
-}
-
-/// RFC 9110, 10.2.3: seconds, or an HTTP date. At most [`RETRY_AFTER_MAX`]; a date that has passed: none.
-fn retry_after(value: &str, now: Timestamp) -> Option<Duration> {
-    let value = value.trim();
-    if let Ok(seconds) = value.parse::<u64>() {
-        return Some(Duration::from_secs(seconds).min(RETRY_AFTER_MAX));
-    }
-    let at = jiff::fmt::rfc2822::parse(value).ok()?.timestamp();
-    let wait = Duration::try_from(at.duration_since(now)).unwrap_or_default();
-    Some(wait.min(RETRY_AFTER_MAX))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::HeaderMap;
+    use http::header::RETRY_AFTER;
 
     fn name(outcome: &Outcome) -> &'static str {
         match outcome {
             Outcome::Done => "done",
-            Outcome::Accepted => "accepted",
+            Outcome::Accepted(..) => "accepted",
+            Outcome::Confirm(..) => "confirm",
+            Outcome::Poison(_) => "poison",
             Outcome::Throttled(..) => "throttled",
             Outcome::Transient(_) => "transient",
             Outcome::Unreachable(_) => "unreachable",
@@ -160,8 +151,7 @@ mod tests {
     #[test]
     fn each_status_has_one_outcome() {
         for (statuses, expected) in [
-            (&[200, 201, 204, 299][..], "done"),
-            (&[202], "accepted"),
+            (&[200, 201, 202, 204, 299][..], "done"),
             (&[301, 302, 307, 308], "misconfigured"),
             (&[401, 407], "auth"),
             (&[403, 404, 405, 410, 415], "misconfigured"),
@@ -172,11 +162,8 @@ mod tests {
             (&[100, 199, 600, 999], "unknown"),
         ] {
             for status in statuses {
-                let answer = Answer {
-                    status: *status,
-                    retry_after: None,
-                    body: b"",
-                };
+                let headers = HeaderMap::new();
+                let answer = Answer::new(*status, &headers, b"");
                 assert_eq!(
                     name(&Outcome::of(&answer, Timestamp::UNIX_EPOCH)),
                     expected,
@@ -199,14 +186,9 @@ mod tests {
             (429, "-1", None),
             (500, "7", None),
         ] {
-            let outcome = Outcome::of(
-                &Answer {
-                    status,
-                    retry_after: Some(value),
-                    body: b"",
-                },
-                now,
-            );
+            let mut headers = HeaderMap::new();
+            headers.insert(RETRY_AFTER, value.parse().expect("a value"));
+            let outcome = Outcome::of(&Answer::new(status, &headers, b""), now);
             let wait = match outcome {
                 Outcome::Throttled(wait, _) => Some(wait.as_secs()),
                 Outcome::Transient(_) => None,
@@ -214,34 +196,5 @@ mod tests {
             };
             assert_eq!(wait, expected, "{status} {value:?}");
         }
-    }
-
-    #[test]
-    fn the_reason_is_one_line_of_the_targets_words() {
-        let mut body = b"{\"error\":\n\t\"unknown  item\"}\0".to_vec();
-        let answer = Answer {
-            status: 422,
-            retry_after: None,
-            body: &body,
-        };
-        assert_eq!(
-            Outcome::of(&answer, Timestamp::UNIX_EPOCH),
-            Outcome::Rejected(
-                "the target answered 422 Unprocessable Entity: {\"error\": \"unknown item\"}"
-                    .into()
-            )
-        );
-        body = vec![b'x'; 60_000];
-        let Outcome::Rejected(reason) = Outcome::of(
-            &Answer {
-                status: 422,
-                retry_after: None,
-                body: &body,
-            },
-            Timestamp::UNIX_EPOCH,
-        ) else {
-            panic!("a reject")
-        };
-        assert!(reason.len() < REASON_BYTES_MAX + 100);
     }
 }

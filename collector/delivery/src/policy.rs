@@ -7,7 +7,8 @@
 //! *Park* and *latest*: the key is **parked**: it goes on, and the next delivery marks the dead ones overtaken.
 //! One that was overtaken is sent again only where somebody asked for it with "older".
 //!
-//! A key that is blocked while the policy changes to park stays blocked until it is cleared.
+//! Whatever the policy, a key is blocked while the target works on an event of it, or somebody must agree to one.
+//! A key that is blocked while the policy changes to park goes on: its dead ones are parked.
 
 use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
@@ -46,8 +47,26 @@ pub struct Counts {
     pub total: u64,
     /// Dead, overtaken or about to be retried.
     pub dead: u64,
-    /// Held behind a dead one.
+    /// Held behind another one.
     pub held: u64,
+    /// The target works on it, or somebody must agree.
+    pub waiting: u64,
+}
+
+impl Counts {
+    fn of(&mut self, state: ExceptionState) -> &mut u64 {
+        use ExceptionState::{Accepted, Agent, Confirm, Dead, Held, Overtaken, Retry};
+        match state {
+            Held => &mut self.held,
+            Accepted | Confirm => &mut self.waiting,
+            Dead | Overtaken | Retry | Agent => &mut self.dead,
+        }
+    }
+
+    fn take(&mut self, state: ExceptionState) {
+        let count = self.of(state);
+        *count = count.saturating_sub(1);
+    }
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -100,6 +119,8 @@ pub struct Row<'a> {
     pub key: &'a str,
     /// Its state.
     pub state: ExceptionState,
+    /// Where it is accepted: when it is asked about again, microseconds since 1970-01-01T00:00:00Z.
+    pub due_us: i64,
 }
 
 /// Exceptions that should be sent again.
@@ -129,6 +150,12 @@ impl Keys {
     #[must_use]
     pub fn is_quiet(&self) -> bool {
         self.blocked.is_empty() && self.parked.is_empty()
+    }
+
+    /// Whether a dead one blocks its key.
+    #[must_use]
+    pub fn holds(&self) -> bool {
+        self.hold
     }
 
     /// A key's id.
@@ -166,6 +193,27 @@ impl Keys {
             parked.count += 1;
             parked.settled = false;
         }
+    }
+
+    /// An event of the log waits at the target, or for somebody.
+    pub fn put_off(&mut self, key: KeyId) {
+        self.counts.total += 1;
+        self.counts.waiting += 1;
+        self.blocked.entry(key).or_default().count += 1;
+    }
+
+    /// The same of an exception that was sent again; `in_pass`: as one of its blocked key.
+    pub fn put_off_again(&mut self, key: KeyId, in_pass: bool, was: ExceptionState) {
+        self.counts.take(was);
+        self.counts.waiting += 1;
+        if in_pass {
+            self.pass_ends(key);
+            return;
+        }
+        if let Some(parked) = self.parked.get_mut(&key) {
+            parked.count = parked.count.saturating_sub(1);
+        }
+        self.blocked.entry(key).or_default().count += 1;
     }
 
     /// An exception that belongs to no key: what could not be read.
@@ -240,14 +288,13 @@ impl Keys {
     }
 
     /// One of a pass was delivered. The key opens with its last exception.
-    pub fn pass_delivered(&mut self, key: KeyId, was_held: bool) -> After {
+    pub fn pass_delivered(&mut self, key: KeyId, was: ExceptionState) -> After {
         self.counts.total = self.counts.total.saturating_sub(1);
-        let by_state = if was_held {
-            &mut self.counts.held
-        } else {
-            &mut self.counts.dead
-        };
-        *by_state = by_state.saturating_sub(1);
+        self.counts.take(was);
+        self.one_less(key)
+    }
+
+    fn one_less(&mut self, key: KeyId) -> After {
         let Some(blocked) = self.blocked.get_mut(&key) else {
             return After::Nothing;
         };
@@ -263,13 +310,19 @@ impl Keys {
         }
     }
 
-    /// One of a pass was refused: the key waits for somebody, what else is queued of the pass is void.
-    pub fn pass_rejected(&mut self, key: KeyId, was_held: bool) {
-        if was_held {
-            self.counts.held = self.counts.held.saturating_sub(1);
-            self.counts.dead += 1;
+    /// One of a pass was refused. Under *hold* the key waits for somebody, and what else is queued of the pass is void;
+    /// else the refused one is parked and the pass goes on.
+    pub fn pass_rejected(&mut self, key: KeyId, was: ExceptionState) -> After {
+        self.counts.take(was);
+        self.counts.dead += 1;
+        if self.hold {
+            self.pass_ends(key);
+            return After::Nothing;
         }
-        self.pass_ends(key);
+        let parked = self.parked.entry(key).or_default();
+        parked.count += 1;
+        parked.settled = false;
+        self.one_less(key)
     }
 
     /// The next exception of the key is a dead one.
@@ -286,113 +339,9 @@ impl Keys {
     }
 }
 
-/// Reads all of a target's exceptions, in ascending id, into [`Keys`].
-#[derive(Debug)]
-pub struct Loader {
-    keys: Keys,
-    hold: bool,
-    heads: HashMap<KeyId, Head>,
-    retries: Vec<(KeyId, u64)>,
-}
+mod loader;
 
-#[derive(Debug)]
-struct Head {
-    offset: Offset,
-    count: u32,
-    held: bool,
-    /// Set where the key's first exception may be sent.
-    runnable: Option<(FlowName, Box<str>)>,
-}
-
-impl Loader {
-    /// Starts over; key ids stay what they were.
-    #[must_use]
-    pub fn new(keys: &Keys) -> Self {
-        let fresh = Keys {
-            hold: keys.hold,
-            hashers: keys.hashers.clone(),
-            blocked: HashMap::new(),
-            parked: HashMap::new(),
-            last_pass: keys.last_pass,
-            counts: Counts::default(),
-        };
-        Self {
-            hold: keys.hold,
-            keys: fresh,
-            heads: HashMap::new(),
-            retries: Vec::new(),
-        }
-    }
-
-    /// Takes one exception.
-    pub fn add(&mut self, row: &Row<'_>) {
-        use ExceptionState::{Agent, Dead, Held, Overtaken, Retry};
-        let counts = &mut self.keys.counts;
-        match row.state {
-            Agent => return,
-            Held => counts.held += 1,
-            Dead | Overtaken | Retry => counts.dead += 1,
-        }
-        counts.total += 1;
-        if row.state == Overtaken || row.key.is_empty() {
-            return;
-        }
-        let key = self.keys.id(row.flow, row.key);
-        if row.state == Retry {
-            self.retries.push((key, row.id));
-        }
-        let runnable = || (row.state != Dead).then(|| (row.flow.clone(), row.key.into()));
-        let head = self.heads.entry(key).or_insert_with(|| Head {
-            offset: row.offset,
-            count: 0,
-            held: false,
-            runnable: runnable(),
-        });
-        head.count += 1;
-        head.held |= row.state == Held;
-        if row.offset < head.offset {
-            head.offset = row.offset;
-            head.runnable = runnable();
-        }
-    }
-
-    /// The keys, and what should be sent again. `before`: what ran until now; its passes go on.
-    #[must_use]
-    pub fn finish(mut self, before: &Keys) -> (Keys, Vec<Redo>) {
-        let mut redo = Vec::new();
-        for (key, head) in self.heads {
-            if !self.hold && !head.held && !before.is_running(key) {
-                let delivered = before.parked.get(&key).map_or(0, |parked| parked.delivered);
-                self.keys.parked.insert(
-                    key,
-                    Parked {
-                        count: head.count,
-                        delivered,
-                        settled: false,
-                    },
-                );
-                continue;
-            }
-            let mut blocked = Blocked {
-                count: head.count,
-                ..Blocked::default()
-            };
-            match before.blocked.get(&key) {
-                Some(running) if running.pass != 0 => {
-                    (blocked.pass, blocked.queued) = (running.pass, running.queued)
-                }
-                _ => redo.extend(head.runnable.map(|(flow, key)| Redo::Key(flow, key.into()))),
-            }
-            self.keys.blocked.insert(key, blocked);
-        }
-        for (key, id) in self.retries {
-            if self.keys.parked.contains_key(&key) {
-                redo.push(Redo::One(id));
-            }
-        }
-        (self.keys, redo)
-    }
-}
+pub use loader::{Found, Loader};
 
 #[cfg(test)]
 mod tests;

@@ -329,6 +329,7 @@ impl Reader {
             bytes,
             events,
             redo: None,
+            told: None,
         };
         let (first_captured_us, last_captured_us) =
             (header.first_captured_us, header.last_captured_us);

@@ -75,8 +75,10 @@ pub struct Metrics {
     pub rejected: u64,
     /// Exceptions that are dead, overtaken or about to be retried.
     pub dead: u64,
-    /// Exceptions held behind a dead one.
+    /// Exceptions held behind another one.
     pub held: u64,
+    /// Events that the target works on, or that somebody must agree to.
+    pub waiting: u64,
     /// Events in the log that are not finished, those included that the target does not take.
     pub backlog: u64,
     /// Requests in flight.
@@ -200,6 +202,7 @@ pub(crate) struct Shared {
     pub(crate) rejected: AtomicU64,
     pub(crate) dead: AtomicU64,
     pub(crate) held: AtomicU64,
+    pub(crate) waiting: AtomicU64,
     pub(crate) in_flight: AtomicU64,
     words: Mutex<Words>,
     flows: RwLock<Vec<Arc<FlowStats>>>,
@@ -224,6 +227,7 @@ impl Shared {
             rejected: AtomicU64::new(0),
             dead: AtomicU64::new(0),
             held: AtomicU64::new(0),
+            waiting: AtomicU64::new(0),
             in_flight: AtomicU64::new(0),
             words: Mutex::default(),
             flows: RwLock::default(),
@@ -270,6 +274,7 @@ impl Shared {
             rejected: self.rejected.load(Relaxed),
             dead: self.dead.load(Relaxed),
             held: self.held.load(Relaxed),
+            waiting: self.waiting.load(Relaxed),
             backlog: flows.iter().map(|flow| flow.backlog).sum(),
             in_flight: self.in_flight.load(Relaxed),
             oldest_undelivered_us: flows

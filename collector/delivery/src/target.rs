@@ -10,8 +10,8 @@ use tracing::Instrument;
 
 use crate::batch::Renderer;
 use crate::config::TargetConfig;
+use crate::connectors::{self, Connector};
 use crate::engine::{Control, Engine, STOP_WAIT};
-use crate::http::Connection;
 use crate::status::{Metrics, Shared};
 use crate::template::Template;
 
@@ -28,7 +28,7 @@ impl Target {
     /// # Errors
     /// A sentence: what is wrong with the configuration or its files.
     pub fn start(config: TargetConfig, store: Arc<dyn Store>) -> Result<TargetHandle, String> {
-        let (connection, renderer) = prepare(&config)?;
+        let (connector, renderer) = prepare(&config)?;
         let shared = Arc::new(Shared::new(&config.name));
         let (controls, received) = mpsc::channel(CONTROLS_MAX);
         let name = config.name.clone();
@@ -38,7 +38,7 @@ impl Target {
             store,
             Arc::clone(&shared),
             received,
-            connection,
+            connector,
             renderer,
         );
         let task = tokio::spawn(engine.run().instrument(span));
@@ -61,19 +61,20 @@ impl Target {
     }
 }
 
-fn prepare(config: &TargetConfig) -> Result<(Connection, Renderer), String> {
+fn prepare(config: &TargetConfig) -> Result<(Arc<dyn Connector>, Renderer), String> {
     if let Some(wrong) = config.validate().into_iter().next() {
         return Err(wrong);
     }
     let said = |reason: String| format!("target {:?}: {reason}", config.name);
-    let connection = Connection::new(config).map_err(said)?;
+    let connector = connectors::build(config).map_err(said)?;
     let renderer = if config.template.is_empty() {
         Renderer::Plan
     } else {
-        let template = Template::compile(&config.template, &config.bodies).map_err(said)?;
+        let template =
+            Template::compile(&config.template, &config.vars, &config.bodies).map_err(said)?;
         Renderer::Template(Box::new(template))
     };
-    Ok((connection, renderer))
+    Ok((connector, renderer))
 }
 
 /// A running target. Dropped without [`Self::stop`], it ends at once, as if killed: what was in flight is sent

@@ -1,12 +1,17 @@
-//! One event's JSON by an operator's minijinja template.
+//! Templates that an operator writes: an event's JSON, an address, a header. minijinja, with fuel.
 //!
-//! The template sees what the default JSON holds (`id`, `key`, `data.line.quantity`, ...), and the whole of it as `event`.
-//! What is absent prints nothing and may be looked into, so `{{ data.carrier | tojson }}` is `null` and
-//! `{{ data.line.quantity | default("0") }}` works without a line. Slower than the compiled plan by an order of
-//! magnitude: the plan's JSON is read, rendered and checked.
+//! A template sees what the default JSON holds (`id`, `key`, `data.line.quantity`, ...), the whole of it as `event`, the
+//! target's own `vars.NAME`, and in a conversation what was captured as `got.NAME`. What an event lacks prints nothing and
+//! may be looked into, so `{{ data.carrier | tojson }}` is `null` and `{{ data.line.quantity | default("0") }}` works
+//! without a line; but a name that no event of the target can have is refused at load: it is a typing error. Slower
+//! than the compiled plan by an order of magnitude.
+
+mod filters;
+mod names;
 
 use std::collections::BTreeMap;
 
+use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value};
 use serde::de::IgnoredAny;
 
@@ -15,48 +20,97 @@ use dray_proto::{FlowName, Offset, schema};
 
 /// Instructions that one event may use: some thousand fields, and the end of an endless loop.
 pub const FUEL: u64 = 100_000;
-/// Bytes that one event's JSON may have.
+/// Bytes that one template may make.
 pub const OUTPUT_BYTES_MAX: usize = 32 * 1024 * 1024;
-const NAME: &str = "event";
+const NAME: &str = "template";
 
-/// A compiled template.
-#[derive(Debug)]
-pub struct Template {
-    environment: Environment<'static>,
-}
+/// What a template sees of an event.
+#[derive(Debug, Clone)]
+pub struct Fields(BTreeMap<String, Value>);
 
-impl Template {
-    /// Compiles it and tries it with a sample of each body of `bodies`; where none is named, with one of each
-    /// until it makes JSON of one.
+impl Fields {
+    /// Of an event's default JSON.
     ///
     /// # Errors
-    /// A sentence: where it does not compile, or what it makes is not JSON.
-    pub fn compile(source: &str, bodies: &[String]) -> Result<Self, String> {
+    /// [`Poison`] where it is no JSON object.
+    pub fn of(plain: &[u8]) -> Result<Self, Poison> {
+        let mut fields: BTreeMap<String, Value> = serde_json::from_slice(plain)
+            .map_err(|error| Poison(format!("the event's JSON cannot be read: {error}")))?;
+        fields.insert("event".into(), fields.clone().into());
+        Ok(Self(fields))
+    }
+}
+
+/// A target's compiled templates, by the settings that hold them.
+#[derive(Debug)]
+pub struct Templates {
+    environment: Environment<'static>,
+    vars: Value,
+    known: names::Known,
+    /// Those that must make JSON.
+    json: Vec<String>,
+}
+
+impl Templates {
+    /// None yet. `vars`: the target's own values.
+    #[must_use]
+    pub fn new(vars: &toml::Table) -> Self {
         let mut environment = Environment::new();
         environment.set_auto_escape_callback(|_| AutoEscape::None);
         environment.set_undefined_behavior(UndefinedBehavior::Chainable);
         environment.set_fuel(Some(FUEL));
-        environment
-            .add_template_owned(NAME, source.to_owned())
-            .map_err(|error| sentence(&error))?;
-        let template = Self { environment };
-        template.try_samples(bodies)?;
-        Ok(template)
+        filters::add(&mut environment);
+        Self {
+            environment,
+            vars: Value::from(Serde(vars)),
+            known: names::Known::new(vars),
+            json: Vec::new(),
+        }
     }
 
-    /// Appends the JSON of one event, whose default JSON is `plain`.
+    /// Compiles one under the name of its setting, which is given back.
     ///
     /// # Errors
-    /// [`Poison`] where it fails, uses up its fuel, or makes something other than JSON.
-    pub fn put(&self, out: &mut Vec<u8>, plain: &[u8]) -> Result<(), Poison> {
-        let poison = |reason: String| Poison(format!("the template fails: {reason}"));
-        let mut context: BTreeMap<String, Value> =
-            serde_json::from_slice(plain).map_err(|error| poison(error.to_string()))?;
-        context.insert(NAME.into(), context.clone().into());
+    /// A sentence.
+    pub fn add(&mut self, name: &str, source: &str) -> Result<String, String> {
+        self.environment
+            .add_template_owned(name.to_owned(), source.to_owned())
+            .map_err(|error| sentence(&error))?;
+        Ok(name.to_owned())
+    }
+
+    /// Compiles one that must make JSON.
+    ///
+    /// # Errors
+    /// A sentence.
+    pub fn add_json(&mut self, name: &str, source: &str) -> Result<String, String> {
+        self.json.push(name.to_owned());
+        self.add(name, source)
+    }
+
+    /// A name that rules capture: templates may use it as `got.NAME`.
+    pub fn captures(&mut self, name: &str) {
+        self.known.captures(name);
+    }
+
+    /// What one makes of an event. `got`: what a conversation captured.
+    ///
+    /// # Errors
+    /// [`Poison`] where it fails, uses up its fuel or makes too much.
+    pub fn render(
+        &self,
+        name: &str,
+        fields: &Fields,
+        got: &BTreeMap<String, String>,
+    ) -> Result<String, Poison> {
+        let poison = |reason: String| Poison(format!("{name}: the template fails: {reason}"));
         let template = self
             .environment
-            .get_template(NAME)
+            .get_template(name)
             .map_err(|error| poison(sentence(&error)))?;
+        let mut context = fields.0.clone();
+        context.insert("vars".into(), self.vars.clone());
+        context.insert("got".into(), Value::from(Serde(got)));
         let made = template
             .render(Value::from(context))
             .map_err(|error| poison(sentence(&error)))?;
@@ -65,23 +119,40 @@ impl Template {
                 "it makes more than {OUTPUT_BYTES_MAX} bytes"
             )));
         }
-        serde_json::from_str::<IgnoredAny>(&made)
-            .map_err(|error| poison(format!("it does not make JSON: {error}")))?;
-        out.extend_from_slice(made.trim().as_bytes());
-        Ok(())
+        Ok(made)
     }
 
-    fn try_samples(&self, bodies: &[String]) -> Result<(), String> {
-        let attempt = |name: &str| {
-            let event = body::sample(name).ok_or_else(|| format!("there is no body {name:?}"))?;
-            let flow = FlowName::new("site", "flow").ok_or("a name")?;
-            let mut plain = Vec::new();
-            Writer::default()
-                .put(&mut plain, &Place::new(flow), Offset(1), &event)
-                .map_err(|poison| poison.0)?;
-            self.put(&mut Vec::new(), &plain)
-                .map_err(|poison| format!("tried with a sample {name}: {}", poison.0))
-        };
+    /// The same of one that must make JSON.
+    ///
+    /// # Errors
+    /// [`Poison`], also where it makes something else.
+    pub fn render_json(
+        &self,
+        name: &str,
+        fields: &Fields,
+        got: &BTreeMap<String, String>,
+    ) -> Result<String, Poison> {
+        let made = self.render(name, fields, got)?;
+        serde_json::from_str::<IgnoredAny>(&made).map_err(|error| {
+            Poison(format!(
+                "{name}: the template fails: it does not make JSON: {error}"
+            ))
+        })?;
+        Ok(made)
+    }
+
+    /// Looks at the names that the templates use, and tries each with a sample of each body of `bodies`; where none is
+    /// named, with one of each until one works.
+    ///
+    /// # Errors
+    /// A sentence that begins with the setting.
+    pub fn try_samples(&self, bodies: &[String]) -> Result<(), String> {
+        for (name, template) in self.environment.templates() {
+            self.known
+                .check(template.undeclared_variables(true), bodies)
+                .map_err(|reason| format!("{name}: {reason}"))?;
+        }
+        let attempt = |body: &str| self.try_sample(body);
         if !bodies.is_empty() {
             return bodies.iter().try_for_each(|name| attempt(name));
         }
@@ -90,6 +161,54 @@ impl Template {
         if first.is_err() && !tries.any(|tried| tried.is_ok()) {
             return first;
         }
+        Ok(())
+    }
+
+    fn try_sample(&self, body: &str) -> Result<(), String> {
+        let event = body::sample(body).ok_or_else(|| format!("there is no body {body:?}"))?;
+        let flow = FlowName::new("site", "flow").ok_or("a name")?;
+        let mut plain = Vec::new();
+        Writer::default()
+            .put(&mut plain, &Place::new(flow), Offset(1), &event)
+            .map_err(|poison| poison.0)?;
+        let fields = Fields::of(&plain).map_err(|poison| poison.0)?;
+        let got = self.known.sample_captures();
+        for (name, _) in self.environment.templates() {
+            let tried = if self.json.iter().any(|json| json == name) {
+                self.render_json(name, &fields, &got)
+            } else {
+                self.render(name, &fields, &got)
+            };
+            tried.map_err(|poison| format!("tried with a sample {body}: {}", poison.0))?;
+        }
+        Ok(())
+    }
+}
+
+/// The template of a request's events, one after the other.
+#[derive(Debug)]
+pub struct Template(Templates);
+
+impl Template {
+    /// Compiles it and tries it: see [`Templates::try_samples`].
+    ///
+    /// # Errors
+    /// A sentence: where it does not compile, or what it makes is not JSON.
+    pub fn compile(source: &str, vars: &toml::Table, bodies: &[String]) -> Result<Self, String> {
+        let mut templates = Templates::new(vars);
+        templates.add_json(NAME, source)?;
+        templates.try_samples(bodies)?;
+        Ok(Self(templates))
+    }
+
+    /// Appends the JSON of one event, whose default JSON is `plain`.
+    ///
+    /// # Errors
+    /// [`Poison`] where it fails, uses up its fuel, or makes something other than JSON.
+    pub fn put(&self, out: &mut Vec<u8>, plain: &[u8]) -> Result<(), Poison> {
+        let fields = Fields::of(plain)?;
+        let made = self.0.render_json(NAME, &fields, &BTreeMap::new())?;
+        out.extend_from_slice(made.trim().as_bytes());
         Ok(())
     }
 }
@@ -113,8 +232,12 @@ mod tests {
 
     const PLAIN: &[u8] = br#"{"id":"0a","key":"K\"1","type":"shipment","data":{"carrier":"DHL","line":{"quantity":"2.5"}}}"#;
 
+    fn vars() -> toml::Table {
+        toml::from_str("company = 3").expect("a table")
+    }
+
     fn made(source: &str) -> Result<Value, String> {
-        let template = Template::compile(source, &[])?;
+        let template = Template::compile(source, &vars(), &[])?;
         let mut out = Vec::new();
         template.put(&mut out, PLAIN).map_err(|poison| poison.0)?;
         serde_json::from_slice(&out).map_err(|error| error.to_string())
@@ -124,9 +247,9 @@ mod tests {
     fn a_template_sees_the_events_fields() {
         assert_eq!(
             made(
-                "{\"no\": {{ key | tojson }}, \"qty\": {{ data.line.quantity | default(\"0\") }}, \"deep\": {{ data.a.b | tojson }}}\n"
+                "{\"no\": {{ key | tojson }}, \"qty\": {{ data.line.quantity | default(\"0\") }}, \"deep\": {{ data.ship_to.city | tojson }}, \"company\": {{ vars.company }}}\n"
             ),
-            Ok(json!({"no": "K\"1", "qty": 2.5, "deep": null}))
+            Ok(json!({"no": "K\"1", "qty": 2.5, "deep": null, "company": 3}))
         );
         assert_eq!(
             made("{{ event | tojson }}"),
@@ -140,24 +263,46 @@ mod tests {
             ("{{ key", "syntax error"),
             (
                 "{\"a\": {{ key }}}",
-                "tried with a sample item: the template fails: it does not make JSON",
+                "tried with a sample item: template: the template fails: it does not make JSON",
             ),
             ("{% for x in range(100000) %}{{ x }}{% endfor %}", "fuel"),
             ("{{ key | nofilter }}", "unknown filter"),
+            (
+                "{\"q\": {{ data.line.quantty | tojson }}}",
+                "no event of this target has \"data.line.quantty\"",
+            ),
+            ("{\"q\": {{ dta.line | tojson }}}", "there is no \"dta\""),
+            (
+                "{\"q\": {{ vars.firm | tojson }}}",
+                "[vars] has no \"firm\"",
+            ),
+            ("{\"q\": {{ got.id | tojson }}}", "no rule captures \"id\""),
         ] {
             let error = made(source).expect_err(source);
             assert!(error.contains(said), "{source}: {error}");
         }
         assert!(
-            Template::compile("{\"q\": {{ data.line.quantity }}}", &["shipment".into()]).is_ok()
+            Template::compile(
+                "{\"q\": {{ data.line.quantity }}}",
+                &vars(),
+                &["shipment".into()]
+            )
+            .is_ok()
         );
-        assert!(Template::compile("{\"q\": {{ data.line.quantity }}}", &["item".into()]).is_err());
-        assert!(Template::compile("{\"q\": {{ data.line.quantity }}}", &[]).is_ok());
+        assert!(
+            Template::compile(
+                "{\"q\": {{ data.line.quantity }}}",
+                &vars(),
+                &["item".into()]
+            )
+            .is_err()
+        );
+        assert!(Template::compile("{\"q\": {{ data.line.quantity }}}", &vars(), &[]).is_ok());
     }
 
     #[test]
     fn an_event_that_the_template_cannot_render_is_poison() {
-        let template = Template::compile("{\"q\": {{ data.line.quantity }}}", &[])
+        let template = Template::compile("{\"q\": {{ data.line.quantity }}}", &vars(), &[])
             .expect("good for shipments");
         let mut out = b"x".to_vec();
         let poison = template

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use dray_proto::{Offset, Sequence};
+use dray_store::ExceptionState;
 
 use crate::body::Place;
+use crate::detail::Detail;
 
 /// Decoded bytes in a target's window; one read more may be under way. A block counts whole while one
 /// of its events is unfinished.
@@ -31,6 +33,8 @@ pub struct Loaded {
     pub events: Vec<Meta>,
     /// Set where it is an exception.
     pub redo: Option<Again>,
+    /// What the exception keeps of earlier tries.
+    pub told: Option<Box<Detail>>,
 }
 
 /// An exception that is sent again.
@@ -42,8 +46,8 @@ pub struct Again {
     pub pass: u32,
     /// It was asked for although a later event was delivered.
     pub older: bool,
-    /// It was held rather than dead.
-    pub was_held: bool,
+    /// What it was before.
+    pub was: ExceptionState,
 }
 
 /// One event in a [`Loaded`].

@@ -165,11 +165,16 @@ impl CollectorAdmin for Admin {
     ) -> Answer<DeadLetterActReply> {
         let actor = audit::actor(&request);
         let request = request.into_inner();
-        let (action, subject) = match request.act() {
-            dead_letter_act_request::Act::Discard => ("discard", request.target.clone()),
-            _ => ("retry", request.target.clone()),
+        let action = match request.act() {
+            dead_letter_act_request::Act::Discard => "discard",
+            dead_letter_act_request::Act::Approve => "approve",
+            _ => "retry",
         };
-        let reply = letters::act(&self.shared, request).await?;
+        let subject = match request.id {
+            0 => request.target.clone(),
+            id => format!("dead letter {id}"),
+        };
+        let reply = letters::act(&self.shared, request, &actor).await?;
         audit::note(
             &self.shared,
             actor,
@@ -214,6 +219,7 @@ impl CollectorAdmin for Admin {
                 action: entry.action,
                 subject: entry.subject,
                 detail: entry.detail,
+                hash: hex::encode(entry.hash),
             });
         Ok(Response::new(AuditReply {
             entries: entries.collect(),

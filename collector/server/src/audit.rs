@@ -61,6 +61,7 @@ pub(crate) async fn note(
         action: action.into(),
         subject: subject.into(),
         detail: detail.into(),
+        hash: Vec::new(),
     };
     let kept = ask(&shared.store, move |store| store.audit(&entry)).await;
     if let Err(error) = kept {

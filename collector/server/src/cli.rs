@@ -161,6 +161,12 @@ pub enum DeadLetters {
         #[arg(long)]
         older: bool,
     },
+    /// Agree to what a target asked about (state "confirm"): the event goes on.
+    Approve {
+        /// As in the list.
+        #[arg(value_parser = clap::value_parser!(u64).range(1..))]
+        id: u64,
+    },
     /// Give one up; what is held behind it goes on.
     Discard {
         /// As in the list.

@@ -233,6 +233,7 @@ fn copy(
             reason: reason.chars().take(REASON_CHARS_MAX).collect(),
             at_us: now_us(),
             event: Bytes::from(event),
+            detail: String::new(),
         });
     }
 }

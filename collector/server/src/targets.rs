@@ -62,6 +62,7 @@ impl Targets {
             backlog: metrics.backlog,
             dead: metrics.dead,
             held: metrics.held,
+            waiting: metrics.waiting,
         };
         self.metrics().await.into_iter().map(status).collect()
     }

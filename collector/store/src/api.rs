@@ -8,6 +8,7 @@ use bytes::Bytes;
 use dray_proto::v1::{Block, BlockHeader, Codec};
 use dray_proto::{FlowName, Offset, Sequence};
 use roaring::RoaringBitmap;
+use sha2::{Digest, Sha256};
 use thiserror::Error;
 use tokio::sync::{oneshot, watch};
 
@@ -218,6 +219,10 @@ pub enum ExceptionState {
     Retry,
     /// An agent's dead letter; it belongs to no target.
     Agent,
+    /// The target took it and works on it: it is asked about again. Later events of its key wait behind it.
+    Accepted,
+    /// Somebody must agree before it goes on. Later events of its key wait behind it.
+    Confirm,
 }
 
 /// An event that cannot go on, with a copy of its bytes, so that it pins nothing.
@@ -241,6 +246,34 @@ pub struct Exception {
     pub at_us: i64,
     /// The event with its place appended (`dray_proto::event::put_place`).
     pub event: Bytes,
+    /// What only its target's engine reads: a text that the store keeps as it is; may be empty.
+    pub detail: String,
+}
+
+/// Another state of an exception.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// Which.
+    pub id: u64,
+    /// The new state.
+    pub state: ExceptionState,
+    /// The new sentence.
+    pub reason: String,
+    /// The new detail; `None`: it stays.
+    pub detail: Option<String>,
+}
+
+impl Change {
+    /// Of state and reason; the detail stays.
+    #[must_use]
+    pub fn new(id: u64, state: ExceptionState, reason: impl Into<String>) -> Self {
+        Self {
+            id,
+            state,
+            reason: reason.into(),
+            detail: None,
+        }
+    }
 }
 
 /// One durable step of a consumer: all of it or nothing.
@@ -250,10 +283,13 @@ pub struct Step {
     pub consumer: String,
     /// Its new cursors.
     pub cursors: Vec<(FlowName, Cursor)>,
+    /// How far events of a flow may have been sent from now on, for a consumer that must know after a kill; 0: none is
+    /// in flight.
+    pub sent: Vec<(FlowName, Offset)>,
     /// New exceptions; `id` is ignored. One with the same (target, flow, offset) is replaced.
     pub add: Vec<Exception>,
-    /// Exceptions that get another state and reason.
-    pub change: Vec<(u64, ExceptionState, String)>,
+    /// Exceptions that get another state and reason; one that is gone is passed over.
+    pub change: Vec<Change>,
     /// Exceptions that are over.
     pub remove: Vec<u64>,
 }
@@ -309,6 +345,39 @@ pub struct AuditEntry {
     pub subject: String,
     /// A sentence; may be empty.
     pub detail: String,
+    /// Given by the store: [`AuditEntry::hash_after`]; empty in a new one, and in one that an older version kept.
+    pub hash: Vec<u8>,
+}
+
+impl AuditEntry {
+    /// SHA-256 over the hash of the entry before (empty for the first) and this entry's number, time and texts, each text
+    /// with its length before it: whoever changes, takes out or adds an entry changes all hashes from there on.
+    #[must_use]
+    pub fn hash_after(&self, before: &[u8]) -> Vec<u8> {
+        let mut hasher = Sha256::new();
+        hasher.update(before);
+        hasher.update(self.id.to_be_bytes());
+        hasher.update(self.at_us.to_be_bytes());
+        for text in [&self.actor, &self.action, &self.subject, &self.detail] {
+            hasher.update((text.len() as u64).to_be_bytes());
+            hasher.update(text);
+        }
+        hasher.finalize().to_vec()
+    }
+
+    /// The first of these entries, in order, whose hash is not what it must be after the one before it.
+    #[must_use]
+    pub fn first_broken(entries: &[Self]) -> Option<&Self> {
+        let is_wrong = |pair: &[Self]| {
+            let follows = pair[0].id + 1 == pair[1].id;
+            !pair[1].hash.is_empty()
+                && !(follows && pair[1].hash == pair[1].hash_after(&pair[0].hash))
+        };
+        entries
+            .windows(2)
+            .find(|pair| is_wrong(pair))
+            .map(|pair| &pair[1])
+    }
 }
 
 /// The store. Shared by threads and tasks; reads may touch the disk.
@@ -378,6 +447,12 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// [`StoreError`].
     fn cursors(&self, consumer: &str) -> Result<Vec<(FlowName, Cursor)>, StoreError>;
+
+    /// How far a consumer's events may have been sent: [`Step::sent`].
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn sent(&self, consumer: &str) -> Result<Vec<(FlowName, Offset)>, StoreError>;
 
     /// All consumers that have a cursor.
     ///
@@ -473,7 +548,7 @@ pub trait Store: Send + Sync {
     /// [`StoreError`].
     fn revoke_agent(&self, agent: &str) -> Result<bool, StoreError>;
 
-    /// Keeps an entry of the audit trail; the oldest beyond [`AUDIT_MAX`] go.
+    /// Keeps an entry of the audit trail, chained to the one before it; the oldest beyond [`AUDIT_MAX`] go.
     ///
     /// # Errors
     /// [`StoreError`].

@@ -8,8 +8,8 @@ use dray_proto::{FlowName, Offset, Sequence};
 use roaring::RoaringBitmap;
 
 use crate::api::{
-    AppendError, AuditEntry, Cursor, Exception, ExceptionQuery, ExceptionState, Held, Step, Store,
-    StoreError,
+    AppendError, AuditEntry, Change, Cursor, Exception, ExceptionQuery, ExceptionState, Held, Step,
+    Store, StoreError,
 };
 
 /// A flow of site "north".
@@ -225,6 +225,7 @@ fn exception(target: &str, offset: u64, key: &str, state: ExceptionState) -> Exc
         reason: "why".into(),
         at_us: 5,
         event: Bytes::from_static(b"event"),
+        detail: "told".into(),
     }
 }
 
@@ -236,6 +237,7 @@ fn a_step_is_whole(store: &impl Store) {
     let step = Step {
         consumer: "target:erp".into(),
         cursors: vec![(flow("x"), cursor.clone())],
+        sent: vec![(flow("x"), Offset(900)), (flow("y"), Offset(0))],
         add: vec![
             exception("erp", 6, "k1", ExceptionState::Dead),
             exception("erp", 7, "k1", ExceptionState::Held),
@@ -253,6 +255,10 @@ fn a_step_is_whole(store: &impl Store) {
         [(flow("x"), cursor)]
     );
     assert_eq!(store.consumers().expect("an answer"), ["target:erp"]);
+    assert_eq!(
+        store.sent("target:erp").expect("an answer"),
+        [(flow("x"), Offset(900))]
+    );
     let list = |query: ExceptionQuery| {
         store
             .exceptions(&ExceptionQuery { limit: 10, ..query })
@@ -292,7 +298,17 @@ fn a_step_is_whole(store: &impl Store) {
     );
     let step = Step {
         consumer: "target:erp".into(),
-        change: vec![(erp[0].id, ExceptionState::Retry, "asked".into())],
+        change: vec![
+            Change {
+                detail: Some("more".into()),
+                ..Change::new(erp[0].id, ExceptionState::Accepted, "taken")
+            },
+            Change {
+                detail: Some("told".into()),
+                ..Change::new(erp[0].id, ExceptionState::Confirm, "ask")
+            },
+            Change::new(erp[0].id, ExceptionState::Retry, "asked"),
+        ],
         remove: vec![erp[1].id],
         add: vec![exception("", 8, "k3", ExceptionState::Agent)],
         ..Step::default()
@@ -303,6 +319,7 @@ fn a_step_is_whole(store: &impl Store) {
         .expect("the writer lives")
         .expect("it fits");
     let all = list(ExceptionQuery::default());
+    assert!(all.iter().all(|one| one.detail == "told"), "it stays");
     let seen: Vec<_> = all
         .iter()
         .map(|one| (one.offset.0, one.state, one.key.as_str()))
@@ -316,6 +333,7 @@ fn a_step_is_whole(store: &impl Store) {
     );
     store.detach("target:erp").expect("done");
     assert!(store.cursors("target:erp").expect("an answer").is_empty());
+    assert!(store.sent("target:erp").expect("an answer").is_empty());
     assert_eq!(
         store.exception_count(None).expect("a count"),
         1,
@@ -338,13 +356,29 @@ fn what_was_done_is_kept_in_order(store: &impl Store) {
         action: "revoke".into(),
         subject: format!("a-{id}"),
         detail: String::new(),
+        hash: Vec::new(),
     };
     for id in 1..=3 {
         store.audit(&entry(id)).expect("done");
     }
+    let kept = store.audit_entries(2).expect("an answer");
+    let plain = kept.iter().cloned().map(|kept| AuditEntry {
+        hash: Vec::new(),
+        ..kept
+    });
+    assert_eq!(plain.collect::<Vec<_>>(), [entry(2), entry(3)]);
+    let mut all = store.audit_entries(9).expect("an answer");
+    assert_eq!(AuditEntry::first_broken(&all), None);
+    assert_eq!(all[0].hash, entry(1).hash_after(b""));
+    all[1].subject = "a-9".into();
     assert_eq!(
-        store.audit_entries(2).expect("an answer"),
-        [entry(2), entry(3)]
+        AuditEntry::first_broken(&all).map(|broken| broken.id),
+        Some(2)
+    );
+    all.remove(1);
+    assert_eq!(
+        AuditEntry::first_broken(&all).map(|broken| broken.id),
+        Some(3)
     );
 }
 

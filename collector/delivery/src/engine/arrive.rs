@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use dray_proto::event::put_place;
 use dray_proto::{EventId, FlowName, Offset, Sequence, v1};
-use dray_store::{CURSOR_SPAN_MAX, Exception, ExceptionState};
+use dray_store::{CURSOR_SPAN_MAX, Change, Exception, ExceptionState};
 use prost::Message;
 use sha2::{Digest, Sha256};
 use tokio::task::JoinError;
@@ -28,6 +28,9 @@ const RAW_BYTES_MAX: usize = 64 * 1024;
 /// A flow that the target no longer takes: its cursor follows the log in strides of this many events.
 const PASS_BY_EVERY: u64 = 10_000;
 
+/// How many events ahead a target that verifies says that it may send: as many it looks for after a kill, at most.
+const SENT_STRIDE: u64 = 500;
+
 /// A flow of the target.
 pub(super) struct Flow {
     place: Arc<Place>,
@@ -45,11 +48,20 @@ pub(super) struct Flow {
     pub(super) stats: Arc<FlowStats>,
     /// The cursor differs from the one on disk.
     pub(super) dirty: bool,
+    /// Up to here the run before this one may have sent events that it wrote no outcome of.
+    pub(super) doubt_to: Offset,
+    /// Up to here events may be sent, on disk; `None`: the target doesn't ask.
+    pub(super) sent: Option<Offset>,
 }
 
 impl Flow {
     pub(super) fn name(&self) -> &FlowName {
         &self.place.flow
+    }
+
+    /// An event that may have been sent before this start has no outcome yet.
+    pub(super) fn has_doubts(&self) -> bool {
+        self.finished.through().0 < self.doubt_to.0.min(self.newest)
     }
 
     /// Something of it is read or to be read.
@@ -141,16 +153,20 @@ impl Engine {
             if found.selected {
                 self.shared.add_flow(&stats);
             }
+            let doubt_to = self.doubts.get(&found.place.flow).copied();
+            let doubt_to = doubt_to.unwrap_or(Offset(0));
             self.flows.push(Flow {
                 finished: Finished::new(&found.cursor),
-                place: found.place,
                 taken: found.selected,
+                place: found.place,
                 known_to: found.cursor.through.0 + u64::from(found.cursor.above.max().unwrap_or(0)),
                 newest: 0,
                 bytes: 0,
                 read: VecDeque::new(),
                 last_captured_us: 0,
                 stats,
+                doubt_to,
+                sent: self.connector.verifies().then_some(Offset(0)),
                 // A cursor from the first moment on keeps the log from being dropped before it is read.
                 dirty: false,
             });
@@ -259,6 +275,34 @@ impl Engine {
         }
     }
 
+    /// Whether it is on disk that this event may be sent now; else it will be soon. Only where the target verifies: after a
+    /// kill it is asked about what may have been sent.
+    pub(super) fn may_send(&mut self, loaded: &Loaded, meta: &Meta) -> bool {
+        let Some(flow) = loaded.flow else {
+            return true;
+        };
+        let offset = loaded.offset(meta);
+        let Some(sent) = self.flows[flow].sent else {
+            return true;
+        };
+        // What was in doubt before stays so until it is finished.
+        let doubt_to = self.flows[flow].doubt_to;
+        if offset > sent {
+            self.pending
+                .sent
+                .insert(flow, Offset(offset.0 + SENT_STRIDE).max(doubt_to));
+            self.pending.urgent = true;
+        }
+        offset <= sent
+    }
+
+    /// The run before this one may have sent it.
+    pub(super) fn is_doubtful(&self, loaded: &Loaded, meta: &Meta) -> bool {
+        loaded
+            .flow
+            .is_some_and(|flow| loaded.offset(meta) <= self.flows[flow].doubt_to)
+    }
+
     /// Whether an event that came to the head of its lane is sent. Else it has become something else.
     pub(super) fn admit(&mut self, slot: Slot, loaded: &Arc<Loaded>, meta: &Meta) -> bool {
         let key = self.keys.id(&loaded.place.flow, loaded.key(meta));
@@ -272,7 +316,13 @@ impl Engine {
             }
             if self.keys.admit(key) == Admission::Hold {
                 let reason = "it waits behind a dead letter of its key";
-                let held = self.exception(loaded, meta, ExceptionState::Held, reason.into());
+                let held = self.exception(
+                    loaded,
+                    meta,
+                    ExceptionState::Held,
+                    reason.into(),
+                    String::new(),
+                );
                 self.pending.add(key, held);
                 self.finish(loaded, meta);
             }
@@ -290,7 +340,7 @@ impl Engine {
         if overtaken {
             let reason = "a later event of its key was delivered";
             self.pending
-                .change(again.id, ExceptionState::Overtaken, reason.into());
+                .change(Change::new(again.id, ExceptionState::Overtaken, reason));
             self.redoing.remove(&again.id);
             self.pending.open(slot);
         }
@@ -318,6 +368,7 @@ impl Engine {
         meta: &Meta,
         state: ExceptionState,
         reason: String,
+        detail: String,
     ) -> Exception {
         let place = &loaded.place.flow;
         let mut event = loaded.event(meta).to_vec();
@@ -339,6 +390,7 @@ impl Engine {
             reason,
             at_us: jiff::Timestamp::now().as_microsecond(),
             event: event.into(),
+            detail,
         }
     }
 
@@ -360,6 +412,7 @@ impl Engine {
             reason: offsets + &lost.reason,
             at_us: jiff::Timestamp::now().as_microsecond(),
             event: letter(flow.name(), &lost).into(),
+            detail: String::new(),
         };
         flow.finished.finish_range(lost.first, lost.last);
         self.mark(lost.flow);

@@ -1,5 +1,7 @@
 //! What settled, to stable storage: one operation at a time, and what settles meanwhile goes into the next.
 
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -7,10 +9,11 @@ use std::time::{Duration, Instant};
 
 use dray_edges::edge;
 use dray_proto::{FlowName, Offset};
-use dray_store::{Exception, ExceptionQuery, ExceptionState, Step, Store, StoreError};
+use dray_store::{Change, Exception, ExceptionQuery, ExceptionState, Step, Store, StoreError};
 
 use super::{Engine, STORE_RETRY, paused_setting};
 use crate::config::Start;
+use crate::detail::Detail;
 use crate::lanes::Slot;
 use crate::policy::{Counts, KeyId, Loader, OLDER, Redo, Row};
 use crate::reader::Reader;
@@ -26,12 +29,14 @@ const PAGE: usize = 200;
 #[derive(Debug, Default)]
 pub(super) struct Pending {
     add: Vec<(KeyId, Exception)>,
-    change: Vec<(u64, ExceptionState, String)>,
+    change: Vec<Change>,
     pub(super) remove: Vec<u64>,
     /// Keys with parked exceptions of which this offset was delivered.
     pub(super) overtaken: Vec<(FlowName, String, Offset)>,
     /// Flows whose cursor moved.
     pub(super) dirty: Vec<usize>,
+    /// How far events of a flow may be sent once the step is on disk.
+    pub(super) sent: BTreeMap<usize, Offset>,
     /// Lanes that open once the step is on disk.
     opens: Vec<Slot>,
     /// Exceptions to load once the step is on disk.
@@ -52,8 +57,8 @@ impl Pending {
         self.urgent = true;
     }
 
-    pub(super) fn change(&mut self, id: u64, state: ExceptionState, reason: String) {
-        self.change.push((id, state, reason));
+    pub(super) fn change(&mut self, change: Change) {
+        self.change.push(change);
         self.urgent = true;
     }
 
@@ -77,6 +82,7 @@ pub(super) enum Done {
         opens: Vec<Slot>,
         then_load: Vec<Redo>,
         counts: Counts,
+        sent: BTreeMap<usize, Offset>,
     },
     Loaded {
         found: Vec<(Redo, Vec<Exception>)>,
@@ -117,9 +123,8 @@ impl Engine {
     }
 
     fn open_with(&mut self, opening: Opening) {
-        let (keys, redo) = opening.keys.finish(&self.keys);
-        (self.counts_on_disk, self.keys) = (keys.counts, keys);
-        self.want(redo);
+        self.doubts = opening.doubts.into_iter().collect();
+        self.take_keys(opening.keys);
         if let Some(why) = opening.paused {
             self.detached = why.starts_with(crate::actions::DETACHED);
             self.gate.pause(&why);
@@ -133,6 +138,13 @@ impl Engine {
             opening.cursors,
             opening.start,
         )));
+    }
+
+    fn take_keys(&mut self, loader: Loader) {
+        let found = loader.finish(&self.keys);
+        (self.counts_on_disk, self.keys) = (found.keys.counts, found.keys);
+        self.waits = found.waits.into_iter().map(Reverse).collect();
+        self.want(found.redo);
     }
 
     pub(super) fn has_pending(&self) -> bool {
@@ -174,8 +186,14 @@ impl Engine {
                 opens,
                 then_load,
                 counts,
+                sent,
             } => {
                 self.counts_on_disk = counts;
+                for (flow, through) in sent {
+                    if let Some(sent) = &mut self.flows[flow].sent {
+                        *sent = through;
+                    }
+                }
                 opens.into_iter().for_each(|slot| self.open(slot));
                 self.redo.extend(then_load);
                 self.scan_due |= std::mem::take(&mut self.scan_once_open);
@@ -187,10 +205,8 @@ impl Engine {
                     .for_each(|(redo, exceptions)| self.take_redo(redo, exceptions));
             }
             Done::Reloaded(loader) => {
-                let (keys, redo) = loader.finish(&self.keys);
-                (self.counts_on_disk, self.keys) = (keys.counts, keys);
                 self.reload_due = false;
-                self.want(redo);
+                self.take_keys(loader);
             }
             Done::Failed { reason, left } => {
                 tracing::error!(reason, "the exceptions cannot be read");
@@ -209,9 +225,15 @@ impl Engine {
             flow.dirty = false;
             (flow.name().clone(), flow.finished.cursor())
         });
+        let cursors = cursors.collect();
+        let sent = pending
+            .sent
+            .iter()
+            .map(|(flow, through)| (self.flows[*flow].name().clone(), *through));
         let step = Step {
             consumer: self.consumer.clone(),
-            cursors: cursors.collect(),
+            cursors,
+            sent: sent.collect(),
             add: pending
                 .add
                 .drain(..)
@@ -260,6 +282,7 @@ async fn take_step(
                         opens: pending.opens,
                         then_load: pending.then_load,
                         counts: pending.counts,
+                        sent: pending.sent,
                     };
                 }
                 Some(Err(error)) => error.to_string(),
@@ -313,7 +336,7 @@ fn mark_overtaken(
     store: &dyn Store,
     target: &str,
     overtaken: &[(FlowName, String, Offset)],
-) -> Result<Vec<(u64, ExceptionState, String)>, StoreError> {
+) -> Result<Vec<Change>, StoreError> {
     let mut marks = Vec::new();
     for (flow, key, delivered) in overtaken {
         let query = ExceptionQuery {
@@ -333,7 +356,7 @@ fn mark_overtaken(
                 "{} (a later event of its key was delivered since, offset {delivered})",
                 found.reason
             );
-            marks.push((found.id, ExceptionState::Overtaken, reason));
+            marks.push(Change::new(found.id, ExceptionState::Overtaken, reason));
         }
     }
     Ok(marks)
@@ -341,6 +364,7 @@ fn mark_overtaken(
 
 /// What the store holds of a target.
 struct Opening {
+    doubts: Vec<(FlowName, Offset)>,
     cursors: Vec<(FlowName, dray_store::Cursor)>,
     keys: Loader,
     paused: Option<String>,
@@ -364,6 +388,7 @@ fn opening(
     }
     let start = if first { start } else { Start::Oldest };
     Ok(Opening {
+        doubts: store.sent(consumer)?,
         cursors,
         keys: load_keys(store, name, keys)?,
         paused,
@@ -386,6 +411,7 @@ fn load_keys(store: &dyn Store, target: &str, mut loader: Loader) -> Result<Load
                 offset: found.offset,
                 key: &found.key,
                 state: found.state,
+                due_us: Detail::read(&found.detail).due_us,
             });
         }
         match page.last() {

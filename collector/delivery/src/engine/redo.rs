@@ -1,5 +1,6 @@
 //! Exceptions that are sent again.
 
+use std::cmp::Reverse;
 use std::sync::Arc;
 
 use dray_proto::Sequence;
@@ -9,6 +10,7 @@ use dray_store::{Exception, ExceptionQuery, ExceptionState, Store, StoreError};
 use super::Engine;
 use super::persist::{Done, Op, failed};
 use crate::body::Place;
+use crate::detail::Detail;
 use crate::policy::{OLDER, Redo};
 use crate::reader::meta;
 use crate::window::{Again, Loaded, Spot};
@@ -70,10 +72,7 @@ impl Engine {
                     }
                     return;
                 }
-                let run: Vec<_> = exceptions
-                    .into_iter()
-                    .take_while(|found| found.state != ExceptionState::Dead)
-                    .collect();
+                let run = self.runnable(exceptions);
                 let Some(pass) = self
                     .keys
                     .begin(id, run.len() as u32)
@@ -93,6 +92,29 @@ impl Engine {
         }
     }
 
+    /// What may be sent of a key's exceptions: in order, up to the first that waits for somebody or for its time.
+    fn runnable(&mut self, exceptions: Vec<Exception>) -> Vec<Exception> {
+        use ExceptionState::{Accepted, Confirm, Dead};
+        let now_us = jiff::Timestamp::now().as_microsecond();
+        let mut run: Vec<Exception> = Vec::new();
+        for found in exceptions {
+            match found.state {
+                Dead if !self.keys.holds() => continue,
+                Dead | Confirm => break,
+                Accepted => {
+                    let due_us = Detail::read(&found.detail).due_us;
+                    if !run.is_empty() || due_us > now_us {
+                        self.waits.push(Reverse((due_us, found.flow, found.key)));
+                        break;
+                    }
+                    run.push(found);
+                }
+                _ => run.push(found),
+            }
+        }
+        run
+    }
+
     /// Puts an exception before its lane; false if its bytes are no event.
     fn push_again(&mut self, exception: Exception, pass: u32) -> bool {
         let bytes = exception.event.to_vec();
@@ -104,7 +126,7 @@ impl Engine {
             id: exception.id,
             pass,
             older: exception.state == ExceptionState::Retry && exception.reason.starts_with(OLDER),
-            was_held: exception.state == ExceptionState::Held,
+            was: exception.state,
         };
         let loaded = Loaded {
             flow: None,
@@ -115,6 +137,7 @@ impl Engine {
             bytes,
             events: vec![meta],
             redo: Some(again),
+            told: Some(Box::new(Detail::read(&exception.detail))),
         };
         let block = self.window.add(loaded, 1);
         self.lanes.push_first(meta.lane, Spot { block, event: 0 });
@@ -135,6 +158,8 @@ fn load(store: &dyn Store, target: &str, wanted: Vec<Redo>) -> Result<Found, Sto
                 ExceptionState::Dead,
                 ExceptionState::Held,
                 ExceptionState::Retry,
+                ExceptionState::Accepted,
+                ExceptionState::Confirm,
             ],
             ..ExceptionQuery::default()
         };

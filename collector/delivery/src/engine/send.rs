@@ -2,13 +2,9 @@
 
 use std::sync::Arc;
 
-use dray_proto::EventId;
-use dray_proto::event::View;
-
 use super::KNOCK_EVERY;
 use crate::batch::{Batch, LeftOut, Renderer, Shape};
-use crate::http::Connection;
-use crate::outcome::Outcome;
+use crate::connectors::{Connector, Told};
 
 /// A request that is over.
 pub(super) struct Sent {
@@ -16,12 +12,12 @@ pub(super) struct Sent {
     pub(super) era: u64,
     pub(super) left_out: LeftOut,
     /// `None`: nothing was left to send.
-    pub(super) outcome: Option<Outcome>,
+    pub(super) told: Option<Told>,
 }
 
 /// Writes the body, unless it was sent before, and sends it.
 pub(super) async fn send(
-    connection: Arc<Connection>,
+    connector: Arc<dyn Connector>,
     renderer: Arc<Renderer>,
     shape: Shape,
     bytes_max: usize,
@@ -44,30 +40,26 @@ pub(super) async fn send(
             left_out = batch.encode(&renderer, shape, bytes_max);
         }
     }
-    let first = batch.items.first().map(|item| {
-        let (loaded, meta) = batch.event(item);
-        View::of(loaded.event(meta)).map_or(EventId::new([0xFF; 10], 0, 0), |view| view.id)
-    });
-    let outcome = match first {
-        Some(first) => Some(connection.post(batch.body(), first).await),
+    let told = match batch.delivery() {
+        Some(delivery) => Some(connector.deliver(delivery).await),
         None => None,
     };
     Sent {
         batch,
         era,
         left_out,
-        outcome,
+        told,
     }
 }
 
 /// Knocks until somebody opens; true: at the first knock.
-pub(super) async fn knock(connection: Arc<Connection>) -> bool {
+pub(super) async fn knock(connector: Arc<dyn Connector>) -> bool {
     let mut at_once = true;
     let mut every = tokio::time::interval(KNOCK_EVERY);
     every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         every.tick().await;
-        if connection.knock(KNOCK_EVERY * 4).await {
+        if connector.knock(KNOCK_EVERY * 4).await {
             return at_once;
         }
         at_once = false;

@@ -5,13 +5,17 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
 use dray_edges::edge;
-use dray_store::ExceptionState;
+use dray_store::{Change, ExceptionState};
 use tokio::task::JoinError;
 
 use super::send::Sent;
+use super::waiting::Waits;
 use super::{Engine, GROW_AFTER, REJECTS_MAX};
+use crate::answer::ANSWERED;
 use crate::batch::{Batch, Item};
-use crate::outcome::{ANSWERED, Outcome};
+use crate::connectors::{Exchange, Verdict};
+use crate::detail::Detail;
+use crate::outcome::{Class, Outcome};
 use crate::policy::{After, Redo};
 use crate::status::Tally;
 use crate::window::{Again, Loaded, Meta};
@@ -22,7 +26,7 @@ impl Engine {
             batch,
             era,
             left_out,
-            outcome,
+            told,
         } = match joined {
             Ok(sent) => sent,
             // A lost batch would close its lanes for ever: better to end, loudly, and start from the cursor.
@@ -30,30 +34,83 @@ impl Engine {
             Err(_) => return,
         };
         for (item, poison) in left_out.poisoned {
-            self.reject(&batch, &item, poison.0);
+            self.reject(&batch, &item, Class::Poison, poison.0, None);
         }
         for item in left_out.unsent.into_iter().rev() {
             self.lanes.put_back(item.slot);
         }
-        let Some(outcome) = outcome else {
+        let Some(told) = told else {
             self.gate.unsent(era);
             return;
         };
+        match told.verdict {
+            Verdict::All(outcome) => {
+                self.take_outcome(batch, era, outcome, told.exchange.as_ref());
+            }
+            Verdict::Each(outcomes) => {
+                for (batch, outcome) in batch.sorted(outcomes) {
+                    self.take_outcome(batch, era, outcome, told.exchange.as_ref());
+                }
+            }
+        }
+    }
+
+    fn take_outcome(
+        &mut self,
+        mut batch: Batch,
+        era: u64,
+        outcome: Outcome,
+        exchange: Option<&Exchange>,
+    ) {
         let now = Instant::now();
         match outcome {
-            Outcome::Done | Outcome::Accepted => {
+            Outcome::Done => {
                 self.gate.answered(era);
                 self.deliver(&batch);
             }
-            Outcome::Rejected(reason) | Outcome::Conflict(reason) => {
+            Outcome::Accepted(later, reason) => {
                 self.gate.answered(era);
-                self.refuse(batch, reason);
+                let state = ExceptionState::Accepted;
+                self.put_off(
+                    &batch,
+                    Waits {
+                        state,
+                        later,
+                        reason,
+                    },
+                    exchange,
+                );
+            }
+            Outcome::Confirm(later, reason) => {
+                self.gate.answered(era);
+                let state = ExceptionState::Confirm;
+                self.put_off(
+                    &batch,
+                    Waits {
+                        state,
+                        later,
+                        reason,
+                    },
+                    exchange,
+                );
+            }
+            Outcome::Rejected(reason) => {
+                self.gate.answered(era);
+                self.refuse(batch, Class::Rejected, reason, exchange);
+            }
+            Outcome::Conflict(reason) => {
+                self.gate.answered(era);
+                self.refuse(batch, Class::Conflict, reason, exchange);
+            }
+            Outcome::Poison(reason) => {
+                self.gate.answered(era);
+                self.refuse(batch, Class::Poison, reason, exchange);
             }
             Outcome::TooLarge(reason) => {
                 self.gate.answered(era);
                 self.successes = 0;
                 self.batch_now = (batch.items.len() / 2).clamp(1, self.batch_now);
-                self.refuse(batch, reason);
+                self.refuse(batch, Class::TooLarge, reason, exchange);
             }
             Outcome::Auth(why) | Outcome::Misconfigured(why) => {
                 self.failed(&why);
@@ -74,6 +131,7 @@ impl Engine {
             Outcome::Transient(why) | Outcome::Unknown(why) => {
                 self.failed(&why);
                 self.gate.failed(era, now, rand::random(), &why);
+                batch.in_doubt = true;
                 self.again.push_back(batch);
             }
         }
@@ -144,10 +202,16 @@ impl Engine {
         let (flow, key) = (&loaded.place.flow, loaded.key(meta));
         let id = self.keys.id(flow, key);
         self.pending.remove.push(again.id);
+        let offset = loaded.offset(meta);
+        if again.pass > 0 && self.keys.delivered(id, offset) {
+            self.pending
+                .overtaken
+                .push((flow.clone(), key.to_owned(), offset));
+        }
         if again.pass == 0 {
             self.redoing.remove(&again.id);
             self.keys.parked_removed(id);
-        } else if self.keys.pass_delivered(id, again.was_held) == After::Load {
+        } else if self.keys.pass_delivered(id, again.was) == After::Load {
             self.pending
                 .then_load
                 .push(Redo::Key(flow.clone(), key.to_owned()));
@@ -155,7 +219,7 @@ impl Engine {
     }
 
     /// The target does not take the batch: one of its events, or all. Halves find out which.
-    fn refuse(&mut self, batch: Batch, reason: String) {
+    fn refuse(&mut self, batch: Batch, class: Class, reason: String, exchange: Option<&Exchange>) {
         if batch.items.len() > 1 {
             self.again.extend(batch.halves());
             return;
@@ -163,7 +227,7 @@ impl Engine {
         self.shared.note_error(&reason);
         self.rejects += 1;
         if let Some(item) = batch.items.first() {
-            self.reject(&batch, item, reason);
+            self.reject(&batch, item, class, reason, exchange);
         }
         if self.rejects >= REJECTS_MAX {
             self.rejects = 0;
@@ -174,17 +238,31 @@ impl Engine {
     }
 
     /// One event is refused, or cannot be written.
-    fn reject(&mut self, batch: &Batch, item: &Item, reason: String) {
+    pub(super) fn reject(
+        &mut self,
+        batch: &Batch,
+        item: &Item,
+        class: Class,
+        reason: String,
+        exchange: Option<&Exchange>,
+    ) {
         let (loaded, meta) = batch.event(item);
         let (loaded, meta) = (Arc::clone(loaded), *meta);
         let key = self.keys.id(&loaded.place.flow, loaded.key(&meta));
+        let detail = Detail {
+            class: Some(class),
+            attempts: self.attempts(batch, &loaded),
+            ..Detail::default()
+        }
+        .told(exchange)
+        .text();
         match loaded.redo {
             None => {
                 if !self.has_room_for_exception() {
                     self.lanes.put_back(item.slot);
                     return;
                 }
-                let dead = self.exception(&loaded, &meta, ExceptionState::Dead, reason);
+                let dead = self.exception(&loaded, &meta, ExceptionState::Dead, reason, detail);
                 self.keys.rejected(key);
                 self.pending.add(key, dead);
                 self.finish(&loaded, &meta);
@@ -197,11 +275,20 @@ impl Engine {
                     ExceptionState::Dead
                 };
                 self.redoing.remove(&again.id);
-                self.pending.change(again.id, state, reason);
+                self.pending.change(Change {
+                    detail: Some(detail),
+                    ..Change::new(again.id, state, reason)
+                });
             }
             Some(again) => {
-                self.pending.change(again.id, ExceptionState::Dead, reason);
-                self.keys.pass_rejected(key, again.was_held);
+                self.pending.change(Change {
+                    detail: Some(detail),
+                    ..Change::new(again.id, ExceptionState::Dead, reason)
+                });
+                if self.keys.pass_rejected(key, again.was) == After::Load {
+                    let (flow, key) = (loaded.place.flow.clone(), loaded.key(&meta).to_owned());
+                    self.pending.then_load.push(Redo::Key(flow, key));
+                }
             }
         }
         self.shared.rejected.fetch_add(1, Relaxed);

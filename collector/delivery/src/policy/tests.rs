@@ -1,5 +1,5 @@
 use super::*;
-use ExceptionState::{Dead, Held, Overtaken, Retry};
+use ExceptionState::{Accepted, Confirm, Dead, Held, Overtaken, Retry};
 
 fn flow() -> FlowName {
     FlowName::parse("north/stock").expect("a name")
@@ -14,9 +14,11 @@ fn loaded(rows: &[(u64, &str, ExceptionState)], before: &Keys) -> (Keys, Vec<Red
             offset: Offset(id * 10),
             key,
             state: *state,
+            due_us: 7,
         });
     }
-    loader.finish(before)
+    let found = loader.finish(before);
+    (found.keys, found.redo)
 }
 
 #[test]
@@ -55,15 +57,15 @@ fn a_blocked_key_opens_when_its_last_exception_was_delivered() {
     let pass = keys.begin(key, 1).expect("it is blocked");
     assert!(keys.is_current(key, pass) && keys.is_running(key));
     assert_eq!(
-        keys.pass_delivered(key, false),
+        keys.pass_delivered(key, Dead),
         After::Load,
         "the held one is still on disk"
     );
     assert_eq!(keys.begin(key, 1), Some(pass));
     assert_eq!(keys.admit(key), Admission::Hold, "one more came meanwhile");
-    assert_eq!(keys.pass_delivered(key, true), After::Load);
+    assert_eq!(keys.pass_delivered(key, Held), After::Load);
     keys.begin(key, 1);
-    assert_eq!(keys.pass_delivered(key, true), After::Nothing);
+    assert_eq!(keys.pass_delivered(key, Held), After::Nothing);
     assert_eq!(keys.admit(key), Admission::Send);
     assert_eq!(keys.counts, Counts::default());
 }
@@ -75,7 +77,7 @@ fn a_refusal_in_a_pass_voids_the_rest_of_it() {
     keys.rejected(key);
     keys.admit(key);
     let pass = keys.begin(key, 2).expect("it is blocked");
-    keys.pass_rejected(key, false);
+    keys.pass_rejected(key, Retry);
     assert!(!keys.is_current(key, pass));
     let next = keys.begin(key, 2).expect("somebody asked again");
     assert_ne!(next, pass, "what is left of the first pass stays void");
@@ -110,7 +112,8 @@ fn what_the_store_holds_decides_what_is_blocked_parked_and_sent_again() {
         Counts {
             total: 8,
             dead: 5,
-            held: 3
+            held: 3,
+            waiting: 0
         }
     );
     for (name, expected) in [
@@ -125,8 +128,13 @@ fn what_the_store_holds_decides_what_is_blocked_parked_and_sent_again() {
     let (mut keys, redo) = loaded(rows, &before);
     assert_eq!(
         sorted(redo),
-        [whole("asked"), whole("discarded"), Redo::One(8)],
-        "what holds others stays blocked"
+        [
+            whole("asked"),
+            whole("dead"),
+            whole("discarded"),
+            Redo::One(8)
+        ],
+        "what was held goes on, in order, and what is dead is parked"
     );
     assert_eq!(keys.admit(key(&keys, "dead")), Admission::Hold);
     assert_eq!(keys.admit(key(&keys, "single")), Admission::Send);
@@ -141,4 +149,77 @@ fn loading_again_lets_a_pass_go_on() {
     let (keys, redo) = loaded(&[(1, "A", Retry), (2, "A", Held)], &keys);
     assert_eq!(redo, []);
     assert!(keys.is_current(key, pass));
+}
+
+#[test]
+fn a_key_waits_for_what_the_target_works_on_under_any_policy() {
+    for policy in [OnReject::Hold, OnReject::Park] {
+        let mut keys = Keys::new(policy);
+        let key = keys.id(&flow(), "A");
+        keys.put_off(key);
+        assert_eq!(keys.admit(key), Admission::Hold, "{policy:?}");
+        keys.begin(key, 1);
+        keys.put_off_again(key, true, Accepted);
+        let counts = (keys.counts.total, keys.counts.held, keys.counts.waiting);
+        assert_eq!(counts, (2, 1, 1));
+        keys.begin(key, 1);
+        assert_eq!(keys.pass_delivered(key, Accepted), After::Load);
+        keys.begin(key, 1);
+        assert_eq!(keys.pass_delivered(key, Held), After::Nothing);
+        assert_eq!(keys.counts, Counts::default());
+        assert_eq!(keys.admit(key), Admission::Send);
+    }
+}
+
+#[test]
+fn a_refusal_in_a_pass_is_parked_where_the_policy_says_so() {
+    let mut keys = Keys::new(OnReject::Park);
+    let key = keys.id(&flow(), "A");
+    keys.put_off(key);
+    keys.admit(key);
+    keys.begin(key, 1);
+    assert_eq!(
+        keys.pass_rejected(key, Accepted),
+        After::Load,
+        "the held one goes on"
+    );
+    keys.begin(key, 1);
+    assert_eq!(keys.pass_delivered(key, Held), After::Nothing);
+    assert_eq!(keys.admit(key), Admission::Send);
+    assert_eq!((keys.counts.total, keys.counts.dead), (1, 1));
+}
+
+#[test]
+fn after_a_start_the_first_of_a_key_says_when_it_goes_on() {
+    for policy in [OnReject::Hold, OnReject::Park] {
+        let rows: &[(u64, &str, ExceptionState)] = &[
+            (1, "posted soon", Accepted),
+            (2, "posted soon", Held),
+            (3, "asks", Confirm),
+            (4, "asks", Held),
+            (5, "approved", Retry),
+            (6, "approved", Held),
+        ];
+        let mut loader = Loader::new(&Keys::new(policy));
+        for (id, key, state) in rows {
+            loader.add(&Row {
+                id: *id,
+                flow: &flow(),
+                offset: Offset(*id),
+                key,
+                state: *state,
+                due_us: 7,
+            });
+        }
+        let found = loader.finish(&Keys::new(policy));
+        assert_eq!(found.waits, [(7, flow(), "posted soon".to_owned())]);
+        assert_eq!(
+            found.redo,
+            [Redo::Key(flow(), "approved".into())],
+            "{policy:?}"
+        );
+        for key in ["posted soon", "asks", "approved"] {
+            assert!(found.keys.blocks(found.keys.id(&flow(), key)), "{key}");
+        }
+    }
 }

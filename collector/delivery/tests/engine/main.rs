@@ -1,6 +1,7 @@
 //! The engine against targets that are really there, over a store in memory.
 
 mod any_order;
+mod conversing;
 mod delivering;
 mod misbehaving;
 mod refusing;

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use dray_delivery::actions;
+use dray_delivery::detail::Detail;
 use dray_proto::v1::dead_letter_act_request::Act;
 use dray_proto::v1::{
     DeadLetterActReply, DeadLetterActRequest, DeadLetterEntry, DeadLettersReply, DeadLettersRequest,
@@ -63,7 +64,7 @@ pub(super) async fn list(
             *behind.entry(lane(held)).or_default() += 1;
         }
         let shown = found.iter().map(|one| DeadLetterEntry {
-            held_behind: if one.state == ExceptionState::Dead {
+            held_behind: if closes(one) {
                 behind.get(&lane(one)).copied().unwrap_or(0)
             } else {
                 0
@@ -76,6 +77,12 @@ pub(super) async fn list(
         })
     });
     answer.await.map_err(failed)
+}
+
+/// Whether others of its key wait behind it.
+fn closes(one: &Exception) -> bool {
+    use ExceptionState::{Accepted, Confirm, Dead};
+    matches!(one.state, Dead | Accepted | Confirm)
 }
 
 fn lane(one: &Exception) -> (String, String, String) {
@@ -104,7 +111,7 @@ fn entry(store: &dyn Store, found: &Exception) -> Result<DeadLetterEntry, StoreE
         limit: LIMIT_MAX,
         ..ExceptionQuery::default()
     };
-    let held_behind = if found.state == ExceptionState::Dead {
+    let held_behind = if closes(found) {
         store.exceptions(&query)?.len() as u64
     } else {
         0
@@ -115,9 +122,12 @@ fn entry(store: &dyn Store, found: &Exception) -> Result<DeadLetterEntry, StoreE
         found.flow.flow(),
         found.offset.0,
     );
+    let detail = Detail::read(&found.detail);
     Ok(DeadLetterEntry {
         event_json,
         held_behind,
+        request: detail.request,
+        answer: detail.answer,
         ..plain(found)
     })
 }
@@ -129,8 +139,15 @@ fn plain(found: &Exception) -> DeadLetterEntry {
         ExceptionState::Overtaken => "overtaken",
         ExceptionState::Retry => "retry",
         ExceptionState::Agent => "agent",
+        ExceptionState::Accepted => "accepted",
+        ExceptionState::Confirm => "confirm",
     };
+    let detail = Detail::read(&found.detail);
     DeadLetterEntry {
+        class: detail
+            .class
+            .map_or(String::new(), |class| class.to_string()),
+        attempts: detail.attempts,
         id: found.id,
         target: found.target.clone(),
         flow: found.flow.to_string(),
@@ -146,6 +163,7 @@ fn plain(found: &Exception) -> DeadLetterEntry {
 pub(super) async fn act(
     shared: &Arc<Shared>,
     request: DeadLetterActRequest,
+    actor: &str,
 ) -> Result<DeadLetterActReply, Status> {
     let store = &shared.store;
     let refused = |reason: String| Status::failed_precondition(reason);
@@ -167,6 +185,14 @@ pub(super) async fn act(
             actions::retry(store, id, request.older)
                 .await
                 .map_err(refused)?,
+            1,
+        ),
+        (Act::Approve, 0, Some(_)) => {
+            let said = "approve one after the other, by its id: each asks something of its own";
+            return Err(Status::invalid_argument(said));
+        }
+        (Act::Approve, id, _) => (
+            actions::approve(store, id, actor).await.map_err(refused)?,
             1,
         ),
         (Act::Discard, 0, Some(target)) => {

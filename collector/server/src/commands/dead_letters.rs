@@ -1,4 +1,4 @@
-//! `dead-letters list|show|retry|discard`.
+//! `dead-letters list|show|retry|approve|discard`.
 
 use std::fmt::Write as _;
 
@@ -26,6 +26,11 @@ pub(super) async fn run(config: &Config, command: DeadLetters) -> Result<(), Fai
             target: target.unwrap_or_default(),
             older,
         },
+        DeadLetters::Approve { id } => DeadLetterActRequest {
+            act: Act::Approve as i32,
+            id,
+            ..DeadLetterActRequest::default()
+        },
         DeadLetters::Discard { id, target } => DeadLetterActRequest {
             act: Act::Discard as i32,
             id: id.unwrap_or(0),
@@ -33,7 +38,7 @@ pub(super) async fn run(config: &Config, command: DeadLetters) -> Result<(), Fai
             older: false,
         },
     };
-    let retry = act.act == Act::Retry as i32;
+    let retry = act.act != Act::Discard as i32;
     let reply = connect(config)
         .await?
         .dead_letter_act(act)
@@ -102,7 +107,21 @@ async fn show_one(config: &Config, id: u64) -> Result<(), Failure> {
     );
     let event: Value = serde_json::from_str(&entry.event_json).unwrap_or_default();
     let pretty = serde_json::to_string_pretty(&event).unwrap_or(entry.event_json);
+    if entry.attempts > 0 {
+        println!("tries    {}", entry.attempts);
+    }
+    if !entry.class.is_empty() {
+        println!("class    {}", entry.class);
+    }
     println!("reason   {}\n\n{pretty}", entry.reason);
+    for (title, text) in [
+        ("the last request", &entry.request),
+        ("its answer", &entry.answer),
+    ] {
+        if !text.is_empty() {
+            println!("\n{title}:\n{}", readable(text.as_bytes()));
+        }
+    }
     if let Some(bytes) = raw(&event) {
         println!(
             "\nits bytes, from the quote to the quote:\n\"{}\"",

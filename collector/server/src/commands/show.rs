@@ -45,7 +45,7 @@ pub(super) fn audit(entries: &[AuditEntry], json: bool) {
         for entry in entries {
             let line = serde_json::json!({
                 "id": entry.id, "at_us": entry.at_us, "actor": entry.actor, "action": entry.action,
-                "subject": entry.subject, "detail": entry.detail,
+                "subject": entry.subject, "detail": entry.detail, "hash": entry.hash,
             });
             println!("{line}");
         }
@@ -154,9 +154,15 @@ pub(super) fn status(status: &CollectorStatus) {
         .targets
         .iter()
         .map(|target| {
-            let numbers = [target.delivered, target.backlog, target.dead, target.held]
-                .map(|number| number.to_string());
-            let [delivered, backlog, dead, held] = numbers;
+            let numbers = [
+                target.delivered,
+                target.backlog,
+                target.dead,
+                target.held,
+                target.waiting,
+            ];
+            let [delivered, backlog, dead, held, waiting] =
+                numbers.map(|number| number.to_string());
             let oldest = match target.oldest_undelivered_ms {
                 0 => "-".to_owned(),
                 ms => age(std::time::Duration::from_millis(ms)),
@@ -169,6 +175,7 @@ pub(super) fn status(status: &CollectorStatus) {
                 oldest,
                 dead,
                 held,
+                waiting,
                 target.detail.clone(),
             ]
         })
@@ -187,6 +194,7 @@ pub(super) fn status(status: &CollectorStatus) {
                     "OLDEST",
                     "DEAD",
                     "HELD",
+                    "WAITING",
                     ""
                 ],
                 &targets

@@ -22,7 +22,7 @@ type PerFlow = (
     fn(&FlowMetrics, i64) -> f64,
 );
 
-const TARGET: [PerTarget; 7] = [
+const TARGET: [PerTarget; 8] = [
     (
         "target_running",
         "gauge",
@@ -64,6 +64,12 @@ const TARGET: [PerTarget; 7] = [
         "gauge",
         "Events held behind a dead one of their key",
         |metrics| metrics.held,
+    ),
+    (
+        "target_waiting_events",
+        "gauge",
+        "Events that the target works on, or that wait for somebody's word",
+        |metrics| metrics.waiting,
     ),
 ];
 

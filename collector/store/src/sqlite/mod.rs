@@ -377,6 +377,10 @@ impl Store for SqliteStore {
         self.state.cursors(consumer)
     }
 
+    fn sent(&self, consumer: &str) -> Result<Vec<(FlowName, Offset)>, StoreError> {
+        self.state.sent(consumer)
+    }
+
     fn consumers(&self) -> Result<Vec<String>, StoreError> {
         self.state.consumers()
     }

@@ -26,10 +26,13 @@ const SCHEMA: &str = "
         consumer TEXT NOT NULL, flow TEXT NOT NULL, through INTEGER NOT NULL, above BLOB NOT NULL,
         PRIMARY KEY (consumer, flow)
     ) STRICT, WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS sent (
+        consumer TEXT NOT NULL, flow TEXT NOT NULL, through INTEGER NOT NULL, PRIMARY KEY (consumer, flow)
+    ) STRICT, WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS exception (
         id INTEGER PRIMARY KEY AUTOINCREMENT, target TEXT NOT NULL, flow TEXT NOT NULL, event_offset INTEGER NOT NULL,
         key TEXT NOT NULL, state INTEGER NOT NULL, reason TEXT NOT NULL, at_us INTEGER NOT NULL, event BLOB NOT NULL,
-        UNIQUE (target, flow, event_offset)
+        detail TEXT NOT NULL DEFAULT '', UNIQUE (target, flow, event_offset)
     ) STRICT;
     CREATE INDEX IF NOT EXISTS exception_by_key ON exception (target, flow, key, id);
     CREATE TABLE IF NOT EXISTS token (
@@ -41,12 +44,18 @@ const SCHEMA: &str = "
     ) STRICT, WITHOUT ROWID;
     CREATE TABLE IF NOT EXISTS audit (
         id INTEGER PRIMARY KEY AUTOINCREMENT, at_us INTEGER NOT NULL, actor TEXT NOT NULL, action TEXT NOT NULL,
-        subject TEXT NOT NULL, detail TEXT NOT NULL
+        subject TEXT NOT NULL, detail TEXT NOT NULL, hash BLOB NOT NULL DEFAULT x''
     ) STRICT;
 ";
 
 /// Stands as `user_version` in `state.db`, for the log's files too. Another one: a change that today's code can't read.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
+
+/// What a file of format 1 lacks.
+const FROM_1: &str = "
+    ALTER TABLE exception ADD COLUMN detail TEXT NOT NULL DEFAULT '';
+    ALTER TABLE audit ADD COLUMN hash BLOB NOT NULL DEFAULT x'';
+";
 
 /// The state's connection for questions, and its writer for steps.
 pub(crate) struct State {
@@ -75,10 +84,16 @@ fn prepare(connection: &Connection) -> rusqlite::Result<Result<(), StoreError>> 
             known: FORMAT,
         }));
     }
+    // Of one piece: a cut between table and number would have the next start alter the table once more.
+    connection.execute_batch("BEGIN IMMEDIATE")?;
+    if format == 1 {
+        connection.execute_batch(FROM_1)?;
+    }
     connection.execute_batch(SCHEMA)?;
     if format < FORMAT {
         connection.pragma_update(None, "user_version", FORMAT)?;
     }
+    connection.execute_batch("COMMIT")?;
     Ok(Ok(()))
 }
 
@@ -221,6 +236,17 @@ impl State {
         })
     }
 
+    pub(crate) fn sent(&self, consumer: &str) -> Result<Vec<(FlowName, Offset)>, StoreError> {
+        self.ask(|connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT flow, through FROM sent WHERE consumer = ?1 AND through > 0",
+            )?;
+            let rows =
+                statement.query_map([consumer], |row| Ok((flow(row, 0)?, offset(row, 1)?)))?;
+            rows.collect()
+        })
+    }
+
     pub(crate) fn consumers(&self) -> Result<Vec<String>, StoreError> {
         self.ask(|connection| {
             let mut statement = connection
@@ -234,6 +260,7 @@ impl State {
         self.ask(|connection| {
             let transaction = connection.transaction()?;
             transaction.execute("DELETE FROM cursor WHERE consumer = ?1", [consumer])?;
+            transaction.execute("DELETE FROM sent WHERE consumer = ?1", [consumer])?;
             if let Some(target) = target {
                 transaction.execute("DELETE FROM exception WHERE target = ?1", [target])?;
             }
@@ -243,7 +270,7 @@ impl State {
 
     pub(crate) fn exceptions(&self, query: &ExceptionQuery) -> Result<Vec<Exception>, StoreError> {
         let mut sql = String::from(
-            "SELECT id, target, flow, event_offset, key, state, reason, at_us, event FROM exception WHERE id > ?",
+            "SELECT id, target, flow, event_offset, key, state, reason, at_us, event, detail FROM exception WHERE id > ?",
         );
         let mut values = vec![Value::from(query.after as i64)];
         let mut and = |condition: &str, value: Option<String>| {
@@ -367,16 +394,19 @@ fn exception(row: &Row<'_>) -> rusqlite::Result<Exception> {
         reason: row.get(6)?,
         at_us: row.get(7)?,
         event: Bytes::from(row.get::<_, Vec<u8>>(8)?),
+        detail: row.get(9)?,
     })
 }
 
 /// States as they stand on disk; a number is never used again.
-const STATES: [(ExceptionState, i64); 5] = [
+const STATES: [(ExceptionState, i64); 7] = [
     (ExceptionState::Dead, 1),
     (ExceptionState::Held, 2),
     (ExceptionState::Overtaken, 3),
     (ExceptionState::Retry, 4),
     (ExceptionState::Agent, 5),
+    (ExceptionState::Accepted, 6),
+    (ExceptionState::Confirm, 7),
 ];
 
 fn number(state: ExceptionState) -> i64 {

@@ -399,6 +399,7 @@ fn act(store: &SqliteStore, model: &Model, action: &Action) {
                 reason: format!("refused at {n}"),
                 at_us: n as i64,
                 event: Bytes::from_static(b"event"),
+                detail: String::new(),
             };
             step(Step {
                 consumer: consumer(*target),

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response};
+use http::{HeaderMap, Method, Request, Response};
 use http_body_util::{BodyExt, Either, Full};
 use hyper::body::{Frame, Incoming};
 use hyper::service::service_fn;
@@ -23,6 +23,9 @@ use tokio::task::JoinHandle;
 pub struct Ask {
     /// From 0.
     pub number: usize,
+    pub method: Method,
+    /// With its query.
+    pub path: String,
     pub headers: HeaderMap,
     pub body: Bytes,
     pub events: Vec<Value>,
@@ -42,6 +45,8 @@ pub enum Reply {
     With(u16, &'static str, String, String),
     /// Takes the events, and closes instead of answering.
     TakeAndReset,
+    /// Takes the events, and never answers.
+    TakeAndHang,
     /// Closes instead of answering.
     Reset,
     /// Never answers.
@@ -140,6 +145,14 @@ impl Erp {
         tokio::time::timeout(super::LIMIT, waiting)
             .await
             .expect("requests come");
+    }
+
+    /// "POST /items", in order of arrival.
+    pub fn lines(&self) -> Vec<String> {
+        let asks = self.kept_asks();
+        asks.iter()
+            .map(|ask| format!("{} {}", ask.method, ask.path))
+            .collect()
     }
 
     /// Waits until this many events were taken, repeats counted.
@@ -243,14 +256,23 @@ async fn answer(
         .await
         .map_err(std::io::Error::other)?
         .to_bytes();
-    let events = match serde_json::from_slice(&body).expect("JSON") {
-        Value::Array(events) => events,
-        event => vec![event],
+    let events = if body.is_empty() {
+        Vec::new()
+    } else {
+        match serde_json::from_slice(&body).expect("JSON") {
+            Value::Array(events) => events,
+            event => vec![event],
+        }
     };
     let reply = {
         let mut kept = shared.0.lock().expect("nobody panics holding it");
         let ask = Arc::new(Ask {
             number: kept.asks.len(),
+            method: parts.method,
+            path: parts
+                .uri
+                .path_and_query()
+                .map_or(String::new(), ToString::to_string),
             headers: parts.headers,
             body,
             events,
@@ -262,7 +284,7 @@ async fn answer(
             .map_or(Reply::Status(200), |script| script(&ask));
         let takes = match &reply {
             Reply::Status(status) | Reply::With(status, ..) => (200..300).contains(status),
-            Reply::TakeAndReset => true,
+            Reply::TakeAndReset | Reply::TakeAndHang => true,
             Reply::Reset | Reply::Hang | Reply::Trickle => false,
         };
         if takes {
@@ -275,7 +297,7 @@ async fn answer(
         Reply::Status(status) => (status, None, "{}".to_owned()),
         Reply::With(status, name, value, body) => (status, Some((name, value)), body),
         Reply::Trickle => return Ok(Response::new(Either::Right(Endless::default()))),
-        Reply::Hang => std::future::pending().await,
+        Reply::Hang | Reply::TakeAndHang => std::future::pending().await,
         Reply::TakeAndReset | Reply::Reset => {
             return Err(std::io::Error::other("closed on purpose"));
         }

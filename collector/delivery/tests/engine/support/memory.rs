@@ -16,6 +16,7 @@ use tokio::sync::{oneshot, watch};
 struct Kept {
     log: BTreeMap<FlowName, Vec<LogBlock>>,
     cursors: HashMap<String, BTreeMap<FlowName, Cursor>>,
+    sent: BTreeMap<FlowName, Offset>,
     exceptions: BTreeMap<u64, Exception>,
     last_id: u64,
     settings: HashMap<String, String>,
@@ -25,9 +26,12 @@ impl Kept {
     fn take(&mut self, step: Step) {
         if !step.cursors.is_empty() {
             self.cursors
-                .entry(step.consumer)
+                .entry(step.consumer.clone())
                 .or_default()
                 .extend(step.cursors);
+        }
+        for (flow, through) in step.sent {
+            self.sent.insert(flow, through);
         }
         for mut exception in step.add {
             let same = |held: &Exception| {
@@ -44,10 +48,13 @@ impl Kept {
             let id = self.last_id;
             self.exceptions.insert(id, exception);
         }
-        for (id, state, reason) in step.change {
+        for change in step.change {
             // What an operator discarded meanwhile is gone.
-            if let Some(exception) = self.exceptions.get_mut(&id) {
-                (exception.state, exception.reason) = (state, reason);
+            if let Some(exception) = self.exceptions.get_mut(&change.id) {
+                (exception.state, exception.reason) = (change.state, change.reason);
+                if let Some(detail) = change.detail {
+                    exception.detail = detail;
+                }
             }
         }
         for id in step.remove {
@@ -218,6 +225,11 @@ impl Store for Memory {
             .flatten()
             .map(|(flow, cursor)| (flow.clone(), cursor.clone()))
             .collect())
+    }
+
+    fn sent(&self, _: &str) -> Result<Vec<(FlowName, Offset)>, StoreError> {
+        let sent = self.kept().sent.clone().into_iter();
+        Ok(sent.filter(|(_, through)| through.0 > 0).collect())
     }
 
     fn consumers(&self) -> Result<Vec<String>, StoreError> {

@@ -72,10 +72,17 @@ fn write_step(transaction: &Transaction<'_>, step: &Step) -> rusqlite::Result<()
             above
         ])?;
     }
+    let mut sent = transaction.prepare_cached(
+        "INSERT INTO sent VALUES (?1, ?2, ?3) ON CONFLICT (consumer, flow) DO UPDATE SET through = ?3",
+    )?;
+    for (flow, through) in &step.sent {
+        sent.execute(params![step.consumer, flow.as_str(), through.0 as i64])?;
+    }
     let mut add = transaction.prepare_cached(
-        "INSERT INTO exception (target, flow, event_offset, key, state, reason, at_us, event)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
-         ON CONFLICT (target, flow, event_offset) DO UPDATE SET key = ?4, state = ?5, reason = ?6, at_us = ?7, event = ?8",
+        "INSERT INTO exception (target, flow, event_offset, key, state, reason, at_us, event, detail)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+         ON CONFLICT (target, flow, event_offset) DO UPDATE SET key = ?4, state = ?5, reason = ?6, at_us = ?7, event = ?8,
+             detail = ?9",
     )?;
     for one in &step.add {
         add.execute(params![
@@ -86,13 +93,20 @@ fn write_step(transaction: &Transaction<'_>, step: &Step) -> rusqlite::Result<()
             number(one.state),
             one.reason,
             one.at_us,
-            one.event.as_ref()
+            one.event.as_ref(),
+            one.detail
         ])?;
     }
-    let mut change =
-        transaction.prepare_cached("UPDATE exception SET state = ?2, reason = ?3 WHERE id = ?1")?;
-    for (id, state, reason) in &step.change {
-        change.execute(params![*id as i64, number(*state), reason])?;
+    let mut change = transaction.prepare_cached(
+        "UPDATE exception SET state = ?2, reason = ?3, detail = coalesce(?4, detail) WHERE id = ?1",
+    )?;
+    for one in &step.change {
+        change.execute(params![
+            one.id as i64,
+            number(one.state),
+            one.reason,
+            one.detail
+        ])?;
     }
     let mut remove = transaction.prepare_cached("DELETE FROM exception WHERE id = ?1")?;
     for id in &step.remove {

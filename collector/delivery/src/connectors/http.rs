@@ -1,29 +1,30 @@
-//! One HTTP request to a target, and what came of it.
+//! HTTP requests to a target.
 
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use ::http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT};
+use ::http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use dray_proto::EventId;
-use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, USER_AGENT};
-use http::{Request, Response, Uri};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use jiff::Timestamp;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use super::{Exchange, KEPT_BYTES_MAX};
+use crate::answer::Answer;
 use crate::config::{Auth, TargetConfig};
-use crate::outcome::{Answer, Outcome};
+use crate::outcome::Outcome;
 
 /// How much of an answer's body is read; the connection of a longer one is not used again.
 pub const ANSWER_BYTES_MAX: usize = 64 * 1024;
@@ -42,8 +43,46 @@ pub(crate) struct Connection {
     url: Uri,
     auth: Auth,
     secret: RwLock<Option<HeaderValue>>,
-    id_header: Option<HeaderName>,
     timeout: Duration,
+}
+
+/// A request to be made.
+#[derive(Debug, Clone)]
+pub(crate) struct Ask {
+    pub(crate) method: Method,
+    /// `None`: the target's own.
+    pub(crate) url: Option<Uri>,
+    pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
+    pub(crate) body: Bytes,
+    /// The event that names the trace.
+    pub(crate) event: EventId,
+}
+
+impl Ask {
+    /// Without a body, to the target's own address.
+    pub(crate) fn new(method: Method, event: EventId) -> Self {
+        Self {
+            method,
+            url: None,
+            headers: Vec::new(),
+            body: Bytes::new(),
+            event,
+        }
+    }
+}
+
+/// A whole answer, its body cut at [`ANSWER_BYTES_MAX`].
+#[derive(Debug)]
+pub(crate) struct Reply {
+    status: u16,
+    headers: HeaderMap,
+    body: Vec<u8>,
+}
+
+impl Reply {
+    pub(crate) fn answer(&self) -> Answer<'_> {
+        Answer::new(self.status, &self.headers, &self.body)
+    }
 }
 
 impl Connection {
@@ -75,44 +114,84 @@ impl Connection {
             .pool_timer(TokioTimer::new())
             .pool_max_idle_per_host(config.concurrency)
             .build(connector);
-        let id_header = (config.batch == 1 && !config.id_header.is_empty())
-            .then(|| HeaderName::try_from(config.id_header.as_str()))
-            .transpose()
-            .map_err(|_| {
-                format!(
-                    "id_header: {:?} is not the name of a header",
-                    config.id_header
-                )
-            })?;
         let secret = RwLock::new(secret(&config.auth)?);
         Ok(Self {
             client,
             url,
             auth: config.auth.clone(),
             secret,
-            id_header,
             timeout: config.timeout,
         })
     }
 
-    /// Sends a body and reads the answer. A 401 reads the secret again, once, and where it changed sends again.
+    /// Sends a request and reads the answer. A 401 reads the secret again, once, and where it changed sends again.
     ///
-    /// `first`: the id of the first event, which names the trace.
-    pub(crate) async fn post(self: &Arc<Self>, body: Bytes, first: EventId) -> Outcome {
+    /// # Errors
+    /// The outcome where no whole answer came.
+    pub(crate) async fn ask(&self, ask: &Ask) -> Result<Reply, Outcome> {
         let used = self.secret();
-        let outcome = self.post_as(body.clone(), first, used.clone()).await;
-        if !matches!(outcome, Outcome::Auth(_)) || self.auth == Auth::None {
-            return outcome;
+        let reply = self.ask_as(ask, used.clone()).await?;
+        if !matches!(reply.status, 401 | 407) || self.auth == Auth::None {
+            return Ok(reply);
         }
-        let again = Arc::clone(self);
-        let read = tokio::task::spawn_blocking(move || secret(&again.auth)).await;
-        match read {
+        let auth = self.auth.clone();
+        match tokio::task::spawn_blocking(move || secret(&auth)).await {
             Ok(Ok(fresh)) if fresh != used => {
                 *self.secret.write().unwrap_or_else(PoisonError::into_inner) = fresh.clone();
-                self.post_as(body, first, fresh).await
+                self.ask_as(ask, fresh).await
             }
-            Ok(Err(reason)) => Outcome::Auth(reason),
-            _ => outcome,
+            Ok(Err(reason)) => Err(Outcome::Auth(reason)),
+            _ => Ok(reply),
+        }
+    }
+
+    /// A call's address: absolute, or relative to the target's as a browser would have it.
+    ///
+    /// # Errors
+    /// A sentence: it is no address, or it leads to another host, where our secrets must not go.
+    pub(crate) fn resolve(&self, relative: &str) -> Result<Uri, String> {
+        let wrong = |reason: &str| format!("the call's url {relative:?} {reason}");
+        let resolved = if relative.contains("://") {
+            relative.to_owned()
+        } else {
+            let authority = self
+                .url
+                .authority()
+                .map_or("", |authority| authority.as_str());
+            let scheme = self.url.scheme_str().unwrap_or("http");
+            let folder = match relative.strip_prefix('/') {
+                Some(_) => "",
+                None => self.url.path().rsplit_once('/').map_or("/", |_| {
+                    &self.url.path()[..=self.url.path().rfind('/').unwrap_or(0)]
+                }),
+            };
+            format!("{scheme}://{authority}{folder}{relative}")
+        };
+        let uri: Uri = resolved
+            .parse()
+            .map_err(|_| wrong("is not an address; values in it need the filter urlencode"))?;
+        if uri.authority() != self.url.authority() || uri.scheme() != self.url.scheme() {
+            return Err(wrong("leads to another host than the target's url"));
+        }
+        Ok(uri)
+    }
+
+    /// What a dead letter keeps of a request and its answer.
+    pub(crate) fn exchange(&self, ask: &Ask, reply: &Reply) -> Exchange {
+        let kept = |head: String, body: &[u8]| {
+            let body = String::from_utf8_lossy(&body[..body.len().min(KEPT_BYTES_MAX)]);
+            let mut whole = format!("{head}\n{body}");
+            whole.truncate(whole.floor_char_boundary(KEPT_BYTES_MAX));
+            whole.trim_end().to_owned()
+        };
+        let status = StatusCode::from_u16(reply.status).ok();
+        let phrase = status
+            .and_then(|status| status.canonical_reason())
+            .unwrap_or("");
+        let url = ask.url.as_ref().unwrap_or(&self.url);
+        Exchange {
+            request: kept(format!("{} {url}", ask.method), &ask.body),
+            answer: kept(format!("{} {phrase}", reply.status), &reply.body),
         }
     }
 
@@ -141,73 +220,64 @@ impl Connection {
             .clone()
     }
 
-    async fn post_as(&self, body: Bytes, first: EventId, secret: Option<HeaderValue>) -> Outcome {
-        let request = match self.request(body, first, secret) {
-            Ok(request) => request,
-            Err(error) => {
-                return Outcome::Misconfigured(format!("no request could be made: {error}"));
-            }
-        };
-        match timeout(self.timeout, self.exchange(request)).await {
-            Ok(outcome) => outcome,
-            Err(_) => Outcome::Unknown(format!("no whole answer within {:?}", self.timeout)),
+    async fn ask_as(&self, ask: &Ask, secret: Option<HeaderValue>) -> Result<Reply, Outcome> {
+        let request = self.request(ask, secret).map_err(|error| {
+            Outcome::Misconfigured(format!("no request could be made: {error}"))
+        })?;
+        match timeout(self.timeout, self.send(request)).await {
+            Ok(reply) => reply,
+            Err(_) => Err(Outcome::Unknown(format!(
+                "no whole answer within {:?}",
+                self.timeout
+            ))),
         }
     }
 
     fn request(
         &self,
-        body: Bytes,
-        first: EventId,
+        ask: &Ask,
         secret: Option<HeaderValue>,
-    ) -> Result<Request<Full<Bytes>>, http::Error> {
-        let mut request = Request::post(self.url.clone())
-            .header(CONTENT_TYPE, "application/json")
+    ) -> Result<Request<Full<Bytes>>, ::http::Error> {
+        let url = ask.url.as_ref().unwrap_or(&self.url);
+        let mut request = Request::builder()
+            .method(ask.method.clone())
+            .uri(url.clone())
             .header(USER_AGENT, concat!("dray/", env!("CARGO_PKG_VERSION")))
-            .header("traceparent", traceparent(first, rand::random()));
-        if let Some(name) = &self.id_header {
-            request = request.header(name, first.to_string());
+            .header("traceparent", traceparent(ask.event, rand::random()));
+        if !ask.body.is_empty() && !ask.headers.iter().any(|(name, _)| name == CONTENT_TYPE) {
+            request = request.header(CONTENT_TYPE, "application/json");
+        }
+        for (name, value) in &ask.headers {
+            request = request.header(name, value);
         }
         if let Some(secret) = secret {
             request = request.header(AUTHORIZATION, secret);
         }
-        request.body(Full::new(body))
+        request.body(Full::new(ask.body.clone()))
     }
 
-    async fn exchange(&self, request: Request<Full<Bytes>>) -> Outcome {
-        let response = match self.client.request(request).await {
-            Ok(response) => response,
-            Err(error) if error.is_connect() => {
-                return Outcome::Unreachable(format!(
-                    "no connection to {}: {}",
-                    self.url,
-                    chain(&error)
-                ));
-            }
-            Err(error) => {
-                return Outcome::Unknown(format!(
+    async fn send(&self, request: Request<Full<Bytes>>) -> Result<Reply, Outcome> {
+        let response = self.client.request(request).await.map_err(|error| {
+            if error.is_connect() {
+                Outcome::Unreachable(format!("no connection to {}: {}", self.url, chain(&error)))
+            } else {
+                Outcome::Unknown(format!(
                     "the connection broke before the answer: {}",
                     chain(&error)
-                ));
+                ))
             }
-        };
-        let status = response.status().as_u16();
-        let after = response
-            .headers()
-            .get(RETRY_AFTER)
-            .and_then(|value| value.to_str().ok())
-            .map(str::to_owned);
+        })?;
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
         match read_some(response).await {
-            Ok(body) => Outcome::of(
-                &Answer {
-                    status,
-                    retry_after: after.as_deref(),
-                    body: &body,
-                },
-                Timestamp::now(),
-            ),
-            Err(error) => {
-                Outcome::Unknown(format!("the answer {status} broke off: {}", chain(&error)))
-            }
+            Ok(body) => Ok(Reply {
+                status,
+                headers,
+                body,
+            }),
+            Err(error) => Err(Outcome::Unknown(format!(
+                "the answer {status} broke off: {}",
+                chain(&error)
+            ))),
         }
     }
 }

@@ -1,0 +1,236 @@
+//! A delivery as a conversation: named calls, and rules that lead from an answer to the next call.
+//!
+//! ```toml
+//! [target.calls]
+//! first = "find"
+//! verify = "find"                       # how a try begins whose forerunner's reply was lost
+//! [target.calls.call.find]
+//! method = "GET"
+//! url = "items?code={{ data.item_number | urlencode }}"
+//! [[target.calls.call.find.rule]]
+//! when = [{ at = "/0/id" }]
+//! capture = { erp_id = "/0/id" }
+//! go = "change"
+//! [[target.calls.call.find.rule]]
+//! status = ["200"]
+//! go = "create"
+//! ```
+//! Upsert, create-if-absent, find-then-write, submit-and-poll and confirm-and-resend are all written like this: see
+//! `presets/`. Pure: what is sent comes out of [`Talk::request`], what came back goes into [`Talk::hear`].
+
+pub mod rule;
+mod talk;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use http::{HeaderName, Method};
+use serde::Deserialize;
+
+use crate::calls::rule::{RULES_MAX, Rule, RuleConfig};
+use crate::template::Templates;
+
+pub use rule::Ruling;
+pub use talk::{Later, Request, Talk, Turn};
+
+/// Calls of one conversation, at most: a rule that leads in a circle ends there.
+pub const CALLS_MAX: u32 = 20;
+/// Calls that can be defined.
+const CALL_NAMES_MAX: usize = 50;
+
+/// `[target.calls]`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CallsConfig {
+    /// Where a delivery begins.
+    pub first: String,
+    /// Where it begins if an earlier try of the event may have had its effect; empty: as always.
+    pub verify: String,
+    /// How long a target may work on an event that it accepted, and be asked about it, before that is a dead letter.
+    #[serde(with = "humantime_serde")]
+    pub give_up_after: Duration,
+    /// The calls by name.
+    pub call: BTreeMap<String, CallConfig>,
+}
+
+impl Default for CallsConfig {
+    fn default() -> Self {
+        Self {
+            first: String::new(),
+            verify: String::new(),
+            give_up_after: Duration::from_secs(24 * 3600),
+            call: BTreeMap::new(),
+        }
+    }
+}
+
+/// One call.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CallConfig {
+    /// GET, POST, ...
+    #[serde(default = "post")]
+    pub method: String,
+    /// A template; relative to the target's `url`, and that itself where it is empty.
+    #[serde(default)]
+    pub url: String,
+    /// Templates by header. One that comes out empty is left out.
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
+    /// A template; none: the event's JSON for POST, PUT and PATCH, and nothing else.
+    #[serde(default)]
+    pub body: Option<String>,
+    /// What the answers mean; the target's rules and HTTP's own words come after these.
+    #[serde(default)]
+    pub rule: Vec<RuleConfig>,
+}
+
+fn post() -> String {
+    "POST".into()
+}
+
+/// A target's compiled calls.
+#[derive(Debug)]
+pub struct Program {
+    calls: Vec<Call>,
+    first: usize,
+    verify: usize,
+    /// Rules after each call's own.
+    rules: Vec<Rule>,
+    templates: Templates,
+}
+
+#[derive(Debug)]
+struct Call {
+    name: String,
+    method: Method,
+    /// Templates go by these names.
+    url: Option<String>,
+    headers: Vec<(HeaderName, String)>,
+    body: Body,
+    rules: Vec<Rule>,
+}
+
+#[derive(Debug)]
+enum Body {
+    None,
+    Event,
+    Template(String),
+}
+
+impl Program {
+    /// Compiles it. `rules`: the target's own, after each call's. `bodies`: what the templates are tried with.
+    ///
+    /// # Errors
+    /// A sentence that begins with the setting.
+    pub fn compile(
+        config: &CallsConfig,
+        rules: &[RuleConfig],
+        vars: &toml::Table,
+        bodies: &[String],
+    ) -> Result<Self, String> {
+        if config.call.len() > CALL_NAMES_MAX {
+            return Err(format!("calls: at most {CALL_NAMES_MAX} calls"));
+        }
+        let names: Vec<&str> = config.call.keys().map(String::as_str).collect();
+        let number = |name: &str| names.binary_search(&name).ok();
+        let named = |setting: &str, name: &str| {
+            number(name).ok_or_else(|| format!("calls.{setting}: there is no call {name:?}"))
+        };
+        let first = named("first", &config.first)?;
+        let verify = match config.verify.as_str() {
+            "" => first,
+            name => named("verify", name)?,
+        };
+        let mut templates = Templates::new(vars);
+        let all_rules = config
+            .call
+            .values()
+            .flat_map(|call| &call.rule)
+            .chain(rules);
+        all_rules
+            .flat_map(|rule| rule.capture.keys())
+            .for_each(|name| templates.captures(name));
+        let mut calls = Vec::new();
+        for (name, call) in &config.call {
+            let compiled = Call::compile(name, call, number, &mut templates)
+                .map_err(|reason| format!("calls.call.{name}.{reason}"))?;
+            calls.push(compiled);
+        }
+        let program = Self {
+            rules: compile_rules(rules, number)?,
+            calls,
+            first,
+            verify,
+            templates,
+        };
+        program.templates.try_samples(bodies)?;
+        Ok(program)
+    }
+
+    fn number(&self, name: &str) -> Option<usize> {
+        self.calls
+            .binary_search_by(|call| call.name.as_str().cmp(name))
+            .ok()
+    }
+
+    /// Whether a try after a lost reply begins by looking.
+    #[must_use]
+    pub fn verifies(&self) -> bool {
+        self.verify != self.first
+    }
+}
+
+fn compile_rules(
+    rules: &[RuleConfig],
+    number: impl Fn(&str) -> Option<usize>,
+) -> Result<Vec<Rule>, String> {
+    if rules.len() > RULES_MAX {
+        return Err(format!("rule: at most {RULES_MAX} rules"));
+    }
+    let compiled = rules.iter().enumerate().map(|(index, rule)| {
+        Rule::compile(rule, &number).map_err(|reason| format!("rule {}: {reason}", index + 1))
+    });
+    compiled.collect()
+}
+
+impl Call {
+    fn compile(
+        name: &str,
+        config: &CallConfig,
+        number: impl Fn(&str) -> Option<usize>,
+        templates: &mut Templates,
+    ) -> Result<Self, String> {
+        let method = Method::from_bytes(config.method.as_bytes())
+            .map_err(|_| format!("method: {:?} is not a method", config.method))?;
+        let url = if config.url.is_empty() {
+            None
+        } else {
+            Some(templates.add(&format!("calls.call.{name}.url"), &config.url)?)
+        };
+        let mut headers = Vec::new();
+        for (header, value) in &config.headers {
+            let key = HeaderName::try_from(header.as_str())
+                .map_err(|_| format!("headers: {header:?} is not the name of a header"))?;
+            headers.push((
+                key,
+                templates.add(&format!("calls.call.{name}.headers.{header}"), value)?,
+            ));
+        }
+        let takes_body = matches!(method, Method::POST | Method::PUT | Method::PATCH);
+        let body = match &config.body {
+            Some(text) if text.is_empty() => Body::None,
+            Some(text) => Body::Template(templates.add(&format!("calls.call.{name}.body"), text)?),
+            None if takes_body => Body::Event,
+            None => Body::None,
+        };
+        Ok(Self {
+            name: name.to_owned(),
+            method,
+            url,
+            headers,
+            body,
+            rules: compile_rules(&config.rule, number)?,
+        })
+    }
+}

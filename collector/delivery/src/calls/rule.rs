@@ -1,0 +1,384 @@
+//! Ordered rules: what an answer means where the status code lies.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use regex::Regex;
+use serde::Deserialize;
+
+use super::Later;
+use crate::answer::{Answer, Place};
+use crate::outcome::Outcome;
+
+/// Rules of a call or a target, at most.
+pub const RULES_MAX: usize = 100;
+/// How long a throttled account waits where neither the answer nor the rule says.
+const THROTTLED: Duration = Duration::from_secs(1);
+
+/// One rule as it is written. The first whose conditions all hold says what the answer means.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RuleConfig {
+    /// "200", "4xx", "500-599"; none: any.
+    #[serde(default)]
+    pub status: Vec<String>,
+    /// What else must hold.
+    #[serde(default)]
+    pub when: Vec<ConditionConfig>,
+    /// What the answer means. With `go`: "accepted" waits before that call, "confirm" asks somebody before it.
+    #[serde(default)]
+    pub outcome: Option<Name>,
+    /// The call that follows.
+    #[serde(default)]
+    pub go: Option<String>,
+    /// How long to wait before it.
+    #[serde(default, with = "humantime_serde")]
+    pub after: Option<Duration>,
+    /// Values to keep for the calls that follow, as `got.NAME`, and for the event's record.
+    #[serde(default)]
+    pub capture: BTreeMap<String, String>,
+    /// Where the target's own words stand; none: the body's beginning.
+    #[serde(default)]
+    pub reason: Option<String>,
+}
+
+/// One condition.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConditionConfig {
+    /// Where: see [`Place`].
+    pub at: String,
+    /// The value is this.
+    #[serde(default)]
+    pub equals: Option<String>,
+    /// The value holds a match of this regular expression.
+    #[serde(default)]
+    pub matches: Option<String>,
+    /// There is no value.
+    #[serde(default)]
+    pub absent: bool,
+}
+
+/// What an answer can mean: DESIGN's outcomes by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Name {
+    /// Delivered.
+    Done,
+    /// Taken; the target works on it.
+    Accepted,
+    /// The account waits.
+    Throttled,
+    /// Try again later.
+    Transient,
+    /// It may or may not have had its effect.
+    Unknown,
+    /// The target holds something newer.
+    Conflict,
+    /// It does not know us.
+    Auth,
+    /// Somebody must agree.
+    Confirm,
+    /// It refuses the event.
+    Rejected,
+    /// The event cannot be understood: its mapping is wrong.
+    Poison,
+    /// Send less at once.
+    TooLarge,
+    /// Neither waiting nor another event helps.
+    Misconfigured,
+}
+
+/// A compiled rule.
+#[derive(Debug)]
+pub struct Rule {
+    status: Vec<(u16, u16)>,
+    when: Vec<Condition>,
+    /// See [`RuleConfig`].
+    pub outcome: Option<Name>,
+    /// The number of the call that follows.
+    pub go: Option<usize>,
+    /// How long to wait before it.
+    pub after: Duration,
+    capture: Vec<(String, Place)>,
+    reason: Option<Place>,
+}
+
+#[derive(Debug)]
+struct Condition {
+    at: Place,
+    is: Is,
+}
+
+#[derive(Debug)]
+enum Is {
+    There,
+    Absent,
+    Equal(String),
+    Like(Regex),
+}
+
+impl Rule {
+    /// Compiles one. `call`: the number of a call by its name.
+    ///
+    /// # Errors
+    /// A sentence.
+    pub fn compile(
+        config: &RuleConfig,
+        call: impl Fn(&str) -> Option<usize>,
+    ) -> Result<Self, String> {
+        let go = match &config.go {
+            Some(name) => Some(call(name).ok_or_else(|| format!("go: there is no call {name:?}"))?),
+            None => None,
+        };
+        if config.outcome.is_none() && go.is_none() {
+            return Err("write what it means: outcome, go, or both".into());
+        }
+        if go.is_some() && !matches!(config.outcome, None | Some(Name::Accepted | Name::Confirm)) {
+            return Err("go: only \"accepted\" and \"confirm\" are followed by a call".into());
+        }
+        if config.after.is_some() && config.outcome.is_none() {
+            return Err("after: only what is \"accepted\" or \"throttled\" waits".into());
+        }
+        let capture = config.capture.iter().map(|(name, at)| {
+            let place = Place::parse(at).map_err(|reason| format!("capture.{name}: {reason}"))?;
+            Ok((name.clone(), place))
+        });
+        Ok(Self {
+            status: config
+                .status
+                .iter()
+                .map(|text| range(text))
+                .collect::<Result<_, _>>()?,
+            when: config
+                .when
+                .iter()
+                .map(Condition::compile)
+                .collect::<Result<_, _>>()?,
+            outcome: config.outcome,
+            go,
+            after: config.after.unwrap_or_default(),
+            capture: capture.collect::<Result<_, String>>()?,
+            reason: config
+                .reason
+                .as_deref()
+                .map(Place::parse)
+                .transpose()
+                .map_err(|reason| format!("reason: {reason}"))?,
+        })
+    }
+
+    /// Whether all its conditions hold.
+    #[must_use]
+    pub fn holds(&self, answer: &Answer<'_>) -> bool {
+        let status = self.status.is_empty()
+            || self
+                .status
+                .iter()
+                .any(|(from, to)| (*from..=*to).contains(&answer.status));
+        status && self.when.iter().all(|condition| condition.holds(answer))
+    }
+
+    /// What it takes out of the answer; what isn't there is left out.
+    pub fn captured<'a>(
+        &'a self,
+        answer: &'a Answer<'_>,
+    ) -> impl Iterator<Item = (String, String)> + 'a {
+        self.capture
+            .iter()
+            .filter_map(|(name, place)| Some((name.clone(), answer.value(place)?)))
+    }
+
+    /// The outcome that the rule names. `later`: where it goes on, for one that is followed by a call.
+    #[must_use]
+    pub fn end(
+        &self,
+        name: Name,
+        later: Option<Later>,
+        answer: &Answer<'_>,
+        now: Timestamp,
+    ) -> Outcome {
+        let reason = self.reason(answer);
+        match (name, later) {
+            (Name::Accepted, Some(later)) => Outcome::Accepted(later, reason),
+            (Name::Confirm, Some(later)) => Outcome::Confirm(later, reason),
+            (Name::Done | Name::Accepted, _) => Outcome::Done,
+            (Name::Confirm | Name::Rejected, _) => Outcome::Rejected(reason),
+            (Name::Throttled, _) => {
+                let said = answer.retry_after(now);
+                let ruled = (!self.after.is_zero()).then_some(self.after);
+                Outcome::Throttled(said.or(ruled).unwrap_or(THROTTLED), reason)
+            }
+            (Name::Transient, _) => Outcome::Transient(reason),
+            (Name::Unknown, _) => Outcome::Unknown(reason),
+            (Name::Conflict, _) => Outcome::Conflict(reason),
+            (Name::Auth, _) => Outcome::Auth(reason),
+            (Name::Poison, _) => Outcome::Poison(reason),
+            (Name::TooLarge, _) => Outcome::TooLarge(reason),
+            (Name::Misconfigured, _) => Outcome::Misconfigured(reason),
+        }
+    }
+
+    /// The sentence for a person.
+    #[must_use]
+    pub fn reason(&self, answer: &Answer<'_>) -> String {
+        let words = self.reason.as_ref().and_then(|place| answer.value(place));
+        answer.reason(words.as_deref())
+    }
+}
+
+impl Condition {
+    fn compile(config: &ConditionConfig) -> Result<Self, String> {
+        let at = Place::parse(&config.at).map_err(|reason| format!("when.at: {reason}"))?;
+        let is = match (&config.equals, &config.matches, config.absent) {
+            (None, None, false) => Is::There,
+            (None, None, true) => Is::Absent,
+            (Some(text), None, false) => Is::Equal(text.clone()),
+            (None, Some(pattern), false) => {
+                Is::Like(Regex::new(pattern).map_err(|error| format!("when.matches: {error}"))?)
+            }
+            _ => return Err("when: write one of equals, matches and absent, or none".into()),
+        };
+        Ok(Self { at, is })
+    }
+
+    fn holds(&self, answer: &Answer<'_>) -> bool {
+        let value = answer.value(&self.at);
+        match &self.is {
+            Is::There => value.is_some(),
+            Is::Absent => value.is_none(),
+            Is::Equal(text) => value.is_some_and(|value| value == *text),
+            Is::Like(pattern) => value.is_some_and(|value| pattern.is_match(&value)),
+        }
+    }
+}
+
+/// The rules of a target whose deliveries are one request each, before HTTP's own words.
+#[derive(Debug, Default)]
+pub struct Ruling(Vec<Rule>);
+
+impl Ruling {
+    /// Compiles them.
+    ///
+    /// # Errors
+    /// A sentence.
+    pub fn compile(rules: &[RuleConfig]) -> Result<Self, String> {
+        super::compile_rules(rules, |_| None).map(Self)
+    }
+
+    /// What an answer means.
+    #[must_use]
+    pub fn outcome(&self, answer: &Answer<'_>, now: Timestamp) -> Outcome {
+        let rule = self.0.iter().find(|rule| rule.holds(answer));
+        match rule.and_then(|rule| Some((rule, rule.outcome?))) {
+            Some((rule, name)) => rule.end(name, None, answer, now),
+            None => Outcome::of(answer, now),
+        }
+    }
+}
+
+/// "404", "4xx", "500-599".
+fn range(text: &str) -> Result<(u16, u16), String> {
+    let number = |text: &str| {
+        let number: u16 = text.parse().ok()?;
+        (100..=999).contains(&number).then_some(number)
+    };
+    let found = if let Some(hundred) = text.strip_suffix("xx") {
+        number(&format!("{hundred}00")).map(|from| (from, from + 99))
+    } else if let Some((from, to)) = text.split_once('-') {
+        number(from).zip(number(to)).filter(|(from, to)| from <= to)
+    } else {
+        number(text).map(|number| (number, number))
+    };
+    found.ok_or_else(|| format!("status: {text:?} is none of \"404\", \"4xx\" and \"500-599\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderMap;
+
+    fn compiled(rule: &str) -> Result<Rule, String> {
+        let config: RuleConfig = toml::from_str(rule).map_err(|error| error.to_string())?;
+        Rule::compile(&config, |name| (name == "find").then_some(3))
+    }
+
+    #[test]
+    fn a_rule_holds_where_all_its_conditions_do() {
+        let body = br#"{"error":["UserWarning",["w1","Really?"]]}"#;
+        for (rule, holds) in [
+            ("outcome = \"done\"", true),
+            ("status = [\"404\", \"2xx\"]\noutcome = \"done\"", true),
+            ("status = [\"201-299\"]\noutcome = \"done\"", false),
+            ("when = [{ at = \"/error\" }]\noutcome = \"rejected\"", true),
+            (
+                "when = [{ at = \"/error\", absent = true }]\noutcome = \"done\"",
+                false,
+            ),
+            (
+                "when = [{ at = \"/error/0\", equals = \"UserWarning\" }]\ngo = \"find\"",
+                true,
+            ),
+            (
+                "when = [{ at = \"text\", matches = \"Real+y\" }]\noutcome = \"rejected\"",
+                true,
+            ),
+            (
+                "when = [{ at = \"/error\" }, { at = \"/error/0\", equals = \"x\" }]\noutcome = \"done\"",
+                false,
+            ),
+        ] {
+            let headers = HeaderMap::new();
+            let answer = Answer::new(200, &headers, body);
+            let compiled = compiled(rule).expect(rule);
+            assert_eq!(compiled.holds(&answer), holds, "{rule}");
+        }
+    }
+
+    #[test]
+    fn it_keeps_values_and_the_targets_own_words() {
+        let headers = HeaderMap::new();
+        let answer = Answer::new(
+            200,
+            &headers,
+            br#"{"error":["UserWarning",["w1","Really?"]]}"#,
+        );
+        let rule = compiled(
+            "outcome = \"confirm\"\ngo = \"find\"\nreason = \"/error/1/1\"\ncapture = { warning = \"/error/1/0\", none = \"/x\" }",
+        )
+        .expect("a rule");
+        assert_eq!(rule.go, Some(3));
+        assert_eq!(
+            rule.captured(&answer).collect::<Vec<_>>(),
+            [("warning".to_owned(), "w1".to_owned())]
+        );
+        assert_eq!(rule.reason(&answer), "the target answered 200 OK: Really?");
+    }
+
+    #[test]
+    fn what_is_no_rule_is_refused_in_a_sentence() {
+        for (rule, said) in [
+            ("status = [\"200\"]", "write what it means"),
+            ("status = [\"20x\"]\noutcome = \"done\"", "status: \"20x\""),
+            ("status = [\"9-5\"]\noutcome = \"done\"", "status: \"9-5\""),
+            ("go = \"nowhere\"", "there is no call \"nowhere\""),
+            ("go = \"find\"\noutcome = \"done\"", "only \"accepted\""),
+            ("go = \"find\"\nafter = \"5s\"", "after: only"),
+            ("outcome = \"great\"", "unknown variant"),
+            ("outcome = \"done\"\nwhen = [{ at = \"x\" }]", "when.at: "),
+            (
+                "outcome = \"done\"\nwhen = [{ at = \"/x\", matches = \"(\" }]",
+                "when.matches: ",
+            ),
+            (
+                "outcome = \"done\"\nwhen = [{ at = \"/x\", equals = \"1\", absent = true }]",
+                "write one of",
+            ),
+            ("outcome = \"done\"\ncapture = { a = \"b\" }", "capture.a: "),
+        ] {
+            let wrong = compiled(rule).expect_err(rule);
+            assert!(wrong.contains(said), "{rule}: {wrong}");
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! What a target's engine hands events to, one module a kind.
+//!
+//! A connector never fails: whatever went wrong is an [`Outcome`]. It keeps nothing that must survive: the engine writes
+//! down what came of a delivery, and hands over again what it has no outcome of.
+
+pub mod http;
+mod post;
+mod talk;
+
+use std::fmt::Debug;
+use std::future::Future;
+use std::ops::Range;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use dray_proto::EventId;
+
+use crate::calls::{Later, Program};
+use crate::config::TargetConfig;
+use crate::outcome::Outcome;
+
+use self::http::Connection;
+use self::post::Post;
+use self::talk::Conversation;
+
+/// Bytes of a request or an answer that a dead letter keeps.
+pub const KEPT_BYTES_MAX: usize = 4 * 1024;
+
+/// Events to deliver together.
+#[derive(Debug, Clone)]
+pub struct Delivery {
+    /// Their JSON: an object for one, else an array.
+    pub body: Bytes,
+    /// Each event, in order; at least one.
+    pub events: Vec<Piece>,
+    /// An earlier try may have had its effect.
+    pub in_doubt: bool,
+    /// Where a conversation about the one event was left.
+    pub later: Option<Later>,
+}
+
+/// One event of a delivery.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Piece {
+    /// Its id.
+    pub id: EventId,
+    /// Where its JSON stands in the body.
+    pub json: Range<usize>,
+}
+
+/// What came of a delivery.
+#[derive(Debug)]
+pub struct Told {
+    /// See [`Verdict`].
+    pub verdict: Verdict,
+    /// The last request and its answer, where it may matter to a person.
+    pub exchange: Option<Exchange>,
+}
+
+/// Of all the events, or of each.
+#[derive(Debug)]
+pub enum Verdict {
+    /// The same for all: refused, the batch is unrolled to find its bad event.
+    All(Outcome),
+    /// One an event, in the order of the delivery.
+    Each(Vec<Outcome>),
+}
+
+/// A request and its answer as a dead letter keeps them: no secret stands in them, and at most [`KEPT_BYTES_MAX`] each.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Exchange {
+    /// "POST http://erp.example/api", and the body.
+    pub request: String,
+    /// "422 Unprocessable Entity", and the body.
+    pub answer: String,
+}
+
+impl From<Outcome> for Told {
+    fn from(outcome: Outcome) -> Self {
+        Self {
+            verdict: Verdict::All(outcome),
+            exchange: None,
+        }
+    }
+}
+
+/// A future that a connector gives back.
+pub type Promise<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// See the module.
+pub trait Connector: Debug + Send + Sync {
+    /// Delivers. Called for many deliveries at once, as many as `concurrency` says; within the target's time limit.
+    fn deliver(self: Arc<Self>, delivery: Delivery) -> Promise<'static, Told>;
+
+    /// Whether a delivery that is [`Delivery::in_doubt`] begins by looking: then it is one after a kill too.
+    fn verifies(&self) -> bool {
+        false
+    }
+
+    /// Whether anybody listens: called every [`crate::engine::KNOCK_EVERY`] after [`Outcome::Unreachable`].
+    fn knock(&self, wait: Duration) -> Promise<'_, bool>;
+}
+
+/// The target's connector; reads secrets and CAs, connects to nothing.
+///
+/// # Errors
+/// A sentence.
+pub(crate) fn build(config: &TargetConfig) -> Result<Arc<dyn Connector>, String> {
+    let connection = Connection::new(config)?;
+    if config.calls.call.is_empty() {
+        return Ok(Arc::new(Post::new(connection, config)?));
+    }
+    let program = Program::compile(&config.calls, &config.rules, &config.vars, &config.bodies)?;
+    Ok(Arc::new(Conversation::new(connection, program)))
+}

@@ -1,0 +1,74 @@
+//! Each delivery is one POST: a batch of events as a JSON array, or one as an object.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ::http::{HeaderName, HeaderValue, Method};
+use jiff::Timestamp;
+
+use super::http::{Ask, Connection};
+use super::{Connector, Delivery, Promise, Told, Verdict};
+use crate::calls::Ruling;
+use crate::config::TargetConfig;
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Post {
+    connection: Connection,
+    rules: Ruling,
+    /// The header that carries the one event's id.
+    id_header: Option<HeaderName>,
+}
+
+impl Post {
+    pub(super) fn new(connection: Connection, config: &TargetConfig) -> Result<Self, String> {
+        let id_header = (config.batch == 1 && !config.id_header.is_empty())
+            .then(|| HeaderName::try_from(config.id_header.as_str()))
+            .transpose()
+            .map_err(|_| {
+                format!(
+                    "id_header: {:?} is not the name of a header",
+                    config.id_header
+                )
+            })?;
+        Ok(Self {
+            connection,
+            rules: Ruling::compile(&config.rules)?,
+            id_header,
+        })
+    }
+
+    async fn post(&self, delivery: Delivery) -> Told {
+        let first = delivery.events[0].id;
+        let mut ask = Ask::new(Method::POST, first);
+        if let Some(name) = &self.id_header
+            && let Ok(value) = HeaderValue::try_from(first.to_string())
+        {
+            ask.headers.push((name.clone(), value));
+        }
+        ask.body = delivery.body;
+        match self.connection.ask(&ask).await {
+            Ok(reply) => {
+                let outcome = self.rules.outcome(&reply.answer(), Timestamp::now());
+                let exchange = outcome
+                    .concerns_events()
+                    .then(|| self.connection.exchange(&ask, &reply));
+                Told {
+                    verdict: Verdict::All(outcome),
+                    exchange,
+                }
+            }
+            Err(outcome) => outcome.into(),
+        }
+    }
+}
+
+impl Connector for Post {
+    fn deliver(self: Arc<Self>, delivery: Delivery) -> Promise<'static, Told> {
+        Box::pin(async move { self.post(delivery).await })
+    }
+
+    fn knock(&self, wait: Duration) -> Promise<'_, bool> {
+        Box::pin(self.connection.knock(wait))
+    }
+}

@@ -1,0 +1,94 @@
+//! Each delivery is a conversation about one event: see [`crate::calls`].
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+
+use super::http::{Ask, Connection};
+use super::{Connector, Delivery, Exchange, Promise, Told, Verdict};
+use crate::calls::{Program, Turn};
+use crate::outcome::Outcome;
+use crate::template::Fields;
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Conversation {
+    connection: Connection,
+    program: Program,
+}
+
+impl Conversation {
+    pub(super) fn new(connection: Connection, program: Program) -> Self {
+        Self {
+            connection,
+            program,
+        }
+    }
+
+    async fn hold(&self, delivery: Delivery) -> Told {
+        let mut last = None;
+        let outcome = self.turns(&delivery, &mut last).await;
+        let exchange = last.filter(|_| outcome.concerns_events());
+        Told {
+            verdict: Verdict::All(outcome),
+            exchange,
+        }
+    }
+
+    /// `last`: the last request that was answered, with its answer.
+    async fn turns(&self, delivery: &Delivery, last: &mut Option<Exchange>) -> Outcome {
+        let event = &delivery.events[0];
+        let plain = delivery.body.slice(event.json.clone());
+        let begun = Fields::of(&plain).and_then(|fields| {
+            Ok((
+                fields,
+                self.program
+                    .talk(delivery.in_doubt, delivery.later.as_ref())?,
+            ))
+        });
+        let (fields, mut talk) = match begun {
+            Ok(begun) => begun,
+            Err(poison) => return Outcome::Poison(poison.0),
+        };
+        loop {
+            let request = match talk.request(&fields) {
+                Ok(request) => request,
+                Err(poison) => return Outcome::Poison(poison.0),
+            };
+            let mut ask = Ask::new(request.method, event.id);
+            ask.headers = request.headers;
+            ask.body = request.body.map_or_else(|| plain.clone(), Bytes::from);
+            if let Some(url) = &request.url {
+                match self.connection.resolve(url) {
+                    Ok(url) => ask.url = Some(url),
+                    Err(reason) => return Outcome::Poison(reason),
+                }
+            }
+            let reply = match self.connection.ask(&ask).await {
+                Ok(reply) => reply,
+                Err(outcome) => return outcome,
+            };
+            *last = Some(self.connection.exchange(&ask, &reply));
+            match talk.hear(&reply.answer(), Timestamp::now()) {
+                Turn::Again => {}
+                Turn::End(outcome) => return outcome,
+            }
+        }
+    }
+}
+
+impl Connector for Conversation {
+    fn deliver(self: Arc<Self>, delivery: Delivery) -> Promise<'static, Told> {
+        Box::pin(async move { self.hold(delivery).await })
+    }
+
+    fn verifies(&self) -> bool {
+        self.program.verifies()
+    }
+
+    fn knock(&self, wait: Duration) -> Promise<'_, bool> {
+        Box::pin(self.connection.knock(wait))
+    }
+}

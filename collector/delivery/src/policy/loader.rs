@@ -1,0 +1,164 @@
+//! What a target's exceptions say of its keys, after a start or a change from outside.
+
+use std::collections::HashMap;
+
+use dray_proto::{FlowName, Offset};
+use dray_store::ExceptionState;
+
+use super::{Blocked, Counts, KeyId, Keys, Parked, Redo, Row};
+
+/// Reads all of a target's exceptions, in ascending id, into [`Keys`].
+#[derive(Debug)]
+pub struct Loader {
+    keys: Keys,
+    heads: HashMap<KeyId, Head>,
+    retries: Vec<(KeyId, u64)>,
+}
+
+/// What was found.
+#[derive(Debug)]
+pub struct Found {
+    /// The keys.
+    pub keys: Keys,
+    /// What should be sent again.
+    pub redo: Vec<Redo>,
+    /// What is to be asked about later: when, and of which key.
+    pub waits: Vec<(i64, FlowName, String)>,
+}
+
+/// The exceptions of a key.
+#[derive(Debug, Default)]
+struct Head {
+    dead: u32,
+    retry: u32,
+    /// Held, accepted, to be confirmed: they close the key under any policy.
+    closing: u32,
+    /// The first that counts for the key's order.
+    first: Option<First>,
+}
+
+#[derive(Debug)]
+struct First {
+    offset: Offset,
+    go: Go,
+}
+
+/// What can be done with a key's first exception.
+#[derive(Debug)]
+enum Go {
+    /// Nothing: somebody must do something.
+    No,
+    Now(FlowName, Box<str>),
+    At(i64, FlowName, Box<str>),
+}
+
+impl Loader {
+    /// Starts over; key ids stay what they were.
+    #[must_use]
+    pub fn new(keys: &Keys) -> Self {
+        let fresh = Keys {
+            hold: keys.hold,
+            hashers: keys.hashers.clone(),
+            blocked: HashMap::new(),
+            parked: HashMap::new(),
+            last_pass: keys.last_pass,
+            counts: Counts::default(),
+        };
+        Self {
+            keys: fresh,
+            heads: HashMap::new(),
+            retries: Vec::new(),
+        }
+    }
+
+    /// Takes one exception.
+    pub fn add(&mut self, row: &Row<'_>) {
+        use ExceptionState::{Accepted, Agent, Confirm, Dead, Held, Overtaken, Retry};
+        if row.state == Agent {
+            return;
+        }
+        *self.keys.counts.of(row.state) += 1;
+        self.keys.counts.total += 1;
+        if row.state == Overtaken || row.key.is_empty() {
+            return;
+        }
+        let key = self.keys.id(row.flow, row.key);
+        if row.state == Retry {
+            self.retries.push((key, row.id));
+        }
+        let head = self.heads.entry(key).or_default();
+        match row.state {
+            Dead => head.dead += 1,
+            Retry => head.retry += 1,
+            _ => head.closing += 1,
+        }
+        let counts = self.keys.hold || row.state != Dead;
+        let is_first = head
+            .first
+            .as_ref()
+            .is_none_or(|first| row.offset < first.offset);
+        if counts && is_first {
+            let go = match row.state {
+                Held | Retry => Go::Now(row.flow.clone(), row.key.into()),
+                Accepted => Go::At(row.due_us, row.flow.clone(), row.key.into()),
+                Dead | Confirm | Overtaken | Agent => Go::No,
+            };
+            head.first = Some(First {
+                offset: row.offset,
+                go,
+            });
+        }
+    }
+
+    /// What was found. `before`: what ran until now; its passes go on.
+    #[must_use]
+    pub fn finish(mut self, before: &Keys) -> Found {
+        let (mut redo, mut waits) = (Vec::new(), Vec::new());
+        let hold = self.keys.hold;
+        for (key, head) in self.heads {
+            let closed = hold || head.closing > 0 || before.is_running(key);
+            let (count, parked) = match (closed, hold) {
+                (true, true) => (head.dead + head.retry + head.closing, 0),
+                (true, false) => (head.retry + head.closing, head.dead),
+                (false, _) => (0, head.dead + head.retry),
+            };
+            if parked > 0 {
+                let delivered = before.parked.get(&key).map_or(0, |parked| parked.delivered);
+                let entry = Parked {
+                    count: parked,
+                    delivered,
+                    settled: false,
+                };
+                self.keys.parked.insert(key, entry);
+            }
+            if count == 0 {
+                continue;
+            }
+            let mut blocked = Blocked {
+                count,
+                ..Blocked::default()
+            };
+            match before.blocked.get(&key) {
+                Some(running) if running.pass != 0 => {
+                    (blocked.pass, blocked.queued) = (running.pass, running.queued);
+                }
+                _ => match head.first.map(|first| first.go) {
+                    Some(Go::Now(flow, key)) => redo.push(Redo::Key(flow, key.into())),
+                    Some(Go::At(due_us, flow, key)) => waits.push((due_us, flow, key.into())),
+                    Some(Go::No) | None => {}
+                },
+            }
+            self.keys.blocked.insert(key, blocked);
+        }
+        for (key, id) in self.retries {
+            if self.keys.parked.contains_key(&key) && !self.keys.blocks(key) {
+                redo.push(Redo::One(id));
+            }
+        }
+        Found {
+            keys: self.keys,
+            redo,
+            waits,
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! Filters beside minijinja's own: what the conventions of ERPs need.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use minijinja::{Environment, Error, ErrorKind, Value};
+
+/// | filter | of | makes |
+/// |---|---|---|
+/// | `odata` | a text | the inside of an OData literal: `'` doubled (OData 4.01 part 2, 5.1.1.6.1) |
+/// | `number` | a decimal as text | the same digits, as JSON writes a number |
+/// | `local("Europe/Berlin", "%Y-%m-%d")` | a time | that zone's time in strftime's words |
+/// | `msdate` | a time | `/Date(1790000000000)/`, as OData 2 writes it in JSON |
+/// | `base64` | a text | base64 |
+pub(super) fn add(environment: &mut Environment<'static>) {
+    environment.add_filter("odata", |text: String| text.replace('\'', "''"));
+    environment.add_filter("base64", |text: String| STANDARD.encode(text));
+    environment.add_filter("number", number);
+    environment.add_filter("local", local);
+    environment.add_filter("msdate", msdate);
+}
+
+fn number(value: Value) -> Result<String, Error> {
+    let text = value.to_string();
+    let digits = text.strip_prefix('-').unwrap_or(&text);
+    let (whole, part) = digits.split_once('.').unwrap_or((digits, "0"));
+    let all_digits =
+        |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if !all_digits(whole) || !all_digits(part) {
+        return Err(wrong(format!("{text:?} is not a number")));
+    }
+    let sign = &text[..text.len() - digits.len()];
+    let zeros = whole.len() - 1 - whole[..whole.len() - 1].trim_start_matches('0').len();
+    Ok(format!("{sign}{}", &digits[zeros..]))
+}
+
+fn local(value: String, zone: String, format: String) -> Result<String, Error> {
+    let zone = TimeZone::get(&zone).map_err(|_| {
+        wrong(format!(
+            "there is no time zone {zone:?}; write e.g. \"Europe/Berlin\""
+        ))
+    })?;
+    let at = time(&value)?.to_zoned_datetime(zone);
+    jiff::fmt::strtime::format(&format, &at).map_err(|error| wrong(error.to_string()))
+}
+
+fn msdate(value: String) -> Result<String, Error> {
+    Ok(format!("/Date({})/", time(&value)?.as_millisecond()))
+}
+
+fn time(text: &str) -> Result<Timestamp, Error> {
+    text.parse()
+        .map_err(|_| wrong(format!("{text:?} is not a time")))
+}
+
+fn wrong(reason: String) -> Error {
+    Error::new(ErrorKind::InvalidOperation, reason)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(template: &str, expected: Option<&str>) {
+        let mut environment = Environment::new();
+        add(&mut environment);
+        let made = environment.render_str(template, Value::UNDEFINED).ok();
+        assert_eq!(made.as_deref(), expected, "{template}");
+    }
+
+    #[test]
+    fn values_are_written_as_erps_want_them() {
+        for (template, expected) in [
+            ("{{ \"O'Neill\" | odata }}", Some("O''Neill")),
+            ("{{ '12.50' | number }}", Some("12.50")),
+            ("{{ '-0012' | number }}", Some("-12")),
+            ("{{ '000.5' | number }}", Some("0.5")),
+            ("{{ 7 | number }}", Some("7")),
+            ("{{ '1,5' | number }}", None),
+            ("{{ '1.' | number }}", None),
+            ("{{ '-' | number }}", None),
+            ("{{ '1e5' | number }}", None),
+            (
+                "{{ '2026-03-29T01:30:00Z' | local('Europe/Berlin', '%Y-%m-%d %H:%M') }}",
+                Some("2026-03-29 03:30"),
+            ),
+            ("{{ '2026-03-29T01:30:00Z' | local('Berlin', '%Y') }}", None),
+            ("{{ 'today' | local('Europe/Berlin', '%Y') }}", None),
+            (
+                "{{ '2026-09-21T14:13:20Z' | msdate }}",
+                Some("/Date(1790000000000)/"),
+            ),
+            ("{{ 'agent:pw' | base64 }}", Some("YWdlbnQ6cHc=")),
+            ("{{ 'a b/c' | urlencode }}", Some("a%20b/c")),
+        ] {
+            check(template, expected);
+        }
+    }
+}
