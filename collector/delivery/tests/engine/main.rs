@@ -3,6 +3,7 @@
 mod any_order;
 mod conversing;
 mod delivering;
+mod documentation;
 mod misbehaving;
 mod refusing;
 mod support;
