@@ -197,7 +197,10 @@ async fn what_was_accepted_is_asked_about_after_a_kill_and_not_submitted_again()
         .await
         .expect("it is dead");
     target.wake().await;
-    wait(&target, "the second", |metrics| metrics.delivered == 1).await;
+    wait(&target, "the second", |metrics| {
+        (metrics.delivered, metrics.waiting, metrics.held) == (1, 0, 0)
+    })
+    .await;
     assert!(exceptions(&store).is_empty());
 }
 
@@ -278,7 +281,10 @@ async fn a_warning_waits_for_somebodys_word_and_then_the_call_is_sent_again() {
     );
     actions::approve(&store, id, "anna").await.expect("it asks");
     target.wake().await;
-    wait(&target, "the rest", |metrics| metrics.delivered == 3).await;
+    wait(&target, "the rest", |metrics| {
+        (metrics.delivered, metrics.waiting, metrics.held) == (3, 0, 0)
+    })
+    .await;
     assert_eq!(
         erp.lines(),
         [
