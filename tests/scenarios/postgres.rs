@@ -347,10 +347,10 @@ fn a_server_is_read_over_tls_only_if_its_certificate_is_what_was_said() {
     checked(plain).expect_err("the server wants TLS");
     let other =
         checked(with(&server, "localhost", "other.pem", "")).expect_err("another signed it");
-    assert!(other.contains("UnknownIssuer"), "{other}");
+    assert!(other.contains("nobody in ca_file signed"), "{other}");
     let name =
         checked(with(&server, "127.0.0.1", "ca.pem", "")).expect_err("it is of another name");
-    assert!(name.contains("not valid for name"), "{name}");
+    assert!(name.contains("is not for 127.0.0.1"), "{name}");
     let named = "server_name = \"localhost\"\n";
     checked(with(&server, "127.0.0.1", "ca.pem", named)).expect("it is good");
     // The same of a table that is asked.
@@ -370,7 +370,7 @@ fn a_server_is_read_over_tls_only_if_its_certificate_is_what_was_said() {
         }
     };
     let other = checked(asked("other.pem")).expect_err("another signed it");
-    assert!(other.contains("UnknownIssuer"), "{other}");
+    assert!(other.contains("nobody in ca_file signed"), "{other}");
     checked(asked("ca.pem")).expect("it is good");
 
     server.insert(0..1_000);
