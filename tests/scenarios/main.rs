@@ -32,6 +32,7 @@ mod postgres_failover;
 mod postgres_gaps;
 mod postgres_kept;
 mod postgres_newest;
+mod postgres_published;
 mod postgres_reports;
 mod postgres_rows;
 mod postgres_set_back;

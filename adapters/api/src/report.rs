@@ -141,6 +141,8 @@ pub enum GapReason {
     OtherServer = 4,
     /// The database lacks what was read before: it was restored to an earlier time, or one took over that did not have all.
     ServerWentBack = 5,
+    /// The log told of a table in another way for a while, or does now: changes may not have been told.
+    NotTold = 6,
 }
 
 /// What a flow does about a gap.

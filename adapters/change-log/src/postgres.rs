@@ -22,6 +22,7 @@ mod place;
 mod plain;
 mod preflight;
 mod progress;
+mod published;
 mod session;
 mod slot;
 mod snapshot;

@@ -248,9 +248,11 @@ impl<'r> Reader<'r> {
         match told.iter().any(|row| text(row, 0) == Some(table)) {
             true => Ok(()),
             false => Err(Trouble::Person(format!(
-                "the publication {publication} does not tell of {table} by this name: it lacks it, or the table has partitions or is one and publish_via_partition_root tells of the other. \
-                 Let its owner run: ALTER PUBLICATION {} SET (publish_via_partition_root = true); for a table that has partitions, or name in the flow those that are told",
-                sql::name(publication)
+                "the publication {publication} does not tell of {table} by this name. If it lacks it, let its owner run: ALTER PUBLICATION {0} ADD TABLE {1}; \
+                 if the table has partitions or is one, and publish_via_partition_root tells of the other: ALTER PUBLICATION {0} SET (publish_via_partition_root = true); \
+                 or name in the flow those that are told",
+                sql::name(publication),
+                sql::table(table)
             ))),
         }
     }

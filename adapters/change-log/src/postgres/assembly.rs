@@ -63,7 +63,7 @@ impl Assembly {
     ) -> Self {
         Self {
             flow: flow.into(),
-            tables: Tables::new(tables, kinds),
+            tables: Tables::new(tables, place.published.numbers(), kinds),
             watch,
             rows: Rows::default(),
             reports: Vec::new(),

@@ -22,6 +22,8 @@ pub(super) struct Coming {
 #[derive(Debug)]
 pub(super) struct Tables {
     wanted: BTreeMap<String, TableConfig>,
+    /// The wanted ones by their numbers: one that is called otherwise for a while is the same table.
+    numbers: HashMap<u32, String>,
     /// By their number.
     coming: HashMap<u32, Coming>,
     /// Tables of the publication that are not wanted.
@@ -31,12 +33,13 @@ pub(super) struct Tables {
 }
 
 impl Tables {
-    pub(super) fn new(wanted: &[TableConfig], kinds: Kinds) -> Self {
+    pub(super) fn new(wanted: &[TableConfig], numbers: HashMap<u32, String>, kinds: Kinds) -> Self {
         let by_name = wanted
             .iter()
             .map(|table| (table.name.clone(), table.clone()));
         Self {
             wanted: by_name.collect(),
+            numbers,
             coming: HashMap::new(),
             unwanted: HashMap::new(),
             kinds,
@@ -45,6 +48,10 @@ impl Tables {
 
     /// A table that a message describes by types whose names are not known.
     pub(super) fn undescribed(&self, message: Message<'_>) -> Result<Option<Relation>, String> {
+        let message = match message {
+            Message::Relation(relation) => Message::Relation(self.named(relation)),
+            other => other,
+        };
         Ok(match message {
             Message::Relation(relation)
                 if self.wanted.contains_key(&full_name(&relation))
@@ -61,6 +68,7 @@ impl Tables {
     /// # Errors
     /// A sentence: it does not have what is wanted.
     pub(super) fn describe(&mut self, relation: Relation) -> Result<Option<&Coming>, String> {
+        let relation = self.named(relation);
         let (oid, name) = (relation.oid, full_name(&relation));
         let Some(wanted) = self.wanted.get(&name) else {
             self.coming.remove(&oid);
@@ -75,6 +83,20 @@ impl Tables {
         };
         self.coming.insert(oid, coming);
         Ok(self.coming.get(&oid))
+    }
+
+    /// A table under the name by which it is wanted.
+    fn named(&self, mut relation: Relation) -> Relation {
+        if !self.wanted.contains_key(&full_name(&relation))
+            && let Some((schema, name)) = self
+                .numbers
+                .get(&relation.oid)
+                .filter(|name| self.wanted.contains_key(*name))
+                .and_then(|name| name.split_once('.'))
+        {
+            (relation.schema, relation.name) = (schema.to_owned(), name.to_owned());
+        }
+        relation
     }
 
     /// The table of a row; `None`: it is not wanted.

@@ -19,6 +19,7 @@ use super::kept;
 use super::kinds::Kinds;
 use super::load::Loader;
 use super::place::Place;
+use super::published;
 use super::session::{self, Names};
 use crate::again::{Join, Joined as _, Pump};
 use crate::columns::TableConfig;
@@ -210,6 +211,7 @@ impl Reading<'_> {
         else {
             return Ok(());
         };
+        let mut altered = published::watch(self.config, self.names, &begins.published);
         let mut looked = Looked::new();
         let mut silence = Silence::new(self.config.heartbeat_every);
         let mut heard_us = now_us();
@@ -257,6 +259,9 @@ impl Reading<'_> {
                     }
                     continue;
                 }
+                Some(Ok(what)) = altered.join_next() => {
+                return Err(Trouble::Passing(format!("{what}: the log is looked at anew")));
+            }
                 () = talk.closed() => return Ok(()),
             };
             let event = event.map_err(|error| trouble(&server, &error))?;

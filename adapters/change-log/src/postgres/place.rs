@@ -11,6 +11,7 @@
 //! {"v":1, …,"schemas":{"public.stock":"53b1f3a9c07e2d14"}}   which shape of each table was told last
 //! {"v":1, …,"last":"0/16B3700"}   behind it there was nothing for the flow up to `end`
 //! {"v":1, …,"came":[[1,"0/16B3000"]]}   from which timelines the server came to this one, and where it left each
+//! {"v":1, …,"published":{"":"16501 truetruetrue","public.stock":"16390 0c4f…"}}   as which objects the log tells of the tables
 //! {"v":1, …,"fork":"1:2@0/16B3700"}   the log that is read since then says other things at places that were read before
 //! ```
 //! `end` is the end of a commit, or of what the server said it had looked through: the slot is told of no other. Names are only ever added,
@@ -25,6 +26,7 @@ use serde::{Deserialize, Serialize};
 
 use super::lsn::{written, written_if_any};
 use super::progress::{Load, Within};
+use super::published::Published;
 use super::timeline::Left;
 use crate::again::{Queue, Stands};
 use crate::reader;
@@ -67,6 +69,9 @@ pub(super) struct Place {
     /// The tables whose rows are to come once more.
     #[serde(skip_serializing_if = "Queue::is_unused", default)]
     pub(super) again: Queue,
+    /// As which objects the log tells of the tables.
+    #[serde(skip_serializing_if = "Published::is_unknown", default)]
+    pub(super) published: Published,
     /// Up to here something was told, where that is not just up to `end`: before it, as what was read since was nothing for us; or behind it, as
     /// a first load that was gone on with saw what was committed by then. A server that lacks what is behind it lacks nothing that was told.
     #[serde(

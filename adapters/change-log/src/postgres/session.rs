@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dray_adapter::{GapReport, secret};
+use dray_adapter::{GapReason, GapReport, secret};
 use pgwire_replication::{IdentifySystem, Lsn, ReplicationClient, ReplicationConfig};
 use tracing::{info, warn};
 
@@ -13,9 +13,9 @@ use super::gap;
 use super::look::look;
 use super::place::Place;
 use super::progress::Load;
-use super::slot::{Course, course};
+use super::slot::{Course, Gap, course};
 use super::timeline::{self, Left, came_so, read_history};
-use super::{plain, sql};
+use super::{plain, published, sql};
 use crate::policy::OnGap;
 use crate::reader::Trouble;
 use crate::relay::Relay;
@@ -64,7 +64,7 @@ pub(super) async fn settle(
         place
     };
     let course = course(&names.slot, &config.database, place.as_ref(), facts);
-    let settled = match course {
+    let mut settled = match course {
         Course::Make => {
             // A slot knows a publication only if that was there before it.
             if !found.is_published {
@@ -74,7 +74,18 @@ pub(super) async fn settle(
         }
         Course::Begin(at) => (fresh(at), None),
         Course::GoOn(at) => match place {
-            Some(place) => (gone_on(place, at, facts), None),
+            Some(place) => match untold(config, names, &place).await? {
+                Some(sentence) => {
+                    let what = Gap {
+                        reason: GapReason::NotTold,
+                        sentence,
+                        read_through: at,
+                    };
+                    let bridged = gap::bridge(config, names, Some(place), &found, what).await?;
+                    (bridged.0, Some(bridged.1))
+                }
+                None => (gone_on(place, at, facts), None),
+            },
             None => (fresh(at), None),
         },
         Course::Gap(what) => {
@@ -83,6 +94,7 @@ pub(super) async fn settle(
         }
         Course::Wrong(said) => return Err(Trouble::Person(said)),
     };
+    settled.0.published = published::ask(config, names).await?;
     // One that is lost was made again.
     if let Some(slot) = &facts.slot
         && config.failover
@@ -91,6 +103,22 @@ pub(super) async fn settle(
         let_standbys_have(config, names, slot).await?;
     }
     Ok(settled)
+}
+
+/// Why the log may not have told all that changed up to the place: the tables, or what the publication says of them, are others than then.
+async fn untold(
+    config: &PostgresConfig,
+    names: &Names,
+    place: &Place,
+) -> Result<Option<String>, Trouble> {
+    let now = published::ask(config, names).await?;
+    let what = place.published.differs(&now, &config.tables);
+    Ok(what.map(|what| {
+        format!(
+            "{what}: what changed meanwhile may not have been told by the publication {}",
+            names.publication
+        )
+    }))
 }
 
 /// The flow's place in the log of a server that may have taken over.

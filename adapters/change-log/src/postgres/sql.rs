@@ -252,6 +252,27 @@ pub(super) fn published(publication: &str) -> String {
     )
 }
 
+/// The numbers of a publication and of its tables, and what it says of each: JSON, by name.
+pub(super) fn told<'t>(publication: &str, tables: impl Iterator<Item = &'t str>) -> String {
+    let tables: Vec<_> = tables
+        .map(|name| {
+            format!(
+                "({}, pg_catalog.to_regclass({}))",
+                value(name),
+                value(&table(name))
+            )
+        })
+        .collect();
+    format!(
+        "SELECT pg_catalog.jsonb_build_object('', p.oid::text || ' ' || p.pubinsert::text || p.pubupdate::text || p.pubdelete::text) || COALESCE(( \
+         SELECT pg_catalog.jsonb_object_agg(t.name, t.class::oid::text || ' ' || COALESCE(pg_catalog.md5(pg_catalog.to_jsonb(r)::text), '')) \
+         FROM (VALUES {}) AS t (name, class) LEFT JOIN pg_catalog.pg_publication_rel r ON r.prrelid = t.class AND r.prpubid = p.oid \
+         WHERE t.class IS NOT NULL), '{{}}'::jsonb) FROM pg_catalog.pg_publication p WHERE p.pubname = {}",
+        tables.join(", "),
+        value(publication)
+    )
+}
+
 /// Makes a publication of tables.
 pub(super) fn make_publication<'t>(
     publication: &str,

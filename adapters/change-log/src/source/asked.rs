@@ -46,7 +46,7 @@ impl<L: Log> LogSource<L> {
         }
         if self.place.is_none() {
             return Some(
-                "the flow has not begun yet: its server was not reached so far".to_owned(),
+                "the flow has not begun yet: its server was not reached so far, or the rows that were there before are about to be read for the first time; ask again when it has".to_owned(),
             );
         }
         if self.place.as_ref().is_some_and(Place::is_loading) {
