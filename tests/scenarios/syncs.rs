@@ -66,9 +66,10 @@ fn not_archived_when(failing: &str) {
         .expect("it runs")
         .wait_log("mend the disk, then restart the agent")
         .expect("the buffer says that it stopped, and is not opened again");
-    let status = site.agent_command(&["status"]).expect("a status");
-    let status = String::from_utf8_lossy(&status.stdout).into_owned();
-    assert!(status.contains("stopped"), "{failing}: {status}");
+    wait(&format!("{failing}: the flow stops"), || {
+        let status = site.agent_command(&["status"]).expect("a status");
+        String::from_utf8_lossy(&status.stdout).contains("stopped")
+    });
     assert_eq!(files_in(&drops), 1, "the file stays where it was dropped");
     assert_eq!(files_in(&drops.join("archive/pending")), 0);
     trace.detach();
