@@ -7,7 +7,7 @@ use crate::{PATIENCE, wait};
 
 /// Two tables change their names in one transaction, as tools do that alter large tables.
 const SWAP: &str = "BEGIN; CREATE TABLE movement_new (LIKE movement INCLUDING ALL); INSERT INTO movement_new SELECT * FROM movement; \
-    ALTER TABLE movement RENAME TO movement_old; ALTER TABLE movement_new RENAME TO movement; COMMIT";
+    ALTER TABLE movement RENAME TO movement_old; ALTER TABLE movement_new RENAME TO movement; GRANT SELECT ON movement TO dray; COMMIT";
 
 #[test]
 fn a_table_that_left_the_publication_and_came_back_is_a_gap() {
