@@ -368,14 +368,15 @@ impl AuditEntry {
     /// The first of these entries, in order, whose hash is not what it must be after the one before it.
     #[must_use]
     pub fn first_broken(entries: &[Self]) -> Option<&Self> {
-        let is_wrong = |pair: &[Self]| {
+        let is_good = |pair: &[Self]| {
             let follows = pair[0].id + 1 == pair[1].id;
-            !pair[1].hash.is_empty()
-                && !(follows && pair[1].hash == pair[1].hash_after(&pair[0].hash))
+            // One of an older version has none.
+            pair[1].hash.is_empty()
+                || (follows && pair[1].hash == pair[1].hash_after(&pair[0].hash))
         };
         entries
             .windows(2)
-            .find(|pair| is_wrong(pair))
+            .find(|pair| !is_good(pair))
             .map(|pair| &pair[1])
     }
 }
