@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use dray_proto::EventId;
 use dray_proto::event::View;
+use dray_store::ExceptionState;
 
 use crate::body::{Poison, Writer};
 use crate::connectors::{Delivery, Piece};
@@ -92,14 +93,14 @@ impl Batch {
         self.body.clone()
     }
 
-    /// What a connector gets; `None`: nothing is left to send.
-    pub(crate) fn delivery(&self) -> Option<Delivery> {
+    /// What a connector gets; `None`: nothing is left to send. `each`: it looks at each event.
+    pub(crate) fn delivery(&self, each: bool) -> Option<Delivery> {
         let in_array = usize::from(self.body.first() == Some(&b'['));
         let mut start = in_array;
-        let events: Vec<_> = self
-            .items
-            .iter()
-            .zip(&self.ends)
+        let ends = self.items.iter().zip(&self.ends);
+        let wanted = if each { self.items.len() } else { 1 };
+        let events: Vec<_> = ends
+            .take(wanted)
             .map(|(item, end)| {
                 let (loaded, meta) = self.event(item);
                 let id = View::of(loaded.event(meta))
@@ -109,20 +110,27 @@ impl Batch {
                 Piece { id, json }
             })
             .collect();
+        let loaded = self.blocks.first()?;
+        let later = loaded.told.as_ref().and_then(|told| told.later.clone());
+        // Who asks how far it is does not mind asking again; of what else was sent before a kill no step may tell.
+        let polls = loaded
+            .redo
+            .is_some_and(|again| again.was == ExceptionState::Accepted);
+        let was_sent = loaded.redo.is_some() && later.is_none();
         (!events.is_empty()).then(|| Delivery {
             body: self.body.clone(),
             events,
-            in_doubt: self.in_doubt || self.blocks.iter().any(|block| block.redo.is_some()),
-            later: self
-                .blocks
-                .first()
-                .and_then(|block| block.told.as_ref()?.later.clone()),
+            in_doubt: !polls && (self.in_doubt || was_sent),
+            later,
         })
     }
 
     /// The batch taken apart by outcome: neighbours with the same one stay together. Encoded again where it is sent again.
     pub(crate) fn sorted(self, outcomes: Vec<Outcome>) -> Vec<(Self, Outcome)> {
         debug_assert_eq!(self.items.len(), outcomes.len(), "an outcome an event");
+        // An event without one would close its lane for ever.
+        let unsaid = || Outcome::Unknown("the connector said nothing of the event".into());
+        let outcomes = outcomes.into_iter().chain(std::iter::repeat_with(unsaid));
         let mut parts: Vec<(Self, Outcome)> = Vec::new();
         for (item, outcome) in self.items.iter().zip(outcomes) {
             match parts.last_mut() {
@@ -368,5 +376,41 @@ mod tests {
             }
         }
         assert_eq!(seen, [100, 101, 103, 104, 105, 106]);
+    }
+
+    #[test]
+    fn a_delivery_names_each_event_where_somebody_looks_at_each() {
+        let mut batch = batch(4, &[1]);
+        assert!(batch.delivery(true).is_none(), "it is not encoded");
+        batch.encode(&Renderer::Plan, Shape::Array, 1 << 20);
+        let whole = batch.delivery(true).expect("events");
+        let offsets: Vec<_> = whole
+            .events
+            .iter()
+            .map(|piece| {
+                let json = serde_json::from_slice::<Value>(&whole.body[piece.json.clone()]);
+                json.expect("JSON")["offset"].as_u64().expect("a number")
+            })
+            .collect();
+        assert_eq!(offsets, [100, 102, 103]);
+        assert_eq!(batch.delivery(false).expect("events").events.len(), 1);
+    }
+
+    #[test]
+    fn a_batch_is_taken_apart_by_what_came_of_each_event() {
+        let mut batch = batch(4, &[]);
+        batch.encode(&Renderer::Plan, Shape::Array, 1 << 20);
+        let refused = Outcome::Rejected("no such item".into());
+        let outcomes = vec![Outcome::Done, Outcome::Done, refused.clone(), Outcome::Done];
+        let parts = batch.sorted(outcomes);
+        let found: Vec<_> = parts
+            .iter()
+            .map(|(part, outcome)| (part.items.len(), outcome))
+            .collect();
+        assert_eq!(
+            found,
+            [(2, &Outcome::Done), (1, &refused), (1, &Outcome::Done)]
+        );
+        assert!(parts.iter().all(|(part, _)| !part.is_encoded()));
     }
 }

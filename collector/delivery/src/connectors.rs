@@ -33,7 +33,7 @@ pub const KEPT_BYTES_MAX: usize = 4 * 1024;
 pub struct Delivery {
     /// Their JSON: an object for one, else an array.
     pub body: Bytes,
-    /// Each event, in order; at least one.
+    /// Each event, in order; at least one. Where [`Connector::reads_events`] says no, the first alone.
     pub events: Vec<Piece>,
     /// An earlier try may have had its effect.
     pub in_doubt: bool,
@@ -55,6 +55,8 @@ pub struct Piece {
 pub struct Told {
     /// See [`Verdict`].
     pub verdict: Verdict,
+    /// An earlier call of the conversation was answered, and may have had its effect.
+    pub has_begun: bool,
     /// The last request and its answer, where it may matter to a person.
     pub exchange: Option<Exchange>,
 }
@@ -81,6 +83,7 @@ impl From<Outcome> for Told {
     fn from(outcome: Outcome) -> Self {
         Self {
             verdict: Verdict::All(outcome),
+            has_begun: false,
             exchange: None,
         }
     }
@@ -91,8 +94,14 @@ pub type Promise<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// See the module.
 pub trait Connector: Debug + Send + Sync {
-    /// Delivers. Called for many deliveries at once, as many as `concurrency` says; within the target's time limit.
+    /// Delivers. Called for many deliveries at once, as many as `concurrency` says; each request of it within the target's
+    /// time limit.
     fn deliver(self: Arc<Self>, delivery: Delivery) -> Promise<'static, Told>;
+
+    /// Whether it looks at each event of a delivery, or takes the body as it is.
+    fn reads_events(&self) -> bool {
+        true
+    }
 
     /// Whether a delivery that is [`Delivery::in_doubt`] begins by looking: then it is one after a kill too.
     fn verifies(&self) -> bool {

@@ -121,6 +121,8 @@ pub struct Row<'a> {
     pub state: ExceptionState,
     /// Where it is accepted: when it is asked about again, microseconds since 1970-01-01T00:00:00Z.
     pub due_us: i64,
+    /// A conversation about it goes on: the key's later events wait for that.
+    pub goes_on: bool,
 }
 
 /// Exceptions that should be sent again.
@@ -210,9 +212,7 @@ impl Keys {
             self.pass_ends(key);
             return;
         }
-        if let Some(parked) = self.parked.get_mut(&key) {
-            parked.count = parked.count.saturating_sub(1);
-        }
+        self.unpark(key);
         self.blocked.entry(key).or_default().count += 1;
     }
 
@@ -243,6 +243,10 @@ impl Keys {
     pub fn parked_removed(&mut self, key: KeyId) {
         self.counts.total = self.counts.total.saturating_sub(1);
         self.counts.dead = self.counts.dead.saturating_sub(1);
+        self.unpark(key);
+    }
+
+    fn unpark(&mut self, key: KeyId) {
         if let Some(parked) = self.parked.get_mut(&key) {
             parked.count = parked.count.saturating_sub(1);
             if parked.count == 0 {

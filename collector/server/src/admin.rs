@@ -209,20 +209,21 @@ impl CollectorAdmin for Admin {
             limit => (limit as usize).min(AUDIT_SHOWN_MAX),
         };
         let entries = ask(&self.shared.store, move |store| store.audit_entries(limit)).await;
-        let entries = entries
-            .map_err(failed)?
-            .into_iter()
-            .map(|entry| AuditEntry {
-                id: entry.id,
-                at_us: entry.at_us,
-                actor: entry.actor,
-                action: entry.action,
-                subject: entry.subject,
-                detail: entry.detail,
-                hash: hex::encode(entry.hash),
-            });
+        let entries = entries.map_err(failed)?;
+        let broken = dray_store::AuditEntry::first_broken(&entries);
+        let broken_id = broken.map_or(0, |entry| entry.id);
+        let entries = entries.into_iter().map(|entry| AuditEntry {
+            id: entry.id,
+            at_us: entry.at_us,
+            actor: entry.actor,
+            action: entry.action,
+            subject: entry.subject,
+            detail: entry.detail,
+            hash: hex::encode(entry.hash),
+        });
         Ok(Response::new(AuditReply {
             entries: entries.collect(),
+            broken_id,
         }))
     }
 

@@ -77,8 +77,14 @@ pub async fn run(command: Command, config: &Config) -> Result<(), Failure> {
         }
         Command::Audit { limit, json } => {
             let answer = connect(config).await?.audit(AuditRequest { limit }).await;
-            show::audit(&answer.map_err(said)?.into_inner().entries, json);
-            Ok(())
+            let reply = answer.map_err(said)?.into_inner();
+            show::audit(&reply.entries, json);
+            match reply.broken_id {
+                0 => Ok(()),
+                id => Err(Failure::Failed(format!(
+                    "entry {id} does not follow from the one before it: somebody changed state.db, or took an entry out of it"
+                ))),
+            }
         }
         Command::Status => {
             let status = connect(config)

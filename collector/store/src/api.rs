@@ -8,9 +8,14 @@ use bytes::Bytes;
 use dray_proto::v1::{Block, BlockHeader, Codec};
 use dray_proto::{FlowName, Offset, Sequence};
 use roaring::RoaringBitmap;
-use sha2::{Digest, Sha256};
 use thiserror::Error;
 use tokio::sync::{oneshot, watch};
+
+mod audit;
+mod exceptions;
+
+pub use audit::AuditEntry;
+pub use exceptions::{Change, Exception, ExceptionQuery, ExceptionState};
 
 /// Exceptions a target may have before it pauses.
 pub const EXCEPTIONS_MAX: u64 = 1_000_000;
@@ -206,76 +211,6 @@ pub struct Cursor {
     pub above: RoaringBitmap,
 }
 
-/// Why an event is an exception.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ExceptionState {
-    /// The target refused it; nobody tries it again without being told to.
-    Dead,
-    /// It waits behind a dead one of its key.
-    Held,
-    /// It was refused, and a later event of its key was delivered.
-    Overtaken,
-    /// Somebody asked for it to be tried again.
-    Retry,
-    /// An agent's dead letter; it belongs to no target.
-    Agent,
-    /// The target took it and works on it: it is asked about again. Later events of its key wait behind it.
-    Accepted,
-    /// Somebody must agree before it goes on. Later events of its key wait behind it.
-    Confirm,
-}
-
-/// An event that cannot go on, with a copy of its bytes, so that it pins nothing.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Exception {
-    /// Given by the store, from 1, ascending; 0 in a new one.
-    pub id: u64,
-    /// The target; empty for an agent's dead letter.
-    pub target: String,
-    /// The flow.
-    pub flow: FlowName,
-    /// Its offset.
-    pub offset: Offset,
-    /// Its business key.
-    pub key: String,
-    /// Why.
-    pub state: ExceptionState,
-    /// A sentence.
-    pub reason: String,
-    /// When: microseconds since 1970-01-01T00:00:00Z.
-    pub at_us: i64,
-    /// The event with its place appended (`dray_proto::event::put_place`).
-    pub event: Bytes,
-    /// What only its target's engine reads: a text that the store keeps as it is; may be empty.
-    pub detail: String,
-}
-
-/// Another state of an exception.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Change {
-    /// Which.
-    pub id: u64,
-    /// The new state.
-    pub state: ExceptionState,
-    /// The new sentence.
-    pub reason: String,
-    /// The new detail; `None`: it stays.
-    pub detail: Option<String>,
-}
-
-impl Change {
-    /// Of state and reason; the detail stays.
-    #[must_use]
-    pub fn new(id: u64, state: ExceptionState, reason: impl Into<String>) -> Self {
-        Self {
-            id,
-            state,
-            reason: reason.into(),
-            detail: None,
-        }
-    }
-}
-
 /// One durable step of a consumer: all of it or nothing.
 #[derive(Debug, Clone, Default)]
 pub struct Step {
@@ -292,23 +227,6 @@ pub struct Step {
     pub change: Vec<Change>,
     /// Exceptions that are over.
     pub remove: Vec<u64>,
-}
-
-/// Which exceptions to list.
-#[derive(Debug, Clone, Default)]
-pub struct ExceptionQuery {
-    /// Of this target; `None`: of all, and the agents'.
-    pub target: Option<String>,
-    /// Of this flow.
-    pub flow: Option<FlowName>,
-    /// Of this key.
-    pub key: Option<String>,
-    /// In one of these states; empty: in any.
-    pub states: Vec<ExceptionState>,
-    /// With an id above this.
-    pub after: u64,
-    /// At most this many, ascending by id.
-    pub limit: usize,
 }
 
 /// An agent that was enrolled.
@@ -328,57 +246,6 @@ pub struct Agent {
     pub last_seen_s: i64,
     /// As it last said; may be empty.
     pub version: String,
-}
-
-/// Something that was done or refused, for whoever asks later.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct AuditEntry {
-    /// Given by the store, from 1, ascending; 0 in a new one.
-    pub id: u64,
-    /// When: microseconds since 1970-01-01T00:00:00Z.
-    pub at_us: i64,
-    /// Who: an agent's id, or "uid 991" for who asked over the local socket.
-    pub actor: String,
-    /// What, e.g. "revoke".
-    pub action: String,
-    /// To what, e.g. "north/shipments".
-    pub subject: String,
-    /// A sentence; may be empty.
-    pub detail: String,
-    /// Given by the store: [`AuditEntry::hash_after`]; empty in a new one, and in one that an older version kept.
-    pub hash: Vec<u8>,
-}
-
-impl AuditEntry {
-    /// SHA-256 over the hash of the entry before (empty for the first) and this entry's number, time and texts, each text
-    /// with its length before it: whoever changes, takes out or adds an entry changes all hashes from there on.
-    #[must_use]
-    pub fn hash_after(&self, before: &[u8]) -> Vec<u8> {
-        let mut hasher = Sha256::new();
-        hasher.update(before);
-        hasher.update(self.id.to_be_bytes());
-        hasher.update(self.at_us.to_be_bytes());
-        for text in [&self.actor, &self.action, &self.subject, &self.detail] {
-            hasher.update((text.len() as u64).to_be_bytes());
-            hasher.update(text);
-        }
-        hasher.finalize().to_vec()
-    }
-
-    /// The first of these entries, in order, whose hash is not what it must be after the one before it.
-    #[must_use]
-    pub fn first_broken(entries: &[Self]) -> Option<&Self> {
-        let is_good = |pair: &[Self]| {
-            let follows = pair[0].id + 1 == pair[1].id;
-            // One of an older version has none.
-            pair[1].hash.is_empty()
-                || (follows && pair[1].hash == pair[1].hash_after(&pair[0].hash))
-        };
-        entries
-            .windows(2)
-            .find(|pair| !is_good(pair))
-            .map(|pair| &pair[1])
-    }
 }
 
 /// The store. Shared by threads and tasks; reads may touch the disk.

@@ -70,14 +70,15 @@ impl Program {
     /// # Errors
     /// A sentence: it was left at a call that the configuration no longer has.
     pub fn talk(&self, in_doubt: bool, later: Option<&Later>) -> Result<Talk<'_>, Poison> {
-        let at = match later {
+        let looks = in_doubt && self.verifies();
+        let at = match later.filter(|_| !looks) {
             Some(later) => self.number(&later.call).ok_or_else(|| {
                 Poison(format!(
                     "it was left at the call {:?}, which the configuration no longer has: add the call again, then retry",
                     later.call
                 ))
             })?,
-            None if in_doubt => self.verify,
+            None if looks => self.verify,
             None => self.first,
         };
         Ok(Talk {

@@ -151,25 +151,19 @@ impl Connection {
     /// A sentence: it is no address, or it leads to another host, where our secrets must not go.
     pub(crate) fn resolve(&self, relative: &str) -> Result<Uri, String> {
         let wrong = |reason: &str| format!("the call's url {relative:?} {reason}");
-        let resolved = if relative.contains("://") {
-            relative.to_owned()
+        let uri = if relative.contains("://") {
+            relative.parse().ok()
         } else {
-            let authority = self
-                .url
-                .authority()
-                .map_or("", |authority| authority.as_str());
-            let scheme = self.url.scheme_str().unwrap_or("http");
-            let folder = match relative.strip_prefix('/') {
-                Some(_) => "",
-                None => self.url.path().rsplit_once('/').map_or("/", |_| {
-                    &self.url.path()[..=self.url.path().rfind('/').unwrap_or(0)]
-                }),
+            let folder = match (relative.starts_with('/'), self.url.path().rfind('/')) {
+                (false, Some(end)) => &self.url.path()[..=end],
+                _ => "",
             };
-            format!("{scheme}://{authority}{folder}{relative}")
+            let mut parts = self.url.clone().into_parts();
+            parts.path_and_query = format!("{folder}{relative}").parse().ok();
+            Uri::from_parts(parts).ok()
         };
-        let uri: Uri = resolved
-            .parse()
-            .map_err(|_| wrong("is not an address; values in it need the filter urlencode"))?;
+        let uri =
+            uri.ok_or_else(|| wrong("is not an address; values in it need the filter urlencode"))?;
         if uri.authority() != self.url.authority() || uri.scheme() != self.url.scheme() {
             return Err(wrong("leads to another host than the target's url"));
         }
@@ -424,6 +418,32 @@ mod tests {
         );
         std::fs::remove_file(&path).expect("it is there");
         assert!(secret(&bearer).expect_err("gone").contains("No such file"));
+    }
+
+    #[test]
+    fn a_calls_address_stays_on_the_targets_host() {
+        let config: TargetConfig =
+            toml::from_str("name = \"erp\"\nurl = \"https://erp.example:8443/api/items\"")
+                .expect("a table");
+        let connection = Connection::new(&TargetConfig {
+            url: config.url.replace("https", "http"),
+            ..config
+        });
+        let connection = connection.expect("an address");
+        for (relative, expected) in [
+            ("orders?a=b", Some("http://erp.example:8443/api/orders?a=b")),
+            ("/orders/1", Some("http://erp.example:8443/orders/1")),
+            (
+                "http://erp.example:8443/x",
+                Some("http://erp.example:8443/x"),
+            ),
+            ("http://evil.example/x", None),
+            ("https://erp.example:8443/x", None),
+            ("orders?a=b c", None),
+        ] {
+            let resolved = connection.resolve(relative).map(|uri| uri.to_string());
+            assert_eq!(resolved.ok().as_deref(), expected, "{relative}");
+        }
     }
 
     #[test]

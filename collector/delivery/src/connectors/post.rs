@@ -55,6 +55,7 @@ impl Post {
                     .then(|| self.connection.exchange(&ask, &reply));
                 Told {
                     verdict: Verdict::All(outcome),
+                    has_begun: false,
                     exchange,
                 }
             }
@@ -66,6 +67,10 @@ impl Post {
 impl Connector for Post {
     fn deliver(self: Arc<Self>, delivery: Delivery) -> Promise<'static, Told> {
         Box::pin(async move { self.post(delivery).await })
+    }
+
+    fn reads_events(&self) -> bool {
+        false
     }
 
     fn knock(&self, wait: Duration) -> Promise<'_, bool> {

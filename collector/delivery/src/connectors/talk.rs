@@ -6,8 +6,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use jiff::Timestamp;
 
-use super::http::{Ask, Connection};
-use super::{Connector, Delivery, Exchange, Promise, Told, Verdict};
+use super::http::{Ask, Connection, Reply};
+use super::{Connector, Delivery, Promise, Told, Verdict};
 use crate::calls::{Program, Turn};
 use crate::outcome::Outcome;
 use crate::template::Fields;
@@ -28,25 +28,22 @@ impl Conversation {
     }
 
     async fn hold(&self, delivery: Delivery) -> Told {
-        let mut last = None;
-        let outcome = self.turns(&delivery, &mut last).await;
-        let exchange = last.filter(|_| outcome.concerns_events());
+        let mut heard = Heard::default();
+        let outcome = self.turns(&delivery, &mut heard).await;
+        let last = heard.last.filter(|_| outcome.concerns_events());
         Told {
             verdict: Verdict::All(outcome),
-            exchange,
+            has_begun: heard.led_on,
+            exchange: last.map(|(ask, reply)| self.connection.exchange(&ask, &reply)),
         }
     }
 
-    /// `last`: the last request that was answered, with its answer.
-    async fn turns(&self, delivery: &Delivery, last: &mut Option<Exchange>) -> Outcome {
+    async fn turns(&self, delivery: &Delivery, heard: &mut Heard) -> Outcome {
         let event = &delivery.events[0];
         let plain = delivery.body.slice(event.json.clone());
         let begun = Fields::of(&plain).and_then(|fields| {
-            Ok((
-                fields,
-                self.program
-                    .talk(delivery.in_doubt, delivery.later.as_ref())?,
-            ))
+            let later = delivery.later.as_ref();
+            Ok((fields, self.program.talk(delivery.in_doubt, later)?))
         });
         let (fields, mut talk) = match begun {
             Ok(begun) => begun,
@@ -70,13 +67,23 @@ impl Conversation {
                 Ok(reply) => reply,
                 Err(outcome) => return outcome,
             };
-            *last = Some(self.connection.exchange(&ask, &reply));
-            match talk.hear(&reply.answer(), Timestamp::now()) {
-                Turn::Again => {}
+            let turn = talk.hear(&reply.answer(), Timestamp::now());
+            heard.last = Some((ask, reply));
+            match turn {
+                Turn::Again => heard.led_on = true,
                 Turn::End(outcome) => return outcome,
             }
         }
     }
+}
+
+/// What was heard in a conversation.
+#[derive(Default)]
+struct Heard {
+    /// The last request that was answered, and its answer.
+    last: Option<(Ask, Reply)>,
+    /// An answer led to another call.
+    led_on: bool,
 }
 
 impl Connector for Conversation {

@@ -405,13 +405,15 @@ fn load_keys(store: &dyn Store, target: &str, mut loader: Loader) -> Result<Load
     loop {
         let page = store.exceptions(&query)?;
         for found in &page {
+            let detail = Detail::read(&found.detail);
             loader.add(&Row {
                 id: found.id,
                 flow: &found.flow,
                 offset: found.offset,
                 key: &found.key,
                 state: found.state,
-                due_us: Detail::read(&found.detail).due_us,
+                due_us: detail.due_us,
+                goes_on: detail.later.is_some(),
             });
         }
         match page.last() {

@@ -39,9 +39,11 @@ impl Engine {
     pub(super) fn load_redo(&mut self) -> Op {
         let wanted: Vec<_> = self.redo.drain(..self.redo.len().min(REDO_PAGE)).collect();
         let (store, target) = (Arc::clone(&self.store), self.config.name.clone());
+        let holds = self.keys.holds();
         Box::pin(async move {
             let kept = wanted.clone();
-            match tokio::task::spawn_blocking(move || load(&*store, &target, wanted)).await {
+            let loaded = move || load(&*store, &target, holds, wanted);
+            match tokio::task::spawn_blocking(loaded).await {
                 Ok(Ok((found, left))) => Done::Loaded { found, left },
                 Ok(Err(error)) => failed(error.to_string(), kept).await,
                 Err(error) => failed(error.to_string(), kept).await,
@@ -99,7 +101,6 @@ impl Engine {
         let mut run: Vec<Exception> = Vec::new();
         for found in exceptions {
             match found.state {
-                Dead if !self.keys.holds() => continue,
                 Dead | Confirm => break,
                 Accepted => {
                     let due_us = Detail::read(&found.detail).due_us;
@@ -147,20 +148,23 @@ impl Engine {
 
 type Found = (Vec<(Redo, Vec<Exception>)>, Vec<Redo>);
 
-fn load(store: &dyn Store, target: &str, wanted: Vec<Redo>) -> Result<Found, StoreError> {
+/// `holds`: a dead one blocks its key. Else it is parked, and none of those that are read: many would hide what waits behind them.
+fn load(
+    store: &dyn Store,
+    target: &str,
+    holds: bool,
+    wanted: Vec<Redo>,
+) -> Result<Found, StoreError> {
+    use ExceptionState::{Accepted, Confirm, Dead, Held, Retry};
+    let mut states = vec![Held, Retry, Accepted, Confirm];
+    states.extend(holds.then_some(Dead));
     let mut found = Vec::new();
     let mut bytes = 0;
     let mut wanted = wanted.into_iter();
     for redo in wanted.by_ref() {
         let mut query = ExceptionQuery {
             target: Some(target.to_owned()),
-            states: vec![
-                ExceptionState::Dead,
-                ExceptionState::Held,
-                ExceptionState::Retry,
-                ExceptionState::Accepted,
-                ExceptionState::Confirm,
-            ],
+            states: states.clone(),
             ..ExceptionQuery::default()
         };
         match &redo {

@@ -40,7 +40,7 @@ pub(super) async fn send(
             left_out = batch.encode(&renderer, shape, bytes_max);
         }
     }
-    let told = match batch.delivery() {
+    let told = match batch.delivery(connector.reads_events()) {
         Some(delivery) => Some(connector.deliver(delivery).await),
         None => None,
     };

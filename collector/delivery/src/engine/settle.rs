@@ -23,7 +23,7 @@ use crate::window::{Again, Loaded, Meta};
 impl Engine {
     pub(super) fn take_sent(&mut self, joined: Result<Sent, JoinError>) {
         let Sent {
-            batch,
+            mut batch,
             era,
             left_out,
             told,
@@ -43,6 +43,8 @@ impl Engine {
             self.gate.unsent(era);
             return;
         };
+        // Whatever stops it now: what it said before may have had its effect.
+        batch.in_doubt |= told.has_begun;
         match told.verdict {
             Verdict::All(outcome) => {
                 self.take_outcome(batch, era, outcome, told.exchange.as_ref());
@@ -71,46 +73,24 @@ impl Engine {
             Outcome::Accepted(later, reason) => {
                 self.gate.answered(era);
                 let state = ExceptionState::Accepted;
-                self.put_off(
-                    &batch,
-                    Waits {
-                        state,
-                        later,
-                        reason,
-                    },
-                    exchange,
-                );
+                self.put_off(&batch, Waits::new(state, later, reason), exchange);
             }
             Outcome::Confirm(later, reason) => {
                 self.gate.answered(era);
                 let state = ExceptionState::Confirm;
-                self.put_off(
-                    &batch,
-                    Waits {
-                        state,
-                        later,
-                        reason,
-                    },
-                    exchange,
-                );
+                self.put_off(&batch, Waits::new(state, later, reason), exchange);
             }
             Outcome::Rejected(reason) => {
-                self.gate.answered(era);
-                self.refuse(batch, Class::Rejected, reason, exchange);
+                self.refused(batch, era, Class::Rejected, reason, exchange)
             }
             Outcome::Conflict(reason) => {
-                self.gate.answered(era);
-                self.refuse(batch, Class::Conflict, reason, exchange);
+                self.refused(batch, era, Class::Conflict, reason, exchange)
             }
-            Outcome::Poison(reason) => {
-                self.gate.answered(era);
-                self.refuse(batch, Class::Poison, reason, exchange);
-            }
+            Outcome::Poison(reason) => self.refused(batch, era, Class::Poison, reason, exchange),
             Outcome::TooLarge(reason) => {
-                self.gate.answered(era);
                 self.successes = 0;
                 self.batch_now = (batch.items.len() / 2).clamp(1, self.batch_now);
-                self.refuse(batch, Class::TooLarge, reason, exchange);
+                self.refused(batch, era, Class::TooLarge, reason, exchange);
             }
             Outcome::Auth(why) | Outcome::Misconfigured(why) => {
                 self.failed(&why);
@@ -216,6 +196,18 @@ impl Engine {
                 .then_load
                 .push(Redo::Key(flow.clone(), key.to_owned()));
         }
+    }
+
+    fn refused(
+        &mut self,
+        batch: Batch,
+        era: u64,
+        class: Class,
+        reason: String,
+        exchange: Option<&Exchange>,
+    ) {
+        self.gate.answered(era);
+        self.refuse(batch, class, reason, exchange);
     }
 
     /// The target does not take the batch: one of its events, or all. Halves find out which.

@@ -1,6 +1,7 @@
 //! Events that the target took and works on, or that somebody must agree to: on disk, until it is time.
 
 use std::cmp::Reverse;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dray_proto::FlowName;
@@ -13,6 +14,7 @@ use crate::connectors::Exchange;
 use crate::detail::Detail;
 use crate::outcome::Class;
 use crate::policy::Redo;
+use crate::window::Loaded;
 
 /// When a key's first exception is due, microseconds since 1970-01-01T00:00:00Z.
 pub(super) type Due = Reverse<(i64, FlowName, String)>;
@@ -27,6 +29,16 @@ pub(super) struct Waits {
     pub(super) reason: String,
 }
 
+impl Waits {
+    pub(super) fn new(state: ExceptionState, later: Later, reason: String) -> Self {
+        Self {
+            state,
+            later,
+            reason,
+        }
+    }
+}
+
 impl Engine {
     /// The one event of a batch waits. Its key is closed meanwhile, whatever the policy.
     pub(super) fn put_off(&mut self, batch: &Batch, waits: Waits, exchange: Option<&Exchange>) {
@@ -34,14 +46,18 @@ impl Engine {
             return;
         };
         let (loaded, meta) = batch.event(item);
-        let (loaded, meta) = (std::sync::Arc::clone(loaded), *meta);
+        let (loaded, meta) = (Arc::clone(loaded), *meta);
         let (flow, offset) = (loaded.place.flow.clone(), loaded.offset(&meta));
         let key = loaded.key(&meta).to_owned();
         let id = self.keys.id(&flow, &key);
         let now_us = jiff::Timestamp::now().as_microsecond();
         let wait_us = i64::try_from(waits.later.after_ms).unwrap_or(i64::MAX / 1_000) * 1_000;
+        // What somebody took to agree is not the target's time.
+        let was_accepted = loaded
+            .redo
+            .is_some_and(|again| again.was == ExceptionState::Accepted);
         let since_us = match &loaded.told {
-            Some(told) if told.since_us > 0 => told.since_us,
+            Some(told) if was_accepted && told.since_us > 0 => told.since_us,
             _ => now_us,
         };
         if waits.state == ExceptionState::Accepted
@@ -53,6 +69,10 @@ impl Engine {
                 waits.reason
             );
             self.reject(batch, item, Class::Unfinished, reason, exchange);
+            return;
+        }
+        if loaded.redo.is_none() && !self.has_room_for_exception() {
+            self.lanes.put_back(item.slot);
             return;
         }
         let detail = Detail {
@@ -73,10 +93,6 @@ impl Engine {
         }
         match loaded.redo {
             None => {
-                if !self.has_room_for_exception() {
-                    self.lanes.put_back(item.slot);
-                    return;
-                }
                 let exception =
                     self.exception(&loaded, &meta, waits.state, waits.reason, detail.text());
                 self.keys.put_off(id);
@@ -96,7 +112,7 @@ impl Engine {
     }
 
     /// Times that a batch's event was sent, before restarts too.
-    pub(super) fn attempts(&self, batch: &Batch, loaded: &crate::window::Loaded) -> u32 {
+    pub(super) fn attempts(&self, batch: &Batch, loaded: &Loaded) -> u32 {
         let before = loaded.told.as_ref().map_or(0, |told| told.attempts);
         before.saturating_add(batch.attempts)
     }

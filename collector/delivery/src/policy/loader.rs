@@ -31,7 +31,7 @@ pub struct Found {
 struct Head {
     dead: u32,
     retry: u32,
-    /// Held, accepted, to be confirmed: they close the key under any policy.
+    /// Held, accepted, to be confirmed, confirmed: they close the key under any policy.
     closing: u32,
     /// The first that counts for the key's order.
     first: Option<First>,
@@ -83,13 +83,13 @@ impl Loader {
             return;
         }
         let key = self.keys.id(row.flow, row.key);
-        if row.state == Retry {
+        if row.state == Retry && !row.goes_on {
             self.retries.push((key, row.id));
         }
         let head = self.heads.entry(key).or_default();
         match row.state {
             Dead => head.dead += 1,
-            Retry => head.retry += 1,
+            Retry if !row.goes_on => head.retry += 1,
             _ => head.closing += 1,
         }
         let counts = self.keys.hold || row.state != Dead;

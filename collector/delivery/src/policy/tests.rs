@@ -15,6 +15,7 @@ fn loaded(rows: &[(u64, &str, ExceptionState)], before: &Keys) -> (Keys, Vec<Red
             key,
             state: *state,
             due_us: 7,
+            goes_on: false,
         });
     }
     let found = loader.finish(before);
@@ -198,7 +199,6 @@ fn after_a_start_the_first_of_a_key_says_when_it_goes_on() {
             (3, "asks", Confirm),
             (4, "asks", Held),
             (5, "approved", Retry),
-            (6, "approved", Held),
         ];
         let mut loader = Loader::new(&Keys::new(policy));
         for (id, key, state) in rows {
@@ -209,6 +209,7 @@ fn after_a_start_the_first_of_a_key_says_when_it_goes_on() {
                 key,
                 state: *state,
                 due_us: 7,
+                goes_on: *key == "approved",
             });
         }
         let found = loader.finish(&Keys::new(policy));

@@ -355,3 +355,89 @@ async fn what_may_have_been_sent_before_a_kill_is_looked_up_and_nothing_else() {
         "after a stop nothing is in doubt"
     );
 }
+
+#[tokio::test]
+async fn a_call_that_was_answered_is_looked_up_when_the_next_one_is_put_off() {
+    let (store, erp) = (open(), Erp::start().await);
+    let config = FIND_THEN_WRITE
+        .replace("first = \"find\"", "first = \"create\"\nverify = \"find\"")
+        .replace(
+            "url = \"items\"",
+            "url = \"items\"\nrule = [{ status = [\"2xx\"], capture = { id = \"/id\" }, go = \"change\" }]",
+        );
+    let mut puts_off = true;
+    erp.script(move |ask| match ask.method.as_str() {
+        "GET" => json(r#"[{"id": 12}]"#),
+        "PATCH" if std::mem::take(&mut puts_off) => {
+            Reply::With(429, "retry-after", "0".into(), "later".into())
+        }
+        _ => json(r#"{"id": 12}"#),
+    });
+    let target = start(&store, &erp.url(), &config);
+    append(&store, "north/items", &["a"]).await;
+    wait(&target, "it", |metrics| metrics.delivered == 1).await;
+    assert_eq!(
+        erp.lines(),
+        [
+            "POST /items",
+            "PATCH /items/12",
+            "GET /items?code=a",
+            "PATCH /items/12"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn under_park_all_that_waited_goes_on_however_many_are_refused() {
+    let (store, erp) = (open(), Erp::start().await);
+    let posted = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let state = Arc::clone(&posted);
+    erp.script(move |ask| match ask.method.as_str() {
+        "POST" if ask.number == 0 => Reply::With(202, "x-a", "b".into(), r#"{"job": 7}"#.into()),
+        "POST" => Reply::Status(422),
+        _ if state.load(Ordering::Relaxed) => json(r#"{"state": "posted"}"#),
+        _ => json(r#"{"state": "running"}"#),
+    });
+    let config = format!("on_reject = \"park\"\n{SUBMIT_AND_POLL}");
+    let target = start(&store, &erp.url(), &config);
+    append(&store, "north/orders", &["a"; 40]).await;
+    wait(&target, "the others wait", |metrics| metrics.held == 39).await;
+    posted.store(true, Ordering::Relaxed);
+    wait(&target, "all are over", |metrics| {
+        (metrics.dead, metrics.held, metrics.waiting) == (39, 0, 0)
+    })
+    .await;
+    assert_eq!(erp.check_order(), 1, "and the first one came");
+}
+
+#[tokio::test]
+async fn under_park_what_was_approved_goes_before_later_events_of_its_key() {
+    let (store, erp) = (open(), Erp::start().await);
+    let skipped = AtomicUsize::new(0);
+    erp.script(move |ask| {
+        if ask.path.starts_with("/skip") {
+            skipped.fetch_add(1, Ordering::Relaxed);
+        }
+        match skipped.load(Ordering::Relaxed) {
+            0 => json(r#"{"error": ["UserWarning", ["w1", "Really?"]]}"#),
+            _ => json(r#"{"result": [1]}"#),
+        }
+    });
+    let config = format!("on_reject = \"park\"\n{WARNING}");
+    let target = start(&store, &erp.url(), &config);
+    append(&store, "north/moves", &["a"]).await;
+    wait(&target, "the question", |metrics| metrics.waiting == 1).await;
+    actions::approve(&store, id_of(&store, 1), "anna")
+        .await
+        .expect("it asks");
+    // Later events come before the engine hears of it, as well as a restart.
+    append(&store, "north/moves", &["a", "a"]).await;
+    target.kill().await;
+    let target = start(&store, &erp.url(), &config);
+    wait(&target, "all", |metrics| {
+        (metrics.delivered, metrics.held, metrics.dead) == (3, 0, 0)
+    })
+    .await;
+    erp.check_order();
+    assert!(exceptions(&store).is_empty());
+}
