@@ -64,6 +64,10 @@ pub(super) async fn settle(
         place
     };
     let course = course(&names.slot, &config.database, place.as_ref(), facts);
+    let told = match found.is_published {
+        true => Some(published::ask(config, names).await?),
+        false => None,
+    };
     let mut settled = match course {
         Course::Make => {
             // A slot knows a publication only if that was there before it.
@@ -74,8 +78,15 @@ pub(super) async fn settle(
         }
         Course::Begin(at) => (fresh(at), None),
         Course::GoOn(at) => match place {
-            Some(place) => match untold(config, names, &place).await? {
-                Some(sentence) => {
+            Some(place) => match told
+                .as_ref()
+                .and_then(|told| place.published.differs(told, &config.tables))
+            {
+                Some(what) => {
+                    let sentence = format!(
+                        "{what}: what changed meanwhile may not have been told by the publication {}",
+                        names.publication
+                    );
                     let what = Gap {
                         reason: GapReason::NotTold,
                         sentence,
@@ -94,7 +105,11 @@ pub(super) async fn settle(
         }
         Course::Wrong(said) => return Err(Trouble::Person(said)),
     };
-    settled.0.published = published::ask(config, names).await?;
+    settled.0.published = match told {
+        Some(told) => told,
+        // It was made just now.
+        None => published::ask(config, names).await?,
+    };
     // One that is lost was made again.
     if let Some(slot) = &facts.slot
         && config.failover
@@ -103,22 +118,6 @@ pub(super) async fn settle(
         let_standbys_have(config, names, slot).await?;
     }
     Ok(settled)
-}
-
-/// Why the log may not have told all that changed up to the place: the tables, or what the publication says of them, are others than then.
-async fn untold(
-    config: &PostgresConfig,
-    names: &Names,
-    place: &Place,
-) -> Result<Option<String>, Trouble> {
-    let now = published::ask(config, names).await?;
-    let what = place.published.differs(&now, &config.tables);
-    Ok(what.map(|what| {
-        format!(
-            "{what}: what changed meanwhile may not have been told by the publication {}",
-            names.publication
-        )
-    }))
 }
 
 /// The flow's place in the log of a server that may have taken over.
