@@ -3,9 +3,12 @@
 //! A connector never fails: whatever went wrong is an [`Outcome`]. It keeps nothing that must survive: the engine writes
 //! down what came of a delivery, and hands over again what it has no outcome of.
 
+mod connection;
 pub mod http;
 mod post;
+pub(crate) mod sign_in;
 mod talk;
+mod tls;
 
 use std::fmt::Debug;
 use std::future::Future;

@@ -6,7 +6,6 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
-use dray_delivery::config::Auth;
 use dray_delivery::{Target, TargetConfig};
 
 use crate::config::Config;
@@ -146,16 +145,19 @@ fn resolve(name: &str) -> Finding {
 }
 
 fn secrets(target: &TargetConfig) -> Vec<Finding> {
-    let secret = match &target.auth {
-        Auth::None => None,
-        Auth::Bearer { token_file } => Some(("token_file", token_file.as_path())),
-        Auth::Basic { password_file, .. } => Some(("password_file", password_file.as_path())),
-    };
-    let ca =
-        (!target.ca_file.as_os_str().is_empty()).then_some(("ca_file", target.ca_file.as_path()));
-    secret
+    let more = [
+        ("ca_file", &target.ca_file),
+        ("cert_file", &target.cert_file),
+        ("key_file", &target.key_file),
+    ];
+    let named = more
         .into_iter()
-        .chain(ca)
+        .filter(|(_, path)| !path.as_os_str().is_empty());
+    target
+        .auth
+        .files()
+        .into_iter()
+        .chain(named)
         .map(|(setting, path)| readable(&target.name, setting, path))
         .collect()
 }

@@ -6,9 +6,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use jiff::Timestamp;
 
-use super::http::{Ask, Connection};
+use super::http::{Ask, Connection, Reply};
 use super::{Connector, Delivery, Exchange, Promise, Told, Verdict};
-use crate::calls::{Program, Turn};
+use crate::calls::{Program, Talk, Turn};
 use crate::outcome::Outcome;
 use crate::template::Fields;
 
@@ -66,16 +66,32 @@ impl Conversation {
                     Err(reason) => return Outcome::Poison(reason),
                 }
             }
-            let reply = match self.connection.ask(&ask).await {
-                Ok(reply) => reply,
-                Err(outcome) => return outcome,
-            };
-            *last = Some(self.connection.exchange(&ask, &reply));
-            match talk.hear(&reply.answer(), Timestamp::now()) {
-                Turn::Again => {}
-                Turn::End(outcome) => return outcome,
+            match self.turn(&mut talk, &ask, last).await {
+                Ok(Turn::Again) => {}
+                Ok(Turn::End(outcome)) | Err(outcome) => return outcome,
             }
         }
+    }
+
+    /// One call; again, once, where its answer means that the target does not know us.
+    async fn turn(
+        &self,
+        talk: &mut Talk<'_>,
+        ask: &Ask,
+        last: &mut Option<Exchange>,
+    ) -> Result<Turn, Outcome> {
+        let mut hear = |reply: &Reply| {
+            *last = Some(self.connection.exchange(ask, reply));
+            talk.hear(&reply.answer(), Timestamp::now())
+        };
+        let reply = self.connection.ask(ask).await?;
+        let turn = hear(&reply);
+        if let Turn::End(Outcome::Auth(_)) = turn
+            && let Some(reply) = self.connection.again(ask, &reply).await?
+        {
+            return Ok(hear(&reply));
+        }
+        Ok(turn)
     }
 }
 

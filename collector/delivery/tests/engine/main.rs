@@ -5,4 +5,6 @@ mod conversing;
 mod delivering;
 mod misbehaving;
 mod refusing;
+mod showing_who;
+mod signing_in;
 mod support;
