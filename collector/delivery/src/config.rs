@@ -1,5 +1,6 @@
 //! One `[[target]]` table of the collector's configuration.
 
+mod account;
 mod auth;
 
 use std::path::PathBuf;
@@ -16,6 +17,7 @@ use crate::calls::{CallsConfig, Program, Ruling};
 use crate::select::Pattern;
 use crate::template::Template;
 
+pub use account::{AccountConfig, Rate, Timeliness};
 pub(crate) use auth::header_name;
 pub use auth::{
     Algorithm, AssertionConfig, AssertionRole, Auth, CsrfConfig, HmacConfig, LoginConfig,
@@ -87,7 +89,13 @@ pub struct TargetConfig {
     /// Its key, PEM.
     #[serde(default)]
     pub key_file: PathBuf,
-    /// How to say who is calling.
+    /// The account at the ERP whose limits it shares with others; empty: it has none.
+    #[serde(default)]
+    pub account: String,
+    /// How soon its events are wanted, where an account has less room than requests.
+    #[serde(default)]
+    pub timeliness: Timeliness,
+    /// How to say who is calling; none: as its account does.
     #[serde(default)]
     pub auth: Auth,
     /// Requests need a token against cross-site request forgery, and cookies.

@@ -20,6 +20,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use dray_proto::EventId;
 
+use crate::account::Account;
 use crate::calls::{Later, Program};
 use crate::config::TargetConfig;
 use crate::outcome::Outcome;
@@ -110,8 +111,11 @@ pub trait Connector: Debug + Send + Sync {
 ///
 /// # Errors
 /// A sentence.
-pub(crate) fn build(config: &TargetConfig) -> Result<Arc<dyn Connector>, String> {
-    let connection = Connection::new(config)?;
+pub(crate) fn build(
+    config: &TargetConfig,
+    account: Option<Arc<Account>>,
+) -> Result<Arc<dyn Connector>, String> {
+    let connection = Connection::new(config, account)?;
     if config.calls.call.is_empty() {
         return Ok(Arc::new(Post::new(connection, config)?));
     }

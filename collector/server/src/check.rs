@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
-use dray_delivery::{Target, TargetConfig};
+use dray_delivery::{Accounts, Target, TargetConfig};
 
 use crate::config::Config;
 
@@ -57,13 +57,24 @@ pub(crate) fn try_all(config: &Config) -> Vec<Finding> {
             .map(|metrics| listen("metrics", metrics, running)),
     );
     findings.extend(config.names.iter().map(|name| resolve(name)));
+    for account in &config.accounts {
+        let files = account.auth.files();
+        findings.extend(files.into_iter().map(|(setting, path)| {
+            let of = format!("account {}", account.name);
+            readable(&of, setting, path)
+        }));
+    }
+    let accounts = Accounts::new(&config.accounts).unwrap_or_else(|said| {
+        findings.push(Finding::new(Verdict::Wrong, "", said));
+        Accounts::default()
+    });
     for target in &config.targets {
         let secrets = secrets(target);
         if secrets
             .iter()
             .all(|finding| finding.verdict == Verdict::Fine)
         {
-            let wrong = Target::check(target);
+            let wrong = Target::check(target, &accounts);
             findings.extend(
                 wrong
                     .into_iter()
@@ -158,12 +169,12 @@ fn secrets(target: &TargetConfig) -> Vec<Finding> {
         .files()
         .into_iter()
         .chain(named)
-        .map(|(setting, path)| readable(&target.name, setting, path))
+        .map(|(setting, path)| readable(&format!("target {}", target.name), setting, path))
         .collect()
 }
 
-fn readable(target: &str, setting: &str, path: &Path) -> Finding {
-    let what = format!("target {target}: {setting} {}", path.display());
+fn readable(of: &str, setting: &str, path: &Path) -> Finding {
+    let what = format!("{of}: {setting} {}", path.display());
     match fs::read(path) {
         Ok(content) if content.trim_ascii().is_empty() => {
             Finding::new(Verdict::Wrong, what, "is empty; write the secret in it")

@@ -240,12 +240,6 @@ impl Auth {
         }
     }
 
-    /// Whether the target's session may stand in cookies.
-    #[must_use]
-    pub fn keeps_cookies(&self) -> bool {
-        matches!(self, Self::Session(_))
-    }
-
     /// What is wrong with it; reads no file. `single`: each request is one POST of one event.
     pub(super) fn check(&self, vars: &toml::Table, single: bool, wrong: &mut Vec<String>) {
         match self {

@@ -1,19 +1,21 @@
 //! The way to a target, with who is calling: credentials, tokens, and the one more try where they had ended.
 
 use ::http::{StatusCode, Uri};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::http::{Ask, Reply, Wire};
 use super::sign_in::{Csrf, SignIn};
 use super::{Exchange, KEPT_BYTES_MAX};
-use crate::config::TargetConfig;
+use crate::account::Account;
+use crate::config::{Auth, TargetConfig};
 use crate::outcome::Outcome;
 
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Connection {
     wire: Wire,
-    sign_in: SignIn,
+    sign_in: Arc<SignIn>,
     csrf: Option<Csrf>,
 }
 
@@ -22,15 +24,23 @@ impl Connection {
     ///
     /// # Errors
     /// A sentence.
-    pub(crate) fn new(config: &TargetConfig) -> Result<Self, String> {
-        let wire = Wire::new(config)?;
+    pub(crate) fn new(
+        config: &TargetConfig,
+        account: Option<Arc<Account>>,
+    ) -> Result<Self, String> {
+        let shared = account.as_ref().and_then(|account| account.sign_in());
+        let sign_in = match shared.filter(|_| config.auth == Auth::None) {
+            Some(shared) => shared,
+            None => Arc::new(SignIn::new(&config.auth, &config.vars)?),
+        };
+        let wire = Wire::new(config, account, &sign_in)?;
         if let Some(csrf) = config.csrf.as_ref().filter(|csrf| !csrf.url.is_empty()) {
             wire.resolve(&csrf.url)
                 .map_err(|reason| format!("csrf.url: {reason}"))?;
         }
         Ok(Self {
             wire,
-            sign_in: SignIn::new(config)?,
+            sign_in,
             csrf: config.csrf.as_ref().map(Csrf::new),
         })
     }

@@ -1,7 +1,7 @@
 //! HTTP requests to a target: how they are made, sent and read. Who is calling is put on by
 //! [`Connection`], in front of it.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use ::http::header::{CONTENT_TYPE, COOKIE, HeaderName, HeaderValue, SET_COOKIE, USER_AGENT};
@@ -19,10 +19,11 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use url::Url;
 
-use super::sign_in::{Got, Worn, csrf};
+use super::sign_in::{Got, SignIn, Worn, csrf};
 use super::tls;
+use crate::account::Account;
 use crate::answer::Answer;
-use crate::config::{Auth, TargetConfig};
+use crate::config::{TargetConfig, Timeliness};
 use crate::outcome::Outcome;
 
 pub(crate) use super::connection::Connection;
@@ -44,7 +45,10 @@ pub(crate) struct Wire {
     pub(super) url: Uri,
     timeout: Duration,
     /// Where a session may stand in them.
-    cookies: Option<Mutex<CookieStore>>,
+    cookies: Option<Arc<Mutex<CookieStore>>>,
+    /// Whose limits hold.
+    account: Option<Arc<Account>>,
+    timeliness: Timeliness,
 }
 
 /// A request to be made.
@@ -93,14 +97,16 @@ impl Wire {
     ///
     /// # Errors
     /// A sentence.
-    pub(super) fn new(config: &TargetConfig) -> Result<Self, String> {
+    pub(super) fn new(
+        config: &TargetConfig,
+        account: Option<Arc<Account>>,
+        sign_in: &SignIn,
+    ) -> Result<Self, String> {
         let url: Uri = config
             .url
             .parse()
             .map_err(|_| format!("url: {:?} is not an address", config.url))?;
-        let secure = |url: &str| url.starts_with("https:");
-        let https = secure(&config.url)
-            || matches!(&config.auth, Auth::OAuth2(oauth2) if secure(&oauth2.token_url));
+        let https = url.scheme_str() == Some("https") || sign_in.needs_roots();
         let tls = tls::client(config, https)?;
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
@@ -117,12 +123,17 @@ impl Wire {
             .pool_timer(TokioTimer::new())
             .pool_max_idle_per_host(config.concurrency)
             .build(connector);
-        let cookies = config.csrf.is_some() || config.auth.keeps_cookies();
+        let cookies = (config.csrf.is_some() || sign_in.keeps_cookies()).then(|| {
+            let shared = account.as_ref().map(|account| account.cookies());
+            shared.unwrap_or_default()
+        });
         Ok(Self {
             client,
             url,
             timeout: config.timeout,
-            cookies: cookies.then(Mutex::default),
+            cookies,
+            account,
+            timeliness: config.timeliness,
         })
     }
 
@@ -171,11 +182,16 @@ impl Wire {
         made.map_err(|error| Outcome::Misconfigured(format!("no request could be made: {error}")))
     }
 
-    /// Sends it with the target's cookies, and keeps those that it sets.
+    /// Sends it, in its account's turn, with the target's cookies, and keeps those that it sets. The time limit begins with
+    /// the turn.
     ///
     /// # Errors
     /// The outcome where no whole answer came.
     pub(super) async fn send(&self, mut request: Request<Full<Bytes>>) -> Result<Reply, Outcome> {
+        let _permit = match &self.account {
+            Some(account) => Some(account.enter(self.timeliness).await),
+            None => None,
+        };
         let url = self
             .cookies
             .as_ref()

@@ -31,7 +31,7 @@ use jiff::Timestamp;
 use memchr::memmem;
 
 use super::http::{Ask, Reply, Wire};
-use crate::config::{Auth, OAuth2Config, SessionConfig, TargetConfig};
+use crate::config::{Auth, OAuth2Config, SessionConfig};
 use crate::outcome::Outcome;
 use login::{Headers, Login};
 use renewable::{Fetched, Renewable};
@@ -50,7 +50,7 @@ pub(crate) fn check_session(config: &SessionConfig, vars: &toml::Table) -> Resul
 
 /// A target's credentials.
 #[derive(Debug)]
-pub(super) struct SignIn {
+pub(crate) struct SignIn {
     kind: Kind,
     held: Renewable<Worn>,
 }
@@ -146,11 +146,11 @@ impl SignIn {
     ///
     /// # Errors
     /// A sentence.
-    pub(super) fn new(config: &TargetConfig) -> Result<Self, String> {
-        let kind = match &config.auth {
+    pub(crate) fn new(auth: &Auth, vars: &toml::Table) -> Result<Self, String> {
+        let kind = match auth {
             Auth::Session(session) => {
                 Secret::read("auth.password_file", &session.password_file)?;
-                let login = Login::compile(session, &config.vars)?;
+                let login = Login::compile(session, vars)?;
                 Kind::Session(session.clone(), Box::new(login))
             }
             Auth::OAuth2(oauth2) => {
@@ -169,6 +169,16 @@ impl SignIn {
             kind,
             held: Renewable::new(),
         })
+    }
+
+    /// Whether its tokens are given out over TLS, where the target itself may not be.
+    pub(super) fn needs_roots(&self) -> bool {
+        matches!(&self.kind, Kind::OAuth2(_, url) if url.scheme_str() == Some("https"))
+    }
+
+    /// Whether what it is given may be cookies.
+    pub(super) fn keeps_cookies(&self) -> bool {
+        matches!(self.kind, Kind::Session(..))
     }
 
     /// The credentials; signs in where there are none, or they end soon.

@@ -43,6 +43,9 @@ impl Engine {
             self.gate.unsent(era);
             return;
         };
+        if let Some(account) = &self.account {
+            account.learn(&told);
+        }
         match told.verdict {
             Verdict::All(outcome) => {
                 self.take_outcome(batch, era, outcome, told.exchange.as_ref());

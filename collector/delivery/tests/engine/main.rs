@@ -5,6 +5,7 @@ mod conversing;
 mod delivering;
 mod misbehaving;
 mod refusing;
+mod sharing;
 mod showing_who;
 mod signing_in;
 mod support;

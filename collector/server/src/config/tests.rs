@@ -172,6 +172,12 @@ const BROKEN: [(&str, &str, usize, &[&str]); 22] = [
         19,
         &["two targets called \"erp\"", "each its own"],
     ),
+    (
+        "batch = 200",
+        "account = \"netsuit\"",
+        13,
+        &["there is no account \"netsuit\"", "write an [[account]]"],
+    ),
 ];
 
 #[test]

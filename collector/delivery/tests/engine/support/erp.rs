@@ -75,6 +75,8 @@ struct Kept {
     script: Option<Script>,
     arrivals: Vec<Arrival>,
     asks: Vec<Arc<Ask>>,
+    live: usize,
+    live_max: usize,
 }
 
 /// A running ERP; ends with its value.
@@ -149,6 +151,11 @@ impl Erp {
         tokio::time::timeout(super::LIMIT, waiting)
             .await
             .expect("requests come");
+    }
+
+    /// The most requests that were in flight at once.
+    pub fn live_max(&self) -> usize {
+        self.kept().live_max
     }
 
     /// "POST /items", in order of arrival.
@@ -250,6 +257,15 @@ impl hyper::body::Body for Endless {
     }
 }
 
+/// A request that is answered, or given up.
+struct Ended(Shared);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        self.0.0.lock().expect("nobody panics holding it").live -= 1;
+    }
+}
+
 async fn answer(
     request: Request<Incoming>,
     shared: Shared,
@@ -269,6 +285,7 @@ async fn answer(
             Err(_) => Vec::new(),
         }
     };
+    let _ended = Ended(Arc::clone(&shared));
     let reply = {
         let mut kept = shared.0.lock().expect("nobody panics holding it");
         let ask = Arc::new(Ask {
@@ -282,6 +299,8 @@ async fn answer(
             body,
             events,
         });
+        kept.live += 1;
+        kept.live_max = kept.live_max.max(kept.live);
         kept.asks.push(Arc::clone(&ask));
         let reply = kept
             .script
