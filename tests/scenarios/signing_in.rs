@@ -8,11 +8,11 @@ use dray_tests::tryton::{self, Tryton};
 use crate::{folder, wait};
 
 /// Movements, and how many of them come before the session ends.
-const ALL: u64 = 40;
+const ALL: u64 = 50;
 const BEFORE: u64 = 20;
 
 fn drop_movements(site: &Site, from: u64, to: u64) {
-    let text = movements(from, to, 10);
+    let text = movements(from, to - from, 10);
     drop_file(
         &site.drops("movements"),
         &format!("{from}.txt"),

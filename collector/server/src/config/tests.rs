@@ -49,7 +49,7 @@ fn the_documented_configuration_is_read() {
 }
 
 /// Each: the line to replace in [`GOOD`], with what, the line that must be named, and words of the answer.
-const BROKEN: [(&str, &str, usize, &[&str]); 22] = [
+const BROKEN: [(&str, &str, usize, &[&str]); 23] = [
     (
         "names = [\"collector.example\", \"10.0.0.5\", \"::1\"]",
         "",
