@@ -24,7 +24,7 @@ pub(super) const LIVES_SECONDS: i64 = 300;
 /// A private key.
 pub(super) enum Key {
     Rsa(Box<rsa::KeyPair>, &'static dyn RsaEncoding),
-    Ecdsa(EcdsaKeyPair),
+    Ecdsa(Box<EcdsaKeyPair>),
 }
 
 impl Key {
@@ -40,7 +40,7 @@ impl Key {
                 let der = der.secret_pkcs8_der();
                 let random = SystemRandom::new();
                 EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, der, &random)
-                    .map(Self::Ecdsa)
+                    .map(|pair| Self::Ecdsa(Box::new(pair)))
             }
             (PrivateKeyDer::Pkcs8(der), _) => rsa::KeyPair::from_pkcs8(der.secret_pkcs8_der())
                 .map(|pair| Self::Rsa(Box::new(pair), encoding(algorithm))),
