@@ -3,9 +3,12 @@
 //! A connector never fails: whatever went wrong is an [`Outcome`]. It keeps nothing that must survive: the engine writes
 //! down what came of a delivery, and hands over again what it has no outcome of.
 
+mod connection;
 pub mod http;
 mod post;
+pub(crate) mod sign_in;
 mod talk;
+mod tls;
 
 use std::fmt::Debug;
 use std::future::Future;
@@ -17,6 +20,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use dray_proto::EventId;
 
+use crate::account::Account;
 use crate::calls::{Later, Program};
 use crate::config::TargetConfig;
 use crate::outcome::Outcome;
@@ -116,8 +120,11 @@ pub trait Connector: Debug + Send + Sync {
 ///
 /// # Errors
 /// A sentence.
-pub(crate) fn build(config: &TargetConfig) -> Result<Arc<dyn Connector>, String> {
-    let connection = Connection::new(config)?;
+pub(crate) fn build(
+    config: &TargetConfig,
+    account: Option<Arc<Account>>,
+) -> Result<Arc<dyn Connector>, String> {
+    let connection = Connection::new(config, account)?;
     if config.calls.call.is_empty() {
         return Ok(Arc::new(Post::new(connection, config)?));
     }
