@@ -24,7 +24,7 @@ pub struct FileConfig {
     pub folder: PathBuf,
     /// What stands in them.
     pub format: Format,
-    /// A file's name: `{site}`, `{flow}` and `{first}` (its lowest offset) must stand in it, `{count}` may.
+    /// A file's name without its ending: `{number}` must stand in it, which grows by one a file; `{site}`, `{flow}`, `{first}`, `{last}` (offsets) and `{count}` may.
     #[serde(default = "default_name")]
     pub name: String,
     /// How long a file waits for more events; zero: each delivery is one.
@@ -48,7 +48,7 @@ pub struct FileConfig {
     /// CSV: whether the first line has the fields' names.
     #[serde(default = "default_names")]
     pub names: bool,
-    /// A line before all: `{name}`, `{count}`, `{first}`, `{last}`, `{site}` and `{flow}` may stand in it.
+    /// A line before all: `{name}` and all that the name may hold may stand in it.
     #[serde(default)]
     pub header: String,
     /// The same after all.
@@ -121,7 +121,7 @@ pub enum Align {
 }
 
 fn default_name() -> String {
-    "{site}-{flow}-{first}".into()
+    "{site}-{flow}-{number}".into()
 }
 
 fn default_events_max() -> usize {
@@ -162,12 +162,11 @@ impl FileConfig {
         if !self.folder.is_absolute() {
             wrong.push("file.folder: write its path from the root".into());
         }
-        for place in ["{site}", "{flow}", "{first}"] {
-            if !self.name.contains(place) {
-                wrong.push(format!(
-                    "file.name: {place} must stand in it, so that no file has the name of another"
-                ));
-            }
+        if !self.name.contains("{number}") {
+            wrong.push(
+                "file.name: {number} must stand in it, so that no file has the name of another"
+                    .into(),
+            );
         }
         if self.name.starts_with('.') || self.name.contains(['/', '\0']) {
             wrong.push("file.name: it begins with a dot or holds a \"/\"".into());
@@ -250,7 +249,7 @@ mod tests {
     fn what_is_wrong_is_said_in_a_sentence_that_names_the_setting() {
         check("format = \"jsonl\"", &[]);
         check("format = \"csv\"", &["file.field"]);
-        check("format = \"jsonl\"\nname = \"{flow}\"", &["file.name"; 2]);
+        check("format = \"jsonl\"\nname = \"{flow}\"", &["file.name"]);
         check(
             "format = \"jsonl\"\nencoding = \"utf-16le\"",
             &["file.encoding"],

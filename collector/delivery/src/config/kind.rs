@@ -97,10 +97,7 @@ impl TargetConfig {
             ("rule", !self.rules.is_empty()),
             ("calls", !self.calls.call.is_empty()),
             ("auth", self.auth != Auth::None),
-            (
-                "template",
-                !self.template.is_empty() && self.kind != Kind::Nats,
-            ),
+            ("template", !self.template.is_empty()),
         ] {
             if is_set {
                 let name = self.kind.name();

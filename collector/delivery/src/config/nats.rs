@@ -16,6 +16,9 @@ pub struct NatsConfig {
     pub servers: Vec<String>,
     /// A template: `wms.{{ site }}.{{ flow }}.{{ key }}`.
     pub subject: String,
+    /// A template of the message; empty: the default JSON.
+    #[serde(default)]
+    pub payload: String,
     /// The stream that must take it.
     pub stream: String,
     /// Who we are there; with `password_file`.
@@ -27,9 +30,16 @@ pub struct NatsConfig {
     /// A token instead of user and password; white space around it is dropped.
     #[serde(default)]
     pub token_file: PathBuf,
+    /// Whether what may be there is looked up by its subject's last message. Without the right to ask the stream: false.
+    #[serde(default = "default_verify")]
+    pub verify: bool,
     /// No TLS to another machine.
     #[serde(default)]
     pub in_clear_text: bool,
+}
+
+fn default_verify() -> bool {
+    true
 }
 
 impl NatsConfig {

@@ -1,10 +1,10 @@
 //! A private MariaDB server.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use super::{Server, free_port, up};
+use super::{Server, certify, free_port, up};
 
 const PASSWORD: &str = "it's a secret";
 
@@ -18,8 +18,9 @@ impl Mariadb {
     pub fn start() -> Self {
         let made = tempfile::Builder::new().prefix("dray-sinks-").tempdir();
         let folder = made.expect("a folder");
+        certify(folder.path());
         let owner = Command::new("chown")
-            .arg("mysql")
+            .args(["-R", "mysql"])
             .arg(folder.path())
             .status();
         assert!(owner.expect("chown").success());
@@ -53,6 +54,11 @@ impl Mariadb {
         server
     }
 
+    /// The authority that signed for "db.example".
+    pub fn ca_file(&self) -> PathBuf {
+        self.folder.path().join("ca.pem")
+    }
+
     fn run(&mut self) {
         let folder = self.folder.path().to_owned();
         let path = |name: &str| folder.join(name).display().to_string();
@@ -65,6 +71,8 @@ impl Mariadb {
                 .arg(format!("--port={}", self.port))
                 .args(["--skip-name-resolve", "--innodb-buffer-pool-size=64M"])
                 .arg("--innodb-log-file-size=32M")
+                .arg(format!("--ssl-cert={}", path("cert.pem")))
+                .arg(format!("--ssl-key={}", path("key.pem")))
                 .stdin(Stdio::null())
                 .stdout(Stdio::null())
                 .stderr(fs::File::create(folder.join("log")).expect("a file"))
@@ -104,6 +112,10 @@ impl Server for Mariadb {
     }
 
     fn hand_over(&self) {}
+
+    fn widen(&self) {
+        self.sql("ALTER TABLE stock MODIFY qty decimal(12,3)");
+    }
 
     fn table(&self) -> String {
         format!(

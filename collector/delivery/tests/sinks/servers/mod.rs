@@ -1,6 +1,7 @@
 //! Private servers, and what all their tests do.
 
 pub mod mariadb;
+pub mod nats;
 pub mod postgres;
 pub mod sqlite;
 
@@ -14,6 +15,8 @@ use dray_delivery::{Metrics, Target, TargetConfig, TargetHandle};
 use dray_proto::event::number;
 use dray_proto::{EventId, schema, wire};
 use dray_store::Store;
+
+use std::path::Path;
 
 use crate::support::{CAPTURED_US, append_block, block_of, flow};
 
@@ -49,6 +52,8 @@ pub trait Server {
     fn sql(&self, sql: &str) -> String;
     /// Dray's user owns the tables.
     fn hand_over(&self);
+    /// Whatever the table `stock` refused by its CHECK, it takes now.
+    fn widen(&self);
     /// `[target.sql]` without a table.
     fn table(&self) -> String;
 }
@@ -107,7 +112,7 @@ pub async fn wait_for(
     what: &str,
     enough: impl Fn(&Metrics) -> bool,
 ) -> Metrics {
-    let waited = tokio::time::timeout(PATIENCE * 2, target.wait_for(&enough)).await;
+    let waited = tokio::time::timeout(PATIENCE, target.wait_for(&enough)).await;
     waited.unwrap_or_else(|_| panic!("{what} did not come: {:#?}", target.status()))
 }
 
@@ -120,4 +125,27 @@ pub async fn finished(store: &Arc<dyn Store>, target: &TargetHandle, name: &str,
         found.map_or(0, |(_, cursor)| cursor.through.0)
     };
     wait_for(target, "the last event", |_| through() == events).await;
+}
+
+/// A certificate for "db.example" and "localhost", and its authority.
+pub fn certify(folder: &Path) {
+    let mut authority = rcgen::CertificateParams::new(Vec::new()).expect("parameters");
+    authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let authority_key = rcgen::KeyPair::generate().expect("a key");
+    let authority_certificate = authority.self_signed(&authority_key).expect("signed");
+    let issuer = rcgen::Issuer::new(authority, authority_key);
+    let names = ["db.example", "localhost"].map(str::to_owned).to_vec();
+    let params = rcgen::CertificateParams::new(names).expect("parameters");
+    let key = rcgen::KeyPair::generate().expect("a key");
+    let certificate = params.signed_by(&key, &issuer).expect("signed");
+    for (name, text) in [
+        ("ca.pem", authority_certificate.pem()),
+        ("cert.pem", certificate.pem()),
+        ("key.pem", key.serialize_pem()),
+    ] {
+        std::fs::write(folder.join(name), text).expect("a file");
+    }
+    use std::os::unix::fs::PermissionsExt as _;
+    let private = std::fs::Permissions::from_mode(0o600);
+    std::fs::set_permissions(folder.join("key.pem"), private).expect("a file of ours");
 }

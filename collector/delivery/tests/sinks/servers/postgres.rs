@@ -1,10 +1,10 @@
 //! A private PostgreSQL server, with TLS beside.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
-use super::{Server, free_port, up};
+use super::{Server, certify, free_port, up};
 
 const PASSWORD: &str = "it's a secret";
 
@@ -99,29 +99,6 @@ impl Postgres {
     }
 }
 
-/// A certificate for "db.example" and its authority.
-fn certify(folder: &Path) {
-    let mut authority = rcgen::CertificateParams::new(Vec::new()).expect("parameters");
-    authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-    let authority_key = rcgen::KeyPair::generate().expect("a key");
-    let authority_certificate = authority.self_signed(&authority_key).expect("signed");
-    let issuer = rcgen::Issuer::new(authority, authority_key);
-    let names = vec!["db.example".to_owned()];
-    let params = rcgen::CertificateParams::new(names).expect("parameters");
-    let key = rcgen::KeyPair::generate().expect("a key");
-    let certificate = params.signed_by(&key, &issuer).expect("signed");
-    for (name, text) in [
-        ("ca.pem", authority_certificate.pem()),
-        ("cert.pem", certificate.pem()),
-        ("key.pem", key.serialize_pem()),
-    ] {
-        fs::write(folder.join(name), text).expect("a file");
-    }
-    use std::os::unix::fs::PermissionsExt as _;
-    let private = fs::Permissions::from_mode(0o600);
-    fs::set_permissions(folder.join("key.pem"), private).expect("a file of ours");
-}
-
 fn ask(port: u16, sql: &str) -> Result<String, String> {
     let told = Command::new("psql")
         .args(["-h", "127.0.0.1", "-p", &port.to_string(), "-U", "postgres"])
@@ -162,6 +139,10 @@ impl Server for Postgres {
 
     fn hand_over(&self) {
         self.sql("ALTER TABLE movement OWNER TO dray; ALTER TABLE stock OWNER TO dray");
+    }
+
+    fn widen(&self) {
+        self.sql("ALTER TABLE stock DROP CONSTRAINT stock_qty_check");
     }
 
     fn table(&self) -> String {

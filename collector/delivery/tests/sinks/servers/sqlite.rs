@@ -11,7 +11,7 @@ impl Sqlite {
         made
     }
 
-    fn file(&self) -> std::path::PathBuf {
+    pub fn file(&self) -> std::path::PathBuf {
         self.0.path().join("erp.db")
     }
 }
@@ -43,6 +43,14 @@ impl Server for Sqlite {
     }
 
     fn hand_over(&self) {}
+
+    /// A CHECK cannot be taken away: the table is made anew.
+    fn widen(&self) {
+        self.sql("CREATE TABLE wide (sku PRIMARY KEY, qty, moved_at, note)");
+        self.sql("INSERT INTO wide SELECT * FROM stock");
+        self.sql("DROP TABLE stock");
+        self.sql("ALTER TABLE wide RENAME TO stock");
+    }
 
     fn table(&self) -> String {
         format!(
