@@ -71,8 +71,8 @@ const KEPT: &[(&str, &[&str])] = &[
     ("mysql_async", &["dray-change-log", "dray-delivery"]),
     ("async-nats", &["dray-delivery"]),
     ("odbc-api", &["dray-change-log"]),
-    ("russh", &["dray-file-drop"]),
-    ("russh-sftp", &["dray-file-drop"]),
+    ("russh", &["dray-file-drop", "dray-delivery"]),
+    ("russh-sftp", &["dray-file-drop", "dray-delivery"]),
     ("fail", &["dray-edges"]),
 ];
 

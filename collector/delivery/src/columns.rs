@@ -182,11 +182,11 @@ mod tests {
         check("offset", Some("17"));
         check("data.quantity", Some("12.50"));
         check("event.data.item_number", Some("A"));
-        check("data.lot_number", None);
+        check("data.lot", None);
         check("vars.company", Some("DE01"));
         check("vars.depth", Some("3"));
         check("{{ vars.company }}-{{ data.item_number }}", Some("DE01-A"));
-        check("{{ data.lot_number }}", None);
+        check("{{ data.lot }}", None);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 pub mod file;
 mod kind;
 pub mod nats;
+pub mod sftp;
 pub mod sql;
 
 use std::path::PathBuf;

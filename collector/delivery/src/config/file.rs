@@ -7,6 +7,8 @@ use bytesize::ByteSize;
 use encoding_rs::Encoding;
 use serde::Deserialize;
 
+use super::sftp::SftpConfig;
+
 /// Bytes in a file, at most.
 pub const FILE_BYTES_MAX: u64 = 256 * 1024 * 1024;
 /// Events in a file, at most.
@@ -20,8 +22,10 @@ pub const WIDTH_MAX: usize = 10_000;
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FileConfig {
-    /// Where finished files appear.
+    /// Where finished files appear; with `sftp`, where they are made.
     pub folder: PathBuf,
+    /// The server where they go.
+    pub sftp: Option<SftpConfig>,
     /// What stands in them.
     pub format: Format,
     /// A file's name without its ending: `{number}` must stand in it, which grows by one a file; `{site}`, `{flow}`, `{first}`, `{last}` (offsets) and `{count}` may.
@@ -193,6 +197,9 @@ impl FileConfig {
         }
         if matches!(self.separator, '"' | '\r' | '\n') {
             wrong.push("file.separator: a quote or a line break cannot separate".into());
+        }
+        if let Some(sftp) = &self.sftp {
+            sftp.check(wrong);
         }
         self.check_fields(wrong);
     }

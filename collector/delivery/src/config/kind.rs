@@ -48,7 +48,10 @@ impl TargetConfig {
                 Some((host.to_owned(), uri.port_u16().unwrap_or(default)))
             }
             Kind::Sql => self.sql.as_ref()?.server(),
-            Kind::File => None,
+            Kind::File => {
+                let sftp = self.file.as_ref()?.sftp.as_ref()?;
+                Some((sftp.host.clone(), sftp.port))
+            }
             Kind::Nats => self.nats.as_ref()?.servers().into_iter().next(),
         }
     }
@@ -58,10 +61,16 @@ impl TargetConfig {
     pub fn secret_files(&self) -> Vec<(&'static str, &std::path::Path)> {
         let sql = self.sql.as_ref().map(|sql| &sql.password_file);
         let nats = self.nats.as_ref();
+        let sftp = self.file.as_ref().and_then(|file| file.sftp.as_ref());
         [
             ("sql.password_file", sql),
             ("nats.password_file", nats.map(|nats| &nats.password_file)),
             ("nats.token_file", nats.map(|nats| &nats.token_file)),
+            (
+                "file.sftp.password_file",
+                sftp.map(|sftp| &sftp.password_file),
+            ),
+            ("file.sftp.key_file", sftp.map(|sftp| &sftp.key_file)),
         ]
         .into_iter()
         .filter_map(|(setting, path)| Some((setting, path?.as_path())))

@@ -14,17 +14,23 @@
 //! name, and ids without a part are of a file that had it, whether or not somebody has taken it meanwhile. The ids of
 //! events that cannot come again (the flow's cursor is past them) go; those of retried dead letters stay.
 //!
+//! Where files go to a server, NAME.part stays until the server has the file under its name: it is sent whole under another
+//! one, then NAME.sent says so here, then it is renamed there. After a kill, a file that was sent and is there no more under
+//! its first name was renamed.
+//!
 //! As everywhere, an event leaves when the outcome of the one before it of its key is on disk: so a key stands in a file
 //! once, and its next event in a later file.
 
 mod gather;
 mod layout;
+mod sftp;
 mod shelf;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use dray_proto::{FlowName, Offset};
+use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
@@ -36,6 +42,7 @@ use crate::outcome::Outcome;
 
 use gather::{Gather, Group, Record};
 use layout::Layout;
+use sftp::Remote;
 use shelf::Shelf;
 
 /// See the module.
@@ -63,7 +70,11 @@ pub(super) fn build(config: &TargetConfig) -> Result<Arc<dyn Connector>, String>
         layout: Layout::new(file)?,
         columns,
         gather: Mutex::default(),
-        shelf: Arc::new(Shelf::new(&file.folder, &config.name)),
+        shelf: Arc::new(match &file.sftp {
+            None => Shelf::new(&file.folder, &config.name),
+            Some(sftp) => Shelf::new(&file.folder, &config.name)
+                .leading_to(Remote::new(sftp, config.timeout)?),
+        }),
         at_once: config.concurrency,
         timeout: config.timeout,
     }))
@@ -181,7 +192,13 @@ impl Connector for Files {
         self.shelf.settled(through);
     }
 
-    fn knock(&self, _: Duration) -> Promise<'_, bool> {
-        Box::pin(async { self.config.folder.is_dir() })
+    fn knock(&self, wait: Duration) -> Promise<'_, bool> {
+        Box::pin(async move {
+            let Some(sftp) = &self.config.sftp else {
+                return self.config.folder.is_dir();
+            };
+            let server = TcpStream::connect((sftp.host.as_str(), sftp.port));
+            matches!(timeout(wait, server).await, Ok(Ok(_)))
+        })
     }
 }

@@ -14,7 +14,7 @@ use crate::support::memory::Memory;
 const KEYS: u64 = 37;
 const ROUNDS: u64 = 24;
 /// Events that come between two kills.
-const EVENTS: u64 = 400;
+const EVENTS: u64 = 1_200;
 
 /// Each movement is a row, by the database's own number.
 const ADDED: &str = "table = \"movement\"\nmode = \"insert\"\ncolumns = { number = \"data.movement_number\", sku = \"key\", qty = \"data.quantity\", moved_at = \"data.moved_at\" }\n";
@@ -49,8 +49,8 @@ async fn stay_exact(mut server: impl Server, number_type: &str) {
             movements(&store, "north/moves", first..first + EVENTS / 4, KEYS).await;
         }
         // Somewhere in the middle of it, at another moment each time.
-        let some = round * EVENTS / 2 + (round * 7919) % EVENTS;
-        let wait = targets[0].wait_for(|metrics| metrics.delivered >= some % EVENTS);
+        let some = (round * 7919) % (EVENTS / 3);
+        let wait = targets[0].wait_for(|metrics| metrics.delivered >= some);
         let _ = tokio::time::timeout(Duration::from_secs(2), wait).await;
         if round % 8 == 5 {
             server.crash();

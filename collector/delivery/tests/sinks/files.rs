@@ -5,17 +5,17 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dray_delivery::State;
+use dray_delivery::{Metrics, State};
 use dray_store::ExceptionState::Dead;
 use dray_store::Store;
 use serde_json::Value;
 
+use crate::servers::sftp::Sftp;
 use crate::servers::{finished, movement, movements, put, start_as, wait_for};
 use crate::support::memory::Memory;
 use crate::support::{exceptions, open, states};
 
 const KEYS: u64 = 37;
-const ROUNDS: u64 = 30;
 const EVENTS: u64 = 400;
 
 fn table(folder: &Path, own: &str, more: &str) -> String {
@@ -45,17 +45,16 @@ fn fetch(folder: &Path, fetched: &mut BTreeMap<String, String>) {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn each_event_is_in_one_whole_file_whoever_is_killed() {
-    let folder = tempfile::tempdir().expect("a folder");
+/// `there`: where files appear. `crash`: kills their server.
+async fn stay_exact(folder: &Path, there: &Path, sftp: &str, rounds: u64, mut crash: impl FnMut()) {
     let memory = Memory::slow();
     let store: Arc<dyn Store> = memory.clone();
     let more =
         "format = \"jsonl\"\nevery = \"30ms\"\nevents_max = 100\ntrailer = '{\"count\":{count}}'";
-    let more = table(folder.path(), "batch = 40\nconcurrency = 4\n", more);
+    let more = table(folder, "batch = 40\nconcurrency = 4\n", more) + sftp;
     let mut target = start_as(&store, "erp", &more);
     let mut fetched = BTreeMap::new();
-    for round in 0..ROUNDS {
+    for round in 0..rounds {
         let first = round * EVENTS;
         movements(&store, "north/moves", first..first + EVENTS / 2, KEYS).await;
         movements(
@@ -69,15 +68,18 @@ async fn each_event_is_in_one_whole_file_whoever_is_killed() {
         let wait = target.wait_for(|metrics| metrics.delivered >= some);
         let _ = tokio::time::timeout(Duration::from_secs(2), wait).await;
         if round % 3 == 0 {
-            fetch(folder.path(), &mut fetched);
+            fetch(there, &mut fetched);
+        }
+        if round % 8 == 5 {
+            crash();
         }
         target.kill().await;
         memory.crash(round % 2 == 0);
         target = start_as(&store, "erp", &more);
     }
-    finished(&store, &target, "north/moves", ROUNDS * EVENTS).await;
+    finished(&store, &target, "north/moves", rounds * EVENTS).await;
     target.stop().await;
-    fetch(folder.path(), &mut fetched);
+    fetch(there, &mut fetched);
     // In the order of their names, each key's events come in their order, and none twice.
     let mut last: BTreeMap<String, u64> = BTreeMap::new();
     let mut offsets = Vec::new();
@@ -102,9 +104,53 @@ async fn each_event_is_in_one_whole_file_whoever_is_killed() {
     assert_eq!(total, offsets.len(), "none doubled");
     assert_eq!(
         offsets,
-        (1..=ROUNDS * EVENTS).collect::<Vec<_>>(),
+        (1..=rounds * EVENTS).collect::<Vec<_>>(),
         "none lost"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_event_is_in_one_whole_file_whoever_is_killed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    stay_exact(folder.path(), folder.path(), "", 30, || ()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_event_is_in_one_whole_file_on_a_server_whoever_is_killed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut server = Sftp::start();
+    let (there, sftp) = (server.folder(), server.table());
+    stay_exact(folder.path(), &there, &sftp, 16, || server.crash()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_with_another_key_or_without_the_folder_is_said() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = Sftp::start();
+    let store = open();
+    put(&store, "north/moves", &[movement(1, "A", 1, "1")]).await;
+    let more = table(folder.path(), "", "format = \"jsonl\"") + &server.table();
+    let start = more.find("SHA256:").expect("a key");
+    let other = more.replace(
+        &more[start..start + 50],
+        &format!("SHA256:{}", "a".repeat(43)),
+    );
+    let target = start_as(&store, "erp", &other);
+    let paused = |said: &'static str| {
+        move |metrics: &Metrics| metrics.state == State::Paused && metrics.detail.contains(said)
+    };
+    wait_for(&target, "the key", paused("file.sftp.host_key is another")).await;
+    target.kill().await;
+    let (there, away) = (server.folder(), server.folder().with_extension("away"));
+    std::fs::rename(&there, &away).expect("a folder");
+    let target = start_as(&store, "erp", &more);
+    target.resume().await.expect("it runs");
+    wait_for(&target, "the folder", paused("mend file.sftp.folder")).await;
+    std::fs::rename(&away, &there).expect("a folder");
+    target.resume().await.expect("it runs");
+    finished(&store, &target, "north/moves", 1).await;
+    assert!(there.join("north-moves-000000000001.jsonl").exists());
+    target.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

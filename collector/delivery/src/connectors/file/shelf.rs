@@ -11,6 +11,7 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use super::gather::Record;
 use super::layout::{Facts, Layout};
+use super::sftp::Remote;
 use crate::outcome::Outcome;
 
 /// Other files of the same name that are gone around: after a store was restored, offsets come again.
@@ -23,6 +24,8 @@ const MAGIC: &str = "dray-ids-1";
 pub(super) struct Shelf {
     folder: PathBuf,
     own: PathBuf,
+    /// Where files go from here.
+    remote: Option<Remote>,
     open: Mutex<Option<Open>>,
     /// Flows whose cursor moved.
     settled: Mutex<HashMap<FlowName, Offset>>,
@@ -107,9 +110,16 @@ impl Shelf {
         Self {
             folder: folder.to_owned(),
             own: folder.join(format!(".dray-{target}")),
+            remote: None,
             open: Mutex::default(),
             settled: Mutex::default(),
         }
+    }
+
+    /// Files go to a server from here.
+    pub(super) fn leading_to(mut self, remote: Remote) -> Self {
+        self.remote = Some(remote);
+        self
     }
 
     /// Up to here only what is [`Record::again`] comes another time.
@@ -176,6 +186,7 @@ impl Shelf {
         let ids = Ids::of(&name, number, flow, &records);
         self.write(&name, &bytes, &ids)
             .map_err(|error| self.said(&error))?;
+        self.hand_over(&name)?;
         open.know(ids);
         Ok(())
     }
@@ -183,19 +194,42 @@ impl Shelf {
     fn write(&self, name: &str, bytes: &[u8], ids: &Ids) -> io::Result<()> {
         let (part, list) = (self.part(name), self.list(name));
         write_synced(&part, bytes)?;
-        // After the part, so that whoever finds ids finds the whole part, or a file that was renamed.
-        if let Err(error) =
-            write_synced(&list, ids.text().as_bytes()).and_then(|()| sync(&self.own))
-        {
+        // After the part, so that whoever finds ids finds the whole part, or a file that was handed over.
+        let listed = write_synced(&list, ids.text().as_bytes()).and_then(|()| sync(&self.own));
+        if let Err(error) = listed {
             // What was not synced must not be believed later.
             fs::remove_file(&list)?;
             sync(&self.own)?;
             return Err(error);
         }
-        self.rename(name)
+        Ok(())
     }
 
-    /// Gives a part its name; never over another file.
+    /// The file gets its name: what is done last is durable, and known by the part being gone.
+    fn hand_over(&self, name: &str) -> Result<(), Outcome> {
+        let Some(remote) = &self.remote else {
+            return self.rename(name).map_err(|error| match error.kind() {
+                ErrorKind::AlreadyExists => Outcome::Misconfigured(format!(
+                    "{} is in the way of a file that dray was about to name so: move it away",
+                    self.folder.join(name).display()
+                )),
+                _ => self.said(&error),
+            });
+        };
+        let said = |error: io::Error| self.said(&error);
+        let (part, sent) = (self.part(name), self.own.join(format!("{name}.sent")));
+        let is_sent = sent.try_exists().map_err(said)?;
+        remote.put(&part, name, is_sent, || {
+            write_synced(&sent, b"")?;
+            sync(&self.own)
+        })?;
+        fs::remove_file(&part).map_err(said)?;
+        sync(&self.own).map_err(said)?;
+        // Only now: without it, the part would be sent again.
+        fs::remove_file(&sent).map_err(said)
+    }
+
+    /// Never over another file.
     fn rename(&self, name: &str) -> io::Result<()> {
         let (from, to) = (self.part(name), self.folder.join(name));
         match renameat_with(CWD, &from, CWD, &to, RenameFlags::NOREPLACE) {
@@ -287,6 +321,9 @@ impl Shelf {
             for name in names(".part")? {
                 fs::remove_file(self.part(&name))?;
             }
+            for name in names(".sent")? {
+                fs::remove_file(self.own.join(format!("{name}.sent")))?;
+            }
             sync(&self.own)
         };
         remove().map_err(|error| self.said(&error))
@@ -300,13 +337,7 @@ impl Shelf {
         match (Ids::parse(&String::from_utf8_lossy(&text)), has_part) {
             (Some(ids), false) => Ok(Some(ids)),
             (Some(ids), true) => {
-                self.rename(name).map_err(|error| match error.kind() {
-                    ErrorKind::AlreadyExists => Outcome::Misconfigured(format!(
-                        "{} is in the way of a file that dray was about to name so: move it away",
-                        self.folder.join(name).display()
-                    )),
-                    _ => self.said(&error),
-                })?;
+                self.hand_over(name)?;
                 Ok(Some(ids))
             }
             (None, true) => {

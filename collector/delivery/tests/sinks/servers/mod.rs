@@ -3,6 +3,7 @@
 pub mod mariadb;
 pub mod nats;
 pub mod postgres;
+pub mod sftp;
 pub mod sqlite;
 
 use std::net::TcpListener;
