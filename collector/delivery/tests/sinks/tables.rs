@@ -61,7 +61,7 @@ async fn refuse_one(server: impl Server, places: bool) {
         .find(|found| found.offset.0 == 7)
         .expect("the seventh");
     assert!(
-        first.reason.to_lowercase().contains("check"),
+        first.reason.to_lowercase().contains("constraint"),
         "{}",
         first.reason
     );
