@@ -36,6 +36,7 @@ pub mod template;
 pub mod window;
 
 mod batch;
+mod columns;
 mod json;
 mod reader;
 

@@ -1,7 +1,6 @@
 //! HTTP requests to a target.
 
-use std::path::Path;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
 use ::http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT};
@@ -16,11 +15,10 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use super::trust::{read_secret, roots, with_roots};
 use super::{Exchange, KEPT_BYTES_MAX};
 use crate::answer::Answer;
 use crate::config::{Auth, TargetConfig};
@@ -33,8 +31,6 @@ pub const CONNECT_MAX: Duration = Duration::from_secs(10);
 /// How long an unused connection is kept. Many servers close theirs after 5 s, and a request that meets a
 /// closing connection has an unknown outcome.
 const IDLE_MAX: Duration = Duration::from_secs(4);
-/// A secret's file may have this many bytes.
-const SECRET_BYTES_MAX: usize = 64 * 1024;
 
 /// The way to a target. Connections are kept alive.
 #[derive(Debug)]
@@ -93,12 +89,7 @@ impl Connection {
             .parse()
             .map_err(|_| format!("url: {:?} is not an address", config.url))?;
         let roots = roots(url.scheme_str() == Some("https"), &config.ca_file)?;
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let tls = rustls::ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(|error| format!("TLS: {error}"))?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
+        let tls = with_roots(roots)?;
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
@@ -317,42 +308,6 @@ fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     said
 }
 
-fn roots(https: bool, ca_file: &Path) -> Result<rustls::RootCertStore, String> {
-    let mut roots = rustls::RootCertStore::empty();
-    if !https {
-        return Ok(roots);
-    }
-    let native = rustls_native_certs::load_native_certs();
-    roots.add_parsable_certificates(native.certs);
-    if !ca_file.as_os_str().is_empty() {
-        let wrong = |reason: String| {
-            format!(
-                "ca_file {}: {reason}; write the path of a PEM file",
-                ca_file.display()
-            )
-        };
-        let mut added = 0;
-        for certificate in
-            CertificateDer::pem_file_iter(ca_file).map_err(|error| wrong(error.to_string()))?
-        {
-            let certificate = certificate.map_err(|error| wrong(error.to_string()))?;
-            roots
-                .add(certificate)
-                .map_err(|error| wrong(error.to_string()))?;
-            added += 1;
-        }
-        if added == 0 {
-            return Err(wrong("it holds no certificate".into()));
-        }
-    }
-    if roots.is_empty() {
-        return Err(
-            "the system has no CA certificates; install ca-certificates or write ca_file".into(),
-        );
-    }
-    Ok(roots)
-}
-
 fn secret(auth: &Auth) -> Result<Option<HeaderValue>, String> {
     let (path, text) = match auth {
         Auth::None => return Ok(None),
@@ -377,18 +332,6 @@ fn secret(auth: &Auth) -> Result<Option<HeaderValue>, String> {
     })?;
     value.set_sensitive(true);
     Ok(Some(value))
-}
-
-fn read_secret(setting: &str, path: &Path) -> Result<String, String> {
-    let read = std::fs::read_to_string(path)
-        .map_err(|error| format!("{setting} {}: {error}", path.display()))?;
-    if read.trim().is_empty() || read.len() > SECRET_BYTES_MAX {
-        return Err(format!(
-            "{setting} {}: it is empty or longer than {SECRET_BYTES_MAX} bytes",
-            path.display()
-        ));
-    }
-    Ok(read)
 }
 
 #[cfg(test)]
@@ -424,20 +367,6 @@ mod tests {
         );
         std::fs::remove_file(&path).expect("it is there");
         assert!(secret(&bearer).expect_err("gone").contains("No such file"));
-    }
-
-    #[test]
-    fn a_ca_file_must_hold_certificates() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("ca.pem");
-        std::fs::write(&path, "no PEM").expect("a file");
-        assert!(
-            roots(true, &path)
-                .expect_err("no PEM")
-                .contains("no certificate")
-        );
-        assert!(roots(true, &folder.path().join("absent")).is_err());
-        assert!(roots(false, &path).is_ok());
     }
 
     #[test]
