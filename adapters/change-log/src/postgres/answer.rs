@@ -69,6 +69,13 @@ pub(super) fn trouble(server: &str, error: &PgWireError) -> Trouble {
         .iter()
         .any(|words| said.contains(words));
     let has = |code: &str| said.contains(code);
+    // character_not_in_repertoire: no time mends a value.
+    if has("22021") {
+        return Trouble::Person(format!(
+            "the server {server}: {said}; a value is no UTF-8, which a database of the encoding SQL_ASCII takes: correct it in its table. If the log holds it already: correct it, \
+             let the DBA drop the flow's replication slot, and write on_gap = \"load-again\""
+        ));
+    }
     let way_out = match () {
         // Of pgbouncer: it knows no replication connections before version 1.23, nor our settings.
         () if has("unsupported startup parameter") => {
@@ -96,6 +103,13 @@ pub(super) fn trouble(server: &str, error: &PgWireError) -> Trouble {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_value_that_is_no_utf_8_stops_the_flow() {
+        let said = "ERROR: invalid byte sequence for encoding \"UTF8\": 0xff (22021)";
+        let told = trouble("wms-db:5432", &PgWireError::Server(said.to_owned()));
+        assert!(matches!(told, Trouble::Person(said) if said.contains("load-again")));
+    }
 
     #[test]
     fn what_a_server_refuses_is_told_with_the_way_out() {
