@@ -83,6 +83,12 @@ fn tables_of_postgresql_that_are_gone_or_may_not_be_read_make_room_and_are_said(
     // The flow itself reads no table that is not there.
     server.sql(&postgresql_tables(&["stock"]));
     server.sql("ALTER PUBLICATION dray_movements ADD TABLE stock");
+    // The flow itself is told that it is another table.
+    let config = std::fs::read_to_string(site.agent_config()).expect("a file");
+    let source = "kind = \"postgres\"";
+    assert!(config.contains(source), "{config}");
+    let goes_on = config.replace(source, &format!("{source}\non_gap = \"go-on\""));
+    std::fs::write(site.agent_config(), goes_on).expect("a file");
     site.start_agent().expect("an agent");
     wait("it is said after a restart", || {
         doing(&site).is_some_and(|doing| doing.contains("public.lot did not come again"))

@@ -38,11 +38,12 @@ impl Published {
         Self(read.unwrap_or_default())
     }
 
-    /// The first of the tables, or the publication, that is another one now, in words. A table that the flow reads only since then is none.
+    /// The first of the tables, or the publication, that is another one now, in words. A table that the flow reads only since then is none,
+    /// nor one that is not there now: nothing of it changes.
     pub(super) fn differs(&self, now: &Self, tables: &[TableConfig]) -> Option<String> {
         let is_read = |name: &str| name.is_empty() || tables.iter().any(|table| table.name == name);
         let mut kept = self.0.iter().filter(|(name, _)| is_read(name));
-        let (name, _) = kept.find(|(name, was)| now.0.get(*name) != Some(was))?;
+        let (name, _) = kept.find(|(name, was)| now.0.get(*name).is_some_and(|now| now != *was))?;
         Some(match name.as_str() {
             "" => {
                 "the publication was made anew, or tells other kinds of changes than before".into()
@@ -130,7 +131,7 @@ mod tests {
                 r#"{"":"7 ttt","public.stock":"16390 cd"}"#,
                 Some("public.stock is another"),
             ),
-            (r#"{"":"7 ttt"}"#, Some("public.stock is another")),
+            (r#"{"":"7 ttt"}"#, None),
         ] {
             let found = was.differs(&published(now), &tables);
             match (&found, expected) {
