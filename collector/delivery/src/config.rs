@@ -2,6 +2,11 @@
 
 mod account;
 mod auth;
+pub mod file;
+mod kind;
+pub mod nats;
+pub mod sftp;
+pub mod sql;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -23,6 +28,7 @@ pub use auth::{
     Algorithm, AssertionConfig, AssertionRole, Auth, CsrfConfig, HmacConfig, LoginConfig,
     OAuth1Config, OAuth2Config, SendSecret, SessionConfig,
 };
+pub use kind::Kind;
 
 /// Events in a request, at most.
 pub const BATCH_MAX: usize = 10_000;
@@ -39,8 +45,18 @@ pub const TIMEOUT_MAX: Duration = Duration::from_secs(600);
 pub struct TargetConfig {
     /// 1 to 63 of `a-z0-9-_`; its cursors and exceptions stand under this name.
     pub name: String,
-    /// Where events go: `http://` or `https://`.
+    /// What it is.
+    #[serde(default)]
+    pub kind: Kind,
+    /// Where events go: `http://` or `https://`; only `kind = "http"` has one.
+    #[serde(default)]
     pub url: String,
+    /// A database.
+    pub sql: Option<sql::SqlConfig>,
+    /// A folder.
+    pub file: Option<file::FileConfig>,
+    /// A stream.
+    pub nats: Option<nats::NatsConfig>,
     /// Which flows: `site/flow`, `site/*`, `*/flow`, `*`. None: all.
     #[serde(default)]
     pub flows: Vec<String>,
@@ -187,7 +203,19 @@ impl TargetConfig {
         if !is_name(&self.name) {
             wrong.push("name: write 1 to 63 of a-z, 0-9, \"-\" and \"_\", beginning with a letter or digit".into());
         }
-        wrong.extend(check_url(&self.url));
+        self.check_kind(&mut wrong);
+        if self.kind == Kind::Http {
+            wrong.extend(check_url(&self.url));
+        }
+        if let Some(sql) = &self.sql {
+            sql.check(&mut wrong);
+        }
+        if let Some(file) = &self.file {
+            file.check(&mut wrong);
+        }
+        if let Some(nats) = &self.nats {
+            nats.check(&mut wrong);
+        }
         self.check_selection(&mut wrong);
         self.check_limits(&mut wrong);
         if !self.id_header.is_empty() && HeaderName::try_from(self.id_header.as_str()).is_err() {

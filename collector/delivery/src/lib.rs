@@ -37,6 +37,7 @@ pub mod template;
 pub mod window;
 
 mod batch;
+mod columns;
 mod json;
 mod reader;
 

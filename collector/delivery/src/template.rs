@@ -83,6 +83,14 @@ impl Templates {
         self.add(name, source)
     }
 
+    /// Whether an event may have a dotted name; see the module.
+    ///
+    /// # Errors
+    /// A sentence.
+    pub(crate) fn check_name(&self, name: &str, bodies: &[String]) -> Result<(), String> {
+        self.known.check([name.to_owned()].into(), bodies)
+    }
+
     /// A name that rules capture: templates may use it as `got.NAME`.
     pub fn captures(&mut self, name: &str) {
         self.known.captures(name);

@@ -82,7 +82,7 @@ pub(crate) fn try_all(config: &Config) -> Vec<Finding> {
             );
         }
         findings.extend(secrets);
-        findings.push(connect(target));
+        findings.extend(connect(target));
     }
     findings
 }
@@ -169,6 +169,8 @@ fn secrets(target: &TargetConfig) -> Vec<Finding> {
         .files()
         .into_iter()
         .chain(named)
+        .map(|(setting, path)| (setting, path.as_path()))
+        .chain(target.secret_files())
         .map(|(setting, path)| readable(&format!("target {}", target.name), setting, path))
         .collect()
 }
@@ -191,31 +193,22 @@ fn readable(of: &str, setting: &str, path: &Path) -> Finding {
     }
 }
 
-fn connect(target: &TargetConfig) -> Finding {
-    let what = format!("target {}: {}", target.name, target.url);
-    let said = match reach(&target.url) {
-        Ok(()) => return Finding::new(Verdict::Fine, what, "accepts a connection"),
-        Err(said) => said,
+/// `None`: the target is no server.
+fn connect(target: &TargetConfig) -> Option<Finding> {
+    let (host, port) = target.server()?;
+    let place = match target.url.as_str() {
+        "" => format!("{host}:{port}"),
+        url => url.to_owned(),
     };
-    Finding::new(
-        Verdict::Warning,
-        what,
-        format!("{said}; events wait in the log until it can be reached"),
-    )
+    let what = format!("target {}: {place}", target.name);
+    let Err(said) = reach(&host, port) else {
+        return Some(Finding::new(Verdict::Fine, what, "accepts a connection"));
+    };
+    let said = format!("{said}; events wait in the log until it can be reached");
+    Some(Finding::new(Verdict::Warning, what, said))
 }
 
-fn reach(url: &str) -> Result<(), String> {
-    let uri: hyper::Uri = url
-        .parse()
-        .map_err(|error| format!("is no address: {error}"))?;
-    let host = uri.host().ok_or("names no host")?.trim_matches(['[', ']']);
-    let port = uri
-        .port_u16()
-        .unwrap_or(if uri.scheme_str() == Some("https") {
-            443
-        } else {
-            80
-        });
+fn reach(host: &str, port: u16) -> Result<(), String> {
     let addresses: Vec<_> = (host, port)
         .to_socket_addrs()
         .map_err(|error| format!("does not resolve: {error}"))?

@@ -367,10 +367,11 @@ mod tests {
         let config: TargetConfig =
             toml::from_str("name = \"erp\"\nurl = \"https://erp.example:8443/api/items\"")
                 .expect("a table");
-        let connection = Connection::new(&TargetConfig {
+        let config = TargetConfig {
             url: config.url.replace("https", "http"),
             ..config
-        });
+        };
+        let connection = Connection::new(&config, None);
         let connection = connection.expect("an address");
         for (relative, expected) in [
             ("orders?a=b", Some("http://erp.example:8443/api/orders?a=b")),

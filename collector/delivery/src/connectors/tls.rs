@@ -12,6 +12,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, SignatureScheme};
 
+use super::trust::roots;
 use crate::config::TargetConfig;
 
 /// Reads the CA and the certificate. Blocks.
@@ -117,59 +118,4 @@ fn certified(cert_file: &Path, key_file: &Path) -> Result<CertifiedKey, String> 
         .keys_match()
         .map_err(|error| of_key(format!("it is not the certificate's ({error})")))?;
     Ok(certified)
-}
-
-fn roots(https: bool, ca_file: &Path) -> Result<rustls::RootCertStore, String> {
-    let mut roots = rustls::RootCertStore::empty();
-    if !https {
-        return Ok(roots);
-    }
-    let native = rustls_native_certs::load_native_certs();
-    roots.add_parsable_certificates(native.certs);
-    if !ca_file.as_os_str().is_empty() {
-        let wrong = |reason: String| {
-            format!(
-                "ca_file {}: {reason}; write the path of a PEM file",
-                ca_file.display()
-            )
-        };
-        let mut added = 0;
-        for certificate in
-            CertificateDer::pem_file_iter(ca_file).map_err(|error| wrong(error.to_string()))?
-        {
-            let certificate = certificate.map_err(|error| wrong(error.to_string()))?;
-            roots
-                .add(certificate)
-                .map_err(|error| wrong(error.to_string()))?;
-            added += 1;
-        }
-        if added == 0 {
-            return Err(wrong("it holds no certificate".into()));
-        }
-    }
-    if roots.is_empty() {
-        return Err(
-            "the system has no CA certificates; install ca-certificates or write ca_file".into(),
-        );
-    }
-    Ok(roots)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_ca_file_must_hold_certificates() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("ca.pem");
-        std::fs::write(&path, "no PEM").expect("a file");
-        assert!(
-            roots(true, &path)
-                .expect_err("no PEM")
-                .contains("no certificate")
-        );
-        assert!(roots(true, &folder.path().join("absent")).is_err());
-        assert!(roots(false, &path).is_ok());
-    }
 }

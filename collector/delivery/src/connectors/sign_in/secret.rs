@@ -3,8 +3,8 @@
 use std::fmt;
 use std::path::Path;
 
-/// A secret's file may have this many bytes.
-pub(super) const SECRET_BYTES_MAX: usize = 64 * 1024;
+use crate::connectors::trust;
+
 /// Shorter ones are not looked for in what a target says: they stand in any text.
 const MASKED_BYTES_MIN: usize = 4;
 
@@ -24,15 +24,7 @@ impl Secret {
     /// # Errors
     /// A sentence that begins with the setting.
     pub(super) fn read(setting: &str, path: &Path) -> Result<Self, String> {
-        let read = std::fs::read_to_string(path)
-            .map_err(|error| format!("{setting} {}: {error}", path.display()))?;
-        if read.trim().is_empty() || read.len() > SECRET_BYTES_MAX {
-            return Err(format!(
-                "{setting} {}: it is empty or longer than {SECRET_BYTES_MAX} bytes",
-                path.display()
-            ));
-        }
-        Ok(Self(read.trim_end_matches(['\r', '\n']).to_owned()))
+        trust::read_password(setting, path).map(Self)
     }
 }
 
