@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::convert::Infallible;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
@@ -29,6 +29,8 @@ pub struct Counts {
     pub bytes: u64,
     /// Requests.
     pub requests: u64,
+    /// Of so many requests one is taken, the others are refused with 422; 0: all are taken.
+    pub taken_of: u64,
     units: HashMap<[u8; 10], Unit>,
 }
 
@@ -62,8 +64,12 @@ impl Counts {
         unit.newest = unit.newest.max(ordinal);
     }
 
-    fn take(&mut self, body: &[u8], finder: &Finder<'_>) {
+    /// Whether the request is taken.
+    fn take(&mut self, body: &[u8], finder: &Finder<'_>) -> bool {
         self.requests += 1;
+        if self.taken_of > 0 && !self.requests.is_multiple_of(self.taken_of) {
+            return false;
+        }
         self.bytes += body.len() as u64;
         for at in finder.find_iter(body) {
             let text = body.get(at + 6..at + 38);
@@ -72,6 +78,7 @@ impl Counts {
                 self.note(&id);
             }
         }
+        true
     }
 }
 
@@ -88,7 +95,15 @@ impl Counter {
     /// # Errors
     /// Those of the network.
     pub fn start() -> anyhow::Result<Self> {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+        Self::start_at((Ipv4Addr::LOCALHOST, 0).into())
+    }
+
+    /// The same, at a given address: where a target was named before it was there.
+    ///
+    /// # Errors
+    /// Those of the network.
+    pub fn start_at(address: SocketAddr) -> anyhow::Result<Self> {
+        let listener = std::net::TcpListener::bind(address)?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
         let counts = Arc::new((Mutex::new(Counts::default()), Condvar::new()));
@@ -131,6 +146,12 @@ impl Counter {
         counts.events
     }
 
+    /// From now on one request of so many is taken, and the others are refused.
+    pub fn take_one_of(&self, requests: u64) {
+        let mut counts = self.counts.0.lock().expect("nobody panics holding it");
+        counts.taken_of = requests;
+    }
+
     /// Looks at the counts.
     pub fn with<T>(&self, look: impl FnOnce(&Counts) -> T) -> T {
         look(&self.counts.0.lock().expect("nobody panics holding it"))
@@ -159,12 +180,15 @@ async fn answer(
     match request.into_body().collect().await {
         Ok(body) => {
             let finder = Finder::new(b"\"id\":\"");
-            counts
-                .0
-                .lock()
-                .expect("nobody panics holding it")
-                .take(&body.to_bytes(), &finder);
+            let body = body.to_bytes();
+            let taken = {
+                let mut counts = counts.0.lock().expect("nobody panics holding it");
+                counts.take(&body, &finder)
+            };
             counts.1.notify_all();
+            if !taken {
+                *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
+            }
         }
         Err(_) => *response.status_mut() = StatusCode::BAD_REQUEST,
     }

@@ -9,6 +9,7 @@ mod backlog;
 mod calls;
 mod debezium;
 mod decoders;
+mod delivery;
 mod fence;
 mod formats;
 mod idle;
@@ -44,7 +45,8 @@ pub(crate) struct Arguments {
     #[arg(long, default_value = "target/bench")]
     folder: PathBuf,
     /// Only these rows: throughput, template, latency, kills, outage, backlog, idle, file, small-files, formats,
-    /// calls, answers, large-answer, postgres, postgres-latency, mariadb, polling; and debezium, which is made only if it is named.
+    /// calls, answers, large-answer, postgres, postgres-latency, mariadb, polling, single, lanes, reopened, dead-target;
+    /// and debezium, which is made only if it is named.
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
     /// How often the short rows (throughput, latency, calls, answers, postgres, postgres-latency, mariadb, polling) are made; the median round is shown.
@@ -83,6 +85,12 @@ pub(crate) struct Arguments {
     /// Rows of a database's table, and changes of them.
     #[arg(long, default_value_t = 1_000_000)]
     rows: u64,
+    /// Events that wait for a target that is away when the collector is killed.
+    #[arg(long, default_value_t = 10_000_000)]
+    waiting: u64,
+    /// Keys of the row lanes.
+    #[arg(long, default_value_t = 1_000_000)]
+    lanes: u64,
     /// Keep the folders of the rows: logs, files and stores.
     #[arg(long)]
     keep: bool,
@@ -92,7 +100,7 @@ pub(crate) struct Arguments {
 type Work = fn(&Path, &Arguments) -> anyhow::Result<Row>;
 
 /// Name, whether it is made in rounds, work.
-const ROWS: [(&str, bool, Work); 18] = [
+const ROWS: [(&str, bool, Work); 22] = [
     ("throughput", true, throughput::by_plan),
     ("template", false, throughput::by_template),
     ("latency", true, latency::measure),
@@ -110,6 +118,10 @@ const ROWS: [(&str, bool, Work); 18] = [
     ("postgres-latency", true, postgres::latency),
     ("mariadb", true, mariadb::measure),
     ("polling", true, polling::measure),
+    ("single", true, delivery::single),
+    ("lanes", false, delivery::lanes),
+    ("reopened", false, delivery::reopened),
+    ("dead-target", false, delivery::dead_target),
     ("debezium", false, debezium::measure),
 ];
 
