@@ -16,6 +16,7 @@ pub mod frozen;
 pub mod line;
 pub mod load;
 pub mod mariadb;
+mod mould;
 pub mod namespace;
 pub mod places;
 pub mod postgres;
