@@ -45,8 +45,7 @@ fn comes_as_it_is(server: &impl Database, values: &str, asked: &str, expected: &
     let came = |op: &str, flow: &str| {
         let events = site.log_records().expect("the log");
         let of = |event: &&Value| event["flow"] == flow && event["data"]["fields"]["_op"] == op;
-        let found = events.iter().find(of).cloned();
-        found
+        events.iter().find(of).cloned()
     };
     wait("the row is loaded", || came("read", "log").is_some());
     let agent = site.agent.as_ref().expect("it runs");
