@@ -15,10 +15,8 @@ use crate::reader::{Log, Place, Reader, Ready, Told, Trouble};
 
 /// What came wakes the flow: it looks by itself only in case.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
-/// The wait before the server is tried again, once something came of it; then twice as long each time.
-const RETRY_FIRST: Duration = Duration::from_millis(500);
-/// The longest such wait.
-const RETRY_MAX: Duration = Duration::from_secs(5);
+/// The wait before the server is tried again.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// A database that is read by a thread of its own.
 pub(crate) struct LogSource<L: Log> {
@@ -33,7 +31,6 @@ pub(crate) struct LogSource<L: Log> {
     asked: Vec<Asked>,
     /// Why nothing could be read. It holds until the database answers: the thread may wait for it for long.
     hindered: Option<String>,
-    retry_after: Duration,
 }
 
 impl<L: Log> LogSource<L> {
@@ -48,16 +45,16 @@ impl<L: Log> LogSource<L> {
             appended: None,
             asked: Vec::new(),
             hindered: None,
-            retry_after: RETRY_FIRST,
         }
     }
 
     /// Why nothing can be read now.
     fn retry(&mut self, reason: String) -> SourceError {
-        let after = self.retry_after;
-        self.retry_after = (2 * after).min(RETRY_MAX);
         self.hindered = Some(reason.clone());
-        SourceError::Retry { reason, after }
+        SourceError::Retry {
+            reason,
+            after: RETRY_AFTER,
+        }
     }
 
     /// That nothing came, or why it can't.
@@ -94,7 +91,6 @@ impl<L: Log> LogSource<L> {
         }
         self.place = Some(ready.place);
         self.hindered = None;
-        self.retry_after = RETRY_FIRST;
         Polled::Batch(Box::new(Batch {
             origin: Origin {
                 scope: ready.scope,
