@@ -41,6 +41,7 @@ mod postgres_set_back;
 mod postgres_stopped;
 mod power;
 mod restored;
+mod signing_in;
 mod soap;
 mod soap_secured;
 mod syncs;

@@ -6,4 +6,7 @@ mod delivering;
 mod documentation;
 mod misbehaving;
 mod refusing;
+mod sharing;
+mod showing_who;
+mod signing_in;
 mod support;
