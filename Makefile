@@ -15,7 +15,8 @@ CRATES := dray-edges dray-proto dray-adapter dray-formats dray-file-drop dray-so
           dray-agent dray-store dray-delivery dray-collector dray-tests
 
 ifdef NEXTEST
-RUN_TESTS := $(CARGO) nextest run --no-fail-fast
+# Tests wait for servers, syncs and clocks more than they compute: two for each processor.
+RUN_TESTS := $(CARGO) nextest run --no-fail-fast --test-threads $(shell echo $$((2 * $$(nproc))))
 else
 RUN_TESTS := $(CARGO) test --no-fail-fast
 endif

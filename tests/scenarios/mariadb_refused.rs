@@ -266,3 +266,29 @@ fn a_server_is_read_over_tls_only_if_its_certificate_is_what_was_said() {
     server.insert(0..100);
     these_arrive_whole(&site, &erp, &numbers(0..100), "over TLS");
 }
+
+#[test]
+fn a_right_that_is_missing_when_a_flow_runs_is_named_with_who_needs_it() {
+    let server = Server::start();
+    let user = "dray@'127.0.0.1'";
+    server.sql(&format!(
+        "REVOKE REPLICATION SLAVE, BINLOG MONITOR ON *.* FROM {user}; REVOKE SELECT ON wms.* FROM {user}; GRANT INSERT ON wms.* TO {user}"
+    ));
+    server.insert(0..10);
+    let folder = folder("maria-rights");
+    let (site, erp) = {
+        let erp = Target::start(false).expect("a target");
+        let targets = target_table("erp", &erp.url(), "");
+        let site = Site::start(folder.path(), &[server.flow()], &targets).expect("a site");
+        (site, erp)
+    };
+    let agent = site.agent.as_ref().expect("it runs");
+    for missing in [
+        "GRANT REPLICATION SLAVE, BINLOG MONITOR ON *.* TO `dray`@`127.0.0.1`;",
+        "GRANT SELECT ON `wms`.`movement` TO `dray`@`127.0.0.1`;",
+    ] {
+        agent.wait_log(missing).expect("it is said");
+        server.sql(missing);
+    }
+    these_arrive_whole(&site, &erp, &numbers(0..10), "rights that came late");
+}

@@ -172,3 +172,22 @@ fn a_flow_that_has_nothing_says_that_it_lives() {
     let beat = watched.site.log_events().expect("the log").remove(0);
     assert_eq!(beat["data"]["position"], beat["data"]["end"], "{beat}");
 }
+
+#[test]
+fn a_table_that_takes_the_name_of_another_is_said_and_what_comes_then_comes() {
+    let server = Server::start();
+    let mut watched = Watched::start("maria-renamed", flow(&server, "", ""));
+    wait("the log is read", || is_streaming(&server));
+    insert(&server, "A");
+    watched.row("A");
+    server.sql("CREATE TABLE wms.new LIKE wms.movement; INSERT INTO wms.new (number, sku) VALUES ('before', 'X'); RENAME TABLE wms.movement TO wms.old, wms.new TO wms.movement");
+    insert(&server, "B");
+    watched.row("B");
+    let told = watched.agent().wait_log("a table took this name (RENAME)");
+    let told = told.expect("it is said");
+    assert!(
+        told.contains("wms.movement") && told.contains("dray-agent load-again"),
+        "{told}"
+    );
+    assert_eq!(watched.told(), ["first ", "create A", "create B"]);
+}

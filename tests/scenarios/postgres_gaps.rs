@@ -195,7 +195,7 @@ fn a_lost_slot_that_the_agent_may_not_make_stops_the_flow_with_the_statements() 
 
 #[test]
 fn another_server_is_a_gap_as_well() {
-    let (server, other) = (Server::start(), Server::start());
+    let (server, other) = (Server::start(), Server::another());
     let mut watched = Watched::start("other", flow(&server, "on_gap = \"load-again\"", ""));
     watched.reads();
     insert(&server, "A");

@@ -18,6 +18,7 @@ pub mod frozen;
 pub mod line;
 pub mod load;
 pub mod mariadb;
+mod mould;
 pub mod namespace;
 pub mod peer;
 pub mod places;

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -11,6 +11,7 @@ use tempfile::TempDir;
 
 use crate::daemon::PATIENCE;
 use crate::database::{Client, Database};
+use crate::mould;
 use crate::site::{FlowSpec, free_port};
 
 /// What becomes of a movement.
@@ -29,6 +30,12 @@ moved_at = { from = "moved_at", format = "iso8601", zone = "Europe/Berlin" }
 "#;
 
 const TABLE: &str = "CREATE TABLE wms.movement (number varchar(20) PRIMARY KEY, sku varchar(40) NOT NULL, location varchar(10), quantity decimal(12,3), place bigint, moved_at datetime(3) DEFAULT current_timestamp(3)) ENGINE = InnoDB";
+
+/// What its files are made for.
+const SIZES: [&str; 2] = [
+    "--innodb-buffer-pool-size=64M",
+    "--innodb-log-file-size=32M",
+];
 
 const PASSWORD: &str = "it's a secret";
 
@@ -57,21 +64,25 @@ impl Server {
     /// As [`Self::start`].
     #[must_use]
     pub fn with(options: &[&str]) -> Self {
-        let made = tempfile::Builder::new().prefix("dray-mariadb-").tempdir();
-        let folder = made.expect("a folder");
-        let made = Command::new("chown")
-            .arg("mysql")
-            .arg(folder.path())
-            .status();
-        assert!(made.expect("chown").success());
+        let folder = new_folder();
         fs::write(folder.path().join("secret"), PASSWORD).expect("a file");
-        install(folder.path());
         let mut server = Self {
             folder,
             port: free_port().expect("a port"),
             process: None,
             options: options.iter().map(|option| (*option).to_owned()).collect(),
         };
+        let program = which("mariadbd");
+        let changed = fs::metadata(&program).and_then(|file| file.modified());
+        let changed = format!("{:?}", changed.expect("MariaDB is installed"));
+        let of = [&*program.to_string_lossy(), &changed, &SIZES.concat()];
+        mould::cast(&of, &server.data(), |data| {
+            let folder = new_folder();
+            let made = folder.path().join("data");
+            install(&made);
+            let moved = Command::new("mv").args([&made, data]).status();
+            assert!(moved.expect("mv").success());
+        });
         server.run();
         server.sql(&format!(
             "CREATE USER dray@'127.0.0.1' IDENTIFIED BY '{}'; GRANT REPLICATION SLAVE, BINLOG MONITOR ON *.* TO dray@'127.0.0.1'; CREATE DATABASE wms; GRANT SELECT ON wms.* TO dray@'127.0.0.1'; {TABLE}",
@@ -84,6 +95,10 @@ impl Server {
     #[must_use]
     pub fn folder(&self) -> &Path {
         self.folder.path()
+    }
+
+    fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
     }
 
     /// Starts it, again if need be.
@@ -108,7 +123,7 @@ impl Server {
 
     fn spawn(&self) -> Child {
         let folder = self.folder.path();
-        let data = folder.join("data");
+        let data = self.data();
         let path = |name: &str| folder.join(name).display().to_string();
         let process = Command::new("mariadbd")
             .args(["--no-defaults", "--user=mysql", "--bind-address=127.0.0.1"])
@@ -124,10 +139,9 @@ impl Server {
                 "--binlog-row-metadata=FULL",
                 "--gtid-strict-mode=1",
                 "--sync-binlog=1",
-                "--innodb-buffer-pool-size=64M",
-                "--innodb-log-file-size=32M",
                 "--max-allowed-packet=64M",
             ])
+            .args(SIZES)
             .args(&self.options)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -220,16 +234,39 @@ impl Server {
     }
 }
 
+/// A folder of its own for a server.
+fn new_folder() -> TempDir {
+    let made = tempfile::Builder::new().prefix("dray-mariadb-").tempdir();
+    let folder = made.expect("a folder");
+    let made = Command::new("chown")
+        .arg("mysql")
+        .arg(folder.path())
+        .status();
+    assert!(made.expect("chown").success());
+    folder
+}
+
+/// Where a program is.
+fn which(name: &str) -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path).map(|folder| folder.join(name));
+    // Debian has servers where root's PATH leads, and not everybody's.
+    let found = found.chain([Path::new("/usr/sbin").join(name)]);
+    { found }
+        .find(|file| file.is_file())
+        .expect("MariaDB is installed: make tools")
+}
+
 /// Makes the data of a new server. On a busy machine that fails now and then, so it may be tried again.
-fn install(folder: &Path) {
+fn install(data: &Path) {
     const TRIES: usize = 3;
-    let data = folder.join("data");
     let mut said = String::new();
     for _ in 0..TRIES {
-        let _ = fs::remove_dir_all(&data);
+        let _ = fs::remove_dir_all(data);
         let told = Command::new("mariadb-install-db")
             .args(["--no-defaults", "--user=mysql", "--skip-test-db"])
             .arg("--auth-root-authentication-method=normal")
+            .args(SIZES)
             .arg(format!("--datadir={}", data.display()))
             .output()
             .expect("mariadb-install-db");

@@ -15,6 +15,7 @@ use tempfile::TempDir;
 
 use crate::daemon::PATIENCE;
 use crate::database::{Client, Database};
+use crate::mould;
 use crate::site::{FlowSpec, free_port};
 
 /// What becomes of a movement.
@@ -44,6 +45,14 @@ pub struct Server {
     programs: PathBuf,
     port: u16,
     process: Option<Child>,
+}
+
+/// What a server's database has.
+fn setup() -> String {
+    format!(
+        "CREATE ROLE dray LOGIN REPLICATION PASSWORD '{}'; {TABLE}; ALTER TABLE movement OWNER TO dray; GRANT CREATE ON DATABASE wms TO dray",
+        PASSWORD.replace('\'', "''")
+    )
 }
 
 /// Where Debian's programs are: it keeps each version's apart. Its clients speak to newer servers too.
@@ -81,7 +90,7 @@ fn new_folder() -> TempDir {
 }
 
 impl Server {
-    /// Makes one in a folder of its own and starts it.
+    /// Makes one in a folder of its own and starts it. To PostgreSQL all of them are one system: see [`Self::another`].
     ///
     /// # Panics
     /// Where PostgreSQL is not installed, or does not start.
@@ -96,12 +105,54 @@ impl Server {
     /// Where it does not start.
     #[must_use]
     pub fn start_from(programs: &Path) -> Self {
+        let mut server = Self::in_new_folder(programs);
+        let program = programs.join("postgres");
+        let changed = fs::metadata(&program).and_then(|file| file.modified());
+        let changed = format!("{:?}", changed.expect("PostgreSQL is installed"));
+        let of = [&*program.to_string_lossy(), &changed, &setup()];
+        mould::cast(&of, &server.data(), |data| {
+            let mut first = Self::in_new_folder(programs);
+            first.make();
+            first.stop();
+            let moved = Command::new("mv").args([&first.data(), data]).status();
+            assert!(moved.expect("mv").success());
+        });
+        server.run();
+        server
+    }
+
+    /// One that is another system than the others, with the same tables.
+    ///
+    /// # Panics
+    /// As [`Self::start`].
+    #[must_use]
+    pub fn another() -> Self {
+        let mut server = Self::in_new_folder(programs());
+        server.make();
+        server
+    }
+
+    /// Not made yet.
+    fn in_new_folder(programs: &Path) -> Self {
         let folder = new_folder();
-        let secret = folder.path().join("secret");
-        fs::write(&secret, PASSWORD).expect("a file");
-        let data = folder.path().join("data");
-        let made = command(programs, "initdb")
+        fs::write(folder.path().join("secret"), PASSWORD).expect("a file");
+        Self {
+            folder,
+            programs: programs.to_owned(),
+            port: free_port().expect("a port"),
+            process: None,
+        }
+    }
+
+    fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// Makes its data, and starts it.
+    fn make(&mut self) {
+        let made = command(&self.programs, "initdb")
             .args([
+                "--no-sync",
                 "-U",
                 "postgres",
                 "-A",
@@ -110,25 +161,15 @@ impl Server {
                 "UTF8",
                 "--locale=C.UTF-8",
             ])
-            .arg(format!("--pwfile={}", secret.display()))
+            .arg(format!("--pwfile={}", self.secret().display()))
             .arg("-D")
-            .arg(&data)
+            .arg(self.data())
             .stdout(Stdio::null())
             .status();
         assert!(made.expect("initdb").success());
-        let mut server = Self {
-            folder,
-            programs: programs.to_owned(),
-            port: free_port().expect("a port"),
-            process: None,
-        };
-        server.run();
-        server.sql_in("postgres", "CREATE DATABASE wms");
-        server.sql(&format!(
-            "CREATE ROLE dray LOGIN REPLICATION PASSWORD '{}'; {TABLE}; ALTER TABLE movement OWNER TO dray; GRANT CREATE ON DATABASE wms TO dray",
-            PASSWORD.replace('\'', "''")
-        ));
-        server
+        self.run();
+        self.sql_in("postgres", "CREATE DATABASE wms");
+        self.sql(&setup());
     }
 
     /// Starts it, again if need be: after a kill the memory of the one before may still be in use.
@@ -155,7 +196,7 @@ impl Server {
         let folder = self.folder.path();
         let process = command(&self.programs, "postgres")
             .arg("-D")
-            .arg(folder.join("data"))
+            .arg(self.data())
             .args(["-p", &self.port.to_string()])
             .arg("-k")
             .arg(folder)
@@ -186,7 +227,11 @@ impl Server {
         }
     }
 
-    fn sql_in(&self, database: &str, sql: &str) -> String {
+    /// The same in another database.
+    ///
+    /// # Panics
+    /// Where the server refuses it.
+    pub fn sql_in(&self, database: &str, sql: &str) -> String {
         let told = ask_in(self.port, database, sql);
         told.unwrap_or_else(|said| panic!("{sql}: {said}"))
     }

@@ -24,6 +24,7 @@ mod preflight;
 mod progress;
 mod published;
 mod session;
+mod sight;
 mod slot;
 mod snapshot;
 mod sql;

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -166,6 +167,7 @@ pub(crate) struct Reader<P> {
     told: mpsc::Receiver<Told<P>>,
     confirmed: watch::Sender<Option<P>>,
     ask: mpsc::Sender<Wish>,
+    is_well: Arc<AtomicBool>,
 }
 
 impl<P: Place> Reader<P> {
@@ -185,6 +187,8 @@ impl<P: Place> Reader<P> {
         let (tell, told) = mpsc::channel(BATCHES_MAX);
         let (confirmed, watched) = watch::channel(appended);
         let (ask, asked) = mpsc::channel(WISHES_MAX);
+        let is_well = Arc::<AtomicBool>::default();
+        let well = Arc::clone(&is_well);
         let flow = flow.to_owned();
         let run = move || {
             let span = log.span();
@@ -196,6 +200,7 @@ impl<P: Place> Reader<P> {
                     wake,
                     asked,
                     unanswered: RefCell::default(),
+                    well,
                 };
                 if let Err(trouble) = log.read(&flow, place, &talk, watched).await {
                     talk.tell(Told::Ended(trouble)).await;
@@ -210,7 +215,13 @@ impl<P: Place> Reader<P> {
             told,
             confirmed,
             ask,
+            is_well,
         })
+    }
+
+    /// Whether its database has answered as it should.
+    pub(crate) fn is_well(&self) -> bool {
+        self.is_well.load(Ordering::Acquire)
     }
 
     /// What it has; `None`: nothing now.
@@ -243,9 +254,18 @@ pub(crate) struct Talk<P> {
     asked: Mutex<mpsc::Receiver<Wish>>,
     /// What was heard and stands in no place yet: the stream that heard it may end before the thread does.
     unanswered: RefCell<Vec<Wish>>,
+    /// Its database has answered as it should.
+    well: Arc<AtomicBool>,
 }
 
 impl<P> Talk<P> {
+    /// The database answers as it should, though it may have nothing: what hindered the flow before is over.
+    pub(crate) fn is_well(&self) {
+        if !self.well.swap(true, Ordering::AcqRel) {
+            (self.wake)();
+        }
+    }
+
     /// Waits until something can be told at once, for so long at most; whether it can.
     pub(crate) async fn has_room_within(&self, time: Duration) -> bool {
         timeout(time, self.tell.reserve()).await.is_ok()
@@ -322,6 +342,34 @@ pub(crate) fn now_us() -> i64 {
     Timestamp::now().as_microsecond()
 }
 
+/// A position that somebody has altered is read as another one, or refused in words.
+#[cfg(test)]
+pub(crate) fn is_read_or_refused<P: Place>(position: &Position) {
+    for at in 0..position.0.len() {
+        for byte in [
+            None,
+            Some(b'9'),
+            Some(b'-'),
+            Some(b'"'),
+            Some(0),
+            Some(0xff),
+        ] {
+            let mut bytes = position.0.to_vec();
+            match byte {
+                Some(byte) => bytes[at] = byte,
+                None => bytes.truncate(at),
+            }
+            match P::read(&Position(bytes.into())) {
+                Ok(place) => drop((place.position(), place.written())),
+                Err(said) => assert!(
+                    said.contains("another name") || said.contains("install that one again"),
+                    "{said}"
+                ),
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -335,6 +383,7 @@ mod tests {
             wake: Arc::new(|| ()),
             asked: Mutex::new(asked),
             unanswered: RefCell::default(),
+            well: Arc::default(),
         };
         let (load, cancel) = (
             |table: &str| Wish::Load(table.into()),

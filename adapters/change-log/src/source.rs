@@ -29,6 +29,8 @@ pub(crate) struct LogSource<L: Log> {
     /// After the newest batch that is appended.
     appended: Option<L::Place>,
     asked: Vec<Asked>,
+    /// Why nothing could be read. It holds until the database answers: the thread may wait for it for long.
+    hindered: Option<String>,
 }
 
 impl<L: Log> LogSource<L> {
@@ -42,6 +44,30 @@ impl<L: Log> LogSource<L> {
             place: None,
             appended: None,
             asked: Vec::new(),
+            hindered: None,
+        }
+    }
+
+    /// Why nothing can be read now.
+    fn retry(&mut self, reason: String) -> SourceError {
+        self.hindered = Some(reason.clone());
+        SourceError::Retry {
+            reason,
+            after: RETRY_AFTER,
+        }
+    }
+
+    /// That nothing came, or why it can't.
+    fn idle(&mut self) -> Result<Polled, SourceError> {
+        if self.reader.as_ref().is_some_and(Reader::is_well) {
+            self.hindered = None;
+        }
+        match &self.hindered {
+            None => Ok(Polled::Idle(LOOK_AGAIN)),
+            Some(reason) => Err(SourceError::Retry {
+                reason: reason.clone(),
+                after: LOOK_AGAIN,
+            }),
         }
     }
 
@@ -64,6 +90,7 @@ impl<L: Log> LogSource<L> {
             asked.number = asked.number.or(number);
         }
         self.place = Some(ready.place);
+        self.hindered = None;
         Polled::Batch(Box::new(Batch {
             origin: Origin {
                 scope: ready.scope,
@@ -138,10 +165,7 @@ impl<L: Log> Source for LogSource<L> {
                 self.appended.clone(),
                 Arc::clone(&self.wake),
             );
-            let reader = reader.map_err(|reason| SourceError::Retry {
-                reason,
-                after: RETRY_AFTER,
-            })?;
+            let reader = reader.map_err(|reason| self.retry(reason))?;
             for asked in self.asked.iter().filter(|asked| asked.number.is_none()) {
                 reader.ask(asked.wish());
             }
@@ -158,7 +182,7 @@ impl<L: Log> Source for LogSource<L> {
         }
         match told {
             Some(Told::Refused(..) | Told::Cancelled(_)) => Ok(Polled::Idle(Duration::ZERO)),
-            None => Ok(Polled::Idle(LOOK_AGAIN)),
+            None => self.idle(),
             Some(Told::Ready(ready, captured_us)) => Ok(self.batch(*ready, captured_us)),
             Some(Told::Looked(place, said_us)) => Ok(self.looked(*place, said_us)),
             Some(Told::Said(said, said_us)) => {
@@ -168,10 +192,7 @@ impl<L: Log> Source for LogSource<L> {
             Some(Told::Ended(trouble)) => {
                 self.reader = None;
                 Err(match trouble {
-                    Trouble::Passing(reason) => SourceError::Retry {
-                        reason,
-                        after: RETRY_AFTER,
-                    },
+                    Trouble::Passing(reason) => self.retry(reason),
                     Trouble::Person(reason) => SourceError::Operator { reason },
                 })
             }

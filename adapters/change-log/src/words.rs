@@ -32,6 +32,20 @@ pub(crate) fn of(said: &str) -> String {
     known.map_or_else(|| one_line(said), |(_, plain)| (*plain).to_owned())
 }
 
+/// Whether PostgreSQL says that a value is no UTF-8 (`character_not_in_repertoire`): no time mends that.
+pub(crate) fn is_no_utf_8(said: &str) -> bool {
+    [
+        "(22021)",
+        "State: 22021",
+        "invalid byte sequence for encoding \"UTF8\"",
+    ]
+    .iter()
+    .any(|words| said.contains(words))
+}
+
+/// What is to be done with such a value of a table that is asked.
+pub(crate) const NO_UTF_8: &str = "; a value is no UTF-8, which a database of the encoding SQL_ASCII takes: correct it in its table, or write a query that leaves its column out";
+
 /// In one line: it stands in a column of `status`.
 fn one_line(said: &str) -> String {
     let lines = said.lines().map(str::trim);

@@ -116,7 +116,7 @@ impl Place {
             Some(&(VERSION_1 | VERSION)) => {}
             Some(other) => {
                 return Err(format!(
-                    "the position in the buffer has form {other}, this version reads form {VERSION}; start the agent's newer version again"
+                    "the position in the buffer has form {other}, this version reads form {VERSION}; start the agent's newer version again, or give the flow another name if its source was of another kind"
                 ));
             }
         }

@@ -15,7 +15,6 @@ use crate::status::unanswered;
 /// [`Failure::Unreachable`] where no agent answers, [`Failure::Failed`] where it refuses.
 pub fn command(config: &Config, wanted: &LoadAgainArguments) -> Result<(), Failure> {
     let flow = named(config, &wanted.flow)?.name.flow().to_owned();
-    let table = &wanted.table;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
@@ -23,29 +22,74 @@ pub fn command(config: &Config, wanted: &LoadAgainArguments) -> Result<(), Failu
     let asked = runtime.block_on(admin::ask_load_again(
         &config.socket(),
         &flow,
-        table,
+        &wanted.table,
         wanted.cancel,
     ));
     let reply = asked.map_err(|status| match status.code() {
         Code::FailedPrecondition | Code::NotFound => Failure::Failed(status.message().to_owned()),
         _ => unanswered(config, &status),
     })?;
-    match (reply.stands, &*reply.detail) {
-        (true, _) if wanted.cancel => println!(
+    let said = said(&flow, wanted, reply.stands, &reply.detail)?;
+    println!("{said}");
+    Ok(())
+}
+
+/// What becomes of a request. `stands`: it is on the agent's disk; if not, `why`, as far as that is known.
+///
+/// # Errors
+/// [`Failure::Failed`] where it is not: who goes on then must not take it for done.
+fn said(
+    flow: &str,
+    wanted: &LoadAgainArguments,
+    stands: bool,
+    why: &str,
+) -> Result<String, Failure> {
+    let table = &wanted.table;
+    let why = match why {
+        "" => String::new(),
+        why => format!(" ({why})"),
+    };
+    match (stands, wanted.cancel) {
+        (true, true) => Ok(format!(
             "The rows of {table} do not come again in flow \"{flow}\", but for those that did already."
-        ),
-        (true, _) => println!(
+        )),
+        (true, false) => Ok(format!(
             "All rows of {table} come once more in flow \"{flow}\", whoever is killed. \"dray-agent status\" shows how far it is."
-        ),
-        (false, why) => {
-            let why = match why {
-                "" => String::new(),
-                why => format!(" ({why})"),
+        )),
+        (false, true) => Err(Failure::Failed(format!(
+            "the rows of {table} are not taken back for good: the agent could not put that on its disk within a few seconds{why}. It does when it can; if it ends before, they come again: mend that and ask once more"
+        ))),
+        (false, false) => Err(Failure::Failed(format!(
+            "it is only taken note of that the rows of {table} are to come once more: the flow could not begin within a few seconds{why}. It does when it can; if the agent ends before \"dray-agent status\" shows it, ask again"
+        ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_on_the_disk_is_a_failure() {
+        let wanted = |cancel| LoadAgainArguments {
+            flow: "movements".into(),
+            table: "wms.stock".into(),
+            cancel,
+        };
+        for (cancel, expected) in [
+            (true, "are not taken back for good"),
+            (false, "it is only taken note of"),
+        ] {
+            let wanted = wanted(cancel);
+            assert!(said("movements", &wanted, true, "").is_ok());
+            let told = said("movements", &wanted, false, "the disk is full");
+            let Err(Failure::Failed(told)) = told else {
+                panic!("{told:?}");
             };
-            println!(
-                "It is only taken note of: the flow could not begin within a few seconds{why}. It does when it can; if the agent ends before \"dray-agent status\" shows it, ask again."
+            assert!(
+                told.contains(expected) && told.contains("(the disk is full)"),
+                "{told}"
             );
         }
     }
-    Ok(())
 }

@@ -5,27 +5,25 @@
 //! appended as one: they share a block, a sync, and the syncs of their move. The order of the calls on the source is that of its contract: batches are committed once their
 //! receipts are answered, and a position is acked only after everything up to it was committed.
 
+mod appends;
 mod begin;
 mod hindrance;
 mod telling;
 
 use std::collections::VecDeque;
-use std::future::Future as _;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use dray_adapter::{Batch, Mark, Polled, Position, Source, SourceError};
-use dray_buffer::{Append, Buffer, BufferError, Receipt, Sequence};
-use dray_edges::{Plant, is_planted};
-use tracing::{debug, error, info, warn};
+use dray_adapter::{Polled, Position, Source, SourceError};
+use dray_buffer::{Buffer, BufferError, Sequence};
+use tracing::{error, info, warn};
 
 use crate::again::Again;
 use crate::bell::{Bell, Rung};
 use crate::block_maker::BlockMaker;
 use crate::flow_state::{FlowState, Health};
+use appends::{Appending, Gathered};
 use hindrance::Hindrance;
 use telling::Untold;
 
@@ -34,10 +32,6 @@ pub const IN_FLIGHT_MAX: usize = 2;
 /// Batches between poll and commit, large ones among them. The syncs of a move take the time of ten to twenty files of a line; positions
 /// name the files that are not moved yet, so more would make them longer.
 pub const SMALL_IN_FLIGHT_MAX: usize = 64;
-/// A batch is large from here on, by its bytes as read; and an append, by its blocks' bytes.
-const LARGE_BYTES: u64 = 64 * 1024;
-/// Bytes of small batches that are not appended yet, at most, and one more: they stay in memory while the buffer is full.
-const SMALL_BYTES_MAX: u64 = 1024 * 1024;
 /// The longest time without a poll, whatever the source says.
 pub const IDLE_MAX: Duration = Duration::from_secs(60);
 /// How long an append may take before `status` and the source are told that it waits for room.
@@ -74,32 +68,6 @@ pub struct Pipeline {
     reopen: bool,
     next_poll: Instant,
     hindrance: Hindrance,
-}
-
-/// Batches that are mapped and not appended; their events are with the maker.
-#[derive(Default)]
-struct Gathered {
-    batches: usize,
-    /// As they were read.
-    bytes: u64,
-    marks: Vec<Vec<u8>>,
-    /// After the last of them.
-    position: Position,
-    /// The first of them.
-    captured_us: i64,
-    /// The file or message of the last of them.
-    last: Arc<str>,
-}
-
-struct Appending {
-    receipt: Receipt,
-    since: Instant,
-    batches: usize,
-    position: Position,
-    captured_us: i64,
-    events: u64,
-    dead_letters: u64,
-    bytes: u64,
 }
 
 /// Why a flow ended.
@@ -263,28 +231,6 @@ impl Pipeline {
         Ok(false)
     }
 
-    /// Whether another batch may come between poll and commit.
-    fn may_poll(&self) -> bool {
-        let (mut large, mut small_bytes) = (0, 0);
-        let mut batches = self.untold.batches;
-        for append in &self.appending {
-            batches += append.batches;
-            if append.bytes >= LARGE_BYTES {
-                large += 1;
-            } else {
-                small_bytes += append.bytes;
-            }
-        }
-        if let Some(gathered) = &self.gathered {
-            batches += gathered.batches;
-            small_bytes += gathered.bytes;
-        }
-        !self.untold.holds_up()
-            && large < IN_FLIGHT_MAX
-            && small_bytes < SMALL_BYTES_MAX
-            && batches < SMALL_IN_FLIGHT_MAX
-    }
-
     fn poll(&mut self) -> Result<bool, Ended> {
         match self.source.poll() {
             Ok(Polled::Batch(batch)) => {
@@ -301,109 +247,6 @@ impl Pipeline {
                 self.next_poll = self.held_up(error)?;
                 Ok(false)
             }
-        }
-    }
-
-    /// Maps a batch. It is appended at once where nothing is being appended, else with those that come until that is done.
-    fn gather(&mut self, batch: Batch) -> Result<(), Ended> {
-        let rejected: usize = batch.rejects.iter().map(|reject| reject.raw.len()).sum();
-        let bytes = (batch.records.bytes() + rejected) as u64;
-        debug!(
-            records = batch.records.len(),
-            rejects = batch.rejects.len(),
-            bytes,
-            ends_unit = batch.ends_unit,
-            "a batch"
-        );
-        let before = self.gathered.as_ref().map_or(0, |gathered| gathered.bytes);
-        if before + bytes >= LARGE_BYTES {
-            self.append()?;
-        }
-        self.maker.add(&batch);
-        if is_planted(Plant::EarlyAck) {
-            let _ = self.source.commit(&batch.position);
-        }
-        let gathered = self.gathered.get_or_insert_default();
-        gathered.batches += 1;
-        gathered.bytes += bytes;
-        gathered
-            .marks
-            .extend(batch.marks.into_iter().map(|Mark(mark)| mark));
-        gathered.position = batch.position;
-        if gathered.batches == 1 {
-            gathered.captured_us = batch.captured_us;
-        }
-        gathered.last = match &*batch.origin.file {
-            "" => batch.origin.message_id,
-            _ => batch.origin.file,
-        };
-        if bytes >= LARGE_BYTES || self.appending.is_empty() {
-            self.append()?;
-        }
-        Ok(())
-    }
-
-    /// Appends what is gathered, as one.
-    fn append(&mut self) -> Result<(), Ended> {
-        let Some(gathered) = self.gathered.take() else {
-            return Ok(());
-        };
-        let made = self.maker.take(&gathered.position);
-        if let Some(reason) = made.too_large(&gathered.last) {
-            return Err(Ended::Stopped(reason));
-        }
-        self.state.metrics.skipped.inc_by(made.skipped);
-        let receipt = self.buffer.append(Append {
-            flow: Arc::clone(&self.flow),
-            blocks: made.blocks,
-            position: gathered.position.0.clone(),
-            marks: gathered.marks,
-        });
-        self.appending.push_back(Appending {
-            receipt,
-            since: Instant::now(),
-            batches: gathered.batches,
-            position: gathered.position,
-            captured_us: gathered.captured_us,
-            events: made.events,
-            dead_letters: made.dead_letters,
-            bytes: made.bytes as u64,
-        });
-        Ok(())
-    }
-
-    /// Takes the answers of appends, in their order. After the last of them what is gathered is appended.
-    fn take_answers(&mut self) -> Result<(), Ended> {
-        let waker = Waker::from(Arc::clone(&self.bell));
-        let mut context = Context::from_waker(&waker);
-        loop {
-            let Some(first) = self.appending.front_mut() else {
-                if self.gathered.is_none() {
-                    return Ok(());
-                }
-                self.append()?;
-                continue;
-            };
-            let answer = match Pin::new(&mut first.receipt).poll(&mut context) {
-                Poll::Pending => return Ok(()),
-                Poll::Ready(answer) => answer,
-            };
-            let Some(first) = self.appending.pop_front() else {
-                return Ok(());
-            };
-            let appended = answer?;
-            let metrics = &self.state.metrics;
-            metrics.appended_events.inc_by(first.events);
-            metrics.dead_letters.inc_by(first.dead_letters);
-            metrics.appended_bytes.inc_by(first.bytes);
-            self.without_events = None;
-            if first.events > 0 {
-                self.state.appended(appended.through, first.captured_us);
-            } else {
-                self.without_events = Some((appended.through, first.position.clone()));
-            }
-            self.untold
-                .answered(first.position, first.batches, first.bytes);
         }
     }
 

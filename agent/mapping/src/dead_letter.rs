@@ -7,7 +7,7 @@ use dray_proto::{EventId, schema, wire};
 use sha2::{Digest, Sha256};
 
 use crate::mapper::Mapper;
-use crate::write::{Head, put_tail};
+use crate::write::{Head, operation_told, put_tail};
 
 /// The last byte of a dead letter's id; mappings have those before it.
 const OUTPUT: u8 = 255;
@@ -47,7 +47,9 @@ impl Mapper {
         let id = EventId::new(origin.scope.0, letter.ordinal, OUTPUT);
         wire::put_bytes(&mut out, number::ID, id.as_bytes());
         wire::put_text(&mut out, number::KEY, &key(origin, letter));
-        wire::put_integer(&mut out, number::OPERATION, Operation::Create as u64);
+        // A target or reader that goes by operations meets a deleted row's among the deletions.
+        let operation = letter.record.map_or(Operation::Create, operation_told);
+        wire::put_integer(&mut out, number::OPERATION, operation as u64);
         let head = Head {
             origin,
             captured_us,

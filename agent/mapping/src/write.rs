@@ -1,6 +1,6 @@
 //! An event's bytes, in ascending field number as `prost` writes them.
 
-use dray_adapter::{Origin, Value as Cell};
+use dray_adapter::{OPERATION_COLUMN, Origin, RecordView, Value as Cell};
 use dray_proto::event::number;
 use dray_proto::v1::Operation;
 use dray_proto::{EventId, wire};
@@ -98,6 +98,16 @@ fn put_key(
             "key: the source did not send its value with this change; choose a key among the columns that come with it, or have the source send more (PostgreSQL: ALTER TABLE ... REPLICA IDENTITY FULL)".into(),
         )),
         _ => Err(MapFailure::map("key: it is empty, and every event needs one".into())),
+    }
+}
+
+/// What happened to the record at its source, where that says it: of one that did not become an event, too.
+pub(crate) fn operation_told(record: RecordView<'_>) -> Operation {
+    let columns = record.shape().columns.iter();
+    let at = { columns }.position(|name| name == OPERATION_COLUMN);
+    match at.map(|at| record.value(at)) {
+        Some(Cell::Text(text)) => operation_of(text),
+        _ => Operation::Create,
     }
 }
 

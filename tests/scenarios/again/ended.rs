@@ -1,6 +1,9 @@
 //! What can't be done any more makes room for what can, and what was asked for can be taken back.
 
+use dray_tests::disk::{Disk, Kind};
+
 use super::*;
+use crate::changes::{DISK_MIB, narrow};
 
 /// Takes a table back; the exit code, and what was said.
 fn cancel(site: &Site, table: &str) -> (Option<i32>, String) {
@@ -148,6 +151,34 @@ fn a_table_of_mariadb_that_is_gone_makes_room_and_is_said() {
 }
 
 #[test]
+fn a_table_of_mariadb_that_may_not_be_read_makes_room_and_says_what_is_to_be_granted() {
+    let server = mariadb::Server::start();
+    for table in ["stock", "parts"] {
+        server.sql(&format!("CREATE TABLE wms.{table} (number varchar(20) PRIMARY KEY, n bigint, quantity bigint) ENGINE = InnoDB; INSERT INTO wms.{table} SELECT CONCAT('{table}', seq), seq, 0 FROM wms.seq_1_to_9"));
+    }
+    let folder = folder("again-denied");
+    let (site, erp) = begin(&folder, flow(&server, &["stock", "parts"]));
+    stands(&site, "wms.parts");
+    is_done(&site);
+    // The table and its columns are still to be seen.
+    let user = "dray@'127.0.0.1'";
+    server.sql(&format!("REVOKE SELECT ON wms.* FROM {user}; GRANT SELECT ON wms.parts TO {user}; GRANT INSERT ON wms.stock TO {user}"));
+    stands(&site, "wms.stock");
+    stands(&site, "wms.parts");
+    assert!(
+        erp.wait(PATIENCE, |events| events == 18),
+        "the second one comes"
+    );
+    wait("it is said what is to be granted", || {
+        doing(&site).is_some_and(|doing| {
+            doing.contains("wms.stock did not come again")
+                && doing.contains("GRANT SELECT ON `wms`.`stock` TO `dray`@`127.0.0.1`;")
+        })
+    });
+    assert_eq!(lines(&site, "not all its rows came again"), 1, "once");
+}
+
+#[test]
 fn a_table_that_is_taken_back_does_not_come_whoever_is_killed() {
     let server = postgres::Server::start();
     server.sql(&postgresql_tables(&["stock", "parts"]));
@@ -205,6 +236,33 @@ fn a_table_is_taken_back_while_its_server_is_down() {
     agent.wait_log("\"waiting\"").expect("it waits");
     is_taken_back(&site, "public.stock");
     server.start_again();
+    last(&server, &erp, "stock", "last");
+    assert_eq!((erp.events(), doing(&site).as_deref()), (10, Some("")));
+}
+
+#[test]
+fn what_can_not_be_taken_back_on_a_full_disk_is_a_failure_until_there_is_room() {
+    let server = postgres::Server::start();
+    server.sql(&postgresql_tables(&["stock"]));
+    let folder = folder("again-full");
+    let disk = Disk::new(folder.path(), Kind::Ext4, DISK_MIB).expect("a disk");
+    let (site, erp) = narrow(&folder, &disk, flow(&server, &["stock"]));
+    stands(&site, "public.stock");
+    is_done(&site);
+    let holds = hold(&server, OPEN, &format!("SELECT COUNT(*) {OF_OPEN}"));
+    stands(&site, "public.stock");
+    disk.fill().expect("it fills");
+    let (code, said) = cancel(&site, "public.stock");
+    assert!(
+        code == Some(1) && said.contains("are not taken back for good"),
+        "{said}"
+    );
+    disk.make_room().expect("there is room");
+    wait("it is taken back", || {
+        cancel(&site, "public.stock").0 == Some(0)
+    });
+    server.sql(&format!("SELECT pg_terminate_backend(pid) {OF_OPEN}"));
+    holds.join().expect("it ended");
     last(&server, &erp, "stock", "last");
     assert_eq!((erp.events(), doing(&site).as_deref()), (10, Some("")));
 }

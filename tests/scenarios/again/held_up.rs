@@ -3,7 +3,7 @@
 use dray_tests::disk::{Disk, Kind};
 
 use super::*;
-use crate::changes::{DISK_MIB, ROWS, narrow};
+use crate::changes::{DISK_MIB, many_rows, narrow};
 
 /// By then the server has given up to wait for the table, and the agent has heard that.
 const ENDS_WITHIN_S: u64 = 20;
@@ -24,8 +24,9 @@ fn a_flow_of_postgresql_that_is_held_up_leaves_no_transaction_open() {
     };
     let word = hold(&server, word, &waits(true));
     let client = server.client();
+    let rows = many_rows();
     let insert = format!(
-        "BEGIN; INSERT INTO movement (number, sku) SELECT 'M' || n, 'X' FROM generate_series(1, {ROWS}) n; SELECT pg_advisory_xact_lock(7); COMMIT"
+        "BEGIN; INSERT INTO movement (number, sku) SELECT 'M' || n, 'X' FROM generate_series(1, {rows}) n; SELECT pg_advisory_xact_lock(7); COMMIT"
     );
     let large = thread::spawn(move || client(&insert));
     wait("it is ready", || server.sql(&waits(false)) == "1");
@@ -68,5 +69,5 @@ fn a_flow_of_postgresql_that_is_held_up_leaves_no_transaction_open() {
     end(601);
     table.join().expect("it ended");
     is_done(&site);
-    assert!(erp.wait(PATIENCE, |events| events == ROWS + 18), "all come");
+    assert!(erp.wait(PATIENCE, |events| events == rows + 18), "all come");
 }

@@ -4,7 +4,7 @@ use dray_tests::line::Line;
 
 use super::databases::{By, Database};
 use super::{MAPPING, arrived, numbers, site};
-use crate::{folder, these_arrive_whole};
+use crate::{folder, these_arrive_whole, wait};
 
 /// The source's port, as its text has it.
 fn port(source: &str) -> u16 {
@@ -32,10 +32,19 @@ fn a_server_that_stops_in_the_midst_of_an_answer_is_given_up_and_asked_again() {
             let source = source.replace(&server.to_string(), &line.port().to_string());
             let (site, erp) = site(&source, MAPPING, &folder);
             arrived(&erp, 3_000, "a part");
+            let before = line.connections();
             line.go_silent();
             let agent = site.agent.as_ref().expect("it runs");
             let said = agent.wait_log("did not answer within 5 s");
             said.expect("it is given up");
+            // It is asked again, and hangs there: that is no going on.
+            wait("it is asked again", || line.connections() > before);
+            let told = site.agent_command(&["status"]).expect("it answers");
+            let told = String::from_utf8_lossy(&told.stdout).into_owned();
+            assert!(
+                told.contains("waiting") && told.contains("did not answer within 5 s"),
+                "{told}"
+            );
             line.speak();
             line.limit(None);
             let what = format!("a silent server, {name}");
@@ -64,7 +73,7 @@ fn a_statement_that_takes_too_long_is_given_up_by_the_server_itself() {
             ));
             table.insert_into(&name, 1..4);
             let source = format!(
-                "{}query = \"SELECT m.* FROM {name} m, slow WHERE {slept}\"\nrecord_type = \"moved\"\nid = \"id\"\nmode = \"overlap\"\nanswer_max = \"9s\"\n",
+                "{}query = \"SELECT m.* FROM {name} m, slow WHERE {slept}\"\nrecord_type = \"moved\"\nid = \"id\"\nmode = \"overlap\"\nanswer_max = \"4s\"\n",
                 table.source(by)
             );
             let (site, erp) = site(&source, MAPPING, &folder);

@@ -257,3 +257,38 @@ fn rows_of_megabytes_of_each_server_come_whole_and_small_ones_after_them() {
         }
     }
 }
+
+#[test]
+fn a_value_that_is_no_utf_8_stops_the_flow_in_words() {
+    let mut database = Database::postgres();
+    let server = database.server().expect("it has one");
+    server.sql(
+        "CREATE DATABASE ascii ENCODING 'SQL_ASCII' TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'",
+    );
+    server.sql_in(
+        "ascii",
+        "CREATE TABLE odd (id bigint PRIMARY KEY, number text); GRANT SELECT ON odd TO dray",
+    );
+    for by in [By::ItsOwnDriver, By::Odbc] {
+        let server = database.server().expect("it has one");
+        server.sql_in(
+            "ascii",
+            "DELETE FROM odd; INSERT INTO odd VALUES (1, E'\\xff')",
+        );
+        let folder = folder("no-utf-8");
+        let source = database.reads(by, "odd", "mode = \"overlap\"");
+        let source = source.replace("wms", "ascii");
+        let (mut site, _erp) = site(&source, AS_IT_IS, &folder);
+        let agent = site.agent.as_mut().expect("it runs");
+        let told = agent.wait_log("the flow stopped").expect("it stops");
+        assert!(
+            told.contains("a value is no UTF-8") && told.contains("correct it in its table"),
+            "{told}"
+        );
+        agent.terminate().expect("it ends");
+        let server = database.server().expect("it has one");
+        server.sql_in("ascii", "UPDATE odd SET number = 'A'");
+        site.start_agent().expect("an agent");
+        wait("it comes", || fields(&site).len() == 1);
+    }
+}

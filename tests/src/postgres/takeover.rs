@@ -75,13 +75,17 @@ impl Server {
         self.signal(Signal::KILL);
     }
 
-    /// Keeps its files as they are, while it is stopped.
+    /// Keeps its files as they are, while it is stopped, in place of those that were kept before.
     ///
     /// # Panics
     /// Where it can't.
     pub fn save(&self) {
         let folder = self.folder.path();
-        copy(&folder.join("data"), &folder.join("saved"));
+        let saved = folder.join("saved");
+        if saved.exists() {
+            fs::remove_dir_all(&saved).expect("it goes");
+        }
+        copy(&folder.join("data"), &saved);
     }
 
     /// Sets its files back to what was kept, while it is stopped.

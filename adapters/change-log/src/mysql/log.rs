@@ -12,6 +12,7 @@ use super::config::MySqlConfig;
 use super::facts::facts;
 use super::gtid::Gtids;
 use super::load::{Ended, Loader, Snapshot};
+use super::meaning;
 use super::place::{Load, Place};
 use super::session::{self, connect};
 use super::sql;
@@ -70,8 +71,14 @@ impl Log for MySqlLog {
             own: &self.own,
             talk,
         };
+        let read = async {
+            match reading.run(place).await {
+                Ok(()) => Ok(()),
+                Err(trouble) => Err(meaning::with_account(&self.config, trouble).await),
+            }
+        };
         tokio::select! {
-            read = reading.run(place) => read,
+            read = read => read,
             () = talk.closed() => Ok(()),
         }
     }

@@ -214,7 +214,7 @@ impl Stands for Place {
 
 #[cfg(test)]
 mod tests {
-    use crate::reader::Place as _;
+    use crate::reader::{Place as _, is_read_or_refused};
 
     use super::*;
 
@@ -237,6 +237,7 @@ mod tests {
             }),
         });
         assert_eq!(Place::read(&place.position()), Ok(place.clone()));
+        is_read_or_refused::<Place>(&place.position());
         assert_eq!(
             text(&place),
             r#"{"v":1,"server":"mariadb","at":"0-1-100","within":{"gtid":"0-1-101","events":12,"rows":4000},"load":{"begun":true,"done":["wms.stock"],"after":{"table":"wms.lot","key":[["n","1"]]}}}"#

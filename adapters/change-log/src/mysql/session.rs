@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dray_adapter::{GapReason, secret};
+use dray_adapter::secret;
 use mysql_async::prelude::{FromRow, Queryable as _};
 use mysql_async::{BinlogStream, BinlogStreamRequest, Conn, Error, OptsBuilder, Row, Sid, SslOpts};
 use tokio::time::timeout;
@@ -12,12 +12,12 @@ use super::config::MySqlConfig;
 use super::facts::setting;
 use super::gtid::Gtids;
 use super::kinds::Catalogued;
+use super::meaning::trouble;
 use super::place::Place;
 use super::sql;
 use super::table_map::Charsets;
 use crate::reader::Trouble;
 use crate::server::TlsConfig;
-use crate::words;
 
 /// How long a connection and each question may take.
 const ANSWER_MAX: Duration = Duration::from_secs(30);
@@ -33,9 +33,6 @@ const WAIT_TIMEOUT_S: usize = 86_400;
 const HEARTBEAT_EVERY: Duration = Duration::from_secs(5);
 /// After so long without a word the connection is dead: while it has nothing, the server says so every 5 s.
 pub(super) const SILENCE_MAX: Duration = Duration::from_secs(30);
-/// A server's error: what is asked of its log is not there.
-const LOG_GONE: u16 = 1_236;
-
 /// TLS as its library wants it.
 pub(crate) fn tls(config: &TlsConfig) -> SslOpts {
     let options = SslOpts::default()
@@ -312,58 +309,4 @@ pub(super) fn server(config: &MySqlConfig) -> String {
         true => config.host.clone(),
         false => format!("{}:{}", config.host, config.port),
     }
-}
-
-/// Whether it means that the log that comes next is not there: what happened, in words.
-pub(super) fn gap(config: &MySqlConfig, error: &Error) -> Option<(GapReason, String)> {
-    let Error::Server(said) = error else {
-        return None;
-    };
-    if said.code != LOG_GONE {
-        return None;
-    }
-    let says = |all: &[&str]| all.iter().any(|words| said.message.contains(words));
-    let is_gone = says(&["purged", "too old", "Could not find first log file"]);
-    // The same number tells of much that passes: a full disk, a packet that is too large, another reader of our number.
-    if !is_gone && !says(&["not in the master's binlog", "diverged", "has more GTIDs"]) {
-        return None;
-    }
-    let server = server(config);
-    Some(match is_gone {
-        true => (
-            GapReason::LogDropped,
-            format!(
-                "the server {server} does not have the log any more that comes next ({})",
-                said.message
-            ),
-        ),
-        false => (
-            GapReason::OtherServer,
-            format!(
-                "the server {server} has another log than before ({})",
-                said.message
-            ),
-        ),
-    })
-}
-
-/// What an error means. Who is refused may be let in later, so only what no time mends stops the flow.
-pub(super) fn trouble(config: &MySqlConfig, error: &Error) -> Trouble {
-    let server = server(config);
-    let Error::Server(said) = error else {
-        let said = words::of(&error.to_string());
-        return Trouble::Passing(format!("the server {server}: {said}"));
-    };
-    let way_out = match said.code {
-        // Access denied to a command, to a table, to columns; no such table; refused.
-        1_227 => {
-            "; let the DBA run GRANT REPLICATION SLAVE, BINLOG MONITOR ON *.* TO the flow's user (MySQL: REPLICATION SLAVE, REPLICATION CLIENT)"
-        }
-        1_142 | 1_143 => "; let the DBA run GRANT SELECT ON the table TO the flow's user",
-        1_045 => {
-            "; look at user, password_file, from where the server lets the user in, and whether it wants TLS"
-        }
-        _ => "",
-    };
-    Trouble::Passing(format!("the server {server}: {}{way_out}", said.message))
 }

@@ -1,5 +1,8 @@
 //! What a statement in the log does to the rows that are read. Pure text: nothing here asks the server.
 
+/// A table: its schema, if that is said, and its name.
+type Named = (Option<String>, String);
+
 /// What it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Statement {
@@ -15,6 +18,8 @@ pub(super) enum Statement {
     RollbackPart,
     /// All rows of this table are gone: its name, with its schema if the statement has it.
     Truncate(Option<String>, String),
+    /// Tables have these names from here on: each with its schema if the statement has it.
+    Rename(Vec<Named>),
     /// It changes rows, and the log does not say which.
     Rows,
     /// Tables are made or changed, or something else that leaves rows alone.
@@ -33,6 +38,8 @@ impl Statement {
                 false => Self::Rollback,
             },
             "TRUNCATE" => Self::truncate(words),
+            "RENAME" => Self::rename(words),
+            "ALTER" => Self::alter(words),
             "XA" if words
                 .next()
                 .is_some_and(|word| word.eq_ignore_ascii_case("START")) =>
@@ -57,23 +64,66 @@ impl Statement {
     }
 
     fn truncate(words: Words<'_>) -> Self {
-        let mut names = words.filter(|word| !word.eq_ignore_ascii_case("TABLE"));
-        let plain = |word: &str| {
-            for (mark, two) in [('`', "``"), ('"', "\"\"")] {
-                if let Some(name) = word.strip_prefix(mark) {
-                    let name = name.strip_suffix(mark).unwrap_or(name);
-                    return name.replace(two, &mark.to_string());
-                }
-            }
-            word.to_owned()
-        };
-        let first = names.next().map(plain);
-        match (first, names.next(), names.next()) {
-            (Some(schema), Some("."), Some(table)) => Self::Truncate(Some(schema), plain(table)),
-            (Some(table), ..) => Self::Truncate(None, table),
-            (None, ..) => Self::Rows,
+        let names = words.filter(|word| !word.eq_ignore_ascii_case("TABLE"));
+        match named(names) {
+            Some((schema, table)) => Self::Truncate(schema, table),
+            None => Self::Rows,
         }
     }
+
+    /// `RENAME TABLE a TO b, c TO d`.
+    fn rename(mut words: Words<'_>) -> Self {
+        let what = words.next().unwrap_or_default();
+        if !["TABLE", "TABLES"]
+            .iter()
+            .any(|word| word.eq_ignore_ascii_case(what))
+        {
+            return Self::Other;
+        }
+        let mut names = Vec::new();
+        while words.any(|word| word.eq_ignore_ascii_case("TO")) {
+            names.extend(named(Words(words.0)));
+        }
+        Self::Rename(names)
+    }
+
+    /// `ALTER TABLE a RENAME TO b`, among whatever else it says.
+    fn alter(mut words: Words<'_>) -> Self {
+        while words.any(|word| word.eq_ignore_ascii_case("RENAME")) {
+            let before = words.0;
+            let next = words.next().unwrap_or_default();
+            let is = |all: &[&str]| all.iter().any(|word| word.eq_ignore_ascii_case(next));
+            if is(&["COLUMN", "INDEX", "KEY"]) {
+                continue;
+            }
+            let name = match is(&["TO", "AS", "="]) {
+                true => Words(words.0),
+                false => Words(before),
+            };
+            return Self::Rename(named(name).into_iter().collect());
+        }
+        Self::Other
+    }
+}
+
+/// The table whose name comes next.
+fn named<'s>(mut words: impl Iterator<Item = &'s str>) -> Option<Named> {
+    let first = plain(words.next()?);
+    Some(match (words.next(), words.next()) {
+        (Some("."), Some(table)) => (Some(first), plain(table)),
+        _ => (None, first),
+    })
+}
+
+/// A name without its quotes.
+fn plain(word: &str) -> String {
+    for (mark, two) in [('`', "``"), ('"', "\"\"")] {
+        if let Some(name) = word.strip_prefix(mark) {
+            let name = name.strip_suffix(mark).unwrap_or(name);
+            return name.replace(two, &mark.to_string());
+        }
+    }
+    word.to_owned()
 }
 
 /// Words of a statement without its comments; a name in backticks is one, with them; a dot, too.
@@ -142,6 +192,13 @@ mod tests {
         let truncate = |schema: Option<&str>, table: &str| {
             Statement::Truncate(schema.map(str::to_owned), table.to_owned())
         };
+        let rename = |names: &[(Option<&str>, &str)]| {
+            let names = names.iter().map(|(schema, table)| {
+                let schema = schema.map(str::to_owned);
+                (schema, (*table).to_owned())
+            });
+            Statement::Rename(names.collect())
+        };
         for (text, expected) in [
             ("BEGIN", Statement::Begin),
             ("COMMIT", Statement::Commit),
@@ -178,6 +235,22 @@ mod tests {
                 Statement::Other,
             ),
             ("", Statement::Other),
+            (
+                "RENAME TABLE wms.stock TO wms.stock_old, `wms`.`stock new` TO wms.stock",
+                rename(&[(Some("wms"), "stock_old"), (Some("wms"), "stock")]),
+            ),
+            ("rename tables a wait 5 to b", rename(&[(None, "b")])),
+            ("RENAME USER a TO b", Statement::Other),
+            (
+                "ALTER TABLE a ADD b int, RENAME TO wms.c",
+                rename(&[(Some("wms"), "c")]),
+            ),
+            ("ALTER TABLE a RENAME c", rename(&[(None, "c")])),
+            ("ALTER TABLE a RENAME COLUMN b TO c", Statement::Other),
+            (
+                "ALTER TABLE a RENAME INDEX b TO c, RENAME AS d",
+                rename(&[(None, "d")]),
+            ),
         ] {
             assert_eq!(Statement::of(text), expected, "{text}");
         }

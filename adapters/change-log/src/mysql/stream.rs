@@ -16,8 +16,9 @@ use super::facts::facts;
 use super::gtid::Gtids;
 use super::lag::Lag;
 use super::log::Reading;
+use super::meaning::{gap, trouble};
 use super::place::Place;
-use super::session::{self, SILENCE_MAX, connect, gap, server, trouble};
+use super::session::{self, SILENCE_MAX, connect, server};
 use super::table_map::TableMap;
 use crate::again::{Join, Joined as _, Pump};
 use crate::reader::{Told, Trouble, now_us};
@@ -105,6 +106,7 @@ impl Reading<'_> {
                 Missing::Trouble(trouble) => Stop::Trouble(trouble),
             })?;
             (heard_us, heard) = (now_us(), Instant::now());
+            self.talk.is_well();
             if let Some(hours) = lag.take(
                 heard_us,
                 raw.header().event_type_raw(),

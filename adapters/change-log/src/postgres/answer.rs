@@ -69,8 +69,7 @@ pub(super) fn trouble(server: &str, error: &PgWireError) -> Trouble {
         .iter()
         .any(|words| said.contains(words));
     let has = |code: &str| said.contains(code);
-    // character_not_in_repertoire: no time mends a value.
-    if has("22021") {
+    if words::is_no_utf_8(&said) {
         return Trouble::Person(format!(
             "the server {server}: {said}; a value is no UTF-8, which a database of the encoding SQL_ASCII takes: correct it in its table. If the log holds it already: correct it, \
              let the DBA drop the flow's replication slot, and write on_gap = \"load-again\""

@@ -10,12 +10,12 @@ use std::sync::Arc;
 use dray_adapter::{BATCH_BYTES_MAX, BATCH_RECORDS_MAX, IdScope, Report, Reported};
 use pgwire_replication::Lsn;
 
-use super::again::Numbers;
 use super::coming::{Coming, Tables};
 use super::kinds::Kinds;
 use super::message::{Message, Old, Relation, Tuple};
 use super::place::Place;
 use super::progress::Within;
+use super::sight::Numbers;
 use crate::again::{Join, Joined, Parts, Queue};
 use crate::columns::TableConfig;
 use crate::reader::Ready;

@@ -156,6 +156,7 @@ impl Reading<'_> {
         let appended = appended.unwrap_or(Lsn::ZERO);
         let client = session::stream(self.config, self.names, &place, appended).await?;
         info!(from = %place.end, "the log is read");
+        self.talk.is_well();
         let known = (kinds, watch);
         let assembly = Assembly::new(self.flow, &self.config.tables, known, place.clone());
         Ok(Some(Begun {

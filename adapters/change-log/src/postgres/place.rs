@@ -234,6 +234,7 @@ mod tests {
     use super::super::timeline::read_history;
     use super::*;
     use crate::reader::Place as _;
+    use crate::reader::is_read_or_refused;
 
     #[test]
     fn the_server_is_told_of_nothing_that_was_read_of_another_log_or_before_a_gap() {
@@ -286,6 +287,7 @@ mod tests {
             r#"{"v":2,"system":"7312","timeline":2,"slot":"dray_stock","end":"16/B374D848","load":{"snapshot":"731:731:","parts":[[16390,16390],[16402,16488]],"done":1,"after":"(812,33)","doubtful":0}}"#
         );
         assert_eq!(Place::read(&place.position()), Ok(place.clone()));
+        is_read_or_refused::<Place>(&place.position());
         place.set_load(None);
         place.again.add("public.stock", 7).expect("it is taken");
         assert_eq!(

@@ -143,7 +143,11 @@ impl<L: Log> LogSource<L> {
         if queue.cancelled == before {
             return None;
         }
-        Some(self.looked(place, now_us()))
+        let hindered = self.hindered.take();
+        let polled = self.looked(place, now_us());
+        // The database has said nothing to that.
+        self.hindered = hindered;
+        Some(polled)
     }
 
     /// The thread took a table back, in the place that was polled last.

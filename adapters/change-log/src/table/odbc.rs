@@ -114,7 +114,10 @@ impl Session {
         };
         self.hung.waits(false);
         let answer = told.map_err(|_| ended(&self.name))?;
-        answer.map_err(|said| Trouble::Passing(format!("{}: {said}", self.name)))
+        answer.map_err(|said| match words::is_no_utf_8(&said) {
+            true => Trouble::Person(format!("{}: {said}{}", self.name, words::NO_UTF_8)),
+            false => Trouble::Passing(format!("{}: {said}", self.name)),
+        })
     }
 }
 

@@ -210,7 +210,7 @@ impl reader::Place for Place {
 
 #[cfg(test)]
 mod tests {
-    use crate::reader::Place as _;
+    use crate::reader::{Place as _, is_read_or_refused};
 
     use super::*;
 
@@ -225,6 +225,7 @@ mod tests {
             r#"{"v":1,"table":"stock","mode":"overlap","top":12,"clock":0,"drawn":[9,0],"gaps":"-9223372036854775808+9223372036854775814@0 2 2+1","late":0}"#
         );
         assert_eq!(Place::read(&place.position()), Ok(place.clone()));
+        is_read_or_refused::<Place>(&place.position());
         assert_eq!(&*place.written(), "12");
         let row = |id: &str, version: Option<&str>| Open {
             id: id.into(),
@@ -241,7 +242,8 @@ mod tests {
             String::from_utf8_lossy(&place.position().0),
             r#"{"v":1,"table":"stock","database":"7312","timeline":2,"mode":"mark-processed","page":3,"open":[["7",null,"9f3ac01d"],["9","2","9f3ac01d"]]}"#
         );
-        assert_eq!(Place::read(&place.position()), Ok(place));
+        assert_eq!(Place::read(&place.position()), Ok(place.clone()));
+        is_read_or_refused::<Place>(&place.position());
     }
 
     #[test]

@@ -175,6 +175,7 @@ impl<'t> Poller<'t> {
         self.same(&page)?;
         page.is_cut |= page.rows() >= rows;
         self.pace.came(page.rows(), page.bytes());
+        self.talk.is_well();
         Ok(page)
     }
 
@@ -323,6 +324,7 @@ impl<'t> Poller<'t> {
     /// Keeps how far was looked, though there was nothing, but not too often; whether anybody listens. `is_news`: what was looked for since
     /// would be looked for again after a kill.
     pub(super) async fn looked(&mut self, at: &At, is_news: bool) -> bool {
+        self.talk.is_well();
         let every = if is_news { LOOKED_EVERY } else { IDLE_EVERY };
         if self.looked.elapsed() < every {
             return true;

@@ -14,6 +14,7 @@ use super::page::{BEHIND_BYTES_MAX, Column, Page};
 use super::value::Kind;
 use crate::reader::Trouble;
 use crate::relay::Relay;
+use crate::words;
 
 /// How long a connection may take.
 const CONNECT_MAX: Duration = Duration::from_secs(30);
@@ -183,7 +184,10 @@ fn trouble(server: &str, error: &Error) -> Trouble {
             None => error.to_string(),
         },
     };
-    Trouble::Passing(format!("the server {server}: {said}"))
+    match words::is_no_utf_8(&said) {
+        true => Trouble::Person(format!("the server {server}: {said}{}", words::NO_UTF_8)),
+        false => Trouble::Passing(format!("the server {server}: {said}")),
+    }
 }
 
 /// What to do where a server refuses what is asked.

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use dray_adapter::Position;
 
-use super::{Ended, LARGE_BYTES, Pipeline, SMALL_IN_FLIGHT_MAX};
+use super::appends::LARGE_BYTES;
+use super::{Ended, Pipeline, SMALL_IN_FLIGHT_MAX};
 
 /// Small batches that are answered and not told of: as many as may be appended meanwhile.
 const BATCHES: usize = SMALL_IN_FLIGHT_MAX / 2;

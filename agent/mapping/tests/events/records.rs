@@ -300,6 +300,24 @@ fn the_operation_is_what_the_source_says_unless_the_mapping_says_it() {
 }
 
 #[test]
+fn a_dead_letters_operation_is_what_the_source_says_of_its_record() {
+    let mapper = mapper("[[mapping]]\nbody = \"item\"\nkey = \"K\"\nfields = { unit = \"U\" }");
+    for (word, expected) in [
+        ("read", Operation::Snapshot),
+        ("delete", Operation::Delete),
+        ("truncate", Operation::Delete),
+        ("", Operation::Create),
+    ] {
+        let records = pairs(&[("K", ""), ("U", "EA"), ("_op", word)]);
+        let view = records.get(0).expect("a record");
+        let bytes =
+            mapper.dead_letter_of_record(&origin(), CAPTURED_US, view, DeadLetterStage::Map, "why");
+        let event = Event::decode(bytes.as_slice()).expect("an event");
+        assert_eq!(event.operation, expected as i32, "{word}");
+    }
+}
+
+#[test]
 fn shapes_that_differ_are_told_apart() {
     let mut mapper = mapper("[[mapping]]\nbody = \"item\"\nkey = \"K\"\nfields = { unit = \"U\" }");
     for columns in [["K", "U"], ["U", "K"], ["K", "U"]] {

@@ -8,9 +8,14 @@ use crate::folder;
 
 /// What `check` says, all of it.
 fn checked(folder: &tempfile::TempDir, source: &str) -> String {
+    checked_with(folder, source, AS_IT_IS)
+}
+
+/// The same of a flow with this mapping.
+fn checked_with(folder: &tempfile::TempDir, source: &str, mapping: &str) -> String {
     let place = folder.path().join("site");
     std::fs::create_dir_all(&place).expect("a folder");
-    let site = Site::lay_out(&place, &[flow(source, AS_IT_IS)], "").expect("a site");
+    let site = Site::lay_out(&place, &[flow(source, mapping)], "").expect("a site");
     match site.agent_command(&["check"]) {
         Ok(said) => {
             let said = [said.stdout, said.stderr].concat();
@@ -133,5 +138,39 @@ fn check_says_what_a_dba_runs_where_changes_are_not_tracked() {
         alike.run(mends);
         let told = checked(&folder, &source);
         assert!(!told.contains(expected), "{mends}: {told}");
+    }
+}
+
+#[test]
+fn check_holds_mappings_against_what_is_captured_or_tracked() {
+    let folder = folder("told-check");
+    let alike = LookAlike::start();
+    let mapping = "\n[[flow.mapping]]\nrecord_type = \"TABLE\"\nbody = \"inventory_movement\"\nkey = \"number\"\nfields = { quantity = \"QUANTITY\" }\n";
+    for (source, table, of_deleted) in [
+        (alike.captured(""), "dbo.moved", false),
+        (alike.tracked(""), "dbo.held", true),
+    ] {
+        let said = |quantity: &str| {
+            let mapping = mapping
+                .replace("TABLE", table)
+                .replace("QUANTITY", quantity);
+            checked_with(&folder, &source, &mapping)
+        };
+        let told = said("amount");
+        assert!(
+            told.contains("quantity: there is no column amount in the record"),
+            "{told}"
+        );
+        let told = said("quantity");
+        assert!(!told.contains("there is no column"), "{told}");
+        // Of a deleted row change tracking has its key alone, and that is another column.
+        assert_eq!(
+            told.contains("of a deleted row of dbo.held the source does not say number")
+                && told.contains("write mode = \"cdc\""),
+            of_deleted,
+            "{told}"
+        );
+        let told = checked_with(&folder, &source, &mapping.replace("TABLE", "dbo.other"));
+        assert!(told.contains("no record is a \"dbo.other\""), "{told}");
     }
 }

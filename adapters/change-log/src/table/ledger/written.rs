@@ -52,11 +52,15 @@ fn read(last: Option<&Gap>, part: &str) -> Option<Gap> {
         None => (part, last?.2),
     };
     let (from, more) = match range.split_once('+') {
-        Some((from, more)) => (from, more.parse::<i128>().ok()?),
+        Some((from, more)) => (from, more.parse::<u64>().ok()?),
         None => (range, 0),
     };
-    let base = last.map_or(0, |last| i128::from(last.1));
-    let from = base + from.parse::<i128>().ok()?;
-    let to = i64::try_from(from + more).ok()?;
+    let from = from.parse::<i128>().ok()?;
+    let from = match last {
+        Some(_) if from <= 0 => return None,
+        Some(last) => i128::from(last.1).checked_add(from)?,
+        None => from,
+    };
+    let to = i64::try_from(from.checked_add(i128::from(more))?).ok()?;
     Some(Gap(i64::try_from(from).ok()?, to, since))
 }

@@ -1,10 +1,13 @@
 //! `check`: whether the server says what changed, and what its DBA runs where it does not.
 
+use dray_adapter::KnownShape;
+
 use super::super::config::{Mode, SqlConfig};
 use super::super::dialect::{Dialect, Select};
 use super::super::identity::Identity;
 use super::super::page::{Column, Page};
 use super::super::preflight::Looked;
+use super::super::records::Table;
 use super::super::rights;
 use super::super::session::Session;
 use super::super::value::Kind;
@@ -14,6 +17,7 @@ use super::job::silent;
 use super::load::is_shown;
 use super::lsn::Lsn;
 use super::statements::Statements;
+use super::tracked::table;
 use crate::reader::Trouble;
 
 impl SqlConfig {
@@ -77,14 +81,40 @@ impl SqlConfig {
         rights::described(session, self, &like).await.map(drop)
     }
 
-    /// Whether the columns that are named are captured.
-    fn knows(&self, instance: &Instance) -> Result<(), Trouble> {
+    /// What records of changes have.
+    pub(in super::super) async fn known_told(
+        &self,
+        session: &mut Session,
+    ) -> Result<KnownShape, Trouble> {
+        if self.mode == Mode::Cdc {
+            let instance = Wanted::of(self).find(session).await?;
+            let table = self.knows(&instance)?;
+            return Ok(KnownShape {
+                shape: table.shape,
+                unsaid_of_deleted: Vec::new(),
+                way_out: String::new(),
+            });
+        }
+        let key = tracked(self, session).await?;
+        let like = rights::like(session.dialect(), &self.from(session.dialect()));
+        let page = rights::described(session, self, &like).await?;
+        let table = table(self, &page, 0).map_err(Trouble::Person)?;
+        let names = table.taken.iter().map(|column| column.name.clone());
+        Ok(KnownShape {
+            unsaid_of_deleted: names.filter(|name| !key.contains(name)).collect(),
+            shape: table.shape,
+            way_out: "write mode = \"cdc\", which has deleted rows whole".to_owned(),
+        })
+    }
+
+    /// The columns that are captured, if those that are named are among them.
+    fn knows(&self, instance: &Instance) -> Result<Table, Trouble> {
         let columns = instance.columns.iter().map(|name| Column {
             name: name.clone(),
             kind: Kind::Other,
         });
         let table = captured(self, &Page::new(columns.collect()), &instance.computed);
-        table.map(drop).map_err(Trouble::Person)
+        table.map_err(Trouble::Person)
     }
 
     /// Asks for the newest change, if there is one.
