@@ -22,6 +22,9 @@ const SYSTEM: &str = "SELECT system_identifier FROM pg_catalog.pg_control_system
 const TIMELINE: &str = "SELECT CASE WHEN pg_catalog.pg_is_in_recovery() THEN (SELECT timeline_id FROM pg_catalog.pg_control_checkpoint()) \
     ELSE ('x' || substr(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 1, 8))::bit(32)::int END";
 
+/// Whether it is a standby, which may take over.
+const IS_STANDBY: &str = "SELECT pg_catalog.pg_is_in_recovery()";
+
 /// SQL Server's recovery fork.
 const FORK: &str =
     "SELECT recovery_fork_guid FROM sys.database_recovery_status WHERE database_id = DB_ID()";
@@ -59,6 +62,19 @@ impl Identity {
             Trouble::Passing("the database does not say on which timeline it is".into())
         })?;
         Ok(Self { database, timeline })
+    }
+
+    /// Whether it may become another one in the midst of a session: one that a standby of PostgreSQL took before it took over stays open.
+    pub(super) async fn may_change(
+        session: &mut Session,
+        config: &SqlConfig,
+    ) -> Result<bool, Trouble> {
+        if (config.mode, session.dialect()) != (Mode::Fence, Dialect::Postgres) {
+            return Ok(false);
+        }
+        let page = session.ask(IS_STANDBY, IS_STANDBY, 1).await?;
+        // As its own driver and ODBC write it.
+        Ok(matches!(page.only(), Some("t" | "true" | "1")))
     }
 
     /// Whether nothing tells it from a restored one.

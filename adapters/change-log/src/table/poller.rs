@@ -39,6 +39,8 @@ pub(super) struct Poller<'t> {
     flow: &'t str,
     /// What tells the database from a restored one.
     identity: Identity,
+    /// It may be another one from one question to the next.
+    identity_may_change: bool,
     /// That it was restored since the place was written, in a sentence: for modes that go on behind a gap.
     pub(super) was: Option<String>,
     collations: Collations,
@@ -69,6 +71,8 @@ impl<'t> Poller<'t> {
             warn!("{said}");
         }
         let from = config.from(dialect);
+        // Before the identity: what takes over between the two is looked at once too often.
+        let identity_may_change = Identity::may_change(&mut session, config).await?;
         let mut identity = Identity::of(&mut session, config).await?;
         let mut was = None;
         if let Some(place) = &place {
@@ -88,6 +92,7 @@ impl<'t> Poller<'t> {
             dialect,
             flow,
             identity,
+            identity_may_change,
             was,
             table: None,
             known: None,
@@ -123,6 +128,12 @@ impl<'t> Poller<'t> {
         if !self.session.anew(self.config).await? {
             return Ok(());
         }
+        self.identity_may_change = Identity::may_change(&mut self.session, self.config).await?;
+        self.is_same().await
+    }
+
+    /// That it is the database that was read before.
+    async fn is_same(&mut self) -> Result<(), Trouble> {
         let identity = Identity::of(&mut self.session, self.config).await?;
         let is_of = identity.is_of(&self.identity, self.config.accepted_timeline);
         is_of.map_err(|said| match self.config.mode.is_told() {
@@ -172,6 +183,10 @@ impl<'t> Poller<'t> {
         let sql = self.dialect.select(&wanted);
         let asked = self.ask(&sql, like, rows).await;
         let mut page = asked.inspect_err(|_| self.pace.failed(rows))?;
+        if self.identity_may_change {
+            self.anew().await?;
+            self.is_same().await?;
+        }
         self.same(&page)?;
         page.is_cut |= page.rows() >= rows;
         self.pace.came(page.rows(), page.bytes());
