@@ -6,4 +6,5 @@ mod delivering;
 mod documentation;
 mod misbehaving;
 mod refusing;
+mod replaying;
 mod support;
