@@ -37,6 +37,7 @@ mod postgres_reports;
 mod postgres_rows;
 mod postgres_set_back;
 mod power;
+mod replaying;
 mod restored;
 mod soap;
 mod soap_secured;
