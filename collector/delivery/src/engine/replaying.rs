@@ -8,28 +8,27 @@
 //! both could. What came of each event stands in the replay's progress, by its number, with the step that opens its
 //! lane: after a kill the run goes on with what is not settled.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+mod outcomes;
+mod run;
+
+use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
-use dray_proto::{FlowName, Offset};
-use dray_store::{
-    AuditEntry, Change, Cursor, Exception, ExceptionState, Replay, ReplayNote, ReplayProgress,
-    ReplayState, ReplayStep,
-};
+use dray_proto::FlowName;
+use dray_store::{Change, Cursor, Exception, ExceptionState, Replay, ReplayState};
 use tokio::task::JoinError;
 
 use super::{Engine, STORE_RETRY};
-use crate::cursor::Finished;
 use crate::detail::Detail;
-use crate::lanes::Slot;
 use crate::policy::{KeyId, OLDER, RETRY, Redo};
 use crate::replay::{
-    Filter, Ground, Item, Pace, Pages, Picked, Picker, Plan, Question, REFUSED_MAX, What, entry,
-    hash, survey,
+    Filter, Ground, Item, Pages, Picked, Picker, Plan, Question, What, hash, survey,
 };
-use crate::window::{Loaded, Meta, Replayed, Spot};
+use crate::window::Spot;
+
+use run::End;
+pub(super) use run::Replaying;
 
 /// Replays of a target that are looked at to find the next.
 const LOOKED_AT: usize = 1_000;
@@ -54,45 +53,6 @@ pub(super) struct Next {
     replay: Replay,
     plan: Plan,
     picked: Option<Picked>,
-}
-
-/// The replay that runs.
-pub(super) struct Replaying {
-    id: u64,
-    run: u32,
-    approved_by: String,
-    plan: Plan,
-    edited: Vec<u8>,
-    total: u64,
-    pace: Pace,
-    settled: Finished,
-    progress: ReplayProgress,
-    /// Of each of its keys: the newest offset that was delivered and is not of the replay.
-    newest: HashMap<KeyId, u64>,
-    /// What its selection is, until it is surveyed.
-    unread: Option<Picked>,
-    is_surveyed: bool,
-    pages: Option<Box<Pages>>,
-    page: VecDeque<Item>,
-    all_read: bool,
-    /// Lanes that hold one of it.
-    busy: HashSet<u64>,
-    refused_in_row: u32,
-    notes: Vec<ReplayNote>,
-    dirty: bool,
-    becomes: Option<(ReplayState, AuditEntry)>,
-    /// Nothing more of it is sent.
-    stopped: bool,
-}
-
-/// Of one event.
-enum End {
-    Delivered,
-    Accepted,
-    Refused(String),
-    Overtaken(u64),
-    Held,
-    Gone(String),
 }
 
 impl Engine {
@@ -237,35 +197,8 @@ impl Engine {
         let is_good = picked.is_some()
             && plan.incarnation == self.store.incarnation()
             && hash(&replay.target, &replay.plan, &replay.selection) == replay.hash;
-        let mut picked = picked.unwrap_or_default();
-        let edited = std::mem::take(&mut picked.edited);
-        let cursor = Cursor {
-            through: Offset(replay.progress.through),
-            above: replay.progress.above.clone(),
-        };
-        let mut replaying = Replaying {
-            id: replay.id,
-            run: self.replay_run,
-            approved_by: replay.approved_by,
-            total: picked.len(),
-            pace: Pace::new(plan.rate),
-            plan,
-            edited,
-            settled: Finished::new(&cursor),
-            progress: replay.progress,
-            newest: HashMap::new(),
-            unread: Some(picked),
-            is_surveyed: false,
-            pages: None,
-            page: VecDeque::new(),
-            all_read: false,
-            busy: HashSet::new(),
-            refused_in_row: 0,
-            notes: Vec::new(),
-            dirty: false,
-            becomes: None,
-            stopped: false,
-        };
+        let mut replaying =
+            Replaying::new(self.replay_run, replay, plan, picked.unwrap_or_default());
         if is_good {
             tracing::info!(
                 replay = replaying.id,
@@ -371,170 +304,6 @@ impl Engine {
         self.settle_replayed(number, note, End::Accepted);
     }
 
-    /// One of a replay came to the head of its lane: whether it is sent. Else it is settled, or passed over.
-    pub(super) fn admit_replayed(
-        &mut self,
-        slot: Slot,
-        loaded: &Loaded,
-        meta: &Meta,
-        replayed: Replayed,
-    ) -> bool {
-        let key = self.keys.id(&loaded.place.flow, loaded.key(meta));
-        let offset = loaded.offset(meta);
-        let Some(replay) = self.current(replayed).filter(|replay| !replay.stopped) else {
-            self.open(slot); // Nothing changed: where the replay goes on it is read again.
-            return false;
-        };
-        let newer = replay.newest.get(&key).copied().unwrap_or(0);
-        let end = if self.keys.blocks(key) {
-            End::Held
-        } else if newer > offset.0 {
-            End::Overtaken(newer)
-        } else {
-            return true;
-        };
-        let note = (
-            loaded.place.flow.clone(),
-            offset,
-            loaded.key(meta).to_owned(),
-        );
-        self.settle_replayed(replayed.number, note, end);
-        self.pending.open(slot);
-        false
-    }
-
-    /// Whether it is of a replay that sends nothing more.
-    pub(super) fn is_stopped(&self, loaded: &Loaded) -> bool {
-        loaded
-            .replayed
-            .is_some_and(|replayed| self.current(replayed).is_none_or(|replay| replay.stopped))
-    }
-
-    fn current(&self, replayed: Replayed) -> Option<&Replaying> {
-        self.replay
-            .as_ref()
-            .filter(|replay| replay.run == replayed.run)
-    }
-
-    /// The target took one of a replay.
-    pub(super) fn replay_delivered(&mut self, loaded: &Loaded, meta: &Meta, replayed: Replayed) {
-        self.replay_ends(loaded, meta, replayed, End::Delivered);
-    }
-
-    /// It works on it: from now on it waits as what is live does.
-    pub(super) fn replay_accepted(&mut self, loaded: &Loaded, meta: &Meta, replayed: Replayed) {
-        self.replay_ends(loaded, meta, replayed, End::Accepted);
-    }
-
-    /// It refused it. No dead letter: a document that the target has already must not close its key to what is live.
-    pub(super) fn replay_refused(
-        &mut self,
-        loaded: &Loaded,
-        meta: &Meta,
-        replayed: Replayed,
-        reason: String,
-    ) {
-        self.replay_ends(loaded, meta, replayed, End::Refused(reason));
-        let Some(replay) = &mut self.replay else {
-            return;
-        };
-        replay.refused_in_row += 1;
-        if replay.refused_in_row >= REFUSED_MAX && !replay.stopped {
-            let why = format!(
-                "{REFUSED_MAX} events were refused one after the other; see why (dray-collector replay show {}), then resume or cancel it",
-                replay.id
-            );
-            tracing::error!(replay = replay.id, "a replay paused itself: it is refused");
-            self.shared.note_error(&why);
-            replay.becomes(ReplayState::Paused, "replay pause", &why);
-        }
-    }
-
-    fn replay_ends(&mut self, loaded: &Loaded, meta: &Meta, replayed: Replayed, end: End) {
-        if self.current(replayed).is_some() {
-            let key = loaded.key(meta).to_owned();
-            let note = (loaded.place.flow.clone(), loaded.offset(meta), key);
-            self.settle_replayed(replayed.number, note, end);
-        }
-    }
-
-    fn settle_replayed(
-        &mut self,
-        number: u64,
-        (flow, offset, key): (FlowName, Offset, String),
-        end: End,
-    ) {
-        let Some(replay) = &mut self.replay else {
-            return;
-        };
-        if !replay.settled.contains(Offset(number)) {
-            replay.settled.finish(Offset(number));
-            if let Some(reason) = replay.count(end) {
-                replay.notes.push(ReplayNote {
-                    flow,
-                    offset,
-                    key,
-                    reason,
-                });
-            }
-        }
-        replay.dirty = true;
-        self.pending.urgent = true;
-    }
-
-    /// The target got a live event, or a dead letter: what a replay sends of its key must not be older.
-    pub(super) fn note_newer(&mut self, loaded: &Loaded, meta: &Meta) {
-        let Some(replay) = self.replay.as_mut().filter(|replay| !replay.plan.older) else {
-            return;
-        };
-        let key = self.keys.id(&loaded.place.flow, loaded.key(meta));
-        let offset = loaded.offset(meta).0;
-        match replay.newest.get_mut(&key) {
-            Some(newest) => *newest = (*newest).max(offset),
-            // Until it is surveyed nobody knows which keys it has.
-            None if !replay.is_surveyed => drop(replay.newest.insert(key, offset)),
-            None => {}
-        }
-    }
-
-    /// One of a replay left its lane.
-    pub(super) fn replay_left(&mut self, loaded: &Loaded) {
-        if let (Some(replayed), Some(replay)) = (loaded.replayed, &mut self.replay)
-            && replay.run == replayed.run
-        {
-            replay.busy.remove(&loaded.events[0].lane);
-        }
-    }
-
-    /// What the next step says of it.
-    pub(super) fn replay_step(&mut self, now_us: i64) -> (Option<ReplayStep>, Vec<AuditEntry>) {
-        let Some(replay) = self.replay.as_mut().filter(|replay| replay.dirty) else {
-            return (None, Vec::new());
-        };
-        replay.dirty = false;
-        let cursor = replay.settled.cursor();
-        replay.progress.through = cursor.through.0;
-        replay.progress.above = cursor.above;
-        let (becomes, audit) = match replay.becomes.take() {
-            Some((state, entry)) => (
-                Some((state, now_us)),
-                vec![AuditEntry {
-                    at_us: now_us,
-                    ..entry
-                }],
-            ),
-            None => (None, Vec::new()),
-        };
-        let step = ReplayStep {
-            id: replay.id,
-            progress: replay.progress.clone(),
-            notes: std::mem::take(&mut replay.notes),
-            becomes,
-        };
-        self.show_replay();
-        (Some(step), audit)
-    }
-
     /// Lets go of a replay that is over, once all of it is on disk.
     fn end_replay(&mut self) {
         let Some(replay) = &mut self.replay else {
@@ -562,84 +331,6 @@ impl Engine {
             self.replay_wait = Some(Instant::now());
             self.show_replay();
         }
-    }
-
-    fn show_replay(&self) {
-        let shown = self
-            .replay
-            .as_ref()
-            .map(|replay| (replay.id, replay.settled_count(), replay.total));
-        let (id, settled, total) = shown.unwrap_or_default();
-        self.shared.replay_id.store(id, Relaxed);
-        self.shared.replay_settled.store(settled, Relaxed);
-        self.shared.replay_total.store(total, Relaxed);
-    }
-}
-
-impl Replaying {
-    /// The first that may enter its lane: none of its lane is there, or before it on the page.
-    fn next_item(&mut self) -> Option<Item> {
-        let mut passed: HashSet<u64> = HashSet::new();
-        let at = self.page.iter().position(|item| match &item.what {
-            What::Event(loaded) => {
-                let lane = loaded.events[0].lane;
-                !self.busy.contains(&lane) && passed.insert(lane)
-            }
-            What::Letter(_) | What::Gone(..) => true,
-        })?;
-        self.page.remove(at)
-    }
-
-    /// Counts what came of one; the note that it leaves.
-    fn count(&mut self, end: End) -> Option<String> {
-        let progress = &mut self.progress;
-        let (count, note) = match end {
-            End::Delivered => (&mut progress.delivered, None),
-            End::Accepted => (&mut progress.accepted, None),
-            End::Refused(reason) => (&mut progress.refused, Some(format!("refused: {reason}"))),
-            End::Overtaken(0) => (&mut progress.overtaken, Some("a later event of its key was delivered".to_owned())),
-            End::Overtaken(newer) => (
-                &mut progress.overtaken,
-                Some(format!("a later event of its key was delivered since: offset {newer}")),
-            ),
-            End::Held => (
-                &mut progress.held,
-                Some("its key waits behind a dead letter, or for the target: settle that, then plan it anew".to_owned()),
-            ),
-            End::Gone(reason) => (&mut progress.gone, Some(format!("gone: {reason}"))),
-        };
-        *count += 1;
-        if matches!(note, None) {
-            self.refused_in_row = 0;
-        }
-        note
-    }
-
-    /// It gets another state with the next step; nothing more of it is sent.
-    fn becomes(&mut self, state: ReplayState, action: &str, detail: &str) {
-        self.becomes = Some((state, entry("collector", action, self.id, detail, 0)));
-        self.stopped = true;
-        self.dirty = true;
-    }
-
-    fn settled_count(&self) -> u64 {
-        self.settled.through().0 + self.settled.above()
-    }
-
-    fn summary(&self) -> String {
-        let ReplayProgress {
-            delivered,
-            accepted,
-            refused,
-            overtaken,
-            held,
-            gone,
-            ..
-        } = &self.progress;
-        format!(
-            "{delivered} delivered, {accepted} taken on, {refused} refused, {overtaken} overtaken, {held} held, {gone} gone of {}",
-            self.total
-        )
     }
 }
 
