@@ -6,10 +6,11 @@ use std::time::Duration;
 use ::http::{HeaderName, HeaderValue, Method};
 use jiff::Timestamp;
 
-use super::http::{Ask, Connection};
+use super::http::{Ask, Connection, Reply};
 use super::{Connector, Delivery, Promise, Told, Verdict};
 use crate::calls::Ruling;
 use crate::config::TargetConfig;
+use crate::outcome::Outcome;
 
 /// See the module.
 #[derive(Debug)]
@@ -47,9 +48,8 @@ impl Post {
             ask.headers.push((name.clone(), value));
         }
         ask.body = delivery.body;
-        match self.connection.ask(&ask).await {
-            Ok(reply) => {
-                let outcome = self.rules.outcome(&reply.answer(), Timestamp::now());
+        match self.ask(&ask).await {
+            Ok((reply, outcome)) => {
                 let exchange = outcome
                     .concerns_events()
                     .then(|| self.connection.exchange(&ask, &reply));
@@ -61,6 +61,20 @@ impl Post {
             }
             Err(outcome) => outcome.into(),
         }
+    }
+
+    /// The answer and what it means; asked again, once, where a rule says that the target does not know us.
+    async fn ask(&self, ask: &Ask) -> Result<(Reply, Outcome), Outcome> {
+        let meaning = |reply: &Reply| self.rules.outcome(&reply.answer(), Timestamp::now());
+        let reply = self.connection.ask(ask).await?;
+        let outcome = meaning(&reply);
+        if let Outcome::Auth(_) = outcome
+            && let Some(reply) = self.connection.again(ask, &reply).await?
+        {
+            let outcome = meaning(&reply);
+            return Ok((reply, outcome));
+        }
+        Ok((reply, outcome))
     }
 }
 

@@ -7,4 +7,7 @@ mod documentation;
 mod misbehaving;
 mod refusing;
 mod replaying;
+mod sharing;
+mod showing_who;
+mod signing_in;
 mod support;
