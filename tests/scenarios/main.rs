@@ -40,6 +40,7 @@ mod postgres_rows;
 mod postgres_set_back;
 mod postgres_stopped;
 mod power;
+mod replaying;
 mod restored;
 mod signing_in;
 mod soap;

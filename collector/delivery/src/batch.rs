@@ -93,6 +93,20 @@ impl Batch {
         self.body.clone()
     }
 
+    /// Leaves out the events that are not to be sent any more, and returns them; what is left is encoded anew.
+    pub(crate) fn leave_out(&mut self, mut is_over: impl FnMut(&Loaded) -> bool) -> Vec<Item> {
+        let is_over: Vec<bool> = self.blocks.iter().map(|block| is_over(block)).collect();
+        if !is_over.contains(&true) {
+            return Vec::new();
+        }
+        let (over, left) = std::mem::take(&mut self.items)
+            .into_iter()
+            .partition(|item| is_over[item.block as usize]);
+        self.items = left;
+        (self.body, self.ends) = (Bytes::new(), Vec::new());
+        over
+    }
+
     /// What a connector gets; `None`: nothing is left to send. `each`: it looks at each event.
     pub(crate) fn delivery(&self, each: bool) -> Option<Delivery> {
         let in_array = usize::from(self.body.first() == Some(&b'['));
@@ -111,6 +125,7 @@ impl Batch {
                     id,
                     json,
                     again: loaded.redo.is_some(),
+                    replayed: loaded.replayed.is_some(),
                 }
             })
             .collect();
@@ -297,6 +312,7 @@ mod tests {
             events,
             redo: None,
             told: None,
+            replayed: None,
         });
         let (mut batch, mut lanes) = (Batch::default(), Lanes::default());
         for ordinal in 0..count {
@@ -398,6 +414,15 @@ mod tests {
             .collect();
         assert_eq!(offsets, [100, 102, 103]);
         assert_eq!(batch.delivery(false).expect("events").events.len(), 1);
+    }
+
+    #[test]
+    fn what_is_over_is_left_out_of_a_batch() {
+        let mut batch = batch(3, &[]);
+        batch.encode(&Renderer::Plan, Shape::Array, 1 << 20);
+        assert!(batch.leave_out(|_| false).is_empty() && batch.is_encoded());
+        assert_eq!(batch.leave_out(|_| true).len(), 3);
+        assert!(batch.items.is_empty() && !batch.is_encoded());
     }
 
     #[test]

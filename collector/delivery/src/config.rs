@@ -19,6 +19,7 @@ use serde::Deserialize;
 
 use crate::calls::rule::RuleConfig;
 use crate::calls::{CallsConfig, Program, Ruling};
+use crate::mask::Mask;
 use crate::select::Pattern;
 use crate::template::Template;
 
@@ -90,6 +91,9 @@ pub struct TargetConfig {
     /// Values of this target that templates use as `vars.NAME`.
     #[serde(default)]
     pub vars: toml::Table,
+    /// Fields that dead letters do not show: names (`iban`) and JSON pointers (`/data/line/price`); see [`crate::mask`].
+    #[serde(default)]
+    pub mask: Vec<String>,
     /// What answers mean where the status code lies; the first that holds, before HTTP's own words.
     #[serde(default, rename = "rule")]
     pub rules: Vec<RuleConfig>,
@@ -244,6 +248,7 @@ impl TargetConfig {
             wrong.push(format!("template: {reason}"));
         }
         self.check_calls(&mut wrong);
+        wrong.extend(Mask::new(&self.mask).err());
         wrong
             .iter()
             .map(|sentence| format!("target {:?}: {sentence}", self.name))
@@ -378,6 +383,7 @@ mod tests {
             ),
             ("template = \"{{\"", "template: "),
             ("template = \"key: {{ key }}\"", "template: "),
+            ("mask = [\"/lines/0\"]", "mask: \"/lines/0\""),
             ("[retry]\nfirst = \"2m\"", "retry: first"),
             (
                 "[auth]\nkind = \"basic\"\nuser = \"a:b\"\npassword_file = \"/p\"",

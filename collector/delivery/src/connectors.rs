@@ -58,6 +58,8 @@ pub struct Piece {
     pub json: Range<usize>,
     /// It was an exception: such ones come again whatever [`Connector::settled`] said.
     pub again: bool,
+    /// It is of a replay: that the target has had it must not keep it away.
+    pub replayed: bool,
 }
 
 /// What came of a delivery.

@@ -1,5 +1,7 @@
 //! What an exception keeps beside its reason: how it came about, and where its conversation goes on.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
 use crate::calls::Later;
@@ -31,6 +33,9 @@ pub struct Detail {
     /// When the target first took it, microseconds since 1970-01-01T00:00:00Z.
     #[serde(skip_serializing_if = "is_never")]
     pub since_us: i64,
+    /// The event as somebody changed it, base64: this is sent, the exception's own bytes stay what they were.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub edited: String,
 }
 
 fn is_zero(number: &u32) -> bool {
@@ -55,6 +60,20 @@ impl Detail {
             return String::new();
         }
         serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// The event as somebody changed it.
+    #[must_use]
+    pub fn edited(&self) -> Option<Vec<u8>> {
+        let bytes = STANDARD.decode(&self.edited).ok()?;
+        (!bytes.is_empty()).then_some(bytes)
+    }
+
+    /// The same with an event that somebody changed.
+    #[must_use]
+    pub fn edited_to(mut self, event: &[u8]) -> Self {
+        self.edited = STANDARD.encode(event);
+        self
     }
 
     /// The same with what was said last.

@@ -11,6 +11,7 @@
 mod arrive;
 mod persist;
 mod redo;
+mod replaying;
 mod send;
 mod settle;
 mod waiting;
@@ -34,6 +35,7 @@ use crate::config::TargetConfig;
 use crate::connectors::Connector;
 use crate::gate::{Gate, Shown};
 use crate::lanes::Lanes;
+use crate::mask::Mask;
 use crate::policy::{Counts, Keys, Redo};
 use crate::reader::{Reader, Scan};
 use crate::status::{Shared, State};
@@ -41,6 +43,7 @@ use crate::window::{Spot, Window};
 
 use arrive::Flow;
 use persist::{Op, Pending};
+use replaying::{Replaying, Work};
 use send::{Sent, knock, send};
 use waiting::Due;
 
@@ -64,6 +67,8 @@ pub(crate) enum Control {
     Pause(String, oneshot::Sender<Result<(), String>>),
     Resume(oneshot::Sender<Result<(), String>>),
     Wake,
+    /// Replays were approved, paused or ended.
+    Replays,
     Stop,
 }
 
@@ -115,6 +120,19 @@ pub(crate) struct Engine {
     waits: BinaryHeap<Due>,
     /// Exceptions were changed from outside: load them again.
     reload_due: bool,
+    /// The replay that runs, at most one.
+    replay: Option<Replaying>,
+    /// Counts those that ran.
+    replay_run: u32,
+    /// Replays may have changed: look at them.
+    replay_look: bool,
+    replay_work: Option<JoinHandle<Work>>,
+    /// Nothing of a replay is read before this, after a failure.
+    replay_after: Option<Instant>,
+    /// When the next of a replay is due.
+    replay_wait: Option<Instant>,
+    /// What its exceptions do not show.
+    mask: Mask,
     /// At most one.
     knocking: JoinSet<bool>,
     detached: bool,
@@ -173,6 +191,14 @@ impl Engine {
             redoing: HashSet::new(),
             waits: BinaryHeap::new(),
             reload_due: false,
+            replay: None,
+            replay_run: 0,
+            replay_look: true,
+            replay_work: None,
+            replay_after: None,
+            replay_wait: None,
+            // It was validated: what is wrong with it was said.
+            mask: Mask::new(&config.mask).unwrap_or_default(),
             knocking: JoinSet::new(),
             detached: false,
             doubts: HashMap::new(),
@@ -245,6 +271,10 @@ impl Engine {
                 self.scan = None;
                 self.take_scan(scan);
             }
+            work = joined(&mut self.replay_work), if !frozen => {
+                self.replay_work = None;
+                self.take_replay_work(work);
+            }
             Some(reached) = self.knocking.join_next() => if let Ok(at_once) = reached {
                 self.gate.reached(at_once, Instant::now(), rand::random());
             },
@@ -272,6 +302,10 @@ impl Engine {
         if !self.reload_due && self.gate.is_up() {
             self.start_due();
         }
+        self.start_replaying(now);
+        if self.stopping.is_none() && !self.reload_due {
+            self.start_requests();
+        }
         self.start_op(now);
         if self.gate.is_refused() && self.knocking.is_empty() {
             self.knocking.spawn(knock(Arc::clone(&self.connector)));
@@ -294,6 +328,7 @@ impl Engine {
             self.look_after,
             self.stopping,
             self.pending_deadline(),
+            self.replay_wait,
         ]
         .into_iter()
         .flatten()
@@ -315,13 +350,14 @@ impl Engine {
                 let _ = answer.send(done);
             }
             Some(Control::Wake) => self.reload_due = true,
+            Some(Control::Replays) => self.replay_look = true,
             Some(Control::Stop) | None => self.stopping = Some(Instant::now() + STOP_WAIT),
         }
     }
 
     fn start_requests(&mut self) {
         while self.sending.len() < self.config.concurrency && self.gate.is_open() {
-            let Some(mut batch) = self.again.pop_front().or_else(|| self.form()) else {
+            let Some(mut batch) = self.next_again().or_else(|| self.form()) else {
                 break;
             };
             let era = self.gate.sent();
@@ -337,6 +373,19 @@ impl Engine {
             self.sending
                 .spawn(send(connector, renderer, shape, bytes_max, batch, era));
         }
+    }
+
+    /// The next batch to send again, without what belongs to a replay that was stopped.
+    fn next_again(&mut self) -> Option<Batch> {
+        while let Some(mut batch) = self.again.pop_front() {
+            for item in batch.leave_out(|loaded| self.is_stopped(loaded)) {
+                self.open(item.slot);
+            }
+            if !batch.items.is_empty() {
+                return Some(batch);
+            }
+        }
+        None
     }
 
     /// The next batch of what may leave; `None` if nothing may.
@@ -359,10 +408,12 @@ impl Engine {
                 self.lanes.put_back(slot);
                 break;
             }
-            if self.keys.is_quiet() && loaded.redo.is_none() || self.admit(slot, &loaded, meta) {
+            let is_plain = loaded.redo.is_none() && loaded.replayed.is_none();
+            if self.keys.is_quiet() && is_plain || self.admit(slot, &loaded, meta) {
                 // JSON is about twice as long as the wire format; the writer cuts exactly.
                 bytes += (meta.end - meta.start) as usize * 2 + 256;
-                batch.in_doubt |= self.is_doubtful(&loaded, meta);
+                // What is replayed had its effect once: who can look, looks.
+                batch.in_doubt |= loaded.replayed.is_some() || self.is_doubtful(&loaded, meta);
                 batch.push(slot, &loaded, spot.event);
                 if is_planted(Plant::CursorTooSoon) {
                     self.finish(&loaded, meta);

@@ -28,11 +28,24 @@ pub const RETRY: &str = "retry asked";
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct KeyId(u64, u64);
 
+/// Makes [`KeyId`]s; those of two hashers have nothing to do with each other.
+#[derive(Debug, Clone, Default)]
+pub struct KeyHasher(RandomState, RandomState);
+
+impl KeyHasher {
+    /// A key's id.
+    #[must_use]
+    pub fn id(&self, flow: &FlowName, key: &str) -> KeyId {
+        let pair = (flow.as_str(), key);
+        KeyId(self.0.hash_one(pair), self.1.hash_one(pair))
+    }
+}
+
 /// A target's keys that have exceptions.
 #[derive(Debug)]
 pub struct Keys {
     hold: bool,
-    hashers: (RandomState, RandomState),
+    hashers: KeyHasher,
     blocked: HashMap<KeyId, Blocked>,
     parked: HashMap<KeyId, Parked>,
     last_pass: u32,
@@ -140,7 +153,7 @@ impl Keys {
     pub fn new(policy: OnReject) -> Self {
         Self {
             hold: policy == OnReject::Hold,
-            hashers: (RandomState::new(), RandomState::new()),
+            hashers: KeyHasher::default(),
             blocked: HashMap::new(),
             parked: HashMap::new(),
             last_pass: 0,
@@ -163,8 +176,13 @@ impl Keys {
     /// A key's id.
     #[must_use]
     pub fn id(&self, flow: &FlowName, key: &str) -> KeyId {
-        let pair = (flow.as_str(), key);
-        KeyId(self.hashers.0.hash_one(pair), self.hashers.1.hash_one(pair))
+        self.hashers.id(flow, key)
+    }
+
+    /// What makes them: what is read elsewhere has the same ids.
+    #[must_use]
+    pub fn hasher(&self) -> KeyHasher {
+        self.hashers.clone()
     }
 
     /// Whether events of this key become exceptions.

@@ -330,6 +330,7 @@ impl Reader {
             events,
             redo: None,
             told: None,
+            replayed: None,
         };
         let (first_captured_us, last_captured_us) =
             (header.first_captured_us, header.last_captured_us);

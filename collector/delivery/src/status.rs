@@ -83,6 +83,8 @@ pub struct Metrics {
     pub backlog: u64,
     /// Requests in flight.
     pub in_flight: u64,
+    /// The replay that runs: its id, how many of its events are settled, and of how many; 0: none.
+    pub replay: (u64, u64, u64),
     /// When the oldest undelivered event was captured, microseconds since 1970-01-01T00:00:00Z.
     pub oldest_undelivered_us: Option<i64>,
     /// The last thing that went wrong; empty if nothing did.
@@ -204,6 +206,9 @@ pub(crate) struct Shared {
     pub(crate) held: AtomicU64,
     pub(crate) waiting: AtomicU64,
     pub(crate) in_flight: AtomicU64,
+    pub(crate) replay_id: AtomicU64,
+    pub(crate) replay_settled: AtomicU64,
+    pub(crate) replay_total: AtomicU64,
     words: Mutex<Words>,
     flows: RwLock<Vec<Arc<FlowStats>>>,
     /// Counts what was published.
@@ -229,6 +234,9 @@ impl Shared {
             held: AtomicU64::new(0),
             waiting: AtomicU64::new(0),
             in_flight: AtomicU64::new(0),
+            replay_id: AtomicU64::new(0),
+            replay_settled: AtomicU64::new(0),
+            replay_total: AtomicU64::new(0),
             words: Mutex::default(),
             flows: RwLock::default(),
             changed: watch::Sender::new(0),
@@ -277,6 +285,11 @@ impl Shared {
             waiting: self.waiting.load(Relaxed),
             backlog: flows.iter().map(|flow| flow.backlog).sum(),
             in_flight: self.in_flight.load(Relaxed),
+            replay: (
+                self.replay_id.load(Relaxed),
+                self.replay_settled.load(Relaxed),
+                self.replay_total.load(Relaxed),
+            ),
             oldest_undelivered_us: flows
                 .iter()
                 .filter_map(|flow| flow.oldest_undelivered_us)

@@ -161,6 +161,11 @@ impl TargetHandle {
         let _ = self.controls.send(Control::Wake).await;
     }
 
+    /// Its replays were changed ([`crate::replay`]): look at them again.
+    pub async fn look_at_replays(&self) {
+        let _ = self.controls.send(Control::Replays).await;
+    }
+
     /// Ends it: nothing new is sent, requests in flight get [`crate::engine::STOP_WAIT`], what came of them is written
     /// down.
     pub async fn stop(mut self) {

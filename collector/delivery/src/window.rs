@@ -35,6 +35,17 @@ pub struct Loaded {
     pub redo: Option<Again>,
     /// What the exception keeps of earlier tries.
     pub told: Option<Box<Detail>>,
+    /// Set where it is of a replay.
+    pub replayed: Option<Replayed>,
+}
+
+/// An event of a replay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Replayed {
+    /// Which run of this process; of one that is over it is sent no more.
+    pub run: u32,
+    /// Its number in the replay, from 1.
+    pub number: u64,
 }
 
 /// An exception that is sent again.
@@ -81,6 +92,13 @@ impl Loaded {
     pub fn key(&self, meta: &Meta) -> &str {
         std::str::from_utf8(&self.bytes[meta.key_start as usize..meta.key_end as usize])
             .unwrap_or("")
+    }
+
+    /// What an exception keeps of its event as somebody changed it.
+    #[must_use]
+    pub fn edited(&self) -> String {
+        let told = self.told.as_ref();
+        told.map_or_else(String::new, |told| told.edited.clone())
     }
 
     /// An event's offset.

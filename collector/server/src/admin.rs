@@ -1,6 +1,7 @@
 //! What the commands ask: `CollectorAdmin` over the local socket.
 
 mod letters;
+mod replays;
 
 use std::sync::Arc;
 
@@ -10,8 +11,9 @@ use dray_proto::v1::{
     AcceptGapReply, AcceptGapRequest, AuditEntry, AuditReply, AuditRequest, CollectorStatus,
     CollectorStatusRequest, ConsumerActReply, ConsumerActRequest, ConsumerStatus,
     DeadLetterActReply, DeadLetterActRequest, DeadLettersReply, DeadLettersRequest, FlowStatus,
-    InviteReply, InviteRequest, SiteActReply, SiteActRequest, SiteStatus, SitesReply, SitesRequest,
-    TargetActReply, TargetActRequest, consumer_act_request, dead_letter_act_request,
+    InviteReply, InviteRequest, PlanReplayRequest, ReplayActReply, ReplayActRequest, ReplayEntry,
+    ReplaysReply, ReplaysRequest, SiteActReply, SiteActRequest, SiteStatus, SitesReply,
+    SitesRequest, TargetActReply, TargetActRequest, consumer_act_request, dead_letter_act_request,
     site_act_request, target_act_request,
 };
 use dray_store::StoreError;
@@ -225,6 +227,26 @@ impl CollectorAdmin for Admin {
             entries: entries.collect(),
             broken_id,
         }))
+    }
+
+    async fn replays(&self, request: Request<ReplaysRequest>) -> Answer<ReplaysReply> {
+        replays::list(&self.shared, request.into_inner())
+            .await
+            .map(Response::new)
+    }
+
+    async fn plan_replay(&self, request: Request<PlanReplayRequest>) -> Answer<ReplayEntry> {
+        let actor = audit::person(&request)?;
+        replays::plan(&self.shared, request.into_inner(), &actor)
+            .await
+            .map(Response::new)
+    }
+
+    async fn replay_act(&self, request: Request<ReplayActRequest>) -> Answer<ReplayActReply> {
+        let actor = audit::person(&request)?;
+        replays::act(&self.shared, request.into_inner(), &actor)
+            .await
+            .map(|said| Response::new(ReplayActReply { said }))
     }
 
     async fn consumer_act(&self, request: Request<ConsumerActRequest>) -> Answer<ConsumerActReply> {

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use dray_store::AuditEntry;
-use tonic::Request;
+use tonic::{Request, Status};
 
 use crate::core::{Shared, ask, now_us};
 use crate::incoming::Origin;
@@ -43,6 +43,17 @@ pub(crate) fn actor<T>(request: &Request<T>) -> String {
     match origin.and_then(|origin| origin.uid) {
         Some(uid) => format!("uid {uid}"),
         None => "unknown".into(),
+    }
+}
+
+/// The same, of what only a person may do whom the kernel vouches for.
+pub(crate) fn person<T>(request: &Request<T>) -> Result<String, Status> {
+    let origin = request.extensions().get::<Origin>();
+    match origin.and_then(|origin| origin.uid) {
+        Some(uid) => Ok(format!("uid {uid}")),
+        None => Err(Status::permission_denied(
+            "nobody can tell who asks: use the commands on the collector's machine",
+        )),
     }
 }
 

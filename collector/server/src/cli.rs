@@ -92,6 +92,12 @@ pub enum Command {
         #[command(subcommand)]
         command: DeadLetters,
     },
+    /// Deliver events once more: planned by one person, approved by another.
+    Replay {
+        /// What to do.
+        #[command(subcommand)]
+        command: Replay,
+    },
     /// Pause, resume or detach a target.
     Target {
         /// What to do.
@@ -176,6 +182,126 @@ pub enum DeadLetters {
         #[arg(long, conflicts_with = "id")]
         target: Option<String>,
     },
+}
+
+/// `replay`.
+#[derive(Debug, Subcommand)]
+pub enum Replay {
+    /// Select events that a target got, and show what would be sent; nothing is sent.
+    Plan(PlanArgs),
+    /// Plan to send a dead letter with other values than it has; the original is kept.
+    Edit(EditArgs),
+    /// List replays, newest last.
+    List {
+        /// Only this target's.
+        #[arg(long)]
+        target: Option<String>,
+        /// At most this many.
+        #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+        limit: u32,
+    },
+    /// Show one: what it selects, how far it is, what was not delivered.
+    Show {
+        /// As in the list.
+        #[arg(value_parser = clap::value_parser!(u64).range(1..))]
+        id: u64,
+    },
+    /// Agree to one that somebody else planned: it runs.
+    Approve {
+        /// As in the list.
+        #[arg(value_parser = clap::value_parser!(u64).range(1..))]
+        id: u64,
+        /// The hash that `show` shows, or its first 12 digits at least.
+        hash: String,
+    },
+    /// Stop one for now.
+    Pause {
+        /// As in the list.
+        #[arg(value_parser = clap::value_parser!(u64).range(1..))]
+        id: u64,
+    },
+    /// Let a paused one go on.
+    Resume {
+        /// As in the list.
+        #[arg(value_parser = clap::value_parser!(u64).range(1..))]
+        id: u64,
+    },
+    /// End one for good.
+    Cancel {
+        /// As in the list.
+        #[arg(value_parser = clap::value_parser!(u64).range(1..))]
+        id: u64,
+    },
+}
+
+/// What `replay plan` selects.
+#[derive(Debug, Clone, clap::Args)]
+pub struct PlanArgs {
+    /// The target that gets them once more.
+    #[arg(long)]
+    pub target: String,
+    /// Only this flow: "north/shipments", "north/*" or "*/shipments". May be repeated.
+    #[arg(long = "flow", value_name = "FLOW")]
+    pub flows: Vec<String>,
+    /// Only this body, e.g. "shipment". May be repeated.
+    #[arg(long = "body", value_name = "BODY")]
+    pub bodies: Vec<String>,
+    /// Only this business key. May be repeated.
+    #[arg(long = "key", value_name = "KEY")]
+    pub keys: Vec<String>,
+    /// Only from this offset on (with one --flow).
+    #[arg(long, value_name = "OFFSET", default_value_t = 0)]
+    pub from: u64,
+    /// Only up to this offset (with one --flow).
+    #[arg(long, value_name = "OFFSET", default_value_t = 0)]
+    pub to: u64,
+    /// Only what was captured at or after this, e.g. "2026-11-23T08:00:00Z".
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<jiff::Timestamp>,
+    /// Only what was captured before this.
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<jiff::Timestamp>,
+    /// The target's dead letters, instead of what it got.
+    #[arg(long)]
+    pub dead_letters: bool,
+    /// How it is to run.
+    #[command(flatten)]
+    pub how: How,
+}
+
+/// What `replay edit` changes.
+#[derive(Debug, Clone, clap::Args)]
+pub struct EditArgs {
+    /// The dead letter, as in `dead-letters list`.
+    #[arg(value_parser = clap::value_parser!(u64).range(1..))]
+    pub id: u64,
+    /// A field within "data" and its new value, e.g. "line.quantity=5"; an empty value takes it out. May be repeated.
+    #[arg(long = "set", value_name = "FIELD=VALUE", required = true, value_parser = change)]
+    pub changes: Vec<(String, String)>,
+    /// How it is to run.
+    #[command(flatten)]
+    pub how: How,
+}
+
+/// How a replay runs.
+#[derive(Debug, Clone, clap::Args)]
+pub struct How {
+    /// Also where a later event of the same key was delivered: the target is put back to what is older.
+    #[arg(long)]
+    pub older: bool,
+    /// Events a second, at most.
+    #[arg(long, default_value_t = dray_delivery::replay::RATE_DEFAULT)]
+    pub rate: u32,
+    /// How long it can be approved.
+    #[arg(long, value_name = "TIME", default_value = "24h", value_parser = humantime::parse_duration)]
+    pub expires: std::time::Duration,
+}
+
+fn change(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((field, value)) if !field.is_empty() => Ok((field.to_owned(), value.to_owned())),
+        _ => Err("write FIELD=VALUE".into()),
+    }
 }
 
 /// `sites`.

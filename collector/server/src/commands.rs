@@ -2,6 +2,7 @@
 
 mod client;
 mod dead_letters;
+mod replay;
 mod show;
 mod tail;
 
@@ -34,6 +35,7 @@ pub async fn run(command: Command, config: &Config) -> Result<(), Failure> {
         Command::Reader { name, out, days } => reader(config, &name, &out, days),
         Command::Tail(arguments) => tail::run(config, arguments).await,
         Command::DeadLetters { command } => dead_letters::run(config, command).await,
+        Command::Replay { command } => replay::run(config, command).await,
         Command::Invite { site } => invite(config, site).await,
         Command::Sites {
             command: Some(Sites::Revoke { agent }),

@@ -40,6 +40,12 @@ pub struct Config {
     /// How long an agent's certificate is valid.
     #[serde(default = "default_certificate_days")]
     pub certificate_days: u32,
+    /// Users, by uid, that may use the commands beside root and the collector's own user.
+    #[serde(default)]
+    pub operators: Vec<u32>,
+    /// Where the commands' socket stands; none: `admin.sock` in `data_dir`.
+    #[serde(default, rename = "admin_socket")]
+    pub socket: Option<PathBuf>,
     /// How much of the log is kept.
     #[serde(default)]
     pub log: LogConfig,
@@ -187,9 +193,33 @@ impl Config {
                 "give metrics a port of its own, e.g. \"127.0.0.1:9465\", or \"off\"",
             ));
         }
+        self.check_socket(text, &mut problems);
         self.check_accounts(text, &mut problems);
         self.check_targets(text, &mut problems);
         problems
+    }
+
+    /// Operators must reach the socket, and nothing else of the data folder.
+    fn check_socket(&self, text: Text<'_>, problems: &mut Vec<Problem>) {
+        const WAY_OUT: &str = "write a path in a folder that they may enter, e.g. admin_socket = \"/run/dray-collector/admin.sock\"";
+        match &self.socket {
+            None if !self.operators.is_empty() => {
+                let what = "operators cannot enter data_dir, where the socket stands".to_owned();
+                problems.push(text.problem(&[At::Key("operators")], what, WAY_OUT));
+            }
+            Some(socket) if !socket.is_absolute() => {
+                let what = format!(
+                    "admin_socket \"{}\" is not an absolute path",
+                    socket.display()
+                );
+                problems.push(text.problem(&[At::Key("admin_socket")], what, WAY_OUT));
+            }
+            Some(socket) if !self.operators.is_empty() && socket.starts_with(&self.data_dir) => {
+                let what = "operators cannot enter data_dir, where admin_socket stands".to_owned();
+                problems.push(text.problem(&[At::Key("admin_socket")], what, WAY_OUT));
+            }
+            _ => {}
+        }
     }
 
     fn check_names(&self, text: Text<'_>, problems: &mut Vec<Problem>) {
@@ -258,7 +288,10 @@ impl Config {
     /// The socket that the commands use.
     #[must_use]
     pub fn admin_socket(&self) -> PathBuf {
-        self.data_dir.join("admin.sock")
+        match &self.socket {
+            Some(socket) => socket.clone(),
+            None => self.data_dir.join("admin.sock"),
+        }
     }
 }
 

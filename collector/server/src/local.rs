@@ -1,7 +1,8 @@
 //! The local socket: who is there is the peer's uid.
 //!
 //! `data_dir/admin.sock`, mode 0600. Only root and the user that the collector runs as get in; the
-//! kernel says who it is (SO_PEERCRED), so the mode is the second lock, not the only one.
+//! kernel says who it is (SO_PEERCRED), so the mode is the second lock, not the only one. Where the configuration names
+//! operators, the socket stands elsewhere and anybody may knock (mode 0666): the kernel's word alone lets them in.
 
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
@@ -19,8 +20,8 @@ use crate::core::Stopping;
 use crate::identity::Peer;
 use crate::incoming::Origin;
 
-/// Binds the socket in place of one that a killed collector left.
-pub(crate) fn bind(path: &Path) -> io::Result<UnixListener> {
+/// Binds the socket in place of one that a killed collector left. `for_operators`: others than its owner may connect.
+pub(crate) fn bind(path: &Path, for_operators: bool) -> io::Result<UnixListener> {
     let fresh = path.with_extension("new");
     for old in [&fresh, &path.to_path_buf()] {
         match std::fs::remove_file(old) {
@@ -30,7 +31,8 @@ pub(crate) fn bind(path: &Path) -> io::Result<UnixListener> {
     }
     // Nobody can connect under the final name before the mode is right.
     let listener = UnixListener::bind(&fresh)?;
-    std::fs::set_permissions(&fresh, std::fs::Permissions::from_mode(0o600))?;
+    let mode = if for_operators { 0o666 } else { 0o600 };
+    std::fs::set_permissions(&fresh, std::fs::Permissions::from_mode(mode))?;
     std::fs::rename(&fresh, path)?;
     Ok(listener)
 }
@@ -38,6 +40,7 @@ pub(crate) fn bind(path: &Path) -> io::Result<UnixListener> {
 /// Accepts until the collector stops; others' processes are turned away.
 pub(crate) fn accept(
     listener: UnixListener,
+    operators: Vec<u32>,
     mut stopping: Stopping,
 ) -> ReceiverStream<io::Result<LocalConnection>> {
     let (sender, connections) = mpsc::channel(1);
@@ -50,7 +53,7 @@ pub(crate) fn accept(
             };
             let uid = |stream: &UnixStream| stream.peer_cred().map(|peer| peer.uid());
             match accepted.and_then(|(stream, _)| uid(&stream).map(|uid| (stream, uid))) {
-                Ok((stream, uid)) if uid == 0 || uid == own => {
+                Ok((stream, uid)) if uid == 0 || uid == own || operators.contains(&uid) => {
                     let connection = LocalConnection { stream, uid };
                     if sender.send(Ok(connection)).await.is_err() {
                         return;
@@ -67,7 +70,7 @@ pub(crate) fn accept(
     ReceiverStream::new(connections)
 }
 
-/// A connection of root or of our own user.
+/// A connection of root, of our own user or of an operator.
 #[derive(Debug)]
 pub(crate) struct LocalConnection {
     stream: UnixStream,

@@ -108,7 +108,7 @@ impl Running {
             Some(address) => Some(bind("metrics", address).await?),
             None => None,
         };
-        let local = local::bind(&config.admin_socket())
+        let local = local::bind(&config.admin_socket(), !config.operators.is_empty())
             .map_err(|error| setup(format!("{}: {error}", config.admin_socket().display())))?;
         let (alive, put_away) = mpsc::channel(1);
         let shared = Shared {
@@ -140,7 +140,11 @@ impl Running {
         };
         let mut tasks = JoinSet::new();
         tasks.spawn(serve_tls(listener, door, Arc::clone(&shared)));
-        tasks.spawn(serve_local(local, Arc::clone(&shared)));
+        tasks.spawn(serve_local(
+            local,
+            config.operators.clone(),
+            Arc::clone(&shared),
+        ));
         if let Some(listener) = metrics_listener {
             tasks.spawn(done(metrics_page::serve(listener, Arc::clone(&shared))));
         }
@@ -291,9 +295,10 @@ async fn serve_tls(listener: TcpListener, door: Door, shared: Arc<Shared>) -> Re
 
 async fn serve_local(
     listener: tokio::net::UnixListener,
+    operators: Vec<u32>,
     shared: Arc<Shared>,
 ) -> Result<(), String> {
-    let incoming = local::accept(listener, shared.stopping());
+    let incoming = local::accept(listener, operators, shared.stopping());
     let mut stopping = shared.stopping();
     Server::builder()
         .add_service(CollectorAdminServer::new(Admin::new(Arc::clone(&shared))))

@@ -5,6 +5,7 @@ mod page;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use dray_delivery::mask::Mask;
 use dray_delivery::{
     AccountConfig, Accounts, Metrics, Target, TargetConfig, TargetHandle, actions, consumer,
 };
@@ -60,10 +61,10 @@ impl Targets {
             oldest_undelivered_ms: metrics
                 .oldest_undelivered_us
                 .map_or(0, |oldest| ((now_us - oldest) / 1_000).max(1) as u64),
-            detail: if metrics.detail.is_empty() {
-                metrics.last_error
-            } else {
-                metrics.detail
+            detail: match metrics.replay {
+                _ if !metrics.detail.is_empty() => metrics.detail,
+                (0, ..) => metrics.last_error,
+                (id, settled, total) => format!("replay {id}: {settled} of {total}"),
             },
             target: metrics.target,
             state: metrics.state.as_str().to_owned(),
@@ -134,6 +135,25 @@ impl Targets {
             ),
             None => format!("Target {name} is detached; it pins the log no longer."),
         })
+    }
+
+    /// A target of the configuration.
+    pub(crate) fn config(&self, name: &str) -> Result<&TargetConfig, Status> {
+        self.configs.get(name).ok_or_else(|| unknown(name))
+    }
+
+    /// A target's JSON without what its configuration hides.
+    pub(crate) fn masked(&self, name: &str, json: &str) -> String {
+        let config = self.configs.get(name);
+        let mask = config.and_then(|config| Mask::new(&config.mask).ok());
+        mask.map_or_else(|| json.to_owned(), |mask| mask.json(json))
+    }
+
+    /// Its replays changed.
+    pub(crate) async fn look_at_replays(&self, name: &str) {
+        if let Some(handle) = self.running.read().await.get(name) {
+            handle.look_at_replays().await;
+        }
     }
 
     /// Its exceptions changed.

@@ -13,9 +13,14 @@ use tokio::sync::{oneshot, watch};
 
 mod audit;
 mod exceptions;
+mod replays;
 
 pub use audit::AuditEntry;
 pub use exceptions::{Change, Exception, ExceptionQuery, ExceptionState};
+pub use replays::{
+    Approval, REPLAY_NOTES_MAX, REPLAYS_MAX, Replay, ReplayMove, ReplayNote, ReplayProgress,
+    ReplayState, ReplayStep,
+};
 
 /// Exceptions a target may have before it pauses.
 pub const EXCEPTIONS_MAX: u64 = 1_000_000;
@@ -227,6 +232,10 @@ pub struct Step {
     pub change: Vec<Change>,
     /// Exceptions that are over.
     pub remove: Vec<u64>,
+    /// How far a replay is.
+    pub replay: Option<ReplayStep>,
+    /// Entries of the audit trail; what a step does and that it did stand on disk together.
+    pub audit: Vec<AuditEntry>,
 }
 
 /// An agent that was enrolled.
@@ -427,6 +436,45 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// [`StoreError`].
     fn audit_entries(&self, limit: usize) -> Result<Vec<AuditEntry>, StoreError>;
+
+    /// Keeps a new replay; the oldest beyond [`REPLAYS_MAX`] that are over go. `entry` says so in the audit trail, with
+    /// the new id as its subject, in the same commit. Returns the id.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn add_replay(&self, replay: &Replay, entry: &AuditEntry) -> Result<u64, StoreError>;
+
+    /// The newest replays, of a target or (`None`) of all, at most `limit`, the newest last, without their selections.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn replays(&self, target: Option<&str>, limit: usize) -> Result<Vec<Replay>, StoreError>;
+
+    /// One, whole.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn replay(&self, id: u64) -> Result<Option<Replay>, StoreError>;
+
+    /// Makes a planned replay an approved one, and keeps `entry` with it; false, and nothing is changed, where it is not
+    /// planned, another hash stands, who planned it is the one who approves, or it has expired.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn approve_replay(&self, approval: &Approval, entry: &AuditEntry) -> Result<bool, StoreError>;
+
+    /// Gives a replay another state, and keeps `entry` with it; false, and nothing is changed, where it is in none of
+    /// the states that it may come from.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn move_replay(&self, change: &ReplayMove, entry: &AuditEntry) -> Result<bool, StoreError>;
+
+    /// What was not delivered of a replay, at most `limit`, in the order in which it was found.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn replay_notes(&self, id: u64, limit: usize) -> Result<Vec<ReplayNote>, StoreError>;
 
     /// Bytes of the log on disk, and its cap.
     fn log_bytes(&self) -> (u64, u64);

@@ -1,6 +1,7 @@
 //! What every store does, whatever it is made of: one suite for all.
 
 mod agents;
+mod replays;
 
 use bytes::Bytes;
 use dray_proto::v1::{Block, BlockHeader};
@@ -74,6 +75,9 @@ pub fn run<S: Store>(mut make: impl FnMut() -> S) {
     what_was_done_is_kept_in_order(&make());
     a_flow_that_was_moved_is_the_other_agents(&make());
     agents::a_renewal_moves_the_end_and_nothing_else(&make());
+    replays::a_replay_is_approved_by_somebody_else_for_what_stands_and_in_time(&make());
+    replays::a_replay_moves_only_from_the_states_that_are_named(&make());
+    replays::a_step_takes_a_replay_on_and_ends_it_with_its_entry(&make());
 }
 
 fn offsets_have_no_gaps_over_epochs_and_flows(store: &impl Store) {

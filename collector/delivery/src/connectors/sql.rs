@@ -74,6 +74,8 @@ struct Row {
     id: String,
     offset: u64,
     again: bool,
+    /// Written whatever its mark says: by key, so that a second time changes nothing.
+    replayed: bool,
     is_delete: bool,
     values: Vec<Text>,
 }
@@ -139,6 +141,7 @@ impl Sql {
                 id: piece.id.to_string(),
                 offset: event.offset(),
                 again: piece.again,
+                replayed: piece.replayed,
                 is_delete: event.is_delete(),
                 values: self.columns.values(&event)?,
             })
@@ -223,7 +226,7 @@ impl Sql {
         };
         let mut acts: Vec<Act> = Vec::with_capacity(rows.len());
         for row in rows {
-            if fresh.contains(&(row.flow.clone(), row.id.clone())) {
+            if row.replayed || fresh.contains(&(row.flow.clone(), row.id.clone())) {
                 let act = self.plan.act(row.is_delete, row.values.clone(), fits);
                 acts.push(act.map_err(Outcome::Rejected)?);
             }

@@ -268,10 +268,11 @@ impl Engine {
     /// An event is over, on disk.
     pub(super) fn open(&mut self, slot: Slot) {
         let spot = self.lanes.open(slot);
-        if let Some(block) = self.window.release(spot.block)
-            && let Some(flow) = block.flow
-        {
-            self.flows[flow].bytes -= block.bytes.len();
+        if let Some(block) = self.window.release(spot.block) {
+            match block.flow {
+                Some(flow) => self.flows[flow].bytes -= block.bytes.len(),
+                None => self.replay_left(&block),
+            }
         }
     }
 
@@ -305,6 +306,9 @@ impl Engine {
 
     /// Whether an event that came to the head of its lane is sent. Else it has become something else.
     pub(super) fn admit(&mut self, slot: Slot, loaded: &Arc<Loaded>, meta: &Meta) -> bool {
+        if let Some(replayed) = loaded.replayed {
+            return self.admit_replayed(slot, loaded, meta, replayed);
+        }
         let key = self.keys.id(&loaded.place.flow, loaded.key(meta));
         let Some(again) = loaded.redo else {
             if !self.keys.blocks(key) {

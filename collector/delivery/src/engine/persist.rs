@@ -233,10 +233,15 @@ impl Engine {
             .sent
             .iter()
             .map(|(flow, through)| (self.flows[*flow].name().clone(), *through));
+        let sent = sent.collect();
+        let now_us = jiff::Timestamp::now().as_microsecond();
+        let (replay, audit) = self.replay_step(now_us);
         let step = Step {
             consumer: self.consumer.clone(),
+            replay,
+            audit,
             cursors,
-            sent: sent.collect(),
+            sent,
             add: pending
                 .add
                 .drain(..)

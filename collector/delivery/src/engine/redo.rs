@@ -118,7 +118,8 @@ impl Engine {
 
     /// Puts an exception before its lane; false if its bytes are no event.
     fn push_again(&mut self, exception: Exception, pass: u32) -> bool {
-        let bytes = exception.event.to_vec();
+        let told = Detail::read(&exception.detail);
+        let bytes = told.edited().unwrap_or_else(|| exception.event.to_vec());
         let Ok(view) = View::of(&bytes) else {
             return false;
         };
@@ -138,7 +139,8 @@ impl Engine {
             bytes,
             events: vec![meta],
             redo: Some(again),
-            told: Some(Box::new(Detail::read(&exception.detail))),
+            told: Some(Box::new(told)),
+            replayed: None,
         };
         let block = self.window.add(loaded, 1);
         self.lanes.push_first(meta.lane, Spot { block, event: 0 });

@@ -122,7 +122,7 @@ impl Engine {
 
     fn failed(&mut self, why: &str) {
         self.shared.failures.fetch_add(1, Relaxed);
-        self.shared.note_error(why);
+        self.shared.note_error(&self.masked(None, why.to_owned()).1);
         // What the target wrote may hold a record's content: its status is enough here.
         let reason = if why.starts_with(ANSWERED) {
             why.split(": ").next()
@@ -153,9 +153,10 @@ impl Engine {
                 tallied = loaded.flow;
             }
             tally.note(now_us.saturating_sub(meta.captured_us));
-            match loaded.redo {
-                None => self.delivered_first(loaded, meta),
-                Some(again) => self.delivered_again(loaded, meta, again),
+            match (loaded.redo, loaded.replayed) {
+                (None, None) => self.delivered_first(loaded, meta),
+                (Some(again), _) => self.delivered_again(loaded, meta, again),
+                (_, Some(replayed)) => self.replay_delivered(loaded, meta, replayed),
             }
             self.pending.open(item.slot);
         }
@@ -170,6 +171,7 @@ impl Engine {
 
     fn delivered_first(&mut self, loaded: &Arc<Loaded>, meta: &Meta) {
         self.finish(loaded, meta);
+        self.note_newer(loaded, meta);
         if self.keys.is_quiet() {
             return;
         }
@@ -182,6 +184,7 @@ impl Engine {
     }
 
     fn delivered_again(&mut self, loaded: &Arc<Loaded>, meta: &Meta, again: Again) {
+        self.note_newer(loaded, meta);
         let (flow, key) = (&loaded.place.flow, loaded.key(meta));
         let id = self.keys.id(flow, key);
         self.pending.remove.push(again.id);
@@ -199,6 +202,20 @@ impl Engine {
                 .then_load
                 .push(Redo::Key(flow.clone(), key.to_owned()));
         }
+    }
+
+    /// What is kept of a request, its answer and the reason.
+    pub(super) fn masked(
+        &self,
+        exchange: Option<&Exchange>,
+        reason: String,
+    ) -> (Option<Exchange>, String) {
+        if self.mask.is_empty() {
+            return (exchange.cloned(), reason);
+        }
+        let said = exchange.cloned().unwrap_or_default();
+        let (said, reason) = self.mask.exchange(said, reason);
+        (exchange.map(|_| said), reason)
     }
 
     fn refused(
@@ -219,9 +236,11 @@ impl Engine {
             self.again.extend(batch.halves());
             return;
         }
-        self.shared.note_error(&reason);
-        self.rejects += 1;
+        self.shared
+            .note_error(&self.masked(exchange, reason.clone()).1);
         if let Some(item) = batch.items.first() {
+            // A replay counts for itself: it must not stop what is live.
+            self.rejects += u32::from(batch.event(item).0.replayed.is_none());
             self.reject(&batch, item, class, reason, exchange);
         }
         if self.rejects >= REJECTS_MAX {
@@ -243,13 +262,21 @@ impl Engine {
     ) {
         let (loaded, meta) = batch.event(item);
         let (loaded, meta) = (Arc::clone(loaded), *meta);
+        let (exchange, reason) = self.masked(exchange, reason);
+        if let Some(replayed) = loaded.replayed {
+            self.replay_refused(&loaded, &meta, replayed, reason);
+            self.shared.rejected.fetch_add(1, Relaxed);
+            self.pending.open(item.slot);
+            return;
+        }
         let key = self.keys.id(&loaded.place.flow, loaded.key(&meta));
         let detail = Detail {
             class: Some(class),
             attempts: self.attempts(batch, &loaded),
+            edited: loaded.edited(),
             ..Detail::default()
         }
-        .told(exchange)
+        .told(exchange.as_ref())
         .text();
         match loaded.redo {
             None => {

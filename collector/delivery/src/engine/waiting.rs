@@ -75,15 +75,21 @@ impl Engine {
             self.lanes.put_back(item.slot);
             return;
         }
+        match loaded.replayed {
+            Some(replayed) => self.replay_accepted(&loaded, &meta, replayed),
+            None => self.note_newer(&loaded, &meta),
+        }
+        let (exchange, reason) = self.masked(exchange, waits.reason);
         let detail = Detail {
             class: None,
             attempts: self.attempts(batch, &loaded),
+            edited: loaded.edited(),
             later: Some(waits.later),
             due_us: now_us.saturating_add(wait_us),
             since_us,
             ..Detail::default()
         }
-        .told(exchange);
+        .told(exchange.as_ref());
         if waits.state == ExceptionState::Accepted {
             self.waits
                 .push(Reverse((detail.due_us, flow.clone(), key.clone())));
@@ -93,8 +99,7 @@ impl Engine {
         }
         match loaded.redo {
             None => {
-                let exception =
-                    self.exception(&loaded, &meta, waits.state, waits.reason, detail.text());
+                let exception = self.exception(&loaded, &meta, waits.state, reason, detail.text());
                 self.keys.put_off(id);
                 self.pending.add(id, exception);
                 self.finish(&loaded, &meta);
@@ -102,7 +107,7 @@ impl Engine {
             Some(again) => {
                 self.pending.change(Change {
                     detail: Some(detail.text()),
-                    ..Change::new(again.id, waits.state, waits.reason)
+                    ..Change::new(again.id, waits.state, reason)
                 });
                 self.redoing.remove(&again.id);
                 self.keys.put_off_again(id, again.pass > 0, again.was);

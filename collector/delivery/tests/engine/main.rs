@@ -6,6 +6,7 @@ mod delivering;
 mod documentation;
 mod misbehaving;
 mod refusing;
+mod replaying;
 mod sharing;
 mod showing_who;
 mod signing_in;

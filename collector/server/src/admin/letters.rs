@@ -76,7 +76,13 @@ pub(super) async fn list(
             total,
         })
     });
-    answer.await.map_err(failed)
+    let mut reply = answer.await.map_err(failed)?;
+    for entry in &mut reply.entries {
+        for json in [&mut entry.event_json, &mut entry.edited_json] {
+            *json = shared.targets.masked(&entry.target, json);
+        }
+    }
+    Ok(reply)
 }
 
 /// Whether others of its key wait behind it.
@@ -123,7 +129,12 @@ fn entry(store: &dyn Store, found: &Exception) -> Result<DeadLetterEntry, StoreE
         found.offset.0,
     );
     let detail = Detail::read(&found.detail);
+    let edited_json = detail.edited().map(|edited| {
+        let (site, flow) = (found.flow.site(), found.flow.flow());
+        json::of_event(&edited, site, flow, found.offset.0)
+    });
     Ok(DeadLetterEntry {
+        edited_json: edited_json.unwrap_or_default(),
         event_json,
         held_behind,
         request: detail.request,

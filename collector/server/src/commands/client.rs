@@ -53,7 +53,9 @@ fn unreachable(path: &Path, error: &std::io::Error) -> Failure {
     let path = path.display();
     Failure::Unreachable(match error.kind() {
         std::io::ErrorKind::PermissionDenied => {
-            format!("{path}: only root and the user that runs the collector may ask it; use sudo")
+            format!(
+                "{path}: only root, the user that runs the collector and those that its configuration names as operators may ask it; use sudo"
+            )
         }
         _ => format!(
             "no collector answers at {path} ({error}); is it running, and is --config the file that it runs with?"

@@ -114,6 +114,11 @@ async fn show_one(config: &Config, id: u64) -> Result<(), Failure> {
         println!("class    {}", entry.class);
     }
     println!("reason   {}\n\n{pretty}", entry.reason);
+    if !entry.edited_json.is_empty() {
+        let edited: Value = serde_json::from_str(&entry.edited_json).unwrap_or_default();
+        let edited = serde_json::to_string_pretty(&edited).unwrap_or_default();
+        println!("\nas it was edited, and is sent:\n{edited}");
+    }
     for (title, text) in [
         ("the last request", &entry.request),
         ("its answer", &entry.answer),

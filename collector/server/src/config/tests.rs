@@ -49,7 +49,25 @@ fn the_documented_configuration_is_read() {
 }
 
 /// Each: the line to replace in [`GOOD`], with what, the line that must be named, and words of the answer.
-const BROKEN: [(&str, &str, usize, &[&str]); 23] = [
+const BROKEN: [(&str, &str, usize, &[&str]); 26] = [
+    (
+        "[log]",
+        "operators = [1001]\n[log]",
+        5,
+        &["cannot enter data_dir", "admin_socket = "],
+    ),
+    (
+        "[log]",
+        "admin_socket = \"admin.sock\"\n[log]",
+        5,
+        &["not an absolute path", "/run/dray-collector"],
+    ),
+    (
+        "[log]",
+        "operators = [1]\nadmin_socket = \"/var/lib/dray-collector/a\"\n[log]",
+        6,
+        &["cannot enter data_dir"],
+    ),
     (
         "names = [\"collector.example\", \"10.0.0.5\", \"::1\"]",
         "",

@@ -22,7 +22,7 @@ type PerFlow = (
     fn(&FlowMetrics, i64) -> f64,
 );
 
-const TARGET: [PerTarget; 8] = [
+const TARGET: [PerTarget; 9] = [
     (
         "target_running",
         "gauge",
@@ -70,6 +70,12 @@ const TARGET: [PerTarget; 8] = [
         "gauge",
         "Events that the target works on, or that wait for somebody's word",
         |metrics| metrics.waiting,
+    ),
+    (
+        "target_replay_left_events",
+        "gauge",
+        "Events of the replay that runs that are not settled",
+        |metrics| metrics.replay.2.saturating_sub(metrics.replay.1),
     ),
 ];
 

@@ -7,5 +7,6 @@ mod enrolment;
 mod feed;
 mod owners;
 mod renewal;
+mod replays;
 mod support;
 mod uplink;

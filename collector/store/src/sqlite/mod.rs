@@ -3,7 +3,7 @@
 //! ```text
 //! FOLDER/
 //!   lock
-//!   state.db                 cursors, exceptions, settings, tokens, agents, the incarnation
+//!   state.db                 cursors, exceptions, replays, settings, tokens, agents, the incarnation
 //!   log/log-0000000001.db    blocks, and each flow's standing when the file was begun and now
 //!   log/quarantine/          damaged log files, as they were found
 //! ```
@@ -32,8 +32,8 @@ use dray_proto::{FlowName, Offset, Sequence};
 use tokio::sync::watch;
 
 use crate::api::{
-    Agent, AppendError, AuditEntry, Cursor, Exception, ExceptionQuery, Gap, Held, LogBlock,
-    Receipt, Step, Store, StoreError,
+    Agent, AppendError, Approval, AuditEntry, Cursor, Exception, ExceptionQuery, Gap, Held,
+    LogBlock, Receipt, Replay, ReplayMove, ReplayNote, Step, Store, StoreError,
 };
 use crate::recent::Recent;
 use log_file::{LogFile, rows};
@@ -453,6 +453,30 @@ impl Store for SqliteStore {
 
     fn audit_entries(&self, limit: usize) -> Result<Vec<AuditEntry>, StoreError> {
         self.state.audit_entries(limit)
+    }
+
+    fn add_replay(&self, replay: &Replay, entry: &AuditEntry) -> Result<u64, StoreError> {
+        self.state.add_replay(replay, entry)
+    }
+
+    fn replays(&self, target: Option<&str>, limit: usize) -> Result<Vec<Replay>, StoreError> {
+        self.state.replays(target, limit)
+    }
+
+    fn replay(&self, id: u64) -> Result<Option<Replay>, StoreError> {
+        self.state.replay(id)
+    }
+
+    fn approve_replay(&self, approval: &Approval, entry: &AuditEntry) -> Result<bool, StoreError> {
+        self.state.approve_replay(approval, entry)
+    }
+
+    fn move_replay(&self, change: &ReplayMove, entry: &AuditEntry) -> Result<bool, StoreError> {
+        self.state.move_replay(change, entry)
+    }
+
+    fn replay_notes(&self, id: u64, limit: usize) -> Result<Vec<ReplayNote>, StoreError> {
+        self.state.replay_notes(id, limit)
     }
 
     fn log_bytes(&self) -> (u64, u64) {

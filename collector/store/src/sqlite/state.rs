@@ -1,4 +1,4 @@
-//! `state.db`: cursors, exceptions, settings, tokens, agents.
+//! `state.db`: cursors, exceptions, replays, settings, tokens, agents.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, mpsc};
@@ -11,6 +11,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row, params_from_i
 
 mod agents;
 mod audit;
+mod replays;
 mod steps;
 
 use self::steps::{Stepping, write_steps};
@@ -46,6 +47,17 @@ const SCHEMA: &str = "
         id INTEGER PRIMARY KEY AUTOINCREMENT, at_us INTEGER NOT NULL, actor TEXT NOT NULL, action TEXT NOT NULL,
         subject TEXT NOT NULL, detail TEXT NOT NULL, hash BLOB NOT NULL DEFAULT x''
     ) STRICT;
+    CREATE TABLE IF NOT EXISTS replay (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, target TEXT NOT NULL, planned_by TEXT NOT NULL, at_us INTEGER NOT NULL,
+        expires_us INTEGER NOT NULL, state INTEGER NOT NULL, plan TEXT NOT NULL, selection BLOB NOT NULL, hash BLOB NOT NULL,
+        approved_by TEXT NOT NULL, approved_us INTEGER NOT NULL, ended_us INTEGER NOT NULL, through INTEGER NOT NULL,
+        above BLOB NOT NULL, delivered INTEGER NOT NULL, accepted INTEGER NOT NULL, refused INTEGER NOT NULL,
+        overtaken INTEGER NOT NULL, held INTEGER NOT NULL, gone INTEGER NOT NULL
+    ) STRICT;
+    CREATE TABLE IF NOT EXISTS replay_note (
+        replay INTEGER NOT NULL, id INTEGER NOT NULL, flow TEXT NOT NULL, event_offset INTEGER NOT NULL, key TEXT NOT NULL,
+        reason TEXT NOT NULL, PRIMARY KEY (replay, id)
+    ) STRICT, WITHOUT ROWID;
 ";
 
 /// Stands as `user_version` in `state.db`, for the log's files too. Another one: a change that today's code can't read.
@@ -222,15 +234,11 @@ impl State {
                 "SELECT flow, through, above FROM cursor WHERE consumer = ?1 ORDER BY flow",
             )?;
             let rows = statement.query_map([consumer], |row| {
-                let above = RoaringBitmap::deserialize_from(row.get_ref(2)?.as_blob()?)
-                    .map_err(|_| rusqlite::Error::InvalidQuery)?;
-                Ok((
-                    flow(row, 0)?,
-                    Cursor {
-                        through: offset(row, 1)?,
-                        above,
-                    },
-                ))
+                let cursor = Cursor {
+                    through: offset(row, 1)?,
+                    above: bitmap(row, 2)?,
+                };
+                Ok((flow(row, 0)?, cursor))
             })?;
             rows.collect()
         })
@@ -349,11 +357,18 @@ impl Drop for State {
 
 /// A bitmap of nothing, as it stands on disk.
 fn empty() -> Vec<u8> {
-    let mut bytes = Vec::new();
-    RoaringBitmap::new()
-        .serialize_into(&mut bytes)
-        .expect("memory takes it");
+    bitmap_bytes(&RoaringBitmap::new())
+}
+
+fn bitmap_bytes(bitmap: &RoaringBitmap) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(bitmap.serialized_size());
+    bitmap.serialize_into(&mut bytes).expect("memory takes it");
     bytes
+}
+
+fn bitmap(row: &Row<'_>, index: usize) -> rusqlite::Result<RoaringBitmap> {
+    RoaringBitmap::deserialize_from(row.get_ref(index)?.as_blob()?)
+        .map_err(|_| rusqlite::Error::InvalidQuery)
 }
 
 /// Every cursor: consumer, flow, through.

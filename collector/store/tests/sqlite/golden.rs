@@ -10,8 +10,8 @@ use bytes::Bytes;
 use dray_proto::{Offset, Sequence};
 use dray_store::conformance::{blocks, flow};
 use dray_store::{
-    Agent, AuditEntry, Cursor, Exception, ExceptionQuery, ExceptionState, SqliteStore, Step, Store,
-    StoreError,
+    Agent, AuditEntry, Cursor, Exception, ExceptionQuery, ExceptionState, Replay, ReplayProgress,
+    ReplayState, SqliteStore, Step, Store, StoreError,
 };
 use rusqlite::Connection;
 
@@ -95,6 +95,31 @@ fn write(store: &SqliteStore) {
     store.audit(&audited()).expect("kept");
 }
 
+fn planned() -> Replay {
+    Replay {
+        id: 1,
+        target: "erp".into(),
+        by: "uid 1001".into(),
+        at_us: 1_700_000_000_000_000,
+        expires_us: 1_700_086_400_000_000,
+        state: ReplayState::Planned,
+        plan: "{}".into(),
+        selection: Bytes::from_static(b"selection"),
+        hash: vec![7; 32],
+        approved_by: String::new(),
+        approved_us: 0,
+        ended_us: 0,
+        progress: ReplayProgress::default(),
+    }
+}
+
+/// What only stores of today have.
+fn write_newest(store: &SqliteStore) {
+    write(store);
+    let added = store.add_replay(&planned(), &audited());
+    assert_eq!(added.expect("kept"), 1);
+}
+
 /// Finds one of everything.
 fn check(store: &SqliteStore) {
     for name in ["movements", "orders"] {
@@ -137,14 +162,19 @@ fn check(store: &SqliteStore) {
         hash: Vec::new(),
         ..kept
     });
-    assert_eq!(plain.collect::<Vec<_>>(), [audited()]);
+    let plain: Vec<_> = plain.collect();
+    assert_eq!(plain[0], audited());
+    // Only the newest has a replay, and its entry.
+    let replays = store.replay(1).expect("an answer");
+    assert_eq!(replays.is_some(), plain.len() == 2);
+    assert!(replays.is_none_or(|found| found == planned()));
 }
 
 /// Not a test by itself: writes what becomes golden, where `DRAY_GOLDEN_TO` says.
 #[test]
 fn store_to_keep() {
     if let Some(folder) = std::env::var_os("DRAY_GOLDEN_TO") {
-        write(&open(Path::new(&folder)));
+        write_newest(&open(Path::new(&folder)));
     }
 }
 

@@ -7,8 +7,8 @@ use std::time::Duration;
 use dray_proto::v1::Block;
 use dray_proto::{FlowName, Offset, Sequence};
 use dray_store::{
-    Agent, AppendError, AuditEntry, Cursor, Exception, ExceptionQuery, Gap, Held, LogBlock,
-    Receipt, Step, Store, StoreError,
+    Agent, AppendError, Approval, AuditEntry, Cursor, Exception, ExceptionQuery, Gap, Held,
+    LogBlock, Receipt, Replay, ReplayMove, ReplayNote, ReplayState, Step, Store, StoreError,
 };
 use tokio::sync::{oneshot, watch};
 
@@ -20,6 +20,7 @@ struct Kept {
     exceptions: BTreeMap<u64, Exception>,
     last_id: u64,
     settings: HashMap<String, String>,
+    replays: Vec<Replay>,
 }
 
 impl Kept {
@@ -55,6 +56,14 @@ impl Kept {
                 if let Some(detail) = change.detail {
                     exception.detail = detail;
                 }
+            }
+        }
+        if let Some(step) = step.replay {
+            let found = self.replays.iter_mut().find(|one| one.id == step.id);
+            let found = found.expect("it was planned");
+            found.progress = step.progress;
+            if let Some((state, _)) = step.becomes {
+                found.state = state;
             }
         }
         for id in step.remove {
@@ -334,6 +343,45 @@ impl Store for Memory {
 
     fn revoke_agent(&self, _: &str) -> Result<bool, StoreError> {
         Ok(false)
+    }
+
+    fn add_replay(&self, replay: &Replay, _: &AuditEntry) -> Result<u64, StoreError> {
+        let mut kept = self.kept();
+        let id = kept.replays.len() as u64 + 1;
+        kept.replays.push(Replay {
+            id,
+            ..replay.clone()
+        });
+        Ok(id)
+    }
+
+    fn replays(&self, _: Option<&str>, _: usize) -> Result<Vec<Replay>, StoreError> {
+        Ok(self.kept().replays.clone())
+    }
+
+    fn replay(&self, id: u64) -> Result<Option<Replay>, StoreError> {
+        let kept = self.kept();
+        Ok(kept.replays.iter().find(|one| one.id == id).cloned())
+    }
+
+    fn approve_replay(&self, approval: &Approval, _: &AuditEntry) -> Result<bool, StoreError> {
+        let mut kept = self.kept();
+        let found = kept.replays.iter_mut().find(|one| one.id == approval.id);
+        let found = found.expect("it was planned");
+        found.state = ReplayState::Approved;
+        found.approved_by.clone_from(&approval.by);
+        Ok(true)
+    }
+
+    fn move_replay(&self, change: &ReplayMove, _: &AuditEntry) -> Result<bool, StoreError> {
+        let mut kept = self.kept();
+        let found = kept.replays.iter_mut().find(|one| one.id == change.id);
+        found.expect("it was planned").state = change.to;
+        Ok(true)
+    }
+
+    fn replay_notes(&self, _: u64, _: usize) -> Result<Vec<ReplayNote>, StoreError> {
+        Ok(Vec::new())
     }
 
     fn log_bytes(&self) -> (u64, u64) {

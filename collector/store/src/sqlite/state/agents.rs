@@ -3,6 +3,7 @@
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::State;
+use super::audit::begin;
 use crate::api::{Agent, StoreError};
 
 impl State {
@@ -36,7 +37,7 @@ impl State {
         mut agent: Agent,
     ) -> Result<Option<Agent>, StoreError> {
         self.ask(|connection| {
-            let transaction = connection.transaction()?;
+            let transaction = begin(connection)?;
             let Some(site) = token_site(&transaction, secret_sha256, now_s)? else {
                 return Ok(None);
             };

@@ -7,7 +7,9 @@ use dray_edges::edge;
 use rusqlite::{Connection, Transaction, params};
 use tokio::sync::oneshot;
 
-use super::number;
+use super::audit::put_entry;
+use super::replays::put_step;
+use super::{bitmap_bytes, number};
 use crate::api::{Step, StoreError};
 use crate::sqlite::failed;
 
@@ -60,16 +62,11 @@ fn write_step(transaction: &Transaction<'_>, step: &Step) -> rusqlite::Result<()
          ON CONFLICT (consumer, flow) DO UPDATE SET through = ?3, above = ?4",
     )?;
     for (flow, cursor) in &step.cursors {
-        let mut above = Vec::with_capacity(cursor.above.serialized_size());
-        cursor
-            .above
-            .serialize_into(&mut above)
-            .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
         put.execute(params![
             step.consumer,
             flow.as_str(),
             cursor.through.0 as i64,
-            above
+            bitmap_bytes(&cursor.above)
         ])?;
     }
     let mut sent = transaction.prepare_cached(
@@ -112,5 +109,10 @@ fn write_step(transaction: &Transaction<'_>, step: &Step) -> rusqlite::Result<()
     for id in &step.remove {
         remove.execute([*id as i64])?;
     }
-    Ok(())
+    if let Some(replay) = &step.replay {
+        put_step(transaction, replay)?;
+    }
+    step.audit
+        .iter()
+        .try_for_each(|entry| put_entry(transaction, entry))
 }
