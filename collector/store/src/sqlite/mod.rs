@@ -33,7 +33,7 @@ use tokio::sync::watch;
 
 use crate::api::{
     Agent, AppendError, AuditEntry, Cursor, Exception, ExceptionQuery, Gap, Held, LogBlock,
-    Receipt, Step, Store, StoreError,
+    Receipt, ShadowCount, ShadowQuery, ShadowRow, Step, Store, StoreError,
 };
 use crate::recent::Recent;
 use log_file::{LogFile, rows};
@@ -453,6 +453,18 @@ impl Store for SqliteStore {
 
     fn audit_entries(&self, limit: usize) -> Result<Vec<AuditEntry>, StoreError> {
         self.state.audit_entries(limit)
+    }
+
+    fn shadow_rows(&self, query: &ShadowQuery) -> Result<Vec<(FlowName, ShadowRow)>, StoreError> {
+        self.state.shadow_rows(query)
+    }
+
+    fn shadow_counts(&self, target: &str) -> Result<Vec<ShadowCount>, StoreError> {
+        self.state.shadow_counts(target)
+    }
+
+    fn clear_shadow(&self, target: &str) -> Result<(), StoreError> {
+        self.state.clear_shadow(target)
     }
 
     fn log_bytes(&self) -> (u64, u64) {

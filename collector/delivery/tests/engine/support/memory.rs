@@ -8,7 +8,7 @@ use dray_proto::v1::Block;
 use dray_proto::{FlowName, Offset, Sequence};
 use dray_store::{
     Agent, AppendError, AuditEntry, Cursor, Exception, ExceptionQuery, Gap, Held, LogBlock,
-    Receipt, Step, Store, StoreError,
+    Receipt, ShadowCount, ShadowQuery, ShadowRow, Step, Store, StoreError,
 };
 use tokio::sync::{oneshot, watch};
 
@@ -334,6 +334,18 @@ impl Store for Memory {
 
     fn revoke_agent(&self, _: &str) -> Result<bool, StoreError> {
         Ok(false)
+    }
+
+    fn shadow_rows(&self, _: &ShadowQuery) -> Result<Vec<(FlowName, ShadowRow)>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    fn shadow_counts(&self, _: &str) -> Result<Vec<ShadowCount>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    fn clear_shadow(&self, _: &str) -> Result<(), StoreError> {
+        Ok(())
     }
 
     fn log_bytes(&self) -> (u64, u64) {
