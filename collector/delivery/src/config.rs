@@ -1,6 +1,10 @@
 //! One `[[target]]` table of the collector's configuration.
 
+mod breaker;
+mod shadow;
+
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytesize::ByteSize;
@@ -11,8 +15,12 @@ use serde::Deserialize;
 
 use crate::calls::rule::RuleConfig;
 use crate::calls::{CallsConfig, Program, Ruling};
+use crate::catalogue::Catalogue;
 use crate::select::Pattern;
 use crate::template::Template;
+
+pub use breaker::BreakerConfig;
+pub use shadow::ShadowConfig;
 
 /// Events in a request, at most.
 pub const BATCH_MAX: usize = 10_000;
@@ -79,6 +87,15 @@ pub struct TargetConfig {
     /// How long to wait after an answer that says "later".
     #[serde(default)]
     pub retry: Retry,
+    /// When it is only tried now and then.
+    #[serde(default)]
+    pub breaker: BreakerConfig,
+    /// What is compared of flows in the phase *shadow*.
+    #[serde(default)]
+    pub shadow: ShadowConfig,
+    /// What is agreed about flows: stands outside of the table, and is put here by whoever reads the whole file.
+    #[serde(skip)]
+    pub catalogue: Arc<Catalogue>,
 }
 
 /// Where a target without a cursor begins.
@@ -206,6 +223,8 @@ impl TargetConfig {
             wrong.push(format!("template: {reason}"));
         }
         self.check_calls(&mut wrong);
+        self.breaker.check(&mut wrong);
+        self.shadow.check(&mut wrong);
         wrong
             .iter()
             .map(|sentence| format!("target {:?}: {sentence}", self.name))

@@ -12,6 +12,7 @@ use crate::batch::Renderer;
 use crate::config::TargetConfig;
 use crate::connectors::{self, Connector};
 use crate::engine::{Control, Engine, STOP_WAIT};
+use crate::shadow::Shadow;
 use crate::status::{Metrics, Shared};
 use crate::template::Template;
 
@@ -29,6 +30,7 @@ impl Target {
     /// A sentence: what is wrong with the configuration or its files.
     pub fn start(config: TargetConfig, store: Arc<dyn Store>) -> Result<TargetHandle, String> {
         let (connector, renderer) = prepare(&config)?;
+        let shadow = shadow(&config)?;
         let shared = Arc::new(Shared::new(&config.name));
         let (controls, received) = mpsc::channel(CONTROLS_MAX);
         let name = config.name.clone();
@@ -40,6 +42,7 @@ impl Target {
             received,
             connector,
             renderer,
+            shadow,
         );
         let task = tokio::spawn(engine.run().instrument(span));
         Ok(TargetHandle {
@@ -57,8 +60,13 @@ impl Target {
         if !wrong.is_empty() {
             return wrong;
         }
-        prepare(config).err().into_iter().collect()
+        let wrong = prepare(config).err().or_else(|| shadow(config).err());
+        wrong.into_iter().collect()
     }
+}
+
+fn shadow(config: &TargetConfig) -> Result<Shadow, String> {
+    Shadow::build(config).map_err(|reason| format!("target {:?}: {reason}", config.name))
 }
 
 fn prepare(config: &TargetConfig) -> Result<(Arc<dyn Connector>, Renderer), String> {

@@ -1,6 +1,7 @@
 //! What the commands ask: `CollectorAdmin` over the local socket.
 
 mod letters;
+mod shadow;
 
 use std::sync::Arc;
 
@@ -10,9 +11,9 @@ use dray_proto::v1::{
     AcceptGapReply, AcceptGapRequest, AuditEntry, AuditReply, AuditRequest, CollectorStatus,
     CollectorStatusRequest, ConsumerActReply, ConsumerActRequest, ConsumerStatus,
     DeadLetterActReply, DeadLetterActRequest, DeadLettersReply, DeadLettersRequest, FlowStatus,
-    InviteReply, InviteRequest, SiteActReply, SiteActRequest, SiteStatus, SitesReply, SitesRequest,
-    TargetActReply, TargetActRequest, consumer_act_request, dead_letter_act_request,
-    site_act_request, target_act_request,
+    InviteReply, InviteRequest, ShadowReply, ShadowRequest, SiteActReply, SiteActRequest,
+    SiteStatus, SitesReply, SitesRequest, TargetActReply, TargetActRequest, consumer_act_request,
+    dead_letter_act_request, site_act_request, target_act_request,
 };
 use dray_store::StoreError;
 use tonic::{Request, Response, Status};
@@ -74,6 +75,7 @@ impl CollectorAdmin for Admin {
             targets: shared.targets.status().await,
             consumers: consumers.into_iter().filter_map(feed_consumer).collect(),
             agent_dead_letters,
+            flows_at_targets: shared.targets.flows().await,
         }))
     }
 
@@ -154,9 +156,9 @@ impl CollectorAdmin for Admin {
     }
 
     async fn dead_letters(&self, request: Request<DeadLettersRequest>) -> Answer<DeadLettersReply> {
-        letters::list(&self.shared, request.into_inner())
-            .await
-            .map(Response::new)
+        let mut reply = letters::list(&self.shared, request.into_inner()).await?;
+        letters::name_owners(&self.shared, &mut reply.entries);
+        Ok(Response::new(reply))
     }
 
     async fn dead_letter_act(
@@ -225,6 +227,20 @@ impl CollectorAdmin for Admin {
             entries: entries.collect(),
             broken_id,
         }))
+    }
+
+    async fn shadow(&self, request: Request<ShadowRequest>) -> Answer<ShadowReply> {
+        let actor = audit::actor(&request);
+        let request = request.into_inner();
+        if request.clear {
+            let target = request.target.clone();
+            let reply = shadow::clear(&self.shared, request).await?;
+            audit::note(&self.shared, actor, "clear shadow", target, "").await;
+            return Ok(Response::new(reply));
+        }
+        shadow::report(&self.shared, request)
+            .await
+            .map(Response::new)
     }
 
     async fn consumer_act(&self, request: Request<ConsumerActRequest>) -> Answer<ConsumerActReply> {

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use dray_delivery::config::Auth;
-use dray_delivery::{Target, TargetConfig};
+use dray_delivery::{Phase, Target, TargetConfig};
 
 use crate::config::Config;
 
@@ -73,6 +73,7 @@ pub(crate) fn try_all(config: &Config) -> Vec<Finding> {
         }
         findings.extend(secrets);
         findings.push(connect(target));
+        findings.extend(shadow_file(target));
     }
     findings
 }
@@ -176,6 +177,23 @@ fn readable(target: &str, setting: &str, path: &Path) -> Finding {
             )
         }
     }
+}
+
+/// What the old way sent, where flows in shadow are compared with that.
+fn shadow_file(target: &TargetConfig) -> Option<Finding> {
+    let path = &target.shadow.file;
+    if !target.shadow.has_file() || !target.catalogue.may_have(&target.name, Phase::Shadow) {
+        return None;
+    }
+    let what = format!("target {}: shadow.file {}", target.name, path.display());
+    Some(match fs::File::open(path) {
+        Ok(_) => Finding::new(Verdict::Fine, what, "can be read"),
+        Err(error) => Finding::new(
+            Verdict::Warning,
+            what,
+            format!("cannot be read: {error}; the report of shadow waits for it"),
+        ),
+    })
 }
 
 fn connect(target: &TargetConfig) -> Finding {

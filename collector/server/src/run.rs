@@ -122,6 +122,7 @@ impl Running {
             refusals: Refusals::default(),
             targets: Targets::start(&config.targets, Arc::clone(&store) as Arc<dyn Store>)
                 .map_err(Failure::Setup)?,
+            catalogue: Arc::clone(&config.catalogue),
             metrics: Metrics::new().map_err(setup)?,
             stopping,
             _alive: alive,

@@ -83,6 +83,10 @@ impl Reply {
     pub(crate) fn answer(&self) -> Answer<'_> {
         Answer::new(self.status, &self.headers, &self.body)
     }
+
+    pub(crate) fn body(&self) -> &[u8] {
+        &self.body
+    }
 }
 
 impl Connection {
@@ -168,6 +172,20 @@ impl Connection {
             return Err(wrong("leads to another host than the target's url"));
         }
         Ok(uri)
+    }
+
+    /// A request as it would be sent, without what says who we are.
+    pub(crate) fn shown(&self, ask: &Ask) -> String {
+        let mut shown = format!("{} {}", ask.method, ask.url.as_ref().unwrap_or(&self.url));
+        for (name, value) in &ask.headers {
+            let value = value.to_str().unwrap_or("(not text)");
+            shown += &format!("\n{name}: {value}");
+        }
+        if !ask.body.is_empty() {
+            shown += "\n\n";
+            shown += &String::from_utf8_lossy(&ask.body);
+        }
+        shown
     }
 
     /// What a dead letter keeps of a request and its answer.
