@@ -24,6 +24,7 @@ mod mariadb_reports;
 mod modes;
 mod network;
 mod newcomer;
+mod phases;
 mod pins;
 mod planted;
 mod polling;
