@@ -30,6 +30,7 @@ use dray_store::{EXCEPTIONS_MAX, Store};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
+use crate::account::Account;
 use crate::batch::{Batch, Renderer, Shape};
 use crate::config::TargetConfig;
 use crate::connectors::Connector;
@@ -79,6 +80,7 @@ pub(crate) struct Engine {
     controls: mpsc::Receiver<Control>,
     log: watch::Receiver<u64>,
     connector: Arc<dyn Connector>,
+    account: Option<Arc<Account>>,
     renderer: Arc<Renderer>,
     gate: Gate,
     keys: Keys,
@@ -145,6 +147,7 @@ impl Engine {
         connector: Arc<dyn Connector>,
         renderer: Renderer,
         shadow: Shadow,
+        account: Option<Arc<Account>>,
     ) -> Self {
         Self {
             consumer: crate::consumer(&config.name),
@@ -157,6 +160,7 @@ impl Engine {
             shared,
             controls,
             connector,
+            account,
             renderer: Arc::new(renderer),
             lane_hash: RandomState::new(),
             lanes: Lanes::default(),

@@ -12,10 +12,11 @@
 //!
 //! Limits: a target's window holds at most [`window::BYTES_MAX`] of decoded blocks and
 //! [`window::EVENTS_MAX`] events; a request at most [`config::BATCH_MAX`] events; an answer is read up
-//! to [`connectors::http::ANSWER_BYTES_MAX`]; a target may have [`dray_store::EXCEPTIONS_MAX`] exceptions, and
+//! to [`connectors::http::ANSWER_BYTES_MAX`]; a target may have [`dray_store::EXCEPTIONS_MAX`] exceptions
 //! before it pauses; [`config::BreakerConfig`]
 //! says when it is only tried now and then.
 
+pub mod account;
 pub mod actions;
 pub mod answer;
 pub mod body;
@@ -41,11 +42,13 @@ pub mod template;
 pub mod window;
 
 mod batch;
+mod columns;
 mod json;
 mod reader;
 
+pub use account::Accounts;
 pub use catalogue::{Catalogue, FlowConfig, Phase};
-pub use config::TargetConfig;
+pub use config::{AccountConfig, TargetConfig};
 pub use edges::EDGES;
 pub use status::{FlowMetrics, Latency, Metrics, State};
 pub use target::{Target, TargetHandle};

@@ -12,6 +12,7 @@ use std::time::Duration;
 use dray_proto::EventId;
 use serde::{Deserialize, Serialize};
 
+use crate::account::Account;
 use crate::config::TargetConfig;
 use crate::connectors::{Connector, Delivery, Reads};
 use crate::outcome::Outcome;
@@ -167,10 +168,13 @@ impl Shadow {
     ///
     /// # Errors
     /// A sentence.
-    pub(crate) fn build(config: &TargetConfig) -> Result<Self, String> {
+    pub(crate) fn build(
+        config: &TargetConfig,
+        account: Option<Arc<Account>>,
+    ) -> Result<Self, String> {
         let shadow = &config.shadow;
         let against = if let Some(call) = &shadow.call {
-            Against::Call(Box::new(Reads::new(config, call)?))
+            Against::Call(Box::new(Reads::new(config, account, call)?))
         } else if shadow.has_file() {
             let ledger = Ledger::new(shadow.file.clone(), shadow.key.clone());
             Against::File(Arc::new(Mutex::new(ledger)))

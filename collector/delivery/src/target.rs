@@ -8,12 +8,13 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tracing::Instrument;
 
+use crate::account::{Account, Accounts};
 use crate::batch::Renderer;
 use crate::config::TargetConfig;
 use crate::connectors::{self, Connector};
 use crate::engine::{Control, Engine, STOP_WAIT};
 use crate::shadow::Shadow;
-use crate::status::{Metrics, Shared};
+use crate::status::{Metrics, Shared, State};
 use crate::template::Template;
 
 /// Commands that may wait for the engine.
@@ -29,8 +30,20 @@ impl Target {
     /// # Errors
     /// A sentence: what is wrong with the configuration or its files.
     pub fn start(config: TargetConfig, store: Arc<dyn Store>) -> Result<TargetHandle, String> {
-        let (connector, renderer) = prepare(&config)?;
-        let shadow = shadow(&config)?;
+        Self::start_among(config, &Accounts::default(), store)
+    }
+
+    /// The same with the accounts that targets share.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_among(
+        config: TargetConfig,
+        accounts: &Accounts,
+        store: Arc<dyn Store>,
+    ) -> Result<TargetHandle, String> {
+        let (connector, renderer, account) = prepare(&config, accounts)?;
+        let shadow = shadow(&config, account.clone())?;
         let shared = Arc::new(Shared::new(&config.name));
         let (controls, received) = mpsc::channel(CONTROLS_MAX);
         let name = config.name.clone();
@@ -43,38 +56,45 @@ impl Target {
             connector,
             renderer,
             shadow,
+            account.clone(),
         );
         let task = tokio::spawn(engine.run().instrument(span));
         Ok(TargetHandle {
             name,
             shared,
             controls,
+            account,
             task: Some(task),
         })
     }
 
     /// What [`Self::start`] would refuse; connects to nothing.
     #[must_use]
-    pub fn check(config: &TargetConfig) -> Vec<String> {
+    pub fn check(config: &TargetConfig, accounts: &Accounts) -> Vec<String> {
         let wrong = config.validate();
         if !wrong.is_empty() {
             return wrong;
         }
-        let wrong = prepare(config).err().or_else(|| shadow(config).err());
-        wrong.into_iter().collect()
+        match prepare(config, accounts) {
+            Ok((_, _, account)) => shadow(config, account).err().into_iter().collect(),
+            Err(wrong) => vec![wrong],
+        }
     }
 }
 
-fn shadow(config: &TargetConfig) -> Result<Shadow, String> {
-    Shadow::build(config).map_err(|reason| format!("target {:?}: {reason}", config.name))
+fn shadow(config: &TargetConfig, account: Option<Arc<Account>>) -> Result<Shadow, String> {
+    Shadow::build(config, account).map_err(|reason| format!("target {:?}: {reason}", config.name))
 }
 
-fn prepare(config: &TargetConfig) -> Result<(Arc<dyn Connector>, Renderer), String> {
+type Prepared = (Arc<dyn Connector>, Renderer, Option<Arc<Account>>);
+
+fn prepare(config: &TargetConfig, accounts: &Accounts) -> Result<Prepared, String> {
     if let Some(wrong) = config.validate().into_iter().next() {
         return Err(wrong);
     }
     let said = |reason: String| format!("target {:?}: {reason}", config.name);
-    let connector = connectors::build(config).map_err(said)?;
+    let account = accounts.of(&config.account).map_err(said)?;
+    let connector = connectors::build(config, account.clone()).map_err(said)?;
     let renderer = if config.template.is_empty() {
         Renderer::Plan
     } else {
@@ -82,7 +102,7 @@ fn prepare(config: &TargetConfig) -> Result<(Arc<dyn Connector>, Renderer), Stri
             Template::compile(&config.template, &config.vars, &config.bodies).map_err(said)?;
         Renderer::Template(Box::new(template))
     };
-    Ok((connector, renderer))
+    Ok((connector, renderer, account))
 }
 
 /// A running target. Dropped without [`Self::stop`], it ends at once, as if killed: what was in flight is sent
@@ -92,6 +112,7 @@ pub struct TargetHandle {
     name: String,
     shared: Arc<Shared>,
     controls: mpsc::Sender<Control>,
+    account: Option<Arc<Account>>,
     task: Option<JoinHandle<()>>,
 }
 
@@ -105,7 +126,13 @@ impl TargetHandle {
     /// How it is doing: at most 50 ms old while something happens.
     #[must_use]
     pub fn status(&self) -> Metrics {
-        self.shared.snapshot()
+        let mut metrics = self.shared.snapshot();
+        let paused = self.account.as_ref().and_then(|account| account.paused());
+        if let (State::Running, Some(why)) = (metrics.state, paused) {
+            metrics.state = State::Waiting;
+            metrics.detail = format!("its account waits: {why}");
+        }
+        metrics
     }
 
     /// Waits until the figures are as asked for, or the engine ended; returns them.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use ::http::{HeaderName, HeaderValue, Method};
 use jiff::Timestamp;
 
-use super::http::{Ask, Connection};
+use super::http::{Ask, Connection, Reply};
 use super::{Connector, Delivery, Promise, Rendered, Told, Verdict};
 use crate::calls::Ruling;
 use crate::config::TargetConfig;
@@ -39,7 +39,7 @@ impl Post {
         })
     }
 
-    fn ask(&self, delivery: Delivery) -> Ask {
+    fn request(&self, delivery: Delivery) -> Ask {
         let first = delivery.events[0].id;
         let mut ask = Ask::new(Method::POST, first);
         if let Some(name) = &self.id_header
@@ -52,10 +52,9 @@ impl Post {
     }
 
     async fn post(&self, delivery: Delivery) -> Told {
-        let ask = self.ask(delivery);
-        match self.connection.ask(&ask).await {
-            Ok(reply) => {
-                let outcome = self.rules.outcome(&reply.answer(), Timestamp::now());
+        let ask = self.request(delivery);
+        match self.ask(&ask).await {
+            Ok((reply, outcome)) => {
                 let exchange = outcome
                     .concerns_events()
                     .then(|| self.connection.exchange(&ask, &reply));
@@ -68,6 +67,20 @@ impl Post {
             Err(outcome) => outcome.into(),
         }
     }
+
+    /// The answer and what it means; asked again, once, where a rule says that the target does not know us.
+    async fn ask(&self, ask: &Ask) -> Result<(Reply, Outcome), Outcome> {
+        let meaning = |reply: &Reply| self.rules.outcome(&reply.answer(), Timestamp::now());
+        let reply = self.connection.ask(ask).await?;
+        let outcome = meaning(&reply);
+        if let Outcome::Auth(_) = outcome
+            && let Some(reply) = self.connection.again(ask, &reply).await?
+        {
+            let outcome = meaning(&reply);
+            return Ok((reply, outcome));
+        }
+        Ok((reply, outcome))
+    }
 }
 
 impl Connector for Post {
@@ -77,7 +90,7 @@ impl Connector for Post {
 
     fn render(self: Arc<Self>, delivery: Delivery) -> Promise<'static, Result<Rendered, Outcome>> {
         let document = delivery.document();
-        let request = self.connection.shown(&self.ask(delivery));
+        let request = self.connection.shown(&self.request(delivery));
         Box::pin(std::future::ready(Ok(Rendered {
             request,
             document: Some(document),

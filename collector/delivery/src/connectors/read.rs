@@ -1,12 +1,14 @@
 //! A call that reads what the other side has of an event, and changes nothing.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use dray_proto::EventId;
 use jiff::Timestamp;
 
 use super::http::{Ask, Connection};
+use crate::account::Account;
 use crate::calls::{CallConfig, CallsConfig, Program, Turn};
 use crate::config::TargetConfig;
 use crate::outcome::Outcome;
@@ -24,7 +26,11 @@ pub(crate) struct Reads {
 
 impl Reads {
     /// Reads secrets and CAs, connects to nothing.
-    pub(crate) fn new(config: &TargetConfig, call: &CallConfig) -> Result<Self, String> {
+    pub(crate) fn new(
+        config: &TargetConfig,
+        account: Option<Arc<Account>>,
+        call: &CallConfig,
+    ) -> Result<Self, String> {
         let calls = CallsConfig {
             first: NAME.into(),
             call: BTreeMap::from([(NAME.into(), call.clone())]),
@@ -32,7 +38,7 @@ impl Reads {
         };
         let said = |reason: String| reason.replace("calls.call.shadow", "shadow.call");
         Ok(Self {
-            connection: Connection::new(config)?,
+            connection: Connection::new(config, account)?,
             program: Program::compile(&calls, &config.rules, &config.vars, &config.bodies)
                 .map_err(said)?,
         })
@@ -56,8 +62,15 @@ impl Reads {
         if let Some(url) = &request.url {
             ask.url = Some(self.connection.resolve(url).map_err(poison)?);
         }
-        let reply = self.connection.ask(&ask).await?;
-        match talk.hear(&reply.answer(), Timestamp::now()) {
+        let mut reply = self.connection.ask(&ask).await?;
+        let mut turn = talk.hear(&reply.answer(), Timestamp::now());
+        if let Turn::End(Outcome::Auth(_)) = turn
+            && let Some(fresh) = self.connection.again(&ask, &reply).await?
+        {
+            turn = talk.hear(&fresh.answer(), Timestamp::now());
+            reply = fresh;
+        }
+        match turn {
             Turn::End(Outcome::Done) => {
                 Ok(Some(String::from_utf8_lossy(reply.body()).into_owned()))
             }

@@ -9,7 +9,7 @@ use serde::de::IgnoredAny;
 
 use super::http::{Ask, Connection, Reply};
 use super::{Connector, Delivery, Promise, Rendered, Told, Verdict};
-use crate::calls::{Program, Turn};
+use crate::calls::{Program, Talk, Turn};
 use crate::outcome::Outcome;
 use crate::template::Fields;
 
@@ -69,17 +69,30 @@ impl Conversation {
                 heard.would_send = Some(ask);
                 return Outcome::Done;
             }
-            let reply = match self.connection.ask(&ask).await {
-                Ok(reply) => reply,
-                Err(outcome) => return outcome,
-            };
-            let turn = talk.hear(&reply.answer(), Timestamp::now());
-            heard.last = Some((ask, reply));
-            match turn {
-                Turn::Again => heard.led_on = true,
-                Turn::End(outcome) => return outcome,
+            match self.turn(&mut talk, ask, heard).await {
+                Ok(Turn::Again) => heard.led_on = true,
+                Ok(Turn::End(outcome)) | Err(outcome) => return outcome,
             }
         }
+    }
+
+    /// One call; again, once, where its answer means that the target does not know us.
+    async fn turn(
+        &self,
+        talk: &mut Talk<'_>,
+        ask: Ask,
+        heard: &mut Heard,
+    ) -> Result<Turn, Outcome> {
+        let mut reply = self.connection.ask(&ask).await?;
+        let mut turn = talk.hear(&reply.answer(), Timestamp::now());
+        if let Turn::End(Outcome::Auth(_)) = turn
+            && let Some(fresh) = self.connection.again(&ask, &reply).await?
+        {
+            turn = talk.hear(&fresh.answer(), Timestamp::now());
+            reply = fresh;
+        }
+        heard.last = Some((ask, reply));
+        Ok(turn)
     }
 }
 

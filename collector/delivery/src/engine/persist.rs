@@ -87,6 +87,7 @@ pub(super) enum Done {
         then_load: Vec<Redo>,
         counts: Counts,
         sent: BTreeMap<usize, Offset>,
+        through: Vec<(FlowName, Offset)>,
     },
     Loaded {
         found: Vec<(Redo, Vec<Exception>)>,
@@ -192,7 +193,9 @@ impl Engine {
                 then_load,
                 counts,
                 sent,
+                through,
             } => {
+                self.connector.settled(&through);
                 self.counts_on_disk = counts;
                 for (flow, through) in sent {
                     if let Some(sent) = &mut self.flows[flow].sent {
@@ -289,6 +292,11 @@ async fn take_step(
                         then_load: pending.then_load,
                         counts: pending.counts,
                         sent: pending.sent,
+                        through: step
+                            .cursors
+                            .into_iter()
+                            .map(|(flow, cursor)| (flow, cursor.through))
+                            .collect(),
                     };
                 }
                 Some(Err(error)) => error.to_string(),

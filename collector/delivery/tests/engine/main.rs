@@ -10,4 +10,7 @@ mod misbehaving;
 mod phasing;
 mod refusing;
 mod shadowing;
+mod sharing;
+mod showing_who;
+mod signing_in;
 mod support;

@@ -49,7 +49,7 @@ fn the_documented_configuration_is_read() {
 }
 
 /// Each: the line to replace in [`GOOD`], with what, the line that must be named, and words of the answer.
-const BROKEN: [(&str, &str, usize, &[&str]); 22] = [
+const BROKEN: [(&str, &str, usize, &[&str]); 23] = [
     (
         "names = [\"collector.example\", \"10.0.0.5\", \"::1\"]",
         "",
@@ -172,6 +172,12 @@ const BROKEN: [(&str, &str, usize, &[&str]); 22] = [
         19,
         &["two targets called \"erp\"", "each its own"],
     ),
+    (
+        "batch = 200",
+        "account = \"netsuit\"",
+        13,
+        &["there is no account \"netsuit\"", "write an [[account]]"],
+    ),
 ];
 
 #[test]
@@ -261,11 +267,10 @@ fn what_is_agreed_about_flows_reaches_every_target_and_what_is_wrong_is_said_at_
         let broken = good.replacen(found, replaced, 1);
         let said = parse(&broken).expect_err(replaced).to_string();
         assert!(said.contains(words), "{replaced}: {said}");
-        let named = broken
-            .lines()
-            .position(|text| text.contains(replaced))
-            .expect("it is there")
-            + 1;
+        // The last one: `*` stands twice where it is wrong.
+        let lines = broken.lines().zip(1..);
+        let meant = lines.filter(|(text, _)| text.contains(replaced)).last();
+        let named = meant.expect("it is there").1;
         assert!(
             said.contains(&format!("collector.toml:{named}:")),
             "{replaced}: {said}"
