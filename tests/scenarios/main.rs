@@ -26,6 +26,7 @@ mod network;
 mod newcomer;
 mod odd_positions;
 mod odd_values;
+mod phases;
 mod pins;
 mod planted;
 mod polling;

@@ -9,6 +9,7 @@ use dray_store::ExceptionState;
 
 use crate::body::{Poison, Writer};
 use crate::connectors::{Delivery, Piece};
+use crate::engine::Trials;
 use crate::lanes::Slot;
 use crate::outcome::Outcome;
 use crate::template::Template;
@@ -52,6 +53,10 @@ pub(crate) struct Batch {
     pub(crate) in_doubt: bool,
     /// Times that it was sent since it was formed.
     pub(crate) attempts: u32,
+    /// What it went through.
+    pub(crate) trials: Trials,
+    /// Its one event is rendered and compared, not sent.
+    pub(crate) shadow: bool,
 }
 
 /// What encoding left out.
@@ -160,6 +165,7 @@ impl Batch {
                         items: vec![*item],
                         in_doubt: self.in_doubt,
                         attempts: self.attempts,
+                        trials: self.trials.clone(),
                         ..Self::default()
                     },
                     outcome,
@@ -167,6 +173,48 @@ impl Batch {
             }
         }
         parts
+    }
+
+    /// The default JSON of its first event.
+    pub(crate) fn plain(&self) -> Result<Vec<u8>, Poison> {
+        let mut plain = Vec::new();
+        if let Some(item) = self.items.first() {
+            let (loaded, meta) = self.event(item);
+            let (offset, event) = (loaded.offset(meta), loaded.event(meta));
+            Writer::default().put(&mut plain, &loaded.place, offset, event)?;
+        }
+        Ok(plain)
+    }
+
+    /// Its first event alone, and the rest, where there is one.
+    pub(crate) fn head(self) -> impl Iterator<Item = Self> {
+        let middle = self.items.len().min(1);
+        self.parts(middle)
+    }
+
+    /// In two halves.
+    pub(crate) fn apart(self) -> impl Iterator<Item = Self> {
+        let middle = self.items.len() / 2;
+        self.parts(middle)
+    }
+
+    /// Those before an item, and the others; what is cut is encoded again.
+    fn parts(mut self, middle: usize) -> impl Iterator<Item = Self> {
+        let rest = self.items.split_off(middle);
+        let right = (!rest.is_empty()).then(|| Self {
+            blocks: self.blocks.clone(),
+            items: rest,
+            in_doubt: self.in_doubt,
+            attempts: self.attempts,
+            trials: self.trials.clone(),
+            ..Self::default()
+        });
+        if right.is_some() {
+            (self.body, self.ends) = (Bytes::new(), Vec::new());
+        }
+        std::iter::once(self)
+            .filter(|left| !left.items.is_empty())
+            .chain(right)
     }
 
     /// Writes the body: the events up to the first that would make it longer than `bytes_max`, at least one.
@@ -240,6 +288,8 @@ impl Batch {
             ends: right_ends,
             in_doubt: self.in_doubt,
             attempts: self.attempts,
+            trials: self.trials.clone(),
+            shadow: false,
         };
         [
             Self {

@@ -21,6 +21,7 @@ use dray_proto::wire::{Fields, Raw, WireError};
 use dray_proto::{FlowName, Offset};
 use thiserror::Error;
 
+use crate::catalogue::Phase;
 use crate::json::{Clockface, OutOfRange, put_hex, put_number, put_text};
 
 mod sample;
@@ -56,9 +57,19 @@ impl Place {
     /// Of a flow.
     #[must_use]
     pub fn new(flow: FlowName) -> Self {
+        Self::marked(flow, Phase::Live)
+    }
+
+    /// Of a flow in this phase: *parallel* is said in its JSON, as `"phase":"parallel"`.
+    #[must_use]
+    pub fn marked(flow: FlowName, phase: Phase) -> Self {
+        let mark = match phase {
+            Phase::Parallel => ",\"phase\":\"parallel\"",
+            _ => "",
+        };
         // Names are plain: see `FlowName`.
         let json = format!(
-            "\",\"site\":\"{}\",\"flow\":\"{}\",\"offset\":",
+            "\",\"site\":\"{}\",\"flow\":\"{}\"{mark},\"offset\":",
             flow.site(),
             flow.flow()
         );

@@ -80,6 +80,9 @@ pub struct CallConfig {
     /// A template; none: the event's JSON for POST, PUT and PATCH, and nothing else.
     #[serde(default)]
     pub body: Option<String>,
+    /// It changes nothing, though its method isn't GET or HEAD: a flow in shadow may make it.
+    #[serde(default)]
+    pub reads: bool,
     /// What the answers mean; the target's rules and HTTP's own words come after these.
     #[serde(default)]
     pub rule: Vec<RuleConfig>,
@@ -108,6 +111,8 @@ struct Call {
     url: Option<String>,
     headers: Vec<(HeaderName, String)>,
     body: Body,
+    /// It changes nothing.
+    reads: bool,
     rules: Vec<Rule>,
 }
 
@@ -217,6 +222,7 @@ impl Call {
                 templates.add(&format!("calls.call.{name}.headers.{header}"), value)?,
             ));
         }
+        let reads = config.reads || method.is_safe();
         let takes_body = matches!(method, Method::POST | Method::PUT | Method::PATCH);
         let body = match &config.body {
             Some(text) if text.is_empty() => Body::None,
@@ -230,6 +236,7 @@ impl Call {
             url,
             headers,
             body,
+            reads,
             rules: compile_rules(&config.rule, number)?,
         })
     }

@@ -2,13 +2,16 @@
 
 mod account;
 mod auth;
+mod breaker;
 pub mod file;
 mod kind;
 pub mod nats;
 pub mod sftp;
+mod shadow;
 pub mod sql;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytesize::ByteSize;
@@ -19,6 +22,7 @@ use serde::Deserialize;
 
 use crate::calls::rule::RuleConfig;
 use crate::calls::{CallsConfig, Program, Ruling};
+use crate::catalogue::Catalogue;
 use crate::mask::Mask;
 use crate::select::Pattern;
 use crate::template::Template;
@@ -29,7 +33,9 @@ pub use auth::{
     Algorithm, AssertionConfig, AssertionRole, Auth, CsrfConfig, HmacConfig, LoginConfig,
     OAuth1Config, OAuth2Config, SendSecret, SessionConfig,
 };
+pub use breaker::BreakerConfig;
 pub use kind::Kind;
+pub use shadow::ShadowConfig;
 
 /// Events in a request, at most.
 pub const BATCH_MAX: usize = 10_000;
@@ -124,6 +130,15 @@ pub struct TargetConfig {
     /// How long to wait after an answer that says "later".
     #[serde(default)]
     pub retry: Retry,
+    /// When it is only tried now and then.
+    #[serde(default)]
+    pub breaker: BreakerConfig,
+    /// What is compared of flows in the phase *shadow*.
+    #[serde(default)]
+    pub shadow: ShadowConfig,
+    /// What is agreed about flows: stands outside of the table, and is put here by whoever reads the whole file.
+    #[serde(skip)]
+    pub catalogue: Arc<Catalogue>,
 }
 
 /// Where a target without a cursor begins.
@@ -249,6 +264,14 @@ impl TargetConfig {
         }
         self.check_calls(&mut wrong);
         wrong.extend(Mask::new(&self.mask).err());
+        self.breaker.check(&mut wrong);
+        self.shadow.check(&mut wrong);
+        if self.shadow.call.is_some() && self.kind != Kind::Http {
+            wrong.push(
+                "shadow.call: only a target of kind \"http\" can be asked; compare with a file"
+                    .into(),
+            );
+        }
         wrong
             .iter()
             .map(|sentence| format!("target {:?}: {sentence}", self.name))

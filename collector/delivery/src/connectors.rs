@@ -8,6 +8,7 @@ mod file;
 pub mod http;
 mod nats;
 mod post;
+mod read;
 pub(crate) mod sign_in;
 mod sql;
 mod talk;
@@ -31,6 +32,7 @@ use crate::outcome::Outcome;
 
 use self::http::Connection;
 use self::post::Post;
+pub(crate) use self::read::Reads;
 use self::talk::Conversation;
 
 /// Bytes of a request or an answer that a dead letter keeps.
@@ -47,6 +49,15 @@ pub struct Delivery {
     pub in_doubt: bool,
     /// Where a conversation about the one event was left.
     pub later: Option<Later>,
+}
+
+impl Delivery {
+    /// The first event's JSON.
+    #[must_use]
+    pub fn document(&self) -> Bytes {
+        let json = self.events.first().map_or(0..0, |event| event.json.clone());
+        self.body.slice(json)
+    }
 }
 
 /// One event of a delivery.
@@ -101,6 +112,15 @@ impl From<Outcome> for Told {
     }
 }
 
+/// What a delivery of one event would send.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rendered {
+    /// Whole, as far as it holds no secret.
+    pub request: String,
+    /// The document in it, JSON; `None`: nothing would be sent.
+    pub document: Option<Bytes>,
+}
+
 /// A future that a connector gives back.
 pub type Promise<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
@@ -109,6 +129,19 @@ pub trait Connector: Debug + Send + Sync {
     /// Delivers. Called for many deliveries at once, as many as `concurrency` says; each request of it within the target's
     /// time limit.
     fn deliver(self: Arc<Self>, delivery: Delivery) -> Promise<'static, Told>;
+
+    /// What it would send of a delivery of one event. Calls that change nothing may be made on the way; nothing else may.
+    ///
+    /// # Errors
+    /// The outcome of a call that reads, or poison.
+    fn render(self: Arc<Self>, delivery: Delivery) -> Promise<'static, Result<Rendered, Outcome>> {
+        let document = delivery.document();
+        let request = String::from_utf8_lossy(&document).into_owned();
+        Box::pin(std::future::ready(Ok(Rendered {
+            request,
+            document: Some(document),
+        })))
+    }
 
     /// Whether it looks at each event of a delivery, or takes the body as it is.
     fn reads_events(&self) -> bool {

@@ -50,6 +50,23 @@ impl Finished {
         self.above
     }
 
+    /// How many offsets up to this one are not finished.
+    #[must_use]
+    pub fn unfinished_to(&self, offset: Offset) -> u64 {
+        if offset.0 <= self.through {
+            return 0;
+        }
+        let mut finished = 0;
+        for (first, word) in (self.base..).step_by(64).zip(&self.words) {
+            // The bits of this word that stand above `through`, and up to the offset.
+            let below = (self.through + 1).saturating_sub(first).min(64) as u32;
+            let to = (offset.0 + 1).saturating_sub(first).min(64) as u32;
+            let up_to = |bits: u32| 1_u64.checked_shl(bits).map_or(u64::MAX, |bit| bit - 1);
+            finished += u64::from((word & up_to(to) & !up_to(below)).count_ones());
+        }
+        offset.0 - self.through - finished
+    }
+
     /// Whether this offset is finished.
     #[must_use]
     pub fn contains(&self, offset: Offset) -> bool {
@@ -240,6 +257,10 @@ mod tests {
                 prop_assert_eq!(&cursor, &Cursor { through: Offset(through), above });
                 for offset in 1..900 {
                     prop_assert_eq!(finished.contains(Offset(offset)), model.contains(&offset));
+                }
+                for offset in [through, through + 1, through + 63, through + 64, through + 200, 900] {
+                    let unfinished = (1..=offset).filter(|offset| !model.contains(offset)).count() as u64;
+                    prop_assert_eq!(finished.unfinished_to(Offset(offset)), unfinished);
                 }
                 if reopen {
                     finished = Finished::new(&cursor);

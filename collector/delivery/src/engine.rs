@@ -14,6 +14,8 @@ mod redo;
 mod replaying;
 mod send;
 mod settle;
+mod shadow;
+mod trying;
 mod waiting;
 
 use std::collections::hash_map::RandomState;
@@ -38,6 +40,7 @@ use crate::lanes::Lanes;
 use crate::mask::Mask;
 use crate::policy::{Counts, Keys, Redo};
 use crate::reader::{Reader, Scan};
+use crate::shadow::Shadow;
 use crate::status::{Shared, State};
 use crate::window::{Spot, Window};
 
@@ -45,10 +48,9 @@ use arrive::Flow;
 use persist::{Op, Pending};
 use replaying::{Replaying, Work};
 use send::{Sent, knock, send};
+pub(crate) use trying::Trials;
 use waiting::Due;
 
-/// Events refused one after the other, without one that is taken in between, before the target pauses.
-pub const REJECTS_MAX: u32 = 100;
 /// Batches taken one after the other before one that was halved for its size doubles again.
 const GROW_AFTER: u32 = 256;
 /// How often a target that refuses connections is knocked at.
@@ -57,6 +59,8 @@ pub const KNOCK_EVERY: Duration = Duration::from_millis(500);
 pub const STOP_WAIT: Duration = Duration::from_secs(5);
 /// How old figures may be while something happens.
 const PUBLISH_EVERY: Duration = Duration::from_millis(50);
+/// How often it is counted what is overdue.
+const COUNT_EVERY: Duration = Duration::from_secs(1);
 /// How often a target that has enough looks how much waits.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How long to wait after the store could not be read or written.
@@ -97,7 +101,9 @@ pub(crate) struct Engine {
     /// Events in a batch for now: less than configured after a 413.
     batch_now: usize,
     successes: u32,
-    rejects: u32,
+    /// Batches that the target took.
+    taken: u64,
+    shadow: Arc<Shadow>,
     pending: Pending,
     op: Option<Op>,
     last_op_was_step: bool,
@@ -111,6 +117,10 @@ pub(crate) struct Engine {
     scan_once_open: bool,
     /// Not before this, after a failure.
     scan_after: Option<Instant>,
+    /// Events in shadow are too young to be compared before this.
+    young_until: Option<Instant>,
+    /// When it was last counted what is overdue.
+    counted: Option<Instant>,
     /// No look at what isn't read for now before this.
     look_after: Option<Instant>,
     redo: VecDeque<Redo>,
@@ -154,12 +164,13 @@ impl Engine {
         controls: mpsc::Receiver<Control>,
         connector: Arc<dyn Connector>,
         renderer: Renderer,
+        shadow: Shadow,
         account: Option<Arc<Account>>,
     ) -> Self {
         Self {
             consumer: crate::consumer(&config.name),
             log: store.watch(),
-            gate: Gate::new(&config.retry),
+            gate: Gate::new(&config.retry, &config.breaker),
             keys: Keys::new(config.on_reject),
             counts_on_disk: Counts::default(),
             batch_now: config.batch,
@@ -176,7 +187,8 @@ impl Engine {
             again: VecDeque::new(),
             sending: JoinSet::new(),
             successes: 0,
-            rejects: 0,
+            taken: 0,
+            shadow: Arc::new(shadow),
             pending: Pending::default(),
             op: None,
             last_op_was_step: false,
@@ -186,6 +198,8 @@ impl Engine {
             scan_more: false,
             scan_once_open: false,
             scan_after: None,
+            young_until: None,
+            counted: None,
             look_after: None,
             redo: VecDeque::new(),
             redoing: HashSet::new(),
@@ -292,6 +306,9 @@ impl Engine {
         let now = Instant::now();
         self.stale |= self.gate.tick(now);
         // What has passed is no deadline any more.
+        if self.young_until.is_some_and(|until| until <= now) {
+            (self.young_until, self.scan_due) = (None, true);
+        }
         for after in [&mut self.scan_after, &mut self.look_after] {
             *after = after.filter(|after| now < *after);
         }
@@ -310,6 +327,9 @@ impl Engine {
         if self.gate.is_refused() && self.knocking.is_empty() {
             self.knocking.spawn(knock(Arc::clone(&self.connector)));
         }
+        self.stale |= self
+            .overdue_deadline()
+            .is_some_and(|deadline| deadline <= now);
         if self.stale && now >= self.published + PUBLISH_EVERY {
             self.publish_now(now);
         }
@@ -324,6 +344,9 @@ impl Engine {
                 .then(|| self.due_deadline(Instant::now()))
                 .flatten(),
             publish,
+            self.apart_deadline(),
+            self.young_until,
+            self.overdue_deadline(),
             self.scan_after,
             self.look_after,
             self.stopping,
@@ -345,7 +368,7 @@ impl Engine {
                 if done.is_ok() {
                     tracing::info!("target resumed");
                     self.gate.resume();
-                    (self.rejects, self.detached) = (0, false);
+                    self.detached = false;
                 }
                 let _ = answer.send(done);
             }
@@ -357,12 +380,11 @@ impl Engine {
 
     fn start_requests(&mut self) {
         while self.sending.len() < self.config.concurrency && self.gate.is_open() {
-            let Some(mut batch) = self.next_again().or_else(|| self.form()) else {
+            let Some(mut batch) = self.next_batch(Instant::now()) else {
                 break;
             };
             let era = self.gate.sent();
             batch.attempts += 1;
-            self.shared.requests.fetch_add(1, Relaxed);
             let shape = if self.config.batch == 1 {
                 Shape::Single
             } else {
@@ -370,22 +392,19 @@ impl Engine {
             };
             let (connector, renderer) = (Arc::clone(&self.connector), Arc::clone(&self.renderer));
             let bytes_max = self.config.batch_bytes.as_u64() as usize;
+            if batch.shadow {
+                let has_later =
+                    (batch.items.first()).is_some_and(|item| self.lanes.has_later(item.slot));
+                let shadow = Arc::clone(&self.shadow);
+                self.sending.spawn(shadow::look(
+                    connector, shadow, renderer, shape, bytes_max, batch, era, has_later,
+                ));
+                continue;
+            }
+            self.shared.requests.fetch_add(1, Relaxed);
             self.sending
                 .spawn(send(connector, renderer, shape, bytes_max, batch, era));
         }
-    }
-
-    /// The next batch to send again, without what belongs to a replay that was stopped.
-    fn next_again(&mut self) -> Option<Batch> {
-        while let Some(mut batch) = self.again.pop_front() {
-            for item in batch.leave_out(|loaded| self.is_stopped(loaded)) {
-                self.open(item.slot);
-            }
-            if !batch.items.is_empty() {
-                return Some(batch);
-            }
-        }
-        None
     }
 
     /// The next batch of what may leave; `None` if nothing may.
@@ -404,6 +423,15 @@ impl Engine {
                 continue;
             };
             let meta = &loaded.events[spot.event as usize];
+            if self.is_in_shadow(&loaded) {
+                if batch.items.is_empty() {
+                    batch.shadow = true;
+                    batch.push(slot, &loaded, spot.event);
+                } else {
+                    self.lanes.put_back(slot);
+                }
+                break;
+            }
             if !self.may_send(&loaded, meta) {
                 self.lanes.put_back(slot);
                 break;
@@ -480,8 +508,21 @@ impl Engine {
         shared.held.store(self.counts_on_disk.held, Relaxed);
         shared.waiting.store(self.counts_on_disk.waiting, Relaxed);
         shared.in_flight.store(self.sending.len() as u64, Relaxed);
+        match self.gate.broken() {
+            Some(broken) => shared.note_broken(broken, now),
+            None => shared.note_whole(),
+        }
+        let counts = self
+            .counted
+            .is_none_or(|counted| now >= counted + COUNT_EVERY);
         for flow in &mut self.flows {
             flow.publish();
+            if counts {
+                flow.count_overdue();
+            }
+        }
+        if counts {
+            self.counted = Some(now);
         }
         shared.changed.send_modify(|version| *version += 1);
         (self.published, self.stale) = (now, false);

@@ -1,4 +1,9 @@
-//! When a target may be sent to.
+//! When a target may be sent to, and its breaker.
+//!
+//! After an answer that says "later" there is a wait. After [`BreakerConfig::failures`] of them with nothing else in
+//! between, at once where nobody listens or it does not know us, and after so many refused events without one that is
+//! taken, the *breaker* is open ([`Broken`]): until something is taken only single first events of lanes leave, one at a
+//! time, at intervals that grow. The first that is taken closes it.
 //!
 //! Pure: time comes in as `now`, chance as a fraction. Every wait begins a new *era*; a result of a request
 //! that was sent in an earlier one does not count, so that four requests that fail together are one failure.
@@ -7,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 
-use crate::config::Retry;
+use crate::config::{BreakerConfig, Retry};
 
 /// A target's gate.
 #[derive(Debug)]
@@ -17,6 +22,61 @@ pub struct Gate {
     delays: ExponentialBackoff,
     last_delay: Duration,
     era: u64,
+    breaker: BreakerConfig,
+    /// The longest wait after a failure that may pass by itself.
+    retry_max: Duration,
+    /// Failures with no other answer in between.
+    failures: u32,
+    /// Events refused with none taken in between.
+    rejects: u32,
+    broken: Option<Broken>,
+}
+
+/// An open breaker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Broken {
+    /// What opened it.
+    pub cause: Cause,
+    /// When.
+    pub since: Instant,
+    /// Tries since.
+    pub probes: u32,
+    /// What the target said last.
+    pub why: String,
+}
+
+/// What opened a breaker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// So many failures one after the other.
+    Failures(u32),
+    /// Nobody listens.
+    Refused,
+    /// It does not know us.
+    Auth,
+    /// So many events refused one after the other.
+    Rejects(u32),
+}
+
+impl Cause {
+    /// Whether somebody most likely has to do something.
+    #[must_use]
+    pub fn needs_somebody(self) -> bool {
+        matches!(self, Self::Auth | Self::Rejects(_))
+    }
+}
+
+impl std::fmt::Display for Cause {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Failures(count) => write!(formatter, "{count} failures one after the other"),
+            Self::Refused => formatter.write_str("nobody listens"),
+            Self::Auth => formatter.write_str("it does not know us"),
+            Self::Rejects(count) => {
+                write!(formatter, "it refused {count} events one after the other")
+            }
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,7 +104,7 @@ pub enum Shown {
 impl Gate {
     /// An open gate.
     #[must_use]
-    pub fn new(retry: &Retry) -> Self {
+    pub fn new(retry: &Retry, breaker: &BreakerConfig) -> Self {
         let builder = ExponentialBuilder::new()
             .with_min_delay(retry.first)
             .with_max_delay(retry.max)
@@ -55,7 +115,18 @@ impl Gate {
             delays: builder.build(),
             last_delay: retry.first,
             era: 0,
+            breaker: breaker.clone(),
+            retry_max: retry.max,
+            failures: 0,
+            rejects: 0,
+            broken: None,
         }
+    }
+
+    /// The open breaker.
+    #[must_use]
+    pub fn broken(&self) -> Option<&Broken> {
+        self.broken.as_ref()
     }
 
     /// Whether a request may leave.
@@ -85,19 +156,78 @@ impl Gate {
         }
     }
 
-    /// The target answered something other than "later".
-    pub fn answered(&mut self, era: u64) {
-        if era == self.era && self.is_up() {
-            self.state = State::Open;
-            self.delays = self.builder.build();
-        }
+    /// The target took something: what was broken, if anything was, is healed.
+    pub fn taken(&mut self, era: u64) -> Option<Broken> {
+        self.rejects = 0;
+        let heals = era == self.era && self.is_up();
+        let healed = heals.then(|| self.broken.take()).flatten();
+        self.answered(era);
+        healed
     }
 
-    /// It failed, or asked for another try. `fraction`: 0 to 1, of the bound that doubles (full jitter).
-    pub fn failed(&mut self, era: u64, now: Instant, fraction: f64, why: &str) {
-        if era == self.era && self.is_up() {
-            self.back_off(now, fraction, why);
+    /// The target answered something other than "later". That it does heals all but what it refuses.
+    pub fn answered(&mut self, era: u64) -> Option<Broken> {
+        if era != self.era || !self.is_up() {
+            return None;
         }
+        self.failures = 0;
+        let refuses = |broken: &Broken| matches!(broken.cause, Cause::Rejects(_));
+        if self.broken.as_ref().is_some_and(refuses) {
+            return None;
+        }
+        self.state = State::Open;
+        self.delays = self.builder.build();
+        self.broken.take()
+    }
+
+    /// It refused one event; call it after [`Self::answered`]. True: that opened the breaker.
+    pub fn rejected(&mut self, now: Instant, fraction: f64, why: &str) -> bool {
+        self.rejects += 1;
+        if !self.is_up() || (self.broken.is_none() && self.rejects < self.breaker.rejects) {
+            return false;
+        }
+        let opens = self.trip(Cause::Rejects(self.rejects), now, why);
+        self.back_off(now, fraction, why);
+        opens
+    }
+
+    /// It failed, or asked for another try. `fraction`: 0 to 1, of the bound that doubles (full jitter). True: that opened
+    /// the breaker.
+    pub fn failed(&mut self, era: u64, now: Instant, fraction: f64, why: &str) -> bool {
+        if era != self.era || !self.is_up() {
+            return false;
+        }
+        self.failures += 1;
+        let is_enough = self.failures >= self.breaker.failures;
+        let opens = is_enough && self.trip(Cause::Failures(self.failures), now, why);
+        self.back_off(now, fraction, why);
+        opens
+    }
+
+    /// It does not know us, also with the secret as it stands now. True: that opened the breaker.
+    pub fn unknown_to(&mut self, era: u64, now: Instant, fraction: f64, why: &str) -> bool {
+        if era != self.era || !self.is_up() {
+            return false;
+        }
+        let opens = self.trip(Cause::Auth, now, why);
+        self.back_off(now, fraction, why);
+        opens
+    }
+
+    /// Opens the breaker, or counts a try of one that is open.
+    fn trip(&mut self, cause: Cause, now: Instant, why: &str) -> bool {
+        let opens = self.broken.is_none();
+        let broken = self.broken.get_or_insert_with(|| Broken {
+            cause,
+            since: now,
+            probes: 0,
+            why: String::new(),
+        });
+        broken.why = why.into();
+        if !opens {
+            broken.probes += 1;
+        }
+        opens
     }
 
     /// It asked for this wait.
@@ -113,14 +243,14 @@ impl Gate {
         }
     }
 
-    /// No connection could be made. True: somebody should knock and call [`Self::reached`].
-    pub fn refused(&mut self, era: u64, why: &str) -> bool {
-        let counts = era == self.era && self.is_up();
-        if counts {
-            self.era += 1;
-            self.state = State::Refused(why.into());
+    /// No connection could be made: somebody should knock and call [`Self::reached`]. True: that opened the breaker.
+    pub fn refused(&mut self, era: u64, now: Instant, why: &str) -> bool {
+        if era != self.era || !self.is_up() {
+            return false;
         }
-        counts
+        self.era += 1;
+        self.state = State::Refused(why.into());
+        self.trip(Cause::Refused, now, why)
     }
 
     /// A bare connection was made. `at_once`: by the first knock, so that it is not the listening that fails
@@ -158,6 +288,8 @@ impl Gate {
     /// Somebody, or a rule, stops it.
     pub fn pause(&mut self, why: &str) {
         self.era += 1;
+        self.broken = None;
+        (self.failures, self.rejects) = (0, 0);
         self.state = State::Paused(why.into());
     }
 
@@ -186,7 +318,10 @@ impl Gate {
     #[must_use]
     pub fn shown(&self) -> Shown {
         match &self.state {
-            State::Open | State::Trial(_) => Shown::Running,
+            State::Open | State::Trial(_) => match &self.broken {
+                Some(broken) => Shown::Waiting(broken.why.clone()),
+                None => Shown::Running,
+            },
             State::Wait(_, why) | State::Refused(why) => Shown::Waiting(why.clone()),
             State::Paused(why) => Shown::Paused(why.clone()),
         }
@@ -194,108 +329,23 @@ impl Gate {
 
     fn back_off(&mut self, now: Instant, fraction: f64, why: &str) {
         self.era += 1;
-        self.last_delay = self.delays.next().unwrap_or(self.last_delay);
-        self.state = State::Wait(
-            now + self.last_delay.mul_f64(fraction.clamp(0.0, 1.0)),
-            why.into(),
-        );
+        let fraction = fraction.clamp(0.0, 1.0);
+        let delay = match &self.broken {
+            // Where somebody has to do something, hurry only fills his log, or locks his account.
+            Some(broken) if broken.cause.needs_somebody() => {
+                let doubled = self.retry_max.saturating_mul(1 << broken.probes.min(16));
+                doubled
+                    .min(self.breaker.probe_max)
+                    .mul_f64(0.5 + fraction / 2.0)
+            }
+            _ => {
+                self.last_delay = self.delays.next().unwrap_or(self.last_delay);
+                self.last_delay.mul_f64(fraction)
+            }
+        };
+        self.state = State::Wait(now + delay, why.into());
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn gate() -> (Gate, Instant) {
-        let retry = Retry {
-            first: Duration::from_millis(500),
-            max: Duration::from_secs(3),
-        };
-        (Gate::new(&retry), Instant::now())
-    }
-
-    #[test]
-    fn requests_that_fail_together_are_one_failure() {
-        let (mut gate, now) = gate();
-        let eras: Vec<_> = (0..4).map(|_| gate.sent()).collect();
-        for era in &eras {
-            gate.failed(*era, now, 1.0, "500");
-        }
-        assert_eq!(gate.deadline(), Some(now + Duration::from_millis(500)));
-        gate.answered(eras[0]);
-        assert!(!gate.is_open(), "an older answer doesn't end the wait");
-    }
-
-    #[test]
-    fn waits_double_up_to_the_bound_and_begin_anew_after_a_success() {
-        let (mut gate, mut now) = gate();
-        for expected in [500, 1_000, 2_000, 3_000, 3_000] {
-            let era = gate.sent();
-            gate.failed(era, now, 1.0, "500");
-            assert_eq!(gate.deadline(), Some(now + Duration::from_millis(expected)));
-            now += Duration::from_millis(expected - 1);
-            gate.tick(now);
-            assert!(!gate.is_open());
-            now += Duration::from_millis(1);
-            gate.tick(now);
-            assert!(gate.is_open());
-        }
-        let era = gate.sent();
-        assert!(!gate.is_open(), "one at a time until it answers");
-        gate.answered(era);
-        assert!(gate.is_open());
-        let era = gate.sent();
-        gate.failed(era, now, 0.5, "500");
-        assert_eq!(gate.deadline(), Some(now + Duration::from_millis(250)));
-    }
-
-    #[test]
-    fn a_throttle_waits_as_asked_and_uses_no_attempt() {
-        let (mut gate, now) = gate();
-        let era = gate.sent();
-        gate.throttled(now, Duration::from_secs(7), "429");
-        gate.throttled(now, Duration::from_secs(5), "429");
-        assert_eq!(gate.deadline(), Some(now + Duration::from_secs(7)));
-        gate.failed(era, now, 1.0, "500");
-        assert_eq!(gate.deadline(), Some(now + Duration::from_secs(7)));
-        gate.tick(now + Duration::from_secs(7));
-        let era = gate.sent();
-        gate.failed(era, now, 1.0, "500");
-        assert_eq!(gate.deadline(), Some(now + Duration::from_millis(500)));
-    }
-
-    #[test]
-    fn a_refusal_waits_for_a_knock_that_opens() {
-        let (mut gate, now) = gate();
-        let era = gate.sent();
-        assert!(gate.refused(era, "nobody listens"));
-        assert!(!gate.refused(era, "nobody listens"), "one knocks, not four");
-        assert_eq!(gate.shown(), Shown::Waiting("nobody listens".into()));
-        gate.reached(false, now, 1.0);
-        assert!(gate.is_open());
-        let era = gate.sent();
-        assert!(gate.refused(era, "TLS"));
-        gate.reached(true, now, 1.0);
-        assert_eq!(gate.deadline(), Some(now + Duration::from_millis(500)));
-    }
-
-    #[test]
-    fn a_pause_lasts_until_it_is_resumed() {
-        let (mut gate, now) = gate();
-        let era = gate.sent();
-        gate.pause("404");
-        gate.answered(era);
-        gate.failed(era, now, 1.0, "500");
-        gate.throttled(now, Duration::ZERO, "429");
-        gate.tick(now + Duration::from_secs(100));
-        assert_eq!(gate.shown(), Shown::Paused("404".into()));
-        gate.resume();
-        assert!(gate.is_open());
-        let era = gate.sent();
-        gate.unsent(era);
-        assert!(
-            gate.is_open(),
-            "nothing left, so the trial is still to come"
-        );
-    }
-}
+mod tests;

@@ -120,6 +120,12 @@ impl<T: Copy> Lanes<T> {
         item
     }
 
+    /// Whether another event of its lane waits behind it.
+    #[must_use]
+    pub fn has_later(&self, slot: Slot) -> bool {
+        self.slots[slot.0 as usize].next != NONE
+    }
+
     /// How many events are here, waiting or in flight.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -12,14 +12,17 @@
 //!
 //! Limits: a target's window holds at most [`window::BYTES_MAX`] of decoded blocks and
 //! [`window::EVENTS_MAX`] events; a request at most [`config::BATCH_MAX`] events; an answer is read up
-//! to [`connectors::http::ANSWER_BYTES_MAX`]; a target may have [`dray_store::EXCEPTIONS_MAX`] exceptions, and
-//! [`engine::REJECTS_MAX`] rejects without a success in between, before it pauses.
+//! to [`connectors::http::ANSWER_BYTES_MAX`]; a target may have [`dray_store::EXCEPTIONS_MAX`] exceptions
+//! before it pauses; [`config::BreakerConfig`]
+//! says when it is only tried now and then.
 
 pub mod account;
 pub mod actions;
 pub mod answer;
 pub mod body;
+pub mod budget;
 pub mod calls;
+pub mod catalogue;
 pub mod config;
 pub mod connectors;
 pub mod cursor;
@@ -31,9 +34,11 @@ pub mod gate;
 pub mod lanes;
 pub mod mask;
 pub mod outcome;
+pub mod phase;
 pub mod policy;
 pub mod replay;
 pub mod select;
+pub mod shadow;
 pub mod status;
 mod target;
 pub mod template;
@@ -45,6 +50,7 @@ mod json;
 mod reader;
 
 pub use account::Accounts;
+pub use catalogue::{Catalogue, FlowConfig, Phase};
 pub use config::{AccountConfig, TargetConfig};
 pub use edges::EDGES;
 pub use status::{FlowMetrics, Latency, Metrics, State};

@@ -41,6 +41,8 @@ pub enum Class {
     TooLarge,
     /// The target took it, and did not finish in time.
     Unfinished,
+    /// The target took others, and answered nothing good to this one for as long as its budget lasted.
+    Unanswered,
 }
 
 impl std::fmt::Display for Class {
@@ -51,6 +53,7 @@ impl std::fmt::Display for Class {
             Self::Poison => "poison",
             Self::TooLarge => "too_large",
             Self::Unfinished => "unfinished",
+            Self::Unanswered => "unanswered",
         })
     }
 }

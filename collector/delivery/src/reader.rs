@@ -6,13 +6,16 @@ use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use dray_proto::event::View;
 use dray_proto::{FlowName, Offset, Sequence, block};
 use dray_store::{Cursor, LogBlock, Store, StoreError};
 
 use crate::body::Place;
+use crate::catalogue::{Catalogue, Phase};
 use crate::config::Start;
+use crate::phase::{self, Standing};
 use crate::select::Selection;
 use crate::window::{Loaded, Meta};
 
@@ -41,6 +44,8 @@ pub(crate) struct Scan {
     pub(crate) more: bool,
     /// There is more to read in flows that may not be read further for now.
     pub(crate) closed: bool,
+    /// When what is too young to be compared is old enough, microseconds since 1970-01-01T00:00:00Z.
+    pub(crate) young_until_us: Option<i64>,
     /// Why it ended early.
     pub(crate) failed: Option<String>,
 }
@@ -52,6 +57,9 @@ pub(crate) struct Found {
     pub(crate) cursor: Cursor,
     /// False: the target had a cursor in it and doesn't take it any more.
     pub(crate) selected: bool,
+    pub(crate) phase: Phase,
+    /// Where the phase began; `None`: it was never anything but live.
+    pub(crate) standing: Option<Standing>,
 }
 
 /// A part of a flow, in order.
@@ -86,12 +94,27 @@ pub(crate) struct Lost {
 struct Flow {
     place: Arc<Place>,
     next: u64,
-    selected: bool,
+    /// Its events are wanted.
+    reads: bool,
+    /// It is in shadow: events wait until they are so old.
+    after_us: i64,
+    /// No look before this.
+    young_until_us: i64,
+}
+
+/// What becomes of flows at the target.
+#[derive(Debug, Clone)]
+pub(crate) struct Phases {
+    pub(crate) catalogue: Arc<Catalogue>,
+    pub(crate) target: String,
+    /// How long after its capture an event in shadow is compared.
+    pub(crate) after: Duration,
 }
 
 pub(crate) struct Reader {
     store: Arc<dyn Store>,
     selection: Selection,
+    phases: Phases,
     lanes: RandomState,
     cursors: HashMap<FlowName, Cursor>,
     /// Where a flow without a cursor begins that is found by the next scan.
@@ -107,6 +130,7 @@ impl Reader {
     pub(crate) fn new(
         store: Arc<dyn Store>,
         selection: Selection,
+        phases: Phases,
         lanes: RandomState,
         cursors: Vec<(FlowName, Cursor)>,
         start: Start,
@@ -114,6 +138,7 @@ impl Reader {
         Self {
             store,
             selection,
+            phases,
             lanes,
             cursors: cursors.into_iter().collect(),
             start,
@@ -127,7 +152,13 @@ impl Reader {
         let mut scan = Scan::default();
         for name in self.store.flows() {
             if !self.numbers.contains_key(&name) {
-                scan.found.extend(self.discover(name));
+                match self.discover(name) {
+                    Ok(found) => scan.found.extend(found),
+                    Err(error) => {
+                        scan.failed = Some(error.to_string());
+                        return scan;
+                    }
+                }
             }
         }
         self.start = Start::Oldest;
@@ -137,12 +168,18 @@ impl Reader {
             .map(|flow| self.store.held(&flow.place.flow).newest_offset.0)
             .collect();
         let (mut bytes, mut events) = (order.bytes, order.events);
+        let now_us = jiff::Timestamp::now().as_microsecond();
         let mut idle = 0;
         while idle < self.flows.len() {
             let flow = self.turn % self.flows.len();
             let up_to = order.up_to.get(flow).copied().unwrap_or(u64::MAX);
             let next = self.flows[flow].next;
-            if !self.flows[flow].selected || next > scan.newest[flow] {
+            let young_until_us = self.flows[flow].young_until_us;
+            if !self.flows[flow].reads || next > scan.newest[flow] {
+                idle += 1;
+            } else if young_until_us > now_us {
+                let first = scan.young_until_us.unwrap_or(i64::MAX);
+                scan.young_until_us = Some(first.min(young_until_us));
                 idle += 1;
             } else if next > up_to {
                 scan.closed = true;
@@ -169,12 +206,12 @@ impl Reader {
         scan
     }
 
-    fn discover(&mut self, name: FlowName) -> Option<Found> {
+    fn discover(&mut self, name: FlowName) -> Result<Option<Found>, StoreError> {
         let selected = self.selection.takes_flow(&name);
-        let known = self.cursors.remove(&name);
+        let known = self.cursors.get(&name).cloned();
         if !selected && known.is_none() {
             self.numbers.insert(name, None);
-            return None;
+            return Ok(None);
         }
         let held = self.store.held(&name);
         let cursor = known.unwrap_or_else(|| Cursor {
@@ -184,18 +221,36 @@ impl Reader {
             },
             ..Cursor::default()
         });
-        let place = Arc::new(Place::new(name.clone()));
+        let Phases {
+            catalogue, target, ..
+        } = &self.phases;
+        let phase = catalogue.phase(&name, target);
+        let standing = if selected {
+            phase::enter(&*self.store, target, &name, phase, &cursor)?
+        } else {
+            None
+        };
+        let after_us = match phase {
+            Phase::Shadow => i64::try_from(self.phases.after.as_micros()).unwrap_or(i64::MAX),
+            _ => 0,
+        };
+        self.cursors.remove(&name);
+        let place = Arc::new(Place::marked(name.clone(), phase));
         self.numbers.insert(name, Some(self.flows.len()));
         self.flows.push(Flow {
             place: Arc::clone(&place),
             next: cursor.through.0 + 1,
-            selected,
+            reads: selected && phase.reads(),
+            after_us,
+            young_until_us: 0,
         });
-        Some(Found {
+        Ok(Some(Found {
             place,
             cursor,
             selected,
-        })
+            phase,
+            standing,
+        }))
     }
 
     /// Reads one turn of a flow.
@@ -232,6 +287,14 @@ impl Reader {
                     place.flow
                 ));
             };
+            let after_us = self.flows[flow].after_us;
+            if after_us > 0 {
+                let old_us = header.last_captured_us.saturating_add(after_us);
+                if old_us > jiff::Timestamp::now().as_microsecond() {
+                    self.flows[flow].young_until_us = old_us;
+                    return Ok(());
+                }
+            }
             let next = self.flows[flow].next;
             if first_offset.0 > next {
                 scan.pieces

@@ -40,6 +40,12 @@ impl Pattern {
         })
     }
 
+    /// How exact it is: 3 names a flow, 2 a site, 1 a flow at every site, 0 nothing.
+    #[must_use]
+    pub fn exactness(&self) -> u8 {
+        u8::from(self.site.is_some()) * 2 + u8::from(self.flow.is_some())
+    }
+
     /// Whether the flow is meant.
     #[must_use]
     pub fn takes(&self, name: &FlowName) -> bool {

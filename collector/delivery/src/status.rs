@@ -3,8 +3,14 @@
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
+use std::time::Instant;
+
 use dray_proto::FlowName;
 use tokio::sync::watch;
+
+use crate::catalogue::{Agreed, Phase};
+use crate::gate::Broken;
+use crate::phase::Standing;
 
 /// Upper bounds of the latency buckets, in seconds.
 pub const LATENCY_BOUNDS_S: [f64; 16] = [
@@ -79,6 +85,12 @@ pub struct Metrics {
     pub held: u64,
     /// Events that the target works on, or that somebody must agree to.
     pub waiting: u64,
+    /// Events of flows in shadow that were looked at since this process started.
+    pub shadowed: u64,
+    /// The open breaker.
+    pub broken: Option<Breakage>,
+    /// How often the breaker opened since this process started.
+    pub breaker_opened: u64,
     /// Events in the log that are not finished, those included that the target does not take.
     pub backlog: u64,
     /// Requests in flight.
@@ -91,6 +103,17 @@ pub struct Metrics {
     pub last_error: String,
     /// Per flow.
     pub flows: Vec<FlowMetrics>,
+}
+
+/// An open breaker at a moment.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Breakage {
+    /// What opened it, in words.
+    pub cause: String,
+    /// Microseconds since 1970-01-01T00:00:00Z.
+    pub since_us: i64,
+    /// Tries since.
+    pub probes: u32,
 }
 
 /// A flow of a target at a moment.
@@ -106,6 +129,14 @@ pub struct FlowMetrics {
     pub oldest_undelivered_us: Option<i64>,
     /// From capture to the target's answer.
     pub latency: Latency,
+    /// What is agreed about it.
+    pub agreed: Arc<Agreed>,
+    /// What becomes of its events.
+    pub phase: Phase,
+    /// Where that began; `None`: it was never anything but live.
+    pub standing: Option<Standing>,
+    /// Events that wait longer than agreed.
+    pub overdue: u64,
 }
 
 /// A histogram; `buckets[n]` counts what took at most [`LATENCY_BOUNDS_S`]`[n]`, those below included.
@@ -123,7 +154,11 @@ pub struct Latency {
 #[derive(Debug)]
 pub(crate) struct FlowStats {
     flow: FlowName,
+    agreed: Arc<Agreed>,
+    phase: Phase,
+    standing: Option<Standing>,
     delivered: AtomicU64,
+    pub(crate) overdue: AtomicU64,
     pub(crate) backlog: AtomicU64,
     /// 0: none.
     pub(crate) oldest_us: AtomicI64,
@@ -149,10 +184,19 @@ impl Tally {
 }
 
 impl FlowStats {
-    pub(crate) fn new(flow: FlowName) -> Self {
+    pub(crate) fn new(
+        flow: FlowName,
+        agreed: Arc<Agreed>,
+        phase: Phase,
+        standing: Option<Standing>,
+    ) -> Self {
         Self {
             flow,
+            agreed,
+            phase,
+            standing,
             delivered: AtomicU64::new(0),
+            overdue: AtomicU64::new(0),
             backlog: AtomicU64::new(0),
             oldest_us: AtomicI64::new(0),
             buckets: std::array::from_fn(|_| AtomicU64::new(0)),
@@ -190,6 +234,10 @@ impl FlowStats {
             backlog: self.backlog.load(Relaxed),
             oldest_undelivered_us: Some(self.oldest_us.load(Relaxed)).filter(|micros| *micros != 0),
             latency,
+            agreed: Arc::clone(&self.agreed),
+            phase: self.phase,
+            standing: self.standing.clone(),
+            overdue: self.overdue.load(Relaxed),
         }
     }
 }
@@ -205,6 +253,8 @@ pub(crate) struct Shared {
     pub(crate) dead: AtomicU64,
     pub(crate) held: AtomicU64,
     pub(crate) waiting: AtomicU64,
+    pub(crate) shadowed: AtomicU64,
+    breaker_opened: AtomicU64,
     pub(crate) in_flight: AtomicU64,
     pub(crate) replay_id: AtomicU64,
     pub(crate) replay_settled: AtomicU64,
@@ -220,6 +270,7 @@ struct Words {
     state: State,
     detail: String,
     last_error: String,
+    broken: Option<Breakage>,
 }
 
 impl Shared {
@@ -233,6 +284,8 @@ impl Shared {
             dead: AtomicU64::new(0),
             held: AtomicU64::new(0),
             waiting: AtomicU64::new(0),
+            shadowed: AtomicU64::new(0),
+            breaker_opened: AtomicU64::new(0),
             in_flight: AtomicU64::new(0),
             replay_id: AtomicU64::new(0),
             replay_settled: AtomicU64::new(0),
@@ -262,6 +315,28 @@ impl Shared {
         }
     }
 
+    /// The breaker is open.
+    pub(crate) fn note_broken(&self, broken: &Broken, now: Instant) {
+        let mut words = self.words();
+        let lasted_us = i64::try_from((now - broken.since).as_micros()).unwrap_or(0);
+        let now_us = jiff::Timestamp::now().as_microsecond();
+        let opened = words.broken.is_none();
+        let before = words.broken.take().map(|before| before.since_us);
+        words.broken = Some(Breakage {
+            cause: broken.cause.to_string(),
+            since_us: before.unwrap_or(now_us - lasted_us),
+            probes: broken.probes,
+        });
+        if opened {
+            self.breaker_opened.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// It is closed.
+    pub(crate) fn note_whole(&self) {
+        self.words().broken = None;
+    }
+
     pub(crate) fn note_error(&self, sentence: &str) {
         self.words().last_error = sentence.to_owned();
     }
@@ -283,6 +358,9 @@ impl Shared {
             dead: self.dead.load(Relaxed),
             held: self.held.load(Relaxed),
             waiting: self.waiting.load(Relaxed),
+            shadowed: self.shadowed.load(Relaxed),
+            broken: words.broken,
+            breaker_opened: self.breaker_opened.load(Relaxed),
             backlog: flows.iter().map(|flow| flow.backlog).sum(),
             in_flight: self.in_flight.load(Relaxed),
             replay: (
@@ -306,7 +384,12 @@ mod tests {
 
     #[test]
     fn latencies_are_counted_cumulatively() {
-        let stats = FlowStats::new(FlowName::parse("north/stock").expect("a name"));
+        let stats = FlowStats::new(
+            FlowName::parse("north/stock").expect("a name"),
+            Arc::default(),
+            Phase::Live,
+            None,
+        );
         let mut tally = Tally::default();
         for latency_us in [-5, 1_000, 1_001, 3_000_000, i64::MAX] {
             tally.note(latency_us);

@@ -13,6 +13,7 @@ use crate::batch::Renderer;
 use crate::config::TargetConfig;
 use crate::connectors::{self, Connector};
 use crate::engine::{Control, Engine, STOP_WAIT};
+use crate::shadow::Shadow;
 use crate::status::{Metrics, Shared, State};
 use crate::template::Template;
 
@@ -42,6 +43,7 @@ impl Target {
         store: Arc<dyn Store>,
     ) -> Result<TargetHandle, String> {
         let (connector, renderer, account) = prepare(&config, accounts)?;
+        let shadow = shadow(&config, account.clone())?;
         let shared = Arc::new(Shared::new(&config.name));
         let (controls, received) = mpsc::channel(CONTROLS_MAX);
         let name = config.name.clone();
@@ -53,6 +55,7 @@ impl Target {
             received,
             connector,
             renderer,
+            shadow,
             account.clone(),
         );
         let task = tokio::spawn(engine.run().instrument(span));
@@ -72,8 +75,15 @@ impl Target {
         if !wrong.is_empty() {
             return wrong;
         }
-        prepare(config, accounts).err().into_iter().collect()
+        match prepare(config, accounts) {
+            Ok((_, _, account)) => shadow(config, account).err().into_iter().collect(),
+            Err(wrong) => vec![wrong],
+        }
     }
+}
+
+fn shadow(config: &TargetConfig, account: Option<Arc<Account>>) -> Result<Shadow, String> {
+    Shadow::build(config, account).map_err(|reason| format!("target {:?}: {reason}", config.name))
 }
 
 type Prepared = (Arc<dyn Connector>, Renderer, Option<Arc<Account>>);

@@ -2,6 +2,7 @@
 
 mod letters;
 mod replays;
+mod shadow;
 
 use std::sync::Arc;
 
@@ -12,9 +13,9 @@ use dray_proto::v1::{
     CollectorStatusRequest, ConsumerActReply, ConsumerActRequest, ConsumerStatus,
     DeadLetterActReply, DeadLetterActRequest, DeadLettersReply, DeadLettersRequest, FlowStatus,
     InviteReply, InviteRequest, PlanReplayRequest, ReplayActReply, ReplayActRequest, ReplayEntry,
-    ReplaysReply, ReplaysRequest, SiteActReply, SiteActRequest, SiteStatus, SitesReply,
-    SitesRequest, TargetActReply, TargetActRequest, consumer_act_request, dead_letter_act_request,
-    site_act_request, target_act_request,
+    ReplaysReply, ReplaysRequest, ShadowReply, ShadowRequest, SiteActReply, SiteActRequest,
+    SiteStatus, SitesReply, SitesRequest, TargetActReply, TargetActRequest, consumer_act_request,
+    dead_letter_act_request, site_act_request, target_act_request,
 };
 use dray_store::StoreError;
 use tonic::{Request, Response, Status};
@@ -76,6 +77,7 @@ impl CollectorAdmin for Admin {
             targets: shared.targets.status().await,
             consumers: consumers.into_iter().filter_map(feed_consumer).collect(),
             agent_dead_letters,
+            flows_at_targets: shared.targets.flows().await,
         }))
     }
 
@@ -156,9 +158,9 @@ impl CollectorAdmin for Admin {
     }
 
     async fn dead_letters(&self, request: Request<DeadLettersRequest>) -> Answer<DeadLettersReply> {
-        letters::list(&self.shared, request.into_inner())
-            .await
-            .map(Response::new)
+        let mut reply = letters::list(&self.shared, request.into_inner()).await?;
+        letters::name_owners(&self.shared, &mut reply.entries);
+        Ok(Response::new(reply))
     }
 
     async fn dead_letter_act(
@@ -231,6 +233,20 @@ impl CollectorAdmin for Admin {
 
     async fn replays(&self, request: Request<ReplaysRequest>) -> Answer<ReplaysReply> {
         replays::list(&self.shared, request.into_inner())
+            .await
+            .map(Response::new)
+    }
+
+    async fn shadow(&self, request: Request<ShadowRequest>) -> Answer<ShadowReply> {
+        let actor = audit::actor(&request);
+        let request = request.into_inner();
+        if request.clear {
+            let target = request.target.clone();
+            let reply = shadow::clear(&self.shared, request).await?;
+            audit::note(&self.shared, actor, "clear shadow", target, "").await;
+            return Ok(Response::new(reply));
+        }
+        shadow::report(&self.shared, request)
             .await
             .map(Response::new)
     }

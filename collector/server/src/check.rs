@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
-use dray_delivery::{Accounts, Target, TargetConfig};
+use dray_delivery::{Accounts, Phase, Target, TargetConfig};
 
 use crate::config::Config;
 
@@ -83,6 +83,7 @@ pub(crate) fn try_all(config: &Config) -> Vec<Finding> {
         }
         findings.extend(secrets);
         findings.extend(connect(target));
+        findings.extend(shadow_file(target));
     }
     findings
 }
@@ -191,6 +192,23 @@ fn readable(of: &str, setting: &str, path: &Path) -> Finding {
             )
         }
     }
+}
+
+/// What the old way sent, where flows in shadow are compared with that.
+fn shadow_file(target: &TargetConfig) -> Option<Finding> {
+    let path = &target.shadow.file;
+    if !target.shadow.has_file() || !target.catalogue.may_have(&target.name, Phase::Shadow) {
+        return None;
+    }
+    let what = format!("target {}: shadow.file {}", target.name, path.display());
+    Some(match fs::File::open(path) {
+        Ok(_) => Finding::new(Verdict::Fine, what, "can be read"),
+        Err(error) => Finding::new(
+            Verdict::Warning,
+            what,
+            format!("cannot be read: {error}; the report of shadow waits for it"),
+        ),
+    })
 }
 
 /// `None`: the target is no server.

@@ -110,6 +110,14 @@ pub enum Command {
         #[command(subcommand)]
         command: Consumer,
     },
+    /// Show what flows in shadow would have sent to a target, and how that compares with what it has.
+    Shadow(ShadowArgs),
+    /// Show what is agreed about flows, and where each stands at each target.
+    Flows {
+        /// One JSON object a line.
+        #[arg(long)]
+        json: bool,
+    },
     /// Show flows, targets and consumers.
     Status,
 }
@@ -135,6 +143,28 @@ pub struct TailArgs {
     /// Whole events as JSON, one a line.
     #[arg(long)]
     pub json: bool,
+}
+
+/// What `shadow` shows.
+#[derive(Debug, Clone, clap::Args)]
+pub struct ShadowArgs {
+    /// The target.
+    pub target: String,
+    /// Only this flow, e.g. "north/shipments".
+    #[arg(long)]
+    pub flow: Option<String>,
+    /// Only rows with this verdict: same, differs, missing, superseded, unread, poison, nothing or rendered. May be repeated.
+    #[arg(long = "verdict", value_name = "VERDICT")]
+    pub verdicts: Vec<String>,
+    /// All rows as CSV, a line a field that differs.
+    #[arg(long, conflicts_with = "json")]
+    pub csv: bool,
+    /// All rows as JSON, an object a line, with the request as it would have been sent.
+    #[arg(long)]
+    pub json: bool,
+    /// Begin the report anew.
+    #[arg(long, conflicts_with_all = ["csv", "json", "flow", "verdicts"])]
+    pub clear: bool,
 }
 
 /// `dead-letters`.

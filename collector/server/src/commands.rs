@@ -2,7 +2,9 @@
 
 mod client;
 mod dead_letters;
+mod flows;
 mod replay;
+mod shadow;
 mod show;
 mod tail;
 
@@ -34,6 +36,8 @@ pub async fn run(command: Command, config: &Config) -> Result<(), Failure> {
         Command::Check => check(config).await,
         Command::Reader { name, out, days } => reader(config, &name, &out, days),
         Command::Tail(arguments) => tail::run(config, arguments).await,
+        Command::Shadow(arguments) => shadow::run(config, arguments).await,
+        Command::Flows { json } => flows::run(config, json).await,
         Command::DeadLetters { command } => dead_letters::run(config, command).await,
         Command::Replay { command } => replay::run(config, command).await,
         Command::Invite { site } => invite(config, site).await,

@@ -1,15 +1,18 @@
 //! The collector's configuration: one TOML file, parsed and checked whole before anything opens.
 
+mod flows;
 mod problem;
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytesize::ByteSize;
-use dray_delivery::{AccountConfig, TargetConfig};
+use dray_delivery::budget::Budgets;
+use dray_delivery::{AccountConfig, Catalogue, FlowConfig, TargetConfig};
 use serde::{Deserialize, Deserializer};
 
 pub use problem::{At, ConfigError, Problem, Text};
@@ -55,6 +58,15 @@ pub struct Config {
     /// Who gets events.
     #[serde(default, rename = "target")]
     pub targets: Vec<TargetConfig>,
+    /// What is agreed about flows.
+    #[serde(default, rename = "flow")]
+    pub flows: Vec<FlowConfig>,
+    /// How long things may take, by class.
+    #[serde(default)]
+    pub budgets: Budgets,
+    /// Both, as the targets have it.
+    #[serde(skip)]
+    pub catalogue: Arc<Catalogue>,
 }
 
 /// `[log]`.
@@ -139,10 +151,11 @@ impl Config {
     /// # Errors
     /// [`ConfigError::Invalid`].
     pub fn parse(text: Text<'_>) -> Result<Self, ConfigError> {
-        let config: Self = toml::from_str(text.text)
+        let mut config: Self = toml::from_str(text.text)
             .map_err(|error| ConfigError::Invalid(vec![text.refused(&error)]))?;
         let problems = config.problems(text);
         if problems.is_empty() {
+            config.agree();
             Ok(config)
         } else {
             Err(ConfigError::Invalid(problems))
@@ -196,6 +209,7 @@ impl Config {
         self.check_socket(text, &mut problems);
         self.check_accounts(text, &mut problems);
         self.check_targets(text, &mut problems);
+        self.check_flows(text, &mut problems);
         problems
     }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use dray_delivery::Catalogue;
 use dray_store::{Step, Store, StoreError};
 use tokio::sync::{mpsc, watch};
 
@@ -23,6 +24,8 @@ pub(crate) struct Shared {
     /// Live subscriptions of durable consumers, by consumer.
     pub(crate) readers: Arc<Seats>,
     pub(crate) targets: Targets,
+    /// What is agreed about flows.
+    pub(crate) catalogue: Arc<Catalogue>,
     pub(crate) gaps: Gaps,
     pub(crate) refusals: Refusals,
     pub(crate) metrics: Metrics,

@@ -126,6 +126,7 @@ impl Running {
                 Arc::clone(&store) as Arc<dyn Store>,
             )
             .map_err(Failure::Setup)?,
+            catalogue: Arc::clone(&config.catalogue),
             metrics: Metrics::new().map_err(setup)?,
             stopping,
             _alive: alive,

@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use dray_delivery::mask::Mask;
 use dray_delivery::{
-    AccountConfig, Accounts, Metrics, Target, TargetConfig, TargetHandle, actions, consumer,
+    AccountConfig, Accounts, FlowMetrics, Metrics, Target, TargetConfig, TargetHandle, actions,
+    consumer,
 };
-use dray_proto::v1::{ConsumerStatus, TargetStatus};
+use dray_proto::v1::{ConsumerStatus, FlowAtTarget, TargetStatus};
 use dray_store::{Store, StoreError};
 use tokio::sync::RwLock;
 use tokio::task::JoinSet;
@@ -67,6 +68,10 @@ impl Targets {
                 (id, settled, total) => format!("replay {id}: {settled} of {total}"),
             },
             target: metrics.target,
+            overdue: metrics.flows.iter().map(|flow| flow.overdue).sum(),
+            breaker_since_us: metrics.broken.as_ref().map_or(0, |broken| broken.since_us),
+            breaker_probes: metrics.broken.as_ref().map_or(0, |broken| broken.probes),
+            breaker: metrics.broken.map_or(String::new(), |broken| broken.cause),
             state: metrics.state.as_str().to_owned(),
             delivered: metrics.delivered,
             backlog: metrics.backlog,
@@ -75,6 +80,24 @@ impl Targets {
             waiting: metrics.waiting,
         };
         self.metrics().await.into_iter().map(status).collect()
+    }
+
+    /// Each flow at each target that takes it.
+    pub(crate) async fn flows(&self) -> Vec<FlowAtTarget> {
+        let metrics = self.metrics().await;
+        let of = |target: &Metrics| {
+            let name = target.target.clone();
+            let flows = target.flows.clone();
+            flows.into_iter().map(move |flow| at_target(&name, flow))
+        };
+        let mut flows: Vec<_> = metrics.iter().flat_map(of).collect();
+        flows.sort_by(|a, b| (&a.flow, &a.target).cmp(&(&b.flow, &b.target)));
+        flows
+    }
+
+    /// Whether the configuration has it.
+    pub(crate) fn is_known(&self, name: &str) -> bool {
+        self.configs.contains_key(name)
     }
 
     /// Appends Prometheus' text.
@@ -179,6 +202,25 @@ impl Targets {
             .values()
             .map(TargetHandle::status)
             .collect()
+    }
+}
+
+fn at_target(target: &str, flow: FlowMetrics) -> FlowAtTarget {
+    let standing = flow.standing.as_ref();
+    FlowAtTarget {
+        flow: flow.flow.to_string(),
+        target: target.to_owned(),
+        phase: flow.phase.as_str().to_owned(),
+        standing: standing.map_or(String::new(), dray_delivery::phase::Standing::sentence),
+        since_us: standing.map_or(0, |standing| standing.since_us),
+        class: flow.agreed.class.as_str().to_owned(),
+        sla_ms: u64::try_from(flow.agreed.sla.as_millis()).unwrap_or(u64::MAX),
+        owner: flow.agreed.owner.clone(),
+        domain: flow.agreed.domain.clone(),
+        runbook: flow.agreed.runbook.clone(),
+        delivered: flow.delivered,
+        backlog: flow.backlog,
+        overdue: flow.overdue,
     }
 }
 

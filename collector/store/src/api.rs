@@ -21,6 +21,11 @@ pub use replays::{
     Approval, REPLAY_NOTES_MAX, REPLAYS_MAX, Replay, ReplayMove, ReplayNote, ReplayProgress,
     ReplayState, ReplayStep,
 };
+mod shadow;
+
+pub use audit::AuditEntry;
+pub use exceptions::{Change, Exception, ExceptionQuery, ExceptionState};
+pub use shadow::{SHADOW_ROWS_MAX, ShadowCount, ShadowNote, ShadowQuery, ShadowRow};
 
 /// Exceptions a target may have before it pauses.
 pub const EXCEPTIONS_MAX: u64 = 1_000_000;
@@ -236,6 +241,8 @@ pub struct Step {
     pub replay: Option<ReplayStep>,
     /// Entries of the audit trail; what a step does and that it did stand on disk together.
     pub audit: Vec<AuditEntry>,
+    /// What was rendered and compared, not sent, for the report of a target ("target:erp"). Each offset is counted once.
+    pub shadow: Vec<(FlowName, ShadowNote)>,
 }
 
 /// An agent that was enrolled.
@@ -340,7 +347,7 @@ pub trait Store: Send + Sync {
     /// Takes a consumer's step to stable storage. One commit may answer many calls.
     fn step(&self, step: Step) -> Receipt<Result<(), StoreError>>;
 
-    /// Forgets a consumer's cursors and, of a target, its exceptions.
+    /// Forgets a consumer's cursors and, of a target, its exceptions and its report of shadow.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -475,6 +482,23 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// [`StoreError`].
     fn replay_notes(&self, id: u64, limit: usize) -> Result<Vec<ReplayNote>, StoreError>;
+    /// Rows of a target's report of shadow: the newest, at most [`SHADOW_ROWS_MAX`]; those that say "same" go first.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn shadow_rows(&self, query: &ShadowQuery) -> Result<Vec<(FlowName, ShadowRow)>, StoreError>;
+
+    /// What was counted in all of a target's report, rows that are gone included.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn shadow_counts(&self, target: &str) -> Result<Vec<ShadowCount>, StoreError>;
+
+    /// Begins a target's report anew.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn clear_shadow(&self, target: &str) -> Result<(), StoreError>;
 
     /// Bytes of the log on disk, and its cap.
     fn log_bytes(&self) -> (u64, u64);

@@ -2,6 +2,7 @@
 
 mod agents;
 mod replays;
+mod shadow;
 
 use bytes::Bytes;
 use dray_proto::v1::{Block, BlockHeader};
@@ -78,6 +79,7 @@ pub fn run<S: Store>(mut make: impl FnMut() -> S) {
     replays::a_replay_is_approved_by_somebody_else_for_what_stands_and_in_time(&make());
     replays::a_replay_moves_only_from_the_states_that_are_named(&make());
     replays::a_step_takes_a_replay_on_and_ends_it_with_its_entry(&make());
+    shadow::each_offset_is_counted_once_and_the_report_is_bounded(&make());
 }
 
 fn offsets_have_no_gaps_over_epochs_and_flows(store: &impl Store) {

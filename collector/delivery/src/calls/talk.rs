@@ -124,6 +124,12 @@ impl Talk<'_> {
         })
     }
 
+    /// Whether the next request changes nothing.
+    #[must_use]
+    pub fn reads(&self) -> bool {
+        self.program.calls[self.at].reads
+    }
+
     /// Takes an answer in. `now`: what a `Retry-After` with a date is held against.
     pub fn hear(&mut self, answer: &Answer<'_>, now: Timestamp) -> Turn {
         let program = self.program;

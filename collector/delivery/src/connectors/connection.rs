@@ -110,6 +110,21 @@ impl Connection {
         self.wire.knock(wait).await
     }
 
+    /// A request as it would be sent, without what says who we are.
+    pub(crate) fn shown(&self, ask: &Ask) -> String {
+        let url = ask.url.as_ref().unwrap_or(&self.wire.url);
+        let mut shown = format!("{} {url}", ask.method);
+        for (name, value) in &ask.headers {
+            let value = value.to_str().unwrap_or("(not text)");
+            shown += &format!("\n{name}: {value}");
+        }
+        if !ask.body.is_empty() {
+            shown += "\n\n";
+            shown += &String::from_utf8_lossy(&ask.body);
+        }
+        shown
+    }
+
     /// What a dead letter keeps of a request and its answer.
     pub(crate) fn exchange(&self, ask: &Ask, reply: &Reply) -> Exchange {
         let kept = |head: String, body: &[u8]| {

@@ -90,6 +90,10 @@ impl Reply {
     pub(crate) fn answer(&self) -> Answer<'_> {
         Answer::new(self.status, &self.headers, &self.body)
     }
+
+    pub(crate) fn body(&self) -> &[u8] {
+        &self.body
+    }
 }
 
 impl Wire {

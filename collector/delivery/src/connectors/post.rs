@@ -7,7 +7,7 @@ use ::http::{HeaderName, HeaderValue, Method};
 use jiff::Timestamp;
 
 use super::http::{Ask, Connection, Reply};
-use super::{Connector, Delivery, Promise, Told, Verdict};
+use super::{Connector, Delivery, Promise, Rendered, Told, Verdict};
 use crate::calls::Ruling;
 use crate::config::TargetConfig;
 use crate::outcome::Outcome;
@@ -39,7 +39,7 @@ impl Post {
         })
     }
 
-    async fn post(&self, delivery: Delivery) -> Told {
+    fn request(&self, delivery: Delivery) -> Ask {
         let first = delivery.events[0].id;
         let mut ask = Ask::new(Method::POST, first);
         if let Some(name) = &self.id_header
@@ -48,6 +48,11 @@ impl Post {
             ask.headers.push((name.clone(), value));
         }
         ask.body = delivery.body;
+        ask
+    }
+
+    async fn post(&self, delivery: Delivery) -> Told {
+        let ask = self.request(delivery);
         match self.ask(&ask).await {
             Ok((reply, outcome)) => {
                 let exchange = outcome
@@ -81,6 +86,15 @@ impl Post {
 impl Connector for Post {
     fn deliver(self: Arc<Self>, delivery: Delivery) -> Promise<'static, Told> {
         Box::pin(async move { self.post(delivery).await })
+    }
+
+    fn render(self: Arc<Self>, delivery: Delivery) -> Promise<'static, Result<Rendered, Outcome>> {
+        let document = delivery.document();
+        let request = self.connection.shown(&self.request(delivery));
+        Box::pin(std::future::ready(Ok(Rendered {
+            request,
+            document: Some(document),
+        })))
     }
 
     fn reads_events(&self) -> bool {

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use jiff::Timestamp;
+use serde::de::IgnoredAny;
 
 use super::http::{Ask, Connection, Reply};
-use super::{Connector, Delivery, Promise, Told, Verdict};
+use super::{Connector, Delivery, Promise, Rendered, Told, Verdict};
 use crate::calls::{Program, Talk, Turn};
 use crate::outcome::Outcome;
 use crate::template::Fields;
@@ -29,7 +30,7 @@ impl Conversation {
 
     async fn hold(&self, delivery: Delivery) -> Told {
         let mut heard = Heard::default();
-        let outcome = self.turns(&delivery, &mut heard).await;
+        let outcome = self.turns(&delivery, &mut heard, false).await;
         let last = heard.last.filter(|_| outcome.concerns_events());
         Told {
             verdict: Verdict::All(outcome),
@@ -38,7 +39,8 @@ impl Conversation {
         }
     }
 
-    async fn turns(&self, delivery: &Delivery, heard: &mut Heard) -> Outcome {
+    /// `dry`: it ends before the first request that may change something.
+    async fn turns(&self, delivery: &Delivery, heard: &mut Heard, dry: bool) -> Outcome {
         let event = &delivery.events[0];
         let plain = delivery.body.slice(event.json.clone());
         let begun = Fields::of(&plain).and_then(|fields| {
@@ -62,6 +64,10 @@ impl Conversation {
                     Ok(url) => ask.url = Some(url),
                     Err(reason) => return Outcome::Poison(reason),
                 }
+            }
+            if dry && !talk.reads() {
+                heard.would_send = Some(ask);
+                return Outcome::Done;
             }
             match self.turn(&mut talk, ask, heard).await {
                 Ok(Turn::Again) => heard.led_on = true,
@@ -97,11 +103,42 @@ struct Heard {
     last: Option<(Ask, Reply)>,
     /// An answer led to another call.
     led_on: bool,
+    /// Where it was dry: what would have been sent next.
+    would_send: Option<Ask>,
+}
+
+impl Conversation {
+    async fn dry(&self, delivery: Delivery) -> Result<Rendered, Outcome> {
+        let mut heard = Heard::default();
+        let outcome = self.turns(&delivery, &mut heard, true).await;
+        if let Some(ask) = heard.would_send {
+            let is_json = serde_json::from_slice::<IgnoredAny>(&ask.body).is_ok();
+            return Ok(Rendered {
+                request: self.connection.shown(&ask),
+                document: Some(if is_json {
+                    ask.body.clone()
+                } else {
+                    delivery.document()
+                }),
+            });
+        }
+        match outcome {
+            Outcome::Done => Ok(Rendered {
+                request: String::new(),
+                document: None,
+            }),
+            other => Err(other),
+        }
+    }
 }
 
 impl Connector for Conversation {
     fn deliver(self: Arc<Self>, delivery: Delivery) -> Promise<'static, Told> {
         Box::pin(async move { self.hold(delivery).await })
+    }
+
+    fn render(self: Arc<Self>, delivery: Delivery) -> Promise<'static, Result<Rendered, Outcome>> {
+        Box::pin(async move { self.dry(delivery).await })
     }
 
     fn verifies(&self) -> bool {

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use dray_proto::event::put_place;
 use dray_proto::{EventId, FlowName, Offset, Sequence, v1};
@@ -12,12 +12,14 @@ use prost::Message;
 use sha2::{Digest, Sha256};
 use tokio::task::JoinError;
 
-use super::{Engine, LOOK_EVERY, PUBLISH_EVERY, STORE_RETRY};
+use super::{COUNT_EVERY, Engine, LOOK_EVERY, PUBLISH_EVERY, STORE_RETRY};
 use crate::body::Place;
+use crate::budget::Arrivals;
+use crate::catalogue::{Agreed, Phase};
 use crate::cursor::Finished;
 use crate::lanes::Slot;
 use crate::policy::Admission;
-use crate::reader::{Lost, Order, Piece, READ_BYTES, Reader, Scan};
+use crate::reader::{Lost, Order, Phases, Piece, READ_BYTES, Reader, Scan};
 use crate::status::FlowStats;
 use crate::window::{BYTES_MAX, EVENTS_MAX, Loaded, Meta, Spot};
 
@@ -28,6 +30,8 @@ const RAW_BYTES_MAX: usize = 64 * 1024;
 /// A flow that the target no longer takes: its cursor follows the log in strides of this many events.
 const PASS_BY_EVERY: u64 = 10_000;
 
+/// Longer than this events that are too young are not waited for at once.
+const YOUNG_MAX: Duration = Duration::from_secs(10);
 /// How many events ahead a target that verifies says that it may send: as many it looks for after a kill, at most.
 const SENT_STRIDE: u64 = 500;
 
@@ -36,6 +40,11 @@ pub(super) struct Flow {
     place: Arc<Place>,
     /// False: only its old cursor is left.
     taken: bool,
+    phase: Phase,
+    agreed: Arc<Agreed>,
+    arrivals: Arrivals,
+    /// How much was overdue when that was last counted.
+    overdue: u64,
     pub(super) finished: Finished,
     /// Where what was finished before this start ends.
     known_to: u64,
@@ -89,7 +98,73 @@ impl Flow {
     }
 }
 
+impl Flow {
+    fn sla_us(&self) -> i64 {
+        i64::try_from(self.agreed.sla.as_micros()).unwrap_or(i64::MAX)
+    }
+
+    fn note_arrivals(&mut self) {
+        let (now_us, sla_us) = (jiff::Timestamp::now().as_microsecond(), self.sla_us());
+        self.arrivals.note(self.newest, now_us, sla_us);
+    }
+
+    /// Whether something of it is late, or may become so.
+    fn may_be_overdue(&self) -> bool {
+        let backlog = self.finished.through().0 < self.newest;
+        self.taken && self.phase.sends() && (backlog || self.overdue > 0)
+    }
+
+    /// Counts what waits longer than its time: by when it was captured, as far as it is read, and by when the log had it.
+    pub(super) fn count_overdue(&mut self) {
+        if !self.may_be_overdue() {
+            return;
+        }
+        let before_us = jiff::Timestamp::now()
+            .as_microsecond()
+            .saturating_sub(self.sla_us());
+        let captured = self
+            .read
+            .iter()
+            .rev()
+            .find(|(_, captured_us)| *captured_us <= before_us);
+        let captured = captured.map_or(0, |(last, _)| *last);
+        let to = captured.max(self.arrivals.at(before_us));
+        let overdue = self.finished.unfinished_to(Offset(to));
+        self.stats.overdue.store(overdue, Relaxed);
+        let was = std::mem::replace(&mut self.overdue, overdue);
+        let (owner, runbook) = (&self.agreed.owner, &self.agreed.runbook);
+        let sla = humantime::format_duration(self.agreed.sla);
+        if was == 0 && overdue > 0 {
+            tracing::warn!(flow = %self.place.flow, overdue, %sla, owner, runbook, "deliveries are overdue");
+        } else if was > 0 && overdue == 0 {
+            tracing::info!(flow = %self.place.flow, %sla, "nothing is overdue any more");
+        }
+    }
+}
+
 impl Engine {
+    /// When to look again at what is late.
+    pub(super) fn overdue_deadline(&self) -> Option<Instant> {
+        let any = self.flows.iter().any(Flow::may_be_overdue);
+        let counted = self.counted.unwrap_or(self.published);
+        any.then(|| (counted + COUNT_EVERY).max(self.published + PUBLISH_EVERY))
+    }
+
+    /// What the reader knows of phases.
+    pub(super) fn phases(&self) -> Phases {
+        Phases {
+            catalogue: Arc::clone(&self.config.catalogue),
+            target: self.config.name.clone(),
+            after: self.shadow.after,
+        }
+    }
+
+    /// Whether an event is rendered and compared, not sent.
+    pub(super) fn is_in_shadow(&self, loaded: &Loaded) -> bool {
+        let of = |flow: usize| self.flows[flow].phase == Phase::Shadow;
+        loaded.flow.is_some_and(of)
+    }
+
     /// Reading costs, and the targets that are sent to need the time: one that is not sent to reads the
     /// beginning of what waits in each flow and then only looks how much there is, as one does that has enough.
     pub(super) fn start_scan(&mut self, now: Instant) {
@@ -149,7 +224,11 @@ impl Engine {
             Err(error) => std::panic::resume_unwind(error.into_panic()),
         };
         for found in scan.found {
-            let stats = Arc::new(FlowStats::new(found.place.flow.clone()));
+            let name = found.place.flow.clone();
+            let agreed = Arc::new(self.config.catalogue.of(&name));
+            let (phase, standing) = (found.phase, found.standing);
+            let stats = FlowStats::new(name, Arc::clone(&agreed), phase, standing);
+            let stats = Arc::new(stats);
             if found.selected {
                 self.shared.add_flow(&stats);
             }
@@ -158,6 +237,10 @@ impl Engine {
             self.flows.push(Flow {
                 finished: Finished::new(&found.cursor),
                 taken: found.selected,
+                phase,
+                agreed,
+                arrivals: Arrivals::default(),
+                overdue: 0,
                 place: found.place,
                 known_to: found.cursor.through.0 + u64::from(found.cursor.above.max().unwrap_or(0)),
                 newest: 0,
@@ -196,9 +279,17 @@ impl Engine {
             }
         }
         self.scan_more |= scan.more;
+        if let Some(until_us) = scan.young_until_us {
+            let left_us = until_us - jiff::Timestamp::now().as_microsecond();
+            let left = Duration::from_micros(u64::try_from(left_us).unwrap_or(0));
+            // A clock that was set shows itself soon; a millisecond more, as the timer is no finer.
+            let left = left.min(YOUNG_MAX) + Duration::from_millis(1);
+            self.young_until = Some(Instant::now() + left);
+        }
         self.scan_once_open = scan.closed;
         // A look reads little at once: it goes on until the beginning of each flow is here.
-        let is_unread = |flow: &Flow| flow.taken && flow.bytes == 0 && flow.is_busy();
+        let is_unread =
+            |flow: &Flow| flow.phase.sends() && flow.taken && flow.bytes == 0 && flow.is_busy();
         if !self.gate.is_up() && self.has_room_for_scan() {
             self.scan_due |= self.flows.iter().any(is_unread);
         }
@@ -218,9 +309,16 @@ impl Engine {
             flow.last_captured_us = jiff::Timestamp::now().as_microsecond();
         }
         flow.newest = newest;
+        flow.note_arrivals();
         if !flow.taken && flow.finished.through().0 + PASS_BY_EVERY <= newest {
             flow.finished
                 .finish_range(flow.finished.through(), Offset(newest));
+            self.mark(index);
+        }
+        let flow = &mut self.flows[index];
+        if flow.taken && !flow.phase.reads() && flow.finished.through().0 < newest {
+            flow.finished
+                .finish_range(Offset(flow.finished.through().0 + 1), Offset(newest));
             self.mark(index);
         }
     }

@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 
 use dray_edges::edge;
 use dray_proto::{FlowName, Offset};
-use dray_store::{Change, Exception, ExceptionQuery, ExceptionState, Step, Store, StoreError};
+use dray_store::{
+    Change, Exception, ExceptionQuery, ExceptionState, ShadowNote, Step, Store, StoreError,
+};
 
 use super::{Engine, STORE_RETRY, paused_setting};
 use crate::config::Start;
@@ -31,6 +33,8 @@ pub(super) struct Pending {
     add: Vec<(KeyId, Exception)>,
     change: Vec<Change>,
     pub(super) remove: Vec<u64>,
+    /// What was compared, not sent.
+    pub(super) shadow: Vec<(FlowName, ShadowNote)>,
     /// Keys with parked exceptions of which this offset was delivered.
     pub(super) overtaken: Vec<(FlowName, String, Offset)>,
     /// Flows whose cursor moved.
@@ -135,6 +139,7 @@ impl Engine {
         self.reader = Some(Box::new(Reader::new(
             store,
             selection,
+            self.phases(),
             self.lane_hash.clone(),
             opening.cursors,
             opening.start,
@@ -249,6 +254,7 @@ impl Engine {
                 .collect(),
             change: std::mem::take(&mut pending.change),
             remove: std::mem::take(&mut pending.remove),
+            shadow: std::mem::take(&mut pending.shadow),
         };
         let (store, shared) = (Arc::clone(&self.store), Arc::clone(&self.shared));
         let target = self.config.name.clone();

@@ -3,8 +3,8 @@
 use std::cmp::Reverse;
 use std::sync::Arc;
 
-use dray_proto::Sequence;
 use dray_proto::event::View;
+use dray_proto::{FlowName, Sequence};
 use dray_store::{Exception, ExceptionQuery, ExceptionState, Store, StoreError};
 
 use super::Engine;
@@ -52,10 +52,13 @@ impl Engine {
     }
 
     pub(super) fn take_redo(&mut self, redo: Redo, exceptions: Vec<Exception>) {
+        let (catalogue, target) = (Arc::clone(&self.config.catalogue), self.config.name.clone());
+        let sends = |flow: &FlowName| catalogue.phase(flow, &target).sends();
         match &redo {
             Redo::One(id) => {
                 if !exceptions
                     .into_iter()
+                    .filter(|found| sends(&found.flow))
                     .any(|found| self.push_again(found, 0))
                 {
                     self.redoing.remove(id);
@@ -64,6 +67,11 @@ impl Engine {
             Redo::Key(flow, key) => {
                 let id = self.keys.id(flow, key);
                 if self.keys.is_queued(id) {
+                    return;
+                }
+                if !sends(flow) {
+                    // It stays on disk as it is, until the flow is live again.
+                    self.keys.pass_ends(id);
                     return;
                 }
                 if exceptions.is_empty() {
@@ -132,7 +140,12 @@ impl Engine {
         };
         let loaded = Loaded {
             flow: None,
-            place: Arc::new(Place::new(exception.flow)),
+            place: Arc::new(Place::marked(
+                exception.flow.clone(),
+                self.config
+                    .catalogue
+                    .phase(&exception.flow, &self.config.name),
+            )),
             first_offset: exception.offset,
             first_sequence: Sequence(0),
             epoch: 0,

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use super::KNOCK_EVERY;
 use crate::batch::{Batch, LeftOut, Renderer, Shape};
 use crate::connectors::{Connector, Told};
+use crate::outcome::Outcome;
+use crate::shadow::Seen;
 
 /// A request that is over.
 pub(super) struct Sent {
@@ -13,6 +15,8 @@ pub(super) struct Sent {
     pub(super) left_out: LeftOut,
     /// `None`: nothing was left to send.
     pub(super) told: Option<Told>,
+    /// Of an event in shadow, where anything was left of it.
+    pub(super) seen: Option<Result<Seen, Outcome>>,
 }
 
 /// Writes the body, unless it was sent before, and sends it.
@@ -21,9 +25,30 @@ pub(super) async fn send(
     renderer: Arc<Renderer>,
     shape: Shape,
     bytes_max: usize,
-    mut batch: Batch,
+    batch: Batch,
     era: u64,
 ) -> Sent {
+    let (batch, left_out) = encoded(renderer, shape, bytes_max, batch).await;
+    let told = match batch.delivery(connector.reads_events()) {
+        Some(delivery) => Some(connector.deliver(delivery).await),
+        None => None,
+    };
+    Sent {
+        batch,
+        era,
+        left_out,
+        told,
+        seen: None,
+    }
+}
+
+/// Writes the body, unless it was sent before.
+pub(super) async fn encoded(
+    renderer: Arc<Renderer>,
+    shape: Shape,
+    bytes_max: usize,
+    mut batch: Batch,
+) -> (Batch, LeftOut) {
     let mut left_out = LeftOut::default();
     if !batch.is_encoded() {
         if let Renderer::Template(_) = *renderer {
@@ -40,16 +65,7 @@ pub(super) async fn send(
             left_out = batch.encode(&renderer, shape, bytes_max);
         }
     }
-    let told = match batch.delivery(connector.reads_events()) {
-        Some(delivery) => Some(connector.deliver(delivery).await),
-        None => None,
-    };
-    Sent {
-        batch,
-        era,
-        left_out,
-        told,
-    }
+    (batch, left_out)
 }
 
 /// Knocks until somebody opens; true: at the first knock.

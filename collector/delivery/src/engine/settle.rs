@@ -10,7 +10,7 @@ use tokio::task::JoinError;
 
 use super::send::Sent;
 use super::waiting::Waits;
-use super::{Engine, GROW_AFTER, REJECTS_MAX};
+use super::{Engine, GROW_AFTER};
 use crate::answer::ANSWERED;
 use crate::batch::{Batch, Item};
 use crate::connectors::{Exchange, Verdict};
@@ -22,17 +22,23 @@ use crate::window::{Again, Loaded, Meta};
 
 impl Engine {
     pub(super) fn take_sent(&mut self, joined: Result<Sent, JoinError>) {
-        let Sent {
-            mut batch,
-            era,
-            left_out,
-            told,
-        } = match joined {
+        let sent = match joined {
             Ok(sent) => sent,
             // A lost batch would close its lanes for ever: better to end, loudly, and start from the cursor.
             Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
             Err(_) => return,
         };
+        if sent.batch.shadow {
+            self.take_seen(sent);
+            return;
+        }
+        let Sent {
+            mut batch,
+            era,
+            left_out,
+            told,
+            ..
+        } = sent;
         for (item, poison) in left_out.poisoned {
             self.reject(&batch, &item, Class::Poison, poison.0, None);
         }
@@ -60,9 +66,9 @@ impl Engine {
         }
     }
 
-    fn take_outcome(
+    pub(super) fn take_outcome(
         &mut self,
-        mut batch: Batch,
+        batch: Batch,
         era: u64,
         outcome: Outcome,
         exchange: Option<&Exchange>,
@@ -70,16 +76,16 @@ impl Engine {
         let now = Instant::now();
         match outcome {
             Outcome::Done => {
-                self.gate.answered(era);
+                self.heal(era);
                 self.deliver(&batch);
             }
             Outcome::Accepted(later, reason) => {
-                self.gate.answered(era);
+                self.heal(era);
                 let state = ExceptionState::Accepted;
                 self.put_off(&batch, Waits::new(state, later, reason), exchange);
             }
             Outcome::Confirm(later, reason) => {
-                self.gate.answered(era);
+                self.heal(era);
                 let state = ExceptionState::Confirm;
                 self.put_off(&batch, Waits::new(state, later, reason), exchange);
             }
@@ -95,7 +101,14 @@ impl Engine {
                 self.batch_now = (batch.items.len() / 2).clamp(1, self.batch_now);
                 self.refused(batch, era, Class::TooLarge, reason, exchange);
             }
-            Outcome::Auth(why) | Outcome::Misconfigured(why) => {
+            Outcome::Auth(why) => {
+                self.failed(&why);
+                if self.gate.unknown_to(era, now, rand::random(), &why) {
+                    self.broke(now);
+                }
+                self.again.push_back(batch);
+            }
+            Outcome::Misconfigured(why) => {
                 self.failed(&why);
                 self.gate.unsent(era);
                 self.again.push_back(batch);
@@ -108,14 +121,14 @@ impl Engine {
             }
             Outcome::Unreachable(why) => {
                 self.failed(&why);
-                self.gate.refused(era, &why);
+                if self.gate.refused(era, now, &why) {
+                    self.broke(now);
+                }
                 self.again.push_back(batch);
             }
-            Outcome::Transient(why) | Outcome::Unknown(why) => {
-                self.failed(&why);
-                self.gate.failed(era, now, rand::random(), &why);
-                batch.in_doubt = true;
-                self.again.push_back(batch);
+            Outcome::Transient(ref why) | Outcome::Unknown(ref why) => {
+                self.failed(why);
+                self.failed_for_now(batch, era, &outcome, exchange);
             }
         }
     }
@@ -135,7 +148,6 @@ impl Engine {
     /// The target took them all.
     fn deliver(&mut self, batch: &Batch) {
         edge!("delivery.answered");
-        self.rejects = 0;
         self.successes += 1;
         if self.successes >= GROW_AFTER && self.batch_now < self.config.batch {
             self.successes = 0;
@@ -226,7 +238,9 @@ impl Engine {
         reason: String,
         exchange: Option<&Exchange>,
     ) {
-        self.gate.answered(era);
+        if let Some(healed) = self.gate.answered(era) {
+            self.healed(healed.cause, healed.since);
+        }
         self.refuse(batch, class, reason, exchange);
     }
 
@@ -240,14 +254,15 @@ impl Engine {
             .note_error(&self.masked(exchange, reason.clone()).1);
         if let Some(item) = batch.items.first() {
             // A replay counts for itself: it must not stop what is live.
-            self.rejects += u32::from(batch.event(item).0.replayed.is_none());
+            if batch.event(item).0.replayed.is_none() {
+                let now = Instant::now();
+                let said = self.masked(exchange, reason.clone()).1;
+                let why = format!("the last one: {said} (dray-collector dead-letters list)");
+                if self.gate.rejected(now, rand::random(), &why) {
+                    self.broke(now);
+                }
+            }
             self.reject(&batch, item, class, reason, exchange);
-        }
-        if self.rejects >= REJECTS_MAX {
-            self.rejects = 0;
-            self.pause(&format!(
-                "it refused {REJECTS_MAX} events one after the other; see why (dray-collector dead-letters list), then resume it"
-            ));
         }
     }
 

@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use dray_proto::schema::{self, Kind, Message};
 
 /// Names beside `data`, `vars` and `got`: the default JSON's, and minijinja's own functions.
-const PLAIN: [&str; 17] = [
+const PLAIN: [&str; 18] = [
     "id",
     "site",
     "flow",
+    "phase",
     "offset",
     "key",
     "correlation_id",

@@ -1,13 +1,19 @@
 //! The tables that `docs/delivery.md` shows are good ones.
 
-use dray_delivery::TargetConfig;
+use dray_delivery::budget::Budgets;
+use dray_delivery::{FlowConfig, TargetConfig, catalogue};
 use serde::Deserialize;
 
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/delivery.md");
 
 #[derive(Debug, Deserialize)]
 struct Shown {
+    #[serde(default)]
     target: Vec<TargetConfig>,
+    #[serde(default)]
+    flow: Vec<FlowConfig>,
+    #[serde(default)]
+    budgets: Budgets,
 }
 
 #[test]
@@ -16,8 +22,11 @@ fn every_table_of_the_page_is_read_and_found_good() {
     let blocks = page.split("```toml\n").skip(1);
     let blocks = blocks.filter_map(|block| block.split("```").next());
     let mut seen = 0;
-    for block in blocks.filter(|block| block.contains("target")) {
-        let whole = if block.contains("[[target]]") {
+    for block in blocks {
+        let is_whole = ["[[target]]", "[budgets"]
+            .iter()
+            .any(|head| block.contains(head));
+        let whole = if is_whole {
             block.to_owned()
         } else {
             // A part of one.
@@ -27,6 +36,13 @@ fn every_table_of_the_page_is_read_and_found_good() {
         };
         let shown: Shown =
             toml::from_str(&whole).unwrap_or_else(|error| panic!("{error}\n{block}"));
+        let names: Vec<_> = shown
+            .target
+            .iter()
+            .map(|target| target.name.as_str())
+            .collect();
+        assert_eq!(catalogue::validate(&shown.flow, &names), [], "{block}");
+        assert_eq!(shown.budgets.validate(), [], "{block}");
         for target in shown.target {
             assert_eq!(target.validate(), [""; 0], "{block}");
             seen += 1;

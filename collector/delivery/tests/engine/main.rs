@@ -1,12 +1,16 @@
 //! The engine against targets that are really there, over a store in memory.
 
 mod any_order;
+mod breaking;
+mod budgeting;
 mod conversing;
 mod delivering;
 mod documentation;
 mod misbehaving;
+mod phasing;
 mod refusing;
 mod replaying;
+mod shadowing;
 mod sharing;
 mod showing_who;
 mod signing_in;

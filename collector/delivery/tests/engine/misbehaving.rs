@@ -88,7 +88,7 @@ async fn what_is_not_http_is_an_unknown_outcome() {
 }
 
 #[tokio::test]
-async fn retry_after_is_waited_for() {
+async fn scenario_12_a_503_with_retry_after_is_waited_for() {
     let (store, erp) = (open(), Erp::start().await);
     erp.script(once(Some(Reply::With(
         503,
@@ -265,7 +265,8 @@ async fn an_operators_pause_holds_over_a_restart() {
 }
 
 #[tokio::test]
-async fn a_401_reads_the_secret_again_once_and_then_pauses() {
+async fn scenario_16_a_401_reads_the_secret_again_once_and_then_the_breaker_is_open_until_it_is_let_in()
+ {
     let (store, erp) = (open(), Erp::start().await);
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("token");
@@ -297,22 +298,20 @@ async fn a_401_reads_the_secret_again_once_and_then_pauses() {
     assert_eq!(erp.kept_asks().len(), 2);
     locked.store(true, Ordering::Relaxed);
     append(&store, "north/shipments", &["B"]).await;
-    let metrics = wait(&target, "the pause", |metrics| {
-        metrics.state == State::Paused
-    })
-    .await;
+    let metrics = wait(&target, "the breaker", |metrics| metrics.broken.is_some()).await;
+    assert_eq!(metrics.state, State::Waiting);
     assert_eq!(metrics.detail, "the target answered 401 Unauthorized: {}");
-    assert_eq!(
-        erp.kept_asks().len(),
-        3,
-        "the same secret is not tried twice"
-    );
+    let broken = metrics.broken.expect("it is open");
+    assert_eq!(broken.cause, "it does not know us");
+    // Asked once more each time that the wait is over, and nobody has to do anything.
+    erp.wait_asks(4).await;
     locked.store(false, Ordering::Relaxed);
-    target.resume().await.expect("it is paused");
-    wait(&target, "the second event", |metrics| {
-        metrics.delivered == 2
+    let metrics = wait(&target, "the second event", |metrics| {
+        metrics.delivered == 2 && metrics.broken.is_none()
     })
     .await;
+    assert_eq!(metrics.state, State::Running);
+    assert_eq!(metrics.breaker_opened, 1);
 }
 
 #[tokio::test]

@@ -103,7 +103,7 @@ async fn a_401_in_the_middle_of_a_run_is_one_login_for_four_requests_and_loses_n
 }
 
 #[tokio::test]
-async fn who_is_refused_in_a_new_session_too_pauses_the_target_until_it_is_resumed() {
+async fn who_is_refused_in_a_new_session_too_finds_the_breaker_open_until_it_is_resumed() {
     let (store, erp) = (open(), Erp::start().await);
     let (_folder, file) = secret(PASSWORD);
     let knows = Arc::new(AtomicBool::new(false));
@@ -111,17 +111,24 @@ async fn who_is_refused_in_a_new_session_too_pauses_the_target_until_it_is_resum
     tokens(&erp, move |_, _| {
         Reply::Status(if known.load(SeqCst) { 200 } else { 401 })
     });
-    let target = start(&store, &erp.url(), &session(&file, "concurrency = 1"));
+    let target = start(
+        &store,
+        &erp.url(),
+        &session(
+            &file,
+            "concurrency = 1\n[retry]\nfirst = \"20ms\"\nmax = \"60s\"\n",
+        ),
+    );
     append(&store, "north/items", &["a", "b"]).await;
-    let paused = |metrics: &dray_delivery::Metrics| metrics.state == State::Paused;
-    let metrics = wait(&target, "the pause", paused).await;
+    let broken = |metrics: &dray_delivery::Metrics| metrics.broken.is_some();
+    let metrics = wait(&target, "the breaker", broken).await;
     assert_eq!(metrics.detail, "the target answered 401 Unauthorized: {}");
     assert_eq!(
         erp.lines(),
         ["POST /login", "POST /events", "POST /login", "POST /events"]
     );
     knows.store(true, SeqCst);
-    target.resume().await.expect("it is paused");
+    target.resume().await.expect("it runs");
     wait(&target, "both", |metrics| metrics.delivered == 2).await;
     assert_eq!(asked(&erp, "/login"), 2, "the second session serves");
 }
@@ -140,9 +147,16 @@ async fn a_login_that_is_refused_is_tried_once_for_all_and_its_password_is_not_t
         false => Reply::Status(200),
     });
     append(&store, "north/items", &["a", "b", "c", "d"]).await;
-    let target = start(&store, &erp.url(), &session(&file, "concurrency = 4"));
-    let paused = |metrics: &dray_delivery::Metrics| metrics.state == State::Paused;
-    let metrics = wait(&target, "the pause", paused).await;
+    let target = start(
+        &store,
+        &erp.url(),
+        &session(
+            &file,
+            "concurrency = 4\n[retry]\nfirst = \"20ms\"\nmax = \"60s\"\n",
+        ),
+    );
+    let broken = |metrics: &dray_delivery::Metrics| metrics.broken.is_some();
+    let metrics = wait(&target, "the breaker", broken).await;
     assert_eq!(
         metrics.detail,
         "sign-in: the target answered 401 Unauthorized: no user agent with ***"

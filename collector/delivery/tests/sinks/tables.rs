@@ -128,13 +128,18 @@ async fn a_delete_takes_the_row_of_its_key_away() {
     take_away(Sqlite::make()).await;
 }
 
+/// Until somebody resumes it, or until it is let in.
+fn is_stopped(metrics: &dray_delivery::Metrics) -> bool {
+    metrics.state == State::Paused || metrics.broken.is_some()
+}
+
 async fn mend(server: impl Server, steps: &[(&str, &str)]) {
     let store = open();
     put(&store, "north/moves", &[movement(1, "A", 1, "1")]).await;
     let target = start_as(&store, "erp", &stock(&server, ""));
     for (said, mends) in steps {
         wait_for(&target, said, |metrics| {
-            metrics.state == State::Paused && metrics.detail.contains(said)
+            is_stopped(metrics) && metrics.detail.contains(said)
         })
         .await;
         mends.split(';').for_each(|sql| drop(server.sql(sql)));
@@ -282,7 +287,7 @@ async fn a_wrong_password_pauses_and_is_not_told() {
     let store = open();
     put(&store, "north/moves", &[movement(1, "A", 1, "1")]).await;
     let target = dray_delivery::Target::start(config, Arc::clone(&store)).expect("it starts");
-    let paused = wait_for(&target, "a pause", |metrics| metrics.state == State::Paused).await;
+    let paused = wait_for(&target, "a pause", is_stopped).await;
     assert!(paused.detail.contains("28P01"), "{}", paused.detail);
     assert!(!format!("{paused:?}").contains("s3cret"));
     std::fs::copy(right, &secret).expect("the password");

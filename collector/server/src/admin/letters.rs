@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use dray_delivery::actions;
 use dray_delivery::detail::Detail;
+use dray_proto::FlowName;
 use dray_proto::v1::dead_letter_act_request::Act;
 use dray_proto::v1::{
     DeadLetterActReply, DeadLetterActRequest, DeadLetterEntry, DeadLettersReply, DeadLettersRequest,
@@ -83,6 +84,16 @@ pub(super) async fn list(
         }
     }
     Ok(reply)
+}
+
+/// Says of each who answers for its flow.
+pub(super) fn name_owners(shared: &Shared, entries: &mut [DeadLetterEntry]) {
+    for entry in entries {
+        if let Some(flow) = FlowName::parse(&entry.flow) {
+            let agreed = shared.catalogue.of(&flow);
+            (entry.owner, entry.runbook) = (agreed.owner, agreed.runbook);
+        }
+    }
 }
 
 /// Whether others of its key wait behind it.

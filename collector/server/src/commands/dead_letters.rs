@@ -113,6 +113,11 @@ async fn show_one(config: &Config, id: u64) -> Result<(), Failure> {
     if !entry.class.is_empty() {
         println!("class    {}", entry.class);
     }
+    for (title, words) in [("owner", &entry.owner), ("runbook", &entry.runbook)] {
+        if !words.is_empty() {
+            println!("{title:<8} {words}");
+        }
+    }
     println!("reason   {}\n\n{pretty}", entry.reason);
     if !entry.edited_json.is_empty() {
         let edited: Value = serde_json::from_str(&entry.edited_json).unwrap_or_default();

@@ -1,6 +1,9 @@
 //! Answers as a person reads them.
 
-use dray_proto::v1::{AuditEntry, CollectorStatus, DeadLetterEntry, SiteStatus};
+use dray_proto::v1::{AuditEntry, CollectorStatus, DeadLetterEntry, FlowAtTarget, SiteStatus};
+
+/// Sentences about flows that `status` shows: some thousand may be off at once.
+const CONCERNS_SHOWN: usize = 30;
 
 /// Lines under a head, columns as wide as their widest cell; numbers to the right.
 pub(super) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
@@ -201,6 +204,14 @@ pub(super) fn status(status: &CollectorStatus) {
             )
         );
     }
+    let concerns = concerns(status);
+    for line in concerns.iter().take(CONCERNS_SHOWN) {
+        println!("\n{line}");
+    }
+    if concerns.len() > CONCERNS_SHOWN {
+        let more = concerns.len() - CONCERNS_SHOWN;
+        println!("\n... and {more} more; \"dray-collector flows\" shows all of them");
+    }
     if !status.consumers.is_empty() {
         let rows: Vec<_> = status
             .consumers
@@ -209,6 +220,50 @@ pub(super) fn status(status: &CollectorStatus) {
             .collect();
         println!("\n{}", table(&["CONSUMER", "BACKLOG"], &rows));
     }
+}
+
+/// What somebody should know of targets and flows, a sentence each, with who answers for it.
+fn concerns(status: &CollectorStatus) -> Vec<String> {
+    let broken = status
+        .targets
+        .iter()
+        .filter(|target| !target.breaker.is_empty());
+    let broken = broken.map(|target| {
+        format!(
+            "{}: the breaker is open since {} ({}), tried {} time(s) since",
+            target.target,
+            time_us(target.breaker_since_us),
+            target.breaker,
+            target.breaker_probes
+        )
+    });
+    let flows = status.flows_at_targets.iter();
+    let overdue = flows.clone().filter(|flow| flow.overdue > 0).map(|flow| {
+        let sla = humantime::format_duration(std::time::Duration::from_millis(flow.sla_ms));
+        let said = format!(
+            "{} is overdue at {}: {} event(s) wait longer than {sla}",
+            flow.flow, flow.target, flow.overdue
+        );
+        said + &who(flow)
+    });
+    let phases = flows.filter(|flow| flow.phase != "live").map(|flow| {
+        let said = format!(
+            "{} is in {} at {}: {}",
+            flow.flow, flow.phase, flow.target, flow.standing
+        );
+        said + &who(flow)
+    });
+    broken.chain(overdue).chain(phases).collect()
+}
+
+fn who(flow: &FlowAtTarget) -> String {
+    let mut said = String::new();
+    for (title, words) in [("owner", &flow.owner), ("runbook", &flow.runbook)] {
+        if !words.is_empty() {
+            said += &format!("; {title} {words}");
+        }
+    }
+    said
 }
 
 pub(super) fn dead_letters(entries: &[DeadLetterEntry], total: u64) {
@@ -233,6 +288,7 @@ pub(super) fn dead_letters(entries: &[DeadLetterEntry], total: u64) {
             entry.held_behind.to_string(),
             time_us(entry.at_us),
             reason.replace(['\n', '\r'], " "),
+            entry.owner.clone(),
         ]
     };
     let rows: Vec<_> = entries.iter().map(row).collect();
@@ -240,7 +296,8 @@ pub(super) fn dead_letters(entries: &[DeadLetterEntry], total: u64) {
         "{}",
         table(
             &[
-                "ID", "STATE", "TARGET", "FLOW", "OFFSET", "KEY", "BEHIND", "SINCE", "REASON"
+                "ID", "STATE", "TARGET", "FLOW", "OFFSET", "KEY", "BEHIND", "SINCE", "REASON",
+                "OWNER"
             ],
             &rows
         )

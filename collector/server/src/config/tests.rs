@@ -247,3 +247,51 @@ fn a_file_that_is_not_there_says_how_to_name_another() {
         "{said}"
     );
 }
+
+#[test]
+fn what_is_agreed_about_flows_reaches_every_target_and_what_is_wrong_is_said_at_its_place() {
+    let good = format!(
+        "{GOOD}[[flow]]\nname = \"*\"\nowner = \"wms\"\n[[flow]]\nname = \"north/shipments\"\nphases = {{ erp = \"shadow\" }}\n[budgets.bulk]\nretry = \"1h\"\n"
+    );
+    let config = parse(&good).expect("a good one");
+    let flow = dray_proto::FlowName::parse("north/shipments").expect("a name");
+    let catalogue = &config.targets[0].catalogue;
+    assert_eq!(catalogue.phase(&flow, "erp"), dray_delivery::Phase::Shadow);
+    assert_eq!(catalogue.of(&flow).owner, "wms");
+    for (found, replaced, words) in [
+        (
+            "erp = \"shadow\"",
+            "lake = \"shadow\"",
+            "there is no target \"lake\"; there are erp",
+        ),
+        (
+            "erp = \"shadow\"",
+            "erp = \"shadw\"",
+            "unknown variant `shadw`",
+        ),
+        ("name = \"*\"", "name = \"north\"", "none of \"site/flow\""),
+        (
+            "name = \"north/shipments\"",
+            "name = \"*\"",
+            "put their settings into one",
+        ),
+        (
+            "retry = \"1h\"",
+            "deliver = \"0s\"",
+            "budgets.bulk.deliver: write a time above zero",
+        ),
+        ("[budgets.bulk]", "[budgets.slow]", "unknown field `slow`"),
+    ] {
+        let broken = good.replacen(found, replaced, 1);
+        let said = parse(&broken).expect_err(replaced).to_string();
+        assert!(said.contains(words), "{replaced}: {said}");
+        // The last one: `*` stands twice where it is wrong.
+        let lines = broken.lines().zip(1..);
+        let meant = lines.filter(|(text, _)| text.contains(replaced)).last();
+        let named = meant.expect("it is there").1;
+        assert!(
+            said.contains(&format!("collector.toml:{named}:")),
+            "{replaced}: {said}"
+        );
+    }
+}

@@ -22,7 +22,7 @@ type PerFlow = (
     fn(&FlowMetrics, i64) -> f64,
 );
 
-const TARGET: [PerTarget; 9] = [
+const TARGET: [PerTarget; 12] = [
     (
         "target_running",
         "gauge",
@@ -77,9 +77,27 @@ const TARGET: [PerTarget; 9] = [
         "Events of the replay that runs that are not settled",
         |metrics| metrics.replay.2.saturating_sub(metrics.replay.1),
     ),
+    (
+        "target_breaker_open",
+        "gauge",
+        "1 while the target is only tried now and then",
+        |metrics| u64::from(metrics.broken.is_some()),
+    ),
+    (
+        "target_breaker_opened_total",
+        "counter",
+        "How often the target's breaker opened",
+        |metrics| metrics.breaker_opened,
+    ),
+    (
+        "target_shadowed_events_total",
+        "counter",
+        "Events of flows in shadow that were rendered and compared",
+        |metrics| metrics.shadowed,
+    ),
 ];
 
-const FLOW: [PerFlow; 3] = [
+const FLOW: [PerFlow; 4] = [
     (
         "target_delivered_events_total",
         "counter",
@@ -100,6 +118,12 @@ const FLOW: [PerFlow; 3] = [
             flow.oldest_undelivered_us
                 .map_or(0.0, |oldest| (now_us - oldest).max(0) as f64 / 1e6)
         },
+    ),
+    (
+        "target_overdue_events",
+        "gauge",
+        "Events that wait longer than agreed",
+        |flow, _| flow.overdue as f64,
     ),
 ];
 
@@ -130,6 +154,21 @@ fn try_put(out: &mut String, targets: &[Metrics], now_us: i64) -> std::fmt::Resu
                 value(flow, now_us)
             )?;
         }
+    }
+    head(
+        out,
+        "flow_info",
+        "gauge",
+        "1; what is agreed about a flow, to be joined by target and flow",
+    )?;
+    for (labels, FlowMetrics { agreed, phase, .. }) in flows(targets) {
+        let class = agreed.class.as_str();
+        let [owner, domain, runbook] =
+            [&agreed.owner, &agreed.domain, &agreed.runbook].map(|text| escaped(text));
+        writeln!(
+            out,
+            "dray_collector_flow_info{{{labels},phase=\"{phase}\",class=\"{class}\",owner=\"{owner}\",domain=\"{domain}\",runbook=\"{runbook}\"}} 1"
+        )?;
     }
     let name = "capture_to_delivered_seconds";
     head(
@@ -171,6 +210,13 @@ fn head(out: &mut String, name: &str, kind: &str, help: &str) -> std::fmt::Resul
     )
 }
 
+/// A label's value as Prometheus' text wants it.
+fn escaped(text: &str) -> String {
+    text.replace('\\', "\\\\")
+        .replace('"', "\\\"")
+        .replace('\n', "\\n")
+}
+
 /// Names of targets and flows are plain: nothing in them needs escaping.
 fn flows(targets: &[Metrics]) -> impl Iterator<Item = (String, &FlowMetrics)> {
     targets.iter().flat_map(|metrics| {
@@ -186,7 +232,10 @@ fn flows(targets: &[Metrics]) -> impl Iterator<Item = (String, &FlowMetrics)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use dray_delivery::Phase;
+    use dray_delivery::catalogue::Agreed;
     use dray_proto::FlowName;
+    use std::sync::Arc;
 
     #[test]
     fn a_target_shows_its_counters_and_its_histogram() {
@@ -200,10 +249,19 @@ mod tests {
                 count: 3,
                 sum_s: 0.5,
             },
+            agreed: Arc::new(Agreed {
+                owner: "the \"WMS\" team".into(),
+                runbook: "https://wiki.example/stock".into(),
+                ..Agreed::default()
+            }),
+            phase: Phase::Parallel,
+            standing: None,
+            overdue: 7,
         };
         let metrics = Metrics {
             target: "erp".into(),
             dead: 4,
+            broken: Some(dray_delivery::status::Breakage::default()),
             flows: vec![flow],
             ..Metrics::default()
         };
@@ -212,6 +270,9 @@ mod tests {
         for line in [
             "dray_collector_target_running{target=\"erp\"} 1",
             "dray_collector_target_dead_letters{target=\"erp\"} 4",
+            "dray_collector_target_breaker_open{target=\"erp\"} 1",
+            "dray_collector_target_overdue_events{target=\"erp\",flow=\"north/stock\"} 7",
+            "dray_collector_flow_info{target=\"erp\",flow=\"north/stock\",phase=\"parallel\",class=\"normal\",owner=\"the \\\"WMS\\\" team\",domain=\"\",runbook=\"https://wiki.example/stock\"} 1",
             "dray_collector_target_oldest_undelivered_seconds{target=\"erp\",flow=\"north/stock\"} 2.5",
             "dray_collector_capture_to_delivered_seconds_bucket{target=\"erp\",flow=\"north/stock\",le=\"0.001\"} 1",
             "dray_collector_capture_to_delivered_seconds_bucket{target=\"erp\",flow=\"north/stock\",le=\"+Inf\"} 3",

@@ -5,6 +5,7 @@ mod admin;
 mod blocks;
 mod enrolment;
 mod feed;
+mod governed;
 mod owners;
 mod renewal;
 mod replays;

@@ -33,7 +33,8 @@ use tokio::sync::watch;
 
 use crate::api::{
     Agent, AppendError, Approval, AuditEntry, Cursor, Exception, ExceptionQuery, Gap, Held,
-    LogBlock, Receipt, Replay, ReplayMove, ReplayNote, Step, Store, StoreError,
+    LogBlock, Receipt, Replay, ReplayMove, ReplayNote, ShadowCount, ShadowQuery, ShadowRow, Step,
+    Store, StoreError,
 };
 use crate::recent::Recent;
 use log_file::{LogFile, rows};
@@ -477,6 +478,18 @@ impl Store for SqliteStore {
 
     fn replay_notes(&self, id: u64, limit: usize) -> Result<Vec<ReplayNote>, StoreError> {
         self.state.replay_notes(id, limit)
+    }
+
+    fn shadow_rows(&self, query: &ShadowQuery) -> Result<Vec<(FlowName, ShadowRow)>, StoreError> {
+        self.state.shadow_rows(query)
+    }
+
+    fn shadow_counts(&self, target: &str) -> Result<Vec<ShadowCount>, StoreError> {
+        self.state.shadow_counts(target)
+    }
+
+    fn clear_shadow(&self, target: &str) -> Result<(), StoreError> {
+        self.state.clear_shadow(target)
     }
 
     fn log_bytes(&self) -> (u64, u64) {

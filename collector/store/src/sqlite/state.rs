@@ -12,6 +12,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row, params_from_i
 mod agents;
 mod audit;
 mod replays;
+mod shadow;
 mod steps;
 
 use self::steps::{Stepping, write_steps};
@@ -102,6 +103,7 @@ fn prepare(connection: &Connection) -> rusqlite::Result<Result<(), StoreError>> 
         connection.execute_batch(FROM_1)?;
     }
     connection.execute_batch(SCHEMA)?;
+    connection.execute_batch(shadow::SCHEMA)?;
     if format < FORMAT {
         connection.pragma_update(None, "user_version", FORMAT)?;
     }
@@ -271,6 +273,7 @@ impl State {
             transaction.execute("DELETE FROM sent WHERE consumer = ?1", [consumer])?;
             if let Some(target) = target {
                 transaction.execute("DELETE FROM exception WHERE target = ?1", [target])?;
+                shadow::clear(&transaction, target)?;
             }
             transaction.commit()
         })

@@ -8,7 +8,8 @@ use dray_proto::v1::Block;
 use dray_proto::{FlowName, Offset, Sequence};
 use dray_store::{
     Agent, AppendError, Approval, AuditEntry, Cursor, Exception, ExceptionQuery, Gap, Held,
-    LogBlock, Receipt, Replay, ReplayMove, ReplayNote, ReplayState, Step, Store, StoreError,
+    LogBlock, Receipt, Replay, ReplayMove, ReplayNote, ReplayState, ShadowCount, ShadowQuery,
+    ShadowRow, Step, Store, StoreError,
 };
 use tokio::sync::{oneshot, watch};
 
@@ -382,6 +383,18 @@ impl Store for Memory {
 
     fn replay_notes(&self, _: u64, _: usize) -> Result<Vec<ReplayNote>, StoreError> {
         Ok(Vec::new())
+    }
+
+    fn shadow_rows(&self, _: &ShadowQuery) -> Result<Vec<(FlowName, ShadowRow)>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    fn shadow_counts(&self, _: &str) -> Result<Vec<ShadowCount>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    fn clear_shadow(&self, _: &str) -> Result<(), StoreError> {
+        Ok(())
     }
 
     fn log_bytes(&self) -> (u64, u64) {

@@ -7,7 +7,8 @@ pub mod memory;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dray_delivery::{Metrics, Target, TargetConfig, TargetHandle};
+use dray_delivery::budget::Budgets;
+use dray_delivery::{Catalogue, FlowConfig, Metrics, Target, TargetConfig, TargetHandle};
 use dray_proto::event::number;
 use dray_proto::v1::{Block, BlockHeader};
 use dray_proto::{EventId, FlowName, block, schema, wire};
@@ -128,6 +129,21 @@ pub fn config(url: &str, more: &str) -> TargetConfig {
 
 pub fn start(store: &Arc<dyn Store>, url: &str, more: &str) -> TargetHandle {
     Target::start(config(url, more), Arc::clone(store)).expect("a good configuration")
+}
+
+/// Starts it with `[[flow]]` and `[budgets]` tables.
+pub fn start_agreed(store: &Arc<dyn Store>, url: &str, more: &str, agreed: &str) -> TargetHandle {
+    #[derive(serde::Deserialize)]
+    struct Agreed {
+        #[serde(default)]
+        flow: Vec<FlowConfig>,
+        #[serde(default)]
+        budgets: Budgets,
+    }
+    let agreed: Agreed = toml::from_str(agreed).expect("tables");
+    let mut config = config(url, more);
+    config.catalogue = Arc::new(Catalogue::new(&agreed.flow, &agreed.budgets));
+    Target::start(config, Arc::clone(store)).expect("a good configuration")
 }
 
 /// Waits for figures; panics with what they are instead.

@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 
 use super::audit::put_entry;
 use super::replays::put_step;
-use super::{bitmap_bytes, number};
+use super::{number, shadow};
 use crate::api::{Step, StoreError};
 use crate::sqlite::failed;
 
@@ -112,7 +112,9 @@ fn write_step(transaction: &Transaction<'_>, step: &Step) -> rusqlite::Result<()
     if let Some(replay) = &step.replay {
         put_step(transaction, replay)?;
     }
-    step.audit
-        .iter()
-        .try_for_each(|entry| put_entry(transaction, entry))
+    for entry in &step.audit {
+        put_entry(transaction, entry)?;
+    }
+    let target = step.consumer.strip_prefix("target:").unwrap_or("");
+    shadow::write(transaction, target, &step.shadow)
 }

@@ -1,0 +1,112 @@
+//! Events of flows in shadow: rendered and compared in place of being sent, one a request.
+
+use std::sync::Arc;
+
+use dray_store::{ShadowNote, ShadowRow};
+
+use super::Engine;
+use super::send::{Sent, encoded};
+use crate::batch::{Batch, Renderer, Shape};
+use crate::connectors::Connector;
+use crate::outcome::Outcome;
+use crate::shadow::{Seen, Shadow, Subject, Verdict};
+
+/// Renders and compares the one event of a batch.
+pub(super) async fn look(
+    connector: Arc<dyn Connector>,
+    shadow: Arc<Shadow>,
+    renderer: Arc<Renderer>,
+    shape: Shape,
+    bytes_max: usize,
+    batch: Batch,
+    era: u64,
+    has_later: bool,
+) -> Sent {
+    let (batch, left_out) = encoded(renderer, shape, bytes_max, batch).await;
+    let seen = match (batch.delivery(true), batch.plain()) {
+        (Some(delivery), Ok(plain)) => {
+            let subject = Subject {
+                delivery,
+                plain,
+                has_later,
+            };
+            Some(shadow.look(connector, subject).await)
+        }
+        (Some(_), Err(poison)) => Some(Ok(Seen::new(Verdict::Poison, String::new(), poison.0))),
+        (None, _) => None,
+    };
+    Sent {
+        batch,
+        era,
+        left_out,
+        told: None,
+        seen,
+    }
+}
+
+impl Engine {
+    /// What came of a look.
+    pub(super) fn take_seen(&mut self, sent: Sent) {
+        let Sent {
+            batch,
+            era,
+            left_out,
+            seen,
+            ..
+        } = sent;
+        for (item, poison) in left_out.poisoned {
+            let seen = Seen::new(Verdict::Poison, String::new(), poison.0);
+            self.note_seen(&batch, &item, seen);
+        }
+        match seen {
+            Some(Ok(seen)) => {
+                if self.shadow.asks() && seen.verdict != Verdict::Superseded {
+                    self.heal(era);
+                } else {
+                    self.gate.unsent(era);
+                }
+                if let Some(item) = batch.items.first().copied() {
+                    self.note_seen(&batch, &item, seen);
+                }
+            }
+            Some(Err(outcome)) => self.take_outcome(batch, era, outcome, None),
+            None => self.gate.unsent(era),
+        }
+    }
+
+    /// Its tries are over, as far as they go in shadow: that is what the report says.
+    pub(super) fn unread(&mut self, batch: &Batch, outcome: &Outcome) {
+        if let Some(item) = batch.items.first().copied() {
+            let reason = format!("{outcome:?}");
+            self.note_seen(
+                batch,
+                &item,
+                Seen::new(Verdict::Unread, String::new(), reason),
+            );
+        }
+    }
+
+    fn note_seen(&mut self, batch: &Batch, item: &crate::batch::Item, seen: Seen) {
+        let (loaded, meta) = batch.event(item);
+        let (loaded, meta) = (Arc::clone(loaded), *meta);
+        let row = ShadowRow {
+            id: 0,
+            offset: loaded.offset(&meta),
+            key: loaded.key(&meta).to_owned(),
+            verdict: seen.verdict.as_str().to_owned(),
+            at_us: jiff::Timestamp::now().as_microsecond(),
+            request: seen.request,
+            detail: serde_json::to_string(&seen.detail).unwrap_or_default(),
+        };
+        let note = ShadowNote {
+            row,
+            counted: seen.fields,
+        };
+        self.shared
+            .shadowed
+            .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        self.pending.shadow.push((loaded.place.flow.clone(), note));
+        self.finish(&loaded, &meta);
+        self.pending.open(item.slot);
+    }
+}
