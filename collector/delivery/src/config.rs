@@ -1,5 +1,7 @@
 //! One `[[target]]` table of the collector's configuration.
 
+mod remembered;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -11,8 +13,12 @@ use serde::Deserialize;
 
 use crate::calls::rule::RuleConfig;
 use crate::calls::{CallsConfig, Program, Ruling};
+use crate::demands::DemandConfig;
+use crate::references::{HoldsConfig, ReferenceConfig};
 use crate::select::Pattern;
 use crate::template::Template;
+
+pub use remembered::KEPT_NAMES_MAX;
 
 /// Events in a request, at most.
 pub const BATCH_MAX: usize = 10_000;
@@ -70,6 +76,15 @@ pub struct TargetConfig {
     /// A delivery as a conversation of several calls; none: one POST.
     #[serde(default)]
     pub calls: CallsConfig,
+    /// What must be at the target before an event that names it.
+    #[serde(default, rename = "reference")]
+    pub references: Vec<ReferenceConfig>,
+    /// How long an event waits for that.
+    #[serde(default)]
+    pub holds: HoldsConfig,
+    /// What the target demands: looked at before an event is sent.
+    #[serde(default, rename = "demand")]
+    pub demands: Vec<DemandConfig>,
     /// A PEM file with CAs to trust beside the system's; empty: none.
     #[serde(default)]
     pub ca_file: PathBuf,
@@ -201,11 +216,13 @@ impl TargetConfig {
             wrong.push("auth.user: write a name without \":\"".into());
         }
         if !self.template.is_empty()
-            && let Err(reason) = Template::compile(&self.template, &self.vars, &self.bodies)
+            && let Err(reason) =
+                Template::compile(&self.template, &self.vars, &self.kept_names(), &self.bodies)
         {
             wrong.push(format!("template: {reason}"));
         }
         self.check_calls(&mut wrong);
+        self.check_remembered(&mut wrong);
         wrong
             .iter()
             .map(|sentence| format!("target {:?}: {sentence}", self.name))

@@ -7,6 +7,7 @@ pub mod http;
 mod post;
 mod talk;
 
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::future::Future;
 use std::ops::Range;
@@ -39,6 +40,8 @@ pub struct Delivery {
     pub in_doubt: bool,
     /// Where a conversation about the one event was left.
     pub later: Option<Later>,
+    /// What is kept of the one event's key.
+    pub kept: BTreeMap<String, String>,
 }
 
 /// One event of a delivery.
@@ -59,6 +62,8 @@ pub struct Told {
     pub has_begun: bool,
     /// The last request and its answer, where it may matter to a person.
     pub exchange: Option<Exchange>,
+    /// Of a delivery of one event: what is to be kept of its key from now on.
+    pub kept: BTreeMap<String, String>,
 }
 
 /// Of all the events, or of each.
@@ -85,6 +90,7 @@ impl From<Outcome> for Told {
             verdict: Verdict::All(outcome),
             has_begun: false,
             exchange: None,
+            kept: BTreeMap::new(),
         }
     }
 }

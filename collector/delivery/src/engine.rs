@@ -9,8 +9,10 @@
 //! Power fails anywhere: what was sent and is not in a step is sent again, with the same ids.
 
 mod arrive;
+pub mod holding;
 mod persist;
 mod redo;
+pub(crate) mod seeding;
 mod send;
 mod settle;
 mod waiting;
@@ -36,9 +38,11 @@ use crate::lanes::Lanes;
 use crate::policy::{Counts, Keys, Redo};
 use crate::reader::{Reader, Scan};
 use crate::status::{Shared, State};
+use crate::vet::Vetting;
 use crate::window::{Spot, Window};
 
 use arrive::Flow;
+use holding::Holding;
 use persist::{Op, Pending};
 use send::{Sent, knock, send};
 use waiting::Due;
@@ -76,6 +80,7 @@ pub(crate) struct Engine {
     log: watch::Receiver<u64>,
     connector: Arc<dyn Connector>,
     renderer: Arc<Renderer>,
+    vetting: Arc<Vetting>,
     gate: Gate,
     keys: Keys,
     /// What is told: an exception that a person reads of can be listed.
@@ -111,6 +116,8 @@ pub(crate) struct Engine {
     redoing: HashSet<u64>,
     /// When what waits on disk is due.
     waits: BinaryHeap<Due>,
+    /// When to look for what may wait no longer.
+    holding: Holding,
     /// Exceptions were changed from outside: load them again.
     reload_due: bool,
     /// At most one.
@@ -134,6 +141,7 @@ impl Engine {
         controls: mpsc::Receiver<Control>,
         connector: Arc<dyn Connector>,
         renderer: Renderer,
+        vetting: Vetting,
     ) -> Self {
         Self {
             consumer: crate::consumer(&config.name),
@@ -147,6 +155,7 @@ impl Engine {
             controls,
             connector,
             renderer: Arc::new(renderer),
+            vetting: Arc::new(vetting),
             lane_hash: RandomState::new(),
             lanes: Lanes::default(),
             window: Window::default(),
@@ -168,6 +177,7 @@ impl Engine {
             redo: VecDeque::new(),
             redoing: HashSet::new(),
             waits: BinaryHeap::new(),
+            holding: Holding::default(),
             reload_due: false,
             knocking: JoinSet::new(),
             detached: false,
@@ -285,6 +295,7 @@ impl Engine {
                 .is_up()
                 .then(|| self.due_deadline(Instant::now()))
                 .flatten(),
+            self.hold_deadline(Instant::now()),
             publish,
             self.scan_after,
             self.look_after,
@@ -329,9 +340,10 @@ impl Engine {
                 Shape::Array
             };
             let (connector, renderer) = (Arc::clone(&self.connector), Arc::clone(&self.renderer));
+            let vetting = Arc::clone(&self.vetting);
             let bytes_max = self.config.batch_bytes.as_u64() as usize;
-            self.sending
-                .spawn(send(connector, renderer, shape, bytes_max, batch, era));
+            let sending = send(connector, renderer, vetting, shape, bytes_max, batch, era);
+            self.sending.spawn(sending);
         }
     }
 

@@ -77,8 +77,10 @@ pub struct Metrics {
     pub dead: u64,
     /// Exceptions held behind another one.
     pub held: u64,
-    /// Events that the target works on, or that somebody must agree to.
+    /// Events that the target works on, that wait for what they name, or that somebody must agree to.
     pub waiting: u64,
+    /// Events that wait longer for what they name than [`crate::references::HoldsConfig::alarm_after`].
+    pub overdue: u64,
     /// Events in the log that are not finished, those included that the target does not take.
     pub backlog: u64,
     /// Requests in flight.
@@ -203,6 +205,7 @@ pub(crate) struct Shared {
     pub(crate) dead: AtomicU64,
     pub(crate) held: AtomicU64,
     pub(crate) waiting: AtomicU64,
+    pub(crate) overdue: AtomicU64,
     pub(crate) in_flight: AtomicU64,
     words: Mutex<Words>,
     flows: RwLock<Vec<Arc<FlowStats>>>,
@@ -228,6 +231,7 @@ impl Shared {
             dead: AtomicU64::new(0),
             held: AtomicU64::new(0),
             waiting: AtomicU64::new(0),
+            overdue: AtomicU64::new(0),
             in_flight: AtomicU64::new(0),
             words: Mutex::default(),
             flows: RwLock::default(),
@@ -275,6 +279,7 @@ impl Shared {
             dead: self.dead.load(Relaxed),
             held: self.held.load(Relaxed),
             waiting: self.waiting.load(Relaxed),
+            overdue: self.overdue.load(Relaxed),
             backlog: flows.iter().map(|flow| flow.backlog).sum(),
             in_flight: self.in_flight.load(Relaxed),
             oldest_undelivered_us: flows

@@ -14,6 +14,7 @@ use crate::connectors::{self, Connector};
 use crate::engine::{Control, Engine, STOP_WAIT};
 use crate::status::{Metrics, Shared};
 use crate::template::Template;
+use crate::vet::{Rules, Vetting};
 
 /// Commands that may wait for the engine.
 const CONTROLS_MAX: usize = 16;
@@ -28,11 +29,12 @@ impl Target {
     /// # Errors
     /// A sentence: what is wrong with the configuration or its files.
     pub fn start(config: TargetConfig, store: Arc<dyn Store>) -> Result<TargetHandle, String> {
-        let (connector, renderer) = prepare(&config)?;
+        let (connector, renderer, rules) = prepare(&config)?;
         let shared = Arc::new(Shared::new(&config.name));
         let (controls, received) = mpsc::channel(CONTROLS_MAX);
         let name = config.name.clone();
         let span = tracing::info_span!("target", name);
+        let vetting = Vetting::new(&name, Arc::clone(&store), rules);
         let engine = Engine::new(
             config,
             store,
@@ -40,6 +42,7 @@ impl Target {
             received,
             connector,
             renderer,
+            vetting,
         );
         let task = tokio::spawn(engine.run().instrument(span));
         Ok(TargetHandle {
@@ -61,7 +64,7 @@ impl Target {
     }
 }
 
-fn prepare(config: &TargetConfig) -> Result<(Arc<dyn Connector>, Renderer), String> {
+fn prepare(config: &TargetConfig) -> Result<(Arc<dyn Connector>, Renderer, Rules), String> {
     if let Some(wrong) = config.validate().into_iter().next() {
         return Err(wrong);
     }
@@ -70,11 +73,20 @@ fn prepare(config: &TargetConfig) -> Result<(Arc<dyn Connector>, Renderer), Stri
     let renderer = if config.template.is_empty() {
         Renderer::Plan
     } else {
-        let template =
-            Template::compile(&config.template, &config.vars, &config.bodies).map_err(said)?;
+        let template = Template::compile(
+            &config.template,
+            &config.vars,
+            &config.kept_names(),
+            &config.bodies,
+        )
+        .map_err(said)?;
         Renderer::Template(Box::new(template))
     };
-    Ok((connector, renderer))
+    Ok((
+        connector,
+        renderer,
+        Rules::compile(config, true).map_err(said)?,
+    ))
 }
 
 /// A running target. Dropped without [`Self::stop`], it ends at once, as if killed: what was in flight is sent

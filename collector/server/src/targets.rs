@@ -63,6 +63,7 @@ impl Targets {
             dead: metrics.dead,
             held: metrics.held,
             waiting: metrics.waiting,
+            overdue: metrics.overdue,
         };
         self.metrics().await.into_iter().map(status).collect()
     }

@@ -13,9 +13,13 @@ use tokio::sync::{oneshot, watch};
 
 mod audit;
 mod exceptions;
+mod remembered;
 
 pub use audit::AuditEntry;
 pub use exceptions::{Change, Exception, ExceptionQuery, ExceptionState};
+pub use remembered::{
+    DueWait, KEPT_MAX, KNOWN_MAX, Kept, Reference, Remember, Remembers, Wait, Waits,
+};
 
 /// Exceptions a target may have before it pauses.
 pub const EXCEPTIONS_MAX: u64 = 1_000_000;
@@ -227,6 +231,8 @@ pub struct Step {
     pub change: Vec<Change>,
     /// Exceptions that are over.
     pub remove: Vec<u64>,
+    /// What its target remembers from now on.
+    pub remember: Remember,
 }
 
 /// An agent that was enrolled.
@@ -249,7 +255,7 @@ pub struct Agent {
 }
 
 /// The store. Shared by threads and tasks; reads may touch the disk.
-pub trait Store: Send + Sync {
+pub trait Store: Remembers + Send + Sync {
     /// The log's random id; another one after a restore: offsets given out before may now name other events.
     fn incarnation(&self) -> u64;
 

@@ -1,6 +1,7 @@
 //! What every store does, whatever it is made of: one suite for all.
 
 mod agents;
+mod remembering;
 
 use bytes::Bytes;
 use dray_proto::v1::{Block, BlockHeader};
@@ -74,6 +75,9 @@ pub fn run<S: Store>(mut make: impl FnMut() -> S) {
     what_was_done_is_kept_in_order(&make());
     a_flow_that_was_moved_is_the_other_agents(&make());
     agents::a_renewal_moves_the_end_and_nothing_else(&make());
+    remembering::what_waits_is_due_when_its_reference_is_learnt(&make());
+    remembering::waits_are_counted_and_a_detached_target_is_forgotten(&make());
+    remembering::values_are_kept_by_key_and_the_oldest_make_room(&make());
 }
 
 fn offsets_have_no_gaps_over_epochs_and_flows(store: &impl Store) {

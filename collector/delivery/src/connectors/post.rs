@@ -49,7 +49,7 @@ impl Post {
         ask.body = delivery.body;
         match self.connection.ask(&ask).await {
             Ok(reply) => {
-                let outcome = self.rules.outcome(&reply.answer(), Timestamp::now());
+                let (outcome, kept) = self.rules.outcome(&reply.answer(), Timestamp::now());
                 let exchange = outcome
                     .concerns_events()
                     .then(|| self.connection.exchange(&ask, &reply));
@@ -57,6 +57,7 @@ impl Post {
                     verdict: Verdict::All(outcome),
                     has_begun: false,
                     exchange,
+                    kept,
                 }
             }
             Err(outcome) => outcome.into(),

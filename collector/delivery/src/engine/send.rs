@@ -5,27 +5,32 @@ use std::sync::Arc;
 use super::KNOCK_EVERY;
 use crate::batch::{Batch, LeftOut, Renderer, Shape};
 use crate::connectors::{Connector, Told};
+use crate::vet::{Unfit, Vetting};
 
 /// A request that is over.
 pub(super) struct Sent {
     pub(super) batch: Batch,
     pub(super) era: u64,
     pub(super) left_out: LeftOut,
+    /// What may not be sent.
+    pub(super) unfit: Unfit,
     /// `None`: nothing was left to send.
     pub(super) told: Option<Told>,
 }
 
-/// Writes the body, unless it was sent before, and sends it.
+/// Looks at the events and writes the body, unless it was sent before, and sends it.
 pub(super) async fn send(
     connector: Arc<dyn Connector>,
     renderer: Arc<Renderer>,
+    vetting: Arc<Vetting>,
     shape: Shape,
     bytes_max: usize,
     mut batch: Batch,
     era: u64,
 ) -> Sent {
-    let mut left_out = LeftOut::default();
+    let (mut left_out, mut unfit) = (LeftOut::default(), Unfit::default());
     if !batch.is_encoded() {
+        unfit = vetting.look_at(&mut batch).await;
         if let Renderer::Template(_) = *renderer {
             // Templates take milliseconds a batch: not on a thread that serves sockets.
             let encoding = tokio::task::spawn_blocking(move || {
@@ -48,6 +53,7 @@ pub(super) async fn send(
         batch,
         era,
         left_out,
+        unfit,
         told,
     }
 }

@@ -3,7 +3,11 @@
 mod any_order;
 mod conversing;
 mod delivering;
+mod demanding;
 mod documentation;
+mod forgetting;
+mod holding;
+mod keeping;
 mod misbehaving;
 mod refusing;
 mod support;

@@ -113,6 +113,11 @@ async fn show_one(config: &Config, id: u64) -> Result<(), Failure> {
     if !entry.class.is_empty() {
         println!("class    {}", entry.class);
     }
+    let mut kept: Vec<_> = entry.kept.iter().collect();
+    kept.sort();
+    for (name, value) in kept {
+        println!("kept     {name} = {}", readable(value.as_bytes()));
+    }
     println!("reason   {}\n\n{pretty}", entry.reason);
     for (title, text) in [
         ("the last request", &entry.request),

@@ -22,7 +22,7 @@ type PerFlow = (
     fn(&FlowMetrics, i64) -> f64,
 );
 
-const TARGET: [PerTarget; 8] = [
+const TARGET: [PerTarget; 9] = [
     (
         "target_running",
         "gauge",
@@ -68,8 +68,14 @@ const TARGET: [PerTarget; 8] = [
     (
         "target_waiting_events",
         "gauge",
-        "Events that the target works on, or that wait for somebody's word",
+        "Events that the target works on, that wait for what they name, or for somebody's word",
         |metrics| metrics.waiting,
+    ),
+    (
+        "target_overdue_events",
+        "gauge",
+        "Events that wait longer for what they name than the target's alarm_after",
+        |metrics| metrics.overdue,
     ),
 ];
 
@@ -198,6 +204,7 @@ mod tests {
         let metrics = Metrics {
             target: "erp".into(),
             dead: 4,
+            overdue: 2,
             flows: vec![flow],
             ..Metrics::default()
         };
@@ -206,6 +213,7 @@ mod tests {
         for line in [
             "dray_collector_target_running{target=\"erp\"} 1",
             "dray_collector_target_dead_letters{target=\"erp\"} 4",
+            "dray_collector_target_overdue_events{target=\"erp\"} 2",
             "dray_collector_target_oldest_undelivered_seconds{target=\"erp\",flow=\"north/stock\"} 2.5",
             "dray_collector_capture_to_delivered_seconds_bucket{target=\"erp\",flow=\"north/stock\",le=\"0.001\"} 1",
             "dray_collector_capture_to_delivered_seconds_bucket{target=\"erp\",flow=\"north/stock\",le=\"+Inf\"} 3",

@@ -6,6 +6,7 @@ mod blocks;
 mod enrolment;
 mod feed;
 mod owners;
+mod remembered;
 mod renewal;
 mod support;
 mod uplink;

@@ -7,7 +7,7 @@ use dray_edges::edge;
 use rusqlite::{Connection, Transaction, params};
 use tokio::sync::oneshot;
 
-use super::number;
+use super::{number, remembered};
 use crate::api::{Step, StoreError};
 use crate::sqlite::failed;
 
@@ -112,5 +112,5 @@ fn write_step(transaction: &Transaction<'_>, step: &Step) -> rusqlite::Result<()
     for id in &step.remove {
         remove.execute([*id as i64])?;
     }
-    Ok(())
+    remembered::write(transaction, step)
 }
