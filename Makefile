@@ -10,7 +10,7 @@
 CARGO ?= cargo
 NEXTEST := $(shell command -v cargo-nextest 2>/dev/null)
 # What the scenarios need of the daemons: points to be killed at (see dray-edges). Nobody else builds them so. And ODBC, which links libodbc.
-FAILPOINTS := --features dray-agent/failpoints,dray-collector/failpoints,dray-agent/odbc
+FAILPOINTS := --features dray-agent/failpoints,dray-collector/failpoints,dray-delivery/servers,dray-agent/odbc
 CRATES := dray-edges dray-proto dray-adapter dray-formats dray-file-drop dray-soap dray-change-log dray-mapping dray-buffer dray-uplink \
           dray-agent dray-store dray-delivery dray-collector dray-tests
 
@@ -50,10 +50,11 @@ test-quick:
 # power is cut, and xfsprogs cuts it. iproute2 and nftables make the network that loses packets; faketime sets clocks.
 # sshd is the server that files are picked up from.
 # gsoap, jaxws, a JDK and npm make programs that call the agent over SOAP, and servers that it asks. npm brings PostgreSQL 18 too.
+# nats-server, sshd and the databases are also what events are delivered to.
 # PostgreSQL and MariaDB are the real servers whose logs and tables are read; each test makes one of its own. unixODBC and its drivers read them too.
 # xmllint (libxml2-utils) and Python read some files as well, as a second opinion; pip installs two readers of EDI for that.
 tools:
-	@packaging/install-tools strace e2fsprogs=mkfs.ext4 xfsprogs=mkfs.xfs iproute2=ip nftables=nft faketime libxml2-utils=xmllint openssh-server=sshd python3 python3-pip=pip3 \
+	@packaging/install-tools strace e2fsprogs=mkfs.ext4 xfsprogs=mkfs.xfs iproute2=ip nftables=nft faketime libxml2-utils=xmllint openssh-server=sshd nats-server python3 python3-pip=pip3 \
 	    postgresql=pg_createcluster mariadb-server=mariadbd unixodbc-dev=/usr/include/sql.h odbc-postgresql=/usr/share/psqlodbc odbc-mariadb=/usr/share/doc/odbc-mariadb libsqliteodbc=/usr/share/doc/libsqliteodbc \
 	    gsoap=wsdl2h libgsoap-dev=/usr/include/stdsoap2.h jaxws=wsimport openjdk-17-jdk-headless=javac g++ npm
 

@@ -55,15 +55,24 @@ const KEPT: &[(&str, &[&str])] = &[
         &["dray-proto", "dray-uplink", "dray-agent", "dray-collector"],
     ),
     // The bench plays the application that fills a file.
-    ("rusqlite", &["dray-store", "dray-change-log", "dray-tests"]),
+    (
+        "rusqlite",
+        &[
+            "dray-store",
+            "dray-change-log",
+            "dray-delivery",
+            "dray-tests",
+        ],
+    ),
     ("minijinja", &["dray-mapping", "dray-soap", "dray-delivery"]),
     ("notify", &["dray-file-drop"]),
     ("pgwire-replication", &["dray-change-log"]),
-    ("tokio-postgres", &["dray-change-log"]),
-    ("mysql_async", &["dray-change-log"]),
+    ("tokio-postgres", &["dray-change-log", "dray-delivery"]),
+    ("mysql_async", &["dray-change-log", "dray-delivery"]),
+    ("async-nats", &["dray-delivery"]),
     ("odbc-api", &["dray-change-log"]),
-    ("russh", &["dray-file-drop"]),
-    ("russh-sftp", &["dray-file-drop"]),
+    ("russh", &["dray-file-drop", "dray-delivery"]),
+    ("russh-sftp", &["dray-file-drop", "dray-delivery"]),
     ("fail", &["dray-edges"]),
 ];
 

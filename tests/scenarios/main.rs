@@ -39,6 +39,7 @@ mod postgres_rows;
 mod postgres_set_back;
 mod power;
 mod restored;
+mod signing_in;
 mod soap;
 mod soap_secured;
 mod syncs;

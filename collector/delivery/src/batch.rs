@@ -132,7 +132,11 @@ impl Batch {
                     .map_or(EventId::new([0xFF; 10], 0, 0), |view| view.id);
                 let json = start..*end as usize;
                 start = json.end + in_array;
-                Piece { id, json }
+                Piece {
+                    id,
+                    json,
+                    again: loaded.redo.is_some(),
+                }
             })
             .collect();
         let loaded = self.blocks.first()?;

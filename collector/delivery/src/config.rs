@@ -1,6 +1,13 @@
 //! One `[[target]]` table of the collector's configuration.
 
+mod account;
+mod auth;
+pub mod file;
+mod kind;
+pub mod nats;
 mod remembered;
+pub mod sftp;
+pub mod sql;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -18,6 +25,13 @@ use crate::references::{HoldsConfig, ReferenceConfig};
 use crate::select::Pattern;
 use crate::template::Template;
 
+pub use account::{AccountConfig, Rate, Timeliness};
+pub(crate) use auth::header_name;
+pub use auth::{
+    Algorithm, AssertionConfig, AssertionRole, Auth, CsrfConfig, HmacConfig, LoginConfig,
+    OAuth1Config, OAuth2Config, SendSecret, SessionConfig,
+};
+pub use kind::Kind;
 pub use remembered::KEPT_NAMES_MAX;
 
 /// Events in a request, at most.
@@ -35,8 +49,18 @@ pub const TIMEOUT_MAX: Duration = Duration::from_secs(600);
 pub struct TargetConfig {
     /// 1 to 63 of `a-z0-9-_`; its cursors and exceptions stand under this name.
     pub name: String,
-    /// Where events go: `http://` or `https://`.
+    /// What it is.
+    #[serde(default)]
+    pub kind: Kind,
+    /// Where events go: `http://` or `https://`; only `kind = "http"` has one.
+    #[serde(default)]
     pub url: String,
+    /// A database.
+    pub sql: Option<sql::SqlConfig>,
+    /// A folder.
+    pub file: Option<file::FileConfig>,
+    /// A stream.
+    pub nats: Option<nats::NatsConfig>,
     /// Which flows: `site/flow`, `site/*`, `*/flow`, `*`. None: all.
     #[serde(default)]
     pub flows: Vec<String>,
@@ -88,9 +112,24 @@ pub struct TargetConfig {
     /// A PEM file with CAs to trust beside the system's; empty: none.
     #[serde(default)]
     pub ca_file: PathBuf,
-    /// How to say who is calling.
+    /// A PEM file with the certificate that says who is calling, and those between it and its CA; empty: none.
+    #[serde(default)]
+    pub cert_file: PathBuf,
+    /// Its key, PEM.
+    #[serde(default)]
+    pub key_file: PathBuf,
+    /// The account at the ERP whose limits it shares with others; empty: it has none.
+    #[serde(default)]
+    pub account: String,
+    /// How soon its events are wanted, where an account has less room than requests.
+    #[serde(default)]
+    pub timeliness: Timeliness,
+    /// How to say who is calling; none: as its account does.
     #[serde(default)]
     pub auth: Auth,
+    /// Requests need a token against cross-site request forgery, and cookies.
+    #[serde(default)]
+    pub csrf: Option<CsrfConfig>,
     /// How long to wait after an answer that says "later".
     #[serde(default)]
     pub retry: Retry,
@@ -118,27 +157,6 @@ pub enum OnReject {
     Park,
     /// The same; only for bodies where the newest state is all that counts.
     Latest,
-}
-
-/// How to say who is calling. Secrets stand in files, so that they can change while dray runs.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
-#[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
-pub enum Auth {
-    /// Not at all.
-    #[default]
-    None,
-    /// `Authorization: Bearer` with the file's content.
-    Bearer {
-        /// The token, white space around it is dropped.
-        token_file: PathBuf,
-    },
-    /// `Authorization: Basic`.
-    Basic {
-        /// The user's name, without a colon.
-        user: String,
-        /// The password; a line break at its end is dropped.
-        password_file: PathBuf,
-    },
 }
 
 /// Exponential backoff with full jitter: a random wait below a bound that doubles.
@@ -198,7 +216,19 @@ impl TargetConfig {
         if !is_name(&self.name) {
             wrong.push("name: write 1 to 63 of a-z, 0-9, \"-\" and \"_\", beginning with a letter or digit".into());
         }
-        wrong.extend(check_url(&self.url));
+        self.check_kind(&mut wrong);
+        if self.kind == Kind::Http {
+            wrong.extend(check_url(&self.url));
+        }
+        if let Some(sql) = &self.sql {
+            sql.check(&mut wrong);
+        }
+        if let Some(file) = &self.file {
+            file.check(&mut wrong);
+        }
+        if let Some(nats) = &self.nats {
+            nats.check(&mut wrong);
+        }
         self.check_selection(&mut wrong);
         self.check_limits(&mut wrong);
         if !self.id_header.is_empty() && HeaderName::try_from(self.id_header.as_str()).is_err() {
@@ -210,10 +240,16 @@ impl TargetConfig {
         if self.on_reject == OnReject::Latest && self.bodies != ["inventory_level"] {
             wrong.push("on_reject: \"latest\" is only for bodies = [\"inventory_level\"], where a later one replaces it; write \"hold\" or \"park\"".into());
         }
-        if let Auth::Basic { user, .. } = &self.auth
-            && (user.is_empty() || user.contains(':'))
-        {
-            wrong.push("auth.user: write a name without \":\"".into());
+        let single = self.batch == 1 && self.calls.call.is_empty();
+        self.auth.check(&self.vars, single, &mut wrong);
+        let certificate = [&self.cert_file, &self.key_file].map(|file| file.as_os_str().is_empty());
+        if certificate[0] != certificate[1] {
+            wrong.push("cert_file, key_file: write both, or neither".into());
+        }
+        if certificate == [false, false] && !self.url.starts_with("https:") {
+            wrong.push(
+                "cert_file: a certificate is shown over https only; write an https url".into(),
+            );
         }
         if !self.template.is_empty()
             && let Err(reason) =
@@ -361,6 +397,43 @@ mod tests {
             (
                 "[auth]\nkind = \"basic\"\nuser = \"a:b\"\npassword_file = \"/p\"",
                 "auth.user: ",
+            ),
+            ("cert_file = \"/c\"", "cert_file, key_file: write both"),
+            (
+                "cert_file = \"/c\"\nkey_file = \"/k\"",
+                "write an https url",
+            ),
+            (
+                "[auth]\nkind = \"hmac\"\nsecret_files = [\"/s\"]",
+                "write batch = 1",
+            ),
+            (
+                "batch = 1\n[auth]\nkind = \"hmac\"\nsecret_files = []",
+                "auth.secret_files: write one",
+            ),
+            (
+                "[auth]\nkind = \"oauth1\"\nconsumer_key = \"\"\nconsumer_secret_file = \"/c\"\ntoken = \"t\"\ntoken_secret_file = \"/t\"",
+                "write consumer_key",
+            ),
+            (
+                "[auth]\nkind = \"oauth2\"\ntoken_url = \"https://id.example/t\"\nclient_id = \"c\"",
+                "write client_secret_file or",
+            ),
+            (
+                "[auth]\nkind = \"oauth2\"\ntoken_url = \"id.example\"\nclient_id = \"c\"\nclient_secret_file = \"/s\"",
+                "auth.token_url: ",
+            ),
+            (
+                "[auth]\nkind = \"oauth2\"\ntoken_url = \"https://id.example/t\"\nclient_secret_file = \"/s\"",
+                "auth.client_id: ",
+            ),
+            (
+                "[auth]\nkind = \"oauth2\"\ntoken_url = \"https://id.example/t\"\n[auth.assertion]\nuse = \"grant\"\nkey_file = \"/k\"\nalgorithm = \"RS256\"\nissuer = \"i\"",
+                "write issuer and subject",
+            ),
+            (
+                "[auth]\nkind = \"session\"\nuser = \"u\"\npassword_file = \"/p\"\nheaders = { A = \"{{ got.token }}\" }\n[auth.login]\nurl = \"/login\"",
+                "auth.headers.A: there is no \"got.token\"",
             ),
         ] {
             let wrong = parsed(more).expect("it parses").validate();

@@ -3,9 +3,16 @@
 //! A connector never fails: whatever went wrong is an [`Outcome`]. It keeps nothing that must survive: the engine writes
 //! down what came of a delivery, and hands over again what it has no outcome of.
 
+mod connection;
+mod file;
 pub mod http;
+mod nats;
 mod post;
+pub(crate) mod sign_in;
+mod sql;
 mod talk;
+mod tls;
+mod trust;
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -16,10 +23,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use dray_proto::EventId;
+use dray_proto::{EventId, FlowName, Offset};
 
+use crate::account::Account;
 use crate::calls::{Later, Program};
-use crate::config::TargetConfig;
+use crate::config::{Kind, TargetConfig};
 use crate::outcome::Outcome;
 
 use self::http::Connection;
@@ -51,6 +59,8 @@ pub struct Piece {
     pub id: EventId,
     /// Where its JSON stands in the body.
     pub json: Range<usize>,
+    /// It was an exception: such ones come again whatever [`Connector::settled`] said.
+    pub again: bool,
 }
 
 /// What came of a delivery.
@@ -114,6 +124,11 @@ pub trait Connector: Debug + Send + Sync {
         false
     }
 
+    /// Cursors are on disk: up to these offsets, nothing but what is [`Piece::again`] comes another time.
+    fn settled(&self, through: &[(FlowName, Offset)]) {
+        let _ = through;
+    }
+
     /// Whether anybody listens: called every [`crate::engine::KNOCK_EVERY`] after [`Outcome::Unreachable`].
     fn knock(&self, wait: Duration) -> Promise<'_, bool>;
 }
@@ -122,8 +137,17 @@ pub trait Connector: Debug + Send + Sync {
 ///
 /// # Errors
 /// A sentence.
-pub(crate) fn build(config: &TargetConfig) -> Result<Arc<dyn Connector>, String> {
-    let connection = Connection::new(config)?;
+pub(crate) fn build(
+    config: &TargetConfig,
+    account: Option<Arc<Account>>,
+) -> Result<Arc<dyn Connector>, String> {
+    match config.kind {
+        Kind::Http => {}
+        Kind::Sql => return sql::build(config),
+        Kind::File => return file::build(config),
+        Kind::Nats => return nats::build(config),
+    }
+    let connection = Connection::new(config, account)?;
     if config.calls.call.is_empty() {
         return Ok(Arc::new(Post::new(connection, config)?));
     }

@@ -30,6 +30,7 @@ use dray_store::{EXCEPTIONS_MAX, Store};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
+use crate::account::Account;
 use crate::batch::{Batch, Renderer, Shape};
 use crate::config::TargetConfig;
 use crate::connectors::Connector;
@@ -79,6 +80,7 @@ pub(crate) struct Engine {
     controls: mpsc::Receiver<Control>,
     log: watch::Receiver<u64>,
     connector: Arc<dyn Connector>,
+    account: Option<Arc<Account>>,
     renderer: Arc<Renderer>,
     vetting: Arc<Vetting>,
     gate: Gate,
@@ -142,6 +144,7 @@ impl Engine {
         connector: Arc<dyn Connector>,
         renderer: Renderer,
         vetting: Vetting,
+        account: Option<Arc<Account>>,
     ) -> Self {
         Self {
             consumer: crate::consumer(&config.name),
@@ -154,6 +157,7 @@ impl Engine {
             shared,
             controls,
             connector,
+            account,
             renderer: Arc::new(renderer),
             vetting: Arc::new(vetting),
             lane_hash: RandomState::new(),

@@ -15,6 +15,7 @@
 //! to [`connectors::http::ANSWER_BYTES_MAX`]; a target may have [`dray_store::EXCEPTIONS_MAX`] exceptions, and
 //! [`engine::REJECTS_MAX`] rejects without a success in between, before it pauses.
 
+pub mod account;
 pub mod actions;
 pub mod answer;
 pub mod body;
@@ -39,11 +40,13 @@ pub mod template;
 pub mod window;
 
 mod batch;
+mod columns;
 mod json;
 mod reader;
 mod vet;
 
-pub use config::TargetConfig;
+pub use account::Accounts;
+pub use config::{AccountConfig, TargetConfig};
 pub use edges::EDGES;
 pub use status::{FlowMetrics, Latency, Metrics, State};
 pub use target::{Target, TargetHandle};

@@ -8,11 +8,12 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tracing::Instrument;
 
+use crate::account::{Account, Accounts};
 use crate::batch::Renderer;
 use crate::config::TargetConfig;
 use crate::connectors::{self, Connector};
 use crate::engine::{Control, Engine, STOP_WAIT};
-use crate::status::{Metrics, Shared};
+use crate::status::{Metrics, Shared, State};
 use crate::template::Template;
 use crate::vet::{Rules, Vetting};
 
@@ -29,7 +30,19 @@ impl Target {
     /// # Errors
     /// A sentence: what is wrong with the configuration or its files.
     pub fn start(config: TargetConfig, store: Arc<dyn Store>) -> Result<TargetHandle, String> {
-        let (connector, renderer, rules) = prepare(&config)?;
+        Self::start_among(config, &Accounts::default(), store)
+    }
+
+    /// The same with the accounts that targets share.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_among(
+        config: TargetConfig,
+        accounts: &Accounts,
+        store: Arc<dyn Store>,
+    ) -> Result<TargetHandle, String> {
+        let (connector, renderer, account, rules) = prepare(&config, accounts)?;
         let shared = Arc::new(Shared::new(&config.name));
         let (controls, received) = mpsc::channel(CONTROLS_MAX);
         let name = config.name.clone();
@@ -43,33 +56,38 @@ impl Target {
             connector,
             renderer,
             vetting,
+            account.clone(),
         );
         let task = tokio::spawn(engine.run().instrument(span));
         Ok(TargetHandle {
             name,
             shared,
             controls,
+            account,
             task: Some(task),
         })
     }
 
     /// What [`Self::start`] would refuse; connects to nothing.
     #[must_use]
-    pub fn check(config: &TargetConfig) -> Vec<String> {
+    pub fn check(config: &TargetConfig, accounts: &Accounts) -> Vec<String> {
         let wrong = config.validate();
         if !wrong.is_empty() {
             return wrong;
         }
-        prepare(config).err().into_iter().collect()
+        prepare(config, accounts).err().into_iter().collect()
     }
 }
 
-fn prepare(config: &TargetConfig) -> Result<(Arc<dyn Connector>, Renderer, Rules), String> {
+type Prepared = (Arc<dyn Connector>, Renderer, Option<Arc<Account>>, Rules);
+
+fn prepare(config: &TargetConfig, accounts: &Accounts) -> Result<Prepared, String> {
     if let Some(wrong) = config.validate().into_iter().next() {
         return Err(wrong);
     }
     let said = |reason: String| format!("target {:?}: {reason}", config.name);
-    let connector = connectors::build(config).map_err(said)?;
+    let account = accounts.of(&config.account).map_err(said)?;
+    let connector = connectors::build(config, account.clone()).map_err(said)?;
     let renderer = if config.template.is_empty() {
         Renderer::Plan
     } else {
@@ -82,11 +100,8 @@ fn prepare(config: &TargetConfig) -> Result<(Arc<dyn Connector>, Renderer, Rules
         .map_err(said)?;
         Renderer::Template(Box::new(template))
     };
-    Ok((
-        connector,
-        renderer,
-        Rules::compile(config, true).map_err(said)?,
-    ))
+    let rules = Rules::compile(config, true).map_err(said)?;
+    Ok((connector, renderer, account, rules))
 }
 
 /// A running target. Dropped without [`Self::stop`], it ends at once, as if killed: what was in flight is sent
@@ -96,6 +111,7 @@ pub struct TargetHandle {
     name: String,
     shared: Arc<Shared>,
     controls: mpsc::Sender<Control>,
+    account: Option<Arc<Account>>,
     task: Option<JoinHandle<()>>,
 }
 
@@ -109,7 +125,13 @@ impl TargetHandle {
     /// How it is doing: at most 50 ms old while something happens.
     #[must_use]
     pub fn status(&self) -> Metrics {
-        self.shared.snapshot()
+        let mut metrics = self.shared.snapshot();
+        let paused = self.account.as_ref().and_then(|account| account.paused());
+        if let (State::Running, Some(why)) = (metrics.state, paused) {
+            metrics.state = State::Waiting;
+            metrics.detail = format!("its account waits: {why}");
+        }
+        metrics
     }
 
     /// Waits until the figures are as asked for, or the engine ended; returns them.

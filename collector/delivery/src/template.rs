@@ -61,13 +61,8 @@ impl Templates {
     /// None yet. `vars`: the target's own values.
     #[must_use]
     pub fn new(vars: &toml::Table) -> Self {
-        let mut environment = Environment::new();
-        environment.set_auto_escape_callback(|_| AutoEscape::None);
-        environment.set_undefined_behavior(UndefinedBehavior::Chainable);
-        environment.set_fuel(Some(FUEL));
-        filters::add(&mut environment);
         Self {
-            environment,
+            environment: environment(UndefinedBehavior::Chainable),
             vars: Value::from(Serde(vars)),
             known: names::Known::new(vars),
             json: Vec::new(),
@@ -92,6 +87,14 @@ impl Templates {
     pub fn add_json(&mut self, name: &str, source: &str) -> Result<String, String> {
         self.json.push(name.to_owned());
         self.add(name, source)
+    }
+
+    /// Whether an event may have a dotted name; see the module.
+    ///
+    /// # Errors
+    /// A sentence.
+    pub(crate) fn check_name(&self, name: &str, bodies: &[String]) -> Result<(), String> {
+        self.known.check([name.to_owned()].into(), bodies)
     }
 
     /// A name that rules capture: templates may use it as `got.NAME`.
@@ -237,7 +240,17 @@ impl Template {
     }
 }
 
-fn sentence(error: &minijinja::Error) -> String {
+/// With dray's filters and fuel.
+pub(crate) fn environment(undefined: UndefinedBehavior) -> Environment<'static> {
+    let mut environment = Environment::new();
+    environment.set_auto_escape_callback(|_| AutoEscape::None);
+    environment.set_undefined_behavior(undefined);
+    environment.set_fuel(Some(FUEL));
+    filters::add(&mut environment);
+    environment
+}
+
+pub(crate) fn sentence(error: &minijinja::Error) -> String {
     let at = error
         .line()
         .map(|line| format!(" in line {line}"))

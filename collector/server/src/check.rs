@@ -6,8 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
-use dray_delivery::config::Auth;
-use dray_delivery::{Target, TargetConfig};
+use dray_delivery::{Accounts, Target, TargetConfig};
 
 use crate::config::Config;
 
@@ -58,13 +57,24 @@ pub(crate) fn try_all(config: &Config) -> Vec<Finding> {
             .map(|metrics| listen("metrics", metrics, running)),
     );
     findings.extend(config.names.iter().map(|name| resolve(name)));
+    for account in &config.accounts {
+        let files = account.auth.files();
+        findings.extend(files.into_iter().map(|(setting, path)| {
+            let of = format!("account {}", account.name);
+            readable(&of, setting, path)
+        }));
+    }
+    let accounts = Accounts::new(&config.accounts).unwrap_or_else(|said| {
+        findings.push(Finding::new(Verdict::Wrong, "", said));
+        Accounts::default()
+    });
     for target in &config.targets {
         let secrets = secrets(target);
         if secrets
             .iter()
             .all(|finding| finding.verdict == Verdict::Fine)
         {
-            let wrong = Target::check(target);
+            let wrong = Target::check(target, &accounts);
             findings.extend(
                 wrong
                     .into_iter()
@@ -72,7 +82,7 @@ pub(crate) fn try_all(config: &Config) -> Vec<Finding> {
             );
         }
         findings.extend(secrets);
-        findings.push(connect(target));
+        findings.extend(connect(target));
     }
     findings
 }
@@ -146,22 +156,27 @@ fn resolve(name: &str) -> Finding {
 }
 
 fn secrets(target: &TargetConfig) -> Vec<Finding> {
-    let secret = match &target.auth {
-        Auth::None => None,
-        Auth::Bearer { token_file } => Some(("token_file", token_file.as_path())),
-        Auth::Basic { password_file, .. } => Some(("password_file", password_file.as_path())),
-    };
-    let ca =
-        (!target.ca_file.as_os_str().is_empty()).then_some(("ca_file", target.ca_file.as_path()));
-    secret
+    let more = [
+        ("ca_file", &target.ca_file),
+        ("cert_file", &target.cert_file),
+        ("key_file", &target.key_file),
+    ];
+    let named = more
         .into_iter()
-        .chain(ca)
-        .map(|(setting, path)| readable(&target.name, setting, path))
+        .filter(|(_, path)| !path.as_os_str().is_empty());
+    target
+        .auth
+        .files()
+        .into_iter()
+        .chain(named)
+        .map(|(setting, path)| (setting, path.as_path()))
+        .chain(target.secret_files())
+        .map(|(setting, path)| readable(&format!("target {}", target.name), setting, path))
         .collect()
 }
 
-fn readable(target: &str, setting: &str, path: &Path) -> Finding {
-    let what = format!("target {target}: {setting} {}", path.display());
+fn readable(of: &str, setting: &str, path: &Path) -> Finding {
+    let what = format!("{of}: {setting} {}", path.display());
     match fs::read(path) {
         Ok(content) if content.trim_ascii().is_empty() => {
             Finding::new(Verdict::Wrong, what, "is empty; write the secret in it")
@@ -178,31 +193,22 @@ fn readable(target: &str, setting: &str, path: &Path) -> Finding {
     }
 }
 
-fn connect(target: &TargetConfig) -> Finding {
-    let what = format!("target {}: {}", target.name, target.url);
-    let said = match reach(&target.url) {
-        Ok(()) => return Finding::new(Verdict::Fine, what, "accepts a connection"),
-        Err(said) => said,
+/// `None`: the target is no server.
+fn connect(target: &TargetConfig) -> Option<Finding> {
+    let (host, port) = target.server()?;
+    let place = match target.url.as_str() {
+        "" => format!("{host}:{port}"),
+        url => url.to_owned(),
     };
-    Finding::new(
-        Verdict::Warning,
-        what,
-        format!("{said}; events wait in the log until it can be reached"),
-    )
+    let what = format!("target {}: {place}", target.name);
+    let Err(said) = reach(&host, port) else {
+        return Some(Finding::new(Verdict::Fine, what, "accepts a connection"));
+    };
+    let said = format!("{said}; events wait in the log until it can be reached");
+    Some(Finding::new(Verdict::Warning, what, said))
 }
 
-fn reach(url: &str) -> Result<(), String> {
-    let uri: hyper::Uri = url
-        .parse()
-        .map_err(|error| format!("is no address: {error}"))?;
-    let host = uri.host().ok_or("names no host")?.trim_matches(['[', ']']);
-    let port = uri
-        .port_u16()
-        .unwrap_or(if uri.scheme_str() == Some("https") {
-            443
-        } else {
-            80
-        });
+fn reach(host: &str, port: u16) -> Result<(), String> {
     let addresses: Vec<_> = (host, port)
         .to_socket_addrs()
         .map_err(|error| format!("does not resolve: {error}"))?

@@ -9,7 +9,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use bytesize::ByteSize;
-use dray_delivery::TargetConfig;
+use dray_delivery::{AccountConfig, TargetConfig};
 use serde::{Deserialize, Deserializer};
 
 pub use problem::{At, ConfigError, Problem, Text};
@@ -43,6 +43,9 @@ pub struct Config {
     /// How much of the log is kept.
     #[serde(default)]
     pub log: LogConfig,
+    /// What targets share.
+    #[serde(default, rename = "account")]
+    pub accounts: Vec<AccountConfig>,
     /// Who gets events.
     #[serde(default, rename = "target")]
     pub targets: Vec<TargetConfig>,
@@ -184,6 +187,7 @@ impl Config {
                 "give metrics a port of its own, e.g. \"127.0.0.1:9465\", or \"off\"",
             ));
         }
+        self.check_accounts(text, &mut problems);
         self.check_targets(text, &mut problems);
         problems
     }
@@ -200,6 +204,28 @@ impl Config {
             if !is_host(name) {
                 let what = format!("\"{name}\" is neither a DNS name nor an IP address");
                 problems.push(text.problem(&[At::Key("names"), At::Index(index)], what, WAY_OUT));
+            }
+        }
+    }
+
+    fn check_accounts(&self, text: Text<'_>, problems: &mut Vec<Problem>) {
+        let mut seen = HashSet::new();
+        for (index, account) in self.accounts.iter().enumerate() {
+            let place = [At::Key("account"), At::Index(index)];
+            for sentence in account.validate() {
+                problems.push(text.problem(&place, sentence, ""));
+            }
+            if !seen.insert(&account.name) {
+                let what = format!("there are two accounts called \"{}\"", account.name);
+                let name = [place[0], place[1], At::Key("name")];
+                problems.push(text.problem(&name, what, "targets name it: give each its own"));
+            }
+        }
+        for (index, target) in self.targets.iter().enumerate() {
+            if !target.account.is_empty() && !seen.contains(&target.account) {
+                let what = format!("there is no account \"{}\"", target.account);
+                let place = [At::Key("target"), At::Index(index), At::Key("account")];
+                problems.push(text.problem(&place, what, "write an [[account]] of this name"));
             }
         }
     }

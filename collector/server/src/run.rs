@@ -120,8 +120,12 @@ impl Running {
             readers: Arc::new(Seats::default()),
             gaps: Gaps::default(),
             refusals: Refusals::default(),
-            targets: Targets::start(&config.targets, Arc::clone(&store) as Arc<dyn Store>)
-                .map_err(Failure::Setup)?,
+            targets: Targets::start(
+                &config.targets,
+                &config.accounts,
+                Arc::clone(&store) as Arc<dyn Store>,
+            )
+            .map_err(Failure::Setup)?,
             metrics: Metrics::new().map_err(setup)?,
             stopping,
             _alive: alive,

@@ -5,7 +5,9 @@ mod page;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use dray_delivery::{Metrics, Target, TargetConfig, TargetHandle, actions, consumer};
+use dray_delivery::{
+    AccountConfig, Accounts, Metrics, Target, TargetConfig, TargetHandle, actions, consumer,
+};
 use dray_proto::v1::{ConsumerStatus, TargetStatus};
 use dray_store::{Store, StoreError};
 use tokio::sync::RwLock;
@@ -19,18 +21,24 @@ use crate::core::{ask, now_us};
 pub(crate) struct Targets {
     store: Arc<dyn Store>,
     configs: BTreeMap<String, TargetConfig>,
+    accounts: Accounts,
     /// Written only where one is put away or started anew.
     running: RwLock<BTreeMap<String, TargetHandle>>,
 }
 
 impl Targets {
     /// Starts all of them; the error is a sentence.
-    pub(crate) fn start(configs: &[TargetConfig], store: Arc<dyn Store>) -> Result<Self, String> {
+    pub(crate) fn start(
+        configs: &[TargetConfig],
+        accounts: &[AccountConfig],
+        store: Arc<dyn Store>,
+    ) -> Result<Self, String> {
+        let accounts = Accounts::new(accounts)?;
         let mut running = BTreeMap::new();
         for config in configs {
             running.insert(
                 config.name.clone(),
-                Target::start(config.clone(), Arc::clone(&store))?,
+                Target::start_among(config.clone(), &accounts, Arc::clone(&store))?,
             );
         }
         let configs = configs
@@ -40,6 +48,7 @@ impl Targets {
         Ok(Self {
             store,
             configs,
+            accounts,
             running: RwLock::new(running),
         })
     }
@@ -113,8 +122,9 @@ impl Targets {
         let detached = actions::detach(&self.store, name).await;
         // Whatever came of it, the target runs again, paused if it is detached.
         if let Some(config) = config {
-            let handle = Target::start(config.clone(), Arc::clone(&self.store))
-                .map_err(Status::failed_precondition)?;
+            let handle =
+                Target::start_among(config.clone(), &self.accounts, Arc::clone(&self.store))
+                    .map_err(Status::failed_precondition)?;
             running.insert(name.to_owned(), handle);
         }
         detached.map_err(Status::internal)?;

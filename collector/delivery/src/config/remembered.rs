@@ -93,7 +93,7 @@ mod tests {
         assert_eq!(wrong(rule), [""; 0], "no file is read here");
         let table = format!("name = \"erp\"\nurl = \"http://erp.example/api\"\n{rule}");
         let config: TargetConfig = toml::from_str(&table).expect("a table");
-        let found = crate::Target::check(&config);
+        let found = crate::Target::check(&config, &crate::account::Accounts::default());
         assert!(
             found[0].contains("demand 1 (unit): /no/such/units: "),
             "{found:?}"

@@ -1,14 +1,13 @@
-//! HTTP requests to a target.
+//! HTTP requests to a target: how they are made, sent and read. Who is calling is put on by
+//! [`Connection`], in front of it.
 
-use std::path::Path;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use ::http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT};
-use ::http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use ::http::header::{CONTENT_TYPE, COOKIE, HeaderName, HeaderValue, SET_COOKIE, USER_AGENT};
+use ::http::{HeaderMap, Method, Request, Response, Uri};
 use bytes::Bytes;
+use cookie_store::CookieStore;
 use dray_proto::EventId;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
@@ -16,34 +15,40 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+use url::Url;
 
-use super::{Exchange, KEPT_BYTES_MAX};
+use super::sign_in::{Got, SignIn, Worn, csrf};
+use super::tls;
+use crate::account::Account;
 use crate::answer::Answer;
-use crate::config::{Auth, TargetConfig};
+use crate::config::{TargetConfig, Timeliness};
 use crate::outcome::Outcome;
+
+pub(crate) use super::connection::Connection;
 
 /// How much of an answer's body is read; the connection of a longer one is not used again.
 pub const ANSWER_BYTES_MAX: usize = 64 * 1024;
 /// How long a connection may take to be made, TLS not counted.
 pub const CONNECT_MAX: Duration = Duration::from_secs(10);
+/// Cookies that a target may set; all are forgotten where it sets more.
+pub const COOKIES_MAX: usize = 50;
 /// How long an unused connection is kept. Many servers close theirs after 5 s, and a request that meets a
 /// closing connection has an unknown outcome.
 const IDLE_MAX: Duration = Duration::from_secs(4);
-/// A secret's file may have this many bytes.
-const SECRET_BYTES_MAX: usize = 64 * 1024;
 
 /// The way to a target. Connections are kept alive.
 #[derive(Debug)]
-pub(crate) struct Connection {
+pub(crate) struct Wire {
     client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
-    url: Uri,
-    auth: Auth,
-    secret: RwLock<Option<HeaderValue>>,
+    pub(super) url: Uri,
     timeout: Duration,
+    /// Where a session may stand in them.
+    cookies: Option<Arc<Mutex<CookieStore>>>,
+    /// Whose limits hold.
+    account: Option<Arc<Account>>,
+    timeliness: Timeliness,
 }
 
 /// A request to be made.
@@ -74,9 +79,11 @@ impl Ask {
 /// A whole answer, its body cut at [`ANSWER_BYTES_MAX`].
 #[derive(Debug)]
 pub(crate) struct Reply {
-    status: u16,
-    headers: HeaderMap,
-    body: Vec<u8>,
+    pub(super) status: u16,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Vec<u8>,
+    /// What the request wore; `None` where it was sent again already.
+    pub(super) worn: Option<Got<Worn>>,
 }
 
 impl Reply {
@@ -85,20 +92,22 @@ impl Reply {
     }
 }
 
-impl Connection {
-    /// Reads the secret and the CA; connects to nothing. Blocks on small files.
-    pub(crate) fn new(config: &TargetConfig) -> Result<Self, String> {
+impl Wire {
+    /// Reads the CA; connects to nothing. Blocks on small files.
+    ///
+    /// # Errors
+    /// A sentence.
+    pub(super) fn new(
+        config: &TargetConfig,
+        account: Option<Arc<Account>>,
+        sign_in: &SignIn,
+    ) -> Result<Self, String> {
         let url: Uri = config
             .url
             .parse()
             .map_err(|_| format!("url: {:?} is not an address", config.url))?;
-        let roots = roots(url.scheme_str() == Some("https"), &config.ca_file)?;
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let tls = rustls::ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(|error| format!("TLS: {error}"))?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
+        let https = url.scheme_str() == Some("https") || sign_in.needs_roots();
+        let tls = tls::client(config, https)?;
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
@@ -114,34 +123,133 @@ impl Connection {
             .pool_timer(TokioTimer::new())
             .pool_max_idle_per_host(config.concurrency)
             .build(connector);
-        let secret = RwLock::new(secret(&config.auth)?);
+        let cookies = (config.csrf.is_some() || sign_in.keeps_cookies()).then(|| {
+            let shared = account.as_ref().map(|account| account.cookies());
+            shared.unwrap_or_default()
+        });
         Ok(Self {
             client,
             url,
-            auth: config.auth.clone(),
-            secret,
             timeout: config.timeout,
+            cookies,
+            account,
+            timeliness: config.timeliness,
         })
     }
 
-    /// Sends a request and reads the answer. A 401 reads the secret again, once, and where it changed sends again.
+    /// Sends a request in these credentials and reads the answer.
     ///
     /// # Errors
     /// The outcome where no whole answer came.
-    pub(crate) async fn ask(&self, ask: &Ask) -> Result<Reply, Outcome> {
-        let used = self.secret();
-        let reply = self.ask_as(ask, used.clone()).await?;
-        if !matches!(reply.status, 401 | 407) || self.auth == Auth::None {
-            return Ok(reply);
+    pub(super) async fn ask_as(
+        &self,
+        ask: &Ask,
+        worn: &Worn,
+        token: Option<&HeaderValue>,
+    ) -> Result<Reply, Outcome> {
+        let mut request = self.request(ask)?;
+        if worn.put(&mut request, &ask.body, ask.event).is_none() {
+            return Err(Outcome::Misconfigured(
+                "sign-in: the request could not be signed: its address has no host, or a name holds what no header may hold".into(),
+            ));
         }
-        let auth = self.auth.clone();
-        match tokio::task::spawn_blocking(move || secret(&auth)).await {
-            Ok(Ok(fresh)) if fresh != used => {
-                *self.secret.write().unwrap_or_else(PoisonError::into_inner) = fresh.clone();
-                self.ask_as(ask, fresh).await
+        if let Some(token) = token {
+            request.headers_mut().insert(csrf::TOKEN, token.clone());
+        }
+        let mut reply = self.send(request).await?;
+        worn.hide(&mut reply.body);
+        Ok(reply)
+    }
+
+    /// A request without credentials.
+    ///
+    /// # Errors
+    /// The outcome where it cannot be made.
+    pub(super) fn request(&self, ask: &Ask) -> Result<Request<Full<Bytes>>, Outcome> {
+        let url = ask.url.as_ref().unwrap_or(&self.url);
+        let mut request = Request::builder()
+            .method(ask.method.clone())
+            .uri(url.clone())
+            .header(USER_AGENT, concat!("dray/", env!("CARGO_PKG_VERSION")))
+            .header("traceparent", traceparent(ask.event, rand::random()));
+        if !ask.body.is_empty() && !ask.headers.iter().any(|(name, _)| name == CONTENT_TYPE) {
+            request = request.header(CONTENT_TYPE, "application/json");
+        }
+        for (name, value) in &ask.headers {
+            request = request.header(name, value);
+        }
+        let made = request.body(Full::new(ask.body.clone()));
+        made.map_err(|error| Outcome::Misconfigured(format!("no request could be made: {error}")))
+    }
+
+    /// Sends it, in its account's turn, with the target's cookies, and keeps those that it sets. The time limit begins with
+    /// the turn.
+    ///
+    /// # Errors
+    /// The outcome where no whole answer came.
+    pub(super) async fn send(&self, mut request: Request<Full<Bytes>>) -> Result<Reply, Outcome> {
+        let _permit = match &self.account {
+            Some(account) => Some(account.enter(self.timeliness).await),
+            None => None,
+        };
+        let url = self
+            .cookies
+            .as_ref()
+            .and_then(|_| Url::parse(&request.uri().to_string()).ok());
+        if let Some(cookies) = url.as_ref().and_then(|url| self.cookies_for(url)) {
+            request.headers_mut().insert(COOKIE, cookies);
+        }
+        let reply = timeout(self.timeout, self.exchange(request)).await;
+        let reply = reply.unwrap_or_else(|_| {
+            Err(Outcome::Unknown(format!(
+                "no whole answer within {:?}",
+                self.timeout
+            )))
+        })?;
+        if let Some(url) = url {
+            self.keep_cookies(&reply.headers, &url);
+        }
+        Ok(reply)
+    }
+
+    /// Those that a session has set.
+    pub(super) fn forget_cookies(&self) {
+        if let Some(cookies) = &self.cookies {
+            cookies
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .clear();
+        }
+    }
+
+    fn cookies_for(&self, url: &Url) -> Option<HeaderValue> {
+        let store = self
+            .cookies
+            .as_ref()?
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let pairs = store.get_request_values(url);
+        let pairs: Vec<_> = pairs
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        let mut value = HeaderValue::try_from(pairs.join("; ")).ok()?;
+        value.set_sensitive(true);
+        (!value.is_empty()).then_some(value)
+    }
+
+    fn keep_cookies(&self, headers: &HeaderMap, url: &Url) {
+        let Some(store) = &self.cookies else {
+            return;
+        };
+        let mut store = store.lock().unwrap_or_else(PoisonError::into_inner);
+        for set in headers.get_all(SET_COOKIE) {
+            if let Ok(set) = set.to_str() {
+                // One that is none, or for another host, is not ours to keep.
+                let _ = store.parse(set, url);
             }
-            Ok(Err(reason)) => Err(Outcome::Auth(reason)),
-            _ => Ok(reply),
+        }
+        if store.iter_any().count() > COOKIES_MAX {
+            store.clear();
         }
     }
 
@@ -170,27 +278,8 @@ impl Connection {
         Ok(uri)
     }
 
-    /// What a dead letter keeps of a request and its answer.
-    pub(crate) fn exchange(&self, ask: &Ask, reply: &Reply) -> Exchange {
-        let kept = |head: String, body: &[u8]| {
-            let body = String::from_utf8_lossy(&body[..body.len().min(KEPT_BYTES_MAX)]);
-            let mut whole = format!("{head}\n{body}");
-            whole.truncate(whole.floor_char_boundary(KEPT_BYTES_MAX));
-            whole.trim_end().to_owned()
-        };
-        let status = StatusCode::from_u16(reply.status).ok();
-        let phrase = status
-            .and_then(|status| status.canonical_reason())
-            .unwrap_or("");
-        let url = ask.url.as_ref().unwrap_or(&self.url);
-        Exchange {
-            request: kept(format!("{} {url}", ask.method), &ask.body),
-            answer: kept(format!("{} {phrase}", reply.status), &reply.body),
-        }
-    }
-
     /// A bare connection, to see whether anybody listens.
-    pub(crate) async fn knock(&self, wait: Duration) -> bool {
+    pub(super) async fn knock(&self, wait: Duration) -> bool {
         let Some(host) = self.url.host() else {
             return false;
         };
@@ -207,50 +296,7 @@ impl Connection {
         )
     }
 
-    fn secret(&self) -> Option<HeaderValue> {
-        self.secret
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-    }
-
-    async fn ask_as(&self, ask: &Ask, secret: Option<HeaderValue>) -> Result<Reply, Outcome> {
-        let request = self.request(ask, secret).map_err(|error| {
-            Outcome::Misconfigured(format!("no request could be made: {error}"))
-        })?;
-        match timeout(self.timeout, self.send(request)).await {
-            Ok(reply) => reply,
-            Err(_) => Err(Outcome::Unknown(format!(
-                "no whole answer within {:?}",
-                self.timeout
-            ))),
-        }
-    }
-
-    fn request(
-        &self,
-        ask: &Ask,
-        secret: Option<HeaderValue>,
-    ) -> Result<Request<Full<Bytes>>, ::http::Error> {
-        let url = ask.url.as_ref().unwrap_or(&self.url);
-        let mut request = Request::builder()
-            .method(ask.method.clone())
-            .uri(url.clone())
-            .header(USER_AGENT, concat!("dray/", env!("CARGO_PKG_VERSION")))
-            .header("traceparent", traceparent(ask.event, rand::random()));
-        if !ask.body.is_empty() && !ask.headers.iter().any(|(name, _)| name == CONTENT_TYPE) {
-            request = request.header(CONTENT_TYPE, "application/json");
-        }
-        for (name, value) in &ask.headers {
-            request = request.header(name, value);
-        }
-        if let Some(secret) = secret {
-            request = request.header(AUTHORIZATION, secret);
-        }
-        request.body(Full::new(ask.body.clone()))
-    }
-
-    async fn send(&self, request: Request<Full<Bytes>>) -> Result<Reply, Outcome> {
+    async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<Reply, Outcome> {
         let response = self.client.request(request).await.map_err(|error| {
             if error.is_connect() {
                 Outcome::Unreachable(format!("no connection to {}: {}", self.url, chain(&error)))
@@ -267,6 +313,7 @@ impl Connection {
                 status,
                 headers,
                 body,
+                worn: None,
             }),
             Err(error) => Err(Outcome::Unknown(format!(
                 "the answer {status} broke off: {}",
@@ -311,124 +358,20 @@ fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     said
 }
 
-fn roots(https: bool, ca_file: &Path) -> Result<rustls::RootCertStore, String> {
-    let mut roots = rustls::RootCertStore::empty();
-    if !https {
-        return Ok(roots);
-    }
-    let native = rustls_native_certs::load_native_certs();
-    roots.add_parsable_certificates(native.certs);
-    if !ca_file.as_os_str().is_empty() {
-        let wrong = |reason: String| {
-            format!(
-                "ca_file {}: {reason}; write the path of a PEM file",
-                ca_file.display()
-            )
-        };
-        let mut added = 0;
-        for certificate in
-            CertificateDer::pem_file_iter(ca_file).map_err(|error| wrong(error.to_string()))?
-        {
-            let certificate = certificate.map_err(|error| wrong(error.to_string()))?;
-            roots
-                .add(certificate)
-                .map_err(|error| wrong(error.to_string()))?;
-            added += 1;
-        }
-        if added == 0 {
-            return Err(wrong("it holds no certificate".into()));
-        }
-    }
-    if roots.is_empty() {
-        return Err(
-            "the system has no CA certificates; install ca-certificates or write ca_file".into(),
-        );
-    }
-    Ok(roots)
-}
-
-fn secret(auth: &Auth) -> Result<Option<HeaderValue>, String> {
-    let (path, text) = match auth {
-        Auth::None => return Ok(None),
-        Auth::Bearer { token_file } => {
-            let token = read_secret("auth.token_file", token_file)?;
-            (token_file, format!("Bearer {}", token.trim()))
-        }
-        Auth::Basic {
-            user,
-            password_file,
-        } => {
-            let password = read_secret("auth.password_file", password_file)?;
-            let pair = format!("{user}:{}", password.trim_end_matches(['\r', '\n']));
-            (password_file, format!("Basic {}", STANDARD.encode(pair)))
-        }
-    };
-    let mut value = HeaderValue::try_from(text).map_err(|_| {
-        format!(
-            "{} holds a character that no header may hold",
-            path.display()
-        )
-    })?;
-    value.set_sensitive(true);
-    Ok(Some(value))
-}
-
-fn read_secret(setting: &str, path: &Path) -> Result<String, String> {
-    let read = std::fs::read_to_string(path)
-        .map_err(|error| format!("{setting} {}: {error}", path.display()))?;
-    if read.trim().is_empty() || read.len() > SECRET_BYTES_MAX {
-        return Err(format!(
-            "{setting} {}: it is empty or longer than {SECRET_BYTES_MAX} bytes",
-            path.display()
-        ));
-    }
-    Ok(read)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn secrets_become_headers() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("secret");
-        std::fs::write(&path, "s3cret \n").expect("a file");
-        let bearer = Auth::Bearer {
-            token_file: path.clone(),
-        };
-        assert_eq!(
-            secret(&bearer).expect("a token").expect("one"),
-            "Bearer s3cret"
-        );
-        let basic = Auth::Basic {
-            user: "dray".into(),
-            password_file: path.clone(),
-        };
-        let expected = format!("Basic {}", STANDARD.encode("dray:s3cret "));
-        assert_eq!(
-            secret(&basic).expect("a password").expect("one"),
-            expected.as_str()
-        );
-        std::fs::write(&path, "\n").expect("a file");
-        assert!(
-            secret(&bearer)
-                .expect_err("empty")
-                .contains("auth.token_file")
-        );
-        std::fs::remove_file(&path).expect("it is there");
-        assert!(secret(&bearer).expect_err("gone").contains("No such file"));
-    }
 
     #[test]
     fn a_calls_address_stays_on_the_targets_host() {
         let config: TargetConfig =
             toml::from_str("name = \"erp\"\nurl = \"https://erp.example:8443/api/items\"")
                 .expect("a table");
-        let connection = Connection::new(&TargetConfig {
+        let config = TargetConfig {
             url: config.url.replace("https", "http"),
             ..config
-        });
+        };
+        let connection = Connection::new(&config, None);
         let connection = connection.expect("an address");
         for (relative, expected) in [
             ("orders?a=b", Some("http://erp.example:8443/api/orders?a=b")),
@@ -444,20 +387,6 @@ mod tests {
             let resolved = connection.resolve(relative).map(|uri| uri.to_string());
             assert_eq!(resolved.ok().as_deref(), expected, "{relative}");
         }
-    }
-
-    #[test]
-    fn a_ca_file_must_hold_certificates() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("ca.pem");
-        std::fs::write(&path, "no PEM").expect("a file");
-        assert!(
-            roots(true, &path)
-                .expect_err("no PEM")
-                .contains("no certificate")
-        );
-        assert!(roots(true, &folder.path().join("absent")).is_err());
-        assert!(roots(false, &path).is_ok());
     }
 
     #[test]

@@ -1,15 +1,20 @@
 //! Each delivery is one POST: a batch of events as a JSON array, or one as an object.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ::http::{HeaderName, HeaderValue, Method};
 use jiff::Timestamp;
 
-use super::http::{Ask, Connection};
+use super::http::{Ask, Connection, Reply};
 use super::{Connector, Delivery, Promise, Told, Verdict};
 use crate::calls::Ruling;
 use crate::config::TargetConfig;
+use crate::outcome::Outcome;
+
+/// What an answer means, and what is kept of it.
+type Meaning = (Outcome, BTreeMap<String, String>);
 
 /// See the module.
 #[derive(Debug)]
@@ -47,9 +52,8 @@ impl Post {
             ask.headers.push((name.clone(), value));
         }
         ask.body = delivery.body;
-        match self.connection.ask(&ask).await {
-            Ok(reply) => {
-                let (outcome, kept) = self.rules.outcome(&reply.answer(), Timestamp::now());
+        match self.ask(&ask).await {
+            Ok((reply, (outcome, kept))) => {
                 let exchange = outcome
                     .concerns_events()
                     .then(|| self.connection.exchange(&ask, &reply));
@@ -62,6 +66,20 @@ impl Post {
             }
             Err(outcome) => outcome.into(),
         }
+    }
+
+    /// The answer and what it means; asked again, once, where a rule says that the target does not know us.
+    async fn ask(&self, ask: &Ask) -> Result<(Reply, Meaning), Outcome> {
+        let meaning = |reply: &Reply| self.rules.outcome(&reply.answer(), Timestamp::now());
+        let reply = self.connection.ask(ask).await?;
+        let meant = meaning(&reply);
+        if let Outcome::Auth(_) = meant.0
+            && let Some(reply) = self.connection.again(ask, &reply).await?
+        {
+            let meant = meaning(&reply);
+            return Ok((reply, meant));
+        }
+        Ok((reply, meant))
     }
 }
 

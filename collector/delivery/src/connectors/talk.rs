@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use super::http::{Ask, Connection, Reply};
 use super::{Connector, Delivery, Promise, Told, Verdict};
-use crate::calls::{Program, Turn};
+use crate::calls::{Program, Talk, Turn};
 use crate::outcome::Outcome;
 use crate::template::Fields;
 
@@ -67,12 +67,7 @@ impl Conversation {
                     Err(reason) => return Outcome::Poison(reason),
                 }
             }
-            let reply = match self.connection.ask(&ask).await {
-                Ok(reply) => reply,
-                Err(outcome) => return outcome,
-            };
-            let turn = talk.hear(&reply.answer(), Timestamp::now());
-            heard.last = Some((ask, reply));
+            let turn = self.turn(&mut talk, ask, heard).await;
             let told = talk.take_kept();
             if !told.is_empty() {
                 heard.kept.extend(told);
@@ -81,10 +76,29 @@ impl Conversation {
                 fields.keep(&kept);
             }
             match turn {
-                Turn::Again => heard.led_on = true,
-                Turn::End(outcome) => return outcome,
+                Ok(Turn::Again) => heard.led_on = true,
+                Ok(Turn::End(outcome)) | Err(outcome) => return outcome,
             }
         }
+    }
+
+    /// One call; again, once, where its answer means that the target does not know us.
+    async fn turn(
+        &self,
+        talk: &mut Talk<'_>,
+        ask: Ask,
+        heard: &mut Heard,
+    ) -> Result<Turn, Outcome> {
+        let mut reply = self.connection.ask(&ask).await?;
+        let mut turn = talk.hear(&reply.answer(), Timestamp::now());
+        if let Turn::End(Outcome::Auth(_)) = turn
+            && let Some(fresh) = self.connection.again(&ask, &reply).await?
+        {
+            turn = talk.hear(&fresh.answer(), Timestamp::now());
+            reply = fresh;
+        }
+        heard.last = Some((ask, reply));
+        Ok(turn)
     }
 }
 

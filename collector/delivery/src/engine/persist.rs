@@ -93,6 +93,7 @@ pub(super) enum Done {
         known: Option<u64>,
         /// Something that waits may be due.
         look: bool,
+        through: Vec<(FlowName, Offset)>,
     },
     Looked(Looked),
     Loaded {
@@ -208,7 +209,9 @@ impl Engine {
                 sent,
                 known,
                 look,
+                through,
             } => {
+                self.connector.settled(&through);
                 if let Some(known) = known {
                     self.vetting.counted(known);
                 }
@@ -323,6 +326,11 @@ async fn take_step(
                         then_load: pending.then_load,
                         counts: pending.counts,
                         sent: pending.sent,
+                        through: step
+                            .cursors
+                            .into_iter()
+                            .map(|(flow, cursor)| (flow, cursor.through))
+                            .collect(),
                     };
                 }
                 Some(Err(error)) => error.to_string(),

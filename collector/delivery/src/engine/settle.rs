@@ -50,6 +50,9 @@ impl Engine {
             self.gate.unsent(era);
             return;
         };
+        if let Some(account) = &self.account {
+            account.learn(&told);
+        }
         // Whatever stops it now: what it said before may have had its effect.
         batch.in_doubt |= told.has_begun;
         if !told.kept.is_empty() {

@@ -10,4 +10,7 @@ mod holding;
 mod keeping;
 mod misbehaving;
 mod refusing;
+mod sharing;
+mod showing_who;
+mod signing_in;
 mod support;

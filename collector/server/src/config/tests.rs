@@ -49,7 +49,7 @@ fn the_documented_configuration_is_read() {
 }
 
 /// Each: the line to replace in [`GOOD`], with what, the line that must be named, and words of the answer.
-const BROKEN: [(&str, &str, usize, &[&str]); 22] = [
+const BROKEN: [(&str, &str, usize, &[&str]); 23] = [
     (
         "names = [\"collector.example\", \"10.0.0.5\", \"::1\"]",
         "",
@@ -171,6 +171,12 @@ const BROKEN: [(&str, &str, usize, &[&str]); 22] = [
         "[[target]]\nname = \"erp\"\nurl = \"http://b/\"\n[target.retry]",
         19,
         &["two targets called \"erp\"", "each its own"],
+    ),
+    (
+        "batch = 200",
+        "account = \"netsuit\"",
+        13,
+        &["there is no account \"netsuit\"", "write an [[account]]"],
     ),
 ];
 

@@ -43,6 +43,10 @@ pub enum Reply {
     Status(u16),
     /// The same, with a header and a body.
     With(u16, &'static str, String, String),
+    /// The same, with these headers.
+    Many(u16, Vec<(&'static str, String)>),
+    /// The same as [`Self::Status`], once so many requests wait for it.
+    Meet(u16, Arc<tokio::sync::Barrier>),
     /// Takes the events, and closes instead of answering.
     TakeAndReset,
     /// Takes the events, and never answers.
@@ -71,6 +75,8 @@ struct Kept {
     script: Option<Script>,
     arrivals: Vec<Arrival>,
     asks: Vec<Arc<Ask>>,
+    live: usize,
+    live_max: usize,
 }
 
 /// A running ERP; ends with its value.
@@ -145,6 +151,11 @@ impl Erp {
         tokio::time::timeout(super::LIMIT, waiting)
             .await
             .expect("requests come");
+    }
+
+    /// The most requests that were in flight at once.
+    pub fn live_max(&self) -> usize {
+        self.kept().live_max
     }
 
     /// "POST /items", in order of arrival.
@@ -246,6 +257,15 @@ impl hyper::body::Body for Endless {
     }
 }
 
+/// A request that is answered, or given up.
+struct Ended(Shared);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        self.0.0.lock().expect("nobody panics holding it").live -= 1;
+    }
+}
+
 async fn answer(
     request: Request<Incoming>,
     shared: Shared,
@@ -259,11 +279,13 @@ async fn answer(
     let events = if body.is_empty() {
         Vec::new()
     } else {
-        match serde_json::from_slice(&body).expect("JSON") {
-            Value::Array(events) => events,
-            event => vec![event],
+        match serde_json::from_slice(&body) {
+            Ok(Value::Array(events)) => events,
+            Ok(event) => vec![event],
+            Err(_) => Vec::new(),
         }
     };
+    let _ended = Ended(Arc::clone(&shared));
     let reply = {
         let mut kept = shared.0.lock().expect("nobody panics holding it");
         let ask = Arc::new(Ask {
@@ -277,13 +299,18 @@ async fn answer(
             body,
             events,
         });
+        kept.live += 1;
+        kept.live_max = kept.live_max.max(kept.live);
         kept.asks.push(Arc::clone(&ask));
         let reply = kept
             .script
             .as_mut()
             .map_or(Reply::Status(200), |script| script(&ask));
         let takes = match &reply {
-            Reply::Status(status) | Reply::With(status, ..) => (200..300).contains(status),
+            Reply::Status(status)
+            | Reply::With(status, ..)
+            | Reply::Many(status, _)
+            | Reply::Meet(status, _) => (200..300).contains(status),
             Reply::TakeAndReset | Reply::TakeAndHang => true,
             Reply::Reset | Reply::Hang | Reply::Trickle => false,
         };
@@ -293,9 +320,14 @@ async fn answer(
         reply
     };
     shared.1.send_modify(|version| *version += 1);
-    let (status, header, body) = match reply {
-        Reply::Status(status) => (status, None, "{}".to_owned()),
-        Reply::With(status, name, value, body) => (status, Some((name, value)), body),
+    let (status, headers, body) = match reply {
+        Reply::Status(status) => (status, Vec::new(), "{}".to_owned()),
+        Reply::With(status, name, value, body) => (status, vec![(name, value)], body),
+        Reply::Many(status, headers) => (status, headers, String::new()),
+        Reply::Meet(status, barrier) => {
+            barrier.wait().await;
+            (status, Vec::new(), String::new())
+        }
         Reply::Trickle => return Ok(Response::new(Either::Right(Endless::default()))),
         Reply::Hang | Reply::TakeAndHang => std::future::pending().await,
         Reply::TakeAndReset | Reply::Reset => {
@@ -303,7 +335,7 @@ async fn answer(
         }
     };
     let mut response = Response::builder().status(status);
-    if let Some((name, value)) = header {
+    for (name, value) in headers {
         response = response.header(name, value);
     }
     Ok(response

@@ -1,0 +1,179 @@
+//! What several targets share: the limits of an account at an ERP, and its sign-in.
+//!
+//! Each request of a target with `account = "NAME"` waits for its turn here, whoever makes it: deliveries, calls of
+//! conversations, sign-ins. Who is told to wait ([`Outcome::Throttled`], by status or rule) makes all of them wait. What is
+//! decided stands in [`turns`], this is its driver. Nothing here survives: a collector that starts knows of no throttling.
+
+mod turns;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use cookie_store::CookieStore;
+use tokio::sync::Notify;
+
+use crate::config::{AccountConfig, Auth, Timeliness};
+use crate::connectors::sign_in::SignIn;
+use crate::connectors::{Told, Verdict};
+use crate::outcome::Outcome;
+use turns::{Ticket, Turn, Turns};
+
+pub use turns::{BURST_MAX, FLOOR, STEP};
+
+/// The accounts of a configuration, by name.
+#[derive(Debug, Default)]
+pub struct Accounts(BTreeMap<String, Arc<Account>>);
+
+/// One account.
+#[derive(Debug)]
+pub struct Account {
+    turns: Mutex<Turns>,
+    changed: Notify,
+    sign_in: Option<Arc<SignIn>>,
+    cookies: Arc<Mutex<CookieStore>>,
+}
+
+impl Accounts {
+    /// Checks them and reads their secrets; connects to nothing. Blocks on small files.
+    ///
+    /// # Errors
+    /// A sentence.
+    pub fn new(configs: &[AccountConfig]) -> Result<Self, String> {
+        let mut accounts = BTreeMap::new();
+        for config in configs {
+            if let Some(wrong) = config.validate().into_iter().next() {
+                return Err(wrong);
+            }
+            let account = Account::new(config)
+                .map_err(|reason| format!("account {:?}: {reason}", config.name))?;
+            if accounts
+                .insert(config.name.clone(), Arc::new(account))
+                .is_some()
+            {
+                return Err(format!(
+                    "account {:?}: there are two of this name",
+                    config.name
+                ));
+            }
+        }
+        Ok(Self(accounts))
+    }
+
+    /// A target's; `None` where it names none.
+    ///
+    /// # Errors
+    /// A sentence.
+    pub(crate) fn of(&self, name: &str) -> Result<Option<Arc<Account>>, String> {
+        if name.is_empty() {
+            return Ok(None);
+        }
+        let found = self.0.get(name).map(Arc::clone);
+        found.map(Some).ok_or_else(|| {
+            format!("account: there is no {name:?}; write an [[account]] of this name")
+        })
+    }
+}
+
+impl Account {
+    fn new(config: &AccountConfig) -> Result<Self, String> {
+        let sign_in = (config.auth != Auth::None)
+            .then(|| SignIn::new(&config.auth, &config.vars))
+            .transpose()?;
+        Ok(Self {
+            turns: Mutex::new(Turns::new(config)),
+            changed: Notify::new(),
+            sign_in: sign_in.map(Arc::new),
+            cookies: Arc::default(),
+        })
+    }
+
+    /// Its sign-in, for targets without one.
+    pub(crate) fn sign_in(&self) -> Option<Arc<SignIn>> {
+        self.sign_in.clone()
+    }
+
+    /// Where its session may stand.
+    pub(crate) fn cookies(&self) -> Arc<Mutex<CookieStore>> {
+        Arc::clone(&self.cookies)
+    }
+
+    /// Waits for a request's turn. It is in flight until the permit is dropped.
+    pub(crate) async fn enter(self: &Arc<Self>, timeliness: Timeliness) -> Permit {
+        let mut waiting = Waiting {
+            ticket: Some(self.turns().queue(timeliness)),
+            account: Arc::clone(self),
+        };
+        loop {
+            // Before the look, so that what changes after it is heard.
+            let changed = self.changed.notified();
+            let Some(ticket) = waiting.ticket else {
+                return Permit(Arc::clone(self));
+            };
+            let turn = self.turns().turn(ticket, Instant::now());
+            match turn {
+                Turn::Go => {
+                    waiting.ticket = None;
+                    // Another one is the next now.
+                    self.changed.notify_waiters();
+                }
+                Turn::Wait(None) => changed.await,
+                Turn::Wait(Some(until)) => {
+                    let _ = tokio::time::timeout_at(until.into(), changed).await;
+                }
+            }
+        }
+    }
+
+    /// Takes in what became of a delivery.
+    pub(crate) fn learn(&self, told: &Told) {
+        let outcomes = match &told.verdict {
+            Verdict::All(outcome) => std::slice::from_ref(outcome),
+            Verdict::Each(outcomes) => outcomes,
+        };
+        for outcome in outcomes {
+            match outcome {
+                Outcome::Throttled(wait, why) => {
+                    self.turns().throttled(Instant::now(), *wait, why);
+                }
+                Outcome::Done | Outcome::Accepted(..) => self.turns().succeeded(),
+                _ => {}
+            }
+        }
+        self.changed.notify_waiters();
+    }
+
+    /// Why nothing leaves, where the account asked for time.
+    pub(crate) fn paused(&self) -> Option<String> {
+        self.turns().paused(Instant::now()).map(str::to_owned)
+    }
+
+    fn turns(&self) -> MutexGuard<'_, Turns> {
+        self.turns.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A request in the queue; given up with this value.
+struct Waiting {
+    ticket: Option<Ticket>,
+    account: Arc<Account>,
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket.take() {
+            self.account.turns().leave(ticket);
+            self.account.changed.notify_waiters();
+        }
+    }
+}
+
+/// A request in flight.
+pub(crate) struct Permit(Arc<Account>);
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.0.turns().ended();
+        self.0.changed.notify_waiters();
+    }
+}

@@ -1,0 +1,119 @@
+//! What a target is, beside an HTTP server.
+
+use serde::Deserialize;
+
+use super::{Auth, TargetConfig};
+
+/// Which connector: each but `http` has a table of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// Requests to `url`.
+    #[default]
+    Http,
+    /// Rows of a table: `[target.sql]`.
+    Sql,
+    /// Files in a folder: `[target.file]`.
+    File,
+    /// Messages of a JetStream stream: `[target.nats]`.
+    Nats,
+}
+
+impl Kind {
+    /// As it is written.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Sql => "sql",
+            Self::File => "file",
+            Self::Nats => "nats",
+        }
+    }
+}
+
+impl TargetConfig {
+    /// Host and port, where the target is a server.
+    #[must_use]
+    pub fn server(&self) -> Option<(String, u16)> {
+        match self.kind {
+            Kind::Http => {
+                let uri: http::Uri = self.url.parse().ok()?;
+                let default = if uri.scheme_str() == Some("https") {
+                    443
+                } else {
+                    80
+                };
+                let host = uri.host()?.trim_start_matches('[').trim_end_matches(']');
+                Some((host.to_owned(), uri.port_u16().unwrap_or(default)))
+            }
+            Kind::Sql => self.sql.as_ref()?.server(),
+            Kind::File => {
+                let sftp = self.file.as_ref()?.sftp.as_ref()?;
+                Some((sftp.host.clone(), sftp.port))
+            }
+            Kind::Nats => self.nats.as_ref()?.servers().into_iter().next(),
+        }
+    }
+
+    /// Secrets' files beside those of [`Auth`]: the setting and the path.
+    #[must_use]
+    pub fn secret_files(&self) -> Vec<(&'static str, &std::path::Path)> {
+        let sql = self.sql.as_ref().map(|sql| &sql.password_file);
+        let nats = self.nats.as_ref();
+        let sftp = self.file.as_ref().and_then(|file| file.sftp.as_ref());
+        [
+            ("sql.password_file", sql),
+            ("nats.password_file", nats.map(|nats| &nats.password_file)),
+            ("nats.token_file", nats.map(|nats| &nats.token_file)),
+            (
+                "file.sftp.password_file",
+                sftp.map(|sftp| &sftp.password_file),
+            ),
+            ("file.sftp.key_file", sftp.map(|sftp| &sftp.key_file)),
+        ]
+        .into_iter()
+        .filter_map(|(setting, path)| Some((setting, path?.as_path())))
+        .filter(|(_, path)| !path.as_os_str().is_empty())
+        .collect()
+    }
+
+    /// The table of another kind, and what only `http` has.
+    pub(super) fn check_kind(&self, wrong: &mut Vec<String>) {
+        for (kind, is_there) in [
+            (Kind::Sql, self.sql.is_some()),
+            (Kind::File, self.file.is_some()),
+            (Kind::Nats, self.nats.is_some()),
+        ] {
+            let name = kind.name();
+            if is_there && self.kind != kind {
+                wrong.push(format!(
+                    "{name}: the table [target.{name}] belongs to kind = \"{name}\"; this target's is \"{}\"",
+                    self.kind.name()
+                ));
+            }
+            if !is_there && self.kind == kind {
+                wrong.push(format!(
+                    "{name}: kind = \"{name}\" needs a table [target.{name}]"
+                ));
+            }
+        }
+        if self.kind == Kind::Http {
+            return;
+        }
+        for (setting, is_set) in [
+            ("url", !self.url.is_empty()),
+            ("rule", !self.rules.is_empty()),
+            ("calls", !self.calls.call.is_empty()),
+            ("auth", self.auth != Auth::None),
+            ("template", !self.template.is_empty()),
+        ] {
+            if is_set {
+                let name = self.kind.name();
+                wrong.push(format!(
+                    "{setting}: kind = \"{name}\" has none; what it needs stands in [target.{name}]"
+                ));
+            }
+        }
+    }
+}

@@ -1,0 +1,304 @@
+//! Messages of a JetStream stream, in order per key.
+//!
+//! Each event is published with its id as `Nats-Msg-Id` and is delivered when the stream has acknowledged it: the server
+//! drops a repeat within its window (`duplicate_window`, 2 minutes by default). What may be there for longer, after a kill
+//! or a lost reply, is looked up first: where the last message of the event's subject has its id, it is in. That is exact
+//! for subjects that have the event's key in them, as of a key one event is on its way at a time.
+
+mod link;
+mod subject;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_nats::jetstream::context::{PublishAckFuture, PublishErrorKind};
+use async_nats::jetstream::message::PublishMessage;
+use async_nats::jetstream::stream::LastRawMessageErrorKind;
+use bytes::Bytes;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use super::{Connector, Delivery, Piece, Promise, Told, Verdict};
+use crate::config::TargetConfig;
+use crate::config::nats::NatsConfig;
+use crate::outcome::Outcome;
+use crate::template::{Fields, Templates};
+
+use link::{Link, Way};
+
+/// Messages of a delivery that are on their way at once.
+const AT_ONCE: usize = 500;
+/// What the server knows a repeat by.
+const ID_HEADER: &str = "Nats-Msg-Id";
+const SUBJECT: &str = "nats.subject";
+const PAYLOAD: &str = "nats.payload";
+
+/// See the module.
+#[derive(Debug)]
+struct Nats {
+    config: NatsConfig,
+    way: Way,
+    templates: Templates,
+    timeout: Duration,
+    link: tokio::sync::Mutex<Option<Arc<Link>>>,
+}
+
+/// An event as it is published.
+#[derive(Debug)]
+struct Message {
+    subject: String,
+    payload: Bytes,
+    id: String,
+}
+
+/// The connector of a target; reads its secret and authorities.
+pub(super) fn build(config: &TargetConfig) -> Result<Arc<dyn Connector>, String> {
+    let nats = config.nats.as_ref().ok_or("nats: its table is missing")?;
+    let mut templates = Templates::new(&config.vars);
+    let setting = |setting: &str, reason: String| format!("{setting}: {reason}");
+    templates
+        .add(SUBJECT, &nats.subject)
+        .map_err(|reason| setting(SUBJECT, reason))?;
+    if !nats.payload.is_empty() {
+        templates
+            .add(PAYLOAD, &nats.payload)
+            .map_err(|reason| setting(PAYLOAD, reason))?;
+    }
+    templates.try_samples(&config.bodies)?;
+    Ok(Arc::new(Nats {
+        config: nats.clone(),
+        way: Way::new(config, nats, config.concurrency * AT_ONCE)?,
+        templates,
+        timeout: config.timeout,
+        link: tokio::sync::Mutex::default(),
+    }))
+}
+
+impl Nats {
+    async fn tell(&self, delivery: &Delivery) -> Told {
+        let link = match self.link().await {
+            Ok(link) => link,
+            Err(outcome) => return outcome.into(),
+        };
+        let in_doubt = delivery.in_doubt && self.config.verify;
+        let mut outcomes = Vec::with_capacity(delivery.events.len());
+        for pieces in delivery.events.chunks(AT_ONCE) {
+            let messages: Vec<_> = pieces
+                .iter()
+                .map(|piece| self.message(delivery, piece))
+                .collect();
+            let publish = self.publish(&link, messages, in_doubt);
+            match timeout(self.timeout, publish).await {
+                Ok(told) => outcomes.extend(told),
+                Err(_) => outcomes.extend(pieces.iter().map(|_| {
+                    Outcome::Unknown(format!("no acknowledgement within {:?}", self.timeout))
+                })),
+            }
+        }
+        if link.is_lost() {
+            self.drop_link(&link).await;
+        }
+        Told {
+            kept: std::collections::BTreeMap::new(),
+            verdict: Verdict::Each(outcomes),
+            has_begun: false,
+            exchange: None,
+        }
+    }
+
+    fn message(&self, delivery: &Delivery, piece: &Piece) -> Result<Message, Outcome> {
+        let json = delivery.body.slice(piece.json.clone());
+        let fields = Fields::of(&json).map_err(|poison| Outcome::Poison(poison.0))?;
+        let render = |name| {
+            let made = self.templates.render(name, &fields, &BTreeMap::new());
+            made.map_err(|poison| Outcome::Poison(poison.0))
+        };
+        let subject = render(SUBJECT)?;
+        if !subject::is_one(&subject) {
+            return Err(Outcome::Poison(format!(
+                "{SUBJECT}: {subject:?} is no subject; it has an empty part, white space, \"*\" or \">\": let the template replace it"
+            )));
+        }
+        let payload = match self.config.payload.is_empty() {
+            true => json.clone(),
+            false => render(PAYLOAD)?.into(),
+        };
+        Ok(Message {
+            subject,
+            payload,
+            id: piece.id.to_string(),
+        })
+    }
+
+    /// Publishes messages and waits for what became of each.
+    async fn publish(
+        &self,
+        link: &Link,
+        messages: Vec<Result<Message, Outcome>>,
+        in_doubt: bool,
+    ) -> Vec<Outcome> {
+        let mut sent = Vec::with_capacity(messages.len());
+        for message in messages {
+            sent.push(match message {
+                Ok(message) => self.send(link, message, in_doubt).await,
+                Err(outcome) => Sent::Not(outcome),
+            });
+        }
+        let mut outcomes = Vec::with_capacity(sent.len());
+        for sent in sent {
+            outcomes.push(match sent {
+                Sent::Not(outcome) => outcome,
+                Sent::Acked(subject, ack) => {
+                    let acked = tokio::select! {
+                        biased;
+                        acked = ack.into_future() => acked,
+                        () = link.lost() => {
+                            outcomes.push(Outcome::Unknown("the connection broke before the acknowledgement".into()));
+                            continue;
+                        }
+                    };
+                    match acked {
+                        Ok(_) => Outcome::Done,
+                        Err(error) => self.meaning(link, &subject, &error).await,
+                    }
+                }
+            });
+        }
+        outcomes
+    }
+
+    async fn send(&self, link: &Link, message: Message, in_doubt: bool) -> Sent {
+        if in_doubt {
+            match self.is_there(link, &message).await {
+                Ok(false) => {}
+                Ok(true) => return Sent::Not(Outcome::Done),
+                Err(outcome) => return Sent::Not(outcome),
+            }
+        }
+        let publish = PublishMessage::build()
+            .payload(message.payload)
+            .message_id(&message.id)
+            .expected_stream(&self.config.stream);
+        let subject = message.subject.clone();
+        match link.context.send_publish(message.subject, publish).await {
+            Ok(ack) => Sent::Acked(subject, ack),
+            Err(error) => Sent::Not(match error.kind() {
+                PublishErrorKind::MaxPayloadExceeded => {
+                    Outcome::Rejected(format!("the server takes no message so large: {error}"))
+                }
+                _ => Outcome::Unknown(format!("it could not be published: {error}")),
+            }),
+        }
+    }
+
+    /// Whether the last message of the subject is this one.
+    async fn is_there(&self, link: &Link, message: &Message) -> Result<bool, Outcome> {
+        let asked = link
+            .stream
+            .get_last_raw_message_by_subject(&message.subject);
+        let asked = tokio::select! {
+            asked = asked => asked,
+            () = link.lost() => return Err(Outcome::Unknown("the connection broke".into())),
+        };
+        match asked {
+            Ok(last) => {
+                let id = last.headers.get(ID_HEADER);
+                Ok(id.is_some_and(|id| id.as_str() == message.id))
+            }
+            Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(false),
+            Err(error) => Err(Outcome::Transient(format!(
+                "the stream {} does not say what it has: {error}; a user without the right to ask it needs nats.verify = false",
+                self.config.stream
+            ))),
+        }
+    }
+
+    async fn meaning(
+        &self,
+        link: &Link,
+        subject: &str,
+        error: &async_nats::jetstream::context::PublishError,
+    ) -> Outcome {
+        let said = format!("{}: {error}", self.config.stream);
+        match error.kind() {
+            PublishErrorKind::TimedOut | PublishErrorKind::BrokenPipe => Outcome::Unknown(said),
+            // Nobody takes the subject: a person's work, or a server that has only just begun.
+            PublishErrorKind::StreamNotFound => match link.look(&self.config.stream).await {
+                Err(outcome) => outcome,
+                Ok(subjects) if subjects.iter().any(|taken| subject::takes(taken, subject)) => {
+                    Outcome::Transient(said)
+                }
+                Ok(subjects) => Outcome::Misconfigured(format!(
+                    "the stream {} does not take the subject {subject}, only {}: nats stream edit {} --subjects ...; or mend nats.subject",
+                    self.config.stream,
+                    subjects.join(", "),
+                    self.config.stream
+                )),
+            },
+            _ if said.contains("expected stream") => Outcome::Misconfigured(format!(
+                "another stream than {} takes the subject {subject}: mend nats.stream or nats.subject ({said})",
+                self.config.stream
+            )),
+            _ if said.contains("message size exceeds") => Outcome::Rejected(said),
+            // Limits of a stream or an account, a leader that is being chosen.
+            _ => Outcome::Transient(said),
+        }
+    }
+
+    async fn link(&self) -> Result<Arc<Link>, Outcome> {
+        let mut held = self.link.lock().await;
+        if let Some(link) = held.as_ref().filter(|link| !link.is_lost()) {
+            return Ok(Arc::clone(link));
+        }
+        *held = None;
+        let opened = timeout(self.timeout, Link::open(&self.way, &self.config.stream)).await;
+        let opened = opened.unwrap_or_else(|_| {
+            Err(Outcome::Unreachable(format!(
+                "no server of nats.servers answers within {:?}",
+                self.timeout
+            )))
+        });
+        let link = Arc::new(opened?);
+        *held = Some(Arc::clone(&link));
+        Ok(link)
+    }
+
+    async fn drop_link(&self, link: &Arc<Link>) {
+        let mut held = self.link.lock().await;
+        if held.as_ref().is_some_and(|same| Arc::ptr_eq(same, link)) {
+            *held = None;
+        }
+    }
+}
+
+/// A message on its way, or why it is not.
+#[derive(Debug)]
+enum Sent {
+    Not(Outcome),
+    Acked(String, PublishAckFuture),
+}
+
+impl Connector for Nats {
+    fn deliver(self: Arc<Self>, delivery: Delivery) -> Promise<'static, Told> {
+        Box::pin(async move { self.tell(&delivery).await })
+    }
+
+    fn verifies(&self) -> bool {
+        self.config.verify
+    }
+
+    fn knock(&self, wait: Duration) -> Promise<'_, bool> {
+        Box::pin(async move {
+            let knocks = async {
+                for server in self.config.servers() {
+                    if TcpStream::connect(server).await.is_ok() {
+                        return true;
+                    }
+                }
+                false
+            };
+            timeout(wait, knocks).await.unwrap_or(false)
+        })
+    }
+}

@@ -1,0 +1,407 @@
+//! Who is calling: puts credentials on each request, and renews them.
+//!
+//! ```text
+//! request → current(): the credentials, by a sign-in where there are none or they end soon → worn by the request
+//!         → the answer means *auth* → renew(): one sign-in for all requests in flight → the same request, once more
+//!         → the answer means *auth* again → the target pauses
+//! ```
+//! Secrets are read from their files at each sign-in, so a changed file counts from then on. What is pure stands in the
+//! modules below: [`login`], [`oauth2`], [`oauth1`], [`webhook`], [`jwt`], [`csrf`].
+
+pub(super) mod csrf;
+mod jwt;
+mod login;
+mod oauth1;
+mod oauth2;
+mod renewable;
+mod secret;
+mod webhook;
+
+use std::fmt;
+use std::time::Instant;
+
+use ::http::header::AUTHORIZATION;
+use ::http::{HeaderValue, Method, Request};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use dray_proto::EventId;
+use http_body_util::Full;
+use jiff::Timestamp;
+use memchr::memmem;
+
+use super::http::{Ask, Reply, Wire};
+use crate::config::{Auth, OAuth2Config, SessionConfig};
+use crate::outcome::Outcome;
+use login::{Headers, Login};
+use renewable::{Fetched, Renewable};
+use secret::Secret;
+
+pub(super) use csrf::Csrf;
+pub(super) use renewable::Got;
+
+/// What is wrong with `kind = "session"`; reads no file.
+///
+/// # Errors
+/// A sentence.
+pub(crate) fn check_session(config: &SessionConfig, vars: &toml::Table) -> Result<(), String> {
+    Login::compile(config, vars).map(|_| ())
+}
+
+/// A target's credentials.
+#[derive(Debug)]
+pub(crate) struct SignIn {
+    kind: Kind,
+    held: Renewable<Worn>,
+}
+
+enum Kind {
+    /// Read from files and used as they are.
+    Files(Auth),
+    Session(Box<SessionConfig>, Box<Login>),
+    OAuth2(Box<OAuth2Config>, ::http::Uri),
+}
+
+impl fmt::Debug for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Files(_) => "Files",
+            Self::Session(..) => "Session",
+            Self::OAuth2(..) => "OAuth2",
+        })
+    }
+}
+
+/// What a request wears.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Worn {
+    Headers(Headers),
+    OAuth1(oauth1::Keys),
+    Hmac(webhook::Keys),
+}
+
+impl Worn {
+    /// Puts it on a request about an event.
+    pub(super) fn put(
+        &self,
+        request: &mut Request<Full<Bytes>>,
+        body: &[u8],
+        event: EventId,
+    ) -> Option<()> {
+        let seconds = Timestamp::now().as_second();
+        match self {
+            Self::Headers(headers) => {
+                for (name, value) in headers {
+                    request.headers_mut().insert(name.clone(), value.clone());
+                }
+            }
+            Self::OAuth1(keys) => {
+                let nonce = nonce();
+                let header = keys.header(request.method(), request.uri(), &nonce, seconds)?;
+                request.headers_mut().insert(AUTHORIZATION, header);
+            }
+            Self::Hmac(keys) => {
+                let headers = keys.headers(&event.to_string(), seconds, body)?;
+                request.headers_mut().extend(headers);
+            }
+        }
+        Some(())
+    }
+}
+
+/// Shorter credentials are not looked for in answers: they stand in any text.
+const HIDDEN_BYTES_MIN: usize = 8;
+
+impl Worn {
+    /// Takes what the request wore out of its answer, where the target repeats it: an answer gets into logs, errors and
+    /// dead letters.
+    pub(super) fn hide(&self, body: &mut Vec<u8>) {
+        let Self::Headers(headers) = self else {
+            return; // Secrets that sign are never sent.
+        };
+        for (_, value) in headers {
+            let value = value.as_bytes();
+            let secret = value
+                .splitn(2, |byte| *byte == b' ')
+                .last()
+                .unwrap_or(value);
+            if secret.len() < HIDDEN_BYTES_MIN {
+                continue;
+            }
+            let mut from = 0;
+            while let Some(at) = memmem::find(&body[from..], secret) {
+                from += at;
+                body.splice(from..from + secret.len(), *b"***");
+            }
+        }
+    }
+}
+
+fn nonce() -> String {
+    hex::encode(rand::random::<[u8; 16]>())
+}
+
+impl SignIn {
+    /// Reads the secrets once, so that a missing file is told at the start; connects to nothing. Blocks.
+    ///
+    /// # Errors
+    /// A sentence.
+    pub(crate) fn new(auth: &Auth, vars: &toml::Table) -> Result<Self, String> {
+        let kind = match auth {
+            Auth::Session(session) => {
+                Secret::read("auth.password_file", &session.password_file)?;
+                let login = Login::compile(session, vars)?;
+                Kind::Session(session.clone(), Box::new(login))
+            }
+            Auth::OAuth2(oauth2) => {
+                oauth2::Client::read((**oauth2).clone())?;
+                let url = oauth2.token_url.parse();
+                let url = url.map_err(|_| "auth.token_url: it is not an address".to_owned())?;
+                Kind::OAuth2(oauth2.clone(), url)
+            }
+            files => {
+                let held = Renewable::with(read(files)?);
+                let kind = Kind::Files(files.clone());
+                return Ok(Self { kind, held });
+            }
+        };
+        Ok(Self {
+            kind,
+            held: Renewable::new(),
+        })
+    }
+
+    /// Whether its tokens are given out over TLS, where the target itself may not be.
+    pub(super) fn needs_roots(&self) -> bool {
+        matches!(&self.kind, Kind::OAuth2(_, url) if url.scheme_str() == Some("https"))
+    }
+
+    /// Whether what it is given may be cookies.
+    pub(super) fn keeps_cookies(&self) -> bool {
+        matches!(self.kind, Kind::Session(..))
+    }
+
+    /// The credentials; signs in where there are none, or they end soon.
+    pub(super) async fn current(&self, wire: &Wire) -> Result<Got<Worn>, Outcome> {
+        self.held.current(Instant::now(), || self.fetch(wire)).await
+    }
+
+    /// Others than those that a request wore; `None` where there are no others.
+    pub(super) async fn renew(
+        &self,
+        wire: &Wire,
+        worn: &Got<Worn>,
+    ) -> Result<Option<Got<Worn>>, Outcome> {
+        if matches!(self.kind, Kind::Files(Auth::None)) {
+            return Ok(None);
+        }
+        let now = Instant::now();
+        let got = self
+            .held
+            .renew(worn.ticket, now, || self.fetch(wire))
+            .await?;
+        let same = matches!(self.kind, Kind::Files(_)) && got.value == worn.value;
+        Ok((!same).then_some(got))
+    }
+
+    async fn fetch(&self, wire: &Wire) -> Fetched<Worn> {
+        match &self.kind {
+            Kind::Files(auth) => {
+                let auth = auth.clone();
+                let worn = blocking(move || read(&auth)).await?;
+                Ok((worn, None))
+            }
+            Kind::Session(config, login) => self.log_in(wire, config, login).await,
+            Kind::OAuth2(config, url) => self.token(wire, config, url).await,
+        }
+    }
+
+    async fn log_in(&self, wire: &Wire, config: &SessionConfig, login: &Login) -> Fetched<Worn> {
+        let file = config.password_file.clone();
+        let password = blocking(move || Secret::read("auth.password_file", &file)).await?;
+        let wrong = |reason: String| Outcome::Misconfigured(format!("sign-in: {reason}"));
+        let request = login.request(&password).map_err(wrong)?;
+        let mut ask = Ask::new(request.method, a_trace());
+        ask.url = Some(wire.resolve(&request.url).map_err(wrong)?);
+        ask.headers = request.headers;
+        ask.body = request.body.into();
+        // A session that has ended is not to be gone on with.
+        wire.forget_cookies();
+        let reply = plain(wire, &ask).await?;
+        let headers = login.take(&password, &reply.answer(), Timestamp::now())?;
+        tracing::info!("signed in");
+        Ok((Worn::Headers(headers), config.lifetime))
+    }
+
+    async fn token(&self, wire: &Wire, config: &OAuth2Config, url: &::http::Uri) -> Fetched<Worn> {
+        // Reading a key and signing with it takes milliseconds.
+        let (read, now) = (config.clone(), Timestamp::now());
+        let (client, request) = blocking(move || {
+            let client = oauth2::Client::read(read)?;
+            let request = client.request(now, &nonce())?;
+            Ok((client, request))
+        })
+        .await?;
+        let mut ask = Ask::new(Method::POST, a_trace());
+        ask.url = Some(url.clone());
+        ask.headers = request.headers;
+        ask.body = request.body.into();
+        let reply = plain(wire, &ask).await?;
+        let (header, lives) = client.take(&reply.answer(), Timestamp::now())?;
+        tracing::info!("signed in");
+        Ok((Worn::Headers(vec![(AUTHORIZATION, header)]), lives))
+    }
+}
+
+/// A request of our own that wears nothing.
+async fn plain(wire: &Wire, ask: &Ask) -> Result<Reply, Outcome> {
+    let request = wire.request(ask)?;
+    wire.send(request).await.map_err(|outcome| match outcome {
+        // Whatever became of a sign-in, nothing of the event was sent.
+        Outcome::Unknown(reason) | Outcome::Unreachable(reason) => {
+            Outcome::Transient(format!("sign-in: {reason}"))
+        }
+        other => other,
+    })
+}
+
+/// Each sign-in is a trace of its own.
+fn a_trace() -> EventId {
+    EventId::new(rand::random(), 0, 0)
+}
+
+async fn blocking<T: Send + 'static>(
+    read: impl FnOnce() -> Result<T, String> + Send + 'static,
+) -> Result<T, Outcome> {
+    match tokio::task::spawn_blocking(read).await {
+        Ok(read) => read.map_err(Outcome::Auth),
+        Err(error) => Err(Outcome::Transient(format!("sign-in: {error}"))),
+    }
+}
+
+/// What files say, where that is all that a request wears.
+fn read(auth: &Auth) -> Result<Worn, String> {
+    let (path, text) = match auth {
+        Auth::None | Auth::Session(_) | Auth::OAuth2(_) => return Ok(Worn::Headers(Vec::new())),
+        Auth::Bearer { token_file } => {
+            let Secret(token) = Secret::read("auth.token_file", token_file)?;
+            (token_file, format!("Bearer {}", token.trim()))
+        }
+        Auth::Basic {
+            user,
+            password_file,
+        } => {
+            let Secret(password) = Secret::read("auth.password_file", password_file)?;
+            let pair = STANDARD.encode(format!("{user}:{password}"));
+            (password_file, format!("Basic {pair}"))
+        }
+        Auth::OAuth1(config) => {
+            let secret = |setting, file| {
+                Secret::read(setting, file).map(|Secret(text)| Secret(text.trim().to_owned()))
+            };
+            return Ok(Worn::OAuth1(oauth1::Keys {
+                consumer_key: config.consumer_key.clone(),
+                consumer_secret: secret("auth.consumer_secret_file", &config.consumer_secret_file)?,
+                token: config.token.clone(),
+                token_secret: secret("auth.token_secret_file", &config.token_secret_file)?,
+                realm: config.realm.clone(),
+            }));
+        }
+        Auth::Hmac(config) => {
+            let files = config.secret_files.iter();
+            let secrets = files.map(|file| Secret::read("auth.secret_files", file));
+            return webhook::Keys::read(&secrets.collect::<Result<Vec<_>, _>>()?).map(Worn::Hmac);
+        }
+    };
+    let mut value = HeaderValue::try_from(text).map_err(|_| {
+        format!(
+            "{} holds a character that no header may hold",
+            path.display()
+        )
+    })?;
+    value.set_sensitive(true);
+    Ok(Worn::Headers(vec![(AUTHORIZATION, value)]))
+}
+
+/// What the answer to a sign-in means: it is good, or why nobody is signed in.
+fn good(outcome: Outcome) -> Result<(), Outcome> {
+    Err(match outcome {
+        Outcome::Done | Outcome::Accepted(..) => return Ok(()),
+        Outcome::Throttled(wait, reason) => Outcome::Throttled(wait, sign_in(&reason)),
+        Outcome::Transient(reason) | Outcome::Unknown(reason) | Outcome::Unreachable(reason) => {
+            Outcome::Transient(sign_in(&reason))
+        }
+        Outcome::Misconfigured(reason) => Outcome::Misconfigured(sign_in(&reason)),
+        Outcome::Auth(reason)
+        | Outcome::Rejected(reason)
+        | Outcome::Conflict(reason)
+        | Outcome::Poison(reason)
+        | Outcome::TooLarge(reason)
+        | Outcome::Confirm(_, reason) => Outcome::Auth(sign_in(&reason)),
+    })
+}
+
+fn sign_in(reason: &str) -> String {
+    format!("sign-in: {reason}")
+}
+
+/// The same outcome in other words; of those that [`good`] makes.
+fn map_reason(outcome: Outcome, words: impl Fn(String) -> String) -> Outcome {
+    match outcome {
+        Outcome::Auth(said) => Outcome::Auth(words(said)),
+        Outcome::Transient(said) => Outcome::Transient(words(said)),
+        Outcome::Misconfigured(said) => Outcome::Misconfigured(words(said)),
+        Outcome::Throttled(wait, said) => Outcome::Throttled(wait, words(said)),
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_that_repeats_a_credential_loses_it() {
+        let worn = |text: &'static str| {
+            Worn::Headers(vec![(AUTHORIZATION, HeaderValue::from_static(text))])
+        };
+        let mut body = b"a Bearer s3cr3t-t0k3n, s3cr3t-t0k3n".to_vec();
+        worn("Bearer s3cr3t-t0k3n").hide(&mut body);
+        assert_eq!(body, b"a Bearer ***, ***");
+        let mut body = b"a b".to_vec();
+        worn("b").hide(&mut body);
+        assert_eq!(body, b"a b");
+    }
+
+    fn header(auth: &Auth) -> Result<HeaderValue, String> {
+        match read(auth)? {
+            Worn::Headers(mut headers) => Ok(headers.remove(0).1),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn secrets_become_headers() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("secret");
+        std::fs::write(&path, "s3cret \n").expect("a file");
+        let bearer = Auth::Bearer {
+            token_file: path.clone(),
+        };
+        assert_eq!(header(&bearer).expect("a token"), "Bearer s3cret");
+        let basic = Auth::Basic {
+            user: "dray".into(),
+            password_file: path.clone(),
+        };
+        let expected = format!("Basic {}", STANDARD.encode("dray:s3cret "));
+        assert_eq!(header(&basic).expect("a password"), expected.as_str());
+        std::fs::write(&path, "\n").expect("a file");
+        assert!(
+            header(&bearer)
+                .expect_err("empty")
+                .contains("auth.token_file")
+        );
+        std::fs::remove_file(&path).expect("it is there");
+        assert!(header(&bearer).expect_err("gone").contains("No such file"));
+    }
+}
