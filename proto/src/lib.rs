@@ -11,6 +11,7 @@
 //! [`block::EVENT_BYTES_MAX`]; a decoded block at most [`block::DECODED_BYTES_MAX`].
 
 pub mod block;
+pub mod decimal;
 pub mod event;
 mod id;
 mod numbers;

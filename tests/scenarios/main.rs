@@ -15,6 +15,7 @@ mod dying;
 mod edges;
 mod families;
 mod full;
+mod holding;
 mod kills;
 mod large;
 mod logs;

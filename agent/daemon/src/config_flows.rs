@@ -259,9 +259,27 @@ fn read_mappings(
         .iter()
         .map(|part| reader.read(part, within, &|value| MappingConfig::deserialize(value)))
         .collect();
-    let whole: Vec<MappingConfig> = read.into_iter().collect::<Option<_>>()?;
+    let mut whole: Vec<MappingConfig> = read.into_iter().collect::<Option<_>>()?;
+    whole
+        .iter_mut()
+        .for_each(|mapping| mapping.read_codes(&codes));
     check_mappings(reader, &whole, &parts, within);
     Some(whole)
+}
+
+/// The text of a file of codes.
+fn codes(file: &str) -> Result<String, String> {
+    /// Of a file: a list may have so many codes, at 160 bytes a line.
+    const BYTES_MAX: u64 = 16 * 1024 * 1024;
+    let bytes = std::fs::metadata(file)
+        .map_err(|error| format!("{error}; the agent's user must be able to read it"))?
+        .len();
+    if bytes > BYTES_MAX {
+        return Err(format!(
+            "it has {bytes} bytes, at most {BYTES_MAX} are read"
+        ));
+    }
+    std::fs::read_to_string(file).map_err(|error| format!("{error}; write it in UTF-8"))
 }
 
 /// What only shows when the mappings are compiled: bodies, fields, expressions, formats.

@@ -87,6 +87,20 @@ pub struct FieldConfig {
     pub zone: Option<Spanned<String>>,
     /// The most characters that a text may have; more is a failure.
     pub max_length: Option<Spanned<u32>>,
+    /// The fewest characters.
+    pub min_length: Option<Spanned<u32>>,
+    /// The least number; less is a failure.
+    pub min: Option<Spanned<Bound>>,
+    /// The largest number.
+    pub max: Option<Spanned<Bound>>,
+    /// The only values that there may be.
+    pub one_of: Option<Spanned<Vec<String>>>,
+    /// A file with these, a code a line.
+    pub one_of_file: Option<Spanned<String>>,
+    /// That file's text, or why it cannot be read: see [`MappingConfig::read_codes`].
+    pub codes: Option<Result<String, String>>,
+    /// A regular expression that the whole value matches.
+    pub pattern: Option<Spanned<String>>,
     /// What stands below it: `line.quantity` without quotes is a table in TOML.
     pub below: Vec<(Spanned<String>, Spanned<FieldConfig>)>,
     /// Neither a column's name nor a table: what it is instead.
@@ -94,7 +108,7 @@ pub struct FieldConfig {
 }
 
 /// The options of a field, by their names in the configuration.
-pub(crate) const OPTIONS: [&str; 13] = [
+pub(crate) const OPTIONS: [&str; 19] = [
     "from",
     "expr",
     "trim",
@@ -108,6 +122,12 @@ pub(crate) const OPTIONS: [&str; 13] = [
     "format",
     "zone",
     "max_length",
+    "min_length",
+    "min",
+    "max",
+    "one_of",
+    "one_of_file",
+    "pattern",
 ];
 
 impl FieldConfig {
@@ -133,6 +153,12 @@ impl FieldConfig {
             at("format", &self.format),
             at("zone", &self.zone),
             at("max_length", &self.max_length),
+            at("min_length", &self.min_length),
+            at("min", &self.min),
+            at("max", &self.max),
+            at("one_of", &self.one_of),
+            at("one_of_file", &self.one_of_file),
+            at("pattern", &self.pattern),
         ]
         .into_iter()
         .flatten()
@@ -143,6 +169,57 @@ impl FieldConfig {
         Self {
             odd: Some(what),
             ..Self::default()
+        }
+    }
+}
+
+/// A bound of a range: `"0.001"` or `5`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bound(pub String);
+
+impl<'de> Deserialize<'de> for Bound {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Bounds;
+        impl Visitor<'_> for Bounds {
+            type Value = Bound;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a whole number, or a decimal in quotes such as \"0.001\"")
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Bound, E> {
+                Ok(Bound(text.to_owned()))
+            }
+
+            fn visit_i64<E>(self, number: i64) -> Result<Bound, E> {
+                Ok(Bound(number.to_string()))
+            }
+        }
+        deserializer.deserialize_any(Bounds)
+    }
+}
+
+impl MappingConfig {
+    /// Reads the files that fields name as their codes, by `read`; before the mapping is compiled.
+    pub fn read_codes(&mut self, read: &dyn Fn(&str) -> Result<String, String>) {
+        fn of(field: &mut FieldConfig, read: &dyn Fn(&str) -> Result<String, String>) {
+            if let Some(file) = &field.one_of_file {
+                field.codes = Some(read(file.get_ref()));
+            }
+            for (_, below) in &mut field.below {
+                of(below.as_mut(), read);
+            }
+        }
+        of(self.key.as_mut(), read);
+        let envelope = [&mut self.correlation_id, &mut self.occurred_at];
+        for field in envelope.into_iter().flatten() {
+            of(field.as_mut(), read);
+        }
+        if let Some(OperationConfig::Field(field)) = self.operation.as_mut().map(Spanned::as_mut) {
+            of(field, read);
+        }
+        for field in self.fields.named.values_mut() {
+            of(field.as_mut(), read);
         }
     }
 }
@@ -205,6 +282,12 @@ impl<'de> Visitor<'de> for FieldVisitor {
                 "format" => field.format = Some(map.next_value()?),
                 "zone" => field.zone = Some(map.next_value()?),
                 "max_length" => field.max_length = Some(map.next_value()?),
+                "min_length" => field.min_length = Some(map.next_value()?),
+                "min" => field.min = Some(map.next_value()?),
+                "max" => field.max = Some(map.next_value()?),
+                "one_of" => field.one_of = Some(map.next_value()?),
+                "one_of_file" => field.one_of_file = Some(map.next_value()?),
+                "pattern" => field.pattern = Some(map.next_value()?),
                 _ => {
                     let below = map.next_value()?;
                     field.below.push((name, below));

@@ -315,7 +315,7 @@ pub(crate) fn leaf(
     if !options.whole {
         return None;
     }
-    let (convert, default) = rule?;
+    let (convert, default, checks) = rule?;
     if matches!(source, Some(Source::Nowhere)) && default.is_none() {
         let reason = format!(
             "says neither where its value comes from nor what it is; write {name} = \"COLUMN\", {{ expr = \"...\" }} or {{ default = \"...\" }}"
@@ -329,6 +329,7 @@ pub(crate) fn leaf(
         trim: config.trim.unwrap_or(true),
         required: config.required.unwrap_or(false),
         convert,
+        checks,
         default,
     })
 }

@@ -20,6 +20,9 @@
 //! - A value that the source did not send (a change log's untouched large column) leaves its field
 //!   out; a key or a condition over such a value is a failure.
 //!
+//! - What a value must be (`min`, `max`, `min_length`, `max_length`, `one_of`, `pattern`) is asked of the converted value;
+//!   an empty one is asked nothing but `required`.
+//!
 //! It refuses to know clocks, disks, sockets, configuration files and what becomes of failures.
 //!
 //! Limits: [`MAPPINGS_MAX`] mappings a flow; a decimal has 64 characters; a key [`KEY_BYTES_MAX`]
@@ -42,7 +45,7 @@ mod shapes;
 mod value;
 mod write;
 
-pub use config::{FieldConfig, Fields, MappingConfig, OperationConfig};
+pub use config::{Bound, FieldConfig, Fields, MappingConfig, OperationConfig};
 pub use dead_letter::Letter;
 pub use error::{MapFailure, MappingError};
 pub use expression::FUEL;

@@ -3,6 +3,7 @@
 use dray_adapter::Shape;
 use dray_proto::v1::Operation;
 
+use crate::convert::check::Checks;
 use crate::convert::date::DateRule;
 use crate::convert::decimal::DecimalRule;
 use crate::convert::lookup::Lookup;
@@ -101,6 +102,8 @@ pub(crate) struct Leaf {
     pub(crate) trim: bool,
     pub(crate) required: bool,
     pub(crate) convert: Convert,
+    /// What the converted value must be.
+    pub(crate) checks: Option<Box<Checks>>,
     pub(crate) default: Option<Constant>,
 }
 

@@ -1,9 +1,12 @@
-//! A field's options to its converter.
+//! A field's options to its converter, and to what its value must be.
+
+mod checks;
 
 use jiff::fmt::temporal::DateTimeParser;
 use toml::Spanned;
 
 use crate::config::FieldConfig;
+use crate::convert::check::Checks;
 use crate::convert::date::DateRule;
 use crate::convert::decimal::{DecimalRule, IMPLIED_DECIMALS_MAX};
 use crate::convert::lookup::{Lookup, Otherwise};
@@ -18,12 +21,12 @@ use crate::plan::{Constant, Convert, TextRule};
 /// The options that go with any target.
 const COMMON: [&str; 5] = ["from", "expr", "trim", "required", "default"];
 
-/// The converter and the default. `None` if anything is wrong, which is noted then.
+/// The converter, the default and the checks. `None` if anything is wrong, which is noted then.
 pub(crate) fn rule(
     options: &mut Options<'_, '_>,
     config: &FieldConfig,
     target: Target,
-) -> Option<(Convert, Option<Constant>)> {
+) -> Option<(Convert, Option<Constant>, Option<Box<Checks>>)> {
     let target = options.target(config, target)?;
     options.refuse_foreign(config, target);
     let convert = match target {
@@ -37,16 +40,27 @@ pub(crate) fn rule(
         Some(default) => Some(options.constant(default, target)?),
         None => None,
     };
-    Some((convert, default))
+    let checks = options.checks(config, default.as_ref());
+    Some((convert, default, checks))
 }
 
 fn allowed(target: Target) -> &'static [&'static str] {
     match target {
-        Target::Text => &["lookup", "lookup_else", "max_length"],
+        Target::Text => &[
+            "lookup",
+            "lookup_else",
+            "min_length",
+            "max_length",
+            "min",
+            "max",
+            "one_of",
+            "one_of_file",
+            "pattern",
+        ],
         Target::Date => &["type", "format"],
-        Target::Decimal => &["implied_decimals", "decimal_comma"],
+        Target::Decimal => &["implied_decimals", "decimal_comma", "min", "max"],
         Target::Timestamp => &["format", "zone"],
-        Target::Integer => &[],
+        Target::Integer => &["min", "max"],
     }
 }
 

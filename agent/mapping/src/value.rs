@@ -2,6 +2,7 @@
 
 use dray_adapter::{RecordView, Value as Cell};
 
+use crate::convert::check::Checks;
 use crate::convert::lookup::Meaning;
 use crate::convert::{integer, trimmed};
 use crate::error::{MapFailure, shown};
@@ -105,7 +106,7 @@ impl Leaf {
             return absent(self.default.as_ref(), self.required, &about);
         }
         let refused = |reason: &str| about.refused(text, reason);
-        match &mut self.convert {
+        let value = match &mut self.convert {
             Convert::Text(rule) => rule.value(text, self.default.as_ref(), self.required, &about),
             Convert::Date(rule) => rule
                 .text(text, room)
@@ -125,8 +126,30 @@ impl Leaf {
             Convert::Integer => integer(text)
                 .map(Value::Integer)
                 .ok_or_else(|| refused("is not a whole number from 0")),
+        }?;
+        match &self.checks {
+            None => Ok(value),
+            Some(checks) => checked(checks, value, &about),
         }
     }
+}
+
+/// A value that is what the field's rules say.
+fn checked<'v>(
+    checks: &Checks,
+    value: Value<'v>,
+    about: &About<'_>,
+) -> Result<Value<'v>, MapFailure> {
+    let broken = |text: &str| match checks.broken(text) {
+        Some(reason) => Err(about.refused(text, &reason)),
+        None => Ok(()),
+    };
+    match value {
+        Value::Text(text) | Value::Digits(text) => broken(text)?,
+        Value::Integer(number) => broken(&number.to_string())?,
+        Value::Absent | Value::Unchanged | Value::Micros(_) => {}
+    }
+    Ok(value)
 }
 
 fn run<'t>(

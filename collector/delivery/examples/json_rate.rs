@@ -92,7 +92,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         });
     }
     let source = r#"{"no": {{ data.movement_number | tojson }}, "sku": {{ data.item_number | tojson }}, "qty": {{ data.quantity }}}"#;
-    let template = Template::compile(source, &toml::Table::new(), &["inventory_movement".into()])?;
+    let template = Template::compile(
+        source,
+        &toml::Table::new(),
+        &[].into(),
+        &["inventory_movement".into()],
+    )?;
     let mut plain = Vec::new();
     measure(
         "inventory_movement, template",
@@ -105,7 +110,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                     .put(&mut plain, &place, Offset(offset), event)
                     .is_ok(),
             );
-            black_box(template.put(out, &plain).is_ok());
+            black_box(template.put(out, &plain, &[].into()).is_ok());
         },
     );
     Ok(())

@@ -7,11 +7,15 @@ use std::sync::Arc;
 use dray_store::{Change, Exception, ExceptionQuery, ExceptionState, Step, Store, StoreError};
 
 use crate::consumer;
+use crate::detail::Detail;
 use crate::engine::paused_setting;
+use crate::engine::seeding::seeded_setting;
 use crate::policy::{OLDER, RETRY};
 
 /// How the reason of a detached target's pause begins.
 pub const DETACHED: &str = "detached";
+/// What a look for a reference was asked for is known by.
+const AWAITED: &str = "look again";
 /// Exceptions that are changed in one step.
 const PAGE: usize = 200;
 
@@ -55,13 +59,18 @@ pub async fn retry(store: &Arc<dyn Store>, id: u64, older: bool) -> Result<Strin
                 "event {id} waits for somebody's word: approve or discard it"
             ));
         }
+        // It is looked at once more whether what it names has come.
+        ExceptionState::Awaits => AWAITED,
         ExceptionState::Agent => {
             return Err(format!(
                 "dead letter {id} came from an agent and was never an event: mend its cause at the site, have it read again there (dray-agent redrive FLOW says how), then discard it"
             ));
         }
     };
-    let reason = format!("{reason}; it was refused: {}", found.reason);
+    let reason = match reason {
+        AWAITED => format!("{RETRY}: {}", found.reason),
+        reason => format!("{reason}; it was refused: {}", found.reason),
+    };
     let change = vec![Change::new(id, ExceptionState::Retry, reason)];
     take(
         store,
@@ -92,6 +101,7 @@ pub async fn discard(store: &Arc<dyn Store>, id: u64) -> Result<String, String> 
         | ExceptionState::Overtaken
         | ExceptionState::Agent
         | ExceptionState::Accepted
+        | ExceptionState::Awaits
         | ExceptionState::Confirm => {}
     }
     let mut step = Step {
@@ -100,7 +110,10 @@ pub async fn discard(store: &Arc<dyn Store>, id: u64) -> Result<String, String> 
     };
     let closes = matches!(
         found.state,
-        ExceptionState::Dead | ExceptionState::Accepted | ExceptionState::Confirm
+        ExceptionState::Dead
+            | ExceptionState::Accepted
+            | ExceptionState::Awaits
+            | ExceptionState::Confirm
     );
     if closes && !found.key.is_empty() {
         let next = list(store, of_key(&found, vec![ExceptionState::Held], 1)).await?;
@@ -113,18 +126,29 @@ pub async fn discard(store: &Arc<dyn Store>, id: u64) -> Result<String, String> 
     Ok(found.target)
 }
 
-/// Agrees to what an event's conversation asked about: it goes on. Returns its target, to be woken.
+/// Agrees to what an event's conversation asked about, or has an event sent although the target lacks what it names: it goes on. Returns its target, to be woken.
 ///
 /// # Errors
 /// A sentence: there is no such exception, or it asks nothing.
 pub async fn approve(store: &Arc<dyn Store>, id: u64, by: &str) -> Result<String, String> {
     let found = find(store, id).await?;
-    if found.state != ExceptionState::Confirm {
+    let mut change = Change::new(
+        id,
+        ExceptionState::Retry,
+        format!("approved by {by}: {}", found.reason),
+    );
+    if found.state == ExceptionState::Awaits {
+        // It is sent whatever it names; what the target says then counts.
+        let detail = Detail {
+            unchecked: true,
+            ..Detail::read(&found.detail)
+        };
+        change.detail = Some(detail.text());
+    } else if found.state != ExceptionState::Confirm {
         return Err(format!("event {id} does not wait for anybody's word"));
     }
-    let reason = format!("approved by {by}: {}", found.reason);
     let step = Step {
-        change: vec![Change::new(id, ExceptionState::Retry, reason)],
+        change: vec![change],
         ..Step::default()
     };
     take(store, &found.target, step).await?;
@@ -182,6 +206,7 @@ pub async fn detach(store: &Arc<dyn Store>, target: &str) -> Result<(), String> 
         );
         store.set(&paused_setting(&target), Some(&why))?;
         store.detach(&consumer(&target))?;
+        store.set(&seeded_setting(&target), None)?;
         store.set(&started_setting(&target), None)
     })
     .await
@@ -206,6 +231,7 @@ async fn held(store: &Arc<dyn Store>, found: &Exception) -> Result<String, Strin
                 ExceptionState::Dead,
                 ExceptionState::Retry,
                 ExceptionState::Accepted,
+                ExceptionState::Awaits,
                 ExceptionState::Confirm,
             ],
             1,

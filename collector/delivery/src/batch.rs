@@ -1,5 +1,6 @@
 //! The events of one request, and its body.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
@@ -57,6 +58,8 @@ pub(crate) struct Batch {
     pub(crate) trials: Trials,
     /// Its one event is rendered and compared, not sent.
     pub(crate) shadow: bool,
+    /// What is kept of the key of its one event, by name.
+    pub(crate) kept: BTreeMap<String, String>,
 }
 
 /// What encoding left out.
@@ -87,6 +90,28 @@ impl Batch {
     pub(crate) fn event(&self, item: &Item) -> (&Arc<Loaded>, &Meta) {
         let loaded = &self.blocks[item.block as usize];
         (loaded, &loaded.events[item.event as usize])
+    }
+
+    /// Its events.
+    pub(crate) fn events(&self) -> impl Iterator<Item = (&Arc<Loaded>, &Meta)> {
+        self.items.iter().map(|item| self.event(item))
+    }
+
+    /// Takes the events out, before it is encoded, of which something is said.
+    pub(crate) fn take_out<T>(
+        &mut self,
+        mut said: impl FnMut(&[u8], &Loaded) -> Option<T>,
+    ) -> Vec<(Item, T)> {
+        let (mut out, mut left) = (Vec::new(), Vec::with_capacity(self.items.len()));
+        for item in std::mem::take(&mut self.items) {
+            let (loaded, meta) = self.event(&item);
+            match said(loaded.event(meta), loaded) {
+                Some(why) => out.push((item, why)),
+                None => left.push(item),
+            }
+        }
+        self.items = left;
+        out
     }
 
     pub(crate) fn is_encoded(&self) -> bool {
@@ -146,6 +171,7 @@ impl Batch {
             events,
             in_doubt: !polls && (self.in_doubt || was_sent),
             later,
+            kept: self.kept.clone(),
         })
     }
 
@@ -166,6 +192,7 @@ impl Batch {
                         in_doubt: self.in_doubt,
                         attempts: self.attempts,
                         trials: self.trials.clone(),
+                        kept: self.kept.clone(),
                         ..Self::default()
                     },
                     outcome,
@@ -241,8 +268,15 @@ impl Batch {
                 out.push(if self.items.is_empty() { b'[' } else { b',' });
             }
             let (loaded, meta) = self.event(item);
-            if let Err(poison) = render(renderer, &mut writer, &mut scratch, &mut out, loaded, meta)
-            {
+            let made = render(
+                renderer,
+                &mut writer,
+                &mut scratch,
+                &mut out,
+                (loaded, meta),
+                &self.kept,
+            );
+            if let Err(poison) = made {
                 out.truncate(start);
                 left_out.poisoned.push((*item, poison));
             } else if out.len() >= bytes_max && !self.items.is_empty() {
@@ -290,6 +324,7 @@ impl Batch {
             attempts: self.attempts,
             trials: self.trials.clone(),
             shadow: false,
+            kept: BTreeMap::new(),
         };
         [
             Self {
@@ -306,8 +341,8 @@ fn render(
     writer: &mut Writer,
     scratch: &mut Vec<u8>,
     out: &mut Vec<u8>,
-    loaded: &Loaded,
-    meta: &Meta,
+    (loaded, meta): (&Loaded, &Meta),
+    kept: &BTreeMap<String, String>,
 ) -> Result<(), Poison> {
     let (offset, event) = (loaded.offset(meta), loaded.event(meta));
     match renderer {
@@ -315,7 +350,7 @@ fn render(
         Renderer::Template(template) => {
             scratch.clear();
             writer.put(scratch, &loaded.place, offset, event)?;
-            template.put(out, scratch)
+            template.put(out, scratch, kept)
         }
     }
 }

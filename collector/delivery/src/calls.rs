@@ -18,6 +18,7 @@
 //! Upsert, create-if-absent, find-then-write, submit-and-poll and confirm-and-resend are all written like this: see
 //! `presets/`. Pure: what is sent comes out of [`Talk::request`], what came back goes into [`Talk::hear`].
 
+pub mod lacking;
 pub mod rule;
 mod talk;
 
@@ -46,6 +47,8 @@ pub struct CallsConfig {
     pub first: String,
     /// Where it begins if an earlier try of the event may have had its effect; empty: as always.
     pub verify: String,
+    /// Where it begins if something is kept of the event's key; empty: as always.
+    pub first_kept: String,
     /// How long a target may work on an event that it accepted, and be asked about it, before that is a dead letter.
     #[serde(with = "humantime_serde")]
     pub give_up_after: Duration,
@@ -58,6 +61,7 @@ impl Default for CallsConfig {
         Self {
             first: String::new(),
             verify: String::new(),
+            first_kept: String::new(),
             give_up_after: Duration::from_secs(24 * 3600),
             call: BTreeMap::new(),
         }
@@ -98,6 +102,7 @@ pub struct Program {
     calls: Vec<Call>,
     first: usize,
     verify: usize,
+    first_kept: usize,
     /// Rules after each call's own.
     rules: Vec<Rule>,
     templates: Templates,
@@ -147,15 +152,22 @@ impl Program {
             "" => first,
             name => named("verify", name)?,
         };
+        let first_kept = match config.first_kept.as_str() {
+            "" => first,
+            name => named("first_kept", name)?,
+        };
         let mut templates = Templates::new(vars);
         let all_rules = config
             .call
             .values()
             .flat_map(|call| &call.rule)
             .chain(rules);
-        all_rules
-            .flat_map(|rule| rule.capture.keys())
-            .for_each(|name| templates.captures(name));
+        for rule in all_rules {
+            rule.capture
+                .keys()
+                .for_each(|name| templates.captures(name));
+            rule.keep.keys().for_each(|name| templates.keeps(name));
+        }
         let mut calls = Vec::new();
         for (name, call) in &config.call {
             let compiled = Call::compile(name, call, number, &mut templates)
@@ -167,6 +179,7 @@ impl Program {
             calls,
             first,
             verify,
+            first_kept,
             templates,
         };
         program.templates.try_samples(bodies)?;

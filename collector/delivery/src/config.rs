@@ -6,6 +6,7 @@ mod breaker;
 pub mod file;
 mod kind;
 pub mod nats;
+mod remembered;
 pub mod sftp;
 mod shadow;
 pub mod sql;
@@ -23,7 +24,9 @@ use serde::Deserialize;
 use crate::calls::rule::RuleConfig;
 use crate::calls::{CallsConfig, Program, Ruling};
 use crate::catalogue::Catalogue;
+use crate::demands::DemandConfig;
 use crate::mask::Mask;
+use crate::references::{HoldsConfig, ReferenceConfig};
 use crate::select::Pattern;
 use crate::template::Template;
 
@@ -35,6 +38,7 @@ pub use auth::{
 };
 pub use breaker::BreakerConfig;
 pub use kind::Kind;
+pub use remembered::KEPT_NAMES_MAX;
 pub use shadow::ShadowConfig;
 
 /// Events in a request, at most.
@@ -106,6 +110,15 @@ pub struct TargetConfig {
     /// A delivery as a conversation of several calls; none: one POST.
     #[serde(default)]
     pub calls: CallsConfig,
+    /// What must be at the target before an event that names it.
+    #[serde(default, rename = "reference")]
+    pub references: Vec<ReferenceConfig>,
+    /// How long an event waits for that.
+    #[serde(default)]
+    pub holds: HoldsConfig,
+    /// What the target demands: looked at before an event is sent.
+    #[serde(default, rename = "demand")]
+    pub demands: Vec<DemandConfig>,
     /// A PEM file with CAs to trust beside the system's; empty: none.
     #[serde(default)]
     pub ca_file: PathBuf,
@@ -258,7 +271,8 @@ impl TargetConfig {
             );
         }
         if !self.template.is_empty()
-            && let Err(reason) = Template::compile(&self.template, &self.vars, &self.bodies)
+            && let Err(reason) =
+                Template::compile(&self.template, &self.vars, &self.kept_names(), &self.bodies)
         {
             wrong.push(format!("template: {reason}"));
         }
@@ -272,6 +286,7 @@ impl TargetConfig {
                     .into(),
             );
         }
+        self.check_remembered(&mut wrong);
         wrong
             .iter()
             .map(|sentence| format!("target {:?}: {sentence}", self.name))

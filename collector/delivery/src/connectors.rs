@@ -15,6 +15,7 @@ mod talk;
 mod tls;
 mod trust;
 
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::future::Future;
 use std::ops::Range;
@@ -49,6 +50,8 @@ pub struct Delivery {
     pub in_doubt: bool,
     /// Where a conversation about the one event was left.
     pub later: Option<Later>,
+    /// What is kept of the one event's key.
+    pub kept: BTreeMap<String, String>,
 }
 
 impl Delivery {
@@ -82,6 +85,8 @@ pub struct Told {
     pub has_begun: bool,
     /// The last request and its answer, where it may matter to a person.
     pub exchange: Option<Exchange>,
+    /// Of a delivery of one event: what is to be kept of its key from now on.
+    pub kept: BTreeMap<String, String>,
 }
 
 /// Of all the events, or of each.
@@ -108,6 +113,7 @@ impl From<Outcome> for Told {
             verdict: Verdict::All(outcome),
             has_begun: false,
             exchange: None,
+            kept: BTreeMap::new(),
         }
     }
 }

@@ -30,12 +30,30 @@ pub struct Detail {
     /// Not before this, microseconds since 1970-01-01T00:00:00Z.
     #[serde(skip_serializing_if = "is_never")]
     pub due_us: i64,
-    /// When the target first took it, microseconds since 1970-01-01T00:00:00Z.
+    /// When the target first took it, or it first waited for what it names, microseconds since 1970-01-01T00:00:00Z.
     #[serde(skip_serializing_if = "is_never")]
     pub since_us: i64,
     /// The event as somebody changed it, base64: this is sent, the exception's own bytes stay what they were.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub edited: String,
+    /// What it waits for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub awaits: Option<Awaited>,
+    /// Somebody said that it is sent whatever it names.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub unchecked: bool,
+}
+
+/// Something that the target has not got; empty texts: it did not say what.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Awaited {
+    /// What kind of thing.
+    pub of: String,
+    /// Its name.
+    pub name: String,
+    /// How often it was looked for.
+    pub tries: u32,
 }
 
 fn is_zero(number: &u32) -> bool {

@@ -9,9 +9,11 @@
 //! Power fails anywhere: what was sent and is not in a step is sent again, with the same ids.
 
 mod arrive;
+pub mod holding;
 mod persist;
 mod redo;
 mod replaying;
+pub(crate) mod seeding;
 mod send;
 mod settle;
 mod shadow;
@@ -42,9 +44,11 @@ use crate::policy::{Counts, Keys, Redo};
 use crate::reader::{Reader, Scan};
 use crate::shadow::Shadow;
 use crate::status::{Shared, State};
+use crate::vet::Vetting;
 use crate::window::{Spot, Window};
 
 use arrive::Flow;
+use holding::Holding;
 use persist::{Op, Pending};
 use replaying::{Replaying, Work};
 use send::{Sent, knock, send};
@@ -87,6 +91,7 @@ pub(crate) struct Engine {
     connector: Arc<dyn Connector>,
     account: Option<Arc<Account>>,
     renderer: Arc<Renderer>,
+    vetting: Arc<Vetting>,
     gate: Gate,
     keys: Keys,
     /// What is told: an exception that a person reads of can be listed.
@@ -128,6 +133,8 @@ pub(crate) struct Engine {
     redoing: HashSet<u64>,
     /// When what waits on disk is due.
     waits: BinaryHeap<Due>,
+    /// When to look for what may wait no longer.
+    holding: Holding,
     /// Exceptions were changed from outside: load them again.
     reload_due: bool,
     /// The replay that runs, at most one.
@@ -165,6 +172,7 @@ impl Engine {
         connector: Arc<dyn Connector>,
         renderer: Renderer,
         shadow: Shadow,
+        vetting: Vetting,
         account: Option<Arc<Account>>,
     ) -> Self {
         Self {
@@ -180,6 +188,7 @@ impl Engine {
             connector,
             account,
             renderer: Arc::new(renderer),
+            vetting: Arc::new(vetting),
             lane_hash: RandomState::new(),
             lanes: Lanes::default(),
             window: Window::default(),
@@ -204,6 +213,7 @@ impl Engine {
             redo: VecDeque::new(),
             redoing: HashSet::new(),
             waits: BinaryHeap::new(),
+            holding: Holding::default(),
             reload_due: false,
             replay: None,
             replay_run: 0,
@@ -343,6 +353,7 @@ impl Engine {
                 .is_up()
                 .then(|| self.due_deadline(Instant::now()))
                 .flatten(),
+            self.hold_deadline(Instant::now()),
             publish,
             self.apart_deadline(),
             self.young_until,
@@ -391,6 +402,7 @@ impl Engine {
                 Shape::Array
             };
             let (connector, renderer) = (Arc::clone(&self.connector), Arc::clone(&self.renderer));
+            let vetting = Arc::clone(&self.vetting);
             let bytes_max = self.config.batch_bytes.as_u64() as usize;
             if batch.shadow {
                 let has_later =
@@ -402,8 +414,8 @@ impl Engine {
                 continue;
             }
             self.shared.requests.fetch_add(1, Relaxed);
-            self.sending
-                .spawn(send(connector, renderer, shape, bytes_max, batch, era));
+            let sending = send(connector, renderer, vetting, shape, bytes_max, batch, era);
+            self.sending.spawn(sending);
         }
     }
 

@@ -21,6 +21,7 @@
 
 use std::time::Duration;
 
+use dray_store::Reference;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -43,6 +44,10 @@ pub enum Class {
     Unfinished,
     /// The target took others, and answered nothing good to this one for as long as its budget lasted.
     Unanswered,
+    /// It breaks what the target demands, and was not sent.
+    Invalid,
+    /// What it names did not come in time.
+    MissingReference,
 }
 
 impl std::fmt::Display for Class {
@@ -54,8 +59,21 @@ impl std::fmt::Display for Class {
             Self::TooLarge => "too_large",
             Self::Unfinished => "unfinished",
             Self::Unanswered => "unanswered",
+            Self::Invalid => "invalid",
+            Self::MissingReference => "missing_reference",
         })
     }
+}
+
+/// What an event names that the target has not got.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Missing {
+    /// `None`: nobody said.
+    pub reference: Option<Reference>,
+    /// A sentence.
+    pub reason: String,
+    /// The target said so; else it was found before the event was sent.
+    pub told: bool,
 }
 
 /// What became of a request.
@@ -79,6 +97,8 @@ pub enum Outcome {
     Conflict(String),
     /// It does not know us.
     Auth(String),
+    /// It lacks what one of the events names: that event waits.
+    Missing(Missing),
     /// It does not want one of the events, or all.
     Rejected(String),
     /// The event cannot be understood: its mapping is wrong.
@@ -95,7 +115,11 @@ impl Outcome {
     pub fn concerns_events(&self) -> bool {
         matches!(
             self,
-            Self::Rejected(_) | Self::Conflict(_) | Self::Poison(_) | Self::Confirm(..)
+            Self::Rejected(_)
+                | Self::Conflict(_)
+                | Self::Missing(_)
+                | Self::Poison(_)
+                | Self::Confirm(..)
         )
     }
 
@@ -138,6 +162,7 @@ mod tests {
             Outcome::Done => "done",
             Outcome::Accepted(..) => "accepted",
             Outcome::Confirm(..) => "confirm",
+            Outcome::Missing(_) => "missing",
             Outcome::Poison(_) => "poison",
             Outcome::Throttled(..) => "throttled",
             Outcome::Transient(_) => "transient",

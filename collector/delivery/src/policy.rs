@@ -62,16 +62,16 @@ pub struct Counts {
     pub dead: u64,
     /// Held behind another one.
     pub held: u64,
-    /// The target works on it, or somebody must agree.
+    /// The target works on it, it lacks what it names, or somebody must agree.
     pub waiting: u64,
 }
 
 impl Counts {
     fn of(&mut self, state: ExceptionState) -> &mut u64 {
-        use ExceptionState::{Accepted, Agent, Confirm, Dead, Held, Overtaken, Retry};
+        use ExceptionState::{Accepted, Agent, Awaits, Confirm, Dead, Held, Overtaken, Retry};
         match state {
             Held => &mut self.held,
-            Accepted | Confirm => &mut self.waiting,
+            Accepted | Awaits | Confirm => &mut self.waiting,
             Dead | Overtaken | Retry | Agent => &mut self.dead,
         }
     }

@@ -83,7 +83,7 @@ pub struct Metrics {
     pub dead: u64,
     /// Exceptions held behind another one.
     pub held: u64,
-    /// Events that the target works on, or that somebody must agree to.
+    /// Events that the target works on, that wait for what they name, or that somebody must agree to.
     pub waiting: u64,
     /// Events of flows in shadow that were looked at since this process started.
     pub shadowed: u64,
@@ -91,6 +91,8 @@ pub struct Metrics {
     pub broken: Option<Breakage>,
     /// How often the breaker opened since this process started.
     pub breaker_opened: u64,
+    /// Events that wait longer for what they name than [`crate::references::HoldsConfig::alarm_after`].
+    pub missing_overdue: u64,
     /// Events in the log that are not finished, those included that the target does not take.
     pub backlog: u64,
     /// Requests in flight.
@@ -255,6 +257,7 @@ pub(crate) struct Shared {
     pub(crate) waiting: AtomicU64,
     pub(crate) shadowed: AtomicU64,
     breaker_opened: AtomicU64,
+    pub(crate) missing_overdue: AtomicU64,
     pub(crate) in_flight: AtomicU64,
     pub(crate) replay_id: AtomicU64,
     pub(crate) replay_settled: AtomicU64,
@@ -286,6 +289,7 @@ impl Shared {
             waiting: AtomicU64::new(0),
             shadowed: AtomicU64::new(0),
             breaker_opened: AtomicU64::new(0),
+            missing_overdue: AtomicU64::new(0),
             in_flight: AtomicU64::new(0),
             replay_id: AtomicU64::new(0),
             replay_settled: AtomicU64::new(0),
@@ -361,6 +365,7 @@ impl Shared {
             shadowed: self.shadowed.load(Relaxed),
             broken: words.broken,
             breaker_opened: self.breaker_opened.load(Relaxed),
+            missing_overdue: self.missing_overdue.load(Relaxed),
             backlog: flows.iter().map(|flow| flow.backlog).sum(),
             in_flight: self.in_flight.load(Relaxed),
             replay: (

@@ -16,6 +16,7 @@ use crate::engine::{Control, Engine, STOP_WAIT};
 use crate::shadow::Shadow;
 use crate::status::{Metrics, Shared, State};
 use crate::template::Template;
+use crate::vet::{Rules, Vetting};
 
 /// Commands that may wait for the engine.
 const CONTROLS_MAX: usize = 16;
@@ -42,12 +43,13 @@ impl Target {
         accounts: &Accounts,
         store: Arc<dyn Store>,
     ) -> Result<TargetHandle, String> {
-        let (connector, renderer, account) = prepare(&config, accounts)?;
+        let (connector, renderer, account, rules) = prepare(&config, accounts)?;
         let shadow = shadow(&config, account.clone())?;
         let shared = Arc::new(Shared::new(&config.name));
         let (controls, received) = mpsc::channel(CONTROLS_MAX);
         let name = config.name.clone();
         let span = tracing::info_span!("target", name);
+        let vetting = Vetting::new(&name, Arc::clone(&store), rules);
         let engine = Engine::new(
             config,
             store,
@@ -56,6 +58,7 @@ impl Target {
             connector,
             renderer,
             shadow,
+            vetting,
             account.clone(),
         );
         let task = tokio::spawn(engine.run().instrument(span));
@@ -86,7 +89,7 @@ fn shadow(config: &TargetConfig, account: Option<Arc<Account>>) -> Result<Shadow
     Shadow::build(config, account).map_err(|reason| format!("target {:?}: {reason}", config.name))
 }
 
-type Prepared = (Arc<dyn Connector>, Renderer, Option<Arc<Account>>);
+type Prepared = (Arc<dyn Connector>, Renderer, Option<Arc<Account>>, Rules);
 
 fn prepare(config: &TargetConfig, accounts: &Accounts) -> Result<Prepared, String> {
     if let Some(wrong) = config.validate().into_iter().next() {
@@ -98,11 +101,17 @@ fn prepare(config: &TargetConfig, accounts: &Accounts) -> Result<Prepared, Strin
     let renderer = if config.template.is_empty() {
         Renderer::Plan
     } else {
-        let template =
-            Template::compile(&config.template, &config.vars, &config.bodies).map_err(said)?;
+        let template = Template::compile(
+            &config.template,
+            &config.vars,
+            &config.kept_names(),
+            &config.bodies,
+        )
+        .map_err(said)?;
         Renderer::Template(Box::new(template))
     };
-    Ok((connector, renderer, account))
+    let rules = Rules::compile(config, true).map_err(said)?;
+    Ok((connector, renderer, account, rules))
 }
 
 /// A running target. Dropped without [`Self::stop`], it ends at once, as if killed: what was in flight is sent

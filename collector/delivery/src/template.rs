@@ -9,7 +9,7 @@
 mod filters;
 mod names;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value};
@@ -38,6 +38,12 @@ impl Fields {
             .map_err(|error| Poison(format!("the event's JSON cannot be read: {error}")))?;
         fields.insert("event".into(), fields.clone().into());
         Ok(Self(fields))
+    }
+
+    /// Adds what is kept of the event's key.
+    pub fn keep(&mut self, kept: &BTreeMap<String, String>) {
+        self.0
+            .insert("kept".into(), Value::from(Serde(kept.clone())));
     }
 }
 
@@ -94,6 +100,11 @@ impl Templates {
     /// A name that rules capture: templates may use it as `got.NAME`.
     pub fn captures(&mut self, name: &str) {
         self.known.captures(name);
+    }
+
+    /// A name that rules keep: templates may use it as `kept.NAME`.
+    pub fn keeps(&mut self, name: &str) {
+        self.known.keeps(name);
     }
 
     /// What one makes of an event. `got`: what a conversation captured.
@@ -174,7 +185,8 @@ impl Templates {
         Writer::default()
             .put(&mut plain, &Place::new(flow), Offset(1), &event)
             .map_err(|poison| poison.0)?;
-        let fields = Fields::of(&plain).map_err(|poison| poison.0)?;
+        let mut fields = Fields::of(&plain).map_err(|poison| poison.0)?;
+        fields.keep(&self.known.sample_kept());
         let got = self.known.sample_captures();
         for (name, _) in self.environment.templates() {
             let tried = if self.json.iter().any(|json| json == name) {
@@ -193,23 +205,35 @@ impl Templates {
 pub struct Template(Templates);
 
 impl Template {
-    /// Compiles it and tries it: see [`Templates::try_samples`].
+    /// Compiles it and tries it: see [`Templates::try_samples`]. `kept`: names that rules keep.
     ///
     /// # Errors
     /// A sentence: where it does not compile, or what it makes is not JSON.
-    pub fn compile(source: &str, vars: &toml::Table, bodies: &[String]) -> Result<Self, String> {
+    pub fn compile(
+        source: &str,
+        vars: &toml::Table,
+        kept: &BTreeSet<String>,
+        bodies: &[String],
+    ) -> Result<Self, String> {
         let mut templates = Templates::new(vars);
+        kept.iter().for_each(|name| templates.keeps(name));
         templates.add_json(NAME, source)?;
         templates.try_samples(bodies)?;
         Ok(Self(templates))
     }
 
-    /// Appends the JSON of one event, whose default JSON is `plain`.
+    /// Appends the JSON of one event, whose default JSON is `plain`. `kept`: what is kept of its key.
     ///
     /// # Errors
     /// [`Poison`] where it fails, uses up its fuel, or makes something other than JSON.
-    pub fn put(&self, out: &mut Vec<u8>, plain: &[u8]) -> Result<(), Poison> {
-        let fields = Fields::of(plain)?;
+    pub fn put(
+        &self,
+        out: &mut Vec<u8>,
+        plain: &[u8],
+        kept: &BTreeMap<String, String>,
+    ) -> Result<(), Poison> {
+        let mut fields = Fields::of(plain)?;
+        fields.keep(kept);
         let made = self.0.render_json(NAME, &fields, &BTreeMap::new())?;
         out.extend_from_slice(made.trim().as_bytes());
         Ok(())
@@ -250,9 +274,11 @@ mod tests {
     }
 
     fn made(source: &str) -> Result<Value, String> {
-        let template = Template::compile(source, &vars(), &[])?;
+        let template = Template::compile(source, &vars(), &BTreeSet::new(), &[])?;
         let mut out = Vec::new();
-        template.put(&mut out, PLAIN).map_err(|poison| poison.0)?;
+        template
+            .put(&mut out, PLAIN, &BTreeMap::new())
+            .map_err(|poison| poison.0)?;
         serde_json::from_slice(&out).map_err(|error| error.to_string())
     }
 
@@ -298,6 +324,7 @@ mod tests {
             Template::compile(
                 "{\"q\": {{ data.line.quantity }}}",
                 &vars(),
+                &BTreeSet::new(),
                 &["shipment".into()]
             )
             .is_ok()
@@ -306,20 +333,34 @@ mod tests {
             Template::compile(
                 "{\"q\": {{ data.line.quantity }}}",
                 &vars(),
+                &BTreeSet::new(),
                 &["item".into()]
             )
             .is_err()
         );
-        assert!(Template::compile("{\"q\": {{ data.line.quantity }}}", &vars(), &[]).is_ok());
+        assert!(
+            Template::compile(
+                "{\"q\": {{ data.line.quantity }}}",
+                &vars(),
+                &BTreeSet::new(),
+                &[]
+            )
+            .is_ok()
+        );
     }
 
     #[test]
     fn an_event_that_the_template_cannot_render_is_poison() {
-        let template = Template::compile("{\"q\": {{ data.line.quantity }}}", &vars(), &[])
-            .expect("good for shipments");
+        let template = Template::compile(
+            "{\"q\": {{ data.line.quantity }}}",
+            &vars(),
+            &BTreeSet::new(),
+            &[],
+        )
+        .expect("good for shipments");
         let mut out = b"x".to_vec();
         let poison = template
-            .put(&mut out, br#"{"data":{}}"#)
+            .put(&mut out, br#"{"data":{}}"#, &BTreeMap::new())
             .expect_err("no quantity");
         assert!(poison.0.contains("does not make JSON"), "{poison}");
         assert_eq!(out, b"x");

@@ -101,6 +101,12 @@ impl Loaded {
         told.map_or_else(String::new, |told| told.edited.clone())
     }
 
+    /// Somebody said that it is sent whatever it names.
+    #[must_use]
+    pub fn is_unchecked(&self) -> bool {
+        self.told.as_ref().is_some_and(|told| told.unchecked)
+    }
+
     /// An event's offset.
     #[must_use]
     pub fn offset(&self, meta: &Meta) -> Offset {

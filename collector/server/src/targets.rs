@@ -78,6 +78,7 @@ impl Targets {
             dead: metrics.dead,
             held: metrics.held,
             waiting: metrics.waiting,
+            missing_overdue: metrics.missing_overdue,
         };
         self.metrics().await.into_iter().map(status).collect()
     }

@@ -13,18 +13,19 @@ use tokio::sync::{oneshot, watch};
 
 mod audit;
 mod exceptions;
+mod remembered;
 mod replays;
-
-pub use audit::AuditEntry;
-pub use exceptions::{Change, Exception, ExceptionQuery, ExceptionState};
-pub use replays::{
-    Approval, REPLAY_NOTES_MAX, REPLAYS_MAX, Replay, ReplayMove, ReplayNote, ReplayProgress,
-    ReplayState, ReplayStep,
-};
 mod shadow;
 
 pub use audit::AuditEntry;
 pub use exceptions::{Change, Exception, ExceptionQuery, ExceptionState};
+pub use remembered::{
+    DueWait, KEPT_MAX, KNOWN_MAX, Kept, Reference, Remember, Remembers, Wait, Waits,
+};
+pub use replays::{
+    Approval, REPLAY_NOTES_MAX, REPLAYS_MAX, Replay, ReplayMove, ReplayNote, ReplayProgress,
+    ReplayState, ReplayStep,
+};
 pub use shadow::{SHADOW_ROWS_MAX, ShadowCount, ShadowNote, ShadowQuery, ShadowRow};
 
 /// Exceptions a target may have before it pauses.
@@ -243,6 +244,8 @@ pub struct Step {
     pub audit: Vec<AuditEntry>,
     /// What was rendered and compared, not sent, for the report of a target ("target:erp"). Each offset is counted once.
     pub shadow: Vec<(FlowName, ShadowNote)>,
+    /// What its target remembers from now on.
+    pub remember: Remember,
 }
 
 /// An agent that was enrolled.
@@ -265,7 +268,7 @@ pub struct Agent {
 }
 
 /// The store. Shared by threads and tasks; reads may touch the disk.
-pub trait Store: Send + Sync {
+pub trait Store: Remembers + Send + Sync {
     /// The log's random id; another one after a restore: offsets given out before may now name other events.
     fn incarnation(&self) -> u64;
 

@@ -1,6 +1,7 @@
 //! What every store does, whatever it is made of: one suite for all.
 
 mod agents;
+mod remembering;
 mod replays;
 mod shadow;
 
@@ -80,6 +81,9 @@ pub fn run<S: Store>(mut make: impl FnMut() -> S) {
     replays::a_replay_moves_only_from_the_states_that_are_named(&make());
     replays::a_step_takes_a_replay_on_and_ends_it_with_its_entry(&make());
     shadow::each_offset_is_counted_once_and_the_report_is_bounded(&make());
+    remembering::what_waits_is_due_when_its_reference_is_learnt(&make());
+    remembering::waits_are_counted_and_a_detached_target_is_forgotten(&make());
+    remembering::values_are_kept_by_key_and_the_oldest_make_room(&make());
 }
 
 fn offsets_have_no_gaps_over_epochs_and_flows(store: &impl Store) {

@@ -1,5 +1,6 @@
 //! From a column's text to what a field holds. Pure; each converter is held to a table.
 
+pub(crate) mod check;
 pub(crate) mod civil;
 pub(crate) mod date;
 pub(crate) mod decimal;

@@ -8,8 +8,9 @@ use regex::Regex;
 use serde::Deserialize;
 
 use super::Later;
+use super::lacking::{Lacking, MissingConfig};
 use crate::answer::{Answer, Place};
-use crate::outcome::Outcome;
+use crate::outcome::{Missing, Outcome};
 
 /// Rules of a call or a target, at most.
 pub const RULES_MAX: usize = 100;
@@ -35,9 +36,15 @@ pub struct RuleConfig {
     /// How long to wait before it.
     #[serde(default, with = "humantime_serde")]
     pub after: Option<Duration>,
-    /// Values to keep for the calls that follow, as `got.NAME`, and for the event's record.
+    /// Values for the calls that follow, as `got.NAME`.
     #[serde(default)]
     pub capture: BTreeMap<String, String>,
+    /// Values to keep on disk for the key's later events too, as `kept.NAME`.
+    #[serde(default)]
+    pub keep: BTreeMap<String, String>,
+    /// With `outcome = "missing_reference"`: what is missing.
+    #[serde(default)]
+    pub reference: Option<MissingConfig>,
     /// Where the target's own words stand; none: the body's beginning.
     #[serde(default)]
     pub reason: Option<String>,
@@ -80,6 +87,9 @@ pub enum Name {
     Auth,
     /// Somebody must agree.
     Confirm,
+    /// It lacks what the event names: the event waits for that.
+    #[serde(alias = "missing-reference")]
+    MissingReference,
     /// It refuses the event.
     Rejected,
     /// The event cannot be understood: its mapping is wrong.
@@ -102,6 +112,8 @@ pub struct Rule {
     /// How long to wait before it.
     pub after: Duration,
     capture: Vec<(String, Place)>,
+    keep: Vec<(String, Place)>,
+    reference: Option<Lacking>,
     reason: Option<Place>,
 }
 
@@ -141,10 +153,9 @@ impl Rule {
         if config.after.is_some() && config.outcome.is_none() {
             return Err("after: only what is \"accepted\" or \"throttled\" waits".into());
         }
-        let capture = config.capture.iter().map(|(name, at)| {
-            let place = Place::parse(at).map_err(|reason| format!("capture.{name}: {reason}"))?;
-            Ok((name.clone(), place))
-        });
+        if config.reference.is_some() && config.outcome != Some(Name::MissingReference) {
+            return Err("reference: only with outcome = \"missing_reference\"".into());
+        }
         Ok(Self {
             status: config
                 .status
@@ -159,7 +170,14 @@ impl Rule {
             outcome: config.outcome,
             go,
             after: config.after.unwrap_or_default(),
-            capture: capture.collect::<Result<_, String>>()?,
+            capture: places("capture", &config.capture)?,
+            keep: places("keep", &config.keep)?,
+            reference: config
+                .reference
+                .as_ref()
+                .map(Lacking::compile)
+                .transpose()
+                .map_err(|reason| format!("reference.{reason}"))?,
             reason: config
                 .reason
                 .as_deref()
@@ -190,6 +208,16 @@ impl Rule {
             .filter_map(|(name, place)| Some((name.clone(), answer.value(place)?)))
     }
 
+    /// The same of what is kept for good.
+    pub fn kept<'a>(
+        &'a self,
+        answer: &'a Answer<'_>,
+    ) -> impl Iterator<Item = (String, String)> + 'a {
+        self.keep
+            .iter()
+            .filter_map(|(name, place)| Some((name.clone(), answer.value(place)?)))
+    }
+
     /// The outcome that the rule names. `later`: where it goes on, for one that is followed by a call.
     #[must_use]
     pub fn end(
@@ -210,6 +238,14 @@ impl Rule {
                 let ruled = (!self.after.is_zero()).then_some(self.after);
                 Outcome::Throttled(said.or(ruled).unwrap_or(THROTTLED), reason)
             }
+            (Name::MissingReference, _) => Outcome::Missing(Missing {
+                reference: self
+                    .reference
+                    .as_ref()
+                    .and_then(|lacking| lacking.found(answer)),
+                reason,
+                told: true,
+            }),
             (Name::Transient, _) => Outcome::Transient(reason),
             (Name::Unknown, _) => Outcome::Unknown(reason),
             (Name::Conflict, _) => Outcome::Conflict(reason),
@@ -226,6 +262,17 @@ impl Rule {
         let words = self.reason.as_ref().and_then(|place| answer.value(place));
         answer.reason(words.as_deref())
     }
+}
+
+fn places(
+    setting: &str,
+    written: &BTreeMap<String, String>,
+) -> Result<Vec<(String, Place)>, String> {
+    let places = written.iter().map(|(name, at)| {
+        let place = Place::parse(at).map_err(|reason| format!("{setting}.{name}: {reason}"))?;
+        Ok((name.clone(), place))
+    });
+    places.collect()
 }
 
 impl Condition {
@@ -267,13 +314,20 @@ impl Ruling {
         super::compile_rules(rules, |_| None).map(Self)
     }
 
-    /// What an answer means.
+    /// What an answer means, and what is kept of it.
     #[must_use]
-    pub fn outcome(&self, answer: &Answer<'_>, now: Timestamp) -> Outcome {
+    pub fn outcome(
+        &self,
+        answer: &Answer<'_>,
+        now: Timestamp,
+    ) -> (Outcome, BTreeMap<String, String>) {
         let rule = self.0.iter().find(|rule| rule.holds(answer));
         match rule.and_then(|rule| Some((rule, rule.outcome?))) {
-            Some((rule, name)) => rule.end(name, None, answer, now),
-            None => Outcome::of(answer, now),
+            Some((rule, name)) => (
+                rule.end(name, None, answer, now),
+                rule.kept(answer).collect(),
+            ),
+            None => (Outcome::of(answer, now), BTreeMap::new()),
         }
     }
 }
@@ -376,6 +430,15 @@ mod tests {
                 "write one of",
             ),
             ("outcome = \"done\"\ncapture = { a = \"b\" }", "capture.a: "),
+            ("outcome = \"done\"\nkeep = { a = \"b\" }", "keep.a: "),
+            (
+                "outcome = \"rejected\"\nreference = { at = \"/item\" }",
+                "reference: only with",
+            ),
+            (
+                "outcome = \"missing_reference\"\nreference = { at = \"item\" }",
+                "reference.at: ",
+            ),
         ] {
             let wrong = compiled(rule).expect_err(rule);
             assert!(wrong.contains(said), "{rule}: {wrong}");

@@ -61,15 +61,23 @@ pub struct Talk<'p> {
     program: &'p Program,
     at: usize,
     got: BTreeMap<String, String>,
+    /// What the last answer told for good.
+    kept: Vec<(String, String)>,
     calls: u32,
 }
 
 impl Program {
-    /// Begins. `in_doubt`: an earlier try may have had its effect. `later`: where it was left.
+    /// Begins. `in_doubt`: an earlier try may have had its effect. `later`: where it was left. `knows`:
+    /// something is kept of the event's key.
     ///
     /// # Errors
     /// A sentence: it was left at a call that the configuration no longer has.
-    pub fn talk(&self, in_doubt: bool, later: Option<&Later>) -> Result<Talk<'_>, Poison> {
+    pub fn talk(
+        &self,
+        in_doubt: bool,
+        later: Option<&Later>,
+        knows: bool,
+    ) -> Result<Talk<'_>, Poison> {
         let looks = in_doubt && self.verifies();
         let at = match later.filter(|_| !looks) {
             Some(later) => self.number(&later.call).ok_or_else(|| {
@@ -79,12 +87,14 @@ impl Program {
                 ))
             })?,
             None if looks => self.verify,
+            None if knows => self.first_kept,
             None => self.first,
         };
         Ok(Talk {
             program: self,
             at,
             got: later.map(|later| later.got.clone()).unwrap_or_default(),
+            kept: Vec::new(),
             calls: 0,
         })
     }
@@ -147,6 +157,7 @@ impl Talk<'_> {
                 self.got.insert(name, value);
             }
         }
+        self.kept.extend(rule.kept(answer));
         match (rule.outcome, rule.go) {
             (None, Some(next)) => {
                 self.calls += 1;
@@ -165,6 +176,11 @@ impl Talk<'_> {
             }
             (None, None) => Turn::End(Outcome::of(answer, now)),
         }
+    }
+
+    /// What was told to be kept of the event's key since this was last asked.
+    pub fn take_kept(&mut self) -> Vec<(String, String)> {
+        std::mem::take(&mut self.kept)
     }
 
     /// What was captured so far.

@@ -110,6 +110,7 @@ impl Files {
         }
         match told.await {
             Ok(outcomes) => Told {
+                kept: std::collections::BTreeMap::new(),
                 verdict: Verdict::Each(outcomes),
                 has_begun: false,
                 exchange: None,

@@ -100,6 +100,7 @@ impl Nats {
             self.drop_link(&link).await;
         }
         Told {
+            kept: std::collections::BTreeMap::new(),
             verdict: Verdict::Each(outcomes),
             has_begun: false,
             exchange: None,

@@ -1,5 +1,6 @@
 //! Each delivery is one POST: a batch of events as a JSON array, or one as an object.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +12,9 @@ use super::{Connector, Delivery, Promise, Rendered, Told, Verdict};
 use crate::calls::Ruling;
 use crate::config::TargetConfig;
 use crate::outcome::Outcome;
+
+/// What an answer means, and what is kept of it.
+type Meaning = (Outcome, BTreeMap<String, String>);
 
 /// See the module.
 #[derive(Debug)]
@@ -54,7 +58,7 @@ impl Post {
     async fn post(&self, delivery: Delivery) -> Told {
         let ask = self.request(delivery);
         match self.ask(&ask).await {
-            Ok((reply, outcome)) => {
+            Ok((reply, (outcome, kept))) => {
                 let exchange = outcome
                     .concerns_events()
                     .then(|| self.connection.exchange(&ask, &reply));
@@ -62,6 +66,7 @@ impl Post {
                     verdict: Verdict::All(outcome),
                     has_begun: false,
                     exchange,
+                    kept,
                 }
             }
             Err(outcome) => outcome.into(),
@@ -69,17 +74,17 @@ impl Post {
     }
 
     /// The answer and what it means; asked again, once, where a rule says that the target does not know us.
-    async fn ask(&self, ask: &Ask) -> Result<(Reply, Outcome), Outcome> {
+    async fn ask(&self, ask: &Ask) -> Result<(Reply, Meaning), Outcome> {
         let meaning = |reply: &Reply| self.rules.outcome(&reply.answer(), Timestamp::now());
         let reply = self.connection.ask(ask).await?;
-        let outcome = meaning(&reply);
-        if let Outcome::Auth(_) = outcome
+        let meant = meaning(&reply);
+        if let Outcome::Auth(_) = meant.0
             && let Some(reply) = self.connection.again(ask, &reply).await?
         {
-            let outcome = meaning(&reply);
-            return Ok((reply, outcome));
+            let meant = meaning(&reply);
+            return Ok((reply, meant));
         }
-        Ok((reply, outcome))
+        Ok((reply, meant))
     }
 }
 

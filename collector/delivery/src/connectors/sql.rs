@@ -126,6 +126,7 @@ impl Sql {
             .concerns_events()
             .then(|| self.exchange(delivery, &outcome));
         Told {
+            kept: std::collections::BTreeMap::new(),
             verdict: Verdict::All(outcome),
             has_begun: false,
             exchange,

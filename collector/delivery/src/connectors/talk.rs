@@ -1,5 +1,6 @@
 //! Each delivery is a conversation about one event: see [`crate::calls`].
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,11 +32,13 @@ impl Conversation {
     async fn hold(&self, delivery: Delivery) -> Told {
         let mut heard = Heard::default();
         let outcome = self.turns(&delivery, &mut heard, false).await;
+        let kept = std::mem::take(&mut heard.kept);
         let last = heard.last.filter(|_| outcome.concerns_events());
         Told {
             verdict: Verdict::All(outcome),
             has_begun: heard.led_on,
             exchange: last.map(|(ask, reply)| self.connection.exchange(&ask, &reply)),
+            kept,
         }
     }
 
@@ -43,11 +46,12 @@ impl Conversation {
     async fn turns(&self, delivery: &Delivery, heard: &mut Heard, dry: bool) -> Outcome {
         let event = &delivery.events[0];
         let plain = delivery.body.slice(event.json.clone());
-        let begun = Fields::of(&plain).and_then(|fields| {
-            let later = delivery.later.as_ref();
-            Ok((fields, self.program.talk(delivery.in_doubt, later)?))
+        let begun = Fields::of(&plain).and_then(|mut fields| {
+            fields.keep(&delivery.kept);
+            let (later, knows) = (delivery.later.as_ref(), !delivery.kept.is_empty());
+            Ok((fields, self.program.talk(delivery.in_doubt, later, knows)?))
         });
-        let (fields, mut talk) = match begun {
+        let (mut fields, mut talk) = match begun {
             Ok(begun) => begun,
             Err(poison) => return Outcome::Poison(poison.0),
         };
@@ -69,7 +73,15 @@ impl Conversation {
                 heard.would_send = Some(ask);
                 return Outcome::Done;
             }
-            match self.turn(&mut talk, ask, heard).await {
+            let turn = self.turn(&mut talk, ask, heard).await;
+            let told = talk.take_kept();
+            if !told.is_empty() {
+                heard.kept.extend(told);
+                let mut kept = delivery.kept.clone();
+                kept.extend(heard.kept.clone());
+                fields.keep(&kept);
+            }
+            match turn {
                 Ok(Turn::Again) => heard.led_on = true,
                 Ok(Turn::End(outcome)) | Err(outcome) => return outcome,
             }
@@ -105,6 +117,8 @@ struct Heard {
     led_on: bool,
     /// Where it was dry: what would have been sent next.
     would_send: Option<Ask>,
+    /// What is to be kept of the key.
+    kept: BTreeMap<String, String>,
 }
 
 impl Conversation {

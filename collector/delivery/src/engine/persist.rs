@@ -10,9 +10,12 @@ use std::time::{Duration, Instant};
 use dray_edges::edge;
 use dray_proto::{FlowName, Offset};
 use dray_store::{
-    Change, Exception, ExceptionQuery, ExceptionState, ShadowNote, Step, Store, StoreError,
+    Change, Exception, ExceptionQuery, ExceptionState, Remember, ShadowNote, Step, Store,
+    StoreError,
 };
 
+use super::holding::Looked;
+use super::seeding::seed;
 use super::{Engine, STORE_RETRY, paused_setting};
 use crate::config::Start;
 use crate::detail::Detail;
@@ -35,6 +38,8 @@ pub(super) struct Pending {
     pub(super) remove: Vec<u64>,
     /// What was compared, not sent.
     pub(super) shadow: Vec<(FlowName, ShadowNote)>,
+    /// What the target knows, waits for and told.
+    pub(super) remember: Remember,
     /// Keys with parked exceptions of which this offset was delivered.
     pub(super) overtaken: Vec<(FlowName, String, Offset)>,
     /// Flows whose cursor moved.
@@ -87,8 +92,13 @@ pub(super) enum Done {
         then_load: Vec<Redo>,
         counts: Counts,
         sent: BTreeMap<usize, Offset>,
+        /// How many references the target knows, where some were added.
+        known: Option<u64>,
+        /// Something that waits may be due.
+        look: bool,
         through: Vec<(FlowName, Offset)>,
     },
+    Looked(Looked),
     Loaded {
         found: Vec<(Redo, Vec<Exception>)>,
         left: Vec<Redo>,
@@ -113,8 +123,12 @@ impl Engine {
                 self.config.name.clone(),
             );
             let (keys, start) = (Loader::new(&self.keys), self.config.start);
+            let vetting = Arc::clone(&self.vetting);
+            let selection = Selection::new(&self.config.flows, &self.config.bodies);
             let read = tokio::task::spawn_blocking(move || {
-                opening(&*store, &consumer, &name, keys, start)
+                let opening = opening(&*store, &consumer, &name, keys, start)?;
+                seed(&*store, &name, &vetting, &selection, &opening.cursors)?;
+                Ok::<_, StoreError>(opening)
             })
             .await;
             match read {
@@ -175,9 +189,13 @@ impl Engine {
         let hurry = self.reload_due || self.stopping.is_some() || self.pending.pause.is_some();
         let step_due = self.pending.urgent || late || (hurry && self.has_pending());
         let load_due = !self.redo.is_empty() && self.window.room().0 > 0 && self.stopping.is_none();
+        let is_turn = self.last_op_was_step || !step_due;
         if self.reload_due && !step_due {
             self.op = Some(self.reload());
-        } else if load_due && !self.reload_due && (self.last_op_was_step || !step_due) {
+        } else if is_turn && self.is_look_due(now) {
+            self.op = Some(self.look_for_due());
+            self.last_op_was_step = false;
+        } else if load_due && !self.reload_due && is_turn {
             self.op = Some(self.load_redo());
             self.last_op_was_step = false;
         } else if step_due {
@@ -193,9 +211,17 @@ impl Engine {
                 then_load,
                 counts,
                 sent,
+                known,
+                look,
                 through,
             } => {
                 self.connector.settled(&through);
+                if let Some(known) = known {
+                    self.vetting.counted(known);
+                }
+                if look {
+                    self.look_again();
+                }
                 self.counts_on_disk = counts;
                 for (flow, through) in sent {
                     if let Some(sent) = &mut self.flows[flow].sent {
@@ -212,6 +238,7 @@ impl Engine {
                     .into_iter()
                     .for_each(|(redo, exceptions)| self.take_redo(redo, exceptions));
             }
+            Done::Looked(looked) => self.take_looked(looked),
             Done::Reloaded(loader) => {
                 self.reload_due = false;
                 self.take_keys(loader);
@@ -220,6 +247,7 @@ impl Engine {
                 tracing::error!(reason, "the exceptions cannot be read");
                 self.shared.note_error(&reason);
                 self.redo.extend(left);
+                self.look_again();
             }
             Done::Gone => self.store_gone = true,
         }
@@ -255,6 +283,10 @@ impl Engine {
             change: std::mem::take(&mut pending.change),
             remove: std::mem::take(&mut pending.remove),
             shadow: std::mem::take(&mut pending.shadow),
+            remember: Remember {
+                target: self.config.name.clone(),
+                ..std::mem::take(&mut pending.remember)
+            },
         };
         let (store, shared) = (Arc::clone(&self.store), Arc::clone(&self.shared));
         let target = self.config.name.clone();
@@ -292,7 +324,14 @@ async fn take_step(
             Ok(()) => match write(&store, &step).await {
                 Some(Ok(())) => {
                     edge!("delivery.after_step");
+                    let remember = &step.remember;
+                    let known = match remember.learn.is_empty() {
+                        true => None,
+                        false => counted(&store, target).await,
+                    };
                     return Done::Stepped {
+                        known,
+                        look: !remember.learn.is_empty() || !remember.wait.is_empty(),
                         opens: pending.opens,
                         then_load: pending.then_load,
                         counts: pending.counts,
@@ -316,6 +355,13 @@ async fn take_step(
         shared.note_error(&reason);
         tokio::time::sleep(STORE_RETRY).await;
     }
+}
+
+/// How much the target knows; a failure shows itself with the next step.
+async fn counted(store: &Arc<dyn Store>, target: String) -> Option<u64> {
+    let store = Arc::clone(store);
+    let asked = tokio::task::spawn_blocking(move || store.remembered(&target));
+    Some(asked.await.ok()?.ok()?.0)
 }
 
 async fn write(store: &Arc<dyn Store>, step: &Step) -> Option<Result<(), StoreError>> {
@@ -432,7 +478,7 @@ fn load_keys(store: &dyn Store, target: &str, mut loader: Loader) -> Result<Load
                 key: &found.key,
                 state: found.state,
                 due_us: detail.due_us,
-                goes_on: detail.later.is_some(),
+                goes_on: detail.later.is_some() || detail.awaits.is_some(),
             });
         }
         match page.last() {

@@ -104,12 +104,14 @@ impl Engine {
 
     /// What may be sent of a key's exceptions: in order, up to the first that waits for somebody or for its time.
     fn runnable(&mut self, exceptions: Vec<Exception>) -> Vec<Exception> {
-        use ExceptionState::{Accepted, Confirm, Dead};
+        use ExceptionState::{Accepted, Awaits, Confirm, Dead};
         let now_us = jiff::Timestamp::now().as_microsecond();
         let mut run: Vec<Exception> = Vec::new();
         for found in exceptions {
             match found.state {
                 Dead | Confirm => break,
+                // It is looked at whether what it names has come.
+                Awaits if !run.is_empty() => break,
                 Accepted => {
                     let due_us = Detail::read(&found.detail).due_us;
                     if !run.is_empty() || due_us > now_us {
@@ -170,8 +172,8 @@ fn load(
     holds: bool,
     wanted: Vec<Redo>,
 ) -> Result<Found, StoreError> {
-    use ExceptionState::{Accepted, Confirm, Dead, Held, Retry};
-    let mut states = vec![Held, Retry, Accepted, Confirm];
+    use ExceptionState::{Accepted, Awaits, Confirm, Dead, Held, Retry};
+    let mut states = vec![Held, Retry, Accepted, Confirm, Awaits];
     states.extend(holds.then_some(Dead));
     let mut found = Vec::new();
     let mut bytes = 0;

@@ -7,27 +7,35 @@ use crate::batch::{Batch, LeftOut, Renderer, Shape};
 use crate::connectors::{Connector, Told};
 use crate::outcome::Outcome;
 use crate::shadow::Seen;
+use crate::vet::{Unfit, Vetting};
 
 /// A request that is over.
 pub(super) struct Sent {
     pub(super) batch: Batch,
     pub(super) era: u64,
     pub(super) left_out: LeftOut,
+    /// What may not be sent.
+    pub(super) unfit: Unfit,
     /// `None`: nothing was left to send.
     pub(super) told: Option<Told>,
     /// Of an event in shadow, where anything was left of it.
     pub(super) seen: Option<Result<Seen, Outcome>>,
 }
 
-/// Writes the body, unless it was sent before, and sends it.
+/// Looks at the events and writes the body, unless it was sent before, and sends it.
 pub(super) async fn send(
     connector: Arc<dyn Connector>,
     renderer: Arc<Renderer>,
+    vetting: Arc<Vetting>,
     shape: Shape,
     bytes_max: usize,
     batch: Batch,
     era: u64,
 ) -> Sent {
+    let mut unfit = Unfit::default();
+    if !batch.is_encoded() {
+        unfit = vetting.look_at(&mut batch).await;
+    }
     let (batch, left_out) = encoded(renderer, shape, bytes_max, batch).await;
     let told = match batch.delivery(connector.reads_events()) {
         Some(delivery) => Some(connector.deliver(delivery).await),
@@ -37,6 +45,7 @@ pub(super) async fn send(
         batch,
         era,
         left_out,
+        unfit,
         told,
         seen: None,
     }
@@ -51,6 +60,7 @@ pub(super) async fn encoded(
 ) -> (Batch, LeftOut) {
     let mut left_out = LeftOut::default();
     if !batch.is_encoded() {
+        unfit = vetting.look_at(&mut batch).await;
         if let Renderer::Template(_) = *renderer {
             // Templates take milliseconds a batch: not on a thread that serves sockets.
             let encoding = tokio::task::spawn_blocking(move || {

@@ -42,10 +42,16 @@ impl Engine {
         for (item, poison) in left_out.poisoned {
             self.reject(&batch, &item, Class::Poison, poison.0, None);
         }
+        for (item, reason) in unfit.invalid {
+            self.reject(&batch, &item, Class::Invalid, reason, None);
+        }
+        for (item, missing) in unfit.missing {
+            self.hold_for(&batch, &item, missing, None);
+        }
         for item in left_out.unsent.into_iter().rev() {
             self.lanes.put_back(item.slot);
         }
-        let Some(told) = told else {
+        let Some(mut told) = told else {
             self.gate.unsent(era);
             return;
         };
@@ -54,6 +60,9 @@ impl Engine {
         }
         // Whatever stops it now: what it said before may have had its effect.
         batch.in_doubt |= told.has_begun;
+        if !told.kept.is_empty() {
+            self.keep(&mut batch, std::mem::take(&mut told.kept));
+        }
         match told.verdict {
             Verdict::All(outcome) => {
                 self.take_outcome(batch, era, outcome, told.exchange.as_ref());
@@ -88,6 +97,10 @@ impl Engine {
                 self.heal(era);
                 let state = ExceptionState::Confirm;
                 self.put_off(&batch, Waits::new(state, later, reason), exchange);
+            }
+            Outcome::Missing(missing) => {
+                self.gate.answered(era);
+                self.lacks(batch, missing, exchange);
             }
             Outcome::Rejected(reason) => {
                 self.refused(batch, era, Class::Rejected, reason, exchange)
@@ -165,6 +178,10 @@ impl Engine {
                 tallied = loaded.flow;
             }
             tally.note(now_us.saturating_sub(meta.captured_us));
+            if self.vetting.learns() {
+                let learnt = self.vetting.learnt(&loaded.place.flow, loaded.event(meta));
+                self.pending.remember.learn.extend(learnt);
+            }
             match (loaded.redo, loaded.replayed) {
                 (None, None) => self.delivered_first(loaded, meta),
                 (Some(again), _) => self.delivered_again(loaded, meta, again),

@@ -73,7 +73,7 @@ impl Loader {
 
     /// Takes one exception.
     pub fn add(&mut self, row: &Row<'_>) {
-        use ExceptionState::{Accepted, Agent, Confirm, Dead, Held, Overtaken, Retry};
+        use ExceptionState::{Accepted, Agent, Awaits, Confirm, Dead, Held, Overtaken, Retry};
         if row.state == Agent {
             return;
         }
@@ -101,7 +101,8 @@ impl Loader {
             let go = match row.state {
                 Held | Retry => Go::Now(row.flow.clone(), row.key.into()),
                 Accepted => Go::At(row.due_us, row.flow.clone(), row.key.into()),
-                Dead | Confirm | Overtaken | Agent => Go::No,
+                // What awaits something is found by the store when that has come.
+                Dead | Awaits | Confirm | Overtaken | Agent => Go::No,
             };
             head.first = Some(First {
                 offset: row.offset,

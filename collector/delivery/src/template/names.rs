@@ -31,6 +31,7 @@ const PLAIN: [&str; 18] = [
 pub(super) struct Known {
     vars: BTreeSet<String>,
     got: BTreeSet<String>,
+    kept: BTreeSet<String>,
 }
 
 impl Known {
@@ -38,6 +39,7 @@ impl Known {
         Self {
             vars: vars.keys().cloned().collect(),
             got: BTreeSet::new(),
+            kept: BTreeSet::new(),
         }
     }
 
@@ -45,12 +47,18 @@ impl Known {
         self.got.insert(name.to_owned());
     }
 
+    pub(super) fn keeps(&mut self, name: &str) {
+        self.kept.insert(name.to_owned());
+    }
+
     /// Something for each name, to try templates with.
     pub(super) fn sample_captures(&self) -> BTreeMap<String, String> {
-        self.got
-            .iter()
-            .map(|name| (name.clone(), "1".to_owned()))
-            .collect()
+        sample(&self.got)
+    }
+
+    /// The same of what is kept.
+    pub(super) fn sample_kept(&self) -> BTreeMap<String, String> {
+        sample(&self.kept)
     }
 
     /// `names`: dotted, as a template uses them. `bodies`: what the target takes; none: any.
@@ -76,7 +84,10 @@ impl Known {
                 "got" if !second.is_empty() && !self.got.contains(second) => {
                     return Err(format!("no rule captures {second:?}"));
                 }
-                "vars" | "got" => {}
+                "kept" if !second.is_empty() && !self.kept.contains(second) => {
+                    return Err(format!("no rule keeps {second:?}"));
+                }
+                "vars" | "got" | "kept" => {}
                 root if PLAIN.contains(&root) => {}
                 root => {
                     return Err(format!(
@@ -87,6 +98,13 @@ impl Known {
         }
         Ok(())
     }
+}
+
+fn sample(names: &BTreeSet<String>) -> BTreeMap<String, String> {
+    names
+        .iter()
+        .map(|name| (name.clone(), "1".to_owned()))
+        .collect()
 }
 
 /// Whether a message has a field at a dotted path. What stands in a map is anybody's guess.

@@ -98,8 +98,8 @@ pub(super) fn name_owners(shared: &Shared, entries: &mut [DeadLetterEntry]) {
 
 /// Whether others of its key wait behind it.
 fn closes(one: &Exception) -> bool {
-    use ExceptionState::{Accepted, Confirm, Dead};
-    matches!(one.state, Dead | Accepted | Confirm)
+    use ExceptionState::{Accepted, Awaits, Confirm, Dead};
+    matches!(one.state, Dead | Accepted | Awaits | Confirm)
 }
 
 fn lane(one: &Exception) -> (String, String, String) {
@@ -150,6 +150,10 @@ fn entry(store: &dyn Store, found: &Exception) -> Result<DeadLetterEntry, StoreE
         held_behind,
         request: detail.request,
         answer: detail.answer,
+        kept: store
+            .kept(&found.target, &found.flow, &found.key)?
+            .into_iter()
+            .collect(),
         ..plain(found)
     })
 }
@@ -163,6 +167,7 @@ fn plain(found: &Exception) -> DeadLetterEntry {
         ExceptionState::Agent => "agent",
         ExceptionState::Accepted => "accepted",
         ExceptionState::Confirm => "confirm",
+        ExceptionState::Awaits => "awaits",
     };
     let detail = Detail::read(&found.detail);
     DeadLetterEntry {

@@ -118,6 +118,11 @@ async fn show_one(config: &Config, id: u64) -> Result<(), Failure> {
             println!("{title:<8} {words}");
         }
     }
+    let mut kept: Vec<_> = entry.kept.iter().collect();
+    kept.sort();
+    for (name, value) in kept {
+        println!("kept     {name} = {}", readable(value.as_bytes()));
+    }
     println!("reason   {}\n\n{pretty}", entry.reason);
     if !entry.edited_json.is_empty() {
         let edited: Value = serde_json::from_str(&entry.edited_json).unwrap_or_default();

@@ -164,8 +164,11 @@ pub(super) fn status(status: &CollectorStatus) {
                 target.held,
                 target.waiting,
             ];
-            let [delivered, backlog, dead, held, waiting] =
+            let [delivered, backlog, dead, held, mut waiting] =
                 numbers.map(|number| number.to_string());
+            if target.missing_overdue > 0 {
+                waiting += &format!(" ({} too long)", target.missing_overdue);
+            }
             let oldest = match target.oldest_undelivered_ms {
                 0 => "-".to_owned(),
                 ms => age(std::time::Duration::from_millis(ms)),

@@ -22,7 +22,7 @@ type PerFlow = (
     fn(&FlowMetrics, i64) -> f64,
 );
 
-const TARGET: [PerTarget; 12] = [
+const TARGET: [PerTarget; 13] = [
     (
         "target_running",
         "gauge",
@@ -68,7 +68,7 @@ const TARGET: [PerTarget; 12] = [
     (
         "target_waiting_events",
         "gauge",
-        "Events that the target works on, or that wait for somebody's word",
+        "Events that the target works on, that wait for what they name, or for somebody's word",
         |metrics| metrics.waiting,
     ),
     (
@@ -94,6 +94,12 @@ const TARGET: [PerTarget; 12] = [
         "counter",
         "Events of flows in shadow that were rendered and compared",
         |metrics| metrics.shadowed,
+    ),
+    (
+        "target_missing_overdue_events",
+        "gauge",
+        "Events that wait longer for what they name than the target's alarm_after",
+        |metrics| metrics.missing_overdue,
     ),
 ];
 
@@ -262,6 +268,7 @@ mod tests {
             target: "erp".into(),
             dead: 4,
             broken: Some(dray_delivery::status::Breakage::default()),
+            missing_overdue: 2,
             flows: vec![flow],
             ..Metrics::default()
         };
@@ -273,6 +280,7 @@ mod tests {
             "dray_collector_target_breaker_open{target=\"erp\"} 1",
             "dray_collector_target_overdue_events{target=\"erp\",flow=\"north/stock\"} 7",
             "dray_collector_flow_info{target=\"erp\",flow=\"north/stock\",phase=\"parallel\",class=\"normal\",owner=\"the \\\"WMS\\\" team\",domain=\"\",runbook=\"https://wiki.example/stock\"} 1",
+            "dray_collector_target_missing_overdue_events{target=\"erp\"} 2",
             "dray_collector_target_oldest_undelivered_seconds{target=\"erp\",flow=\"north/stock\"} 2.5",
             "dray_collector_capture_to_delivered_seconds_bucket{target=\"erp\",flow=\"north/stock\",le=\"0.001\"} 1",
             "dray_collector_capture_to_delivered_seconds_bucket{target=\"erp\",flow=\"north/stock\",le=\"+Inf\"} 3",

@@ -7,6 +7,7 @@ mod enrolment;
 mod feed;
 mod governed;
 mod owners;
+mod remembered;
 mod renewal;
 mod replays;
 mod support;

@@ -20,6 +20,8 @@ pub enum ExceptionState {
     Accepted,
     /// Somebody must agree before it goes on. Later events of its key wait behind it.
     Confirm,
+    /// It names something that the target has not got, and waits for it ([`super::Wait`]). Later events of its key wait behind it.
+    Awaits,
 }
 
 /// An event that cannot go on, with a copy of its bytes, so that it pins nothing.

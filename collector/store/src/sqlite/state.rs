@@ -11,6 +11,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row, params_from_i
 
 mod agents;
 mod audit;
+mod remembered;
 mod replays;
 mod shadow;
 mod steps;
@@ -62,7 +63,7 @@ const SCHEMA: &str = "
 ";
 
 /// Stands as `user_version` in `state.db`, for the log's files too. Another one: a change that today's code can't read.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 
 /// What a file of format 1 lacks.
 const FROM_1: &str = "
@@ -104,6 +105,7 @@ fn prepare(connection: &Connection) -> rusqlite::Result<Result<(), StoreError>> 
     }
     connection.execute_batch(SCHEMA)?;
     connection.execute_batch(shadow::SCHEMA)?;
+    connection.execute_batch(remembered::SCHEMA)?;
     if format < FORMAT {
         connection.pragma_update(None, "user_version", FORMAT)?;
     }
@@ -274,6 +276,7 @@ impl State {
             if let Some(target) = target {
                 transaction.execute("DELETE FROM exception WHERE target = ?1", [target])?;
                 shadow::clear(&transaction, target)?;
+                remembered::forget(&transaction, target)?;
             }
             transaction.commit()
         })
@@ -417,7 +420,7 @@ fn exception(row: &Row<'_>) -> rusqlite::Result<Exception> {
 }
 
 /// States as they stand on disk; a number is never used again.
-const STATES: [(ExceptionState, i64); 7] = [
+const STATES: [(ExceptionState, i64); 8] = [
     (ExceptionState::Dead, 1),
     (ExceptionState::Held, 2),
     (ExceptionState::Overtaken, 3),
@@ -425,6 +428,7 @@ const STATES: [(ExceptionState, i64); 7] = [
     (ExceptionState::Agent, 5),
     (ExceptionState::Accepted, 6),
     (ExceptionState::Confirm, 7),
+    (ExceptionState::Awaits, 8),
 ];
 
 fn number(state: ExceptionState) -> i64 {

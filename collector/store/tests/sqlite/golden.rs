@@ -10,8 +10,9 @@ use bytes::Bytes;
 use dray_proto::{Offset, Sequence};
 use dray_store::conformance::{blocks, flow};
 use dray_store::{
-    Agent, AuditEntry, Cursor, Exception, ExceptionQuery, ExceptionState, Replay, ReplayProgress,
-    ReplayState, SqliteStore, Step, Store, StoreError,
+    Agent, AuditEntry, Cursor, Exception, ExceptionQuery, ExceptionState, Kept, Reference,
+    Remember, Remembers as _, Replay, ReplayProgress, ReplayState, SqliteStore, Step, Store,
+    StoreError, Wait,
 };
 use rusqlite::Connection;
 
@@ -69,6 +70,33 @@ fn audited() -> AuditEntry {
     }
 }
 
+/// From format 3 on.
+fn remembered() -> Remember {
+    let item = |name: &str| Reference {
+        of: "item".into(),
+        name: name.into(),
+    };
+    Remember {
+        target: "erp".into(),
+        learn: vec![item("SKU-1")],
+        wait: vec![Wait {
+            flow: flow("movements"),
+            offset: Offset(14),
+            reference: Some(item("SKU-2")),
+            due_us: 2_000_000_000_000_000,
+            alarm_us: 1_700_000_000_000_000,
+            unless_known: true,
+        }],
+        keep: vec![Kept {
+            flow: flow("movements"),
+            key: "4711".into(),
+            name: "document_id".into(),
+            value: "D-1".into(),
+        }],
+        ..Remember::default()
+    }
+}
+
 /// Writes one of everything.
 fn write(store: &SqliteStore) {
     for name in ["movements", "orders"] {
@@ -80,6 +108,7 @@ fn write(store: &SqliteStore) {
         consumer: "target:erp".into(),
         cursors: vec![(flow("movements"), cursor())],
         add: vec![dead()],
+        remember: remembered(),
         ..Step::default()
     };
     store.step(step).wait().expect("it lives").expect("it fits");
@@ -170,6 +199,21 @@ fn check(store: &SqliteStore) {
     assert!(replays.is_none_or(|found| found == planned()));
 }
 
+/// What a store of format 3 has more.
+fn check_remembered(store: &SqliteStore) {
+    let known = remembered().learn;
+    assert_eq!(store.knows("erp", &known).expect("an answer"), [true]);
+    let waits = store
+        .waits("erp", 1_800_000_000_000_000)
+        .expect("an answer");
+    assert_eq!((waits.total, waits.overdue), (1, 1));
+    let due = store.due_waits("erp", i64::MAX, 0, 9).expect("an answer");
+    assert_eq!(due[0].key, "4711");
+    let kept = store.kept("erp", &flow("movements"), "4711");
+    assert_eq!(kept.expect("an answer")["document_id"], "D-1");
+    assert_eq!(store.remembered("erp").expect("an answer"), (1, 1));
+}
+
 /// Not a test by itself: writes what becomes golden, where `DRAY_GOLDEN_TO` says.
 #[test]
 fn store_to_keep() {
@@ -217,7 +261,13 @@ fn stores_of_earlier_builds_open_whole_and_go_on() {
     for format in formats {
         let folder = tempfile::tempdir().expect("a folder");
         lay_out(&format, folder.path());
-        check(&open(folder.path()));
+        let store = open(folder.path());
+        check(&store);
+        match store.remembered("erp").expect("an answer") {
+            (0, 0) => assert!(["1", "2"].iter().any(|old| format.ends_with(old))),
+            _ => check_remembered(&store),
+        }
+        drop(store);
         let held = open(folder.path()).held(&flow("orders"));
         assert_eq!(held.newest_offset, Offset(84), "what was added is kept");
     }

@@ -13,19 +13,25 @@ use dray_store::{
 };
 use tokio::sync::{oneshot, watch};
 
+use super::remembered::Remembered;
+
 #[derive(Debug, Default)]
-struct Kept {
+pub(super) struct Kept {
     log: BTreeMap<FlowName, Vec<LogBlock>>,
     cursors: HashMap<String, BTreeMap<FlowName, Cursor>>,
     sent: BTreeMap<FlowName, Offset>,
-    exceptions: BTreeMap<u64, Exception>,
+    pub(super) exceptions: BTreeMap<u64, Exception>,
     last_id: u64,
     settings: HashMap<String, String>,
     replays: Vec<Replay>,
+    pub(super) remembered: Remembered,
 }
 
 impl Kept {
     fn take(&mut self, step: Step) {
+        let over = step.change.iter().map(|change| change.id);
+        self.remembered
+            .over(over.chain(step.remove.iter().copied()));
         if !step.cursors.is_empty() {
             self.cursors
                 .entry(step.consumer.clone())
@@ -72,6 +78,7 @@ impl Kept {
                 .remove(&id)
                 .expect("only what is there is removed");
         }
+        self.remembered.take(step.remember, &self.exceptions);
     }
 }
 
@@ -129,7 +136,7 @@ impl Memory {
         self.waiting.lock().expect("nobody panics holding it")
     }
 
-    fn kept(&self) -> MutexGuard<'_, Kept> {
+    pub(super) fn kept(&self) -> MutexGuard<'_, Kept> {
         self.kept.lock().expect("nobody panics holding it")
     }
 }
@@ -258,6 +265,7 @@ impl Store for Memory {
         let target = consumer.strip_prefix("target:").unwrap_or("").to_owned();
         kept.exceptions
             .retain(|_, exception| exception.target != target);
+        kept.remembered = Remembered::default();
         Ok(())
     }
 

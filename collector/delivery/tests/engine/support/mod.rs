@@ -3,6 +3,7 @@
 
 pub mod erp;
 pub mod memory;
+mod remembered;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -47,6 +48,15 @@ pub fn flow(name: &str) -> FlowName {
 
 /// The event of this flow and sequence.
 pub fn event(sequence: u64, key: &str, body: &str) -> Vec<u8> {
+    let mut out = envelope(sequence, key);
+    let number = schema::body(body).map_or(60, |body| body.number);
+    wire::put_message(&mut out, number, |out| {
+        wire::put_text(out, 1, &format!("{key} {sequence}"))
+    });
+    out
+}
+
+fn envelope(sequence: u64, key: &str) -> Vec<u8> {
     let mut out = Vec::new();
     wire::put_bytes(
         &mut out,
@@ -57,9 +67,21 @@ pub fn event(sequence: u64, key: &str, body: &str) -> Vec<u8> {
     wire::put_integer(&mut out, number::OPERATION, 1);
     wire::put_timestamp(&mut out, number::CAPTURED_AT, CAPTURED_US);
     wire::put_integer(&mut out, number::SCHEMA_VERSION, 1);
-    let number = schema::body(body).map_or(60, |body| body.number);
-    wire::put_message(&mut out, number, |out| {
-        wire::put_text(out, 1, &format!("{key} {sequence}"))
+    out
+}
+
+/// The same with texts in these fields of its body: the field's number, and that of a field within it, or 0.
+pub fn event_with(sequence: u64, key: &str, body: &str, fields: &[(u32, u32, &str)]) -> Vec<u8> {
+    let mut out = envelope(sequence, key);
+    let body = schema::body(body).expect("a body");
+    wire::put_message(&mut out, body.number, |out| {
+        wire::put_text(out, 1, &format!("{key} {sequence}"));
+        for (number, within, text) in fields {
+            match within {
+                0 => wire::put_text(out, *number, text),
+                within => wire::put_message(out, *number, |out| wire::put_text(out, *within, text)),
+            }
+        }
     });
     out
 }

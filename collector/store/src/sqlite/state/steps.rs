@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 
 use super::audit::put_entry;
 use super::replays::put_step;
-use super::{number, shadow};
+use super::{number, remembered, shadow};
 use crate::api::{Step, StoreError};
 use crate::sqlite::failed;
 
@@ -116,5 +116,6 @@ fn write_step(transaction: &Transaction<'_>, step: &Step) -> rusqlite::Result<()
         put_entry(transaction, entry)?;
     }
     let target = step.consumer.strip_prefix("target:").unwrap_or("");
-    shadow::write(transaction, target, &step.shadow)
+    shadow::write(transaction, target, &step.shadow)?;
+    remembered::write(transaction, step)
 }

@@ -1,0 +1,98 @@
+//! What the commands show of events that wait for others, and of what is kept.
+
+use dray_proto::v1::dead_letter_act_request::Act;
+use dray_proto::v1::{DeadLetterActRequest, DeadLetterEntry, DeadLettersRequest};
+use dray_proto::{FlowName, Offset};
+use dray_store::{Exception, ExceptionState, Kept, Reference, Remember, Step, Wait};
+
+use crate::support::Collector;
+
+fn flow() -> FlowName {
+    FlowName::parse("north/shipments").expect("a name")
+}
+
+fn exception(offset: u64, state: ExceptionState) -> Exception {
+    Exception {
+        id: 0,
+        target: "old-erp".into(),
+        flow: flow(),
+        offset: Offset(offset),
+        key: "SHP-1".into(),
+        state,
+        reason: "it names item \"SKU-1\"".into(),
+        at_us: 5,
+        event: bytes::Bytes::new(),
+        detail: String::new(),
+    }
+}
+
+async fn entry(collector: &Collector, id: u64) -> DeadLetterEntry {
+    let request = DeadLettersRequest {
+        id,
+        ..Default::default()
+    };
+    let reply = collector.admin().await.dead_letters(request).await;
+    reply.expect("one").into_inner().entries.remove(0)
+}
+
+#[tokio::test]
+async fn an_event_that_waits_is_shown_with_what_is_kept_of_its_key_and_can_be_sent_all_the_same() {
+    let collector = Collector::start().await;
+    let wait = Wait {
+        flow: flow(),
+        offset: Offset(1),
+        reference: Some(Reference {
+            of: "item".into(),
+            name: "SKU-1".into(),
+        }),
+        due_us: i64::MAX,
+        alarm_us: i64::MAX,
+        unless_known: true,
+    };
+    let kept = Kept {
+        flow: flow(),
+        key: "SHP-1".into(),
+        name: "document_id".into(),
+        value: "4711".into(),
+    };
+    let step = Step {
+        consumer: "target:old-erp".into(),
+        add: vec![
+            exception(1, ExceptionState::Awaits),
+            exception(2, ExceptionState::Held),
+        ],
+        remember: Remember {
+            target: "old-erp".into(),
+            wait: vec![wait],
+            keep: vec![kept],
+            ..Remember::default()
+        },
+        ..Step::default()
+    };
+    let written = collector.store().step(step).await;
+    written.expect("it lives").expect("it fits");
+    let shown = entry(&collector, 1).await;
+    assert_eq!((shown.state.as_str(), shown.held_behind), ("awaits", 1));
+    assert_eq!(shown.kept["document_id"], "4711");
+    let mut admin = collector.admin().await;
+    let act = DeadLetterActRequest {
+        act: Act::Approve as i32,
+        id: 2,
+        ..Default::default()
+    };
+    let refused = admin.dead_letter_act(act.clone()).await;
+    refused.expect_err("it waits for the first");
+    let approved = admin
+        .dead_letter_act(DeadLetterActRequest { id: 1, ..act })
+        .await;
+    assert_eq!(approved.expect("it waits").into_inner().done, 1);
+    let shown = entry(&collector, 1).await;
+    assert_eq!(shown.state, "retry");
+    assert!(
+        shown.reason.starts_with("approved by uid "),
+        "{}",
+        shown.reason
+    );
+    let waits = collector.store().waits("old-erp", 0).expect("an answer");
+    assert_eq!(waits.total, 0, "it waits no longer");
+}
