@@ -57,6 +57,8 @@ pub(crate) struct Batch {
     pub(crate) trials: Trials,
     /// Its one event is rendered and compared, not sent.
     pub(crate) shadow: bool,
+    /// A later event of its key waits behind it; only told in shadow.
+    pub(crate) has_later: bool,
 }
 
 /// What encoding left out.
@@ -274,7 +276,7 @@ impl Batch {
             in_doubt: self.in_doubt,
             attempts: self.attempts,
             trials: self.trials.clone(),
-            shadow: false,
+            ..Self::default()
         };
         [
             Self {

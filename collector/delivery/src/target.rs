@@ -12,7 +12,7 @@ use crate::account::{Account, Accounts};
 use crate::batch::Renderer;
 use crate::config::TargetConfig;
 use crate::connectors::{self, Connector};
-use crate::engine::{Control, Engine, STOP_WAIT};
+use crate::engine::{Control, Engine, Parts, STOP_WAIT};
 use crate::shadow::Shadow;
 use crate::status::{Metrics, Shared, State};
 use crate::template::Template;
@@ -53,10 +53,12 @@ impl Target {
             store,
             Arc::clone(&shared),
             received,
-            connector,
-            renderer,
-            shadow,
-            account.clone(),
+            Parts {
+                connector,
+                renderer,
+                shadow,
+                account: account.clone(),
+            },
         );
         let task = tokio::spawn(engine.run().instrument(span));
         Ok(TargetHandle {

@@ -20,7 +20,6 @@ pub(super) async fn look(
     bytes_max: usize,
     batch: Batch,
     era: u64,
-    has_later: bool,
 ) -> Sent {
     let (batch, left_out) = encoded(renderer, shape, bytes_max, batch).await;
     let seen = match (batch.delivery(true), batch.plain()) {
@@ -28,7 +27,7 @@ pub(super) async fn look(
             let subject = Subject {
                 delivery,
                 plain,
-                has_later,
+                has_later: batch.has_later,
             };
             Some(shadow.look(connector, subject).await)
         }
