@@ -60,6 +60,8 @@ pub(crate) struct Batch {
     pub(crate) shadow: bool,
     /// What is kept of the key of its one event, by name.
     pub(crate) kept: BTreeMap<String, String>,
+    /// A later event of its key waits behind it; only told in shadow.
+    pub(crate) has_later: bool,
 }
 
 /// What encoding left out.
@@ -323,8 +325,7 @@ impl Batch {
             in_doubt: self.in_doubt,
             attempts: self.attempts,
             trials: self.trials.clone(),
-            shadow: false,
-            kept: BTreeMap::new(),
+            ..Self::default()
         };
         [
             Self {

@@ -80,6 +80,15 @@ pub(crate) enum Control {
     Stop,
 }
 
+/// What a target is made of, from its configuration.
+pub(crate) struct Parts {
+    pub(crate) connector: Arc<dyn Connector>,
+    pub(crate) renderer: Renderer,
+    pub(crate) shadow: Shadow,
+    pub(crate) vetting: Vetting,
+    pub(crate) account: Option<Arc<Account>>,
+}
+
 /// See the module.
 pub(crate) struct Engine {
     config: TargetConfig,
@@ -169,12 +178,15 @@ impl Engine {
         store: Arc<dyn Store>,
         shared: Arc<Shared>,
         controls: mpsc::Receiver<Control>,
-        connector: Arc<dyn Connector>,
-        renderer: Renderer,
-        shadow: Shadow,
-        vetting: Vetting,
-        account: Option<Arc<Account>>,
+        parts: Parts,
     ) -> Self {
+        let Parts {
+            connector,
+            renderer,
+            shadow,
+            vetting,
+            account,
+        } = parts;
         Self {
             consumer: crate::consumer(&config.name),
             log: store.watch(),
@@ -405,11 +417,11 @@ impl Engine {
             let vetting = Arc::clone(&self.vetting);
             let bytes_max = self.config.batch_bytes.as_u64() as usize;
             if batch.shadow {
-                let has_later =
-                    (batch.items.first()).is_some_and(|item| self.lanes.has_later(item.slot));
+                let first = batch.items.first();
+                batch.has_later = first.is_some_and(|item| self.lanes.has_later(item.slot));
                 let shadow = Arc::clone(&self.shadow);
                 self.sending.spawn(shadow::look(
-                    connector, shadow, renderer, shape, bytes_max, batch, era, has_later,
+                    connector, shadow, renderer, shape, bytes_max, batch, era,
                 ));
                 continue;
             }

@@ -12,7 +12,7 @@ use crate::account::{Account, Accounts};
 use crate::batch::Renderer;
 use crate::config::TargetConfig;
 use crate::connectors::{self, Connector};
-use crate::engine::{Control, Engine, STOP_WAIT};
+use crate::engine::{Control, Engine, Parts, STOP_WAIT};
 use crate::shadow::Shadow;
 use crate::status::{Metrics, Shared, State};
 use crate::template::Template;
@@ -55,11 +55,13 @@ impl Target {
             store,
             Arc::clone(&shared),
             received,
-            connector,
-            renderer,
-            shadow,
-            vetting,
-            account.clone(),
+            Parts {
+                connector,
+                renderer,
+                shadow,
+                vetting,
+                account: account.clone(),
+            },
         );
         let task = tokio::spawn(engine.run().instrument(span));
         Ok(TargetHandle {
@@ -79,7 +81,7 @@ impl Target {
             return wrong;
         }
         match prepare(config, accounts) {
-            Ok((_, _, account)) => shadow(config, account).err().into_iter().collect(),
+            Ok((_, _, account, _)) => shadow(config, account).err().into_iter().collect(),
             Err(wrong) => vec![wrong],
         }
     }

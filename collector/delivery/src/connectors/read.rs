@@ -53,7 +53,7 @@ impl Reads {
         let poison = |reason: String| Outcome::Poison(reason);
         let mut talk = self
             .program
-            .talk(false, None)
+            .talk(false, None, false)
             .map_err(|error| poison(error.0))?;
         let request = talk.request(fields).map_err(|error| poison(error.0))?;
         let mut ask = Ask::new(request.method, id);

@@ -32,7 +32,7 @@ use memchr::memmem;
 
 use super::http::{Ask, Reply, Wire};
 use crate::config::{Auth, OAuth2Config, SessionConfig};
-use crate::outcome::Outcome;
+use crate::outcome::{Missing, Outcome};
 use login::{Headers, Login};
 use renewable::{Fetched, Renewable};
 use secret::Secret;
@@ -337,7 +337,8 @@ fn good(outcome: Outcome) -> Result<(), Outcome> {
         | Outcome::Conflict(reason)
         | Outcome::Poison(reason)
         | Outcome::TooLarge(reason)
-        | Outcome::Confirm(_, reason) => Outcome::Auth(sign_in(&reason)),
+        | Outcome::Confirm(_, reason)
+        | Outcome::Missing(Missing { reason, .. }) => Outcome::Auth(sign_in(&reason)),
     })
 }
 

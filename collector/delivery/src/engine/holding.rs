@@ -69,6 +69,14 @@ impl Engine {
     ) {
         let (loaded, meta) = batch.event(item);
         let (loaded, meta) = (Arc::clone(loaded), *meta);
+        if let Some(replayed) = loaded.replayed {
+            // A replay makes no exceptions: its report says why it was not sent.
+            let (_, reason) = self.masked(exchange, missing.reason);
+            self.replay_refused(&loaded, &meta, replayed, reason);
+            self.shared.rejected.fetch_add(1, Relaxed);
+            self.pending.open(item.slot);
+            return;
+        }
         let now_us = jiff::Timestamp::now().as_microsecond();
         let before = loaded.told.as_ref();
         let awaited = before.and_then(|told| told.awaits.as_ref());
@@ -98,6 +106,7 @@ impl Engine {
             end_us
         };
         let reference = missing.reference;
+        let (exchange, said) = self.masked(exchange, missing.reason);
         let attempts = if missing.told {
             self.attempts(batch, &loaded)
         } else {
@@ -115,9 +124,10 @@ impl Engine {
                     .map_or_else(String::new, |one| one.name.clone()),
                 tries: tries.saturating_add(1),
             }),
+            edited: loaded.edited(),
             ..Detail::default()
         }
-        .told(exchange);
+        .told(exchange.as_ref());
         self.pending.remember.wait.push(Wait {
             flow: loaded.place.flow.clone(),
             offset: loaded.offset(&meta),
@@ -128,7 +138,7 @@ impl Engine {
             unless_known: !missing.told,
         });
         let key = self.keys.id(&loaded.place.flow, loaded.key(&meta));
-        let reason = format!("{}: it waits for that", missing.reason);
+        let reason = format!("{said}: it waits for that");
         match loaded.redo {
             None => {
                 let state = ExceptionState::Awaits;

@@ -29,7 +29,7 @@ pub(super) async fn send(
     vetting: Arc<Vetting>,
     shape: Shape,
     bytes_max: usize,
-    batch: Batch,
+    mut batch: Batch,
     era: u64,
 ) -> Sent {
     let mut unfit = Unfit::default();
@@ -60,7 +60,6 @@ pub(super) async fn encoded(
 ) -> (Batch, LeftOut) {
     let mut left_out = LeftOut::default();
     if !batch.is_encoded() {
-        unfit = vetting.look_at(&mut batch).await;
         if let Renderer::Template(_) = *renderer {
             // Templates take milliseconds a batch: not on a thread that serves sockets.
             let encoding = tokio::task::spawn_blocking(move || {

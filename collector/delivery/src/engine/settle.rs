@@ -36,6 +36,7 @@ impl Engine {
             mut batch,
             era,
             left_out,
+            unfit,
             told,
             ..
         } = sent;
@@ -99,7 +100,7 @@ impl Engine {
                 self.put_off(&batch, Waits::new(state, later, reason), exchange);
             }
             Outcome::Missing(missing) => {
-                self.gate.answered(era);
+                self.heal(era);
                 self.lacks(batch, missing, exchange);
             }
             Outcome::Rejected(reason) => {

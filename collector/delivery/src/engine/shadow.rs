@@ -10,6 +10,7 @@ use crate::batch::{Batch, Renderer, Shape};
 use crate::connectors::Connector;
 use crate::outcome::Outcome;
 use crate::shadow::{Seen, Shadow, Subject, Verdict};
+use crate::vet::Unfit;
 
 /// Renders and compares the one event of a batch.
 pub(super) async fn look(
@@ -20,7 +21,6 @@ pub(super) async fn look(
     bytes_max: usize,
     batch: Batch,
     era: u64,
-    has_later: bool,
 ) -> Sent {
     let (batch, left_out) = encoded(renderer, shape, bytes_max, batch).await;
     let seen = match (batch.delivery(true), batch.plain()) {
@@ -28,7 +28,7 @@ pub(super) async fn look(
             let subject = Subject {
                 delivery,
                 plain,
-                has_later,
+                has_later: batch.has_later,
             };
             Some(shadow.look(connector, subject).await)
         }
@@ -39,6 +39,8 @@ pub(super) async fn look(
         batch,
         era,
         left_out,
+        // What a target demands and waits for is looked at where something is sent.
+        unfit: Unfit::default(),
         told: None,
         seen,
     }

@@ -30,9 +30,14 @@ fn every_table_of_the_page_is_read_and_found_good() {
             block.to_owned()
         } else {
             // A part of one.
-            format!(
-                "[[target]]\nname = \"erp\"\nurl = \"https://erp.example/api/\"\nbatch = 1\n{block}"
-            )
+            let head = match block {
+                block if block.starts_with("batch") => "url = \"https://erp.example/api/\"\n",
+                block if block.starts_with("[target.file.") => {
+                    "kind = \"file\"\n[target.file]\nfolder = \"/srv/outbox\"\nformat = \"jsonl\"\n"
+                }
+                _ => "url = \"https://erp.example/api/\"\nbatch = 1\n",
+            };
+            format!("[[target]]\nname = \"erp\"\n{head}{block}")
         };
         let shown: Shown =
             toml::from_str(&whole).unwrap_or_else(|error| panic!("{error}\n{block}"));

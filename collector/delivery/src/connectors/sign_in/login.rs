@@ -149,7 +149,7 @@ impl Login {
         answer: &Answer<'_>,
         now: Timestamp,
     ) -> Result<Headers, Outcome> {
-        let outcome = self.rules.outcome(answer, now);
+        let (outcome, _) = self.rules.outcome(answer, now);
         if let Err(outcome) = super::good(outcome) {
             return Err(super::map_reason(outcome, |said| masked(said, &[password])));
         }

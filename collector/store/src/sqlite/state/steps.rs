@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 
 use super::audit::put_entry;
 use super::replays::put_step;
-use super::{number, remembered, shadow};
+use super::{bitmap_bytes, number, remembered, shadow};
 use crate::api::{Step, StoreError};
 use crate::sqlite::failed;
 
