@@ -21,6 +21,8 @@ fn every_table_of_the_page_is_read_and_found_good() {
     let page = std::fs::read_to_string(PAGE).expect("the page");
     let blocks = page.split("```toml\n").skip(1);
     let blocks = blocks.filter_map(|block| block.split("```").next());
+    // What stands at the head of the collector's configuration is no target's.
+    let blocks = blocks.filter(|block| !block.starts_with("operators"));
     let mut seen = 0;
     for block in blocks {
         let is_whole = ["[[target]]", "[budgets"]

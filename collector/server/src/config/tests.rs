@@ -152,7 +152,7 @@ const BROKEN: [(&str, &str, usize, &[&str]); 26] = [
         "url = \"https://erp.example/api/events\"",
         "",
         8,
-        &["missing field `url`", "add \"url = ...\""],
+        &["url: \"\" is not an address", "write e.g."],
     ),
     (
         "url = \"https://erp.example/api/events\"",
