@@ -24,6 +24,8 @@ mod mariadb_reports;
 mod modes;
 mod network;
 mod newcomer;
+mod odata;
+mod odata_faults;
 mod pins;
 mod planted;
 mod polling;

@@ -5,6 +5,7 @@ mod auth;
 pub mod file;
 mod kind;
 pub mod nats;
+pub mod odata;
 pub mod sftp;
 pub mod sql;
 
@@ -48,7 +49,7 @@ pub struct TargetConfig {
     /// What it is.
     #[serde(default)]
     pub kind: Kind,
-    /// Where events go: `http://` or `https://`; only `kind = "http"` has one.
+    /// Where events go: `http://` or `https://`; only `kind = "http"` and `"odata"` have one.
     #[serde(default)]
     pub url: String,
     /// A database.
@@ -57,6 +58,8 @@ pub struct TargetConfig {
     pub file: Option<file::FileConfig>,
     /// A stream.
     pub nats: Option<nats::NatsConfig>,
+    /// An OData service.
+    pub odata: Option<odata::OdataConfig>,
     /// Which flows: `site/flow`, `site/*`, `*/flow`, `*`. None: all.
     #[serde(default)]
     pub flows: Vec<String>,
@@ -204,7 +207,7 @@ impl TargetConfig {
             wrong.push("name: write 1 to 63 of a-z, 0-9, \"-\" and \"_\", beginning with a letter or digit".into());
         }
         self.check_kind(&mut wrong);
-        if self.kind == Kind::Http {
+        if self.kind.has_url() {
             wrong.extend(check_url(&self.url));
         }
         if let Some(sql) = &self.sql {
@@ -215,6 +218,9 @@ impl TargetConfig {
         }
         if let Some(nats) = &self.nats {
             nats.check(&mut wrong);
+        }
+        if let Some(odata) = &self.odata {
+            odata.check(self, &mut wrong);
         }
         self.check_selection(&mut wrong);
         self.check_limits(&mut wrong);

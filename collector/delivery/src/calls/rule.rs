@@ -270,11 +270,15 @@ impl Ruling {
     /// What an answer means.
     #[must_use]
     pub fn outcome(&self, answer: &Answer<'_>, now: Timestamp) -> Outcome {
-        let rule = self.0.iter().find(|rule| rule.holds(answer));
-        match rule.and_then(|rule| Some((rule, rule.outcome?))) {
-            Some((rule, name)) => rule.end(name, None, answer, now),
-            None => Outcome::of(answer, now),
-        }
+        let ruled = self.ruled(answer, now);
+        ruled.unwrap_or_else(|| Outcome::of(answer, now))
+    }
+
+    /// The same, where a rule holds.
+    #[must_use]
+    pub fn ruled(&self, answer: &Answer<'_>, now: Timestamp) -> Option<Outcome> {
+        let rule = self.0.iter().find(|rule| rule.holds(answer))?;
+        Some(rule.end(rule.outcome?, None, answer, now))
     }
 }
 

@@ -110,7 +110,7 @@ impl Files {
         }
         match told.await {
             Ok(outcomes) => Told {
-                verdict: Verdict::Each(outcomes),
+                verdict: Verdict::Each(outcomes.into_iter().map(Into::into).collect()),
                 has_begun: false,
                 exchange: None,
             },

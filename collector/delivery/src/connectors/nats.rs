@@ -100,7 +100,7 @@ impl Nats {
             self.drop_link(&link).await;
         }
         Told {
-            verdict: Verdict::Each(outcomes),
+            verdict: Verdict::Each(outcomes.into_iter().map(Into::into).collect()),
             has_begun: false,
             exchange: None,
         }

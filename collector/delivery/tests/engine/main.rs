@@ -5,6 +5,7 @@ mod conversing;
 mod delivering;
 mod documentation;
 mod misbehaving;
+mod odata;
 mod refusing;
 mod sharing;
 mod showing_who;
