@@ -109,17 +109,21 @@ pub(crate) fn check_order(history: &[Value], key: &str, place: &str) {
 
 #[test]
 fn documents_are_there_once_each_and_in_order_while_three_requests_in_ten_fail() {
-    let (lines, items) = if soak() { (10_000, 500) } else { (1_000, 200) };
+    let (lines, items, batch) = if soak() {
+        (10_000, 1_000, 50)
+    } else {
+        (1_000, 200, 20)
+    };
     let cap = Cap::start();
     cap.lab("csrf", r#"{"on":true}"#);
-    cap.lab("chaos", r#"{"share":0.3,"seed":7}"#);
+    cap.lab("chaos", r#"{"share":0.3,"seed":6}"#);
     // The service answers or breaks off when it has done what it does: nothing to wait for.
     let odata = format!("{DOCUMENT}settle = \"0s\"\n");
     let target = table(
         "documents",
         &cap.url(),
         &cap,
-        "batch = 50\nconcurrency = 4",
+        &format!("batch = {batch}\nconcurrency = 4"),
         &odata,
     );
     let folder = folder("odata-faults");
@@ -144,13 +148,12 @@ fn documents_are_there_once_each_and_in_order_while_three_requests_in_ten_fail()
     assert_eq!(came as u64, lines, "a document is there twice");
     check_order(&cap.history("Documents"), "item", "place");
     let failed: u64 = faults.values().sum();
+    // What a token that ended made of requests beside it is no fault of its own.
     assert!(
-        failed * 10 >= requests as u64 * 2,
+        failed * 4 >= requests as u64,
         "{failed} of {requests} requests failed"
     );
-    if soak() {
-        assert_eq!(faults.len(), 8, "each kind: {faults:?}");
-    }
+    assert_eq!(faults.len(), 8, "each kind: {faults:?}");
 }
 
 #[test]

@@ -142,7 +142,12 @@ impl Odata {
             .await
         {
             Sent::Parts(parts) => {
+                // Some services end with the first part that failed, as what is absent does: the others are looked at next.
+                let some_answered = parts.iter().any(Option::is_some);
                 for ((at, request), part) in looks.iter().zip(requests).zip(parts) {
+                    if part.is_none() && some_answered {
+                        continue;
+                    }
                     let meaning = self.service.meaning(part.as_ref());
                     let answer = part.as_ref().map(Part::answer);
                     self.manner

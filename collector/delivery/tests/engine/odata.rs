@@ -161,6 +161,37 @@ async fn a_part_without_an_answer_is_unknown_and_a_create_looks_before_it_comes_
     assert!(exceptions(&store).is_empty());
 }
 
+/// As CAP does of version 2 and of multipart where it is not told to go on.
+#[tokio::test]
+async fn looks_that_a_service_left_out_after_one_that_found_nothing_are_made_next() {
+    let (store, erp) = (open(), Erp::start().await);
+    erp.script(|ask| {
+        let parts = parts(ask);
+        let is_look = parts[0]["method"] == "GET";
+        if !ask.path.ends_with("$batch") {
+            return Reply::Status(if is_look { 404 } else { 201 });
+        }
+        let some = if is_look { 1 } else { parts.len() };
+        let status = if is_look { 404 } else { 201 };
+        let response = |part: &Value| json!({"id": part["id"], "status": status});
+        answered(&parts[..some].iter().map(response).collect::<Vec<_>>())
+    });
+    let target = start(
+        &store,
+        &erp.url(),
+        &table("", "write = \"create-or-patch\""),
+    );
+    append(&store, "north/items", &["a", "b", "c"]).await;
+    let metrics = wait(&target, "all", |metrics| metrics.delivered == 3).await;
+    assert_eq!((metrics.failures, metrics.requests), (0, 1), "one delivery");
+    assert_eq!(
+        erp.lines().len(),
+        4,
+        "three looks, one $batch: {:?}",
+        erp.lines()
+    );
+}
+
 #[tokio::test]
 async fn an_answer_that_nobody_asked_for_delivers_nothing() {
     let (store, erp) = (open(), Erp::start().await);

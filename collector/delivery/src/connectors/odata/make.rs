@@ -81,14 +81,13 @@ impl Maker {
         format!("{}/{path}", self.root)
     }
 
-    /// Of the outer request of a $batch. A failed part of version 4 ends the others, unless it is told not to.
+    /// Of the outer request of a $batch. A failed part of version 4 ends the others, unless it is told not to; and of
+    /// version 2 behind CAP's adapter, which tells version 4 what it is told.
     pub(super) fn batch_headers(&self) -> Vec<(HeaderName, HeaderValue)> {
         let own = self.headers.iter().filter(|(name, _)| *name != PREFER);
         let mut headers: Vec<_> = own.cloned().collect();
-        if self.version == Version::V4 {
-            let goes_on = HeaderValue::from_static("odata.continue-on-error");
-            headers.push((PREFER, goes_on));
-        }
+        let goes_on = HeaderValue::from_static("odata.continue-on-error");
+        headers.push((PREFER, goes_on));
         headers
     }
 
