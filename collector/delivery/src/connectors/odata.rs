@@ -220,7 +220,12 @@ impl Odata {
                 self.manner
                     .may_look(walk, status(&parts[*n]), &meanings[*n])
             });
-            if told.is_empty() {
+            let is_of_all = |part: &Option<Part>| part.as_ref().is_none_or(|part| part.of_all);
+            let all_alike = told.len() == writes.len()
+                && told
+                    .iter()
+                    .any(|n| course.walks[writes[*n]].makes_something());
+            if told.is_empty() || all_alike || parts.iter().any(is_of_all) {
                 return self.group_failed(course, writes, requests, parts, meanings);
             }
         }
@@ -251,10 +256,7 @@ impl Odata {
             .max_by_key(|((_, meaning), _)| gravity(&meaning.outcome))?;
         let (((request, part), meaning), at) = gravest;
         let status = part.as_ref().map(|part| part.status);
-        self.manner.wrote(&mut course.walks[*at], status, meaning);
-        let Step::Over(outcome) = course.walks[*at].step().clone() else {
-            return None;
-        };
+        let outcome = self.manner.end(&course.walks[*at], status, meaning);
         if writes.len() == course.walks.len() {
             let exchange =
                 part.map(|part| self.service.exchange(&request, &part, course.events[*at]));

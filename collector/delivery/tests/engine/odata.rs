@@ -161,6 +161,67 @@ async fn a_part_without_an_answer_is_unknown_and_a_create_looks_before_it_comes_
     assert!(exceptions(&store).is_empty());
 }
 
+/// One answer for a changeset, or the same for each of its parts: neither says whose fault it is.
+#[tokio::test]
+async fn a_group_whose_answer_blames_nobody_or_all_is_halved_until_the_bad_one_is_found() {
+    for format in ["json", "multipart"] {
+        let (store, erp) = (open(), Erp::start().await);
+        let made = Written::default();
+        let counting = Arc::clone(&made);
+        erp.script(move |ask| {
+            let text = String::from_utf8_lossy(&ask.body).into_owned();
+            let is_bad = text.contains("\"bad\"");
+            if ask.method == "GET" || text.contains("GET ") || text.contains("\"GET\"") {
+                let looks = text.matches("GET Items(").count();
+                let piece = "--b\r\ncontent-type: application/http\r\n\r\nHTTP/1.1 404 Not Found\r\n\r\n\r\n";
+                return match (ask.method == "GET", format) {
+                    (true, _) => Reply::Status(404),
+                    (_, "json") => each(ask, |_| 404),
+                    _ => multipart(&format!("{}--b--", piece.repeat(looks))),
+                };
+            }
+            if !is_bad {
+                let keys = text.split("\"sku\": \"").skip(1);
+                let mut made = counting.lock().expect("nobody panics holding it");
+                for key in keys.filter_map(|rest| rest.split('"').next()) {
+                    *made.entry(key.to_owned()).or_default() += 1;
+                }
+            }
+            match (ask.path.ends_with("$batch"), is_bad) {
+                (false, _) => Reply::Status(if is_bad { 400 } else { 201 }),
+                (_, true) if format == "json" => each(ask, |_| 400),
+                (_, true) => multipart("--b\r\ncontent-type: application/http\r\n\r\nHTTP/1.1 400 Bad Request\r\n\r\n\r\n--b--"),
+                _ if format == "json" => each(ask, |_| 201),
+                _ => {
+                    let piece = "--c\r\ncontent-type: application/http\r\n\r\nHTTP/1.1 201 Created\r\n\r\n\r\n";
+                    let parts = piece.repeat(text.matches("POST Items").count());
+                    multipart(&format!("--b\r\ncontent-type: multipart/mixed; boundary=c\r\n\r\n{parts}--c--\r\n--b--"))
+                }
+            }
+        });
+        let odata = format!(
+            "write = \"create\"\nsettle = \"0s\"\natomic = true\nbatch_format = \"{format}\""
+        );
+        let target = start(&store, &erp.url(), &table("", &odata));
+        append(&store, "north/items", &["a", "b", "bad", "c", "d"]).await;
+        wait(&target, "the good ones", |metrics| {
+            metrics.delivered == 4 && metrics.dead == 1
+        })
+        .await;
+        assert_eq!(states(&store), [(3, Dead)], "{format}");
+        assert_eq!(
+            ["a", "b", "c", "d"].map(|key| times(&made, key)),
+            [1; 4],
+            "{format}"
+        );
+    }
+}
+
+fn multipart(body: &str) -> Reply {
+    let kind = "multipart/mixed; boundary=b".to_owned();
+    Reply::With(202, "content-type", kind, body.to_owned())
+}
+
 /// As CAP does of version 2 and of multipart where it is not told to go on.
 #[tokio::test]
 async fn looks_that_a_service_left_out_after_one_that_found_nothing_are_made_next() {

@@ -113,6 +113,7 @@ fn part(response: Response) -> Option<Part> {
         status,
         headers,
         body,
+        of_all: false,
     })
 }
 

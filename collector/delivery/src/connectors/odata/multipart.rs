@@ -120,7 +120,8 @@ pub(super) fn read(
             }
             // It failed: one answer for all.
             (Item::Changeset(all), None) => {
-                let answer = answer(rest);
+                let of_all = all.len() > 1;
+                let answer = answer(rest).map(|part| Part { of_all, ..part });
                 for at in all {
                     parts[*at].clone_from(&answer);
                 }
@@ -260,6 +261,7 @@ fn answer(text: &[u8]) -> Option<Part> {
         status,
         headers,
         body: body.to_vec(),
+        of_all: false,
     })
 }
 

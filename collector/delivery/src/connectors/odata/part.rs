@@ -20,6 +20,8 @@ pub(super) struct Part {
     pub(super) status: u16,
     pub(super) headers: HeaderMap,
     pub(super) body: Vec<u8>,
+    /// It was said of a changeset of several: whose fault it is, nobody knows.
+    pub(super) of_all: bool,
 }
 
 impl Part {

@@ -174,6 +174,7 @@ impl Service {
             status: reply.status,
             headers: reply.headers.clone(),
             body: reply.body.clone(),
+            of_all: false,
         };
         if requests.len() == 1 {
             return Sent::Parts(vec![Some(part)]);

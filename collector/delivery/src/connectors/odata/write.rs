@@ -261,7 +261,7 @@ impl Manner {
             return;
         }
         if !self.looks_after(&act, status, &meaning.outcome) {
-            walk.step = Step::Over(self.end(&act, status, meaning.outcome));
+            walk.step = Step::Over(self.end(walk, status, meaning));
             return;
         }
         if !matches!(act, Act::Change { .. }) {
@@ -270,8 +270,15 @@ impl Manner {
         self.look(walk);
     }
 
-    /// What HTTP's own words mean of an entity.
-    fn end(&self, act: &Act, status: Option<u16>, outcome: Outcome) -> Outcome {
+    /// What a write comes to that nothing follows: a rule's word, or HTTP's own as they are meant of an entity.
+    pub(super) fn end(&self, walk: &Walk, status: Option<u16>, meaning: Meaning) -> Outcome {
+        let outcome = meaning.outcome;
+        let Step::Write(act) = &walk.step else {
+            return outcome;
+        };
+        if meaning.is_ruled || outcome == Outcome::Done {
+            return outcome;
+        }
         match (act, status) {
             (Act::Change { if_match, .. }, Some(404 | 410 | 412))
                 if self.write == Write::Patch && (status != Some(412) || if_match.is_some()) =>
@@ -339,6 +346,14 @@ impl Walk {
             looks: 0,
             refused: None,
         }
+    }
+
+    /// Whether its write is one of what must not be there yet.
+    pub(super) fn makes_something(&self) -> bool {
+        matches!(
+            self.step,
+            Step::Write(Act::Create | Act::Upsert { only_new: true, .. })
+        )
     }
 
     /// Whether it waits for another look since a write was refused.
