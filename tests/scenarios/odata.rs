@@ -4,7 +4,7 @@ use dray_tests::cap::Cap;
 use dray_tests::drops::{drop_file, movements};
 use dray_tests::site::{FlowSpec, Site};
 
-use crate::odata_faults::{all_settled, check_order, drop_movements, table};
+use crate::odata_faults::{all_settled, are_newest, check_order, drop_movements, table};
 use crate::{folder, wait};
 
 const ITEM: &str = r#"
@@ -157,7 +157,10 @@ if_match = "read"
     let site = Site::start(folder.path(), &[FlowSpec::movements("movements")], &targets);
     let site = site.expect("a site");
     drop_movements(&site, lines, items);
-    all_settled(&site, &["documents", "shipments"], lines);
+    all_settled(&site, &["documents", "shipments"], lines, || {
+        cap.rows("Documents").len() as u64 >= lines
+            && are_newest(&cap, "Shipments", "orderNo", lines, items)
+    });
     let rows = cap.rows("Documents");
     assert_eq!(rows.len() as u64, lines, "once each");
     let first = rows
@@ -210,7 +213,9 @@ settle = "1s"
             .expect("a kill");
         site.start_collector().expect("a collector");
     }
-    all_settled(&site, &["documents"], lines);
+    all_settled(&site, &["documents"], lines, || {
+        cap.rows("Documents").len() as u64 >= lines
+    });
     assert_eq!(cap.rows("Documents").len() as u64, lines, "once each");
     check_order(&cap.history("Documents"), "item", "place");
 }
