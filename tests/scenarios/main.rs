@@ -25,6 +25,8 @@ mod mariadb_reports;
 mod modes;
 mod network;
 mod newcomer;
+mod odata;
+mod odata_faults;
 mod odd_positions;
 mod odd_values;
 mod phases;

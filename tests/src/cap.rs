@@ -7,7 +7,7 @@ use std::process::Command;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::peer::{Process, ask, installed};
+use crate::peer::{Process, ask, ask_as, installed};
 use crate::site::free_port;
 
 /// The user that it knows, and its password.
@@ -54,6 +54,12 @@ impl Cap {
         format!("http://127.0.0.1:{}/odata/v4/erp/", self.port)
     }
 
+    /// The root of the same service as version 2 shows it.
+    #[must_use]
+    pub fn old_url(&self) -> String {
+        format!("http://127.0.0.1:{}/odata/v2/erp/", self.port)
+    }
+
     /// The file with the password of [`LOGIN`].
     #[must_use]
     pub fn password_file(&self) -> PathBuf {
@@ -70,13 +76,50 @@ impl Cap {
         assert_eq!(status, 200, "{said}");
     }
 
+    /// Puts an entity there, as somebody else would.
+    ///
+    /// # Panics
+    /// Where it does not take it.
+    pub fn put(&self, path: &str, json: &str) {
+        let path = format!("/odata/v4/erp/{path}");
+        // LOGIN in base64.
+        let head = "Authorization: Basic YWdlbnQ6YWdlbnQtcHc=\r\n";
+        let (status, said) = ask_as(self.port, "PUT", &path, head, json).expect("an answer");
+        assert_eq!(status, 201, "{said}");
+    }
+
     /// The requests that wanted to change something, in order, with the status of each answer.
     ///
     /// # Panics
     /// Where it does not answer.
     #[must_use]
     pub fn writes(&self) -> Vec<Value> {
-        let (_, said) = ask(self.port, "GET", "/lab/log", "").expect("an answer");
+        self.list("log")
+    }
+
+    /// What it wrote of an entity and what stands, in order: each with its `event` and `data`.
+    ///
+    /// # Panics
+    /// Where it does not answer.
+    #[must_use]
+    pub fn history(&self, entity: &str) -> Vec<Value> {
+        let mut all = self.list("history");
+        all.retain(|row| row["entity"] == entity);
+        all
+    }
+
+    /// What is there of an entity.
+    ///
+    /// # Panics
+    /// Where it does not answer.
+    #[must_use]
+    pub fn rows(&self, entity: &str) -> Vec<Value> {
+        self.list(&format!("rows?{entity}"))
+    }
+
+    fn list(&self, what: &str) -> Vec<Value> {
+        let (status, said) = ask(self.port, "GET", &format!("/lab/{what}"), "").expect("an answer");
+        assert_eq!(status, 200, "{said}");
         serde_json::from_str(&said).expect("a list")
     }
 }

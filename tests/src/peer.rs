@@ -79,12 +79,26 @@ impl Drop for Process {
 /// # Errors
 /// Those of the connection, or what is no HTTP.
 pub fn ask(port: u16, method: &str, path: &str, body: &str) -> std::io::Result<(u16, String)> {
+    ask_as(port, method, path, "", body)
+}
+
+/// The same with further headers, a line each.
+///
+/// # Errors
+/// As [`ask`].
+pub fn ask_as(
+    port: u16,
+    method: &str,
+    path: &str,
+    headers: &str,
+    body: &str,
+) -> std::io::Result<(u16, String)> {
     let mut stream = TcpStream::connect(("127.0.0.1", port))?;
     stream.set_read_timeout(Some(REQUEST_MAX))?;
     // HTTP 1.0: the answer ends where the connection does, and is not chunked.
     write!(
         stream,
-        "{method} {path} HTTP/1.0\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        "{method} {path} HTTP/1.0\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n{headers}Content-Length: {}\r\n\r\n{body}",
         body.len()
     )?;
     let mut said = String::new();

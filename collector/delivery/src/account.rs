@@ -127,9 +127,9 @@ impl Account {
 
     /// Takes in what became of a delivery.
     pub(crate) fn learn(&self, told: &Told) {
-        let outcomes = match &told.verdict {
-            Verdict::All(outcome) => std::slice::from_ref(outcome),
-            Verdict::Each(outcomes) => outcomes,
+        let outcomes: Vec<_> = match &told.verdict {
+            Verdict::All(outcome) => vec![outcome],
+            Verdict::Each(fates) => fates.iter().map(|fate| &fate.outcome).collect(),
         };
         for outcome in outcomes {
             match outcome {

@@ -9,7 +9,7 @@ use dray_proto::event::View;
 use dray_store::ExceptionState;
 
 use crate::body::{Poison, Writer};
-use crate::connectors::{Delivery, Piece};
+use crate::connectors::{Delivery, Fate, Piece};
 use crate::engine::Trials;
 use crate::lanes::Slot;
 use crate::outcome::Outcome;
@@ -177,16 +177,19 @@ impl Batch {
         })
     }
 
-    /// The batch taken apart by outcome: neighbours with the same one stay together. Encoded again where it is sent again.
-    pub(crate) fn sorted(self, outcomes: Vec<Outcome>) -> Vec<(Self, Outcome)> {
-        debug_assert_eq!(self.items.len(), outcomes.len(), "an outcome an event");
+    /// The batch taken apart by outcome: neighbours with the same one stay together, but for what concerns each alone.
+    /// Encoded again where it is sent again.
+    pub(crate) fn sorted(self, fates: Vec<Fate>) -> Vec<(Self, Fate)> {
+        debug_assert_eq!(self.items.len(), fates.len(), "a fate an event");
         // An event without one would close its lane for ever.
-        let unsaid = || Outcome::Unknown("the connector said nothing of the event".into());
-        let outcomes = outcomes.into_iter().chain(std::iter::repeat_with(unsaid));
-        let mut parts: Vec<(Self, Outcome)> = Vec::new();
-        for (item, outcome) in self.items.iter().zip(outcomes) {
+        let unsaid = || Outcome::Unknown("the connector said nothing of the event".into()).into();
+        let fates = fates.into_iter().chain(std::iter::repeat_with(unsaid));
+        let mut parts: Vec<(Self, Fate)> = Vec::new();
+        for (item, fate) in self.items.iter().zip(fates) {
             match parts.last_mut() {
-                Some((part, same)) if *same == outcome => part.items.push(*item),
+                Some((part, same)) if same.outcome == fate.outcome && !is_one_s(&fate.outcome) => {
+                    part.items.push(*item);
+                }
                 _ => parts.push((
                     Self {
                         blocks: self.blocks.clone(),
@@ -197,7 +200,7 @@ impl Batch {
                         kept: self.kept.clone(),
                         ..Self::default()
                     },
-                    outcome,
+                    fate,
                 )),
             }
         }
@@ -335,6 +338,16 @@ impl Batch {
             right,
         ]
     }
+}
+
+/// Whether an outcome of one event is not shared with its neighbours: what is refused has a reason and a request of its
+/// own, and is not looked for among others.
+fn is_one_s(outcome: &Outcome) -> bool {
+    use Outcome::{Accepted, Confirm, Conflict, Poison, Rejected, TooLarge};
+    matches!(
+        outcome,
+        Accepted(..) | Confirm(..) | Conflict(_) | Poison(_) | Rejected(_) | TooLarge(_)
+    )
 }
 
 fn render(
@@ -513,18 +526,29 @@ mod tests {
 
     #[test]
     fn a_batch_is_taken_apart_by_what_came_of_each_event() {
-        let mut batch = batch(4, &[]);
+        let mut batch = batch(5, &[]);
         batch.encode(&Renderer::Plan, Shape::Array, 1 << 20);
         let refused = Outcome::Rejected("no such item".into());
-        let outcomes = vec![Outcome::Done, Outcome::Done, refused.clone(), Outcome::Done];
-        let parts = batch.sorted(outcomes);
+        let outcomes = [
+            Outcome::Done,
+            Outcome::Done,
+            refused.clone(),
+            refused.clone(),
+            Outcome::Done,
+        ];
+        let parts = batch.sorted(outcomes.map(Fate::from).into());
         let found: Vec<_> = parts
             .iter()
-            .map(|(part, outcome)| (part.items.len(), outcome))
+            .map(|(part, fate)| (part.items.len(), &fate.outcome))
             .collect();
         assert_eq!(
             found,
-            [(2, &Outcome::Done), (1, &refused), (1, &Outcome::Done)]
+            [
+                (2, &Outcome::Done),
+                (1, &refused),
+                (1, &refused),
+                (1, &Outcome::Done)
+            ]
         );
         assert!(parts.iter().all(|(part, _)| !part.is_encoded()));
     }

@@ -6,6 +6,7 @@ mod breaker;
 pub mod file;
 mod kind;
 pub mod nats;
+pub mod odata;
 mod remembered;
 pub mod sftp;
 mod shadow;
@@ -59,7 +60,7 @@ pub struct TargetConfig {
     /// What it is.
     #[serde(default)]
     pub kind: Kind,
-    /// Where events go: `http://` or `https://`; only `kind = "http"` has one.
+    /// Where events go: `http://` or `https://`; only `kind = "http"` and `"odata"` have one.
     #[serde(default)]
     pub url: String,
     /// A database.
@@ -68,6 +69,8 @@ pub struct TargetConfig {
     pub file: Option<file::FileConfig>,
     /// A stream.
     pub nats: Option<nats::NatsConfig>,
+    /// An OData service.
+    pub odata: Option<odata::OdataConfig>,
     /// Which flows: `site/flow`, `site/*`, `*/flow`, `*`. None: all.
     #[serde(default)]
     pub flows: Vec<String>,
@@ -236,7 +239,7 @@ impl TargetConfig {
             wrong.push("name: write 1 to 63 of a-z, 0-9, \"-\" and \"_\", beginning with a letter or digit".into());
         }
         self.check_kind(&mut wrong);
-        if self.kind == Kind::Http {
+        if self.kind.has_url() {
             wrong.extend(check_url(&self.url));
         }
         if let Some(sql) = &self.sql {
@@ -247,6 +250,9 @@ impl TargetConfig {
         }
         if let Some(nats) = &self.nats {
             nats.check(&mut wrong);
+        }
+        if let Some(odata) = &self.odata {
+            odata.check(self, &mut wrong);
         }
         self.check_selection(&mut wrong);
         self.check_limits(&mut wrong);

@@ -7,6 +7,7 @@ mod connection;
 mod file;
 pub mod http;
 mod nats;
+mod odata;
 mod post;
 mod read;
 pub(crate) mod sign_in;
@@ -94,8 +95,26 @@ pub struct Told {
 pub enum Verdict {
     /// The same for all: refused, the batch is unrolled to find its bad event.
     All(Outcome),
-    /// One an event, in the order of the delivery.
-    Each(Vec<Outcome>),
+    /// One an event, in the order of the delivery: refused, it is that event that was.
+    Each(Vec<Fate>),
+}
+
+/// What came of one event of several.
+#[derive(Debug)]
+pub struct Fate {
+    /// What it means.
+    pub outcome: Outcome,
+    /// Its own request and answer, where it may matter to a person.
+    pub exchange: Option<Exchange>,
+}
+
+impl From<Outcome> for Fate {
+    fn from(outcome: Outcome) -> Self {
+        Self {
+            outcome,
+            exchange: None,
+        }
+    }
 }
 
 /// A request and its answer as a dead letter keeps them: no secret stands in them, and at most [`KEPT_BYTES_MAX`] each.
@@ -181,6 +200,7 @@ pub(crate) fn build(
         Kind::Sql => return sql::build(config),
         Kind::File => return file::build(config),
         Kind::Nats => return nats::build(config),
+        Kind::Odata => return odata::build(config, account),
     }
     let connection = Connection::new(config, account)?;
     if config.calls.call.is_empty() {

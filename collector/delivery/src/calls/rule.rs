@@ -321,14 +321,20 @@ impl Ruling {
         answer: &Answer<'_>,
         now: Timestamp,
     ) -> (Outcome, BTreeMap<String, String>) {
-        let rule = self.0.iter().find(|rule| rule.holds(answer));
-        match rule.and_then(|rule| Some((rule, rule.outcome?))) {
-            Some((rule, name)) => (
-                rule.end(name, None, answer, now),
-                rule.kept(answer).collect(),
-            ),
-            None => (Outcome::of(answer, now), BTreeMap::new()),
-        }
+        let ruled = self.ruled(answer, now);
+        ruled.unwrap_or_else(|| (Outcome::of(answer, now), BTreeMap::new()))
+    }
+
+    /// The same, where a rule holds.
+    #[must_use]
+    pub fn ruled(
+        &self,
+        answer: &Answer<'_>,
+        now: Timestamp,
+    ) -> Option<(Outcome, BTreeMap<String, String>)> {
+        let rule = self.0.iter().find(|rule| rule.holds(answer))?;
+        let outcome = rule.end(rule.outcome?, None, answer, now);
+        Some((outcome, rule.kept(answer).collect()))
     }
 }
 

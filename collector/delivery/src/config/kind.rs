@@ -17,6 +17,8 @@ pub enum Kind {
     File,
     /// Messages of a JetStream stream: `[target.nats]`.
     Nats,
+    /// Entities of an OData service: `url` and `[target.odata]`.
+    Odata,
 }
 
 impl Kind {
@@ -28,7 +30,14 @@ impl Kind {
             Self::Sql => "sql",
             Self::File => "file",
             Self::Nats => "nats",
+            Self::Odata => "odata",
         }
+    }
+
+    /// Whether it is HTTP: it has `url`, `auth`, `rule` and what belongs to them.
+    #[must_use]
+    pub fn has_url(self) -> bool {
+        matches!(self, Self::Http | Self::Odata)
     }
 }
 
@@ -37,7 +46,7 @@ impl TargetConfig {
     #[must_use]
     pub fn server(&self) -> Option<(String, u16)> {
         match self.kind {
-            Kind::Http => {
+            Kind::Http | Kind::Odata => {
                 let uri: http::Uri = self.url.parse().ok()?;
                 let default = if uri.scheme_str() == Some("https") {
                     443
@@ -84,6 +93,7 @@ impl TargetConfig {
             (Kind::Sql, self.sql.is_some()),
             (Kind::File, self.file.is_some()),
             (Kind::Nats, self.nats.is_some()),
+            (Kind::Odata, self.odata.is_some()),
         ] {
             let name = kind.name();
             if is_there && self.kind != kind {
@@ -101,15 +111,26 @@ impl TargetConfig {
         if self.kind == Kind::Http {
             return;
         }
+        let name = self.kind.name();
         for (setting, is_set) in [
-            ("url", !self.url.is_empty()),
-            ("rule", !self.rules.is_empty()),
             ("calls", !self.calls.call.is_empty()),
-            ("auth", self.auth != Auth::None),
             ("template", !self.template.is_empty()),
         ] {
             if is_set {
-                let name = self.kind.name();
+                wrong.push(format!(
+                    "{setting}: kind = \"{name}\" has none; what it needs stands in [target.{name}]"
+                ));
+            }
+        }
+        if self.kind.has_url() {
+            return;
+        }
+        for (setting, is_set) in [
+            ("url", !self.url.is_empty()),
+            ("rule", !self.rules.is_empty()),
+            ("auth", self.auth != Auth::None),
+        ] {
+            if is_set {
                 wrong.push(format!(
                     "{setting}: kind = \"{name}\" has none; what it needs stands in [target.{name}]"
                 ));

@@ -111,7 +111,7 @@ impl Files {
         match told.await {
             Ok(outcomes) => Told {
                 kept: std::collections::BTreeMap::new(),
-                verdict: Verdict::Each(outcomes),
+                verdict: Verdict::Each(outcomes.into_iter().map(Into::into).collect()),
                 has_begun: false,
                 exchange: None,
             },

@@ -28,7 +28,7 @@ use crate::outcome::Outcome;
 
 pub(crate) use super::connection::Connection;
 
-/// How much of an answer's body is read; the connection of a longer one is not used again.
+/// How much of an answer's body is read, where it is that of one request; the connection of a longer one is not used again.
 pub const ANSWER_BYTES_MAX: usize = 64 * 1024;
 /// How long a connection may take to be made, TLS not counted.
 pub const CONNECT_MAX: Duration = Duration::from_secs(10);
@@ -61,6 +61,8 @@ pub(crate) struct Ask {
     pub(crate) body: Bytes,
     /// The event that names the trace.
     pub(crate) event: EventId,
+    /// How much of the answer's body is read.
+    pub(crate) answer_max: usize,
 }
 
 impl Ask {
@@ -72,11 +74,12 @@ impl Ask {
             headers: Vec::new(),
             body: Bytes::new(),
             event,
+            answer_max: ANSWER_BYTES_MAX,
         }
     }
 }
 
-/// A whole answer, its body cut at [`ANSWER_BYTES_MAX`].
+/// A whole answer, its body cut at [`Ask::answer_max`].
 #[derive(Debug)]
 pub(crate) struct Reply {
     pub(super) status: u16,
@@ -160,7 +163,7 @@ impl Wire {
         if let Some(token) = token {
             request.headers_mut().insert(csrf::TOKEN, token.clone());
         }
-        let mut reply = self.send(request).await?;
+        let mut reply = self.send(request, ask.answer_max).await?;
         worn.hide(&mut reply.body);
         Ok(reply)
     }
@@ -191,7 +194,11 @@ impl Wire {
     ///
     /// # Errors
     /// The outcome where no whole answer came.
-    pub(super) async fn send(&self, mut request: Request<Full<Bytes>>) -> Result<Reply, Outcome> {
+    pub(super) async fn send(
+        &self,
+        mut request: Request<Full<Bytes>>,
+        answer_max: usize,
+    ) -> Result<Reply, Outcome> {
         let _permit = match &self.account {
             Some(account) => Some(account.enter(self.timeliness).await),
             None => None,
@@ -203,7 +210,7 @@ impl Wire {
         if let Some(cookies) = url.as_ref().and_then(|url| self.cookies_for(url)) {
             request.headers_mut().insert(COOKIE, cookies);
         }
-        let reply = timeout(self.timeout, self.exchange(request)).await;
+        let reply = timeout(self.timeout, self.exchange(request, answer_max)).await;
         let reply = reply.unwrap_or_else(|_| {
             Err(Outcome::Unknown(format!(
                 "no whole answer within {:?}",
@@ -300,7 +307,11 @@ impl Wire {
         )
     }
 
-    async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<Reply, Outcome> {
+    async fn exchange(
+        &self,
+        request: Request<Full<Bytes>>,
+        answer_max: usize,
+    ) -> Result<Reply, Outcome> {
         let response = self.client.request(request).await.map_err(|error| {
             if error.is_connect() {
                 Outcome::Unreachable(format!("no connection to {}: {}", self.url, chain(&error)))
@@ -312,7 +323,7 @@ impl Wire {
             }
         })?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        match read_some(response).await {
+        match read_some(response, answer_max).await {
             Ok(body) => Ok(Reply {
                 status,
                 headers,
@@ -327,13 +338,13 @@ impl Wire {
     }
 }
 
-/// The body's beginning, at most [`ANSWER_BYTES_MAX`].
-async fn read_some(response: Response<Incoming>) -> Result<Vec<u8>, hyper::Error> {
+/// The body's beginning, at most so much.
+async fn read_some(response: Response<Incoming>, max: usize) -> Result<Vec<u8>, hyper::Error> {
     let mut body = response.into_body();
     let mut kept = Vec::new();
     while let Some(frame) = body.frame().await {
         if let Ok(data) = frame?.into_data() {
-            let room = ANSWER_BYTES_MAX - kept.len();
+            let room = max - kept.len();
             kept.extend_from_slice(&data[..data.len().min(room)]);
             if data.len() >= room {
                 break;

@@ -101,7 +101,7 @@ impl Nats {
         }
         Told {
             kept: std::collections::BTreeMap::new(),
-            verdict: Verdict::Each(outcomes),
+            verdict: Verdict::Each(outcomes.into_iter().map(Into::into).collect()),
             has_begun: false,
             exchange: None,
         }

@@ -30,7 +30,7 @@ use http_body_util::Full;
 use jiff::Timestamp;
 use memchr::memmem;
 
-use super::http::{Ask, Reply, Wire};
+use super::http::{ANSWER_BYTES_MAX, Ask, Reply, Wire};
 use crate::config::{Auth, OAuth2Config, SessionConfig};
 use crate::outcome::{Missing, Outcome};
 use login::{Headers, Login};
@@ -256,13 +256,15 @@ impl SignIn {
 /// A request of our own that wears nothing.
 async fn plain(wire: &Wire, ask: &Ask) -> Result<Reply, Outcome> {
     let request = wire.request(ask)?;
-    wire.send(request).await.map_err(|outcome| match outcome {
-        // Whatever became of a sign-in, nothing of the event was sent.
-        Outcome::Unknown(reason) | Outcome::Unreachable(reason) => {
-            Outcome::Transient(format!("sign-in: {reason}"))
-        }
-        other => other,
-    })
+    wire.send(request, ANSWER_BYTES_MAX)
+        .await
+        .map_err(|outcome| match outcome {
+            // Whatever became of a sign-in, nothing of the event was sent.
+            Outcome::Unknown(reason) | Outcome::Unreachable(reason) => {
+                Outcome::Transient(format!("sign-in: {reason}"))
+            }
+            other => other,
+        })
 }
 
 /// Each sign-in is a trace of its own.

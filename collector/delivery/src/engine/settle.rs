@@ -68,9 +68,9 @@ impl Engine {
             Verdict::All(outcome) => {
                 self.take_outcome(batch, era, outcome, told.exchange.as_ref());
             }
-            Verdict::Each(outcomes) => {
-                for (batch, outcome) in batch.sorted(outcomes) {
-                    self.take_outcome(batch, era, outcome, told.exchange.as_ref());
+            Verdict::Each(fates) => {
+                for (batch, fate) in batch.sorted(fates) {
+                    self.take_outcome(batch, era, fate.outcome, fate.exchange.as_ref());
                 }
             }
         }

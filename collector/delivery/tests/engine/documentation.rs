@@ -33,7 +33,7 @@ fn every_table_of_the_page_is_read_and_found_good() {
         } else {
             // A part of one.
             let head = match block {
-                block if block.starts_with("batch") => "url = \"https://erp.example/api/\"\n",
+                block if block.contains("batch = ") => "url = \"https://erp.example/api/\"\n",
                 block if block.starts_with("[target.file.") => {
                     "kind = \"file\"\n[target.file]\nfolder = \"/srv/outbox\"\nformat = \"jsonl\"\n"
                 }

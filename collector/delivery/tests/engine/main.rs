@@ -11,6 +11,7 @@ mod forgetting;
 mod holding;
 mod keeping;
 mod misbehaving;
+mod odata;
 mod phasing;
 mod refusing;
 mod replaying;
