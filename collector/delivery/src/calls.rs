@@ -19,6 +19,7 @@
 //! `presets/`. Pure: what is sent comes out of [`Talk::request`], what came back goes into [`Talk::hear`].
 
 pub mod rule;
+pub mod soap;
 mod talk;
 
 use std::collections::BTreeMap;
@@ -28,6 +29,7 @@ use http::{HeaderName, Method};
 use serde::Deserialize;
 
 use crate::calls::rule::{RULES_MAX, Rule, RuleConfig};
+use crate::config::soap::SoapConfig;
 use crate::template::Templates;
 
 pub use rule::Ruling;
@@ -35,6 +37,8 @@ pub use talk::{Later, Request, Talk, Turn};
 
 /// Calls of one conversation, at most: a rule that leads in a circle ends there.
 pub const CALLS_MAX: u32 = 20;
+/// The longest [`CallsConfig::verify_after`]: what waits takes a place among the target's requests in flight.
+pub const VERIFY_AFTER_MAX: Duration = Duration::from_secs(300);
 /// Calls that can be defined.
 const CALL_NAMES_MAX: usize = 50;
 
@@ -46,6 +50,10 @@ pub struct CallsConfig {
     pub first: String,
     /// Where it begins if an earlier try of the event may have had its effect; empty: as always.
     pub verify: String,
+    /// How long a target may be at work on a request whose caller is gone: so long after a lost reply, or a start of the
+    /// collector, nothing is looked up. At most [`VERIFY_AFTER_MAX`].
+    #[serde(with = "humantime_serde")]
+    pub verify_after: Duration,
     /// How long a target may work on an event that it accepted, and be asked about it, before that is a dead letter.
     #[serde(with = "humantime_serde")]
     pub give_up_after: Duration,
@@ -58,6 +66,7 @@ impl Default for CallsConfig {
         Self {
             first: String::new(),
             verify: String::new(),
+            verify_after: Duration::ZERO,
             give_up_after: Duration::from_secs(24 * 3600),
             call: BTreeMap::new(),
         }
@@ -77,6 +86,9 @@ pub struct CallConfig {
     /// Templates by header. One that comes out empty is left out.
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
+    /// A template of what SOAP calls the action; empty: the target's. Only for `kind = "soap"`.
+    #[serde(default)]
+    pub action: String,
     /// A template; none: the event's JSON for POST, PUT and PATCH, and nothing else.
     #[serde(default)]
     pub body: Option<String>,
@@ -95,9 +107,19 @@ pub struct Program {
     calls: Vec<Call>,
     first: usize,
     verify: usize,
+    verify_after: Duration,
     /// Rules after each call's own.
     rules: Vec<Rule>,
     templates: Templates,
+    soap: Option<Soap>,
+}
+
+/// What makes its calls SOAP.
+#[derive(Debug)]
+struct Soap {
+    version: soap::Version,
+    /// Templates go by these names.
+    header: Option<String>,
 }
 
 #[derive(Debug)]
@@ -108,6 +130,7 @@ struct Call {
     url: Option<String>,
     headers: Vec<(HeaderName, String)>,
     body: Body,
+    action: Option<String>,
     rules: Vec<Rule>,
 }
 
@@ -119,7 +142,8 @@ enum Body {
 }
 
 impl Program {
-    /// Compiles it. `rules`: the target's own, after each call's. `bodies`: what the templates are tried with.
+    /// Compiles it. `rules`: the target's own, after each call's. `bodies`: what the templates are tried with. `soap`: its calls
+    /// are SOAP.
     ///
     /// # Errors
     /// A sentence that begins with the setting.
@@ -128,9 +152,13 @@ impl Program {
         rules: &[RuleConfig],
         vars: &toml::Table,
         bodies: &[String],
+        soap: Option<&SoapConfig>,
     ) -> Result<Self, String> {
         if config.call.len() > CALL_NAMES_MAX {
             return Err(format!("calls: at most {CALL_NAMES_MAX} calls"));
+        }
+        if config.verify_after > VERIFY_AFTER_MAX {
+            return Err("calls.verify_after: write at most \"5m\"".into());
         }
         let names: Vec<&str> = config.call.keys().map(String::as_str).collect();
         let number = |name: &str| names.binary_search(&name).ok();
@@ -142,7 +170,10 @@ impl Program {
             "" => first,
             name => named("verify", name)?,
         };
-        let mut templates = Templates::new(vars);
+        let mut templates = match soap {
+            None => Templates::new(vars),
+            Some(_) => Templates::xml(vars),
+        };
         let all_rules = config
             .call
             .values()
@@ -153,15 +184,21 @@ impl Program {
             .for_each(|name| templates.captures(name));
         let mut calls = Vec::new();
         for (name, call) in &config.call {
-            let compiled = Call::compile(name, call, number, &mut templates)
+            let compiled = Call::compile(name, call, number, &mut templates, soap)
                 .map_err(|reason| format!("calls.call.{name}.{reason}"))?;
             calls.push(compiled);
         }
+        let soap = match soap {
+            None => None,
+            Some(soap) => Some(Soap::compile(soap, &mut templates)?),
+        };
         let program = Self {
+            soap,
             rules: compile_rules(rules, number)?,
             calls,
             first,
             verify,
+            verify_after: config.verify_after,
             templates,
         };
         program.templates.try_samples(bodies)?;
@@ -174,10 +211,16 @@ impl Program {
             .ok()
     }
 
-    /// Whether a try after a lost reply begins by looking.
+    /// Whether a try after a lost reply begins by looking; also where each try does, and that one only after a while.
     #[must_use]
     pub fn verifies(&self) -> bool {
-        self.verify != self.first
+        self.verify != self.first || !self.verify_after.is_zero()
+    }
+
+    /// See [`CallsConfig::verify_after`].
+    #[must_use]
+    pub fn verify_after(&self) -> Duration {
+        self.verify_after
     }
 }
 
@@ -194,12 +237,26 @@ fn compile_rules(
     compiled.collect()
 }
 
+impl Soap {
+    fn compile(config: &SoapConfig, templates: &mut Templates) -> Result<Self, String> {
+        let header = match config.header.as_str() {
+            "" => None,
+            header => Some(templates.add_xml("soap.header", header)?),
+        };
+        Ok(Self {
+            version: config.version,
+            header,
+        })
+    }
+}
+
 impl Call {
     fn compile(
         name: &str,
         config: &CallConfig,
         number: impl Fn(&str) -> Option<usize>,
         templates: &mut Templates,
+        soap: Option<&SoapConfig>,
     ) -> Result<Self, String> {
         let method = Method::from_bytes(config.method.as_bytes())
             .map_err(|_| format!("method: {:?} is not a method", config.method))?;
@@ -217,10 +274,25 @@ impl Call {
                 templates.add(&format!("calls.call.{name}.headers.{header}"), value)?,
             ));
         }
+        let action = match (soap, config.action.as_str()) {
+            (None, "") => None,
+            (None, _) => return Err("action: only kind = \"soap\" has one".into()),
+            (Some(soap), "") => Some(soap.action.as_str()),
+            (Some(_), action) => Some(action),
+        };
+        let action = action
+            .map(|action| templates.add(&format!("calls.call.{name}.action"), action))
+            .transpose()?;
         let takes_body = matches!(method, Method::POST | Method::PUT | Method::PATCH);
         let body = match &config.body {
             Some(text) if text.is_empty() => Body::None,
+            Some(text) if soap.is_some() => {
+                Body::Template(templates.add_xml(&format!("calls.call.{name}.body"), text)?)
+            }
             Some(text) => Body::Template(templates.add(&format!("calls.call.{name}.body"), text)?),
+            None if takes_body && soap.is_some() => {
+                return Err("body: write what stands in the envelope's Body".into());
+            }
             None if takes_body => Body::Event,
             None => Body::None,
         };
@@ -230,6 +302,7 @@ impl Call {
             url,
             headers,
             body,
+            action,
             rules: compile_rules(&config.rule, number)?,
         })
     }

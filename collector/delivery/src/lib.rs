@@ -30,6 +30,7 @@ pub mod gate;
 pub mod lanes;
 pub mod outcome;
 pub mod policy;
+pub mod presets;
 pub mod select;
 pub mod status;
 mod target;

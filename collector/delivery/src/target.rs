@@ -41,6 +41,10 @@ impl Target {
         accounts: &Accounts,
         store: Arc<dyn Store>,
     ) -> Result<TargetHandle, String> {
+        let mut config = config;
+        if config.is_single() {
+            config.batch = 1;
+        }
         let (connector, renderer, account) = prepare(&config, accounts)?;
         let shared = Arc::new(Shared::new(&config.name));
         let (controls, received) = mpsc::channel(CONTROLS_MAX);

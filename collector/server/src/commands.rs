@@ -2,6 +2,7 @@
 
 mod client;
 mod dead_letters;
+mod presets;
 mod show;
 mod tail;
 
@@ -22,6 +23,8 @@ use crate::core::now_s;
 use crate::failure::Failure;
 use crate::identity::Authority;
 use client::{connect, said};
+
+pub use presets::run as presets;
 
 /// Runs one command and prints its answer.
 ///
@@ -86,6 +89,9 @@ pub async fn run(command: Command, config: &Config) -> Result<(), Failure> {
                 ))),
             }
         }
+        Command::Presets { .. } => Err(Failure::Failed(
+            "presets are shown without a running collector".into(),
+        )),
         Command::Status => {
             let status = connect(config)
                 .await?

@@ -41,6 +41,9 @@ pub struct RuleConfig {
     /// Where the target's own words stand; none: the body's beginning.
     #[serde(default)]
     pub reason: Option<String>,
+    /// What it means in words, where the target has none.
+    #[serde(default)]
+    pub say: Option<String>,
 }
 
 /// One condition.
@@ -103,6 +106,7 @@ pub struct Rule {
     pub after: Duration,
     capture: Vec<(String, Place)>,
     reason: Option<Place>,
+    say: Option<String>,
 }
 
 #[derive(Debug)]
@@ -166,6 +170,7 @@ impl Rule {
                 .map(Place::parse)
                 .transpose()
                 .map_err(|reason| format!("reason: {reason}"))?,
+            say: config.say.clone(),
         })
     }
 
@@ -224,7 +229,10 @@ impl Rule {
     #[must_use]
     pub fn reason(&self, answer: &Answer<'_>) -> String {
         let words = self.reason.as_ref().and_then(|place| answer.value(place));
-        answer.reason(words.as_deref())
+        match &self.say {
+            None => answer.reason(words.as_deref()),
+            Some(say) => words.map_or_else(|| say.clone(), |words| format!("{say}: {words}")),
+        }
     }
 }
 
@@ -255,8 +263,12 @@ impl Condition {
 }
 
 /// The rules of a target whose deliveries are one request each, before HTTP's own words.
-#[derive(Debug, Default)]
-pub struct Ruling(Vec<Rule>);
+#[derive(Debug)]
+pub struct Ruling {
+    rules: Vec<Rule>,
+    /// What an answer means by itself.
+    plain: fn(&Answer<'_>, Timestamp) -> Outcome,
+}
 
 impl Ruling {
     /// Compiles them.
@@ -264,16 +276,30 @@ impl Ruling {
     /// # Errors
     /// A sentence.
     pub fn compile(rules: &[RuleConfig]) -> Result<Self, String> {
-        super::compile_rules(rules, |_| None).map(Self)
+        Ok(Self {
+            rules: super::compile_rules(rules, |_| None)?,
+            plain: Outcome::of,
+        })
+    }
+
+    /// The same for signed webhooks: see [`Outcome::of_webhook`].
+    ///
+    /// # Errors
+    /// A sentence.
+    pub fn of_webhooks(rules: &[RuleConfig]) -> Result<Self, String> {
+        Ok(Self {
+            plain: Outcome::of_webhook,
+            ..Self::compile(rules)?
+        })
     }
 
     /// What an answer means.
     #[must_use]
     pub fn outcome(&self, answer: &Answer<'_>, now: Timestamp) -> Outcome {
-        let rule = self.0.iter().find(|rule| rule.holds(answer));
+        let rule = self.rules.iter().find(|rule| rule.holds(answer));
         match rule.and_then(|rule| Some((rule, rule.outcome?))) {
             Some((rule, name)) => rule.end(name, None, answer, now),
-            None => Outcome::of(answer, now),
+            None => (self.plain)(answer, now),
         }
     }
 }

@@ -17,6 +17,10 @@ pub enum Kind {
     File,
     /// Messages of a JetStream stream: `[target.nats]`.
     Nats,
+    /// SOAP to `url`: `[target.soap]`.
+    Soap,
+    /// A signed POST an event to `url`.
+    Webhook,
 }
 
 impl Kind {
@@ -28,7 +32,17 @@ impl Kind {
             Self::Sql => "sql",
             Self::File => "file",
             Self::Nats => "nats",
+            Self::Soap => "soap",
+            Self::Webhook => "webhook",
         }
+    }
+}
+
+impl Kind {
+    /// Whether it sends HTTP requests to `url`.
+    #[must_use]
+    pub fn is_web(self) -> bool {
+        matches!(self, Self::Http | Self::Soap | Self::Webhook)
     }
 }
 
@@ -37,7 +51,7 @@ impl TargetConfig {
     #[must_use]
     pub fn server(&self) -> Option<(String, u16)> {
         match self.kind {
-            Kind::Http => {
+            Kind::Http | Kind::Soap | Kind::Webhook => {
                 let uri: http::Uri = self.url.parse().ok()?;
                 let default = if uri.scheme_str() == Some("https") {
                     443
@@ -84,6 +98,7 @@ impl TargetConfig {
             (Kind::Sql, self.sql.is_some()),
             (Kind::File, self.file.is_some()),
             (Kind::Nats, self.nats.is_some()),
+            (Kind::Soap, self.soap.is_some()),
         ] {
             let name = kind.name();
             if is_there && self.kind != kind {
@@ -98,7 +113,7 @@ impl TargetConfig {
                 ));
             }
         }
-        if self.kind == Kind::Http {
+        if self.kind.is_web() {
             return;
         }
         for (setting, is_set) in [
