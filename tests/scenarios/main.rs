@@ -5,6 +5,7 @@
 mod again;
 mod arrows;
 mod audit;
+mod cap_items;
 mod changes;
 mod clocks;
 mod commands;
@@ -40,10 +41,12 @@ mod power;
 mod restored;
 mod signing_in;
 mod soap;
+mod soap_items;
 mod soap_secured;
 mod syncs;
 mod targets;
 mod trace;
+mod tryton;
 mod whole;
 mod young;
 
