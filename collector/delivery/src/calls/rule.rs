@@ -383,6 +383,23 @@ mod tests {
     }
 
     #[test]
+    fn what_it_says_stands_before_the_targets_words_or_for_them() {
+        let headers = HeaderMap::new();
+        let answer = Answer::new(200, &headers, br#"{"result":[],"why":"gone"}"#);
+        for (rule, expected) in [
+            ("say = \"no such item\"", "no such item"),
+            (
+                "say = \"no such item\"\nreason = \"/why\"",
+                "no such item: gone",
+            ),
+            ("say = \"no such item\"\nreason = \"/x\"", "no such item"),
+        ] {
+            let rule = compiled(&format!("outcome = \"rejected\"\n{rule}")).expect(rule);
+            assert_eq!(rule.reason(&answer), expected);
+        }
+    }
+
+    #[test]
     fn what_is_no_rule_is_refused_in_a_sentence() {
         for (rule, said) in [
             ("status = [\"200\"]", "write what it means"),

@@ -47,7 +47,7 @@ impl Conversation {
             self.let_it_end().await;
         }
         let outcome = self.turns(&delivery, &mut heard).await;
-        if matches!(outcome, Outcome::Unknown(_) | Outcome::Transient(_)) {
+        if heard.may_go_on(&outcome) {
             self.is_in_doubt();
         }
         let last = heard.last.filter(|_| outcome.concerns_events());
@@ -117,6 +117,18 @@ struct Heard {
     last: Option<(Ask, Reply)>,
     /// An answer led to another call.
     led_on: bool,
+}
+
+impl Heard {
+    /// Whether the target may still be at work on a request: one that it answered itself, it has ended.
+    fn may_go_on(&self, outcome: &Outcome) -> bool {
+        let ended = |(_, reply): &(Ask, Reply)| reply.answer().status < 500;
+        match outcome {
+            Outcome::Unknown(_) => true,
+            Outcome::Transient(_) => !self.last.as_ref().is_some_and(ended),
+            _ => false,
+        }
+    }
 }
 
 impl Connector for Conversation {

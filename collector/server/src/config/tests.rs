@@ -134,7 +134,10 @@ const BROKEN: [(&str, &str, usize, &[&str]); 23] = [
         "url = \"https://erp.example/api/events\"",
         "",
         8,
-        &["missing field `url`", "add \"url = ...\""],
+        &[
+            "url: \"\" is not an address",
+            "https://erp.example/api/events",
+        ],
     ),
     (
         "url = \"https://erp.example/api/events\"",

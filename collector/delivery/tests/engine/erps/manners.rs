@@ -299,7 +299,7 @@ fn s4hana(documents: &mut Documents, ask: &Ask) -> Answer {
             .headers
             .get("x-csrf-token")
             .is_none_or(|token| token != "the-token")
-            || documents.token % 7 == 0
+            || documents.token.is_multiple_of(7)
         {
             return with(403, "x-csrf-token", "Required", &json!({}));
         }
