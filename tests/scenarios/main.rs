@@ -5,6 +5,7 @@
 mod again;
 mod arrows;
 mod audit;
+mod cap_items;
 mod changes;
 mod clocks;
 mod commands;
@@ -48,10 +49,12 @@ mod replaying;
 mod restored;
 mod signing_in;
 mod soap;
+mod soap_items;
 mod soap_secured;
 mod syncs;
 mod targets;
 mod trace;
+mod tryton;
 mod whole;
 mod young;
 

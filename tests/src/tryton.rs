@@ -18,7 +18,8 @@ pub const LOGIN: (&str, &str) = ("agent", "agent-pw-of-a-test");
 pub struct Tryton {
     folder: TempDir,
     port: u16,
-    _process: Process,
+    /// `None` while it is down.
+    process: Option<Process>,
 }
 
 impl Tryton {
@@ -40,21 +41,42 @@ impl Tryton {
         );
         fs::write(&config, text).expect("a file");
         fs::write(folder.path().join("password"), LOGIN.1).expect("a file");
-        let mut command = Command::new(peer.join("venv/bin/trytond"));
-        command.arg("-c").arg(&config).args(["-d", "erp"]);
-        let log = folder.path().join("log");
-        let process = Process::start(&mut command, &log, port, "/");
-        Self {
+        let mut tryton = Self {
             folder,
             port,
-            _process: process,
-        }
+            process: None,
+        };
+        tryton.start_again();
+        tryton
+    }
+
+    /// kill -9.
+    pub fn kill(&mut self) {
+        self.process = None;
+    }
+
+    /// Starts it over its database, where it was killed.
+    ///
+    /// # Panics
+    /// Where it can't.
+    pub fn start_again(&mut self) {
+        let mut command = Command::new(installed("tryton").join("venv/bin/trytond"));
+        let config = self.folder.path().join("trytond.conf");
+        command.arg("-c").arg(config).args(["-d", "erp"]);
+        let log = self.folder.path().join("log");
+        self.process = Some(Process::start(&mut command, &log, self.port, "/"));
+    }
+
+    /// Where its database stands.
+    #[must_use]
+    pub fn base(&self) -> String {
+        format!("http://127.0.0.1:{}/erp/", self.port)
     }
 
     /// Where it takes calls.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("http://127.0.0.1:{}/erp/rpc/", self.port)
+        format!("{}rpc/", self.base())
     }
 
     /// The file with the password of [`LOGIN`].

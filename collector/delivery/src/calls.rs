@@ -20,6 +20,7 @@
 
 pub mod lacking;
 pub mod rule;
+pub mod soap;
 mod talk;
 
 use std::collections::BTreeMap;
@@ -29,6 +30,7 @@ use http::{HeaderName, Method};
 use serde::Deserialize;
 
 use crate::calls::rule::{RULES_MAX, Rule, RuleConfig};
+use crate::config::soap::SoapConfig;
 use crate::template::Templates;
 
 pub use rule::Ruling;
@@ -36,6 +38,8 @@ pub use talk::{Later, Request, Talk, Turn};
 
 /// Calls of one conversation, at most: a rule that leads in a circle ends there.
 pub const CALLS_MAX: u32 = 20;
+/// The longest [`CallsConfig::verify_after`]: what waits takes a place among the target's requests in flight.
+pub const VERIFY_AFTER_MAX: Duration = Duration::from_secs(300);
 /// Calls that can be defined.
 const CALL_NAMES_MAX: usize = 50;
 
@@ -49,6 +53,10 @@ pub struct CallsConfig {
     pub verify: String,
     /// Where it begins if something is kept of the event's key; empty: as always.
     pub first_kept: String,
+    /// How long a target may be at work on a request whose caller is gone: so long after a lost reply, or a start of the
+    /// collector, nothing is looked up. At most [`VERIFY_AFTER_MAX`].
+    #[serde(with = "humantime_serde")]
+    pub verify_after: Duration,
     /// How long a target may work on an event that it accepted, and be asked about it, before that is a dead letter.
     #[serde(with = "humantime_serde")]
     pub give_up_after: Duration,
@@ -62,6 +70,7 @@ impl Default for CallsConfig {
             first: String::new(),
             verify: String::new(),
             first_kept: String::new(),
+            verify_after: Duration::ZERO,
             give_up_after: Duration::from_secs(24 * 3600),
             call: BTreeMap::new(),
         }
@@ -81,6 +90,9 @@ pub struct CallConfig {
     /// Templates by header. One that comes out empty is left out.
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
+    /// A template of what SOAP calls the action; empty: the target's. Only for `kind = "soap"`.
+    #[serde(default)]
+    pub action: String,
     /// A template; none: the event's JSON for POST, PUT and PATCH, and nothing else.
     #[serde(default)]
     pub body: Option<String>,
@@ -103,9 +115,19 @@ pub struct Program {
     first: usize,
     verify: usize,
     first_kept: usize,
+    verify_after: Duration,
     /// Rules after each call's own.
     rules: Vec<Rule>,
     templates: Templates,
+    soap: Option<Soap>,
+}
+
+/// What makes its calls SOAP.
+#[derive(Debug)]
+struct Soap {
+    version: soap::Version,
+    /// Templates go by these names.
+    header: Option<String>,
 }
 
 #[derive(Debug)]
@@ -118,6 +140,7 @@ struct Call {
     body: Body,
     /// It changes nothing.
     reads: bool,
+    action: Option<String>,
     rules: Vec<Rule>,
 }
 
@@ -129,7 +152,8 @@ enum Body {
 }
 
 impl Program {
-    /// Compiles it. `rules`: the target's own, after each call's. `bodies`: what the templates are tried with.
+    /// Compiles it. `rules`: the target's own, after each call's. `bodies`: what the templates are tried with. `soap`: its calls
+    /// are SOAP.
     ///
     /// # Errors
     /// A sentence that begins with the setting.
@@ -138,9 +162,13 @@ impl Program {
         rules: &[RuleConfig],
         vars: &toml::Table,
         bodies: &[String],
+        soap: Option<&SoapConfig>,
     ) -> Result<Self, String> {
         if config.call.len() > CALL_NAMES_MAX {
             return Err(format!("calls: at most {CALL_NAMES_MAX} calls"));
+        }
+        if config.verify_after > VERIFY_AFTER_MAX {
+            return Err("calls.verify_after: write at most \"5m\"".into());
         }
         let names: Vec<&str> = config.call.keys().map(String::as_str).collect();
         let number = |name: &str| names.binary_search(&name).ok();
@@ -156,7 +184,10 @@ impl Program {
             "" => first,
             name => named("first_kept", name)?,
         };
-        let mut templates = Templates::new(vars);
+        let mut templates = match soap {
+            None => Templates::new(vars),
+            Some(_) => Templates::xml(vars),
+        };
         let all_rules = config
             .call
             .values()
@@ -170,16 +201,22 @@ impl Program {
         }
         let mut calls = Vec::new();
         for (name, call) in &config.call {
-            let compiled = Call::compile(name, call, number, &mut templates)
+            let compiled = Call::compile(name, call, number, &mut templates, soap)
                 .map_err(|reason| format!("calls.call.{name}.{reason}"))?;
             calls.push(compiled);
         }
+        let soap = match soap {
+            None => None,
+            Some(soap) => Some(Soap::compile(soap, &mut templates)?),
+        };
         let program = Self {
+            soap,
             rules: compile_rules(rules, number)?,
             calls,
             first,
             verify,
             first_kept,
+            verify_after: config.verify_after,
             templates,
         };
         program.templates.try_samples(bodies)?;
@@ -192,10 +229,16 @@ impl Program {
             .ok()
     }
 
-    /// Whether a try after a lost reply begins by looking.
+    /// Whether a try after a lost reply begins by looking; also where each try does, and that one only after a while.
     #[must_use]
     pub fn verifies(&self) -> bool {
-        self.verify != self.first
+        self.verify != self.first || !self.verify_after.is_zero()
+    }
+
+    /// See [`CallsConfig::verify_after`].
+    #[must_use]
+    pub fn verify_after(&self) -> Duration {
+        self.verify_after
     }
 }
 
@@ -212,12 +255,26 @@ fn compile_rules(
     compiled.collect()
 }
 
+impl Soap {
+    fn compile(config: &SoapConfig, templates: &mut Templates) -> Result<Self, String> {
+        let header = match config.header.as_str() {
+            "" => None,
+            header => Some(templates.add_xml("soap.header", header)?),
+        };
+        Ok(Self {
+            version: config.version,
+            header,
+        })
+    }
+}
+
 impl Call {
     fn compile(
         name: &str,
         config: &CallConfig,
         number: impl Fn(&str) -> Option<usize>,
         templates: &mut Templates,
+        soap: Option<&SoapConfig>,
     ) -> Result<Self, String> {
         let method = Method::from_bytes(config.method.as_bytes())
             .map_err(|_| format!("method: {:?} is not a method", config.method))?;
@@ -236,10 +293,25 @@ impl Call {
             ));
         }
         let reads = config.reads || method.is_safe();
+        let action = match (soap, config.action.as_str()) {
+            (None, "") => None,
+            (None, _) => return Err("action: only kind = \"soap\" has one".into()),
+            (Some(soap), "") => Some(soap.action.as_str()),
+            (Some(_), action) => Some(action),
+        };
+        let action = action
+            .map(|action| templates.add(&format!("calls.call.{name}.action"), action))
+            .transpose()?;
         let takes_body = matches!(method, Method::POST | Method::PUT | Method::PATCH);
         let body = match &config.body {
             Some(text) if text.is_empty() => Body::None,
+            Some(text) if soap.is_some() => {
+                Body::Template(templates.add_xml(&format!("calls.call.{name}.body"), text)?)
+            }
             Some(text) => Body::Template(templates.add(&format!("calls.call.{name}.body"), text)?),
+            None if takes_body && soap.is_some() => {
+                return Err("body: write what stands in the envelope's Body".into());
+            }
             None if takes_body => Body::Event,
             None => Body::None,
         };
@@ -250,6 +322,7 @@ impl Call {
             headers,
             body,
             reads,
+            action,
             rules: compile_rules(&config.rule, number)?,
         })
     }

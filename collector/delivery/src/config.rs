@@ -10,6 +10,7 @@ pub mod odata;
 mod remembered;
 pub mod sftp;
 mod shadow;
+pub mod soap;
 pub mod sql;
 
 use std::path::PathBuf;
@@ -35,7 +36,7 @@ pub use account::{AccountConfig, Rate, Timeliness};
 pub(crate) use auth::header_name;
 pub use auth::{
     Algorithm, AssertionConfig, AssertionRole, Auth, CsrfConfig, HmacConfig, LoginConfig,
-    OAuth1Config, OAuth2Config, SendSecret, SessionConfig,
+    OAuth1Config, OAuth2Config, PasswordAs, SendSecret, SessionConfig, WsseConfig,
 };
 pub use breaker::BreakerConfig;
 pub use kind::Kind;
@@ -57,10 +58,13 @@ pub const TIMEOUT_MAX: Duration = Duration::from_secs(600);
 pub struct TargetConfig {
     /// 1 to 63 of `a-z0-9-_`; its cursors and exceptions stand under this name.
     pub name: String,
+    /// What lies beneath this table: see [`crate::presets`]. Here it is laid under already.
+    #[serde(default)]
+    pub preset: String,
     /// What it is.
     #[serde(default)]
     pub kind: Kind,
-    /// Where events go: `http://` or `https://`; only `kind = "http"` and `"odata"` have one.
+    /// Where events go: `http://` or `https://`; for kinds that send HTTP requests.
     #[serde(default)]
     pub url: String,
     /// A database.
@@ -71,6 +75,8 @@ pub struct TargetConfig {
     pub nats: Option<nats::NatsConfig>,
     /// An OData service.
     pub odata: Option<odata::OdataConfig>,
+    /// What makes requests SOAP.
+    pub soap: Option<soap::SoapConfig>,
     /// Which flows: `site/flow`, `site/*`, `*/flow`, `*`. None: all.
     #[serde(default)]
     pub flows: Vec<String>,
@@ -239,6 +245,7 @@ impl TargetConfig {
             wrong.push("name: write 1 to 63 of a-z, 0-9, \"-\" and \"_\", beginning with a letter or digit".into());
         }
         self.check_kind(&mut wrong);
+        self.check_forms(&mut wrong);
         if self.kind.has_url() {
             wrong.extend(check_url(&self.url));
         }
@@ -265,7 +272,7 @@ impl TargetConfig {
         if self.on_reject == OnReject::Latest && self.bodies != ["inventory_level"] {
             wrong.push("on_reject: \"latest\" is only for bodies = [\"inventory_level\"], where a later one replaces it; write \"hold\" or \"park\"".into());
         }
-        let single = self.batch == 1 && self.calls.call.is_empty();
+        let single = (self.batch == 1 || self.is_single()) && self.calls.call.is_empty();
         self.auth.check(&self.vars, single, &mut wrong);
         let certificate = [&self.cert_file, &self.key_file].map(|file| file.as_os_str().is_empty());
         if certificate[0] != certificate[1] {
@@ -293,9 +300,13 @@ impl TargetConfig {
             );
         }
         self.check_remembered(&mut wrong);
+        let beneath = match self.preset.as_str() {
+            "" => String::new(),
+            preset => format!(" (beneath it lies preset {preset:?})"),
+        };
         wrong
             .iter()
-            .map(|sentence| format!("target {:?}: {sentence}", self.name))
+            .map(|sentence| format!("target {:?}: {sentence}{beneath}", self.name))
             .collect()
     }
 
@@ -319,17 +330,46 @@ impl TargetConfig {
     }
 
     fn check_calls(&self, wrong: &mut Vec<String>) {
-        if self.calls.call.is_empty() {
+        if !self.preset.is_empty() && !self.url.is_empty() && !self.url.ends_with('/') {
+            wrong.push("url: end it with \"/\": the preset's calls are relative to it".into());
+        }
+        if self.calls.call.is_empty() && self.kind != Kind::Soap {
             wrong.extend(Ruling::compile(&self.rules).err());
             return;
         }
-        if self.batch != 1 {
+        if self.batch != 1 && !self.is_single() {
             wrong.push("batch: a conversation is about one event; write batch = 1".into());
         }
-        if !self.template.is_empty() {
+        if !self.template.is_empty() && self.kind != Kind::Soap {
             wrong.push("template: with calls, write the body of each call instead".into());
         }
-        wrong.extend(Program::compile(&self.calls, &self.rules, &self.vars, &self.bodies).err());
+        // What is missing of the table itself is said already.
+        let is_whole = self.kind != Kind::Soap
+            || self
+                .soap
+                .as_ref()
+                .is_some_and(|soap| self.calls.call.is_empty() != soap.body.is_empty());
+        if is_whole {
+            wrong.extend(self.program().err());
+        }
+    }
+
+    /// Its compiled calls.
+    ///
+    /// # Errors
+    /// A sentence that begins with the setting.
+    pub fn program(&self) -> Result<Program, String> {
+        let soap = self.soap.as_ref();
+        let compiled = |calls: &CallsConfig| {
+            Program::compile(calls, &self.rules, &self.vars, &self.bodies, soap)
+        };
+        match soap.filter(|_| self.calls.call.is_empty()) {
+            None => compiled(&self.calls),
+            // Nobody wrote the call that it is.
+            Some(soap) => {
+                compiled(&soap.call()).map_err(|said| said.replace("calls.call.send.", "soap."))
+            }
+        }
     }
 
     fn check_limits(&self, wrong: &mut Vec<String>) {

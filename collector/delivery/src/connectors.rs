@@ -28,7 +28,7 @@ use bytes::Bytes;
 use dray_proto::{EventId, FlowName, Offset};
 
 use crate::account::Account;
-use crate::calls::{Later, Program};
+use crate::calls::Later;
 use crate::config::{Kind, TargetConfig};
 use crate::outcome::Outcome;
 
@@ -196,16 +196,15 @@ pub(crate) fn build(
     account: Option<Arc<Account>>,
 ) -> Result<Arc<dyn Connector>, String> {
     match config.kind {
-        Kind::Http => {}
+        Kind::Http | Kind::Soap | Kind::Webhook => {}
         Kind::Sql => return sql::build(config),
         Kind::File => return file::build(config),
         Kind::Nats => return nats::build(config),
         Kind::Odata => return odata::build(config, account),
     }
     let connection = Connection::new(config, account)?;
-    if config.calls.call.is_empty() {
+    if config.calls.call.is_empty() && config.kind != Kind::Soap {
         return Ok(Arc::new(Post::new(connection, config)?));
     }
-    let program = Program::compile(&config.calls, &config.rules, &config.vars, &config.bodies)?;
-    Ok(Arc::new(Conversation::new(connection, program)))
+    Ok(Arc::new(Conversation::new(connection, config.program()?)))
 }

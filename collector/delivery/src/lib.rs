@@ -38,6 +38,7 @@ pub mod mask;
 pub mod outcome;
 pub mod phase;
 pub mod policy;
+pub mod presets;
 pub mod references;
 pub mod replay;
 pub mod select;

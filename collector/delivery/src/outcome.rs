@@ -151,6 +151,26 @@ impl Outcome {
     }
 }
 
+impl Outcome {
+    /// Reads the answer of a webhook's receiver. Standard Webhooks: whatever is no 2xx is tried again, and 410 ends the
+    /// subscription: the target pauses. 400, 413 and 422 speak of the event; a redirect is not followed, and 401 is a
+    /// signature that is not taken.
+    #[must_use]
+    pub fn of_webhook(answer: &Answer<'_>, now: Timestamp) -> Self {
+        match answer.status {
+            410 => Self::Misconfigured(format!(
+                "the receiver wants no more events ({})",
+                answer.reason(None)
+            )),
+            402..=409 | 411 | 412 | 414..=421 | 423..=499 => match Self::of(answer, now) {
+                throttled @ Self::Throttled(..) => throttled,
+                _ => Self::Transient(answer.reason(None)),
+            },
+            _ => Self::of(answer, now),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -197,6 +217,25 @@ mod tests {
                     expected,
                     "{status}"
                 );
+            }
+        }
+    }
+
+    #[test]
+    fn a_webhooks_receiver_is_asked_again_unless_it_is_gone_or_the_event_is_bad() {
+        for (statuses, expected) in [
+            (&[200, 204][..], "done"),
+            (&[302, 410], "misconfigured"),
+            (&[401], "auth"),
+            (&[403, 404, 405, 409, 412, 418, 429, 500, 503], "transient"),
+            (&[400, 422], "rejected"),
+            (&[413], "too large"),
+        ] {
+            for status in statuses {
+                let headers = HeaderMap::new();
+                let answer = Answer::new(*status, &headers, b"");
+                let outcome = Outcome::of_webhook(&answer, Timestamp::UNIX_EPOCH);
+                assert_eq!(name(&outcome), expected, "{status}");
             }
         }
     }

@@ -43,6 +43,10 @@ impl Target {
         accounts: &Accounts,
         store: Arc<dyn Store>,
     ) -> Result<TargetHandle, String> {
+        let mut config = config;
+        if config.is_single() {
+            config.batch = 1;
+        }
         let (connector, renderer, account, rules) = prepare(&config, accounts)?;
         let shadow = shadow(&config, account.clone())?;
         let shared = Arc::new(Shared::new(&config.name));

@@ -8,6 +8,7 @@
 
 mod filters;
 mod names;
+pub(crate) mod xml;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -55,6 +56,8 @@ pub struct Templates {
     known: names::Known,
     /// Those that must make JSON.
     json: Vec<String>,
+    /// Those that must make XML.
+    xml: Vec<String>,
 }
 
 impl Templates {
@@ -66,7 +69,30 @@ impl Templates {
             vars: Value::from(Serde(vars)),
             known: names::Known::new(vars),
             json: Vec::new(),
+            xml: Vec::new(),
         }
+    }
+
+    /// The same, and in what is added by [`Self::add_xml`] values are escaped.
+    #[must_use]
+    pub fn xml(vars: &toml::Table) -> Self {
+        let mut templates = Self::new(vars);
+        templates.environment.set_auto_escape_callback(|name| {
+            match name.ends_with(".body") || name.ends_with(".header") {
+                true => xml::escaping(),
+                false => AutoEscape::None,
+            }
+        });
+        templates
+    }
+
+    /// Compiles one that must make XML: its name ends with ".body" or ".header".
+    ///
+    /// # Errors
+    /// A sentence.
+    pub fn add_xml(&mut self, name: &str, source: &str) -> Result<String, String> {
+        self.xml.push(name.to_owned());
+        self.add(name, source)
     }
 
     /// Compiles one under the name of its setting, which is given back.
@@ -155,6 +181,22 @@ impl Templates {
         Ok(made)
     }
 
+    /// The same of one that must make XML.
+    ///
+    /// # Errors
+    /// [`Poison`], also where it makes something else.
+    pub fn render_xml(
+        &self,
+        name: &str,
+        fields: &Fields,
+        got: &BTreeMap<String, String>,
+    ) -> Result<String, Poison> {
+        let made = self.render(name, fields, got)?;
+        xml::check(&made)
+            .map_err(|error| Poison(format!("{name}: the template fails: {error}")))?;
+        Ok(made)
+    }
+
     /// Looks at the names that the templates use, and tries each with a sample of each body of `bodies`; where none is
     /// named, with one of each until one works.
     ///
@@ -191,6 +233,8 @@ impl Templates {
         for (name, _) in self.environment.templates() {
             let tried = if self.json.iter().any(|json| json == name) {
                 self.render_json(name, &fields, &got)
+            } else if self.xml.iter().any(|xml| xml == name) {
+                self.render_xml(name, &fields, &got)
             } else {
                 self.render(name, &fields, &got)
             };
@@ -247,6 +291,7 @@ pub(crate) fn environment(undefined: UndefinedBehavior) -> Environment<'static> 
     environment.set_undefined_behavior(undefined);
     environment.set_fuel(Some(FUEL));
     filters::add(&mut environment);
+    xml::add(&mut environment);
     environment
 }
 

@@ -118,8 +118,31 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// List the presets of targets, show one, or show a target as it is with its preset.
+    Presets {
+        /// What to do; without it they are listed.
+        #[command(subcommand)]
+        command: Option<Presets>,
+    },
     /// Show flows, targets and consumers.
     Status,
+}
+
+/// `presets`.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Presets {
+    /// List them.
+    List,
+    /// Print a preset's file.
+    Show {
+        /// As in the list, e.g. "tryton/items".
+        name: String,
+    },
+    /// Print a target's table of the configuration with its preset beneath it: what the collector goes by.
+    Merged {
+        /// The target.
+        target: String,
+    },
 }
 
 /// What `tail` prints.

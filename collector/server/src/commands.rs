@@ -3,6 +3,7 @@
 mod client;
 mod dead_letters;
 mod flows;
+mod presets;
 mod replay;
 mod shadow;
 mod show;
@@ -25,6 +26,8 @@ use crate::core::now_s;
 use crate::failure::Failure;
 use crate::identity::Authority;
 use client::{connect, said};
+
+pub use presets::run as presets;
 
 /// Runs one command and prints its answer.
 ///
@@ -92,6 +95,9 @@ pub async fn run(command: Command, config: &Config) -> Result<(), Failure> {
                 ))),
             }
         }
+        Command::Presets { .. } => Err(Failure::Failed(
+            "presets are shown without a running collector".into(),
+        )),
         Command::Status => {
             let status = connect(config)
                 .await?

@@ -12,8 +12,10 @@ use std::time::Duration;
 
 use bytesize::ByteSize;
 use dray_delivery::budget::Budgets;
+use dray_delivery::presets::{self, Missing};
 use dray_delivery::{AccountConfig, Catalogue, FlowConfig, TargetConfig};
 use serde::{Deserialize, Deserializer};
+use toml::de::DeTable;
 
 pub use problem::{At, ConfigError, Problem, Text};
 
@@ -129,6 +131,18 @@ impl Config {
     /// # Errors
     /// [`ConfigError`], with every problem that can be seen at once.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let text = Self::text(path)?;
+        Self::parse(Text {
+            file: path,
+            text: &text,
+        })
+    }
+
+    /// A file's text.
+    ///
+    /// # Errors
+    /// [`ConfigError::Unreadable`].
+    pub fn text(path: &Path) -> Result<String, ConfigError> {
         let unreadable = |reason| ConfigError::Unreadable {
             path: path.to_owned(),
             reason,
@@ -139,11 +153,7 @@ impl Config {
                 format!("{length} bytes are no configuration; at most {CONFIG_BYTES_MAX} are read");
             return Err(unreadable(std::io::Error::other(reason)));
         }
-        let text = std::fs::read_to_string(path).map_err(unreadable)?;
-        Self::parse(Text {
-            file: path,
-            text: &text,
-        })
+        std::fs::read_to_string(path).map_err(unreadable)
     }
 
     /// Parses and checks a file's text.
@@ -151,8 +161,14 @@ impl Config {
     /// # Errors
     /// [`ConfigError::Invalid`].
     pub fn parse(text: Text<'_>) -> Result<Self, ConfigError> {
-        let mut config: Self = toml::from_str(text.text)
-            .map_err(|error| ConfigError::Invalid(vec![text.refused(&error)]))?;
+        let refused = |error| ConfigError::Invalid(vec![text.refused(&error)]);
+        let mut root = DeTable::parse(text.text).map_err(refused)?;
+        let missing = presets::lay_under(root.get_mut());
+        if !missing.is_empty() {
+            let problems = missing.into_iter().map(|missing| unsaid(text, missing));
+            return Err(ConfigError::Invalid(problems.collect()));
+        }
+        let mut config: Self = presets::of(root).map_err(refused)?;
         let problems = config.problems(text);
         if problems.is_empty() {
             config.agree();
@@ -307,6 +323,17 @@ impl Config {
             None => self.data_dir.join("admin.sock"),
         }
     }
+}
+
+/// What a target with a preset does not say.
+fn unsaid(text: Text<'_>, missing: Missing) -> Problem {
+    let path = [
+        At::Key("target"),
+        At::Index(missing.index),
+        At::Key("preset"),
+    ];
+    let what = format!("target {:?}: {}", missing.target, missing.what);
+    text.problem(&path, what, &missing.way_out)
 }
 
 /// A target's sentence, `target "erp": batch: write 1 to 10000`, at the setting that it names.

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use dray_collector::cli::Cli;
+use dray_collector::cli::{Cli, Command};
 use dray_collector::{Config, Failure, commands, logs};
 
 fn main() -> ExitCode {
@@ -25,6 +25,9 @@ fn main() -> ExitCode {
 
 fn start(cli: Cli) -> anyhow::Result<()> {
     logs::start(cli.log).map_err(Failure::Failed)?;
+    if let Command::Presets { command } = &cli.command {
+        return Ok(commands::presets(command.as_ref(), &cli.config)?);
+    }
     let config = Config::read(&cli.config).map_err(Failure::Config)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

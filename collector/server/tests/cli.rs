@@ -42,7 +42,7 @@ fn exit_codes_and_words_are_as_documented() {
     let target = "[[target]]\nname = \"erp\"\nurl = \"http://127.0.0.1:9/\"\n[target.auth]\nkind = \"bearer\"\ntoken_file = \"/does/not/exist\"\n";
     std::fs::write(&no_secret, fine + target).expect("written");
     let missing = folder.path().join("missing.toml");
-    let table: [(&Path, &[&str], i32, &str); 10] = [
+    let table: [(&Path, &[&str], i32, &str); 14] = [
         (&good, &["check"], 0, "The configuration is fine."),
         (
             &broken,
@@ -62,6 +62,25 @@ fn exit_codes_and_words_are_as_documented() {
         (&good, &["status"], 69, "is it running"),
         (&good, &["frobnicate"], 2, "Usage"),
         (&good, &["dead-letters", "retry"], 2, "<ID>"),
+        (&missing, &["presets"], 0, "tryton/items"),
+        (
+            &missing,
+            &["presets", "show", "tryton/items"],
+            0,
+            "preset = \"tryton/session\"",
+        ),
+        (
+            &missing,
+            &["presets", "show", "tryton"],
+            1,
+            "there is no preset",
+        ),
+        (
+            &no_secret,
+            &["presets", "merged", "erp"],
+            0,
+            "token_file = \"/does/not/exist\"",
+        ),
         (&good, &["reader", "Lake House"], 1, "cannot name a reader"),
     ];
     for (config, arguments, code, words) in table {

@@ -48,6 +48,9 @@ pub struct RuleConfig {
     /// Where the target's own words stand; none: the body's beginning.
     #[serde(default)]
     pub reason: Option<String>,
+    /// What it means in words, where the target has none.
+    #[serde(default)]
+    pub say: Option<String>,
 }
 
 /// One condition.
@@ -115,6 +118,7 @@ pub struct Rule {
     keep: Vec<(String, Place)>,
     reference: Option<Lacking>,
     reason: Option<Place>,
+    say: Option<String>,
 }
 
 #[derive(Debug)]
@@ -184,6 +188,7 @@ impl Rule {
                 .map(Place::parse)
                 .transpose()
                 .map_err(|reason| format!("reason: {reason}"))?,
+            say: config.say.clone(),
         })
     }
 
@@ -260,7 +265,10 @@ impl Rule {
     #[must_use]
     pub fn reason(&self, answer: &Answer<'_>) -> String {
         let words = self.reason.as_ref().and_then(|place| answer.value(place));
-        answer.reason(words.as_deref())
+        match &self.say {
+            None => answer.reason(words.as_deref()),
+            Some(say) => words.map_or_else(|| say.clone(), |words| format!("{say}: {words}")),
+        }
     }
 }
 
@@ -302,8 +310,12 @@ impl Condition {
 }
 
 /// The rules of a target whose deliveries are one request each, before HTTP's own words.
-#[derive(Debug, Default)]
-pub struct Ruling(Vec<Rule>);
+#[derive(Debug)]
+pub struct Ruling {
+    rules: Vec<Rule>,
+    /// What an answer means by itself.
+    plain: fn(&Answer<'_>, Timestamp) -> Outcome,
+}
 
 impl Ruling {
     /// Compiles them.
@@ -311,7 +323,21 @@ impl Ruling {
     /// # Errors
     /// A sentence.
     pub fn compile(rules: &[RuleConfig]) -> Result<Self, String> {
-        super::compile_rules(rules, |_| None).map(Self)
+        Ok(Self {
+            rules: super::compile_rules(rules, |_| None)?,
+            plain: Outcome::of,
+        })
+    }
+
+    /// The same for signed webhooks: see [`Outcome::of_webhook`].
+    ///
+    /// # Errors
+    /// A sentence.
+    pub fn of_webhooks(rules: &[RuleConfig]) -> Result<Self, String> {
+        Ok(Self {
+            plain: Outcome::of_webhook,
+            ..Self::compile(rules)?
+        })
     }
 
     /// What an answer means, and what is kept of it.
@@ -322,7 +348,7 @@ impl Ruling {
         now: Timestamp,
     ) -> (Outcome, BTreeMap<String, String>) {
         let ruled = self.ruled(answer, now);
-        ruled.unwrap_or_else(|| (Outcome::of(answer, now), BTreeMap::new()))
+        ruled.unwrap_or_else(|| ((self.plain)(answer, now), BTreeMap::new()))
     }
 
     /// The same, where a rule holds.
@@ -332,7 +358,7 @@ impl Ruling {
         answer: &Answer<'_>,
         now: Timestamp,
     ) -> Option<(Outcome, BTreeMap<String, String>)> {
-        let rule = self.0.iter().find(|rule| rule.holds(answer))?;
+        let rule = self.rules.iter().find(|rule| rule.holds(answer))?;
         let outcome = rule.end(rule.outcome?, None, answer, now);
         Some((outcome, rule.kept(answer).collect()))
     }
@@ -414,6 +440,23 @@ mod tests {
             [("warning".to_owned(), "w1".to_owned())]
         );
         assert_eq!(rule.reason(&answer), "the target answered 200 OK: Really?");
+    }
+
+    #[test]
+    fn what_it_says_stands_before_the_targets_words_or_for_them() {
+        let headers = HeaderMap::new();
+        let answer = Answer::new(200, &headers, br#"{"result":[],"why":"gone"}"#);
+        for (rule, expected) in [
+            ("say = \"no such item\"", "no such item"),
+            (
+                "say = \"no such item\"\nreason = \"/why\"",
+                "no such item: gone",
+            ),
+            ("say = \"no such item\"\nreason = \"/x\"", "no such item"),
+        ] {
+            let rule = compiled(&format!("outcome = \"rejected\"\n{rule}")).expect(rule);
+            assert_eq!(rule.reason(&answer), expected);
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::{HeaderName, HeaderValue, Method};
 use serde::{Deserialize, Serialize};
 
-use super::{Body, CALLS_MAX, Program};
+use super::{Body, CALLS_MAX, Program, soap};
 use crate::answer::Answer;
 use crate::body::Poison;
 use crate::outcome::Outcome;
@@ -117,6 +117,23 @@ impl Talk<'_> {
                 headers.push((name.clone(), value));
             }
         }
+        let mut body = match &call.body {
+            Body::Event => None,
+            Body::None => Some(Vec::new()),
+            Body::Template(_) if self.program.soap.is_some() => None,
+            Body::Template(template) => Some(render(template)?.trim().to_owned().into_bytes()),
+        };
+        if let (Some(soap), Body::Template(template)) = (&self.program.soap, &call.body) {
+            let xml = |name: &str| self.program.templates.render_xml(name, fields, &self.got);
+            let header = soap.header.as_deref().map(xml).transpose()?;
+            let made = xml(template)?;
+            body = Some(soap.version.envelope(&header.unwrap_or_default(), &made));
+            let action = call.action.as_deref().map(render).transpose()?;
+            let action = action.unwrap_or_default();
+            let named = soap.version.headers(&action);
+            let named = named.ok_or_else(|| Poison(format!("{action:?} is no action")))?;
+            drop(headers.splice(0..0, named));
+        }
         Ok(Request {
             method: call.method.clone(),
             url: call
@@ -126,11 +143,7 @@ impl Talk<'_> {
                 .transpose()?
                 .map(|url| url.trim().to_owned()),
             headers,
-            body: match &call.body {
-                Body::Event => None,
-                Body::None => Some(Vec::new()),
-                Body::Template(template) => Some(render(template)?.trim().to_owned().into_bytes()),
-            },
+            body,
         })
     }
 
@@ -150,7 +163,7 @@ impl Talk<'_> {
             .chain(&program.rules)
             .find(|rule| rule.holds(answer));
         let Some(rule) = rule else {
-            return Turn::End(Outcome::of(answer, now));
+            return Turn::End(self.plain(answer, now));
         };
         for (name, value) in rule.captured(answer) {
             if self.got.len() < CAPTURED_MAX || self.got.contains_key(&name) {
@@ -174,7 +187,15 @@ impl Talk<'_> {
                 let later = next.map(|call| self.later(call, rule.after));
                 Turn::End(rule.end(name, later, answer, now))
             }
-            (None, None) => Turn::End(Outcome::of(answer, now)),
+            (None, None) => Turn::End(self.plain(answer, now)),
+        }
+    }
+
+    /// What an answer means by itself.
+    fn plain(&self, answer: &Answer<'_>, now: Timestamp) -> Outcome {
+        match &self.program.soap {
+            None => Outcome::of(answer, now),
+            Some(_) => soap::outcome(answer, now),
         }
     }
 

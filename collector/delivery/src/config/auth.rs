@@ -41,6 +41,8 @@ pub enum Auth {
     OAuth1(Box<OAuth1Config>),
     /// Standard Webhooks: each request is signed, so that its receiver knows whose it is.
     Hmac(HmacConfig),
+    /// SOAP: a UsernameToken in the envelope's header (WS-Security).
+    Wsse(WsseConfig),
 }
 
 /// `kind = "session"`.
@@ -204,6 +206,30 @@ pub struct HmacConfig {
     pub secret_files: Vec<PathBuf>,
 }
 
+/// `kind = "wsse"`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WsseConfig {
+    /// The user's name.
+    pub user: String,
+    /// The password; a line break at its end is dropped.
+    pub password_file: PathBuf,
+    /// How the password is sent.
+    #[serde(default)]
+    pub password: PasswordAs,
+}
+
+/// UsernameToken Profile 1.1.1, 3.1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PasswordAs {
+    /// As it is; only over https.
+    #[default]
+    Text,
+    /// As a digest of it, a nonce and the time.
+    Digest,
+}
+
 /// `[target.csrf]`: requests that change something carry a token that is fetched first, and cookies (SAP).
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -233,6 +259,7 @@ impl Auth {
                 ("auth.consumer_secret_file", &config.consumer_secret_file),
                 ("auth.token_secret_file", &config.token_secret_file),
             ],
+            Self::Wsse(config) => vec![("auth.password_file", &config.password_file)],
             Self::Hmac(config) => {
                 let files = config.secret_files.iter();
                 files.map(|file| ("auth.secret_files", file)).collect()
@@ -254,6 +281,11 @@ impl Auth {
             Self::OAuth1(config) => {
                 if config.consumer_key.is_empty() || config.token.is_empty() {
                     wrong.push("auth: write consumer_key and token".into());
+                }
+            }
+            Self::Wsse(config) => {
+                if config.user.is_empty() {
+                    wrong.push("auth.user: write the user's name".into());
                 }
             }
             Self::Hmac(config) => {

@@ -19,6 +19,10 @@ pub enum Kind {
     Nats,
     /// Entities of an OData service: `url` and `[target.odata]`.
     Odata,
+    /// SOAP to `url`: `[target.soap]`.
+    Soap,
+    /// A signed POST an event to `url`.
+    Webhook,
 }
 
 impl Kind {
@@ -31,13 +35,21 @@ impl Kind {
             Self::File => "file",
             Self::Nats => "nats",
             Self::Odata => "odata",
+            Self::Soap => "soap",
+            Self::Webhook => "webhook",
         }
     }
 
     /// Whether it is HTTP: it has `url`, `auth`, `rule` and what belongs to them.
     #[must_use]
     pub fn has_url(self) -> bool {
-        matches!(self, Self::Http | Self::Odata)
+        matches!(self, Self::Http | Self::Odata | Self::Soap | Self::Webhook)
+    }
+
+    /// Whether its requests are made by templates: it has `template` and `calls`.
+    #[must_use]
+    pub fn is_web(self) -> bool {
+        matches!(self, Self::Http | Self::Soap | Self::Webhook)
     }
 }
 
@@ -46,7 +58,7 @@ impl TargetConfig {
     #[must_use]
     pub fn server(&self) -> Option<(String, u16)> {
         match self.kind {
-            Kind::Http | Kind::Odata => {
+            Kind::Http | Kind::Odata | Kind::Soap | Kind::Webhook => {
                 let uri: http::Uri = self.url.parse().ok()?;
                 let default = if uri.scheme_str() == Some("https") {
                     443
@@ -94,6 +106,7 @@ impl TargetConfig {
             (Kind::File, self.file.is_some()),
             (Kind::Nats, self.nats.is_some()),
             (Kind::Odata, self.odata.is_some()),
+            (Kind::Soap, self.soap.is_some()),
         ] {
             let name = kind.name();
             if is_there && self.kind != kind {
@@ -108,7 +121,7 @@ impl TargetConfig {
                 ));
             }
         }
-        if self.kind == Kind::Http {
+        if self.kind.is_web() {
             return;
         }
         let name = self.kind.name();

@@ -1,4 +1,5 @@
-//! Each delivery is one POST: a batch of events as a JSON array, or one as an object.
+//! Each delivery is one POST: a batch of events as a JSON array, or one as an object. A webhook is one too, and what its
+//! receiver answers means what Standard Webhooks say.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use jiff::Timestamp;
 use super::http::{Ask, Connection, Reply};
 use super::{Connector, Delivery, Promise, Rendered, Told, Verdict};
 use crate::calls::Ruling;
-use crate::config::TargetConfig;
+use crate::config::{Kind, TargetConfig};
 use crate::outcome::Outcome;
 
 /// What an answer means, and what is kept of it.
@@ -38,7 +39,10 @@ impl Post {
             })?;
         Ok(Self {
             connection,
-            rules: Ruling::compile(&config.rules)?,
+            rules: match config.kind {
+                Kind::Webhook => Ruling::of_webhooks(&config.rules)?,
+                _ => Ruling::compile(&config.rules)?,
+            },
             id_header,
         })
     }

@@ -39,7 +39,7 @@ impl Reads {
         let said = |reason: String| reason.replace("calls.call.shadow", "shadow.call");
         Ok(Self {
             connection: Connection::new(config, account)?,
-            program: Program::compile(&calls, &config.rules, &config.vars, &config.bodies)
+            program: Program::compile(&calls, &config.rules, &config.vars, &config.bodies, None)
                 .map_err(said)?,
         })
     }

@@ -16,6 +16,7 @@ mod oauth2;
 mod renewable;
 mod secret;
 mod webhook;
+mod wsse;
 
 use std::fmt;
 use std::time::Instant;
@@ -78,6 +79,7 @@ pub(super) enum Worn {
     Headers(Headers),
     OAuth1(oauth1::Keys),
     Hmac(webhook::Keys),
+    Wsse(wsse::Token),
 }
 
 impl Worn {
@@ -104,6 +106,13 @@ impl Worn {
                 let headers = keys.headers(&event.to_string(), seconds, body)?;
                 request.headers_mut().extend(headers);
             }
+            // A request without an envelope, as a look-up by GET, has no place for it.
+            Self::Wsse(_) if body.is_empty() => {}
+            Self::Wsse(token) => {
+                let created = Timestamp::from_second(seconds).ok()?.to_string();
+                let envelope = token.put(body, &rand::random::<[u8; 16]>(), &created)?;
+                *request.body_mut() = Full::new(Bytes::from(envelope));
+            }
         }
         Some(())
     }
@@ -116,15 +125,23 @@ impl Worn {
     /// Takes what the request wore out of its answer, where the target repeats it: an answer gets into logs, errors and
     /// dead letters.
     pub(super) fn hide(&self, body: &mut Vec<u8>) {
-        let Self::Headers(headers) = self else {
-            return; // Secrets that sign are never sent.
+        let secrets: Vec<&[u8]> = match self {
+            Self::Headers(headers) => {
+                let values = headers.iter().map(|(_, value)| value.as_bytes());
+                values
+                    .map(|value| {
+                        value
+                            .splitn(2, |byte| *byte == b' ')
+                            .last()
+                            .unwrap_or(value)
+                    })
+                    .collect()
+            }
+            Self::Wsse(token) => vec![token.password.as_bytes()],
+            // Secrets that sign are never sent.
+            Self::OAuth1(_) | Self::Hmac(_) => Vec::new(),
         };
-        for (_, value) in headers {
-            let value = value.as_bytes();
-            let secret = value
-                .splitn(2, |byte| *byte == b' ')
-                .last()
-                .unwrap_or(value);
+        for secret in secrets {
             if secret.len() < HIDDEN_BYTES_MIN {
                 continue;
             }
@@ -307,6 +324,14 @@ fn read(auth: &Auth) -> Result<Worn, String> {
                 token: config.token.clone(),
                 token_secret: secret("auth.token_secret_file", &config.token_secret_file)?,
                 realm: config.realm.clone(),
+            }));
+        }
+        Auth::Wsse(config) => {
+            let Secret(password) = Secret::read("auth.password_file", &config.password_file)?;
+            return Ok(Worn::Wsse(wsse::Token {
+                user: config.user.clone(),
+                password,
+                sent_as: config.password,
             }));
         }
         Auth::Hmac(config) => {

@@ -1,8 +1,8 @@
 //! Each delivery is a conversation about one event: see [`crate::calls`].
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -19,6 +19,8 @@ use crate::template::Fields;
 pub(super) struct Conversation {
     connection: Connection,
     program: Program,
+    /// When something may last have been sent whose outcome nobody knows: at first, before this start.
+    doubt_at: Mutex<Instant>,
 }
 
 impl Conversation {
@@ -26,12 +28,30 @@ impl Conversation {
         Self {
             connection,
             program,
+            doubt_at: Mutex::new(Instant::now()),
         }
+    }
+
+    /// Until the target must have ended what was sent before: what it is still at work on, nobody can find.
+    async fn let_it_end(&self) {
+        let doubt_at = *self.doubt_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let end = doubt_at + self.program.verify_after();
+        tokio::time::sleep_until(end.into()).await;
+    }
+
+    fn is_in_doubt(&self) {
+        *self.doubt_at.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
     }
 
     async fn hold(&self, delivery: Delivery) -> Told {
         let mut heard = Heard::default();
+        if delivery.in_doubt && self.program.verifies() {
+            self.let_it_end().await;
+        }
         let outcome = self.turns(&delivery, &mut heard, false).await;
+        if heard.may_go_on(&outcome) {
+            self.is_in_doubt();
+        }
         let kept = std::mem::take(&mut heard.kept);
         let last = heard.last.filter(|_| outcome.concerns_events());
         Told {
@@ -142,6 +162,18 @@ impl Conversation {
                 document: None,
             }),
             other => Err(other),
+        }
+    }
+}
+
+impl Heard {
+    /// Whether the target may still be at work on a request: one that it answered itself, it has ended.
+    fn may_go_on(&self, outcome: &Outcome) -> bool {
+        let ended = |(_, reply): &(Ask, Reply)| reply.answer().status < 500;
+        match outcome {
+            Outcome::Unknown(_) => true,
+            Outcome::Transient(_) => !self.last.as_ref().is_some_and(ended),
+            _ => false,
         }
     }
 }

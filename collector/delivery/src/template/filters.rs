@@ -13,12 +13,27 @@ use minijinja::{Environment, Error, ErrorKind, Value};
 /// | `local("Europe/Berlin", "%Y-%m-%d")` | a time | that zone's time in strftime's words |
 /// | `msdate` | a time | `/Date(1790000000000)/`, as OData 2 writes it in JSON |
 /// | `base64` | a text | base64 |
+/// | `plain` | a text | letters, digits and `-` as they are, all else as `_` and two hexadecimal digits a byte |
+/// | `xml` | a value | it, escaped: see [`super::xml`] |
 pub(super) fn add(environment: &mut Environment<'static>) {
     environment.add_filter("odata", |text: String| text.replace('\'', "''"));
     environment.add_filter("base64", |text: String| STANDARD.encode(text));
     environment.add_filter("number", number);
     environment.add_filter("local", local);
     environment.add_filter("msdate", msdate);
+    environment.add_filter("plain", plain);
+}
+
+/// No two texts become the same.
+fn plain(text: String) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' => out.push(char::from(byte)),
+            other => out.push_str(&format!("_{other:02x}")),
+        }
+    }
+    out
 }
 
 fn number(value: Value) -> Result<String, Error> {
@@ -93,6 +108,7 @@ mod tests {
             ),
             ("{{ 'agent:pw' | base64 }}", Some("YWdlbnQ6cHc=")),
             ("{{ 'a b/c' | urlencode }}", Some("a%20b/c")),
+            ("{{ 'A-1_ö/2' | plain }}", Some("A-1_5f_c3_b6_2f2")),
         ] {
             check(template, expected);
         }

@@ -1,13 +1,17 @@
-//! The tables that `docs/delivery.md` shows are good ones.
+//! The tables that `docs/delivery.md` and the pages of presets show are good ones.
+
+use std::path::Path;
 
 use dray_delivery::budget::Budgets;
-use dray_delivery::{FlowConfig, TargetConfig, catalogue};
+use dray_delivery::{AccountConfig, FlowConfig, TargetConfig, catalogue, presets};
 use serde::Deserialize;
 
-const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/delivery.md");
+const DOCS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs");
 
 #[derive(Debug, Deserialize)]
 struct Shown {
+    #[serde(default)]
+    account: Vec<AccountConfig>,
     #[serde(default)]
     target: Vec<TargetConfig>,
     #[serde(default)]
@@ -16,14 +20,14 @@ struct Shown {
     budgets: Budgets,
 }
 
-#[test]
-fn every_table_of_the_page_is_read_and_found_good() {
-    let page = std::fs::read_to_string(PAGE).expect("the page");
+/// The targets that a page shows.
+fn shown(page: &Path) -> Vec<TargetConfig> {
+    let page = std::fs::read_to_string(page).expect("the page");
     let blocks = page.split("```toml\n").skip(1);
     let blocks = blocks.filter_map(|block| block.split("```").next());
     // What stands at the head of the collector's configuration is no target's.
     let blocks = blocks.filter(|block| !block.starts_with("operators"));
-    let mut seen = 0;
+    let mut seen = Vec::new();
     for block in blocks {
         let is_whole = ["[[target]]", "[budgets"]
             .iter()
@@ -33,7 +37,7 @@ fn every_table_of_the_page_is_read_and_found_good() {
         } else {
             // A part of one.
             let head = match block {
-                block if block.contains("batch = ") => "url = \"https://erp.example/api/\"\n",
+                block if block.contains("batch =") => "url = \"https://erp.example/api/\"\n",
                 block if block.starts_with("[target.file.") => {
                     "kind = \"file\"\n[target.file]\nfolder = \"/srv/outbox\"\nformat = \"jsonl\"\n"
                 }
@@ -42,7 +46,7 @@ fn every_table_of_the_page_is_read_and_found_good() {
             format!("[[target]]\nname = \"erp\"\n{head}{block}")
         };
         let shown: Shown =
-            toml::from_str(&whole).unwrap_or_else(|error| panic!("{error}\n{block}"));
+            presets::merged(&whole).unwrap_or_else(|error| panic!("{error}\n{block}"));
         let names: Vec<_> = shown
             .target
             .iter()
@@ -50,10 +54,46 @@ fn every_table_of_the_page_is_read_and_found_good() {
             .collect();
         assert_eq!(catalogue::validate(&shown.flow, &names), [], "{block}");
         assert_eq!(shown.budgets.validate(), [], "{block}");
+        for account in shown.account {
+            assert_eq!(account.validate(), [""; 0], "{block}");
+        }
         for target in shown.target {
             assert_eq!(target.validate(), [""; 0], "{block}");
-            seen += 1;
+            seen.push(target);
         }
     }
-    assert!(seen >= 4, "{seen} tables");
+    seen
+}
+
+#[test]
+fn every_table_of_the_page_is_read_and_found_good() {
+    let seen = shown(&Path::new(DOCS).join("delivery.md")).len();
+    assert!(seen >= 12, "{seen} tables");
+}
+
+#[test]
+fn every_preset_has_a_page_that_shows_and_links_it_and_says_where_it_was_tried() {
+    let links = std::fs::read_to_string(Path::new(DOCS).join("delivery.md")).expect("the page");
+    for name in presets::names() {
+        let (erp, _) = name.split_once('/').expect("an ERP and what it does");
+        let preset = presets::read(name).expect(name);
+        let path = Path::new(DOCS).join(format!("presets/{erp}.md"));
+        let page = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let shown = shown(&path);
+        assert!(
+            shown.iter().any(|target| target.preset.starts_with(erp)),
+            "{name}"
+        );
+        if preset.stands_alone() {
+            assert!(page.contains(&format!("`{name}`")), "{name}");
+            assert!(links.contains(&format!("`{name}`")), "{name}");
+        }
+        assert!(links.contains(&format!("(presets/{erp}.md)")), "{name}");
+        let untested = preset.tested.starts_with("untested on the real service");
+        assert_eq!(
+            untested,
+            page.contains("**Untested on the real service**"),
+            "{name}"
+        );
+    }
 }

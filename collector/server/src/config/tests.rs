@@ -152,7 +152,10 @@ const BROKEN: [(&str, &str, usize, &[&str]); 26] = [
         "url = \"https://erp.example/api/events\"",
         "",
         8,
-        &["url: \"\" is not an address", "write e.g."],
+        &[
+            "url: \"\" is not an address",
+            "https://erp.example/api/events",
+        ],
     ),
     (
         "url = \"https://erp.example/api/events\"",
@@ -294,4 +297,49 @@ fn what_is_agreed_about_flows_reaches_every_target_and_what_is_wrong_is_said_at_
             "{replaced}: {said}"
         );
     }
+}
+
+/// Two targets with presets; the second says all that its preset wants.
+const ON_PRESETS: &str = r#"names = ["c"]
+[[target]]
+name = "stock"
+preset = "tryton/inventory"
+url = "https://erp.example/erp/"
+[[target]]
+name = "items"
+preset = "tryton/items"
+url = "https://erp.example/erp/"
+vars = { company = 1 }
+[target.auth]
+user = "dray"
+password_file = "/etc/dray/tryton"
+"#;
+
+#[test]
+fn a_preset_lies_beneath_its_target_and_problems_stand_where_the_file_has_them() {
+    let said = |text: &str| parse(text).expect_err(text).to_string();
+    let wrong = said(ON_PRESETS);
+    assert!(wrong.contains("collector.toml:4:10: target \"stock\": auth.password_file: preset \"tryton/inventory\" needs it"), "{wrong}");
+    assert!(wrong.contains("vars.company"), "{wrong}");
+    assert!(!wrong.contains("\"items\""), "{wrong}");
+    let (head, second) = ON_PRESETS.split_at(ON_PRESETS.rfind("[[target]]").expect("a second"));
+    let good = format!("names = [\"c\"]\n{second}");
+    let config = parse(&good).expect("all is said");
+    assert_eq!(config.targets[0].bodies, ["item"]);
+    assert!(config.targets[0].calls.call.contains_key("create"));
+    let unknown = said(&head.replace("tryton/inventory", "tryton/inventry"));
+    assert!(unknown.contains("4:10"), "{unknown}");
+    assert!(unknown.contains("dray-collector presets"), "{unknown}");
+    // What the file itself says wrong is told at its own line, whatever lies beneath.
+    let typing = said(&good.replace("[target.auth]", "concurency = 3\n[target.auth]"));
+    assert!(
+        typing.contains("collector.toml:7:1: unknown field `concurency`"),
+        "{typing}"
+    );
+    let range = said(&good.replace("[target.auth]", "concurrency = 99\n[target.auth]"));
+    assert!(range.contains("collector.toml:7:"), "{range}");
+    assert!(
+        range.contains("beneath it lies preset \"tryton/items\""),
+        "{range}"
+    );
 }

@@ -43,6 +43,8 @@ pub enum Reply {
     Status(u16),
     /// The same, with a header and a body.
     With(u16, &'static str, String, String),
+    /// The same, with these headers and a body.
+    Whole(u16, Vec<(&'static str, String)>, String),
     /// The same, with these headers.
     Many(u16, Vec<(&'static str, String)>),
     /// The same as [`Self::Status`], once so many requests wait for it.
@@ -309,6 +311,7 @@ async fn answer(
         let takes = match &reply {
             Reply::Status(status)
             | Reply::With(status, ..)
+            | Reply::Whole(status, ..)
             | Reply::Many(status, _)
             | Reply::Meet(status, _) => (200..300).contains(status),
             Reply::TakeAndReset | Reply::TakeAndHang => true,
@@ -323,6 +326,7 @@ async fn answer(
     let (status, headers, body) = match reply {
         Reply::Status(status) => (status, Vec::new(), "{}".to_owned()),
         Reply::With(status, name, value, body) => (status, vec![(name, value)], body),
+        Reply::Whole(status, headers, body) => (status, headers, body),
         Reply::Many(status, headers) => (status, headers, String::new()),
         Reply::Meet(status, barrier) => {
             barrier.wait().await;
