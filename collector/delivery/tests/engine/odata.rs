@@ -351,3 +351,18 @@ async fn an_event_that_makes_no_key_is_refused_alone() {
         dead[0].reason
     );
 }
+
+/// A new one for each request would be none: the one more try of the sign-in is used up, and nothing was done.
+#[tokio::test]
+async fn a_token_that_ends_again_at_once_is_waited_out_and_pauses_nothing() {
+    let (store, erp) = (open(), Erp::start().await);
+    erp.script(|ask| match (ask.method.as_str(), ask.number) {
+        ("GET", _) => Reply::With(200, "x-csrf-token", "t".into(), "{}".into()),
+        (_, 0..6) => Reply::With(403, "x-csrf-token", "Required".into(), String::new()),
+        _ => each(ask, |_| 204),
+    });
+    let target = start(&store, &erp.url(), &table("", "[csrf]"));
+    append(&store, "north/items", &["a", "b"]).await;
+    wait(&target, "both", |metrics| metrics.delivered == 2).await;
+    assert!(exceptions(&store).is_empty());
+}

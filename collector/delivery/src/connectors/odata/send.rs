@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::http::header::{ACCEPT, CONTENT_TYPE};
-use ::http::{HeaderName, HeaderValue, Method};
+use ::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use dray_proto::EventId;
 use jiff::Timestamp;
 
@@ -19,6 +19,7 @@ use crate::config::TargetConfig;
 use crate::config::odata::{BatchFormat, OdataConfig};
 use crate::connectors::Exchange;
 use crate::connectors::http::{ANSWER_BYTES_MAX, Ask, Connection, Reply};
+use crate::connectors::sign_in::csrf;
 use crate::outcome::Outcome;
 
 /// How much an answer may have for each part of a $batch.
@@ -84,7 +85,9 @@ impl Service {
             is_ruled: ruled.is_some(),
             outcome: ruled.map_or_else(
                 || match part.status {
-                    // Nothing was done, as another one failed.
+                    // Nothing was done: a token ended that was fetched just before, as in a storm of them.
+                    403 if says_required(&part.headers) => Outcome::Transient(answer.reason(None)),
+                    // Nor here, as another one failed.
                     424 => Outcome::Transient(answer.reason(None)),
                     _ => Outcome::of(&answer, now),
                 },
@@ -260,4 +263,10 @@ fn whole(outcome: Outcome) -> Sent {
         has_begun: false,
         exchange: None,
     }
+}
+
+/// Whether a request was refused for its token against cross-site request forgery.
+fn says_required(headers: &HeaderMap) -> bool {
+    let said = headers.get(csrf::TOKEN);
+    said.is_some_and(|said| said.as_bytes().eq_ignore_ascii_case(b"required"))
 }
