@@ -101,7 +101,9 @@ fn letters(site: &Site, state: &str) -> Vec<(String, String)> {
     let found = listed.lines().filter_map(|line| {
         let mut words = line.split_whitespace();
         let (id, is) = (words.next()?, words.next()?);
-        (is == state).then(|| (id.to_owned(), line.to_owned()))
+        // Also where there are none, a line says so.
+        let is_one = id.parse::<u64>().is_ok() && is == state;
+        is_one.then(|| (id.to_owned(), line.to_owned()))
     });
     found.collect()
 }
