@@ -81,7 +81,7 @@ fn what_names_an_item_that_comes_later_waits_through_kills_and_arrives_once_and_
     wait("the alarm", || {
         said(&site, &["status"]).contains("too long")
     });
-    let listed = said(&site, &["dead-letters", "list"]);
+    let listed = said(&site, &["dead-letters", "list", "--limit", "10000"]);
     assert!(
         listed.contains("awaits") && listed.contains("held"),
         "{listed}"

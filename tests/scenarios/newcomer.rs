@@ -241,6 +241,8 @@ fn check_tells_what_a_flow_on_postgresql_would_wait_or_stop_for() {
     wait("it comes", || told(&site).len() == 1);
     let agent = site.agent.as_mut().expect("it runs");
     agent.terminate().expect("it ends");
+    let active = "SELECT active FROM pg_replication_slots WHERE slot_name = 'dray_movements'";
+    wait("the slot is free", || server.sql(active) == "f");
     server.sql("SELECT pg_drop_replication_slot('dray_movements')");
     let gone = site.agent_command(&["check"]).expect_err("it would stop");
     let gone = format!("{gone:#}");

@@ -183,7 +183,7 @@ pub enum OnReject {
     Hold,
     /// It is set aside and the key goes on.
     Park,
-    /// The same; only for bodies where the newest state is all that counts.
+    /// The same; only for bodies where the newest state is all that counts. What something newer of its key waits behind is not sent.
     Latest,
 }
 

@@ -456,11 +456,18 @@ impl Engine {
                 }
                 break;
             }
+            if self.is_outdated(slot, &loaded, meta) {
+                // Written down before what is newer, or with it: no restart sends it after that.
+                self.finish(&loaded, meta);
+                self.shared.outdated.fetch_add(1, Relaxed);
+                self.open(slot);
+                continue;
+            }
             if !self.may_send(&loaded, meta) {
                 self.lanes.put_back(slot);
                 break;
             }
-            let is_plain = loaded.redo.is_none() && loaded.replayed.is_none();
+            let is_plain = loaded.is_plain();
             if self.keys.is_quiet() && is_plain || self.admit(slot, &loaded, meta) {
                 // JSON is about twice as long as the wire format; the writer cuts exactly.
                 bytes += (meta.end - meta.start) as usize * 2 + 256;

@@ -126,6 +126,13 @@ impl<T: Copy> Lanes<T> {
         self.slots[slot.0 as usize].next != NONE
     }
 
+    /// The event of its lane that waits right behind it.
+    #[must_use]
+    pub fn behind(&self, slot: Slot) -> Option<T> {
+        let next = self.slots[slot.0 as usize].next;
+        (next != NONE).then(|| self.slots[next as usize].item)
+    }
+
     /// How many events are here, waiting or in flight.
     #[must_use]
     pub fn len(&self) -> usize {

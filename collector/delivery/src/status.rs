@@ -85,6 +85,8 @@ pub struct Metrics {
     pub held: u64,
     /// Events that the target works on, that wait for what they name, or that somebody must agree to.
     pub waiting: u64,
+    /// Events that something newer of their key replaced before they were sent, since this process started.
+    pub outdated: u64,
     /// Events of flows in shadow that were looked at since this process started.
     pub shadowed: u64,
     /// The open breaker.
@@ -255,6 +257,7 @@ pub(crate) struct Shared {
     pub(crate) dead: AtomicU64,
     pub(crate) held: AtomicU64,
     pub(crate) waiting: AtomicU64,
+    pub(crate) outdated: AtomicU64,
     pub(crate) shadowed: AtomicU64,
     breaker_opened: AtomicU64,
     pub(crate) missing_overdue: AtomicU64,
@@ -287,6 +290,7 @@ impl Shared {
             dead: AtomicU64::new(0),
             held: AtomicU64::new(0),
             waiting: AtomicU64::new(0),
+            outdated: AtomicU64::new(0),
             shadowed: AtomicU64::new(0),
             breaker_opened: AtomicU64::new(0),
             missing_overdue: AtomicU64::new(0),
@@ -362,6 +366,7 @@ impl Shared {
             dead: self.dead.load(Relaxed),
             held: self.held.load(Relaxed),
             waiting: self.waiting.load(Relaxed),
+            outdated: self.outdated.load(Relaxed),
             shadowed: self.shadowed.load(Relaxed),
             broken: words.broken,
             breaker_opened: self.breaker_opened.load(Relaxed),

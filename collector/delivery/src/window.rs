@@ -94,6 +94,12 @@ impl Loaded {
             .unwrap_or("")
     }
 
+    /// It comes from the log and for the first time: neither an exception nor a replay.
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        self.redo.is_none() && self.replayed.is_none()
+    }
+
     /// What an exception keeps of its event as somebody changed it.
     #[must_use]
     pub fn edited(&self) -> String {

@@ -16,6 +16,7 @@ use super::{COUNT_EVERY, Engine, LOOK_EVERY, PUBLISH_EVERY, STORE_RETRY};
 use crate::body::Place;
 use crate::budget::Arrivals;
 use crate::catalogue::{Agreed, Phase};
+use crate::config::OnReject;
 use crate::cursor::Finished;
 use crate::lanes::Slot;
 use crate::policy::Admission;
@@ -372,6 +373,22 @@ impl Engine {
                 None => self.replay_left(&block),
             }
         }
+    }
+
+    /// Whether only the newest counts, and something newer of its key waits right behind it.
+    pub(super) fn is_outdated(&self, slot: Slot, loaded: &Loaded, meta: &Meta) -> bool {
+        if self.config.on_reject != OnReject::Latest || !loaded.is_plain() {
+            return false;
+        }
+        // Keys of several flows may share a lane.
+        self.lanes.behind(slot).is_some_and(|spot| {
+            self.window.get(spot.block).is_some_and(|later| {
+                let behind = &later.events[spot.event as usize];
+                later.is_plain()
+                    && later.place.flow == loaded.place.flow
+                    && later.key(behind) == loaded.key(meta)
+            })
+        })
     }
 
     /// Whether it is on disk that this event may be sent now; else it will be soon. Only where the target verifies: after a

@@ -314,6 +314,39 @@ async fn an_error_within_a_200_is_a_dead_letter_with_what_was_said() {
 }
 
 #[tokio::test]
+async fn a_long_answer_is_cut_and_its_message_is_found() {
+    let (store, erp) = (open(), Erp::start().await);
+    // As SAP does: the message, and then fifty kilobytes of what nobody asked for.
+    let trace = "at com.example.Stack ".repeat(2_500);
+    erp.script(move |_| {
+        let body = format!(
+            r#"{{"error": {{"code": "X1", "innererror": "{trace}", "message": "no such item"}}}}"#
+        );
+        Reply::Whole(
+            400,
+            vec![("content-type", "application/json".to_owned())],
+            body,
+        )
+    });
+    let rule = "batch = 1\n[[rule]]\nstatus = [\"400\"]\noutcome = \"rejected\"\nreason = \"/error/message\"";
+    let target = start(&store, &erp.url(), rule);
+    append(&store, "north/moves", &["a"]).await;
+    wait(&target, "the refusal", |metrics| metrics.dead == 1).await;
+    let dead = exceptions(&store).remove(0);
+    assert_eq!(
+        dead.reason,
+        "the target answered 400 Bad Request: no such item"
+    );
+    let detail = Detail::read(&dead.detail);
+    assert!(detail.answer.len() <= dray_delivery::connectors::KEPT_BYTES_MAX);
+    assert!(
+        detail
+            .answer
+            .starts_with("400 Bad Request\n{\"error\": {\"code\": \"X1\"")
+    );
+}
+
+#[tokio::test]
 async fn rules_that_lead_in_a_circle_pause_the_target() {
     let (store, erp) = (open(), Erp::start().await);
     erp.script(|_| json(r#"{"error": ["UserWarning", ["w1", "again and again"]]}"#));
@@ -435,7 +468,7 @@ async fn under_park_what_was_approved_goes_before_later_events_of_its_key() {
     target.kill().await;
     let target = start(&store, &erp.url(), &config);
     wait(&target, "all", |metrics| {
-        (metrics.delivered, metrics.held, metrics.dead) == (3, 0, 0)
+        (metrics.delivered, metrics.held, metrics.dead) == (3, 0, 0) && metrics.waiting == 0
     })
     .await;
     erp.check_order();

@@ -1,5 +1,6 @@
 //! The tables that `docs/delivery.md` and the pages of presets show are good ones.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use dray_delivery::budget::Budgets;
@@ -95,5 +96,37 @@ fn every_preset_has_a_page_that_shows_and_links_it_and_says_where_it_was_tried()
             page.contains("**Untested on the real service**"),
             "{name}"
         );
+    }
+}
+
+/// All that tests of the repository are called.
+fn names_of_tests(folder: &Path, names: &mut HashSet<String>) {
+    for entry in std::fs::read_dir(folder).expect("a folder").flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            names_of_tests(&path, names);
+        } else if path.extension().is_some_and(|end| end == "rs") {
+            let text = std::fs::read_to_string(&path).expect("UTF-8");
+            let functions = text.split("fn ").skip(1);
+            names.extend(functions.filter_map(|rest| Some(rest.split_once('(')?.0.to_owned())));
+        }
+    }
+}
+
+#[test]
+fn what_the_page_says_was_tried_is_a_test() {
+    let page = std::fs::read_to_string(Path::new(DOCS).join("delivery.md")).expect("the page");
+    let (_, tried) = page.split_once("## What was tried").expect("its section");
+    let mut names = HashSet::new();
+    for folder in ["../../tests/scenarios", "tests", "../server/tests"] {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+        names_of_tests(&folder, &mut names);
+    }
+    let rows = tried.lines().filter(|line| line.starts_with("| "));
+    let quoted = rows.flat_map(|row| row.split('`').skip(1).step_by(2));
+    let said: Vec<&str> = quoted.filter(|name| name.contains('_')).collect();
+    assert!(said.len() > 30, "{said:?}");
+    for name in said {
+        assert!(names.contains(name), "{name} is no test");
     }
 }

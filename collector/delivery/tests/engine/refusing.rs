@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::support::erp::{Ask, Erp, Reply};
-use crate::support::{append, exceptions, id_of, open, start, states, wait};
+use crate::support::{append, append_as, exceptions, id_of, open, start, states, wait};
 use dray_delivery::{State, actions};
 use dray_store::ExceptionState::{Dead, Held, Overtaken};
 
@@ -223,6 +223,37 @@ async fn a_parked_event_is_overtaken_by_the_next_of_its_key() {
         (erp.offsets("BAD"), exceptions(&store).len()),
         (vec![3, 4, 1], 0)
     );
+}
+
+#[tokio::test]
+async fn scenario_34_latest_wins_sends_only_the_newest_stock() {
+    let (store, erp) = (open(), Erp::start().await);
+    let config = "on_reject = \"latest\"\nbodies = [\"inventory_level\"]";
+    let keys = ["A", "A", "B", "A", "C", "B", "A"];
+    append_as(&store, "north/stock", "inventory_level", &keys).await;
+    let target = start(&store, &erp.url(), config);
+    let metrics = wait(&target, "the newest", |metrics| metrics.delivered == 3).await;
+    assert_eq!(metrics.outdated, 4);
+    let newest = [("A", [7]), ("B", [6]), ("C", [5])];
+    for (key, offset) in newest {
+        assert_eq!(erp.offsets(key), offset, "{key}");
+    }
+    // What was passed over is finished: a restart sends nothing of it.
+    target.kill().await;
+    let target = start(&store, &erp.url(), config);
+    append_as(&store, "north/stock", "inventory_level", &["C"]).await;
+    wait(&target, "the next", |metrics| metrics.delivered == 1).await;
+    assert_eq!(erp.arrivals().len(), 4);
+    assert_eq!(erp.offsets("C"), [5, 8]);
+    // The same item of another flow is another stock, though both share a lane.
+    append_as(&store, "south/stock", "inventory_level", &["D"]).await;
+    append_as(&store, "north/stock", "inventory_level", &["D", "D"]).await;
+    wait(&target, "both", |metrics| {
+        metrics.delivered + metrics.outdated == 4 && metrics.backlog == 0
+    })
+    .await;
+    let south = erp.arrivals();
+    assert!(south.iter().any(|one| one.flow == "south/stock"));
 }
 
 #[tokio::test]

@@ -22,7 +22,7 @@ type PerFlow = (
     fn(&FlowMetrics, i64) -> f64,
 );
 
-const TARGET: [PerTarget; 13] = [
+const TARGET: [PerTarget; 14] = [
     (
         "target_running",
         "gauge",
@@ -88,6 +88,12 @@ const TARGET: [PerTarget; 13] = [
         "counter",
         "How often the target's breaker opened",
         |metrics| metrics.breaker_opened,
+    ),
+    (
+        "target_outdated_events_total",
+        "counter",
+        "Events of a target that wants the newest only (on_reject = \"latest\") that were not sent, as something newer of their key waited",
+        |metrics| metrics.outdated,
     ),
     (
         "target_shadowed_events_total",
