@@ -12,8 +12,9 @@ use dray_tests::drops::{drop_file, movements};
 use dray_tests::site::{FlowSpec, Site};
 use dray_tests::target::{Manner, Target};
 use dray_tests::verdict::Arrival;
+use rusqlite::{Connection, OpenFlags};
 
-use crate::{PATIENCE, folder, target_table};
+use crate::{PATIENCE, folder, target_table, wait};
 
 /// Nobody's on any machine that runs tests.
 const PLANNER: u32 = 61_001;
@@ -60,10 +61,23 @@ impl Office {
         Self { site, erp, folder }
     }
 
-    /// Drops movements and waits until the target has so many arrivals.
+    /// Drops movements and waits until the target has so many arrivals, and the collector's disk says so: what it may plan
+    /// is what stands there.
     fn carry(&self, name: &str, text: &str, arrivals: u64) {
         drop_file(&self.site.drops("movements"), name, text.as_bytes()).expect("a drop");
         self.arrive(arrivals);
+        wait("it is on disk", || self.delivered_through() >= arrivals);
+    }
+
+    fn delivered_through(&self) -> u64 {
+        let state = self.folder.path().join("collector/state.db");
+        let state = Connection::open_with_flags(state, OpenFlags::SQLITE_OPEN_READ_ONLY);
+        let through = state.expect("the state").query_row(
+            "SELECT coalesce(max(through), 0) FROM cursor WHERE consumer = 'target:erp'",
+            [],
+            |row| row.get(0),
+        );
+        through.expect("an answer")
     }
 
     fn arrive(&self, arrivals: u64) {

@@ -84,8 +84,9 @@ impl Server {
             assert!(moved.expect("mv").success());
         });
         server.run();
+        // Flushed: Aria keeps what it is told of users in its memory for a while, and a crash may take it along.
         server.sql(&format!(
-            "CREATE USER dray@'127.0.0.1' IDENTIFIED BY '{}'; GRANT REPLICATION SLAVE, BINLOG MONITOR ON *.* TO dray@'127.0.0.1'; CREATE DATABASE wms; GRANT SELECT ON wms.* TO dray@'127.0.0.1'; {TABLE}",
+            "CREATE USER dray@'127.0.0.1' IDENTIFIED BY '{}'; GRANT REPLICATION SLAVE, BINLOG MONITOR ON *.* TO dray@'127.0.0.1'; CREATE DATABASE wms; GRANT SELECT ON wms.* TO dray@'127.0.0.1'; {TABLE}; FLUSH TABLES",
             PASSWORD.replace('\'', "''")
         ));
         server
