@@ -75,9 +75,9 @@ impl Office {
         let through = state.expect("the state").query_row(
             "SELECT coalesce(max(through), 0) FROM cursor WHERE consumer = 'target:erp'",
             [],
-            |row| row.get(0),
+            |row| row.get::<_, i64>(0),
         );
-        through.expect("an answer")
+        through.expect("an answer") as u64
     }
 
     fn arrive(&self, arrivals: u64) {
