@@ -153,7 +153,6 @@ impl<'l> Loader<'l> {
     /// Reads all that is left, in a snapshot that stands where the place does.
     pub(super) async fn read(&mut self, snapshot: Snapshot) -> Result<Ended, Trouble> {
         let Snapshot { mut conn, .. } = snapshot;
-        let id = conn.id();
         for wanted in &self.config.tables {
             session::run(self.config, &mut conn, &sql::touch(&wanted.name)).await?;
         }
@@ -163,12 +162,7 @@ impl<'l> Loader<'l> {
             }
             match self.read_table(&mut conn, wanted).await? {
                 Ended::Done => {}
-                Ended::HeldUp => {
-                    // Left alone, the library would read all that is left of the table, with the transaction open.
-                    let mut other = connect(self.config).await?;
-                    session::run(self.config, &mut other, &format!("KILL CONNECTION {id}")).await?;
-                    return Ok(Ended::HeldUp);
-                }
+                Ended::HeldUp => return Ok(Ended::HeldUp),
                 Ended::Alone => return Ok(Ended::Alone),
             }
         }
@@ -210,7 +204,7 @@ impl<'l> Loader<'l> {
             after_text.as_bytes(),
         ];
         let scope = self.place.scope(self.flow, &unit);
-        let (config, mut ordinal) = (self.config, 0);
+        let (config, id, mut ordinal) = (self.config, conn.id(), 0);
         let mut result = answered(config, SILENCE_MAX, conn.exec_iter(sql, ())).await?;
         let (mut last, mut reports): (Option<Row>, _) = (None, Vec::new());
         loop {
@@ -256,6 +250,13 @@ impl<'l> Loader<'l> {
                     ends: is_last,
                 };
                 let is_held_up = !self.talk.has_room_within(HELD_UP_MAX).await;
+                if is_held_up {
+                    // Now, and not once there is room: the transaction stands open. Left alone, the library would read all that is left of
+                    // the table in it.
+                    let mut other = connect(self.config).await?;
+                    let kill = format!("KILL CONNECTION {id}");
+                    session::run(self.config, &mut other, &kill).await?;
+                }
                 if !self.talk.tell(Told::Ready(Box::new(ready), now_us())).await {
                     return Ok(Ended::Alone);
                 }
