@@ -9,6 +9,7 @@ mod demanding;
 mod documentation;
 mod erps;
 mod forgetting;
+mod hiding;
 mod holding;
 mod in_doubt;
 mod keeping;
