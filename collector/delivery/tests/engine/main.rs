@@ -8,6 +8,7 @@ mod delivering;
 mod demanding;
 mod documentation;
 mod erps;
+mod fitting;
 mod forgetting;
 mod hiding;
 mod holding;
