@@ -4,13 +4,18 @@
 
 use std::sync::Arc;
 
-use dray_store::{Change, Exception, ExceptionQuery, ExceptionState, Step, Store, StoreError};
+use dray_store::{
+    Change, Exception, ExceptionQuery, ExceptionState, REPLAYS_MAX, ReplayMove, ReplayState, Step,
+    Store, StoreError,
+};
 
 use crate::consumer;
 use crate::detail::Detail;
 use crate::engine::paused_setting;
 use crate::engine::seeding::seeded_setting;
+use crate::phase;
 use crate::policy::{OLDER, RETRY};
+use crate::replay::entry;
 
 /// How the reason of a detached target's pause begins.
 pub const DETACHED: &str = "detached";
@@ -193,7 +198,7 @@ pub async fn retry_all(store: &Arc<dyn Store>, target: &str) -> Result<u64, Stri
     }
 }
 
-/// Forgets a target's cursors and exceptions, so that it pins the log no longer, and pauses it: resumed, it begins
+/// Forgets a target's cursors, exceptions, replays and phases, so that it pins the log no longer, and pauses it: resumed, it begins
 /// where `start` says. Stop its engine before, start it after.
 ///
 /// # Errors
@@ -205,11 +210,39 @@ pub async fn detach(store: &Arc<dyn Store>, target: &str) -> Result<(), String> 
             "{DETACHED} by an operator; resumed, it begins where its setting \"start\" says"
         );
         store.set(&paused_setting(&target), Some(&why))?;
+        cancel_replays(&*store, &target)?;
+        for flow in store.flows() {
+            store.set(&phase::setting(&target, &flow), None)?;
+        }
         store.detach(&consumer(&target))?;
         store.set(&seeded_setting(&target), None)?;
         store.set(&started_setting(&target), None)
     })
     .await
+}
+
+/// They speak of what it got, which nobody knows any more.
+fn cancel_replays(store: &dyn Store, target: &str) -> Result<(), StoreError> {
+    let at_us = jiff::Timestamp::now().as_microsecond();
+    for replay in store.replays(Some(target), REPLAYS_MAX as usize)? {
+        if replay.state.is_over() {
+            continue;
+        }
+        let change = ReplayMove {
+            id: replay.id,
+            from: vec![
+                ReplayState::Planned,
+                ReplayState::Approved,
+                ReplayState::Paused,
+            ],
+            to: ReplayState::Cancelled,
+            at_us,
+        };
+        let why = "its target was detached";
+        let note = entry("collector", "replay cancel", replay.id, why, at_us);
+        store.move_replay(&change, &note)?;
+    }
+    Ok(())
 }
 
 fn refuse_unreadable(found: &Exception) -> Result<(), String> {

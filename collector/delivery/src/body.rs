@@ -50,6 +50,8 @@ impl From<OutOfRange> for Poison {
 pub struct Place {
     /// The flow's name.
     pub flow: FlowName,
+    /// What becomes of its events.
+    pub phase: Phase,
     json: Vec<u8>,
 }
 
@@ -75,6 +77,7 @@ impl Place {
         );
         Self {
             flow,
+            phase,
             json: json.into_bytes(),
         }
     }

@@ -198,7 +198,7 @@ impl Gate {
             return false;
         }
         self.failures += 1;
-        let is_enough = self.failures >= self.breaker.failures;
+        let is_enough = self.failures >= self.breaker.failures || self.broken.is_some();
         let opens = is_enough && self.trip(Cause::Failures(self.failures), now, why);
         self.back_off(now, fraction, why);
         opens

@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::connectors::Exchange;
 
 /// What stands in place of what is hidden.
-const HIDDEN: &str = "***";
+pub(crate) const HIDDEN: &str = "***";
 /// Settings of a target, at most.
 pub const MASKS_MAX: usize = 100;
 /// Shorter values are not looked for in the target's words: they would hide half a sentence.
@@ -105,6 +105,17 @@ impl Mask {
             answer: without(answer),
         };
         (exchange, without(self.text(&reason)))
+    }
+
+    /// Whether what stands at this pointer into a body is hidden.
+    #[must_use]
+    pub fn hides(&self, pointer: &str) -> bool {
+        let is_within = |hidden: &String| {
+            let rest = pointer.strip_prefix(hidden.as_str());
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        let is_named = |part: &str| self.names.iter().any(|hidden| hidden == part);
+        self.pointers.iter().any(is_within) || pointer.split('/').any(is_named)
     }
 
     /// An event's JSON, or another one's.

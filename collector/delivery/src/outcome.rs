@@ -123,6 +123,20 @@ impl Outcome {
         )
     }
 
+    /// The same, where it is no word about the events, with other words.
+    #[must_use]
+    pub fn said_as(self, say: impl FnOnce(String) -> String) -> Self {
+        match self {
+            Self::Throttled(wait, why) => Self::Throttled(wait, say(why)),
+            Self::Transient(why) => Self::Transient(say(why)),
+            Self::Unreachable(why) => Self::Unreachable(say(why)),
+            Self::Unknown(why) => Self::Unknown(say(why)),
+            Self::Auth(why) => Self::Auth(say(why)),
+            Self::Misconfigured(why) => Self::Misconfigured(say(why)),
+            about_events => about_events,
+        }
+    }
+
     /// Reads an answer. `now`: what a `Retry-After` with a date is held against.
     #[must_use]
     pub fn of(answer: &Answer<'_>, now: Timestamp) -> Self {

@@ -273,6 +273,26 @@ impl Keys {
         }
     }
 
+    /// Somebody tries a refused exception of this key again, which was in this state; true: as one of its blocked key, else
+    /// alone. It counts for what it goes with, so that the key opens no sooner than that is over.
+    pub fn retried(&mut self, key: KeyId, was: ExceptionState) -> bool {
+        let is_dead = was == ExceptionState::Dead;
+        let is_counted = is_dead && self.hold;
+        if self.hold || self.blocks(key) {
+            if !is_counted {
+                if is_dead {
+                    self.unpark(key);
+                }
+                self.blocked.entry(key).or_default().count += 1;
+            }
+            return true;
+        }
+        if !is_dead {
+            self.parked.entry(key).or_default().count += 1;
+        }
+        false
+    }
+
     /// So many exceptions of a blocked key go among the lanes, in order: the pass that they carry.
     /// `None`: the key isn't blocked.
     pub fn begin(&mut self, key: KeyId, queued: u32) -> Option<u32> {

@@ -18,6 +18,7 @@ use crate::config::TargetConfig;
 use crate::demands::{Demands, codes};
 use crate::outcome::Missing;
 use crate::references::{Named, References, Seed};
+use crate::window::Loaded;
 
 /// Hashes of references that are known, in memory: 4 MB. When there are more, it is emptied.
 const CACHE_MAX: usize = 200_000;
@@ -84,7 +85,10 @@ impl Vetting {
     pub(crate) async fn look_at(self: &Arc<Self>, batch: &mut Batch) -> Unfit {
         let mut unfit = Unfit::default();
         if !self.rules.demands.is_empty() {
-            unfit.invalid = batch.take_out(|event, _| self.broken(event));
+            unfit.invalid = batch.take_out(|event, loaded| match loaded.goes_on() {
+                true => None,
+                false => self.broken(event),
+            });
         }
         if self.rules.references.has_rules() && !self.full.load(Relaxed) {
             unfit.missing = self.missing(batch).await;
@@ -109,7 +113,7 @@ impl Vetting {
         let unsure = |named: &Named| !self.known().contains(&self.hash(&named.reference));
         let asked: HashSet<Reference> = batch
             .events()
-            .filter(|(loaded, _)| !loaded.is_unchecked())
+            .filter(|(loaded, _)| !is_past_looks(loaded))
             .flat_map(|(loaded, meta)| self.rules.references.named(loaded.event(meta)))
             .filter(unsure)
             .map(|named| named.reference)
@@ -129,7 +133,7 @@ impl Vetting {
             }
         }
         batch.take_out(|event, loaded| {
-            if loaded.is_unchecked() {
+            if is_past_looks(loaded) {
                 return None;
             }
             let named = self.rules.references.named(event);
@@ -235,4 +239,9 @@ impl Vetting {
     fn known(&self) -> MutexGuard<'_, HashSet<u64>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What it names is not looked for: somebody said so, or the target has the event already.
+fn is_past_looks(loaded: &Loaded) -> bool {
+    loaded.is_unchecked() || loaded.goes_on()
 }

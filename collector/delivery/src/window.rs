@@ -113,6 +113,12 @@ impl Loaded {
         self.told.as_ref().is_some_and(|told| told.unchecked)
     }
 
+    /// The target has it already: a conversation about it goes on.
+    #[must_use]
+    pub fn goes_on(&self) -> bool {
+        self.told.as_ref().is_some_and(|told| told.later.is_some())
+    }
+
     /// An event's offset.
     #[must_use]
     pub fn offset(&self, meta: &Meta) -> Offset {

@@ -460,7 +460,7 @@ impl Engine {
             let reason = "a later event of its key was delivered";
             self.pending
                 .change(Change::new(again.id, ExceptionState::Overtaken, reason));
-            self.redoing.remove(&again.id);
+            self.redone(again.id, loaded, meta);
             self.pending.open(slot);
         }
         !overtaken

@@ -71,7 +71,7 @@ impl Engine {
         let (loaded, meta) = (Arc::clone(loaded), *meta);
         if let Some(replayed) = loaded.replayed {
             // A replay makes no exceptions: its report says why it was not sent.
-            let (_, reason) = self.masked(exchange, missing.reason);
+            let (_, reason) = self.masked_of(&loaded, &meta, exchange, missing.reason);
             self.replay_refused(&loaded, &meta, replayed, reason);
             self.shared.rejected.fetch_add(1, Relaxed);
             self.pending.open(item.slot);
@@ -106,7 +106,12 @@ impl Engine {
             end_us
         };
         let reference = missing.reference;
-        let (exchange, said) = self.masked(exchange, missing.reason);
+        let (exchange, said) = self.masked_of(&loaded, &meta, exchange, missing.reason);
+        let (of, name) = match &reference {
+            Some(Reference { of, name }) => (of.clone(), name.clone()),
+            None => Default::default(),
+        };
+        let name = self.masked_of(&loaded, &meta, None, name).1;
         let attempts = if missing.told {
             self.attempts(batch, &loaded)
         } else {
@@ -116,12 +121,8 @@ impl Engine {
             attempts,
             since_us,
             awaits: Some(Awaited {
-                of: reference
-                    .as_ref()
-                    .map_or_else(String::new, |one| one.of.clone()),
-                name: reference
-                    .as_ref()
-                    .map_or_else(String::new, |one| one.name.clone()),
+                of,
+                name,
                 tries: tries.saturating_add(1),
             }),
             edited: loaded.edited(),
@@ -319,6 +320,10 @@ impl Engine {
         self.holding.warned = Some(now);
         let after = humantime::format_duration(self.config.holds.alarm_after);
         let first = match &waits.oldest {
+            // Its name may be what is masked in an event that is not at hand.
+            Some(Reference { of, .. }) if !self.mask.is_empty() => {
+                format!(", the first for one of {of:?}")
+            }
             Some(Reference { of, name }) => format!(", the first for {of} {name:?}"),
             None => String::new(),
         };

@@ -13,7 +13,7 @@ use crate::body::Place;
 use crate::detail::Detail;
 use crate::policy::{OLDER, Redo};
 use crate::reader::meta;
-use crate::window::{Again, Loaded, Spot};
+use crate::window::{Again, Loaded, Meta, Spot};
 
 /// Exceptions of a key that are read at once.
 const KEY_PAGE: usize = 16;
@@ -102,14 +102,26 @@ impl Engine {
         }
     }
 
+    /// One that was tried again alone is over. Where others of its key wait, they waited for that, too.
+    pub(super) fn redone(&mut self, id: u64, loaded: &Loaded, meta: &Meta) {
+        self.redoing.remove(&id);
+        let (flow, key) = (&loaded.place.flow, loaded.key(meta));
+        if self.keys.blocks(self.keys.id(flow, key)) {
+            let rest = Redo::Key(flow.clone(), key.to_owned());
+            self.pending.then_load.push(rest);
+        }
+    }
+
     /// What may be sent of a key's exceptions: in order, up to the first that waits for somebody or for its time.
     fn runnable(&mut self, exceptions: Vec<Exception>) -> Vec<Exception> {
-        use ExceptionState::{Accepted, Awaits, Confirm, Dead};
+        use ExceptionState::{Accepted, Awaits, Confirm, Dead, Retry};
         let now_us = jiff::Timestamp::now().as_microsecond();
         let mut run: Vec<Exception> = Vec::new();
         for found in exceptions {
             match found.state {
                 Dead | Confirm => break,
+                // It is on its way already, alone.
+                Retry if self.redoing.contains(&found.id) => break,
                 // It is looked at whether what it names has come.
                 Awaits if !run.is_empty() => break,
                 Accepted => {

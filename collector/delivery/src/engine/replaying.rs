@@ -147,6 +147,9 @@ impl Engine {
             }
             Work::Surveyed(newest) => {
                 let (store, lanes) = (Arc::clone(&self.store), self.lane_hash.clone());
+                let (catalogue, target) =
+                    (Arc::clone(&self.config.catalogue), self.config.name.clone());
+                let phase = move |flow: &FlowName| catalogue.phase(flow, &target);
                 if let Some(replay) = &mut self.replay {
                     // What was delivered since it began stands there already.
                     for (key, offset) in newest {
@@ -156,7 +159,7 @@ impl Engine {
                     let picked = replay.unread.take().unwrap_or_default();
                     let settled = replay.settled.clone();
                     replay.pages = Some(Box::new(Pages::new(
-                        store, lanes, replay.run, picked, settled,
+                        store, lanes, replay.run, picked, settled, phase,
                     )));
                     replay.is_surveyed = true;
                 }
@@ -247,6 +250,13 @@ impl Engine {
             };
             replay.pace.take(now);
             match item.what {
+                What::Event(loaded) if !loaded.place.phase.sends() => {
+                    let meta = &loaded.events[0];
+                    let key = loaded.key(meta).to_owned();
+                    let note = (loaded.place.flow.clone(), loaded.offset(meta), key);
+                    let end = End::Closed(loaded.place.phase);
+                    self.settle_replayed(item.number, note, end);
+                }
                 What::Event(loaded) => {
                     let lane = loaded.events[0].lane;
                     replay.busy.insert(lane);
@@ -265,8 +275,12 @@ impl Engine {
 
     /// A dead letter goes the way of one that somebody retries; its further fate is its own.
     fn retry_letter(&mut self, number: u64, letter: Exception) {
+        let phase = self.config.catalogue.phase(&letter.flow, &self.config.name);
         let Some(replay) = &self.replay else { return };
         let note = (letter.flow.clone(), letter.offset, letter.key.clone());
+        if !phase.sends() {
+            return self.settle_replayed(number, note, End::Closed(phase));
+        }
         let reason = match letter.state {
             ExceptionState::Dead => RETRY,
             ExceptionState::Overtaken if replay.plan.older => OLDER,
@@ -293,8 +307,8 @@ impl Engine {
                 format!("{reason} ({by}); it was refused: {was}"),
             )
         });
-        let is_blocked = self.keys.blocks(self.keys.id(&letter.flow, &letter.key));
-        if is_blocked {
+        let key = self.keys.id(&letter.flow, &letter.key);
+        if self.keys.retried(key, letter.state) {
             self.pending
                 .then_load
                 .push(Redo::Key(letter.flow, letter.key));

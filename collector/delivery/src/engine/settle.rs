@@ -13,6 +13,7 @@ use super::waiting::Waits;
 use super::{Engine, GROW_AFTER};
 use crate::answer::ANSWERED;
 use crate::batch::{Batch, Item};
+use crate::body::Writer;
 use crate::connectors::{Exchange, Verdict};
 use crate::detail::Detail;
 use crate::outcome::{Class, Outcome};
@@ -84,6 +85,7 @@ impl Engine {
         exchange: Option<&Exchange>,
     ) {
         let now = Instant::now();
+        let outcome = outcome.said_as(|why| self.hidden(why, exchange));
         match outcome {
             Outcome::Done => {
                 self.heal(era);
@@ -149,7 +151,7 @@ impl Engine {
 
     fn failed(&mut self, why: &str) {
         self.shared.failures.fetch_add(1, Relaxed);
-        self.shared.note_error(&self.masked(None, why.to_owned()).1);
+        self.shared.note_error(why);
         // What the target wrote may hold a record's content: its status is enough here.
         let reason = if why.starts_with(ANSWERED) {
             why.split(": ").next()
@@ -225,8 +227,8 @@ impl Engine {
                 .push((flow.clone(), key.to_owned(), offset));
         }
         if again.pass == 0 {
-            self.redoing.remove(&again.id);
             self.keys.parked_removed(id);
+            self.redone(again.id, loaded, meta);
         } else if self.keys.pass_delivered(id, again.was) == After::Load {
             self.pending
                 .then_load
@@ -246,6 +248,43 @@ impl Engine {
         let said = exchange.cloned().unwrap_or_default();
         let (said, reason) = self.mask.exchange(said, reason);
         (exchange.map(|_| said), reason)
+    }
+
+    /// The same of what is said about one event: its own masked values are hidden, too, sent or not.
+    pub(super) fn masked_of(
+        &self,
+        loaded: &Loaded,
+        meta: &Meta,
+        exchange: Option<&Exchange>,
+        reason: String,
+    ) -> (Option<Exchange>, String) {
+        let (exchange, reason) = self.masked(exchange, reason);
+        if self.mask.is_empty() {
+            return (exchange, reason);
+        }
+        let mut plain = Vec::new();
+        let (offset, event) = (loaded.offset(meta), loaded.event(meta));
+        // What cannot be written has no values that could be told.
+        let _ = Writer::default().put(&mut plain, &loaded.place, offset, event);
+        let own = Exchange {
+            request: format!("\n{}", String::from_utf8_lossy(&plain)),
+            answer: String::new(),
+        };
+        (exchange, self.mask.exchange(own, reason).1)
+    }
+
+    /// What is told of a failure. Without its request nobody knows what of the target's words is hidden: then its status is
+    /// enough.
+    fn hidden(&self, why: String, exchange: Option<&Exchange>) -> String {
+        if self.mask.is_empty() {
+            return why;
+        }
+        match why.split_once(": ") {
+            Some((status, _)) if exchange.is_none() && status.starts_with(ANSWERED) => {
+                status.to_owned()
+            }
+            _ => self.masked(exchange, why).1,
+        }
     }
 
     fn refused(
@@ -268,13 +307,13 @@ impl Engine {
             self.again.extend(batch.halves());
             return;
         }
-        self.shared
-            .note_error(&self.masked(exchange, reason.clone()).1);
         if let Some(item) = batch.items.first() {
-            // A replay counts for itself: it must not stop what is live.
-            if batch.event(item).0.replayed.is_none() {
+            let (loaded, meta) = batch.event(item);
+            let said = self.masked_of(loaded, meta, exchange, reason.clone()).1;
+            self.shared.note_error(&said);
+            // A replay counts for itself: it must not stop what is live. As a try of an open breaker it is one like any other.
+            if loaded.replayed.is_none() || self.gate.broken().is_some() {
                 let now = Instant::now();
-                let said = self.masked(exchange, reason.clone()).1;
                 let why = format!("the last one: {said} (dray-collector dead-letters list)");
                 if self.gate.rejected(now, rand::random(), &why) {
                     self.broke(now);
@@ -295,7 +334,7 @@ impl Engine {
     ) {
         let (loaded, meta) = batch.event(item);
         let (loaded, meta) = (Arc::clone(loaded), *meta);
-        let (exchange, reason) = self.masked(exchange, reason);
+        let (exchange, reason) = self.masked_of(&loaded, &meta, exchange, reason);
         if let Some(replayed) = loaded.replayed {
             self.replay_refused(&loaded, &meta, replayed, reason);
             self.shared.rejected.fetch_add(1, Relaxed);
@@ -329,11 +368,11 @@ impl Engine {
                 } else {
                     ExceptionState::Dead
                 };
-                self.redoing.remove(&again.id);
                 self.pending.change(Change {
                     detail: Some(detail),
                     ..Change::new(again.id, state, reason)
                 });
+                self.redone(again.id, &loaded, &meta);
             }
             Some(again) => {
                 self.pending.change(Change {

@@ -7,8 +7,8 @@ use dray_store::{ShadowNote, ShadowRow};
 use super::Engine;
 use super::send::{Sent, encoded};
 use crate::batch::{Batch, Renderer, Shape};
-use crate::connectors::Connector;
-use crate::outcome::Outcome;
+use crate::connectors::{Connector, Exchange};
+use crate::mask::HIDDEN;
 use crate::shadow::{Seen, Shadow, Subject, Verdict};
 use crate::vet::Unfit;
 
@@ -77,20 +77,38 @@ impl Engine {
     }
 
     /// Its tries are over, as far as they go in shadow: that is what the report says.
-    pub(super) fn unread(&mut self, batch: &Batch, outcome: &Outcome) {
+    pub(super) fn unread(&mut self, batch: &Batch, why: &str) {
         if let Some(item) = batch.items.first().copied() {
-            let reason = format!("{outcome:?}");
-            self.note_seen(
-                batch,
-                &item,
-                Seen::new(Verdict::Unread, String::new(), reason),
-            );
+            let seen = Seen::new(Verdict::Unread, String::new(), why);
+            self.note_seen(batch, &item, seen);
         }
+    }
+
+    /// What the report keeps.
+    fn masked_seen(&self, mut seen: Seen) -> Seen {
+        if self.mask.is_empty() {
+            return seen;
+        }
+        let exchange = Exchange {
+            request: seen.request,
+            answer: String::new(),
+        };
+        let (exchange, reason) = self.mask.exchange(exchange, seen.detail.reason);
+        (seen.request, seen.detail.reason) = (exchange.request, reason);
+        for found in &mut seen.detail.differences {
+            if self.mask.hides(&found.field) {
+                for value in [&mut found.ours, &mut found.theirs] {
+                    *value = value.take().map(|_| HIDDEN.to_owned());
+                }
+            }
+        }
+        seen
     }
 
     fn note_seen(&mut self, batch: &Batch, item: &crate::batch::Item, seen: Seen) {
         let (loaded, meta) = batch.event(item);
         let (loaded, meta) = (Arc::clone(loaded), *meta);
+        let seen = self.masked_seen(seen);
         let row = ShadowRow {
             id: 0,
             offset: loaded.offset(&meta),

@@ -51,8 +51,13 @@ impl Engine {
             .again
             .iter()
             .filter(|batch| batch.trials.not_before.is_some());
-        let is_the_targets = taken_then == taken || apart.count() >= APART_MAX;
+        let is_broken = self.gate.broken().is_some();
+        let is_the_targets = is_broken || taken_then == taken || apart.count() >= APART_MAX;
         if is_the_targets {
+            if is_broken {
+                // What it goes through now spends nothing: it begins anew with what the target takes after this.
+                (batch.trials.taken_then, batch.trials.since) = (Some(taken), None);
+            }
             if self.gate.failed(era, now, rand::random(), why) {
                 self.broke(now);
             }
@@ -73,11 +78,13 @@ impl Engine {
         let budget = self.config.catalogue.budget(agreed.class);
         let spent = now - since >= budget.retry;
         if spent && batch.shadow {
-            self.unread(&batch, outcome);
+            self.unread(&batch, why);
             return;
         }
         let tried = humantime::format_duration(Duration::from_secs(budget.retry.as_secs()));
-        if spent && budget.then == Then::DeadLetter {
+        // What is replayed had its time: what is live of its key must not wait behind it.
+        let gives_up = budget.then == Then::DeadLetter || batch.event(&item).0.replayed.is_some();
+        if spent && gives_up {
             let reason = format!(
                 "no good answer within {tried}, while the target took others; it said last: {why}"
             );

@@ -79,7 +79,7 @@ impl Engine {
             Some(replayed) => self.replay_accepted(&loaded, &meta, replayed),
             None => self.note_newer(&loaded, &meta),
         }
-        let (exchange, reason) = self.masked(exchange, waits.reason);
+        let (exchange, reason) = self.masked_of(&loaded, &meta, exchange, waits.reason);
         let detail = Detail {
             class: None,
             attempts: self.attempts(batch, &loaded),

@@ -142,6 +142,8 @@ impl Loader {
             match before.blocked.get(&key) {
                 Some(running) if running.pass != 0 => {
                     (blocked.pass, blocked.queued) = (running.pass, running.queued);
+                    // Somebody may have discarded what is among the lanes: the pass ends with a look at what is left.
+                    blocked.count += 1;
                 }
                 _ => match head.first.map(|first| first.go) {
                     Some(Go::Now(flow, key)) => redo.push(Redo::Key(flow, key.into())),

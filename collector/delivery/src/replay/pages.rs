@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 use super::Picked;
 use super::walk::open;
 use crate::body::Place;
+use crate::catalogue::Phase;
 use crate::cursor::Finished;
 use crate::reader::meta;
 use crate::window::{Loaded, Replayed};
@@ -55,16 +56,18 @@ pub(crate) struct Pages {
 }
 
 impl Pages {
-    /// Of what is not settled. `run`: what its events carry.
+    /// Of what is not settled. `run`: what its events carry. `phase`: a flow's at the target.
     pub(crate) fn new(
         store: Arc<dyn Store>,
         lanes: RandomState,
         run: u32,
         picked: Picked,
         settled: Finished,
+        phase: impl Fn(&FlowName) -> Phase + Send + 'static,
     ) -> Self {
-        let events = picked.flows.into_iter().flat_map(|(flow, offsets)| {
-            let place = Arc::new(Place::new(flow));
+        let events = picked.flows.into_iter().flat_map(move |(flow, offsets)| {
+            let phase = phase(&flow);
+            let place = Arc::new(Place::marked(flow, phase));
             let at = move |offset| Stand::Log(Arc::clone(&place), offset);
             offsets.into_iter().map(at)
         });
@@ -237,7 +240,8 @@ fn last_of(stored: &LogBlock) -> u64 {
 /// A sentence: one of them is gone, or the store cannot be read.
 pub(super) fn content(store: &Arc<dyn Store>, picked: &Picked) -> Result<String, String> {
     let (lanes, settled) = (RandomState::new(), Finished::default());
-    let mut pages = Pages::new(Arc::clone(store), lanes, 0, picked.clone(), settled);
+    let (store, any) = (Arc::clone(store), |_: &FlowName| Phase::default());
+    let mut pages = Pages::new(store, lanes, 0, picked.clone(), settled, any);
     let mut hasher = Sha256::new();
     loop {
         let page = pages.next_page()?;

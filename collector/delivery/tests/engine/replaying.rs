@@ -18,7 +18,7 @@ const PLANNER: &str = "uid 1001";
 const APPROVER: &str = "uid 1002";
 const NOW_US: i64 = 1_790_000_000_000_000;
 
-fn asked(filter: Filter) -> Asked {
+pub(crate) fn asked(filter: Filter) -> Asked {
     Asked {
         filter,
         older: false,
@@ -28,7 +28,7 @@ fn asked(filter: Filter) -> Asked {
     }
 }
 
-fn keys(keys: &[&str]) -> Filter {
+pub(crate) fn keys(keys: &[&str]) -> Filter {
     Filter {
         keys: keys.iter().map(|&key| key.to_owned()).collect(),
         ..Filter::default()
@@ -45,23 +45,23 @@ fn offsets(from: u64, to: u64) -> Filter {
     }
 }
 
-async fn plan(store: &Disk, asked: Asked) -> Result<u64, String> {
+pub(crate) async fn plan(store: &Disk, asked: Asked) -> Result<u64, String> {
     replay::plan(store, &config("http://erp.example/", ""), asked, NOW_US).await
 }
 
-fn found(store: &Disk, id: u64) -> Replay {
+pub(crate) fn found(store: &Disk, id: u64) -> Replay {
     let found = store.replay(id).expect("the store answers");
     found.expect("it was planned")
 }
 
-async fn approve(store: &Disk, target: &TargetHandle, id: u64) {
+pub(crate) async fn approve(store: &Disk, target: &TargetHandle, id: u64) {
     let hash = hex::encode(found(store, id).hash);
     let approved = replay::approve(store, id, &hash, APPROVER, NOW_US).await;
     assert_eq!(approved.as_deref(), Ok("erp"));
     target.look_at_replays().await;
 }
 
-async fn becomes(
+pub(crate) async fn becomes(
     store: &Disk,
     target: &TargetHandle,
     id: u64,
@@ -76,14 +76,14 @@ async fn becomes(
 }
 
 /// Waits until the store knows that the flow's first so many events were delivered: what a plan is made from.
-async fn on_disk(store: &Disk, target: &TargetHandle, events: u64) {
+pub(crate) async fn on_disk(store: &Disk, target: &TargetHandle, events: u64) {
     let is_so =
         || cursor(store, "north/shipments").is_some_and(|cursor| cursor.through.0 >= events);
     wait(target, "the cursor on disk", |_| is_so()).await;
 }
 
 /// All of these keys, delivered.
-async fn delivered(more: &str, keys: &[&str]) -> (Disk, Erp, TargetHandle) {
+pub(crate) async fn delivered(more: &str, keys: &[&str]) -> (Disk, Erp, TargetHandle) {
     let (store, erp) = (open(), Erp::start().await);
     append(&store, "north/shipments", keys).await;
     let target = start(&store, &erp.url(), more);

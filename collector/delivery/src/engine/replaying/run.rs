@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use dray_proto::Offset;
 use dray_store::{AuditEntry, Cursor, Replay, ReplayNote, ReplayProgress, ReplayState};
 
+use crate::catalogue::Phase;
 use crate::cursor::Finished;
 use crate::policy::KeyId;
 use crate::replay::{Item, Pace, Pages, Picked, Plan, What, entry};
@@ -45,6 +46,8 @@ pub(super) enum End {
     Refused(String),
     Overtaken(u64),
     Held,
+    /// Nothing of its flow is sent.
+    Closed(Phase),
     Gone(String),
 }
 
@@ -108,6 +111,12 @@ impl Replaying {
             End::Held => (
                 &mut progress.held,
                 Some("its key waits behind a dead letter, or for the target: settle that, then plan it anew".to_owned()),
+            ),
+            End::Closed(phase) => (
+                &mut progress.held,
+                Some(format!(
+                    "its flow is in phase {phase} at this target: nothing of it is sent; plan it anew once it is live"
+                )),
             ),
             End::Gone(reason) => (&mut progress.gone, Some(format!("gone: {reason}"))),
         };

@@ -62,11 +62,33 @@ pub(super) fn pick_events(
     if picked.is_empty() {
         return Err(nothing(&plan));
     }
+    refuse_closed(target, picked.iter().map(|(flow, _)| flow))?;
     let picked = Picked {
         flows: picked,
         ..Picked::default()
     };
     Ok((picked, plan))
+}
+
+/// Where no flow that fits is sent, nothing is planned. Where some are, a run says of the others' events that they were not.
+fn refuse_closed<'a>(
+    target: &TargetConfig,
+    flows: impl Iterator<Item = &'a FlowName>,
+) -> Result<(), String> {
+    let mut closed = None;
+    for flow in flows {
+        let phase = target.catalogue.phase(flow, &target.name);
+        if phase.sends() {
+            return Ok(());
+        }
+        closed.get_or_insert((flow, phase));
+    }
+    closed.map_or(Ok(()), |(flow, phase)| {
+        Err(format!(
+            "{flow} is in phase {phase} at {}, as are all flows that fit: nothing of them is sent",
+            target.name
+        ))
+    })
 }
 
 /// Why nothing can be sent.
@@ -150,6 +172,7 @@ pub(super) fn pick_letters(
             _ => nothing(&plan),
         });
     }
+    refuse_closed(target, flows.iter().map(|(flow, _)| flow))?;
     let picked = Picked {
         letters,
         ..Picked::default()
