@@ -164,10 +164,7 @@ impl State {
 }
 
 /// Writes what a step says of a replay; false: it is not in the state that it would leave.
-pub(super) fn put_step(
-    transaction: &Transaction<'_>,
-    step: &ReplayStep,
-) -> rusqlite::Result<bool> {
+pub(super) fn put_step(transaction: &Transaction<'_>, step: &ReplayStep) -> rusqlite::Result<bool> {
     let (id, progress) = (step.id as i64, &step.progress);
     transaction
         .prepare_cached(
