@@ -240,7 +240,8 @@ pub struct Step {
     pub remove: Vec<u64>,
     /// How far a replay is.
     pub replay: Option<ReplayStep>,
-    /// Entries of the audit trail; what a step does and that it did stand on disk together.
+    /// Entries of the audit trail; what a step does and that it did stand on disk together. None where its replay should
+    /// become something and was not approved any more.
     pub audit: Vec<AuditEntry>,
     /// What was rendered and compared, not sent, for the report of a target ("target:erp"). Each offset is counted once.
     pub shadow: Vec<(FlowName, ShadowNote)>,

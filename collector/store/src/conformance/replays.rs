@@ -178,5 +178,7 @@ pub(super) fn a_step_takes_a_replay_on_and_ends_it_with_its_entry(store: &impl S
     let notes = store.replay_notes(id, 2).expect("notes");
     assert_eq!(notes, [note(1), note(2)]);
     assert_eq!(store.replay_notes(id, 9).expect("notes").len(), 3);
+    // Where somebody was first, it does not end once more, and nobody is told that it did.
+    step(4, Vec::new(), true);
     assert_eq!(audited(store), ["plan", "approve", "end"]);
 }

@@ -163,8 +163,8 @@ impl State {
     }
 }
 
-/// Writes what a step says of a replay.
-pub(super) fn put_step(transaction: &Transaction<'_>, step: &ReplayStep) -> rusqlite::Result<()> {
+/// Writes what a step says of a replay; false: it is not in the state that it would leave.
+pub(super) fn put_step(transaction: &Transaction<'_>, step: &ReplayStep) -> rusqlite::Result<bool> {
     let (id, progress) = (step.id as i64, &step.progress);
     transaction
         .prepare_cached(
@@ -187,12 +187,13 @@ pub(super) fn put_step(transaction: &Transaction<'_>, step: &ReplayStep) -> rusq
     }
     if let Some((state, at_us)) = step.becomes {
         let ended_us = if state.is_over() { at_us } else { 0 };
-        transaction.execute(
+        let changed = transaction.execute(
             "UPDATE replay SET state = ?2, ended_us = ?3 WHERE id = ?1 AND state = ?4",
             params![id, number(state), ended_us, number(ReplayState::Approved)],
         )?;
+        return Ok(changed > 0);
     }
-    Ok(())
+    Ok(true)
 }
 
 fn put_notes(transaction: &Transaction<'_>, id: i64, notes: &[ReplayNote]) -> rusqlite::Result<()> {

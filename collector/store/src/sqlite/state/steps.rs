@@ -109,10 +109,12 @@ fn write_step(transaction: &Transaction<'_>, step: &Step) -> rusqlite::Result<()
     for id in &step.remove {
         remove.execute([*id as i64])?;
     }
-    if let Some(replay) = &step.replay {
-        put_step(transaction, replay)?;
-    }
-    for entry in &step.audit {
+    // Somebody may have ended or paused the replay first: what was not done is not told.
+    let is_done = match &step.replay {
+        Some(replay) => put_step(transaction, replay)?,
+        None => true,
+    };
+    for entry in step.audit.iter().filter(|_| is_done) {
         put_entry(transaction, entry)?;
     }
     let target = step.consumer.strip_prefix("target:").unwrap_or("");
