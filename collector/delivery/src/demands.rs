@@ -23,6 +23,9 @@ use crate::field::{Holds, Path, shown};
 
 use codes::Codes;
 
+/// How a file of codes or names is read; an error is a sentence.
+pub(crate) type ReadFile<'r> = &'r dyn Fn(&File) -> Result<String, String>;
+
 /// Demands of a target, at most.
 pub const DEMANDS_MAX: usize = 500;
 /// Bytes of a pattern as it is written, at most.
@@ -113,10 +116,7 @@ impl Demands {
     ///
     /// # Errors
     /// A sentence that begins with the setting.
-    pub fn compile(
-        configs: &[DemandConfig],
-        read: Option<&dyn Fn(&File) -> Result<String, String>>,
-    ) -> Result<Self, String> {
+    pub fn compile(configs: &[DemandConfig], read: Option<ReadFile<'_>>) -> Result<Self, String> {
         if configs.len() > DEMANDS_MAX {
             return Err(format!("demand: at most {DEMANDS_MAX} demands"));
         }
@@ -151,10 +151,7 @@ impl Demands {
 }
 
 impl Demand {
-    fn compile(
-        config: &DemandConfig,
-        read: Option<&dyn Fn(&File) -> Result<String, String>>,
-    ) -> Result<Self, String> {
+    fn compile(config: &DemandConfig, read: Option<ReadFile<'_>>) -> Result<Self, String> {
         let path = Path::parse(&config.body, &config.field)?;
         let mut rules = Vec::new();
         let is_number = matches!(path.holds(), Holds::Integer | Holds::Decimal | Holds::Text);
@@ -259,10 +256,7 @@ impl Rule {
     }
 }
 
-fn codes_of(
-    config: &DemandConfig,
-    read: Option<&dyn Fn(&File) -> Result<String, String>>,
-) -> Result<Option<Codes>, String> {
+fn codes_of(config: &DemandConfig, read: Option<ReadFile<'_>>) -> Result<Option<Codes>, String> {
     let file = &config.one_of_file;
     match (config.one_of.is_empty(), file.as_os_str().is_empty(), read) {
         (false, false, _) => Err("write one_of or one_of_file, not both".into()),

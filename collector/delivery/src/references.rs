@@ -8,7 +8,7 @@
 //! ```
 
 use std::collections::BTreeSet;
-use std::path::{Path as File, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use dray_proto::event::View;
@@ -17,6 +17,7 @@ use dray_proto::{FlowName, schema};
 use dray_store::Reference;
 use serde::Deserialize;
 
+use crate::demands::ReadFile;
 use crate::demands::codes::Codes;
 use crate::field::Path;
 use crate::select::Pattern;
@@ -154,7 +155,7 @@ impl References {
         configs: &[ReferenceConfig],
         bodies: &[String],
         plain: &[&str],
-        read: Option<&dyn Fn(&File) -> Result<String, String>>,
+        read: Option<ReadFile<'_>>,
     ) -> Result<Self, String> {
         if configs.len() > REFERENCES_MAX {
             return Err(format!("reference: at most {REFERENCES_MAX} references"));
@@ -182,7 +183,7 @@ impl References {
         &mut self,
         config: &ReferenceConfig,
         bodies: &[String],
-        read: Option<&dyn Fn(&File) -> Result<String, String>>,
+        read: Option<ReadFile<'_>>,
     ) -> Result<(), String> {
         let path = Path::parse(&config.body, &config.field)?;
         let body = body_named(&config.of)?;

@@ -6,7 +6,7 @@ use dray_proto::wire;
 fn compiled(rule: &str, bodies: &[&str]) -> Result<References, String> {
     let config: ReferenceConfig = toml::from_str(rule).map_err(|error| error.to_string())?;
     let bodies: Vec<String> = bodies.iter().map(|body| (*body).to_owned()).collect();
-    let read = |_: &File| Ok("item_number 1\n".to_owned());
+    let read = |_: &std::path::Path| Ok("item_number 1\n".to_owned());
     References::compile(&[config], &bodies, &[], Some(&read))
 }
 

@@ -15,8 +15,11 @@ pub(super) struct Found<'a> {
     pub(super) event: &'a [u8],
 }
 
-/// Opens a block: its bytes, and where its events stand in them.
-pub(super) fn open(stored: &LogBlock) -> Result<(&BlockHeader, Vec<u8>, Vec<Range<u32>>), String> {
+/// A block's header, its bytes, and where its events stand in them.
+type Opened<'b> = (&'b BlockHeader, Vec<u8>, Vec<Range<u32>>);
+
+/// Opens a block.
+pub(super) fn open(stored: &LogBlock) -> Result<Opened<'_>, String> {
     if let Some(lost) = stored.lost() {
         return Err(lost);
     }
