@@ -53,9 +53,9 @@ test-quick:
 # gsoap, jaxws, a JDK and npm make programs that call the agent over SOAP, and servers that it asks. npm brings PostgreSQL 18 too.
 # nats-server, sshd and the databases are also what events are delivered to.
 # PostgreSQL and MariaDB are the real servers whose logs and tables are read; each test makes one of its own. unixODBC and its drivers read them too.
-# xmllint (libxml2-utils) and Python read some files as well, as a second opinion; pip installs two readers of EDI for that.
+# xmllint (libxml2-utils) and Python read some files as well, as a second opinion; pip installs two readers of EDI for that, and Tryton, an ERP to deliver to.
 tools:
-	@packaging/install-tools strace e2fsprogs=mkfs.ext4 xfsprogs=mkfs.xfs iproute2=ip nftables=nft faketime libxml2-utils=xmllint openssh-server=sshd nats-server python3 python3-pip=pip3 \
+	@packaging/install-tools strace e2fsprogs=mkfs.ext4 xfsprogs=mkfs.xfs iproute2=ip nftables=nft faketime libxml2-utils=xmllint openssh-server=sshd nats-server python3 python3-pip=pip3 python3-venv=/usr/share/doc/python3-venv \
 	    postgresql=pg_createcluster mariadb-server=mariadbd unixodbc-dev=/usr/include/sql.h odbc-postgresql=/usr/share/psqlodbc odbc-mariadb=/usr/share/doc/odbc-mariadb libsqliteodbc=/usr/share/doc/libsqliteodbc \
 	    gsoap=wsdl2h libgsoap-dev=/usr/include/stdsoap2.h jaxws=wsimport openjdk-17-jdk-headless=javac g++ npm
 
