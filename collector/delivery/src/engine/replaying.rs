@@ -226,7 +226,9 @@ impl Engine {
     /// Puts into the lanes what is due.
     fn hand_over(&mut self, now: Instant) {
         let room = self.window.room();
-        if !self.gate.is_open() || room.0 == 0 || room.1 == 0 {
+        // While a breaker is open too: it is not to be one and the same event that is tried again and again.
+        let is_sent_to = self.gate.is_open() || self.gate.broken().is_some();
+        if !is_sent_to || room.0 == 0 || room.1 == 0 {
             return;
         }
         loop {
