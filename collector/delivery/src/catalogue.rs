@@ -56,7 +56,8 @@ pub struct FlowConfig {
     pub phases: BTreeMap<String, Phase>,
 }
 
-/// How soon a flow's events are wanted.
+/// How soon events are wanted: a flow's, and a target's where an account has less room than requests. The order is that of the account's
+/// queues, which take 16, 4 and 1 turns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Timeliness {

@@ -32,7 +32,8 @@ use crate::references::{HoldsConfig, ReferenceConfig};
 use crate::select::Pattern;
 use crate::template::Template;
 
-pub use account::{AccountConfig, Rate, Timeliness};
+pub use crate::catalogue::Timeliness;
+pub use account::{AccountConfig, Rate};
 pub(crate) use auth::header_name;
 pub use auth::{
     Algorithm, AssertionConfig, AssertionRole, Auth, CsrfConfig, HmacConfig, LoginConfig,

@@ -4,7 +4,7 @@
 //! so many are in flight. *Throttled*: nothing leaves until the time that the account asked for, and afterwards half of
 //! the rate and of the concurrency, down to a [`FLOOR`]; each success gives a [`STEP`] back. *Turns*: of those who wait,
 //! each class goes as often as its weight says (stride scheduling), in order within a class; bulk never takes the last
-//! place in flight, so that what is prompt does not wait for a slow request of it.
+//! place in flight, so that what is urgent does not wait for a slow request of it.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -19,7 +19,7 @@ pub const FLOOR: f64 = 1.0 / 16.0;
 pub const STEP: f64 = 1.0 / 64.0;
 /// Throttlings so soon after one another are one: they answer requests that were in flight together.
 const ONE_THROTTLING: Duration = Duration::from_secs(1);
-/// Turns of prompt, normal and bulk.
+/// Turns of urgent, normal and bulk.
 const WEIGHTS: [u64; 3] = [16, 4, 1];
 /// What all weights divide.
 const STRIDE: u64 = 16;
@@ -169,7 +169,7 @@ impl Turns {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use Timeliness::{Bulk, Normal, Prompt};
+    use Timeliness::{Bulk, Normal, Urgent};
 
     fn turns(more: &str) -> (Turns, Instant) {
         let config = toml::from_str(&format!("name = \"a\"\n{more}")).expect("a table");
@@ -266,7 +266,7 @@ mod tests {
     #[test]
     fn each_class_has_its_turns_and_none_starves() {
         let (mut turns, now) = turns("concurrency = 64");
-        let mut waiting: Vec<_> = [Bulk, Normal, Prompt]
+        let mut waiting: Vec<_> = [Bulk, Normal, Urgent]
             .into_iter()
             .flat_map(|class| std::iter::repeat_n(class, 100))
             .map(|class| (class, turns.queue(class)))
@@ -289,9 +289,9 @@ mod tests {
         let bulk = [Bulk; 2].map(|class| turns.queue(class));
         assert_eq!(turns.turn(bulk[0], now), Turn::Go);
         assert_eq!(turns.turn(bulk[1], now), Turn::Wait(None));
-        let prompt = turns.queue(Prompt);
+        let urgent = turns.queue(Urgent);
         assert_eq!(
-            turns.turn(prompt, now),
+            turns.turn(urgent, now),
             Turn::Go,
             "a ship confirm waits for no bulk"
         );

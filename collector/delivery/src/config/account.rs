@@ -36,19 +36,6 @@ fn default_concurrency() -> usize {
     CONCURRENCY_MAX
 }
 
-/// How soon a target's events are wanted: who goes first where an account has less room than requests.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Timeliness {
-    /// Somebody or something waits: 16 turns.
-    Prompt,
-    /// 4 turns.
-    #[default]
-    Normal,
-    /// Whenever there is room: one turn, and never the account's last place.
-    Bulk,
-}
-
 /// Requests in a time.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Rate {

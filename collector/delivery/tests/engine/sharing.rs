@@ -142,14 +142,14 @@ async fn month_end_bulk_that_hangs_leaves_room_for_ship_confirms() {
     );
     append(&store, "north/bulk", &["a", "b", "c", "d"]).await;
     slow.wait_asks(1).await;
-    let prompt = start(
+    let urgent = start(
         &store,
         &accounts,
-        ("prompt", &erp.url()),
-        "timeliness = \"prompt\"",
+        ("urgent", &erp.url()),
+        "timeliness = \"urgent\"",
     );
-    append(&store, "north/prompt", &["a", "b", "c", "d"]).await;
-    wait(&prompt, "ship confirms", |metrics| metrics.delivered == 4).await;
+    append(&store, "north/urgent", &["a", "b", "c", "d"]).await;
+    wait(&urgent, "ship confirms", |metrics| metrics.delivered == 4).await;
     assert_eq!((bulk.status().delivered, slow.kept_asks().len()), (0, 1));
 }
 

@@ -86,7 +86,11 @@ impl MySql {
             Value::Bytes(bytes) => Some(String::from_utf8_lossy(&bytes).into_owned()),
             other => Some(other.as_sql(true).trim_matches('\'').to_owned()),
         };
-        let texts = |mut row: Row| (0..row.len()).map(|at| row.take(at).and_then(text)).collect();
+        let texts = |mut row: Row| {
+            (0..row.len())
+                .map(|at| row.take(at).and_then(text))
+                .collect()
+        };
         Ok(rows.into_iter().map(texts).collect())
     }
 }
