@@ -33,21 +33,14 @@ struct Head {
     retry: u32,
     /// Held, accepted, to be confirmed, confirmed: they close the key under any policy.
     closing: u32,
-    /// The first that counts for the key's order.
-    first: Option<First>,
+    /// The first that counts for the key's order; 0: none does.
+    first: Offset,
+    /// What can be done with that; `None`: nothing, somebody must do something. There may be a million heads, most of them so.
+    go: Option<Box<Go>>,
 }
 
-#[derive(Debug)]
-struct First {
-    offset: Offset,
-    go: Go,
-}
-
-/// What can be done with a key's first exception.
 #[derive(Debug)]
 enum Go {
-    /// Nothing: somebody must do something.
-    No,
     Now(FlowName, Box<str>),
     At(i64, FlowName, Box<str>),
 }
@@ -93,21 +86,16 @@ impl Loader {
             _ => head.closing += 1,
         }
         let counts = self.keys.hold || row.state != Dead;
-        let is_first = head
-            .first
-            .as_ref()
-            .is_none_or(|first| row.offset < first.offset);
+        let is_first = head.first == Offset(0) || row.offset < head.first;
         if counts && is_first {
-            let go = match row.state {
-                Held | Retry => Go::Now(row.flow.clone(), row.key.into()),
-                Accepted => Go::At(row.due_us, row.flow.clone(), row.key.into()),
+            head.first = row.offset;
+            head.go = match row.state {
+                Held | Retry => Some(Go::Now(row.flow.clone(), row.key.into())),
+                Accepted => Some(Go::At(row.due_us, row.flow.clone(), row.key.into())),
                 // What awaits something is found by the store when that has come.
-                Dead | Awaits | Confirm | Overtaken | Agent => Go::No,
-            };
-            head.first = Some(First {
-                offset: row.offset,
-                go,
-            });
+                Dead | Awaits | Confirm | Overtaken | Agent => None,
+            }
+            .map(Box::new);
         }
     }
 
@@ -145,10 +133,10 @@ impl Loader {
                     // Somebody may have discarded what is among the lanes: the pass ends with a look at what is left.
                     blocked.count += 1;
                 }
-                _ => match head.first.map(|first| first.go) {
+                _ => match head.go.map(|go| *go) {
                     Some(Go::Now(flow, key)) => redo.push(Redo::Key(flow, key.into())),
                     Some(Go::At(due_us, flow, key)) => waits.push((due_us, flow, key.into())),
-                    Some(Go::No) | None => {}
+                    None => {}
                 },
             }
             self.keys.blocked.insert(key, blocked);

@@ -193,8 +193,9 @@ fn deliver<T>(
 /// Drops files until so many events wait for the target.
 fn fill(site: &Site, events: u64, keys: u64) -> anyhow::Result<()> {
     let drops = site.drops("movements");
+    // It is not there before the first event.
     let waiting = || -> anyhow::Result<u64> {
-        Ok(probe::metric(site, 1, "dray_collector_target_backlog_events")? as u64)
+        Ok(probe::metric(site, 1, "dray_collector_target_backlog_events").unwrap_or(0.0) as u64)
     };
     let mut first = 0;
     while first < events {
