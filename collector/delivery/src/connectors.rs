@@ -82,7 +82,7 @@ pub struct Piece {
 pub struct Told {
     /// See [`Verdict`].
     pub verdict: Verdict,
-    /// An earlier call of the conversation was answered, and may have had its effect.
+    /// Something of it may have had its effect: an earlier call of the conversation was answered, or the last answer was a 5xx.
     pub has_begun: bool,
     /// The last request and its answer, where it may matter to a person.
     pub exchange: Option<Exchange>,

@@ -53,10 +53,11 @@ impl Conversation {
             self.is_in_doubt();
         }
         let kept = std::mem::take(&mut heard.kept);
+        let has_begun = heard.led_on || heard.may_stand(&outcome);
         let last = heard.last.filter(|_| outcome.concerns_events());
         Told {
             verdict: Verdict::All(outcome),
-            has_begun: heard.led_on,
+            has_begun,
             exchange: last.map(|(ask, reply)| self.connection.exchange(&ask, &reply)),
             kept,
         }
@@ -173,8 +174,20 @@ impl Heard {
         match outcome {
             Outcome::Unknown(_) => true,
             Outcome::Transient(_) => !self.last.as_ref().is_some_and(ended),
+            Outcome::Throttled(..) => self.broke_down(),
             _ => false,
         }
+    }
+
+    /// Whether the last request may have had its effect although its answer asks for time, or for somebody: what stands in front
+    /// of a server says 503 of a request that the server goes on with. A 429 says that nothing was begun.
+    fn may_stand(&self, outcome: &Outcome) -> bool {
+        matches!(outcome, Outcome::Throttled(..) | Outcome::Misconfigured(_)) && self.broke_down()
+    }
+
+    fn broke_down(&self) -> bool {
+        let last = self.last.as_ref();
+        last.is_some_and(|(_, reply)| reply.answer().status >= 500)
     }
 }
 

@@ -161,6 +161,34 @@ async fn a_part_without_an_answer_is_unknown_and_a_create_looks_before_it_comes_
     assert!(exceptions(&store).is_empty());
 }
 
+#[tokio::test]
+async fn creates_that_a_503_with_retry_after_answered_are_looked_for_before_they_come_again() {
+    let (store, erp) = (open(), Erp::start().await);
+    let made = Written::default();
+    let counting = Arc::clone(&made);
+    let mut is_first = true;
+    erp.script(move |ask| {
+        let parts = parts(ask);
+        if parts[0]["method"] == "GET" {
+            let response = |part: &Value| match times(&counting, &key(part)) {
+                0 => json!({"id": part["id"], "status": 404}),
+                _ => json!({"id": part["id"], "status": 200, "body": {"sku": key(part)}}),
+            };
+            return answered(&parts.iter().map(response).collect::<Vec<_>>());
+        }
+        count(&counting, ask);
+        match std::mem::replace(&mut is_first, false) {
+            true => Reply::With(503, "retry-after", "0".into(), "busy".into()),
+            false => each(ask, |_| 201),
+        }
+    });
+    let create = "write = \"create\"\nsettle = \"0s\"";
+    append(&store, "north/items", &["a", "b", "c"]).await;
+    let target = start(&store, &erp.url(), &table("", create));
+    wait(&target, "all", |metrics| metrics.delivered == 3).await;
+    assert_eq!(["a", "b", "c"].map(|key| times(&made, key)), [1, 1, 1]);
+}
+
 /// One answer for a changeset, or the same for each of its parts: neither says whose fault it is.
 #[tokio::test]
 async fn a_group_whose_answer_blames_nobody_or_all_is_halved_until_the_bad_one_is_found() {

@@ -197,7 +197,8 @@ impl Service {
             let exchange = Some(self.connection.exchange(ask, reply));
             return Sent::Whole {
                 outcome: self.of_batch(reply.status, outcome),
-                has_begun: false,
+                // What stands in front of a service says 503 of a request that the service goes on with.
+                has_begun: reply.status >= 500,
                 exchange,
             };
         }
