@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use cookie_store::CookieStore;
+use jiff::Timestamp;
 use tokio::sync::Notify;
 
 use crate::config::{AccountConfig, Auth, Timeliness};
@@ -19,7 +20,7 @@ use crate::connectors::{Told, Verdict};
 use crate::outcome::Outcome;
 use turns::{Ticket, Turn, Turns};
 
-pub use turns::{BURST_MAX, FLOOR, STEP};
+pub use turns::{BURST_MAX, FLOOR, HASTY, HASTY_MAX, STEP};
 
 /// The accounts of a configuration, by name.
 #[derive(Debug, Default)]
@@ -143,9 +144,19 @@ impl Account {
         self.changed.notify_waiters();
     }
 
-    /// Why nothing leaves, where the account asked for time.
-    pub(crate) fn paused(&self) -> Option<String> {
-        self.turns().paused(Instant::now()).map(str::to_owned)
+    /// Until when nothing leaves, and why, where the account asked for time.
+    pub(crate) fn paused(&self) -> Option<(Timestamp, String)> {
+        let now = Instant::now();
+        let turns = self.turns();
+        let (until, why) = turns.paused(now)?;
+        let at = Timestamp::now().checked_add(until - now);
+        Some((at.unwrap_or(Timestamp::MAX), why.to_owned()))
+    }
+
+    /// Somebody ends the wait, for all its targets.
+    pub(crate) fn go_on(&self) {
+        self.turns().go_on();
+        self.changed.notify_waiters();
     }
 
     fn turns(&self) -> MutexGuard<'_, Turns> {

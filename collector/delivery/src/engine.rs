@@ -42,6 +42,7 @@ use crate::lanes::Lanes;
 use crate::mask::Mask;
 use crate::policy::{Counts, Keys, Redo};
 use crate::reader::{Reader, Scan};
+use crate::seldom::Seldom;
 use crate::shadow::Shadow;
 use crate::status::{Shared, State};
 use crate::vet::Vetting;
@@ -57,6 +58,8 @@ use waiting::Due;
 
 /// Batches taken one after the other before one that was halved for its size doubles again.
 const GROW_AFTER: u32 = 256;
+/// How often the log says that a request failed; `status` has the last one.
+const FAILURES_TOLD_EVERY: Duration = Duration::from_secs(1);
 /// How often a target that refuses connections is knocked at.
 pub const KNOCK_EVERY: Duration = Duration::from_millis(500);
 /// How long a stop waits for requests in flight; what isn't answered then is sent again at the next start.
@@ -159,6 +162,7 @@ pub(crate) struct Engine {
     replay_wait: Option<Instant>,
     /// What its exceptions do not show.
     mask: Mask,
+    failures_told: Seldom,
     /// At most one.
     knocking: JoinSet<bool>,
     detached: bool,
@@ -235,6 +239,7 @@ impl Engine {
             replay_wait: None,
             // It was validated: what is wrong with it was said.
             mask: Mask::new(&config.mask).unwrap_or_default(),
+            failures_told: Seldom::every(FAILURES_TOLD_EVERY),
             knocking: JoinSet::new(),
             detached: false,
             doubts: HashMap::new(),

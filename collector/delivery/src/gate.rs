@@ -23,8 +23,11 @@ pub struct Gate {
     last_delay: Duration,
     era: u64,
     breaker: BreakerConfig,
-    /// The longest wait after a failure that may pass by itself.
+    /// The shortest bound and the longest wait after a failure that may pass by itself.
+    retry_first: Duration,
     retry_max: Duration,
+    /// Answers that asked for less time than a failure takes, with nothing taken in between.
+    hasty: u32,
     /// Failures with no other answer in between.
     failures: u32,
     /// Events refused with none taken in between.
@@ -116,7 +119,9 @@ impl Gate {
             last_delay: retry.first,
             era: 0,
             breaker: breaker.clone(),
+            retry_first: retry.first,
             retry_max: retry.max,
+            hasty: 0,
             failures: 0,
             rejects: 0,
             broken: None,
@@ -177,6 +182,7 @@ impl Gate {
         }
         self.state = State::Open;
         self.delays = self.builder.build();
+        self.hasty = 0;
         self.broken.take()
     }
 
@@ -230,13 +236,22 @@ impl Gate {
         opens
     }
 
-    /// It asked for this wait.
+    /// It asked for this wait. One of nothing, or of a time that has passed, is no wait: it doubles as after a failure, or a
+    /// server whose clock is behind would be asked without end.
     pub fn throttled(&mut self, now: Instant, wait: Duration, why: &str) {
+        let is_hasty = wait < self.retry_first;
+        let doubled = self.retry_first.saturating_mul(1 << self.hasty.min(16));
+        let wait = if is_hasty {
+            doubled.min(self.retry_max)
+        } else {
+            wait
+        };
         let until = now + wait;
         match &self.state {
             State::Paused(_) | State::Refused(_) => {}
-            State::Wait(other, _) if *other >= until => {}
+            State::Wait(other, _) if is_hasty || *other >= until => {}
             _ => {
+                self.hasty += u32::from(is_hasty);
                 self.era += 1;
                 self.state = State::Wait(until, why.into());
             }
@@ -298,6 +313,7 @@ impl Gate {
         if !matches!(self.state, State::Open | State::Refused(_)) {
             self.era += 1;
             self.delays = self.builder.build();
+            self.hasty = 0;
             self.state = State::Trial(false);
         }
     }

@@ -41,6 +41,7 @@ pub mod policy;
 pub mod presets;
 pub mod references;
 pub mod replay;
+pub mod seldom;
 pub mod select;
 pub mod shadow;
 pub mod status;

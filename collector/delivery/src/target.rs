@@ -142,12 +142,22 @@ impl TargetHandle {
     #[must_use]
     pub fn status(&self) -> Metrics {
         let mut metrics = self.shared.snapshot();
-        let paused = self.account.as_ref().and_then(|account| account.paused());
-        if let (State::Running, Some(why)) = (metrics.state, paused) {
+        if let (State::Running, Some(why)) = (metrics.state, self.account_waits()) {
             metrics.state = State::Waiting;
-            metrics.detail = format!("its account waits: {why}");
+            metrics.detail = format!(
+                "its account waits: {why}; \"dray-collector target resume {}\" ends that",
+                self.name
+            );
         }
         metrics
+    }
+
+    /// Why its account lets nothing leave, and until when.
+    #[must_use]
+    pub fn account_waits(&self) -> Option<String> {
+        let (until, why) = self.account.as_ref()?.paused()?;
+        let until = until.strftime("%Y-%m-%d %H:%M:%SZ");
+        Some(format!("{why} (until {until})"))
     }
 
     /// Waits until the figures are as asked for, or the engine ended; returns them.
@@ -173,11 +183,14 @@ impl TargetHandle {
             .await
     }
 
-    /// Lets a paused target go on; also ends a wait.
+    /// Lets a paused target go on; also ends a wait, its account's too.
     ///
     /// # Errors
     /// As [`Self::pause`].
     pub async fn resume(&self) -> Result<(), String> {
+        if let Some(account) = &self.account {
+            account.go_on();
+        }
         self.ask(Control::Resume).await
     }
 

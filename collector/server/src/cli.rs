@@ -385,7 +385,7 @@ pub enum Target {
         /// The target.
         name: String,
     },
-    /// Go on.
+    /// Go on; ends a wait too, also that of its account.
     Resume {
         /// The target.
         name: String,

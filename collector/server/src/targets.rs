@@ -123,8 +123,15 @@ impl Targets {
     pub(crate) async fn resume(&self, name: &str) -> Result<String, Status> {
         let running = self.running.read().await;
         let handle = running.get(name).ok_or_else(|| unknown(name))?;
+        let account = handle.account_waits();
         handle.resume().await.map_err(Status::unavailable)?;
-        Ok(format!("Target {name} goes on."))
+        let said = format!("Target {name} goes on.");
+        Ok(match account {
+            None => said,
+            Some(why) => format!(
+                "{said} Its account waited: {why}. That is ended, for all targets of the account."
+            ),
+        })
     }
 
     /// Forgets a target's place and its exceptions. One of the configuration stays paused until it is resumed.

@@ -19,6 +19,11 @@ pub const FLOOR: f64 = 1.0 / 16.0;
 pub const STEP: f64 = 1.0 / 64.0;
 /// Throttlings so soon after one another are one: they answer requests that were in flight together.
 const ONE_THROTTLING: Duration = Duration::from_secs(1);
+/// Who asks for less time than this, or for a time that has passed, is given it, doubled each time in a row up to
+/// [`HASTY_MAX`]: a server whose clock is behind would be asked without end.
+pub const HASTY: Duration = Duration::from_millis(500);
+/// See [`HASTY`].
+pub const HASTY_MAX: Duration = Duration::from_secs(60);
 /// Turns of urgent, normal and bulk.
 const WEIGHTS: [u64; 3] = [16, 4, 1];
 /// What all weights divide.
@@ -36,6 +41,8 @@ pub(super) struct Turns {
     due: Option<Instant>,
     paused: Option<(Instant, String)>,
     throttled_at: Option<Instant>,
+    /// Throttlings in a row that asked for less than [`HASTY`].
+    hasty: u32,
     queues: [VecDeque<u64>; 3],
     /// Each class's place in the order of turns; the lowest goes next.
     passes: [u64; 3],
@@ -69,6 +76,7 @@ impl Turns {
             due: None,
             paused: None,
             throttled_at: None,
+            hasty: 0,
             queues: Default::default(),
             passes: [0; 3],
             now_at: 0,
@@ -141,6 +149,7 @@ impl Turns {
 
     /// The account does what it is asked for.
     pub(super) fn succeeded(&mut self) {
+        self.hasty = 0;
         self.ease = (self.ease + STEP).min(1.0);
     }
 
@@ -153,16 +162,28 @@ impl Turns {
             self.ease = (self.ease / 2.0).max(FLOOR);
             self.throttled_at = Some(now);
         }
-        let until = now + wait;
+        let mut until = now + wait;
+        if wait < HASTY {
+            if self.paused(now).is_some() {
+                return;
+            }
+            until = now + HASTY.saturating_mul(1 << self.hasty.min(16)).min(HASTY_MAX);
+            self.hasty += 1;
+        }
         if self.paused.as_ref().is_none_or(|(other, _)| *other < until) {
             self.paused = Some((until, why.to_owned()));
         }
     }
 
-    /// Why nothing leaves, where the account asked for time.
-    pub(super) fn paused(&self, now: Instant) -> Option<&str> {
+    /// Until when nothing leaves, and why, where the account asked for time.
+    pub(super) fn paused(&self, now: Instant) -> Option<(Instant, &str)> {
         let (until, why) = self.paused.as_ref()?;
-        (now < *until).then_some(why)
+        (now < *until).then_some((*until, why))
+    }
+
+    /// Somebody knows better: what is asked next shows it. The limits stay as low as they are.
+    pub(super) fn go_on(&mut self) {
+        (self.paused, self.hasty) = (None, 0);
     }
 }
 
@@ -233,7 +254,10 @@ mod tests {
         let (mut turns, now) = turns("concurrency = 8");
         turns.throttled(now, ms(2_000), "429");
         turns.throttled(now + ms(5), ms(1_000), "429 of another that was in flight");
-        assert_eq!(turns.paused(now + ms(1_999)), Some("429"));
+        assert_eq!(
+            turns.paused(now + ms(1_999)),
+            Some((now + ms(2_000), "429"))
+        );
         assert_eq!(
             through(&mut turns, now + ms(1_999)),
             Turn::Wait(Some(now + ms(2_000)))
@@ -255,12 +279,31 @@ mod tests {
         assert_eq!(turns.paused(later), None);
         assert_eq!(room(&mut turns, later), 4);
         for round in 0..10 {
-            turns.throttled(later + ms(10_000) * round, Duration::ZERO, "429");
+            turns.throttled(later + ms(10_000) * round, ms(1_000), "429");
         }
         let later = later + ms(100_000);
         assert_eq!((room(&mut turns, later), turns.ease), (1, FLOOR));
         (0..60).for_each(|_| turns.succeeded());
         assert_eq!((room(&mut turns, later), turns.ease), (8, 1.0));
+    }
+
+    #[test]
+    fn a_throttling_of_no_time_pauses_all_the_same_and_longer_each_time() {
+        let (mut turns, mut now) = turns("concurrency = 8");
+        for expected in [500, 1_000, 2_000] {
+            turns.throttled(now, Duration::ZERO, "429");
+            turns.throttled(now, Duration::ZERO, "429 of another that was in flight");
+            let until = now + ms(expected);
+            assert_eq!(turns.paused(now), Some((until, "429")));
+            assert_eq!(through(&mut turns, now), Turn::Wait(Some(until)));
+            now = until;
+            assert_eq!(through(&mut turns, now), Turn::Go);
+        }
+        turns.succeeded();
+        turns.throttled(now, Duration::ZERO, "429");
+        assert_eq!(turns.paused(now), Some((now + ms(500), "429")));
+        turns.go_on();
+        assert_eq!(through(&mut turns, now), Turn::Go);
     }
 
     #[test]

@@ -152,13 +152,16 @@ impl Engine {
     fn failed(&mut self, why: &str) {
         self.shared.failures.fetch_add(1, Relaxed);
         self.shared.note_error(why);
+        let Some(unsaid) = self.failures_told.happened(Instant::now()) else {
+            return;
+        };
         // What the target wrote may hold a record's content: its status is enough here.
         let reason = if why.starts_with(ANSWERED) {
             why.split(": ").next()
         } else {
             Some(why)
         };
-        tracing::warn!(reason, "a request failed");
+        tracing::warn!(reason, unsaid, "a request failed");
     }
 
     /// The target took them all.

@@ -59,6 +59,27 @@ fn a_throttle_waits_as_asked_and_uses_no_attempt() {
 }
 
 #[test]
+fn a_throttle_of_no_time_at_all_waits_as_a_failure_does() {
+    let (mut gate, mut now) = gate();
+    for expected in [500, 1_000, 2_000, 3_000, 3_000] {
+        gate.sent();
+        gate.throttled(now, Duration::ZERO, "429");
+        gate.throttled(now, Duration::ZERO, "429 of another that was in flight");
+        let deadline = gate.deadline().expect("a wait");
+        assert_eq!(deadline - now, Duration::from_millis(expected));
+        now = deadline;
+        gate.tick(now);
+    }
+    let era = gate.sent();
+    gate.answered(era);
+    gate.sent();
+    gate.throttled(now, Duration::ZERO, "429");
+    assert_eq!(gate.deadline(), Some(now + Duration::from_millis(500)));
+    gate.throttled(now, Duration::from_secs(2), "429 that says more");
+    assert_eq!(gate.deadline(), Some(now + Duration::from_secs(2)));
+}
+
+#[test]
 fn a_refusal_waits_for_a_knock_that_opens() {
     let (mut gate, now) = gate();
     let era = gate.sent();

@@ -116,6 +116,29 @@ async fn scenario_12_a_503_with_retry_after_is_waited_for() {
     );
 }
 
+/// Also where it says so to a sign-in: it is no wait, and a server whose clock is behind says nothing else.
+#[tokio::test]
+async fn a_retry_after_of_no_time_is_a_backoff_and_not_a_storm() {
+    for asked in ["0", "Mon, 23 Nov 2020 08:00:00 GMT"] {
+        let (store, erp) = (open(), Erp::start().await);
+        erp.script(move |ask| match ask.number {
+            0..4 => Reply::With(429, "retry-after", asked.into(), "busy".into()),
+            _ => Reply::Status(200),
+        });
+        append(&store, "north/shipments", &["A"]).await;
+        let begin = Instant::now();
+        let target = start(
+            &store,
+            &erp.url(),
+            "[retry]\nfirst = \"50ms\"\nmax = \"200ms\"",
+        );
+        wait(&target, "the event", |metrics| metrics.delivered == 1).await;
+        let waited = Duration::from_millis(50 + 100 + 200 + 200);
+        assert!(begin.elapsed() >= waited, "{asked}: {:?}", begin.elapsed());
+        assert_eq!(erp.kept_asks().len(), 5);
+    }
+}
+
 #[tokio::test]
 async fn a_target_that_was_not_there_gets_its_first_event_within_a_second() {
     let store = open();

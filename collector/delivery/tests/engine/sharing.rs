@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::erp::{Erp, Reply};
 use crate::support::{append, config, exceptions, open, wait};
+use dray_delivery::account::HASTY;
 use dray_delivery::{Accounts, State, Target, TargetHandle};
 use dray_store::Store;
 use tokio::sync::Barrier;
@@ -69,6 +70,58 @@ async fn a_429_pauses_the_account_for_all_flows_and_retry_after_is_waited_for() 
             );
         }
         assert!(exceptions(&store).is_empty());
+    }
+}
+
+#[tokio::test]
+async fn resuming_a_target_ends_the_wait_of_its_account() {
+    let (store, erp) = (open(), Erp::start().await);
+    erp.script(|ask| match ask.number {
+        0 => Reply::With(429, "retry-after", "3600".into(), "busy".into()),
+        _ => Reply::Status(200),
+    });
+    let accounts = accounts("");
+    let url = erp.url();
+    let one = start(&store, &accounts, ("one", &url), "");
+    let other = start(&store, &accounts, ("other", &url), "");
+    append(&store, "north/one", &["a"]).await;
+    wait(&one, "the throttling", |metrics| metrics.failures == 1).await;
+    append(&store, "north/other", &["a"]).await;
+    let waits = |metrics: &dray_delivery::Metrics| metrics.state == State::Waiting;
+    let metrics = wait(&other, "the account's wait", waits).await;
+    assert!(
+        metrics.detail.contains("(until 2") && metrics.detail.contains("target resume other"),
+        "{metrics:?}"
+    );
+    other.resume().await.expect("it goes on");
+    wait(&other, "its own", |metrics| metrics.delivered == 1).await;
+    one.resume().await.expect("it goes on");
+    wait(&one, "its own", |metrics| metrics.delivered == 1).await;
+}
+
+/// A clock that is behind makes every date one that has passed.
+#[tokio::test]
+async fn an_account_that_asks_for_no_time_is_not_asked_without_end() {
+    for wait_for in ["0", "Mon, 23 Nov 2020 08:00:00 GMT"] {
+        let (store, erp) = (open(), Erp::start().await);
+        let times = Arc::new(Mutex::new(Vec::new()));
+        let noted = Arc::clone(&times);
+        erp.script(move |ask| {
+            noted.lock().expect("nobody panics").push(Instant::now());
+            match ask.number {
+                0..2 => Reply::With(429, "retry-after", wait_for.into(), "busy".into()),
+                _ => Reply::Status(200),
+            }
+        });
+        let accounts = accounts("");
+        let url = erp.url();
+        let one = start(&store, &accounts, ("one", &url), "");
+        append(&store, "north/one", &["a"]).await;
+        wait(&one, "it", |metrics| metrics.delivered == 1).await;
+        let times = times.lock().expect("nobody panics");
+        assert_eq!(times.len(), 3, "{wait_for}");
+        assert!(times[1] >= times[0] + HASTY, "{wait_for}");
+        assert!(times[2] >= times[1] + HASTY * 2, "{wait_for}");
     }
 }
 
