@@ -31,7 +31,7 @@ use std::time::Duration;
 
 use dray_proto::{FlowName, Offset};
 use tokio::net::TcpStream;
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 use tokio::time::timeout;
 
 use super::{Connector, Delivery, Promise, Told, Verdict};
@@ -53,6 +53,8 @@ struct Files {
     columns: Columns,
     gather: Mutex<Gather>,
     shelf: Arc<Shelf>,
+    /// One thread at a time waits for a disk: it may hang for long, and threads are few.
+    desk: Arc<Semaphore>,
     /// Deliveries that there can be at once.
     at_once: usize,
     /// How long the disk may take.
@@ -75,6 +77,7 @@ pub(super) fn build(config: &TargetConfig) -> Result<Arc<dyn Connector>, String>
             Some(sftp) => Shelf::new(&file.folder, &config.name)
                 .leading_to(Remote::new(sftp, config.timeout)?),
         }),
+        desk: Arc::new(Semaphore::new(1)),
         at_once: config.concurrency,
         timeout: config.timeout,
     }))
@@ -115,7 +118,11 @@ impl Files {
                 has_begun: false,
                 exchange: None,
             },
-            Err(_) => Outcome::Unknown("the file was given up".into()).into(),
+            Err(_) => Outcome::Unknown(format!(
+                "no file within {:?}: the disk does not answer in time",
+                self.timeout
+            ))
+            .into(),
         }
     }
 
@@ -153,7 +160,12 @@ impl Files {
             usize::try_from(self.config.bytes_max.as_u64()).unwrap_or(usize::MAX),
         );
         let Group { records, waiting } = group;
+        let desk = Arc::clone(&self.desk).acquire_owned();
+        let Ok(Ok(turn)) = timeout(self.timeout, desk).await else {
+            return;
+        };
         let work = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
             let mut outcomes: Vec<_> = records
                 .iter()
                 .map(|record| record.as_ref().err().cloned())

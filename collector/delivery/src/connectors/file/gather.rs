@@ -96,20 +96,24 @@ impl Gather {
     }
 }
 
-/// Which records stand in which file, in the order of their offsets: a flow's own, up to so many events and bytes.
+/// A record's offset, its index, and its bytes.
+type Place = (u64, usize, usize);
+
+/// Which records stand in which file, in the order of their offsets: a flow's own, up to so many events and bytes. What was
+/// an exception stands apart: the list of such a file stays for good, and is to be short.
 pub(super) fn by_file(
     records: &[Result<Record, Outcome>],
     (events_max, bytes_max): (usize, usize),
 ) -> Vec<(Vec<usize>, String)> {
-    let mut flows: BTreeMap<&str, Vec<(u64, usize, usize)>> = BTreeMap::new();
+    let mut flows: BTreeMap<(&str, bool), Vec<Place>> = BTreeMap::new();
     for (at, record) in records.iter().enumerate() {
         if let Ok(record) = record {
-            let flow = flows.entry(&record.flow).or_default();
+            let flow = flows.entry((&record.flow, record.again)).or_default();
             flow.push((record.offset, at, record.line.len()));
         }
     }
     let mut files = Vec::new();
-    for (flow, mut events) in flows {
+    for ((flow, _), mut events) in flows {
         events.sort_unstable();
         let (mut indexes, mut bytes) = (Vec::new(), 0);
         for (_, at, length) in events {
@@ -158,6 +162,23 @@ mod tests {
             (vec![0, 4], "b/x"),
         ];
         assert_eq!(files, expected.map(|(at, flow)| (at, flow.to_owned())));
+    }
+
+    #[test]
+    fn what_was_a_dead_letter_is_in_a_file_of_its_own() {
+        let again = |record: Result<Record, Outcome>| {
+            record.map(|record| Record {
+                again: true,
+                ..record
+            })
+        };
+        let records = vec![
+            record("a/x", 1, 1),
+            again(record("a/x", 2, 1)),
+            record("a/x", 3, 1),
+        ];
+        let files = by_file(&records, (10, 50));
+        assert_eq!(files, [(vec![0, 2], "a/x".into()), (vec![1], "a/x".into())]);
     }
 
     #[test]

@@ -220,8 +220,12 @@ impl Shelf {
         let (part, sent) = (self.part(name), self.own.join(format!("{name}.sent")));
         let is_sent = sent.try_exists().map_err(said)?;
         remote.put(&part, name, is_sent, || {
-            write_synced(&sent, b"")?;
-            sync(&self.own)
+            let noted = write_synced(&sent, b"").and_then(|()| sync(&self.own));
+            if noted.is_err() {
+                // What was not synced must not be believed later.
+                fs::remove_file(&sent)?;
+            }
+            noted
         })?;
         fs::remove_file(&part).map_err(said)?;
         sync(&self.own).map_err(said)?;
