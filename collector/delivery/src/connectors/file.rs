@@ -12,7 +12,8 @@
 //! ```
 //! What a kill leaves is told apart at the next start: a part without ids is thrown away, a part with its ids gets its
 //! name, and ids without a part are of a file that had it, whether or not somebody has taken it meanwhile. The ids of
-//! events that cannot come again (the flow's cursor is past them) go; those of retried dead letters stay.
+//! events that cannot come again (the flow's cursor is past them) go; those of retried dead letters stay. What is replayed
+//! is kept away by lists of replayed events alone: that it was in a file before is why somebody asked.
 //!
 //! Where files go to a server, NAME.part stays until the server has the file under its name: it is sent whole under another
 //! one, then NAME.sent says so here, then it is renamed there. After a kill, a file that was sent and is there no more under
@@ -147,6 +148,7 @@ impl Files {
             offset: event.offset(),
             id: piece.id,
             again: piece.again,
+            replayed: piece.replayed,
             line: line.map_err(Outcome::Rejected)?,
         })
     }

@@ -247,3 +247,38 @@ async fn after_a_kill_a_replay_puts_nothing_in_front_of_what_may_be_there() {
     assert_eq!((progress.overtaken, progress.delivered), (1, 0));
     target.stop().await;
 }
+
+/// Whoever fetched the file lost it: a list of what was in it is no reason to leave it out.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_replayed_to_files_is_in_a_file_again() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store: Arc<dyn Store> = Memory::slow();
+    let more = format!(
+        "kind = \"file\"\nbatch = 10\n[file]\nfolder = \"{}\"\nformat = \"jsonl\"\n[[file.field]]\nname = \"n\"\nvalue = \"offset\"\n",
+        folder.path().display()
+    );
+    let target = start_as(&store, "files", &more);
+    movements(&store, FLOW, 0..5, 5).await;
+    finished(&store, &target, FLOW, 5).await;
+    // Takes away what is there.
+    let fetched = || {
+        let mut lines = Vec::new();
+        for entry in std::fs::read_dir(folder.path()).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_file() {
+                let text = std::fs::read_to_string(&path).expect("a file");
+                lines.extend(text.lines().map(str::to_owned));
+                std::fs::remove_file(&path).expect("a file");
+            }
+        }
+        lines.sort();
+        lines
+    };
+    let first = fetched();
+    assert_eq!(first.len(), 5);
+    let id = approved(&store, ("files", &more), 1..6, 10_000).await;
+    target.look_at_replays().await;
+    assert_eq!(done(&store, &target, id).await.delivered, 5);
+    assert_eq!(fetched(), first);
+    target.stop().await;
+}
