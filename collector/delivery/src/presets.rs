@@ -33,7 +33,7 @@ pub use own::Own;
 const DEPTH_MAX: usize = 5;
 
 /// Each by its name, which is its file's.
-const SHIPPED: [(&str, &str); 16] = [
+const SHIPPED: [(&str, &str); 17] = [
     (
         "business-central/items",
         include_str!("../presets/business-central/items.toml"),
@@ -78,6 +78,10 @@ const SHIPPED: [(&str, &str); 16] = [
     (
         "tryton/session",
         include_str!("../presets/tryton/session.toml"),
+    ),
+    (
+        "tryton/shipment-lines",
+        include_str!("../presets/tryton/shipment-lines.toml"),
     ),
     (
         "tryton/shipments",
