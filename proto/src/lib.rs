@@ -17,6 +17,7 @@ mod id;
 mod numbers;
 pub mod protocol;
 pub mod schema;
+pub mod shown;
 pub mod token;
 pub mod wire;
 

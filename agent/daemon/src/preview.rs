@@ -287,6 +287,7 @@ fn printable(letter: char) -> char {
     match letter {
         '\u{7F}' => '\u{2421}',
         '\0'..='\u{1F}' => char::from_u32(0x2400 + letter as u32).unwrap_or(' '),
+        _ if dray_proto::shown::is_obeyed(letter) => char::REPLACEMENT_CHARACTER,
         _ => letter,
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use bytesize::ByteSize;
+use dray_proto::shown::line;
 use dray_proto::v1::{AgentCalls, AgentKeptLog, AgentStatus};
 use serde_json::json;
 use tonic::{Code, Status};
@@ -56,7 +57,7 @@ pub fn text(status: &AgentStatus) -> String {
     let link = if status.connected {
         "connected".to_owned()
     } else {
-        format!("not connected: {}", status.link)
+        format!("not connected: {}", line(&status.link))
     };
     // Writing to a string never fails.
     let _ = writeln!(
@@ -71,7 +72,8 @@ pub fn text(status: &AgentStatus) -> String {
         render::time(status.certificate_ends_s.saturating_mul(1_000_000))
     );
     if !status.renewal.is_empty() {
-        let _ = writeln!(out, "             not renewed yet: {}", status.renewal);
+        let why = line(&status.renewal);
+        let _ = writeln!(out, "             not renewed yet: {why}");
     }
     let _ = writeln!(
         out,
@@ -104,16 +106,16 @@ pub fn text(status: &AgentStatus) -> String {
             age(flow.oldest_unsent_ms)
         );
         if !flow.detail.is_empty() {
-            let _ = writeln!(out, "{:width$}  {}", "", flow.detail);
+            let _ = writeln!(out, "{:width$}  {}", "", line(&flow.detail));
         }
         if !flow.doing.is_empty() {
-            let _ = writeln!(out, "{:width$}  {}", "", flow.doing);
+            let _ = writeln!(out, "{:width$}  {}", "", line(&flow.doing));
         }
         if let Some(kept) = &flow.kept_log {
-            let _ = writeln!(out, "{:width$}  {}", "", kept_line(kept));
+            let _ = writeln!(out, "{:width$}  {}", "", line(&kept_line(kept)));
         }
-        for line in call_lines(&flow.calls) {
-            let _ = writeln!(out, "{:width$}  {line}", "");
+        for said in call_lines(&flow.calls) {
+            let _ = writeln!(out, "{:width$}  {}", "", line(&said));
         }
     }
     if status.flows.iter().any(|flow| flow.dead_letters > 0) {

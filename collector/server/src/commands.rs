@@ -11,6 +11,7 @@ mod tail;
 
 use std::path::Path;
 
+use dray_proto::shown::lines;
 use dray_proto::v1::consumer_act_request::Act as ConsumerActKind;
 use dray_proto::v1::site_act_request::Act as SiteActKind;
 use dray_proto::v1::target_act_request::Act as TargetActKind;
@@ -81,7 +82,7 @@ pub async fn run(command: Command, config: &Config) -> Result<(), Failure> {
                 .await
                 .map_err(said)?
                 .into_inner();
-            println!("{}", reply.said);
+            println!("{}", lines(&reply.said));
             Ok(())
         }
         Command::Audit { limit, json } => {
@@ -122,7 +123,7 @@ pub async fn run(command: Command, config: &Config) -> Result<(), Failure> {
                 .await
                 .map_err(said)?
                 .into_inner();
-            println!("{}", reply.said);
+            println!("{}", lines(&reply.said));
             Ok(())
         }
     }
@@ -130,7 +131,7 @@ pub async fn run(command: Command, config: &Config) -> Result<(), Failure> {
 
 async fn site_act(config: &Config, request: SiteActRequest) -> Result<(), Failure> {
     let answer = connect(config).await?.site_act(request).await;
-    println!("{}", answer.map_err(said)?.into_inner().said);
+    println!("{}", lines(&answer.map_err(said)?.into_inner().said));
     Ok(())
 }
 
@@ -150,7 +151,7 @@ async fn target(config: &Config, command: Target) -> Result<(), Failure> {
         .await
         .map_err(said)?
         .into_inner();
-    println!("{}", reply.said);
+    println!("{}", lines(&reply.said));
     Ok(())
 }
 

@@ -140,6 +140,13 @@ async fn status_is_answered_on_the_socket() {
     ] {
         assert!(shown.contains(words), "\"{words}\" is missing in\n{shown}");
     }
+    let mut forged = answer.clone();
+    forged.flows[0].detail = "gone\nstock2  running\u{1b}[2K\u{202e}".into();
+    let shown = status::text(&forged);
+    assert!(
+        shown.contains("gone\\nstock2  running\\u{1b}[2K\\u{202e}\n"),
+        "a folder's name is a line of its own or moves the cursor:\n{shown}"
+    );
     board.disconnected("it refuses connections; is it started?".into());
     let answer = admin::ask_status(&path).await.expect("an answer");
     assert!(status::text(&answer).contains("not connected: it refuses connections"));

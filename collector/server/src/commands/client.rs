@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use dray_proto::shown::lines;
 use dray_proto::v1::collector_admin_client::CollectorAdminClient;
 use hyper_util::rt::TokioIo;
 use tokio::net::UnixStream;
@@ -67,8 +68,9 @@ fn unreachable(path: &Path, error: &std::io::Error) -> Failure {
 pub(super) fn said(status: Status) -> Failure {
     match status.code() {
         Code::Unavailable => {
-            Failure::Unreachable(format!("the collector went away: {}", status.message()))
+            let why = lines(status.message());
+            Failure::Unreachable(format!("the collector went away: {why}"))
         }
-        _ => Failure::Failed(status.message().to_owned()),
+        _ => Failure::Failed(lines(status.message())),
     }
 }

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use dray_proto::shown::{line, lines};
 use dray_proto::v1::dead_letter_act_request::Act;
 use dray_proto::v1::{DeadLetterActRequest, DeadLettersRequest};
 use serde_json::Value;
@@ -100,7 +101,7 @@ async fn show_one(config: &Config, id: u64) -> Result<(), Failure> {
         "place    {} offset {}\nkey      {}",
         entry.flow,
         entry.offset,
-        show::line(&entry.key)
+        line(&entry.key)
     );
     println!(
         "since    {}\nbehind   {} event(s) of the same key wait",
@@ -117,26 +118,26 @@ async fn show_one(config: &Config, id: u64) -> Result<(), Failure> {
     }
     for (title, words) in [("owner", &entry.owner), ("runbook", &entry.runbook)] {
         if !words.is_empty() {
-            println!("{title:<8} {words}");
+            println!("{title:<8} {}", line(words));
         }
     }
     let mut kept: Vec<_> = entry.kept.iter().collect();
     kept.sort();
     for (name, value) in kept {
-        println!("kept     {name} = {}", readable(value.as_bytes()));
+        println!("kept     {name} = {}", line(value));
     }
-    println!("reason   {}\n\n{pretty}", readable(entry.reason.as_bytes()));
+    println!("reason   {}\n\n{}", line(&entry.reason), lines(&pretty));
     if !entry.edited_json.is_empty() {
         let edited: Value = serde_json::from_str(&entry.edited_json).unwrap_or_default();
         let edited = serde_json::to_string_pretty(&edited).unwrap_or_default();
-        println!("\nas it was edited, and is sent:\n{edited}");
+        println!("\nas it was edited, and is sent:\n{}", lines(&edited));
     }
     for (title, text) in [
         ("the last request", &entry.request),
         ("its answer", &entry.answer),
     ] {
         if !text.is_empty() {
-            println!("\n{title}:\n{}", readable(text.as_bytes()));
+            println!("\n{title}:\n{}", lines(text));
         }
     }
     if let Some(bytes) = raw(&event) {
@@ -160,13 +161,7 @@ fn raw(event: &Value) -> Option<Vec<u8>> {
 fn readable(bytes: &[u8]) -> String {
     let mut out = String::new();
     for chunk in bytes.utf8_chunks() {
-        for letter in chunk.valid().chars() {
-            match letter {
-                '\n' => out.push('\n'),
-                letter if letter.is_control() => out.extend(letter.escape_default()),
-                letter => out.push(letter),
-            }
-        }
+        out += &lines(chunk.valid());
         let _ = write!(out, "{}", chunk.invalid().escape_ascii());
     }
     out

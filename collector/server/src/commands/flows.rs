@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use dray_proto::shown;
 use dray_proto::v1::{CollectorStatusRequest, FlowAtTarget};
 
 use super::client::{connect, said};
@@ -14,7 +15,8 @@ pub(super) async fn run(config: &Config, json: bool) -> Result<(), Failure> {
     let status = connect(config).await?.status(request).await;
     let flows = status.map_err(said)?.into_inner().flows_at_targets;
     if json {
-        flows.iter().for_each(|flow| println!("{}", object(flow)));
+        let json = |flow: &FlowAtTarget| shown::json(&object(flow).to_string());
+        flows.iter().for_each(|flow| println!("{}", json(flow)));
     } else if flows.is_empty() {
         println!("No target takes a flow yet; \"dray-collector status\" shows both.");
     } else {

@@ -1,12 +1,13 @@
 //! `replay plan|edit|list|show|approve|pause|resume|cancel`.
 
+use dray_proto::shown::{line, lines};
 use dray_proto::v1::replay_act_request::Act;
 use dray_proto::v1::{
     PlanReplayRequest, ReplayActRequest, ReplayChange, ReplayEntry, ReplaysRequest,
 };
 
 use super::client::{connect, said};
-use super::show::{line, table, time_us};
+use super::show::{table, time_us};
 use crate::cli::{How, PlanArgs, Replay};
 use crate::config::Config;
 use crate::failure::Failure;
@@ -87,7 +88,7 @@ async fn act(config: &Config, act: Act, id: u64, hash: String) -> Result<(), Fai
         hash,
     };
     let answer = connect(config).await?.replay_act(request).await;
-    println!("{}", answer.map_err(said)?.into_inner().said);
+    println!("{}", lines(&answer.map_err(said)?.into_inner().said));
     Ok(())
 }
 
@@ -184,7 +185,7 @@ fn show(one: &ReplayEntry) {
         for (title, json) in [("before", &one.before_json), ("after", &one.after_json)] {
             let json: serde_json::Value = serde_json::from_str(json).unwrap_or_default();
             let pretty = serde_json::to_string_pretty(&json["data"]).unwrap_or_default();
-            println!("{title}: {pretty}");
+            println!("{title}: {}", lines(&pretty));
         }
     }
     if !one.approved_by.is_empty() {

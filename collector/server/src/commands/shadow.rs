@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{BufWriter, Write as _};
 
+use dray_proto::shown;
 use dray_proto::v1::{ShadowEntry, ShadowReply, ShadowRequest, ShadowTally};
 
 use super::client::{connect, said};
@@ -170,7 +171,7 @@ fn object(entry: &ShadowEntry) -> String {
         "at_us": entry.at_us, "differences": differences, "more": entry.more,
         "reason": entry.reason, "request": entry.request,
     });
-    format!("{object}\n")
+    shown::json(&object.to_string()) + "\n"
 }
 
 #[cfg(test)]

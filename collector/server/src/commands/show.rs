@@ -1,5 +1,6 @@
 //! Answers as a person reads them.
 
+use dray_proto::shown::{json as plain_json, line};
 use dray_proto::v1::{AuditEntry, CollectorStatus, DeadLetterEntry, FlowAtTarget, SiteStatus};
 
 /// Sentences about flows that `status` shows: some thousand may be off at once.
@@ -47,21 +48,6 @@ pub(super) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     lines.join("\n")
 }
 
-/// A text that others wrote, as one line that moves no cursor: a key shall not look like a row of its own.
-pub(super) fn line(text: &str) -> String {
-    if !text.chars().any(char::is_control) {
-        return text.to_owned();
-    }
-    let mut out = String::with_capacity(text.len() + 8);
-    for letter in text.chars() {
-        match letter {
-            letter if letter.is_control() => out.extend(letter.escape_default()),
-            letter => out.push(letter),
-        }
-    }
-    out
-}
-
 pub(super) fn audit(entries: &[AuditEntry], json: bool) {
     if json {
         for entry in entries {
@@ -69,7 +55,7 @@ pub(super) fn audit(entries: &[AuditEntry], json: bool) {
                 "id": entry.id, "at_us": entry.at_us, "actor": entry.actor, "action": entry.action,
                 "subject": entry.subject, "detail": entry.detail, "hash": entry.hash,
             });
-            println!("{line}");
+            println!("{}", plain_json(&line.to_string()));
         }
         return;
     }
@@ -136,7 +122,7 @@ pub(super) fn status(status: &CollectorStatus) {
         .unwrap_or(0);
     println!(
         "dray-collector {}; the log holds {} of {} ({share} %)\n",
-        status.version,
+        line(&status.version),
         bytesize::ByteSize(status.log_bytes),
         bytesize::ByteSize(status.log_bytes_max)
     );
@@ -164,7 +150,7 @@ pub(super) fn status(status: &CollectorStatus) {
         );
     }
     for flow in status.flows.iter().filter(|flow| !flow.gap.is_empty()) {
-        println!("{} is stopped: {}\n", flow.flow, flow.gap);
+        println!("{} is stopped: {}\n", line(&flow.flow), line(&flow.gap));
     }
     if status.agent_dead_letters > 0 {
         println!(
@@ -227,8 +213,8 @@ pub(super) fn status(status: &CollectorStatus) {
         );
     }
     let concerns = concerns(status);
-    for line in concerns.iter().take(CONCERNS_SHOWN) {
-        println!("\n{line}");
+    for concern in concerns.iter().take(CONCERNS_SHOWN) {
+        println!("\n{}", line(concern));
     }
     if concerns.len() > CONCERNS_SHOWN {
         let more = concerns.len() - CONCERNS_SHOWN;

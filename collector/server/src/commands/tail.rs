@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 
+use dray_proto::shown;
 use dray_proto::v1::feed_client::FeedClient;
 use dray_proto::v1::subscribe::Start;
 use dray_proto::v1::{Event, FromReader, Subscribe, from_reader};
@@ -83,23 +84,45 @@ fn write(out: &mut impl std::io::Write, event: &Event, whole: bool) -> std::io::
         event.offset,
     );
     if whole {
-        return writeln!(out, "{json}");
+        return writeln!(out, "{}", shown::json(&json));
     }
     let captured = event.captured_at.as_ref().map_or(0, micros);
     let time = jiff::Timestamp::from_microsecond(captured)
         .map(|time| time.strftime("%Y-%m-%d %H:%M:%S%.3fZ").to_string());
     let parsed: serde_json::Value = serde_json::from_str(&json).unwrap_or_default();
-    let text = |name: &str| parsed[name].as_str().unwrap_or("?").to_owned();
+    let text = |name: &str| shown::line(parsed[name].as_str().unwrap_or("?"));
     writeln!(
         out,
         "{}  {}/{} {:>7}  {:<18} {:<8} {}  {}",
         time.unwrap_or_default(),
-        event.site,
-        event.flow,
+        shown::line(&event.site),
+        shown::line(&event.flow),
         event.offset,
         text("type"),
         text("operation"),
-        event.key,
-        parsed["data"]
+        shown::line(&event.key),
+        shown::json(&parsed["data"].to_string())
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_no_line_of_its_own_and_moves_no_cursor() {
+        let event = Event {
+            site: "north".into(),
+            flow: "items".into(),
+            key: "K1\n99  dead\u{1b}[2K".into(),
+            ..Event::default()
+        };
+        for whole in [false, true] {
+            let mut out = Vec::new();
+            write(&mut out, &event, whole).expect("memory takes it");
+            let said = String::from_utf8(out).expect("text");
+            assert_eq!(said.matches('\n').count(), 1, "{said:?}");
+            assert!(!said.contains('\u{1b}'), "{said:?}");
+        }
+    }
 }
