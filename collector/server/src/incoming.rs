@@ -5,8 +5,9 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use dray_delivery::seldom::Seldom;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
@@ -34,6 +35,8 @@ const STRANGER: Duration = Duration::from_secs(60);
 const USER_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long to wait after `accept` failed, e.g. for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// How often the log says so.
+const FAILURES_TOLD_EVERY: Duration = Duration::from_secs(10);
 
 /// Accepts until the collector stops; hands on what shook hands.
 pub(crate) fn accept(
@@ -46,6 +49,7 @@ pub(crate) fn accept(
     let handshakes = Arc::new(Semaphore::new(HANDSHAKES_MAX));
     let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let strangers = Arc::new(Semaphore::new(STRANGERS_MAX));
+    let mut failures = Seldom::every(FAILURES_TOLD_EVERY);
     tokio::spawn(async move {
         loop {
             let next = async {
@@ -79,7 +83,9 @@ pub(crate) fn accept(
                     });
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "a connection could not be accepted");
+                    if let Some(unsaid) = failures.happened(Instant::now()) {
+                        tracing::warn!(%error, unsaid, "a connection could not be accepted");
+                    }
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             }

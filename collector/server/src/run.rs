@@ -37,6 +37,9 @@ use crate::{dead_letters, fullness, incoming, local, metrics_page};
 
 /// HTTP/2 pings find a dead link: after 10 s of silence, lost 10 s later.
 const KEEPALIVE: Duration = Duration::from_secs(10);
+/// The same on the local socket, where nothing but a process that stands still is slow: a command that somebody stopped for a
+/// moment is not cut off.
+const LOCAL_KEEPALIVE: Duration = Duration::from_secs(60);
 /// What an agent may have on its way, a stream and a connection: several blocks of 64 KiB over a
 /// long line.
 const STREAM_WINDOW: u32 = 4 * 1024 * 1024;
@@ -302,6 +305,9 @@ async fn serve_local(
     let incoming = local::accept(listener, operators, shared.stopping());
     let mut stopping = shared.stopping();
     Server::builder()
+        .http2_keepalive_interval(Some(LOCAL_KEEPALIVE))
+        .http2_keepalive_timeout(Some(LOCAL_KEEPALIVE))
+        .max_concurrent_streams(STREAMS_MAX)
         .add_service(CollectorAdminServer::new(Admin::new(Arc::clone(&shared))))
         .add_service(FeedServer::new(FeedService::new(shared)))
         .serve_with_incoming_shutdown(incoming, async move { stopping.wait().await })
