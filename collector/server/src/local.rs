@@ -5,7 +5,6 @@
 //! operators, the socket stands elsewhere and anybody may knock (mode 0666): the kernel's word alone lets them in.
 
 use std::collections::HashMap;
-use std::future::Future as _;
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
