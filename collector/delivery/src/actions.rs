@@ -169,6 +169,7 @@ pub async fn retry_all(store: &Arc<dyn Store>, target: &str) -> Result<u64, Stri
         target: Some(target.to_owned()),
         states: vec![ExceptionState::Dead],
         limit: PAGE,
+        without_events: true,
         ..ExceptionQuery::default()
     };
     let mut done = 0;
@@ -286,8 +287,9 @@ fn of_key(found: &Exception, states: Vec<ExceptionState>, limit: usize) -> Excep
         flow: Some(found.flow.clone()),
         key: Some(found.key.clone()),
         states,
-        after: 0,
         limit,
+        without_events: true,
+        ..ExceptionQuery::default()
     }
 }
 
@@ -295,6 +297,7 @@ async fn find(store: &Arc<dyn Store>, id: u64) -> Result<Exception, String> {
     let query = ExceptionQuery {
         after: id.saturating_sub(1),
         limit: 1,
+        without_events: true,
         ..ExceptionQuery::default()
     };
     let found = list(store, query)

@@ -170,6 +170,7 @@ fn exceptions(store: &dyn Store, target: &str, flow: &FlowName) -> Result<u64, S
         target: Some(target.to_owned()),
         flow: Some(flow.clone()),
         limit: PAGE,
+        without_events: true,
         ..ExceptionQuery::default()
     };
     let mut count = 0;

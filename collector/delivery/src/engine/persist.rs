@@ -409,8 +409,9 @@ fn mark_overtaken(
             flow: Some(flow.clone()),
             key: Some(key.clone()),
             states: vec![ExceptionState::Dead, ExceptionState::Retry],
-            after: 0,
             limit: PAGE,
+            without_events: true,
+            ..ExceptionQuery::default()
         };
         let meant = |found: &Exception| {
             found.offset < *delivered
@@ -465,6 +466,7 @@ fn load_keys(store: &dyn Store, target: &str, mut loader: Loader) -> Result<Load
     let mut query = ExceptionQuery {
         target: Some(target.to_owned()),
         limit: PAGE,
+        without_events: true,
         ..ExceptionQuery::default()
     };
     loop {
