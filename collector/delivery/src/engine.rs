@@ -140,6 +140,8 @@ pub(crate) struct Engine {
     redo: VecDeque<Redo>,
     /// Parked exceptions that are among the lanes or on the way there.
     redoing: HashSet<u64>,
+    /// Exceptions among the lanes that somebody discarded: nothing more is written down of them, and nothing counted.
+    gone: HashSet<u64>,
     /// When what waits on disk is due.
     waits: BinaryHeap<Due>,
     /// When to look for what may wait no longer.
@@ -224,6 +226,7 @@ impl Engine {
             look_after: None,
             redo: VecDeque::new(),
             redoing: HashSet::new(),
+            gone: HashSet::new(),
             waits: BinaryHeap::new(),
             holding: Holding::default(),
             reload_due: false,

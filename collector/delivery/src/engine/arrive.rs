@@ -368,6 +368,9 @@ impl Engine {
     pub(super) fn open(&mut self, slot: Slot) {
         let spot = self.lanes.open(slot);
         if let Some(block) = self.window.release(spot.block) {
+            if let Some(again) = block.redo {
+                self.gone.remove(&again.id);
+            }
             match block.flow {
                 Some(flow) => self.flows[flow].bytes -= block.bytes.len(),
                 None => self.replay_left(&block),
@@ -452,8 +455,15 @@ impl Engine {
             let current = self.keys.is_current(key, again.pass);
             if !current {
                 self.open(slot); // Nothing changed: it stays on disk as it is.
+                return false;
             }
-            return current;
+        }
+        if self.let_go(loaded, meta, again) {
+            self.pending.open(slot);
+            return false;
+        }
+        if again.pass > 0 {
+            return true;
         }
         let overtaken = !again.older && self.keys.is_overtaken(key, loaded.offset(meta));
         if overtaken {

@@ -77,6 +77,9 @@ impl Engine {
             self.pending.open(item.slot);
             return;
         }
+        if self.has_let_go(item, &loaded, &meta) {
+            return;
+        }
         let now_us = jiff::Timestamp::now().as_microsecond();
         let before = loaded.told.as_ref();
         let awaited = before.and_then(|told| told.awaits.as_ref());

@@ -163,6 +163,7 @@ impl Engine {
     fn take_keys(&mut self, loader: Loader) {
         let found = loader.finish(&self.keys);
         (self.counts_on_disk, self.keys) = (found.keys.counts, found.keys);
+        self.gone = found.gone;
         self.waits = found.waits.into_iter().map(Reverse).collect();
         self.want(found.redo);
     }
@@ -295,7 +296,9 @@ impl Engine {
 
     fn reload(&self) -> Op {
         let (store, name) = (Arc::clone(&self.store), self.config.name.clone());
-        let loader = Loader::new(&self.keys);
+        let in_lanes = self.window.blocks().filter_map(|loaded| loaded.redo);
+        let in_lanes = in_lanes.map(|again| again.id).collect();
+        let loader = Loader::beside(&self.keys, in_lanes);
         Box::pin(async move {
             match tokio::task::spawn_blocking(move || load_keys(&*store, &name, loader)).await {
                 Ok(Ok(loader)) => Done::Reloaded(loader),

@@ -219,13 +219,16 @@ impl Engine {
         self.note_newer(loaded, meta);
         let (flow, key) = (&loaded.place.flow, loaded.key(meta));
         let id = self.keys.id(flow, key);
-        self.pending.remove.push(again.id);
         let offset = loaded.offset(meta);
         if again.pass > 0 && self.keys.delivered(id, offset) {
             self.pending
                 .overtaken
                 .push((flow.clone(), key.to_owned(), offset));
         }
+        if self.let_go(loaded, meta, again) {
+            return;
+        }
+        self.pending.remove.push(again.id);
         if again.pass == 0 {
             self.keys.parked_removed(id);
             self.redone(again.id, loaded, meta);
@@ -339,6 +342,10 @@ impl Engine {
             self.replay_refused(&loaded, &meta, replayed, reason);
             self.shared.rejected.fetch_add(1, Relaxed);
             self.pending.open(item.slot);
+            return;
+        }
+        if self.has_let_go(item, &loaded, &meta) {
+            self.shared.rejected.fetch_add(1, Relaxed);
             return;
         }
         let key = self.keys.id(&loaded.place.flow, loaded.key(&meta));
