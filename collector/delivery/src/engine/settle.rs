@@ -92,17 +92,17 @@ impl Engine {
                 self.deliver(&batch);
             }
             Outcome::Accepted(later, reason) => {
-                self.heal(era);
+                self.undecided(era);
                 let state = ExceptionState::Accepted;
                 self.put_off(&batch, Waits::new(state, later, reason), exchange);
             }
             Outcome::Confirm(later, reason) => {
-                self.heal(era);
+                self.undecided(era);
                 let state = ExceptionState::Confirm;
                 self.put_off(&batch, Waits::new(state, later, reason), exchange);
             }
             Outcome::Missing(missing) => {
-                self.heal(era);
+                self.undecided(era);
                 self.lacks(batch, missing, exchange);
             }
             Outcome::Rejected(reason) => {

@@ -63,7 +63,8 @@ impl Engine {
         match seen {
             Some(Ok(seen)) => {
                 if self.shadow.asks() && seen.verdict != Verdict::Superseded {
-                    self.heal(era);
+                    // Nothing was delivered.
+                    self.undecided(era);
                 } else {
                     self.gate.unsent(era);
                 }

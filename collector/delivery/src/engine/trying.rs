@@ -161,10 +161,19 @@ impl Engine {
         waits.min().filter(|_| can_send)
     }
 
-    /// The target took something.
+    /// The target has one more event.
     pub(super) fn heal(&mut self, era: u64) {
         self.taken += 1;
         if let Some(healed) = self.gate.taken(era) {
+            self.healed(healed.cause, healed.since);
+        }
+    }
+
+    /// The target answered well, and what is to become of the event is not decided.
+    pub(super) fn undecided(&mut self, era: u64) {
+        self.taken += 1;
+        let healed = self.gate.undecided(era, Instant::now(), rand::random());
+        if let Some(healed) = healed {
             self.healed(healed.cause, healed.since);
         }
     }
