@@ -43,8 +43,7 @@ pub async fn retry(store: &Arc<dyn Store>, id: u64, older: bool) -> Result<Strin
         ExceptionState::Overtaken if older => OLDER,
         ExceptionState::Overtaken => {
             return Err(format!(
-                "a later event of this key ({}) was delivered; use --older to deliver {id} all the same",
-                found.key
+                "a later event of its key was delivered; use --older to deliver {id} all the same"
             ));
         }
         ExceptionState::Held => return Err(held(store, &found).await?),
@@ -274,8 +273,8 @@ async fn held(store: &Arc<dyn Store>, found: &Exception) -> Result<String, Strin
     .await?;
     Ok(match before.first() {
         Some(dead) => format!(
-            "event {} is held behind dead letter {} of its key ({}): retry or discard that one",
-            found.id, dead.id, found.key
+            "event {} is held behind dead letter {} of its key: retry or discard that one",
+            found.id, dead.id
         ),
         None => format!("event {} is held and goes on by itself", found.id),
     })

@@ -3,11 +3,14 @@
 //!
 //! A setting is a member's name, hidden wherever it stands (`iban`), or a JSON pointer (`/data/line/price`) into an event
 //! or a body. Where a text is no JSON, or was cut within it, a pointer's last name is hidden wherever it stands: rather too
-//! much than too little. What was hidden in a request is hidden in the target's words about it, too.
+//! much than too little. What was hidden in a request is hidden in the target's words about it, too, and what is hidden of an
+//! event, in its key.
 
+use dray_proto::Offset;
 use regex::{Captures, Regex};
 use serde_json::Value;
 
+use crate::body::{Place, Writer};
 use crate::connectors::Exchange;
 
 /// What stands in place of what is hidden.
@@ -18,6 +21,54 @@ pub const MASKS_MAX: usize = 100;
 const VALUE_MIN: usize = 4;
 /// Values that are looked for, at most: what an event has of them.
 const VALUES_MAX: usize = 1_000;
+
+/// Values that were hidden.
+#[derive(Debug, Clone, Default)]
+pub struct Values {
+    /// Those that are looked for in sentences.
+    long: Vec<String>,
+    /// Short ones, and numbers: they would hide half of one, but a key may be made of them.
+    others: Vec<String>,
+}
+
+impl Values {
+    fn add(&mut self, value: String, is_long: bool) {
+        if self.long.len() + self.others.len() < VALUES_MAX {
+            let values = if is_long {
+                &mut self.long
+            } else {
+                &mut self.others
+            };
+            values.push(value);
+        }
+    }
+
+    /// What is said, without them.
+    #[must_use]
+    pub fn text(&self, text: String) -> String {
+        let hide = |text: String, value: &String| text.replace(value.as_str(), HIDDEN);
+        self.long.iter().fold(text, hide)
+    }
+
+    /// A request and its answer, without them: an address may hold the key.
+    pub(crate) fn exchange(&self, exchange: Exchange) -> Exchange {
+        Exchange {
+            request: self.text(exchange.request),
+            answer: self.text(exchange.answer),
+        }
+    }
+
+    /// A business key, without them: it is one of them, or holds one that is long enough.
+    #[must_use]
+    pub fn key(&self, key: &str) -> String {
+        if self.others.iter().any(|value| value == key) {
+            return HIDDEN.to_owned();
+        }
+        let numbers = self.others.iter().filter(|value| value.len() >= VALUE_MIN);
+        let hide = |text: String, value: &String| text.replace(value.as_str(), HIDDEN);
+        numbers.fold(self.text(key.to_owned()), hide)
+    }
+}
 
 /// A target's fields to hide.
 #[derive(Debug, Clone, Default)]
@@ -93,18 +144,32 @@ impl Mask {
         if self.is_empty() {
             return (exchange, reason);
         }
-        let mut values = Vec::new();
+        let mut values = Values::default();
         let request = self.whole(&exchange.request, &mut values);
         let answer = self.whole(&exchange.answer, &mut values);
-        let without = |text: String| {
-            let hide = |text: String, value: &String| text.replace(value.as_str(), HIDDEN);
-            values.iter().fold(text, hide)
-        };
-        let exchange = Exchange {
-            request,
-            answer: without(answer),
-        };
-        (exchange, without(self.text(&reason)))
+        let exchange = values.exchange(Exchange { request, answer });
+        (exchange, values.text(self.text(&reason)))
+    }
+
+    /// What is hidden of an event: to be hidden in what is said of it, too.
+    #[must_use]
+    pub fn values(&self, json: &str) -> Values {
+        let mut values = Values::default();
+        if !self.is_empty() {
+            self.body(json, &mut values);
+        }
+        values
+    }
+
+    /// The same of an event as the log has it.
+    pub(crate) fn of_event(&self, place: &Place, offset: Offset, event: &[u8]) -> Values {
+        if self.is_empty() {
+            return Values::default();
+        }
+        let mut plain = Vec::new();
+        // What cannot be written has no values that could be told.
+        let _ = Writer::default().put(&mut plain, place, offset, event);
+        self.values(&String::from_utf8_lossy(&plain))
     }
 
     /// Whether what stands at this pointer into a body is hidden.
@@ -124,18 +189,18 @@ impl Mask {
         if self.is_empty() {
             return text.to_owned();
         }
-        self.body(text, &mut Vec::new())
+        self.body(text, &mut Values::default())
     }
 
     /// "POST http://erp.example/api", and the body below.
-    fn whole(&self, text: &str, values: &mut Vec<String>) -> String {
+    fn whole(&self, text: &str, values: &mut Values) -> String {
         match text.split_once('\n') {
             Some((head, body)) => format!("{}\n{}", self.text(head), self.body(body, values)),
             None => self.text(text),
         }
     }
 
-    fn body(&self, body: &str, values: &mut Vec<String>) -> String {
+    fn body(&self, body: &str, values: &mut Values) -> String {
         let Ok(mut json) = serde_json::from_str::<Value>(body) else {
             return self.text(body);
         };
@@ -151,10 +216,16 @@ impl Mask {
                 }
             }
         }
+        // An event's key may be made of them.
+        for root in roots {
+            if let Some(Value::String(key)) = root.get_mut("key") {
+                *key = values.key(key);
+            }
+        }
         json.to_string()
     }
 
-    fn hide_names(&self, json: &mut Value, values: &mut Vec<String>) {
+    fn hide_names(&self, json: &mut Value, values: &mut Values) {
         match json {
             Value::Object(members) => {
                 for (name, value) in members {
@@ -194,19 +265,18 @@ impl Mask {
     }
 }
 
-fn hide(value: &mut Value, values: &mut Vec<String>) {
+fn hide(value: &mut Value, values: &mut Values) {
     collect(value, values);
     *value = Value::from(HIDDEN);
 }
 
-fn collect(value: &Value, values: &mut Vec<String>) {
+fn collect(value: &Value, values: &mut Values) {
     match value {
         Value::Object(members) => members.values().for_each(|value| collect(value, values)),
         Value::Array(all) => all.iter().for_each(|value| collect(value, values)),
-        Value::String(text) if text.len() >= VALUE_MIN && values.len() < VALUES_MAX => {
-            values.push(text.clone());
-        }
-        _ => {}
+        Value::String(text) => values.add(text.clone(), text.len() >= VALUE_MIN),
+        Value::Number(number) => values.add(number.to_string(), false),
+        Value::Bool(_) | Value::Null => {}
     }
 }
 
@@ -261,14 +331,14 @@ mod tests {
     fn what_was_hidden_in_a_request_is_hidden_in_the_answer_and_the_reason() {
         let mask = mask(&["iban", "token"]);
         let exchange = Exchange {
-            request: "POST http://erp/a?token=abc&b=1\n{\"iban\":\"DE12345\",\"name\":\"Doe\"}"
+            request: "POST http://erp/DE12345?token=abc&b=1\n{\"iban\":\"DE12345\",\"name\":\"Doe\"}"
                 .into(),
             answer: "422 Unprocessable Entity\nthe account DE12345 of Doe is closed".into(),
         };
         let (hidden, reason) = mask.exchange(exchange.clone(), "422: account DE12345".into());
         assert_eq!(
             hidden.request,
-            "POST http://erp/a?token=***&b=1\n{\"iban\":\"***\",\"name\":\"Doe\"}"
+            "POST http://erp/***?token=***&b=1\n{\"iban\":\"***\",\"name\":\"Doe\"}"
         );
         assert_eq!(
             hidden.answer,
@@ -277,6 +347,27 @@ mod tests {
         assert_eq!(reason, "422: account ***");
         let (same, _) = Mask::default().exchange(exchange.clone(), String::new());
         assert_eq!(same, exchange);
+    }
+
+    #[test]
+    fn a_key_is_hidden_where_it_is_or_holds_what_is_hidden() {
+        let mask = mask(&["iban", "/data/number", "/data/line/code"]);
+        let event = r#"{"key":"K","data":{"iban":"DE12345","number":47110,"line":{"code":"A1"},"other":"B2"}}"#;
+        let values = mask.values(event);
+        for (key, expected) in [
+            ("DE12345", "***"),
+            ("K-DE12345-1", "K-***-1"),
+            ("47110", "***"),
+            ("47110/3", "***/3"),
+            ("A1", "***"),
+            ("A1-7", "A1-7"),
+            ("B2", "B2"),
+            ("", ""),
+        ] {
+            assert_eq!(values.key(key), expected, "{key}");
+        }
+        assert_eq!(Mask::default().values(event).key("DE12345"), "DE12345");
+        assert_eq!(values.text("A1 of DE12345".into()), "A1 of ***");
     }
 
     #[test]

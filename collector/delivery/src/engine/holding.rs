@@ -109,12 +109,13 @@ impl Engine {
             end_us
         };
         let reference = missing.reference;
-        let (exchange, said) = self.masked_of(&loaded, &meta, exchange, missing.reason);
+        let own = self.own_values(&loaded, &meta);
+        let (exchange, said) = self.masked_with(&own, exchange, missing.reason);
         let (of, name) = match &reference {
             Some(Reference { of, name }) => (of.clone(), name.clone()),
             None => Default::default(),
         };
-        let name = self.masked_of(&loaded, &meta, None, name).1;
+        let name = self.masked_with(&own, None, name).1;
         let attempts = if missing.told {
             self.attempts(batch, &loaded)
         } else {

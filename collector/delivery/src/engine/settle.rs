@@ -13,9 +13,9 @@ use super::waiting::Waits;
 use super::{Engine, GROW_AFTER};
 use crate::answer::ANSWERED;
 use crate::batch::{Batch, Item};
-use crate::body::Writer;
 use crate::connectors::{Exchange, Verdict};
 use crate::detail::Detail;
+use crate::mask::Values;
 use crate::outcome::{Class, Outcome};
 use crate::policy::{After, Redo};
 use crate::status::Tally;
@@ -261,19 +261,33 @@ impl Engine {
         exchange: Option<&Exchange>,
         reason: String,
     ) -> (Option<Exchange>, String) {
+        let own = self.own_values(loaded, meta);
+        self.masked_with(&own, exchange, reason)
+    }
+
+    /// The same, where its values are known.
+    pub(super) fn masked_with(
+        &self,
+        own: &Values,
+        exchange: Option<&Exchange>,
+        reason: String,
+    ) -> (Option<Exchange>, String) {
         let (exchange, reason) = self.masked(exchange, reason);
-        if self.mask.is_empty() {
-            return (exchange, reason);
-        }
-        let mut plain = Vec::new();
+        (
+            exchange.map(|exchange| own.exchange(exchange)),
+            own.text(reason),
+        )
+    }
+
+    /// What is hidden of an event. It is written for this, so once for all that is said of it.
+    pub(super) fn own_values(&self, loaded: &Loaded, meta: &Meta) -> Values {
         let (offset, event) = (loaded.offset(meta), loaded.event(meta));
-        // What cannot be written has no values that could be told.
-        let _ = Writer::default().put(&mut plain, &loaded.place, offset, event);
-        let own = Exchange {
-            request: format!("\n{}", String::from_utf8_lossy(&plain)),
-            answer: String::new(),
-        };
-        (exchange, self.mask.exchange(own, reason).1)
+        self.mask.of_event(&loaded.place, offset, event)
+    }
+
+    /// An event's key as it may be read.
+    pub(super) fn shown_key(&self, loaded: &Loaded, meta: &Meta) -> String {
+        self.own_values(loaded, meta).key(loaded.key(meta))
     }
 
     /// What is told of a failure. Without its request nobody knows what of the target's words is hidden: then its status is
@@ -312,7 +326,7 @@ impl Engine {
         }
         if let Some(item) = batch.items.first() {
             let (loaded, meta) = batch.event(item);
-            let said = self.masked_of(loaded, meta, exchange, reason.clone()).1;
+            let (exchange, said) = self.masked_of(loaded, meta, exchange, reason);
             self.shared.note_error(&said);
             // A replay counts for itself: it must not stop what is live. As a try of an open breaker it is one like any other.
             if loaded.replayed.is_none() || self.gate.broken().is_some() {
@@ -322,7 +336,7 @@ impl Engine {
                     self.broke(now);
                 }
             }
-            self.reject(&batch, item, class, reason, exchange);
+            self.reject_as(&batch, item, class, said, exchange);
         }
     }
 
@@ -336,8 +350,21 @@ impl Engine {
         exchange: Option<&Exchange>,
     ) {
         let (loaded, meta) = batch.event(item);
+        let (exchange, said) = self.masked_of(loaded, meta, exchange, reason);
+        self.reject_as(batch, item, class, said, exchange);
+    }
+
+    /// The same, in words that may be read.
+    fn reject_as(
+        &mut self,
+        batch: &Batch,
+        item: &Item,
+        class: Class,
+        reason: String,
+        exchange: Option<Exchange>,
+    ) {
+        let (loaded, meta) = batch.event(item);
         let (loaded, meta) = (Arc::clone(loaded), *meta);
-        let (exchange, reason) = self.masked_of(&loaded, &meta, exchange, reason);
         if let Some(replayed) = loaded.replayed {
             self.replay_refused(&loaded, &meta, replayed, reason);
             self.shared.rejected.fetch_add(1, Relaxed);

@@ -8,9 +8,9 @@ use super::Engine;
 use super::send::{Sent, encoded};
 use crate::batch::{Batch, Renderer, Shape};
 use crate::connectors::{Connector, Exchange};
-use crate::mask::HIDDEN;
+use crate::mask::{HIDDEN, Values};
 use crate::shadow::{Seen, Shadow, Subject, Verdict};
-use crate::vet::Unfit;
+use crate::vet::{Unfit, Vetting};
 
 /// Renders and compares the one event of a batch.
 pub(super) async fn look(
@@ -86,7 +86,7 @@ impl Engine {
     }
 
     /// What the report keeps.
-    fn masked_seen(&self, mut seen: Seen) -> Seen {
+    fn masked_seen(&self, mut seen: Seen, own: &Values) -> Seen {
         if self.mask.is_empty() {
             return seen;
         }
@@ -94,13 +94,16 @@ impl Engine {
             request: seen.request,
             answer: String::new(),
         };
-        let (exchange, reason) = self.mask.exchange(exchange, seen.detail.reason);
-        (seen.request, seen.detail.reason) = (exchange.request, reason);
+        let (exchange, reason) = self.masked_with(own, Some(&exchange), seen.detail.reason);
+        seen.request = exchange.map_or_else(String::new, |exchange| exchange.request);
+        seen.detail.reason = reason;
         for found in &mut seen.detail.differences {
-            if self.mask.hides(&found.field) {
-                for value in [&mut found.ours, &mut found.theirs] {
-                    *value = value.take().map(|_| HIDDEN.to_owned());
-                }
+            let hides = self.mask.hides(&found.field);
+            for value in [&mut found.ours, &mut found.theirs] {
+                *value = value.take().map(|value| match hides {
+                    true => HIDDEN.to_owned(),
+                    false => own.text(value),
+                });
             }
         }
         seen
@@ -113,7 +116,7 @@ impl Engine {
         let row = ShadowRow {
             id: 0,
             offset: loaded.offset(&meta),
-            key: loaded.key(&meta).to_owned(),
+            key: own.key(loaded.key(&meta)),
             verdict: seen.verdict.as_str().to_owned(),
             at_us: jiff::Timestamp::now().as_microsecond(),
             request: seen.request,
