@@ -213,6 +213,7 @@ pub async fn detach(store: &Arc<dyn Store>, target: &str) -> Result<(), String> 
         cancel_replays(&*store, &target)?;
         for flow in store.flows() {
             store.set(&phase::setting(&target, &flow), None)?;
+            store.set(&phase::passed::setting(&target, &flow), None)?;
         }
         store.detach(&consumer(&target))?;
         store.set(&seeded_setting(&target), None)?;

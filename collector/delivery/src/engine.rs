@@ -123,6 +123,8 @@ pub(crate) struct Engine {
     last_op_was_step: bool,
     reader: Option<Box<Reader>>,
     scan: Option<JoinHandle<(Box<Reader>, Scan)>>,
+    /// A scan was whole: each flow's phase is written down.
+    scanned: bool,
     /// The log may hold something new.
     scan_due: bool,
     /// The last scan left something, as there was no room or nothing is sent.
@@ -217,6 +219,7 @@ impl Engine {
             last_op_was_step: false,
             reader: None,
             scan: None,
+            scanned: false,
             scan_due: true,
             scan_more: false,
             scan_once_open: false,
@@ -344,8 +347,8 @@ impl Engine {
         if !self.reload_due && self.gate.is_up() {
             self.start_due();
         }
-        self.start_replaying(now);
-        if self.stopping.is_none() && !self.reload_due {
+        // What is live has left: what a replay puts into the lanes now takes the requests that are to spare.
+        if self.start_replaying(now) {
             self.start_requests();
         }
         self.start_op(now);

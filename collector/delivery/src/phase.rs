@@ -2,12 +2,17 @@
 //!
 //! A phase is the configuration's. What stands here is where it began: an entry of the audit trail, and a setting of
 //! the store (`phase:TARGET:FLOW`) that says so until the next change. A flow that was never anything but live has none.
+//! What passed by unsent stands beside it ([`passed`]).
 
 use dray_proto::FlowName;
 use dray_store::{AuditEntry, Cursor, ExceptionQuery, Store, StoreError};
 use serde::{Deserialize, Serialize};
 
 use crate::catalogue::Phase;
+
+pub(crate) mod passed;
+
+use passed::Passed;
 
 /// Who changes a phase, in the audit trail.
 pub const ACTOR: &str = "configuration";
@@ -136,6 +141,10 @@ pub fn enter(
             now.from - 1
         );
     }
+    // First what passed by: after a kill before the rest this changes nothing.
+    let mut passed = Passed::read(store, target, flow)?;
+    passed.enter(phase, cursor, store.held(flow).oldest_offset);
+    store.set(&passed::setting(target, flow), Some(&passed.text()))?;
     tracing::info!(%flow, phase = %phase, from = now.from, "a flow is in another phase");
     store.audit(&AuditEntry {
         id: 0,

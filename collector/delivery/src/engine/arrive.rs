@@ -279,6 +279,7 @@ impl Engine {
                 Piece::Lost(lost) => self.lose(lost),
             }
         }
+        self.scanned |= scan.failed.is_none();
         self.scan_more |= scan.more;
         if let Some(until_us) = scan.young_until_us {
             let left_us = until_us - jiff::Timestamp::now().as_microsecond();

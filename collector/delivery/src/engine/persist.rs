@@ -15,6 +15,7 @@ use dray_store::{
 };
 
 use super::holding::Looked;
+use super::replaying::Written;
 use super::seeding::seed;
 use super::{Engine, STORE_RETRY, paused_setting};
 use crate::config::Start;
@@ -217,6 +218,7 @@ impl Engine {
                 through,
             } => {
                 self.connector.settled(&through);
+                self.ground_moves(Written::Soon, Written::Whole);
                 if let Some(known) = known {
                     self.vetting.counted(known);
                 }
@@ -255,6 +257,7 @@ impl Engine {
     }
 
     fn step(&mut self) -> Op {
+        self.ground_moves(Written::Not, Written::Soon);
         let mut pending = std::mem::take(&mut self.pending);
         pending.counts = self.keys.counts;
         let cursors = pending.dirty.drain(..).map(|index| {
@@ -269,11 +272,12 @@ impl Engine {
             .map(|(flow, through)| (self.flows[*flow].name().clone(), *through));
         let sent = sent.collect();
         let now_us = jiff::Timestamp::now().as_microsecond();
-        let (replay, audit) = self.replay_step(now_us);
+        let (replay, audit, settings) = self.replay_step(now_us);
         let step = Step {
             consumer: self.consumer.clone(),
             replay,
             audit,
+            settings,
             cursors,
             sent,
             add: pending

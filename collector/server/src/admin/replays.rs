@@ -212,6 +212,7 @@ fn plain(replay: &Replay) -> ReplayEntry {
         key: newer.key,
         offset: newer.offset,
         delivered: newer.delivered,
+        unsent: newer.unsent,
     });
     let progress = &replay.progress;
     ReplayEntry {
@@ -229,6 +230,7 @@ fn plain(replay: &Replay) -> ReplayEntry {
         rate: plan.rate,
         dead_letters: plan.filter.dead_letters || plan.edits > 0,
         events: plan.events,
+        unsent: plan.unsent,
         keys: plan.keys,
         flows: flows.collect(),
         newer: plan.newer,
