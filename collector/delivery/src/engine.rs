@@ -423,11 +423,10 @@ impl Engine {
             let vetting = Arc::clone(&self.vetting);
             let bytes_max = self.config.batch_bytes.as_u64() as usize;
             if batch.shadow {
-                let first = batch.items.first();
-                batch.has_later = first.is_some_and(|item| self.lanes.has_later(item.slot));
-                let shadow = Arc::clone(&self.shadow);
+                batch.has_later = self.has_later(&batch);
+                let looks = (Arc::clone(&self.shadow), vetting);
                 self.sending.spawn(shadow::look(
-                    connector, shadow, renderer, shape, bytes_max, batch, era,
+                    connector, looks, renderer, shape, bytes_max, batch, era,
                 ));
                 continue;
             }

@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 use tokio::task::JoinError;
 
 use super::{COUNT_EVERY, Engine, LOOK_EVERY, PUBLISH_EVERY, STORE_RETRY};
+use crate::batch::Batch;
 use crate::body::Place;
 use crate::budget::Arrivals;
 use crate::catalogue::{Agreed, Phase};
@@ -33,6 +34,8 @@ const PASS_BY_EVERY: u64 = 10_000;
 
 /// Longer than this events that are too young are not waited for at once.
 const YOUNG_MAX: Duration = Duration::from_secs(10);
+/// How many events of a lane are looked at for a later one of a key: others are of other flows, which are few.
+const LOOKED_BEHIND: usize = 1_000;
 /// How many events ahead a target that verifies says that it may send: as many it looks for after a kill, at most.
 const SENT_STRIDE: u64 = 500;
 
@@ -384,14 +387,29 @@ impl Engine {
         if self.config.on_reject != OnReject::Latest || !loaded.is_plain() {
             return false;
         }
-        // Keys of several flows may share a lane.
-        self.lanes.behind(slot).is_some_and(|spot| {
-            self.window.get(spot.block).is_some_and(|later| {
-                let behind = &later.events[spot.event as usize];
-                later.is_plain()
-                    && later.place.flow == loaded.place.flow
-                    && later.key(behind) == loaded.key(meta)
-            })
+        let mut behind = self.lanes.behind(slot);
+        behind
+            .next()
+            .is_some_and(|spot| self.is_of_key(spot, loaded, meta))
+    }
+
+    /// Whether a later event of its flow and key waits behind the one of a batch.
+    pub(super) fn has_later(&self, batch: &Batch) -> bool {
+        let Some(item) = batch.items.first() else {
+            return false;
+        };
+        let (loaded, meta) = batch.event(item);
+        let mut behind = self.lanes.behind(item.slot).take(LOOKED_BEHIND);
+        behind.any(|spot| self.is_of_key(spot, loaded, meta))
+    }
+
+    /// Whether an event is of this one's flow and key, and comes for the first time. Keys of several flows may share a lane.
+    fn is_of_key(&self, spot: Spot, loaded: &Loaded, meta: &Meta) -> bool {
+        self.window.get(spot.block).is_some_and(|later| {
+            let behind = &later.events[spot.event as usize];
+            later.is_plain()
+                && later.place.flow == loaded.place.flow
+                && later.key(behind) == loaded.key(meta)
         })
     }
 

@@ -15,13 +15,17 @@ use crate::vet::{Unfit, Vetting};
 /// Renders and compares the one event of a batch.
 pub(super) async fn look(
     connector: Arc<dyn Connector>,
-    shadow: Arc<Shadow>,
+    (shadow, vetting): (Arc<Shadow>, Arc<Vetting>),
     renderer: Arc<Renderer>,
     shape: Shape,
     bytes_max: usize,
-    batch: Batch,
+    mut batch: Batch,
     era: u64,
 ) -> Sent {
+    if !batch.is_encoded() {
+        // What was told while it was live, or in parallel, stands in what would be sent now.
+        vetting.remind(&mut batch).await;
+    }
     let (batch, left_out) = encoded(renderer, shape, bytes_max, batch).await;
     let seen = match (batch.delivery(true), batch.plain()) {
         (Some(delivery), Ok(plain)) => {
@@ -112,7 +116,8 @@ impl Engine {
     fn note_seen(&mut self, batch: &Batch, item: &crate::batch::Item, seen: Seen) {
         let (loaded, meta) = batch.event(item);
         let (loaded, meta) = (Arc::clone(loaded), *meta);
-        let seen = self.masked_seen(seen);
+        let own = self.own_values(&loaded, &meta);
+        let seen = self.masked_seen(seen, &own);
         let row = ShadowRow {
             id: 0,
             offset: loaded.offset(&meta),
