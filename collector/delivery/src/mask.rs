@@ -331,8 +331,9 @@ mod tests {
     fn what_was_hidden_in_a_request_is_hidden_in_the_answer_and_the_reason() {
         let mask = mask(&["iban", "token"]);
         let exchange = Exchange {
-            request: "POST http://erp/DE12345?token=abc&b=1\n{\"iban\":\"DE12345\",\"name\":\"Doe\"}"
-                .into(),
+            request:
+                "POST http://erp/DE12345?token=abc&b=1\n{\"iban\":\"DE12345\",\"name\":\"Doe\"}"
+                    .into(),
             answer: "422 Unprocessable Entity\nthe account DE12345 of Doe is closed".into(),
         };
         let (hidden, reason) = mask.exchange(exchange.clone(), "422: account DE12345".into());

@@ -12,8 +12,6 @@ use crate::catalogue::Phase;
 
 pub(crate) mod passed;
 
-use passed::Passed;
-
 /// Who changes a phase, in the audit trail.
 pub const ACTOR: &str = "configuration";
 /// The audit trail's word for it.
@@ -141,10 +139,6 @@ pub fn enter(
             now.from - 1
         );
     }
-    // First what passed by: after a kill before the rest this changes nothing.
-    let mut passed = Passed::read(store, target, flow)?;
-    passed.enter(phase, cursor, store.held(flow).oldest_offset);
-    store.set(&passed::setting(target, flow), Some(&passed.text()))?;
     tracing::info!(%flow, phase = %phase, from = now.from, "a flow is in another phase");
     store.audit(&AuditEntry {
         id: 0,

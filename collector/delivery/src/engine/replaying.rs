@@ -279,11 +279,7 @@ impl Engine {
         let Some(replay) = &self.replay else { return };
         let place = Place::marked(letter.flow.clone(), phase);
         let values = self.mask.of_event(&place, letter.offset, &letter.event);
-        let note = (
-            letter.flow.clone(),
-            letter.offset,
-            values.key(&letter.key),
-        );
+        let note = (letter.flow.clone(), letter.offset, values.key(&letter.key));
         if !phase.sends() {
             return self.settle_replayed(number, note, End::Closed(phase));
         }

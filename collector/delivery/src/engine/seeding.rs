@@ -115,9 +115,8 @@ impl Seeding<'_> {
                     let event = &memory[range.start as usize..range.end as usize];
                     self.learn_of(flow, event, log);
                     let is_over = cursor.is_some_and(|cursor| has(cursor, offset));
-                    let is_there = is_over
-                        && !exceptions.contains(offset)
-                        && !passed.has(Offset(offset));
+                    let is_there =
+                        is_over && !exceptions.contains(offset) && !passed.has(Offset(offset));
                     if is_there && self.takes(flow, event) {
                         self.learn_of(flow, event, delivered);
                     }

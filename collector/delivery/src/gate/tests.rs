@@ -211,7 +211,11 @@ fn what_is_not_decided_closes_no_breaker_that_refusals_opened_and_any_other() {
         let wait = Duration::from_secs(3).mul_f64(0.5 + fraction / 2.0);
         assert_eq!(gate.deadline(), Some(now + wait));
         assert_eq!(gate.shown(), Shown::Waiting("422".into()));
-        assert_eq!(gate.undecided(era, now, fraction), None, "of an earlier era");
+        assert_eq!(
+            gate.undecided(era, now, fraction),
+            None,
+            "of an earlier era"
+        );
     }
     now = gate.deadline().expect("a wait");
     gate.tick(now);

@@ -1,9 +1,10 @@
-//! What a cursor passed by while its flow was off, in shadow or rolled back: it was left to the old way and never sent to the target.
+//! What a cursor passed by while its flow was off, in shadow or rolled back, or not among the target's: it was left to the old way and
+//! never sent to the target.
 //!
-//! A setting of the store (`passed:TARGET:FLOW`) has the ranges of the phases that are over, and where the present one began. Of a cursor
+//! A setting of the store (`passed:TARGET:FLOW`) has the ranges of the times that are over, and where the present one began. Of a cursor
 //! alone nobody could tell what was delivered. A replay that sends one of them takes it out, in the step that says that it was sent.
 //!
-//! Limit: a range for each gap between lanes that were busy when a phase changed, at most half of what a cursor spans; those that
+//! Limit: a range for each gap between lanes that were busy when that changed, at most half of what a cursor spans; those that
 //! the log has dropped go with the next change.
 
 use dray_proto::{FlowName, Offset};
@@ -11,7 +12,6 @@ use dray_store::{Cursor, Store, StoreError};
 use serde::{Deserialize, Serialize};
 
 use super::standing;
-use crate::catalogue::Phase;
 
 /// First and last offset.
 type Range = (u64, u64);
@@ -20,9 +20,9 @@ type Range = (u64, u64);
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Passed {
-    /// Of phases that are over; in order, none touches the next.
+    /// Of times that are over; in order, none touches the next.
     left: Vec<Range>,
-    /// Where the present phase began, which sends nothing; 0: it sends.
+    /// Since where nothing is sent; 0: it is sent.
     from: u64,
     /// What was over above that already, as it was sent.
     over: Vec<Range>,
@@ -31,6 +31,22 @@ pub(crate) struct Passed {
 /// What the store calls it.
 pub(crate) fn setting(target: &str, flow: &FlowName) -> String {
     format!("passed:{target}:{flow}")
+}
+
+/// A flow is found: its events are sent from now on, or pass by. Where that is another thing than before it is written down, before
+/// the phase is, of which what was not written down yet is known. A kill in between changes nothing.
+pub(crate) fn note(
+    store: &dyn Store,
+    target: &str,
+    flow: &FlowName,
+    sends: bool,
+    cursor: &Cursor,
+) -> Result<(), StoreError> {
+    let mut passed = Passed::read(store, target, flow)?;
+    if passed.turn(sends, cursor, store.held(flow).oldest_offset) {
+        store.set(&setting(target, flow), Some(&passed.text()))?;
+    }
+    Ok(())
 }
 
 impl Passed {
@@ -69,8 +85,11 @@ impl Passed {
         is_in_present || has(&self.left, offset.0)
     }
 
-    /// Another phase begins where the cursor stands. What is below `oldest` is in the log no longer. Twice is as once.
-    pub(crate) fn enter(&mut self, phase: Phase, cursor: &Cursor, oldest: Offset) {
+    /// From where the cursor stands it is sent, or it is not. What is below `oldest` is in the log no longer. False: it was so before.
+    fn turn(&mut self, sends: bool, cursor: &Cursor, oldest: Offset) -> bool {
+        if sends == (self.from == 0) {
+            return false;
+        }
         let above = ranges_above(cursor);
         if self.from > 0 {
             let through = (self.from <= cursor.through.0).then_some((self.from, cursor.through.0));
@@ -81,19 +100,25 @@ impl Passed {
         self.left.retain(|(_, last)| *last >= oldest.0);
         self.left = joined(std::mem::take(&mut self.left));
         (self.from, self.over) = (0, Vec::new());
-        if !phase.sends() {
+        if !sends {
             self.from = cursor.through.0 + 1;
             let sent = above
                 .into_iter()
                 .flat_map(|range| without(range, &self.left));
             self.over = sent.collect();
         }
+        true
     }
 
     /// It was sent after all; false: it is none of these.
     pub(crate) fn take_out(&mut self, offset: Offset) -> bool {
         let at = self.left.partition_point(|(_, last)| *last < offset.0);
-        let Some(range) = self.left.get(at).copied().filter(|(first, _)| *first <= offset.0) else {
+        let Some(range) = self
+            .left
+            .get(at)
+            .copied()
+            .filter(|(first, _)| *first <= offset.0)
+        else {
             return false;
         };
         let rest = without(range, &[(offset.0, offset.0)]);
@@ -159,39 +184,35 @@ mod tests {
 
     /// The offsets up to 20 that passed by.
     fn all(passed: &Passed) -> Vec<u64> {
-        (1..=20).filter(|offset| passed.has(Offset(*offset))).collect()
+        (1..=20)
+            .filter(|offset| passed.has(Offset(*offset)))
+            .collect()
     }
 
     #[test]
-    fn what_came_in_phases_that_send_nothing_passed_by_and_what_was_sent_above_did_not() {
+    fn what_came_while_nothing_was_sent_passed_by_and_what_was_sent_above_did_not() {
         let mut passed = Passed::default();
-        passed.enter(Phase::Off, &cursor(2, &[2, 3]), Offset(1));
+        assert!(!passed.turn(true, &cursor(1, &[]), Offset(1)), "as before");
+        assert!(passed.turn(false, &cursor(2, &[2, 3]), Offset(1)));
         assert_eq!(all(&passed)[..3], [3, 6, 7], "as far as the cursor goes");
-        // A kill before the phase was written down: it begins once more.
-        let before = passed.clone();
-        passed.enter(Phase::Off, &cursor(2, &[2, 3]), Offset(1));
-        assert_eq!(passed, before);
-        passed.enter(Phase::Live, &cursor(8, &[]), Offset(1));
+        // From one phase to the next that sends nothing, or a kill before the phase was written down.
+        assert!(!passed.turn(false, &cursor(3, &[]), Offset(1)));
+        assert!(passed.turn(true, &cursor(8, &[]), Offset(1)));
         assert_eq!(all(&passed), [3, 6, 7, 8]);
-        passed.enter(Phase::Live, &cursor(8, &[]), Offset(1));
-        assert_eq!(all(&passed), [3, 6, 7, 8]);
+        assert!(!passed.turn(true, &cursor(8, &[]), Offset(1)));
         // In shadow some are compared above the cursor, then it is live: what is below is sent.
-        passed.enter(Phase::Shadow, &cursor(10, &[]), Offset(1));
-        passed.enter(Phase::Live, &cursor(11, &[3, 4]), Offset(7));
-        assert_eq!(all(&passed), [6, 7, 8, 11, 14, 15], "what the log dropped is forgotten");
+        assert!(passed.turn(false, &cursor(10, &[]), Offset(1)));
+        assert!(passed.turn(true, &cursor(11, &[3, 4]), Offset(7)));
+        assert_eq!(
+            all(&passed),
+            [6, 7, 8, 11, 14, 15],
+            "what the log dropped is forgotten"
+        );
+        // What is over above the cursor, and was never sent, is not what was sent.
+        assert!(passed.turn(false, &cursor(11, &[3, 4, 6]), Offset(7)));
+        assert_eq!(passed.over, [(17, 17)]);
         let text = passed.text();
         assert_eq!(serde_json::from_str::<Passed>(&text).expect("JSON"), passed);
-    }
-
-    #[test]
-    fn from_one_phase_to_the_next_that_sends_nothing_no_offset_is_forgotten() {
-        let mut passed = Passed::default();
-        passed.enter(Phase::Shadow, &cursor(0, &[]), Offset(1));
-        passed.enter(Phase::Off, &cursor(3, &[2, 4]), Offset(1));
-        passed.enter(Phase::Rollback, &cursor(9, &[]), Offset(1));
-        passed.enter(Phase::Parallel, &cursor(12, &[]), Offset(1));
-        assert_eq!(all(&passed), (1..=12).collect::<Vec<_>>());
-        assert_eq!(passed.left, [(1, 12)]);
     }
 
     #[test]

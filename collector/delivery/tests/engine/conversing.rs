@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::support::erp::{Erp, Reply};
 use crate::support::{append, exceptions, id_of, open, start, states, wait};
-use tokio::sync::{Barrier, Notify};
 use dray_delivery::actions;
 use dray_delivery::detail::Detail;
 use dray_delivery::outcome::Class;
 use dray_store::ExceptionState::{Accepted, Confirm, Dead, Held};
+use tokio::sync::{Barrier, Notify};
 
 /// Finds, then creates or changes; a reply that was lost is looked up.
 const FIND_THEN_WRITE: &str = r#"

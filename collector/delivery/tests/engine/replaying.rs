@@ -586,7 +586,13 @@ async fn a_dead_letter_that_is_not_on_disk_yet_is_not_taken_for_a_later_delivery
     let made = config("http://erp.example/", "");
     let id = replay::plan(&store, &made, asked(Filter::default()), NOW_US).await;
     let id = id.expect("a plan");
-    erp.script(|ask| Reply::Status(if ask.events[0]["offset"] == 2 { 422 } else { 200 }));
+    erp.script(|ask| {
+        Reply::Status(if ask.events[0]["offset"] == 2 {
+            422
+        } else {
+            200
+        })
+    });
     memory.halt(true);
     append(&store, "north/shipments", &["A"]).await;
     wait(&target, "the refusal", |metrics| metrics.rejected == 1).await;

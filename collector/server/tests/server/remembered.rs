@@ -1,8 +1,8 @@
 //! What the commands show of events that wait for others, and of what is kept.
 
+use dray_proto::event::number;
 use dray_proto::v1::dead_letter_act_request::Act;
 use dray_proto::v1::{DeadLetterActRequest, DeadLetterEntry, DeadLettersRequest};
-use dray_proto::event::number;
 use dray_proto::{EventId, FlowName, Offset, schema, wire};
 use dray_store::{Exception, ExceptionState, Kept, Reference, Remember, Step, Wait};
 
@@ -121,8 +121,7 @@ fn shipment(offset: u64, key: &str) -> Exception {
 
 #[tokio::test]
 async fn a_key_that_is_made_of_a_masked_field_is_hidden_in_dead_letters() {
-    let target =
-        "[[target]]\nname = \"erp\"\nurl = \"http://127.0.0.1:9/\"\nmask = [\"/data/shipment_number\"]";
+    let target = "[[target]]\nname = \"erp\"\nurl = \"http://127.0.0.1:9/\"\nmask = [\"/data/shipment_number\"]";
     let collector = Collector::with(target).await;
     let plain = Exception {
         target: "old-erp".into(),
@@ -144,7 +143,11 @@ async fn a_key_that_is_made_of_a_masked_field_is_hidden_in_dead_letters() {
         let shown = entry(&collector, found.id).await;
         assert_eq!(shown.key, "N-***");
         // In the event, too, where the key stands as a member of its own.
-        assert!(!shown.event_json.contains("SECRET-1"), "{}", shown.event_json);
+        assert!(
+            !shown.event_json.contains("SECRET-1"),
+            "{}",
+            shown.event_json
+        );
     }
     let act = DeadLetterActRequest {
         act: Act::Approve as i32,

@@ -334,8 +334,7 @@ impl Drop for State {
 }
 
 /// Sets a setting.
-const SET: &str =
-    "INSERT INTO setting VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = ?2";
+const SET: &str = "INSERT INTO setting VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = ?2";
 
 /// A bitmap of nothing, as it stands on disk.
 fn empty() -> Vec<u8> {
