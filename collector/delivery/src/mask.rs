@@ -7,11 +7,13 @@
 //! event, in its key.
 
 use dray_proto::Offset;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use regex::{Captures, Regex};
 use serde_json::Value;
 
 use crate::body::{Place, Writer};
 use crate::connectors::Exchange;
+use crate::template::xml;
 
 /// What stands in place of what is hidden.
 pub(crate) const HIDDEN: &str = "***";
@@ -19,54 +21,60 @@ pub(crate) const HIDDEN: &str = "***";
 pub const MASKS_MAX: usize = 100;
 /// Shorter values are not looked for in the target's words: they would hide half a sentence.
 const VALUE_MIN: usize = 4;
+/// What templates' `urlencode` leaves as it is, beside letters and digits.
+const ADDRESS: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'/')
+    .remove(b'.')
+    .remove(b'-')
+    .remove(b'_');
 /// Values that are looked for, at most: what an event has of them.
 const VALUES_MAX: usize = 1_000;
 
-/// Values that were hidden.
+/// What an event has where it is hidden.
 #[derive(Debug, Clone, Default)]
-pub struct Values {
-    /// Those that are looked for in sentences.
-    long: Vec<String>,
-    /// Short ones, and numbers: they would hide half of one, but a key may be made of them.
-    others: Vec<String>,
-}
+pub struct Values(Vec<String>);
 
 impl Values {
-    fn add(&mut self, value: String, is_long: bool) {
-        if self.long.len() + self.others.len() < VALUES_MAX {
-            let values = if is_long {
-                &mut self.long
-            } else {
-                &mut self.others
-            };
-            values.push(value);
-        }
-    }
-
-    /// What is said, without them.
+    /// A request, its answer, and what is said about it, without these values: under whatever name, or none, they were sent.
     #[must_use]
-    pub fn text(&self, text: String) -> String {
-        let hide = |text: String, value: &String| text.replace(value.as_str(), HIDDEN);
-        self.long.iter().fold(text, hide)
-    }
-
-    /// A request and its answer, without them: an address may hold the key.
-    pub(crate) fn exchange(&self, exchange: Exchange) -> Exchange {
-        Exchange {
-            request: self.text(exchange.request),
-            answer: self.text(exchange.answer),
+    pub fn exchange(&self, exchange: Exchange, reason: String) -> (Exchange, String) {
+        if self.0.is_empty() {
+            return (exchange, reason);
         }
+        let without = |text: &str| without(text, &self.0);
+        let whole = |text: &str| match text.split_once('\n') {
+            Some((head, body)) => {
+                let Ok(mut json) = serde_json::from_str::<Value>(body) else {
+                    return without(text);
+                };
+                hide_values(&mut json, &self.0);
+                format!("{}\n{}", without(head), without(&json.to_string()))
+            }
+            None => without(text),
+        };
+        let exchange = Exchange {
+            request: whole(&exchange.request),
+            answer: whole(&exchange.answer),
+        };
+        (exchange, without(&reason))
     }
 
-    /// A business key, without them: it is one of them, or holds one that is long enough.
+    /// A text without them.
+    #[must_use]
+    pub fn text(&self, text: &str) -> String {
+        without(text, &self.0)
+    }
+
+    /// The event's key without them: it is one of them, however short, or holds one.
     #[must_use]
     pub fn key(&self, key: &str) -> String {
-        if self.others.iter().any(|value| value == key) {
-            return HIDDEN.to_owned();
-        }
-        let numbers = self.others.iter().filter(|value| value.len() >= VALUE_MIN);
-        let hide = |text: String, value: &String| text.replace(value.as_str(), HIDDEN);
-        numbers.fold(self.text(key.to_owned()), hide)
+        key_without(key, &self.0)
+    }
+
+    /// Whether this is one of them.
+    #[must_use]
+    pub fn has(&self, value: &str) -> bool {
+        self.0.iter().any(|hidden| hidden == value)
     }
 }
 
@@ -144,32 +152,66 @@ impl Mask {
         if self.is_empty() {
             return (exchange, reason);
         }
-        let mut values = Values::default();
+        let mut values = Vec::new();
         let request = self.whole(&exchange.request, &mut values);
         let answer = self.whole(&exchange.answer, &mut values);
-        let exchange = values.exchange(Exchange { request, answer });
-        (exchange, values.text(self.text(&reason)))
+        let exchange = Exchange {
+            request,
+            answer: without(&answer, &values),
+        };
+        (exchange, without(&self.text(&reason), &values))
     }
 
-    /// What is hidden of an event: to be hidden in what is said of it, too.
+    /// The same by what an event has there: its hidden values are hidden under whatever name, or none, they were sent.
+    /// `event`: its JSON.
     #[must_use]
-    pub fn values(&self, json: &str) -> Values {
-        let mut values = Values::default();
-        if !self.is_empty() {
-            self.body(json, &mut values);
+    pub fn exchange_of(
+        &self,
+        event: &str,
+        exchange: Exchange,
+        reason: String,
+    ) -> (Exchange, String) {
+        if self.is_empty() {
+            return (exchange, reason);
         }
-        values
+        self.values(event).exchange(exchange, reason)
     }
 
-    /// The same of an event as the log has it.
+    /// What an event has where it is hidden. `event`: its JSON.
+    #[must_use]
+    pub fn values(&self, event: &str) -> Values {
+        let mut values = Vec::new();
+        if !self.is_empty() {
+            self.body(event, &mut values);
+        }
+        Values(values)
+    }
+
+    /// The same of an event as the log has it. What cannot be written has none that could be told.
     pub(crate) fn of_event(&self, place: &Place, offset: Offset, event: &[u8]) -> Values {
         if self.is_empty() {
             return Values::default();
         }
         let mut plain = Vec::new();
-        // What cannot be written has no values that could be told.
         let _ = Writer::default().put(&mut plain, place, offset, event);
         self.values(&String::from_utf8_lossy(&plain))
+    }
+
+    /// A change of an event, `line.price = 9.99`, as [`crate::edit`] has it: without its value where that is hidden.
+    #[must_use]
+    pub fn change(&self, change: &str) -> String {
+        let (path, _) = change.split_once(" = ").unwrap_or((change, ""));
+        // An entry of a map may have dots in its name.
+        let is_named = |name: &String| {
+            path.strip_suffix(name.as_str())
+                .is_some_and(|before| before.is_empty() || before.ends_with('.'))
+        };
+        if self.hides(&format!("/data/{}", path.replace('.', "/")))
+            || self.names.iter().any(is_named)
+        {
+            return format!("{path} = {HIDDEN}");
+        }
+        change.to_owned()
     }
 
     /// Whether what stands at this pointer into a body is hidden.
@@ -189,18 +231,18 @@ impl Mask {
         if self.is_empty() {
             return text.to_owned();
         }
-        self.body(text, &mut Values::default())
+        self.body(text, &mut Vec::new())
     }
 
     /// "POST http://erp.example/api", and the body below.
-    fn whole(&self, text: &str, values: &mut Values) -> String {
+    fn whole(&self, text: &str, values: &mut Vec<String>) -> String {
         match text.split_once('\n') {
             Some((head, body)) => format!("{}\n{}", self.text(head), self.body(body, values)),
             None => self.text(text),
         }
     }
 
-    fn body(&self, body: &str, values: &mut Values) -> String {
+    fn body(&self, body: &str, values: &mut Vec<String>) -> String {
         let Ok(mut json) = serde_json::from_str::<Value>(body) else {
             return self.text(body);
         };
@@ -219,13 +261,13 @@ impl Mask {
         // An event's key may be made of them.
         for root in roots {
             if let Some(Value::String(key)) = root.get_mut("key") {
-                *key = values.key(key);
+                *key = key_without(key, values);
             }
         }
         json.to_string()
     }
 
-    fn hide_names(&self, json: &mut Value, values: &mut Values) {
+    fn hide_names(&self, json: &mut Value, values: &mut Vec<String>) {
         match json {
             Value::Object(members) => {
                 for (name, value) in members {
@@ -265,19 +307,69 @@ impl Mask {
     }
 }
 
-fn hide(value: &mut Value, values: &mut Values) {
+fn hide(value: &mut Value, values: &mut Vec<String>) {
     collect(value, values);
     *value = Value::from(HIDDEN);
 }
 
-fn collect(value: &Value, values: &mut Values) {
+fn collect(value: &Value, values: &mut Vec<String>) {
     match value {
         Value::Object(members) => members.values().for_each(|value| collect(value, values)),
         Value::Array(all) => all.iter().for_each(|value| collect(value, values)),
-        Value::String(text) => values.add(text.clone(), text.len() >= VALUE_MIN),
-        Value::Number(number) => values.add(number.to_string(), false),
-        Value::Bool(_) | Value::Null => {}
+        _ if values.len() >= VALUES_MAX => {}
+        Value::String(text) => values.push(text.clone()),
+        Value::Number(number) => values.push(number.to_string()),
+        Value::Null | Value::Bool(_) => {}
     }
+}
+
+/// Whole values of a JSON that are one of these, however short.
+fn hide_values(json: &mut Value, values: &[String]) {
+    let is_hidden = match json {
+        Value::Object(members) => {
+            members
+                .values_mut()
+                .for_each(|value| hide_values(value, values));
+            false
+        }
+        Value::Array(all) => {
+            all.iter_mut().for_each(|value| hide_values(value, values));
+            false
+        }
+        Value::String(text) => values.contains(text),
+        Value::Number(number) => values.contains(&number.to_string()),
+        Value::Null | Value::Bool(_) => false,
+    };
+    if is_hidden {
+        *json = Value::from(HIDDEN);
+    }
+}
+
+/// A key is one of these values, however short, or holds one that is looked for.
+fn key_without(key: &str, values: &[String]) -> String {
+    match values.iter().any(|value| value == key) {
+        true => HIDDEN.to_owned(),
+        false => without(key, values),
+    }
+}
+
+/// A text without these values, as they are and as JSON, XML and addresses have them.
+fn without(text: &str, values: &[String]) -> String {
+    let mut text = text.to_owned();
+    for value in values.iter().filter(|value| value.len() >= VALUE_MIN) {
+        text = text.replace(value.as_str(), HIDDEN);
+        let json = Value::from(value.as_str()).to_string();
+        let mut in_xml = String::new();
+        // What no XML may hold stands in none.
+        let _ = xml::escape(&mut in_xml, value);
+        let in_address = utf8_percent_encode(value, ADDRESS).to_string();
+        for form in [&json[1..json.len() - 1], &in_xml, &in_address] {
+            if form.len() >= VALUE_MIN && form != value {
+                text = text.replace(form, HIDDEN);
+            }
+        }
+    }
+    text
 }
 
 #[cfg(test)]
@@ -331,15 +423,14 @@ mod tests {
     fn what_was_hidden_in_a_request_is_hidden_in_the_answer_and_the_reason() {
         let mask = mask(&["iban", "token"]);
         let exchange = Exchange {
-            request:
-                "POST http://erp/DE12345?token=abc&b=1\n{\"iban\":\"DE12345\",\"name\":\"Doe\"}"
-                    .into(),
+            request: "POST http://erp/a?token=abc&b=1\n{\"iban\":\"DE12345\",\"name\":\"Doe\"}"
+                .into(),
             answer: "422 Unprocessable Entity\nthe account DE12345 of Doe is closed".into(),
         };
         let (hidden, reason) = mask.exchange(exchange.clone(), "422: account DE12345".into());
         assert_eq!(
             hidden.request,
-            "POST http://erp/***?token=***&b=1\n{\"iban\":\"***\",\"name\":\"Doe\"}"
+            "POST http://erp/a?token=***&b=1\n{\"iban\":\"***\",\"name\":\"Doe\"}"
         );
         assert_eq!(
             hidden.answer,
@@ -348,6 +439,55 @@ mod tests {
         assert_eq!(reason, "422: account ***");
         let (same, _) = Mask::default().exchange(exchange.clone(), String::new());
         assert_eq!(same, exchange);
+    }
+
+    #[test]
+    fn an_events_hidden_values_are_hidden_under_whatever_name_they_were_sent() {
+        let mask = mask(&["iban", "/data/line/price", "/data/rank"]);
+        let event = r#"{"data":{"iban":"DE\"12345","line":{"price":"9.9"},"rank":7,"note":"x"}}"#;
+        let exchange = Exchange {
+            request: r#"INSERT INTO t
+["DE\"12345","9.9","x",7,"9.91"]"#
+                .into(),
+            answer: "23514: a constraint: (DE\"12345, 9.9, x)".into(),
+        };
+        let reason = "23514: DE\"12345".to_owned();
+        let (hidden, reason) = mask.exchange_of(event, exchange, reason);
+        assert_eq!(
+            hidden.request,
+            "INSERT INTO t\n[\"***\",\"***\",\"x\",\"***\",\"9.91\"]"
+        );
+        assert_eq!(hidden.answer, "23514: a constraint: (***, 9.9, x)");
+        assert_eq!(reason, "23514: ***");
+        let cut = Exchange {
+            request: "POST http://erp\n{\"account\":\"DE\\\"12345\",\"x".into(),
+            answer: String::new(),
+        };
+        let (hidden, _) = mask.exchange_of(event, cut, String::new());
+        assert_eq!(hidden.request, "POST http://erp\n{\"account\":\"***\",\"x");
+        let elsewhere = Exchange {
+            request: "GET http://erp/a?b=DE%2212345".into(),
+            answer: "500\n<a>DE&quot;12345</a>".into(),
+        };
+        let (hidden, _) = mask.exchange_of(event, elsewhere, String::new());
+        assert_eq!(hidden.request, "GET http://erp/a?b=***");
+        assert_eq!(hidden.answer, "500\n<a>***</a>");
+    }
+
+    #[test]
+    fn a_change_is_shown_without_its_value_where_that_is_hidden() {
+        let mask = mask(&["iban", "line", "my.colour", "/data/buyer/tax"]);
+        for (change, expected) in [
+            ("iban = DE12 3456 7890", "iban = ***"),
+            ("iban = &x = y", "iban = ***"),
+            ("line.price = 9.99", "line.price = ***"),
+            ("attributes.my.colour = red", "attributes.my.colour = ***"),
+            ("buyer.tax = 1 2", "buyer.tax = ***"),
+            ("buyer.name = iban = 1", "buyer.name = iban = 1"),
+            ("item_number = A", "item_number = A"),
+        ] {
+            assert_eq!(mask.change(change), expected);
+        }
     }
 
     #[test]
@@ -366,9 +506,11 @@ mod tests {
             ("", ""),
         ] {
             assert_eq!(values.key(key), expected, "{key}");
+            let event = event.replace(r#""K""#, &format!("{key:?}"));
+            let shown: Value = serde_json::from_str(&mask.json(&event)).expect("JSON");
+            assert_eq!(shown["key"], expected);
         }
         assert_eq!(Mask::default().values(event).key("DE12345"), "DE12345");
-        assert_eq!(values.text("A1 of DE12345".into()), "A1 of ***");
     }
 
     #[test]

@@ -273,10 +273,13 @@ impl Engine {
         reason: String,
     ) -> (Option<Exchange>, String) {
         let (exchange, reason) = self.masked(exchange, reason);
-        (
-            exchange.map(|exchange| own.exchange(exchange)),
-            own.text(reason),
-        )
+        match exchange {
+            Some(exchange) => {
+                let (exchange, reason) = own.exchange(exchange, reason);
+                (Some(exchange), reason)
+            }
+            None => (None, own.text(&reason)),
+        }
     }
 
     /// What is hidden of an event. It is written for this, so once for all that is said of it.

@@ -101,12 +101,13 @@ impl Engine {
         let (exchange, reason) = self.masked_with(own, Some(&exchange), seen.detail.reason);
         seen.request = exchange.map_or_else(String::new, |exchange| exchange.request);
         seen.detail.reason = reason;
+        let is_hidden = |ours: &String| own.has(ours.trim_matches('"'));
         for found in &mut seen.detail.differences {
-            let hides = self.mask.hides(&found.field);
+            let hides = self.mask.hides(&found.field) || found.ours.as_ref().is_some_and(is_hidden);
             for value in [&mut found.ours, &mut found.theirs] {
                 *value = value.take().map(|value| match hides {
                     true => HIDDEN.to_owned(),
-                    false => own.text(value),
+                    false => own.text(&value),
                 });
             }
         }

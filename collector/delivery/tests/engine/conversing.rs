@@ -194,7 +194,7 @@ async fn what_was_accepted_is_asked_about_after_a_kill_and_not_submitted_again()
         1
     );
     assert_eq!(states(&store), [(1, Dead), (2, Held)]);
-    actions::discard(&store, id_of(&store, 1))
+    actions::discard(&store, id_of(&store, 1), None)
         .await
         .expect("it is dead");
     target.wake().await;
@@ -270,7 +270,7 @@ async fn a_warning_waits_for_somebodys_word_and_then_the_call_is_sent_again() {
             .ends_with(": Stock will be negative")
     );
     assert!(
-        actions::retry(&store, id, false)
+        actions::retry(&store, id, false, None)
             .await
             .expect_err("it asks")
             .contains("approve or discard")
@@ -508,7 +508,7 @@ async fn what_is_given_up_while_it_is_asked_about_is_counted_no_more_whatever_th
         append(&store, "north/orders", &["a", "b"]).await;
         asked.notified().await;
         wait(&target, "both", |metrics| metrics.waiting == 2).await;
-        actions::discard(&store, id_of(&store, 1))
+        actions::discard(&store, id_of(&store, 1), None)
             .await
             .expect("the target works on it");
         target.wake().await;

@@ -593,7 +593,7 @@ async fn a_dead_letter_that_is_not_on_disk_yet_is_not_taken_for_a_later_delivery
             200
         })
     });
-    memory.halt(true);
+    memory.hold(true);
     append(&store, "north/shipments", &["A"]).await;
     wait(&target, "the refusal", |metrics| metrics.rejected == 1).await;
     let of = |id| store.replay(id).expect("an answer").expect("it is planned");
@@ -602,7 +602,7 @@ async fn a_dead_letter_that_is_not_on_disk_yet_is_not_taken_for_a_later_delivery
     assert_eq!(approved.as_deref(), Ok("erp"));
     target.look_at_replays().await;
     wait(&target, "its turn", |metrics| metrics.replay.0 == id).await;
-    memory.halt(false);
+    memory.hold(false);
     wait(&target, "its end", |_| of(id).state == ReplayState::Done).await;
     let progress = of(id).progress;
     assert_eq!((progress.delivered, progress.overtaken), (1, 0));

@@ -93,13 +93,13 @@ pub struct Memory {
     watch: watch::Sender<u64>,
     /// Steps that are not "on disk" yet.
     waiting: Mutex<VecDeque<Waiting>>,
-    /// The disk takes nothing for now.
-    halted: AtomicBool,
     /// Bytes of events of exceptions that were read.
     event_bytes: AtomicU64,
     /// Times that exceptions of a key were read, and that it was counted what waits.
     key_reads: AtomicU64,
     pub(super) counts: AtomicU64,
+    /// Nothing reaches the "disk".
+    held: AtomicBool,
 }
 
 /// What one commit of a slow store takes, as a disk's sync would.
@@ -112,27 +112,22 @@ impl Memory {
             kept: Mutex::default(),
             watch: watch::Sender::new(0),
             waiting: Mutex::default(),
-            halted: AtomicBool::new(false),
             event_bytes: AtomicU64::new(0),
             key_reads: AtomicU64::new(0),
             counts: AtomicU64::new(0),
+            held: AtomicBool::new(false),
         });
         let weak = Arc::downgrade(&store);
         std::thread::spawn(move || {
             loop {
                 std::thread::park_timeout(SYNC);
                 let Some(store) = weak.upgrade() else { return };
-                if !store.halted.load(Ordering::Relaxed) {
+                if !store.held.load(Ordering::Relaxed) {
                     store.commit();
                 }
             }
         });
         store
-    }
-
-    /// Nothing more gets to the disk until this is taken back.
-    pub fn halt(&self, halted: bool) {
-        self.halted.store(halted, Ordering::Relaxed);
     }
 
     /// Bytes of events of exceptions that were read so far.
@@ -156,6 +151,11 @@ impl Memory {
             self.commit();
         }
         self.waiting().clear();
+    }
+
+    /// No step is answered until it is let go.
+    pub fn hold(&self, held: bool) {
+        self.held.store(held, Ordering::Relaxed);
     }
 
     fn commit(&self) {
@@ -409,8 +409,10 @@ impl Store for Memory {
         Ok(id)
     }
 
-    fn replays(&self, _: Option<&str>, _: usize) -> Result<Vec<Replay>, StoreError> {
-        Ok(self.kept().replays.clone())
+    fn replays(&self, target: Option<&str>, _: usize) -> Result<Vec<Replay>, StoreError> {
+        let kept = self.kept();
+        let is_its = |one: &&Replay| target.is_none_or(|target| target == one.target);
+        Ok(kept.replays.iter().filter(is_its).cloned().collect())
     }
 
     fn replay(&self, id: u64) -> Result<Option<Replay>, StoreError> {
