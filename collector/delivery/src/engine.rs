@@ -8,9 +8,12 @@
 //! All state is owned by one task; what blocks or waits for the network is a task that gives its result back.
 //! Power fails anywhere: what was sent and is not in a step is sent again, with the same ids.
 
+mod admit;
 mod arrive;
+mod flow;
 mod form;
 pub mod holding;
+mod losing;
 mod pausing;
 mod persist;
 mod publishing;
@@ -48,7 +51,7 @@ use crate::status::{Shared, State};
 use crate::vet::Vetting;
 use crate::window::{Spot, Window};
 
-use arrive::Flow;
+use flow::Flow;
 use holding::Holding;
 pub(crate) use pausing::paused_setting;
 use persist::{Op, Pending};

@@ -19,7 +19,7 @@ use dray_proto::FlowName;
 use dray_store::{Change, Exception, ExceptionState, Replay, ReplayState, Store};
 use tokio::task::JoinError;
 
-use super::arrive::has_read_what_was_sent;
+use super::flow::has_read_what_was_sent;
 use super::{Engine, STORE_RETRY};
 use crate::body::Place;
 use crate::config::TargetConfig;
