@@ -14,6 +14,7 @@ mod flow;
 mod form;
 pub mod holding;
 mod losing;
+mod masking;
 mod pausing;
 mod persist;
 mod publishing;
