@@ -53,6 +53,8 @@ pub(crate) struct Batch {
     ends: Vec<u32>,
     /// An earlier try may have had its effect.
     pub(crate) in_doubt: bool,
+    /// About how many bytes its request has, while it is in flight.
+    pub(crate) weight: usize,
     /// Times that it was sent since it was formed.
     pub(crate) attempts: u32,
     /// What it went through.
@@ -115,6 +117,14 @@ impl Batch {
         }
         self.items = left;
         out
+    }
+
+    /// About how many bytes its request has.
+    pub(crate) fn weigh(&self) -> usize {
+        match self.is_encoded() {
+            true => self.body.len(),
+            false => self.events().map(|(_, meta)| meta.json_bytes()).sum(),
+        }
     }
 
     pub(crate) fn is_encoded(&self) -> bool {

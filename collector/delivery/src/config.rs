@@ -27,6 +27,7 @@ use crate::catalogue::Catalogue;
 use crate::demands::DemandConfig;
 use crate::presets;
 use crate::references::{HoldsConfig, ReferenceConfig};
+use crate::share::Share;
 
 pub use crate::catalogue::Timeliness;
 pub use account::{AccountConfig, Rate};
@@ -158,6 +159,9 @@ pub struct TargetConfig {
     /// What is agreed about flows: stands outside of the table, and is put here by whoever reads the whole file.
     #[serde(skip)]
     pub catalogue: Arc<Catalogue>,
+    /// What it may hold in memory, the same way.
+    #[serde(skip)]
+    pub share: Share,
 }
 
 /// Where a target without a cursor begins.

@@ -45,7 +45,7 @@ use crate::connectors::Connector;
 use crate::gate::Gate;
 use crate::lanes::Lanes;
 use crate::mask::Mask;
-use crate::policy::{Counts, Keys, Redo};
+use crate::policy::{Counts, KeyId, Keys, Redo};
 use crate::reader::{Reader, Scan};
 use crate::seldom::Seldom;
 use crate::shadow::Shadow;
@@ -121,6 +121,8 @@ pub(crate) struct Engine {
     /// Batches to send again, before new ones.
     again: VecDeque<Batch>,
     sending: JoinSet<Sent>,
+    /// Bytes of requests in flight, about.
+    sending_bytes: usize,
     /// Events in a batch for now: less than configured after a 413.
     batch_now: usize,
     successes: u32,
@@ -149,6 +151,14 @@ pub(crate) struct Engine {
     /// No look at what isn't read for now before this.
     look_after: Option<Instant>,
     redo: VecDeque<Redo>,
+    /// Keys in it.
+    wanted: HashSet<KeyId>,
+    /// Exceptions among the lanes.
+    redo_live: usize,
+    /// There are more that could be sent again than were found: they are looked for once these are over.
+    redo_more: bool,
+    /// How many were left when that was last found out; fewer each time, or looking again is of no use.
+    redo_left: Option<u64>,
     /// Parked exceptions that are among the lanes or on the way there.
     redoing: HashSet<u64>,
     /// Exceptions among the lanes that somebody discarded: nothing more is written down of them, and nothing counted.
@@ -217,10 +227,11 @@ impl Engine {
             vetting: Arc::new(vetting),
             lane_hash: RandomState::new(),
             lanes: Lanes::default(),
-            window: Window::default(),
+            window: Window::of(config.share),
             flows: Vec::new(),
             again: VecDeque::new(),
             sending: JoinSet::new(),
+            sending_bytes: 0,
             successes: 0,
             taken: 0,
             shadow: Arc::new(shadow),
@@ -238,6 +249,10 @@ impl Engine {
             counted: None,
             look_after: None,
             redo: VecDeque::new(),
+            wanted: HashSet::new(),
+            redo_live: 0,
+            redo_more: false,
+            redo_left: None,
             redoing: HashSet::new(),
             gone: HashSet::new(),
             waits: BinaryHeap::new(),
@@ -362,7 +377,12 @@ impl Engine {
         if self.start_replaying(now) {
             self.start_requests();
         }
+        self.look_for_more_redo();
+        let was_full = self.pending.is_full();
         self.start_op(now);
+        if was_full && self.stopping.is_none() && !self.reload_due {
+            self.start_requests();
+        }
         if self.gate.is_refused() && self.knocking.is_empty() {
             self.knocking.spawn(knock(Arc::clone(&self.connector)));
         }
@@ -412,7 +432,7 @@ impl Engine {
                 }
                 let _ = answer.send(done);
             }
-            Some(Control::Wake) => self.reload_due = true,
+            Some(Control::Wake) => (self.reload_due, self.redo_left) = (true, None),
             Some(Control::Replays) => self.replay_look = true,
             Some(Control::Stop) | None => self.stopping = Some(Instant::now() + STOP_WAIT),
         }

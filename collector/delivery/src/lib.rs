@@ -11,7 +11,7 @@
 //! HTTP's own words ([`outcome`]).
 //!
 //! Limits: a target's window holds at most [`window::BYTES_MAX`] of decoded blocks and
-//! [`window::EVENTS_MAX`] events; a request at most [`config::BATCH_MAX`] events; an answer is read up
+//! [`window::EVENTS_MAX`] events, and of what all targets may hold its [`share`]; a request at most [`config::BATCH_MAX`] events; an answer is read up
 //! to [`connectors::http::ANSWER_BYTES_MAX`]; a target may have [`dray_store::EXCEPTIONS_MAX`] exceptions
 //! before it pauses; [`config::BreakerConfig`]
 //! says when it is only tried now and then.
@@ -44,6 +44,7 @@ pub mod replay;
 pub mod seldom;
 pub mod select;
 pub mod shadow;
+pub mod share;
 pub mod status;
 mod target;
 pub mod template;

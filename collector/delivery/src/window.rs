@@ -7,8 +7,9 @@ use dray_store::ExceptionState;
 
 use crate::body::Place;
 use crate::detail::Detail;
+use crate::share::Share;
 
-/// Decoded bytes in a target's window; one read more may be under way. A block counts whole while one
+/// Decoded bytes in a target's window, at most ([`crate::share`] says how many); one read more may be under way. A block counts whole while one
 /// of its events is unfinished.
 pub const BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Events in a target's window: at 100 bytes of bookkeeping each, 20 MB.
@@ -126,6 +127,14 @@ impl Loaded {
     }
 }
 
+impl Meta {
+    /// About how long its JSON is: twice the wire format. The writer cuts exactly.
+    #[must_use]
+    pub fn json_bytes(&self) -> usize {
+        (self.end - self.start) as usize * 2 + 256
+    }
+}
+
 /// Where an event stands in the window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Spot {
@@ -136,8 +145,10 @@ pub struct Spot {
 }
 
 /// The blocks.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Window {
+    bytes_max: usize,
+    events_max: usize,
     blocks: Vec<Option<Entry>>,
     free: Vec<u32>,
     bytes: usize,
@@ -151,6 +162,25 @@ struct Entry {
 }
 
 impl Window {
+    /// An empty one of this size.
+    #[must_use]
+    pub fn of(share: Share) -> Self {
+        Self {
+            bytes_max: share.window_bytes,
+            events_max: share.events,
+            blocks: Vec::new(),
+            free: Vec::new(),
+            bytes: 0,
+            events: 0,
+        }
+    }
+
+    /// Bytes and events that it takes, empty.
+    #[must_use]
+    pub fn size(&self) -> (usize, usize) {
+        (self.bytes_max, self.events_max)
+    }
+
     /// Takes a block of which `left` events, at least one, are unfinished.
     pub fn add(&mut self, loaded: Loaded, left: u32) -> u32 {
         self.bytes += loaded.bytes.len();
@@ -203,8 +233,8 @@ impl Window {
     #[must_use]
     pub fn room(&self) -> (usize, usize) {
         (
-            BYTES_MAX.saturating_sub(self.bytes),
-            EVENTS_MAX.saturating_sub(self.events),
+            self.bytes_max.saturating_sub(self.bytes),
+            self.events_max.saturating_sub(self.events),
         )
     }
 

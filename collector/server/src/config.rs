@@ -13,6 +13,7 @@ use std::time::Duration;
 use bytesize::ByteSize;
 use dray_delivery::budget::Budgets;
 use dray_delivery::presets::{self, Own};
+use dray_delivery::share::IN_FLIGHT_DEFAULT;
 use dray_delivery::{AccountConfig, Catalogue, FlowConfig, TargetConfig};
 use serde::{Deserialize, Deserializer};
 use toml::de::DeTable;
@@ -23,6 +24,9 @@ pub use problem::{At, ConfigError, Problem, Text};
 pub const CONFIG_DEFAULT: &str = "/etc/dray/collector.toml";
 /// The largest configuration file: what a person can have written, with room.
 pub const CONFIG_BYTES_MAX: u64 = 1024 * 1024;
+/// What all targets may hold, at least and at most.
+const IN_FLIGHT_MIN: u64 = 16 * 1024 * 1024;
+const IN_FLIGHT_MAX: u64 = 64 * 1024 * 1024 * 1024;
 /// The smallest log: one file of the store and the room to start the next.
 pub const LOG_BYTES_MIN: u64 = 64 * 1024 * 1024;
 
@@ -54,6 +58,9 @@ pub struct Config {
     /// How much of the log is kept.
     #[serde(default)]
     pub log: LogConfig,
+    /// What holds for all targets together.
+    #[serde(default)]
+    pub delivery: DeliveryConfig,
     /// What targets share.
     #[serde(default, rename = "account")]
     pub accounts: Vec<AccountConfig>,
@@ -69,6 +76,22 @@ pub struct Config {
     /// Both, as the targets have it.
     #[serde(skip)]
     pub catalogue: Arc<Catalogue>,
+}
+
+/// `[delivery]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DeliveryConfig {
+    /// What all targets together hold of events and requests in memory: each has an even share.
+    pub in_flight: ByteSize,
+}
+
+impl Default for DeliveryConfig {
+    fn default() -> Self {
+        Self {
+            in_flight: ByteSize(IN_FLIGHT_DEFAULT),
+        }
+    }
 }
 
 /// `[log]`.
@@ -210,6 +233,14 @@ impl Config {
                 &[At::Key("log"), At::Key("bytes_max")],
                 what,
                 "write at least \"64MiB\"; \"50GiB\" is the default",
+            ));
+        }
+        if !(IN_FLIGHT_MIN..=IN_FLIGHT_MAX).contains(&self.delivery.in_flight.as_u64()) {
+            let what = format!("in_flight = \"{}\" is out of range", self.delivery.in_flight);
+            problems.push(text.problem(
+                &[At::Key("delivery"), At::Key("in_flight")],
+                what,
+                "write \"16MiB\" to \"64GiB\"; \"128MiB\" is the default",
             ));
         }
         if self

@@ -16,7 +16,7 @@ use crate::cursor::Finished;
 use crate::lanes::Slot;
 use crate::reader::{Order, Phases, Piece, READ_BYTES, Reader, Scan};
 use crate::status::FlowStats;
-use crate::window::{BYTES_MAX, EVENTS_MAX, Loaded, Meta, Spot};
+use crate::window::{Loaded, Meta, Spot};
 
 /// How far above its cursor a flow is read. Half of what the store allows: one read may bring many blocks.
 const SPAN_MAX: u64 = CURSOR_SPAN_MAX / 2;
@@ -64,7 +64,7 @@ impl Engine {
             return;
         };
         let busy = self.flows.iter().filter(|flow| flow.is_busy()).count();
-        let share = BYTES_MAX / busy.max(1);
+        let share = self.window.size().0 / busy.max(1);
         let up_to = |flow: &Flow| {
             let through = flow.finished.through().0;
             match (reads, flow.bytes) {
@@ -96,7 +96,8 @@ impl Engine {
     /// In quarters of the window, so that reading and sending overlap and no scan is for a single block.
     fn has_room_for_scan(&self) -> bool {
         let (bytes, events) = self.window.room();
-        bytes >= BYTES_MAX / 4 && events >= EVENTS_MAX / 4
+        let (bytes_max, events_max) = self.window.size();
+        bytes >= bytes_max / 4 && events >= events_max / 4
     }
 
     pub(super) fn take_scan(&mut self, joined: Result<(Box<Reader>, Scan), JoinError>) {
@@ -284,6 +285,7 @@ impl Engine {
         if let Some(block) = self.window.release(spot.block) {
             if let Some(again) = block.redo {
                 self.gone.remove(&again.id);
+                self.redo_live = self.redo_live.saturating_sub(1);
             }
             match block.flow {
                 Some(flow) => self.flows[flow].bytes -= block.bytes.len(),

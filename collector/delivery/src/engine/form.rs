@@ -9,15 +9,21 @@ use dray_edges::{Plant, is_planted};
 use super::send::send;
 use super::{Engine, shadow};
 use crate::batch::{Batch, Shape};
+use crate::config::Kind;
 
 impl Engine {
     pub(super) fn start_requests(&mut self) {
-        while self.sending.len() < self.config.concurrency && self.gate.is_open() {
+        while self.sending.len() < self.config.concurrency
+            && self.gate.is_open()
+            && self.has_room_for_request()
+        {
             let Some(mut batch) = self.next_batch(Instant::now()) else {
                 break;
             };
             let era = self.gate.sent();
             batch.attempts += 1;
+            batch.weight = batch.weigh();
+            self.sending_bytes += batch.weight;
             let shape = if self.config.batch == 1 {
                 Shape::Single
             } else {
@@ -40,11 +46,19 @@ impl Engine {
         }
     }
 
+    /// Of many large requests only so many are in flight as the target's share holds. Deliveries to a file wait for one another:
+    /// what they hold is what its settings say.
+    fn has_room_for_request(&self) -> bool {
+        self.sending.is_empty()
+            || self.sending_bytes < self.config.share.request_bytes
+            || self.config.kind == Kind::File
+    }
+
     /// The next batch of what may leave; `None` if nothing may.
     pub(super) fn form(&mut self) -> Option<Batch> {
         let mut batch = Batch::default();
         let (mut bytes, bytes_max) = (0, self.config.batch_bytes.as_u64() as usize);
-        while batch.items.len() < self.batch_now && bytes < bytes_max {
+        while batch.items.len() < self.batch_now && bytes < bytes_max && !self.pending.is_full() {
             let Some((slot, spot)) = self.lanes.take() else {
                 break;
             };
@@ -78,8 +92,7 @@ impl Engine {
             }
             let is_plain = loaded.is_plain();
             if self.keys.is_quiet() && is_plain || self.admit(slot, &loaded, meta) {
-                // JSON is about twice as long as the wire format; the writer cuts exactly.
-                bytes += (meta.end - meta.start) as usize * 2 + 256;
+                bytes += meta.json_bytes();
                 // What is replayed had its effect once: who can look, looks.
                 batch.in_doubt |= loaded.replayed.is_some() || self.is_doubtful(&loaded, meta);
                 batch.push(slot, &loaded, spot.event);

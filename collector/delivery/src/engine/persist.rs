@@ -15,6 +15,7 @@ use dray_store::{
 };
 
 use super::holding::Looked;
+use super::redo::REDO_LIVE_MAX;
 use super::replaying::Written;
 use super::seeding::seed;
 use super::{Engine, STORE_RETRY, paused_setting};
@@ -31,10 +32,16 @@ const FLUSH_AFTER: Duration = Duration::from_secs(1);
 /// Exceptions that are read at once.
 const PAGE: usize = 200;
 
+/// Exceptions that one step adds or changes, and bytes of what it adds, at about which nothing more is formed until it is under way:
+/// what is refused before it is sent comes as fast as it is read, and a step is held twice.
+const STEP_EXCEPTIONS_MAX: usize = 2_000;
+const STEP_BYTES_MAX: usize = 4 * 1024 * 1024;
+
 /// What the next step holds.
 #[derive(Debug, Default)]
 pub(super) struct Pending {
     add: Vec<(KeyId, Exception)>,
+    add_bytes: usize,
     change: Vec<Change>,
     pub(super) remove: Vec<u64>,
     /// What was compared, not sent.
@@ -63,6 +70,7 @@ pub(super) struct Pending {
 
 impl Pending {
     pub(super) fn add(&mut self, key: KeyId, exception: Exception) {
+        self.add_bytes += exception.event.len() + exception.detail.len();
         self.add.push((key, exception));
         self.urgent = true;
     }
@@ -75,6 +83,12 @@ impl Pending {
     pub(super) fn open(&mut self, slot: Slot) {
         self.opens.push(slot);
         self.urgent = true;
+    }
+
+    /// Whether it is better on its way before there is more of it.
+    pub(super) fn is_full(&self) -> bool {
+        self.add.len() + self.change.len() >= STEP_EXCEPTIONS_MAX
+            || self.add_bytes >= STEP_BYTES_MAX
     }
 
     /// Whether an exception of this key is on its way to the disk.
@@ -165,6 +179,9 @@ impl Engine {
         let found = loader.finish(&self.keys);
         (self.counts_on_disk, self.keys) = (found.keys.counts, found.keys);
         self.gone = found.gone;
+        let is_less = |left| self.redo_left.is_none_or(|before| left < before);
+        self.redo_more = found.more.is_some_and(is_less);
+        self.redo_left = found.more;
         self.waits = found.waits.into_iter().map(Reverse).collect();
         self.want(found.redo);
     }
@@ -190,7 +207,8 @@ impl Engine {
             .is_some_and(|deadline| deadline <= now);
         let hurry = self.reload_due || self.stopping.is_some() || self.pending.pause.is_some();
         let step_due = self.pending.urgent || late || (hurry && self.has_pending());
-        let load_due = !self.redo.is_empty() && self.window.room().0 > 0 && self.stopping.is_none();
+        let has_room = self.window.room().0 > 0 && self.redo_live < REDO_LIVE_MAX;
+        let load_due = !self.redo.is_empty() && has_room && self.stopping.is_none();
         let is_turn = self.last_op_was_step || !step_due;
         if self.reload_due && !step_due {
             self.op = Some(self.reload());

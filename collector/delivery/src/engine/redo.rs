@@ -22,6 +22,8 @@ const KEY_PAGE: usize = 16;
 const REDO_PAGE: usize = 64;
 /// Bytes after which reading stops for now; one key more may come.
 const REDO_BYTES: usize = 4 * 1024 * 1024;
+/// Exceptions among the lanes beyond which no more are loaded: each has some hundred bytes beside its event.
+pub(super) const REDO_LIVE_MAX: usize = 10_000;
 
 impl Engine {
     /// These should be sent again, where they are not on the way already.
@@ -29,7 +31,7 @@ impl Engine {
         for redo in redo {
             let fresh = match &redo {
                 Redo::One(id) => self.redoing.insert(*id),
-                Redo::Key(..) => !self.redo.contains(&redo),
+                Redo::Key(flow, key) => self.wanted.insert(self.keys.id(flow, key)),
             };
             if fresh {
                 self.redo.push_back(redo);
@@ -39,6 +41,11 @@ impl Engine {
 
     pub(super) fn load_redo(&mut self) -> Op {
         let wanted: Vec<_> = self.redo.drain(..self.redo.len().min(REDO_PAGE)).collect();
+        for redo in &wanted {
+            if let Redo::Key(flow, key) = redo {
+                self.wanted.remove(&self.keys.id(flow, key));
+            }
+        }
         let (store, target) = (Arc::clone(&self.store), self.config.name.clone());
         let holds = self.keys.holds();
         Box::pin(async move {
@@ -50,6 +57,14 @@ impl Engine {
                 Err(error) => failed(error.to_string(), kept).await,
             }
         })
+    }
+
+    /// Not all that could be sent again was found at once: there may be a million. The rest is looked for when these are over.
+    pub(super) fn look_for_more_redo(&mut self) {
+        let is_over = self.redo.is_empty() && self.redo_live == 0 && self.op.is_none();
+        if self.redo_more && is_over && !self.pending.urgent {
+            (self.redo_more, self.reload_due) = (false, true);
+        }
     }
 
     pub(super) fn take_redo(&mut self, redo: Redo, exceptions: Vec<Exception>) {
@@ -204,6 +219,7 @@ impl Engine {
             told: Some(Box::new(told)),
             replayed: None,
         };
+        self.redo_live += 1;
         let block = self.window.add(loaded, 1);
         let spot = Spot { block, event: 0 };
         if pass == 0 {

@@ -28,6 +28,7 @@ impl Engine {
             Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
             Err(_) => return,
         };
+        self.sending_bytes = self.sending_bytes.saturating_sub(sent.batch.weight);
         if sent.batch.shadow {
             self.take_seen(sent);
             return;

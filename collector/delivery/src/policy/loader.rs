@@ -7,12 +7,20 @@ use dray_store::ExceptionState;
 
 use super::{Blocked, Counts, KeyId, Keys, Parked, Redo, Row};
 
+/// Keys, or single exceptions, that are found to be sent again at once. Somebody may have asked for a million: the rest is
+/// found by another reading, when these are over.
+pub const REDO_MAX: usize = 100_000;
+
 /// Reads all of a target's exceptions, in ascending id, into [`Keys`].
 #[derive(Debug)]
 pub struct Loader {
     keys: Keys,
     heads: BTreeMap<KeyId, Head>,
     retries: Vec<(KeyId, u64)>,
+    /// Heads that can be sent, and whether some were left out of them; how many exceptions may be sent in all.
+    now: usize,
+    is_more: bool,
+    left: u64,
     /// Among the lanes, and not found until now.
     missing: HashSet<u64>,
 }
@@ -26,6 +34,8 @@ pub struct Found {
     pub redo: Vec<Redo>,
     /// What is to be asked about later: when, and of which key.
     pub waits: Vec<(i64, FlowName, String)>,
+    /// Set where there is more to be sent again than `redo` has: how many exceptions are held or to be retried.
+    pub more: Option<u64>,
     /// What is among the lanes and stands on disk no longer.
     pub gone: HashSet<u64>,
 }
@@ -65,6 +75,9 @@ impl Loader {
             keys: fresh,
             heads: BTreeMap::new(),
             retries: Vec::new(),
+            now: 0,
+            is_more: false,
+            left: 0,
             missing: HashSet::new(),
         }
     }
@@ -91,8 +104,13 @@ impl Loader {
             return;
         }
         let key = self.keys.id(row.flow, row.key);
-        if row.state == Retry && !row.goes_on {
-            self.retries.push((key, row.id));
+        self.left += u64::from(matches!(row.state, Held | Retry));
+        // Under *hold* they go with their keys.
+        if row.state == Retry && !row.goes_on && !self.keys.hold {
+            match self.retries.len() < REDO_MAX {
+                true => self.retries.push((key, row.id)),
+                false => self.is_more = true,
+            }
         }
         let head = self.heads.entry(key).or_default();
         match row.state {
@@ -104,8 +122,16 @@ impl Loader {
         let is_first = head.first == Offset(0) || row.offset < head.first;
         if counts && is_first {
             head.first = row.offset;
+            self.now -= usize::from(matches!(head.go.as_deref(), Some(Go::Now(..))));
             head.go = match row.state {
-                Held | Retry => Some(Go::Now(row.flow.clone(), row.key.into())),
+                Held | Retry if self.now >= REDO_MAX => {
+                    self.is_more = true;
+                    None
+                }
+                Held | Retry => {
+                    self.now += 1;
+                    Some(Go::Now(row.flow.clone(), row.key.into()))
+                }
                 Accepted => Some(Go::At(row.due_us, row.flow.clone(), row.key.into())),
                 // What awaits something is found by the store when that has come.
                 Dead | Awaits | Confirm | Overtaken | Agent => None,
@@ -165,6 +191,7 @@ impl Loader {
             keys: self.keys,
             redo,
             waits,
+            more: self.is_more.then_some(self.left),
             gone: self.missing,
         }
     }

@@ -1,3 +1,4 @@
+use super::loader::REDO_MAX;
 use super::*;
 use ExceptionState::{Accepted, Confirm, Dead, Held, Overtaken, Retry};
 
@@ -222,5 +223,32 @@ fn after_a_start_the_first_of_a_key_says_when_it_goes_on() {
         for key in ["posted soon", "asks", "approved"] {
             assert!(found.keys.blocks(found.keys.id(&flow(), key)), "{key}");
         }
+    }
+}
+
+#[test]
+fn of_a_million_that_are_to_be_sent_again_a_part_is_found_and_the_rest_by_another_reading() {
+    for policy in [OnReject::Hold, OnReject::Park] {
+        let before = Keys::new(policy);
+        let find = |from: usize| {
+            let mut loader = Loader::new(&before);
+            for id in from..REDO_MAX + 7 {
+                loader.add(&Row {
+                    id: id as u64 + 1,
+                    flow: &flow(),
+                    offset: Offset(id as u64 + 1),
+                    key: &format!("K{id}"),
+                    state: Retry,
+                    due_us: 0,
+                    goes_on: false,
+                });
+            }
+            loader.finish(&before)
+        };
+        let first = find(0);
+        assert_eq!(first.redo.len(), REDO_MAX, "{policy:?}");
+        assert_eq!(first.more, Some(REDO_MAX as u64 + 7));
+        let rest = find(REDO_MAX);
+        assert_eq!((rest.redo.len(), rest.more), (7, None), "{policy:?}");
     }
 }

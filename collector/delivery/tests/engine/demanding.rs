@@ -1,6 +1,9 @@
 //! What a target demands is looked at before an event is sent.
 
+use std::sync::Arc;
+
 use crate::support::erp::Erp;
+use crate::support::memory::Memory;
 use crate::support::{
     append_block, block_of, event_with, exceptions, flow, id_of, open, start, states, wait,
 };
@@ -8,6 +11,7 @@ use dray_delivery::actions;
 use dray_delivery::detail::Detail;
 use dray_delivery::outcome::Class;
 use dray_store::ExceptionState::{Dead, Held};
+use dray_store::Store;
 
 const UNITS: &str = r#"
 [[demand]]
@@ -110,4 +114,27 @@ async fn a_batch_that_is_all_invalid_sends_nothing_and_what_follows_is_sent() {
     append_block(&store, &name, block).await;
     wait(&target, "the good one", |metrics| metrics.delivered == 1).await;
     assert_eq!(target.status().state, dray_delivery::State::Running);
+}
+
+/// What is refused before it is sent comes as fast as it is read.
+#[tokio::test]
+async fn a_flood_of_refusals_goes_to_disk_in_many_small_steps() {
+    let (memory, erp) = (Memory::slow(), Erp::start().await);
+    let store: Arc<dyn Store> = memory.clone();
+    let name = flow("north/shipments");
+    let mut sequence = 0;
+    for _ in 0..8 {
+        let events: Vec<_> = (0..1_000)
+            .map(|_| {
+                sequence += 1;
+                event_with(sequence, &format!("S{sequence}"), "shipment", &[])
+            })
+            .collect();
+        let block = block_of(&*store, &name, &events);
+        append_block(&store, &name, block).await;
+    }
+    let target = start(&store, &erp.url(), UNITS);
+    wait(&target, "all", |metrics| metrics.dead == 8_000).await;
+    // What was formed before it was full comes on top: a batch of 200 for each of 4 requests.
+    assert!(memory.largest_step() <= 2_800, "{}", memory.largest_step());
 }

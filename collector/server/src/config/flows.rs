@@ -2,16 +2,19 @@
 
 use std::sync::Arc;
 
+use dray_delivery::share::Share;
 use dray_delivery::{Catalogue, catalogue};
 
 use super::{At, Config, Problem, Text};
 
 impl Config {
-    /// Gives every target what is agreed.
+    /// Gives every target what is agreed, and its share.
     pub(super) fn agree(&mut self) {
+        let share = Share::of(self.delivery.in_flight.as_u64(), self.targets.len());
         let catalogue = Arc::new(Catalogue::new(&self.flows, &self.budgets));
         for target in &mut self.targets {
             target.catalogue = Arc::clone(&catalogue);
+            target.share = share;
         }
         self.catalogue = catalogue;
     }

@@ -46,7 +46,7 @@ fn the_documented_configuration_is_read() {
 }
 
 /// Each: the line to replace in [`GOOD`], with what, the line that must be named, and words of the answer.
-const BROKEN: [(&str, &str, usize, &[&str]); 26] = [
+const BROKEN: [(&str, &str, usize, &[&str]); 27] = [
     (
         "[log]",
         "operators = [1001]\n[log]",
@@ -133,6 +133,12 @@ const BROKEN: [(&str, &str, usize, &[&str]); 26] = [
     ),
     ("keep = \"7d\"", "keep = 7", 7, &["invalid type", "way out"]),
     ("keep = \"7d\"", "keep = \"7d", 7, &["way out"]),
+    (
+        "[log]",
+        "[delivery]\nin_flight = \"1MiB\"\n[log]",
+        6,
+        &["is out of range", "128MiB"],
+    ),
     (
         "[log]",
         "certificate_days = 4000\n[log]",
@@ -246,6 +252,21 @@ fn a_file_that_is_not_there_says_how_to_name_another() {
         said.contains("/does/not/exist.toml") && said.contains("--config"),
         "{said}"
     );
+}
+
+#[test]
+fn what_targets_hold_in_memory_is_shared_evenly() {
+    let targets = |count: usize| {
+        let one = |number| format!("[[target]]\nname = \"t{number}\"\nurl = \"http://t/\"\n");
+        let targets: String = (0..count).map(one).collect();
+        let text = format!("names = [\"c\"]\n[delivery]\nin_flight = \"64MiB\"\n{targets}");
+        parse(&text).expect("a good one").targets
+    };
+    for (count, window_mib) in [(1, 32), (2, 24), (16, 3)] {
+        for target in targets(count) {
+            assert_eq!(target.share.window_bytes, window_mib << 20, "of {count}");
+        }
+    }
 }
 
 #[test]

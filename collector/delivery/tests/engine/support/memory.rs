@@ -98,6 +98,8 @@ pub struct Memory {
     /// Times that exceptions of a key were read, and that it was counted what waits.
     key_reads: AtomicU64,
     pub(super) counts: AtomicU64,
+    /// The most exceptions that a step added or changed.
+    largest: AtomicU64,
     /// Nothing reaches the "disk".
     held: AtomicBool,
 }
@@ -115,6 +117,7 @@ impl Memory {
             event_bytes: AtomicU64::new(0),
             key_reads: AtomicU64::new(0),
             counts: AtomicU64::new(0),
+            largest: AtomicU64::new(0),
             held: AtomicBool::new(false),
         });
         let weak = Arc::downgrade(&store);
@@ -128,6 +131,11 @@ impl Memory {
             }
         });
         store
+    }
+
+    /// The most exceptions that a step added or changed so far.
+    pub fn largest_step(&self) -> u64 {
+        self.largest.load(Ordering::Relaxed)
     }
 
     /// Bytes of events of exceptions that were read so far.
@@ -290,6 +298,8 @@ impl Store for Memory {
 
     fn step(&self, step: Step) -> Receipt<Result<(), StoreError>> {
         let (answer, receipt) = Receipt::new();
+        let changed = (step.add.len() + step.change.len()) as u64;
+        self.largest.fetch_max(changed, Ordering::Relaxed);
         self.waiting().push_back((step, answer));
         receipt
     }
