@@ -3,6 +3,7 @@
 //! A refusal is a sentence for the operator. A target need not run: what was asked for is done when it does. `by`: who
 //! asked; it stands in the audit trail with what was done, on disk together. `None`: whoever asks notes it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use dray_store::{
@@ -23,7 +24,7 @@ pub const DETACHED: &str = "detached";
 /// What a look for a reference was asked for is known by.
 const AWAITED: &str = "look again";
 /// Exceptions that are changed in one step.
-const PAGE: usize = 200;
+const PAGE: usize = 1_000;
 
 /// The durable setting that says that a target was started before.
 pub(crate) fn started_setting(target: &str) -> String {
@@ -136,6 +137,35 @@ pub async fn discard(store: &Arc<dyn Store>, id: u64, by: Option<&str>) -> Resul
     }
     take(store, &found.target, step).await?;
     Ok(found.target)
+}
+
+/// Drops a page of what a target refused, in one step: what is held behind each goes on. There may be a million of them.
+///
+/// # Errors
+/// A sentence: the store cannot read or write.
+pub async fn discard_page(
+    store: &Arc<dyn Store>,
+    target: &str,
+    page: Vec<Exception>,
+) -> Result<(), String> {
+    let reading = Arc::clone(store);
+    let step = blocking(move || {
+        let mut step = Step::default();
+        let mut freed = BTreeSet::new();
+        for found in &page {
+            step.remove.push(found.id);
+            if found.state == ExceptionState::Dead && !found.key.is_empty() {
+                let next = reading.exceptions(&of_key(found, vec![ExceptionState::Held], 1))?;
+                freed.extend(next.iter().map(|next| next.id));
+            }
+        }
+        let freed = freed.into_iter();
+        step.change = freed
+            .map(|id| Change::new(id, ExceptionState::Retry, RETRY))
+            .collect();
+        Ok(step)
+    });
+    take(store, target, step.await?).await
 }
 
 /// Agrees to what an event's conversation asked about, or has an event sent although the target lacks what it names: it goes on. Returns its target, to be woken.

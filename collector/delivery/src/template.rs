@@ -10,10 +10,11 @@ mod filters;
 mod names;
 pub(crate) mod xml;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use minijinja::value::Serde;
-use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value};
+use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior, Value};
 use serde::de::IgnoredAny;
 
 use crate::body::{self, Place, Poison, Writer};
@@ -21,13 +22,21 @@ use dray_proto::{FlowName, Offset, schema};
 
 /// Instructions that one event may use: some thousand fields, and the end of an endless loop.
 pub const FUEL: u64 = 100_000;
+/// More for each byte of the event's JSON: a filter takes about one for two bytes of a value, and a value may be used several times.
+pub const FUEL_A_BYTE: u64 = 4;
+/// So long a value never needs more than [`FUEL`].
+const PLAIN_BYTES: usize = 16 * 1024;
 /// Bytes that one template may make.
 pub const OUTPUT_BYTES_MAX: usize = 32 * 1024 * 1024;
 const NAME: &str = "template";
 
 /// What a template sees of an event.
 #[derive(Debug, Clone)]
-pub struct Fields(BTreeMap<String, Value>);
+pub struct Fields {
+    named: BTreeMap<String, Value>,
+    /// Of its JSON, and of what is kept of its key.
+    bytes: usize,
+}
 
 impl Fields {
     /// Of an event's default JSON.
@@ -38,12 +47,16 @@ impl Fields {
         let mut fields: BTreeMap<String, Value> = serde_json::from_slice(plain)
             .map_err(|error| Poison(format!("the event's JSON cannot be read: {error}")))?;
         fields.insert("event".into(), fields.clone().into());
-        Ok(Self(fields))
+        Ok(Self {
+            named: fields,
+            bytes: plain.len(),
+        })
     }
 
     /// Adds what is kept of the event's key.
     pub fn keep(&mut self, kept: &BTreeMap<String, String>) {
-        self.0
+        self.bytes += kept.values().map(String::len).sum::<usize>();
+        self.named
             .insert("kept".into(), Value::from(Serde(kept.clone())));
     }
 }
@@ -144,11 +157,12 @@ impl Templates {
         got: &BTreeMap<String, String>,
     ) -> Result<String, Poison> {
         let poison = |reason: String| Poison(format!("{name}: the template fails: {reason}"));
-        let template = self
-            .environment
+        let bytes = fields.bytes + got.values().map(String::len).sum::<usize>();
+        let environment = self.fuelled(bytes);
+        let template = environment
             .get_template(name)
             .map_err(|error| poison(sentence(&error)))?;
-        let mut context = fields.0.clone();
+        let mut context = fields.named.clone();
         context.insert("vars".into(), self.vars.clone());
         context.insert("got".into(), Value::from(Serde(got)));
         let made = template
@@ -160,6 +174,16 @@ impl Templates {
             )));
         }
         Ok(made)
+    }
+
+    /// With fuel for values of so many bytes.
+    fn fuelled(&self, bytes: usize) -> Cow<'_, Environment<'static>> {
+        if bytes <= PLAIN_BYTES {
+            return Cow::Borrowed(&self.environment);
+        }
+        let mut environment = self.environment.clone();
+        environment.set_fuel(Some(FUEL + bytes as u64 * FUEL_A_BYTE));
+        Cow::Owned(environment)
     }
 
     /// The same of one that must make JSON.
@@ -304,7 +328,13 @@ pub(crate) fn sentence(error: &minijinja::Error) -> String {
         .detail()
         .map(|detail| format!(": {detail}"))
         .unwrap_or_default();
-    format!("{}{detail}{at}", error.kind())
+    let way_out = match error.kind() {
+        ErrorKind::OutOfFuel => format!(
+            "; it has {FUEL} steps and {FUEL_A_BYTE} more for each byte of the event: see that no loop goes on without end, or split it"
+        ),
+        _ => String::new(),
+    };
+    format!("{}{detail}{at}{way_out}", error.kind())
 }
 
 #[cfg(test)]
@@ -392,6 +422,28 @@ mod tests {
             )
             .is_ok()
         );
+    }
+
+    #[test]
+    fn a_long_value_is_rendered_and_an_endless_loop_over_one_ends() {
+        let compiled = |source: &str| Template::compile(source, &vars(), &BTreeSet::new(), &[]);
+        let template = compiled("{\"a\": {{ key | tojson }}, \"b\": {{ key | upper | tojson }}}");
+        let template = template.expect("a good one");
+        for value in ["x".repeat(2_000_000), "\"".repeat(900_000), "é\n".repeat(500_000)] {
+            let plain = json!({"key": value, "data": {}}).to_string();
+            let mut out = Vec::new();
+            let put = template.put(&mut out, plain.as_bytes(), &BTreeMap::new());
+            put.expect("it is rendered");
+            let made: Value = serde_json::from_slice(&out).expect("JSON");
+            assert_eq!(made["a"], json!(value));
+        }
+        let endless = "{\"a\": [{% for x in range(9) %}{% if key | length > 9 %}{% for y in range(99999) %}{% for z in range(99999) %}{% endfor %}{% endfor %}{% endif %}{% endfor %}]}";
+        let plain = json!({"key": "x".repeat(100_000), "data": {}}).to_string();
+        let mut out = Vec::new();
+        let template = compiled(endless).expect("samples have short keys");
+        let put = template.put(&mut out, plain.as_bytes(), &BTreeMap::new());
+        let poison = put.expect_err("it has no end");
+        assert!(poison.0.contains("100000 steps and 4 more"), "{poison}");
     }
 
     #[test]

@@ -139,6 +139,19 @@ pub async fn edit(
     .await
 }
 
+/// What was planned can never be approved.
+fn void(store: &Arc<dyn Store>, id: u64, by: &str, why: &str, now_us: i64) -> Result<(), String> {
+    let void = ReplayMove {
+        id,
+        from: vec![ReplayState::Planned],
+        to: ReplayState::Void,
+        at_us: now_us,
+    };
+    let note = entry(by, "replay void", id, why, now_us);
+    store.move_replay(&void, &note).map_err(said)?;
+    Ok(())
+}
+
 /// Agrees to a replay. Returns its target, to be woken.
 ///
 /// # Errors
@@ -154,6 +167,10 @@ pub async fn approve(
     blocking(store, move |store| {
         let replay = find(store, id)?;
         if let Some(why) = why_not(&replay, &by, &seen, now_us) {
+            if replay.state == ReplayState::Planned && now_us >= replay.expires_us {
+                // For good: a clock that is set back must not let it come to life again.
+                void(store, id, &by, "it expired", now_us)?;
+            }
             return Err(why);
         }
         let plan = Plan::read(&replay.plan);
@@ -168,14 +185,7 @@ pub async fn approve(
             Err(why) => Some(why),
         };
         if let Some(why) = changed {
-            let void = ReplayMove {
-                id,
-                from: vec![ReplayState::Planned],
-                to: ReplayState::Void,
-                at_us: now_us,
-            };
-            let note = entry(&by, "replay void", id, &why, now_us);
-            store.move_replay(&void, &note).map_err(said)?;
+            void(store, id, &by, &why, now_us)?;
             return Err(format!("replay {id} is void: {why}; plan it anew"));
         }
         let detail = format!(

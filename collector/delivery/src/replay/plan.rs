@@ -130,6 +130,11 @@ pub fn why_not(replay: &Replay, by: &str, seen: &str, now_us: i64) -> Option<Str
             "replay {id} was planned by you ({by}); somebody else must approve it"
         ));
     }
+    if now_us < replay.at_us {
+        return Some(format!(
+            "replay {id} was planned later than this collector's clock says it is now: set the clock right, or plan it anew"
+        ));
+    }
     if now_us >= replay.expires_us {
         return Some(format!(
             "replay {id} expired; plan it anew and look at what it would send now"
@@ -197,6 +202,7 @@ mod tests {
         };
         refused(&replay, "uid 1001", &seen, 99, "somebody else must");
         refused(&replay, "uid 1002", &seen, 100, "expired");
+        refused(&replay, "uid 1002", &seen, 0, "set the clock right");
         refused(
             &replay,
             "uid 1002",

@@ -396,3 +396,27 @@ async fn who_settled_a_dead_letter_is_on_disk_with_what_was_done() {
     };
     assert_eq!(trail, [entry("uid 7", "retry"), entry("uid 8", "discard")]);
 }
+
+#[tokio::test]
+async fn a_page_of_dead_letters_is_discarded_at_once_and_what_each_held_goes_on() {
+    let (store, erp) = (open(), Erp::start().await);
+    erp.script(|ask| {
+        let first = ask.events.iter().any(|event| event["offset"].as_u64() <= Some(3));
+        Reply::Status(if first { 422 } else { 200 })
+    });
+    let target = start(&store, &erp.url(), "batch = 1");
+    append(&store, "north/shipments", &["A", "B", "C", "A", "B", "A"]).await;
+    wait(&target, "all refused or held", |metrics| {
+        (metrics.dead, metrics.held) == (3, 3)
+    })
+    .await;
+    let mut page = exceptions(&store);
+    page.retain(|found| found.state == Dead);
+    actions::discard_page(&store, "erp", page)
+        .await
+        .expect("it is written");
+    target.wake().await;
+    wait(&target, "what was held", |metrics| metrics.delivered == 3).await;
+    assert_eq!(erp.offsets("A"), [4, 6]);
+    assert!(exceptions(&store).is_empty());
+}

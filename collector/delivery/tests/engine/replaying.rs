@@ -136,7 +136,10 @@ async fn a_replay_without_an_approval_is_not_run_and_nobody_approves_his_own() {
         (PLANNER, &*hash, NOW_US, "somebody else must approve"),
         (APPROVER, &hash[..8], NOW_US, "at least the first 12 digits"),
         (APPROVER, "0123456789ab", NOW_US, "another hash"),
+        (APPROVER, &hash, replay.at_us - 1, "set the clock right"),
         (APPROVER, &hash, replay.expires_us, "expired"),
+        // A clock that was set back brings it to life no more.
+        (APPROVER, &hash, NOW_US, "is void"),
     ] {
         let refused = replay::approve(&store, id, hash, by, now_us).await;
         let why = refused.expect_err(said);
@@ -146,14 +149,21 @@ async fn a_replay_without_an_approval_is_not_run_and_nobody_approves_his_own() {
     erp.wait_arrivals(3).await;
     target.stop().await;
     assert_eq!(erp.arrivals().len(), 3, "nothing of the replay was sent");
-    assert_eq!(found(&store, id).state, ReplayState::Planned);
+    assert_eq!(found(&store, id).state, ReplayState::Void);
     let actions: Vec<_> = store
         .audit_entries(10)
         .expect("entries")
         .into_iter()
         .map(|entry| (entry.actor, entry.action))
         .collect();
-    assert_eq!(actions, [(PLANNER.to_owned(), "replay plan".to_owned())]);
+    let acted = |who: &str, what: &str| (who.to_owned(), what.to_owned());
+    assert_eq!(
+        actions,
+        [
+            acted(PLANNER, "replay plan"),
+            acted(APPROVER, "replay void")
+        ]
+    );
 }
 
 /// Scenario 32.

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use dray_delivery::actions;
 use dray_delivery::detail::Detail;
@@ -25,7 +26,9 @@ const AGENTS: &str = "agents";
 const LIMIT_MAX: usize = 10_000;
 const LIMIT_DEFAULT: usize = 100;
 /// Dead letters that are discarded between two looks.
-const PAGE: usize = 200;
+const PAGE: usize = 1_000;
+/// How often a target is told while its dead letters are discarded.
+const TELL_EVERY: Duration = Duration::from_secs(10);
 
 /// Which ones a request means: all, or a target's.
 fn target_of(name: &str) -> Option<String> {
@@ -275,7 +278,7 @@ pub(super) async fn act(
             1,
         ),
         (Act::Discard, 0, Some(target)) => {
-            let done = discard_all(store, &target).await?;
+            let done = discard_all(shared, &target).await?;
             (target, done)
         }
         (Act::Discard, id, _) => (
@@ -291,8 +294,9 @@ pub(super) async fn act(
 }
 
 /// Gives up all that a target refused, oldest first: what is held behind each goes on.
-async fn discard_all(store: &Arc<dyn Store>, target: &str) -> Result<u64, Status> {
-    let (mut after, mut done) = (0, 0);
+async fn discard_all(shared: &Arc<Shared>, target: &str) -> Result<u64, Status> {
+    let store = &shared.store;
+    let (mut after, mut done, mut told) = (0, 0, Instant::now());
     loop {
         let query = ExceptionQuery {
             target: Some(target.to_owned()),
@@ -325,10 +329,13 @@ async fn discard_all(store: &Arc<dyn Store>, target: &str) -> Result<u64, Status
             take(store, step).await.map_err(failed)?;
             continue;
         }
-        for found in page {
-            actions::discard(store, found.id, None)
-                .await
-                .map_err(Status::failed_precondition)?;
+        actions::discard_page(store, target, page)
+            .await
+            .map_err(Status::failed_precondition)?;
+        if told.elapsed() >= TELL_EVERY {
+            // Its engine looks at all that is left: often enough to see that it goes on.
+            shared.targets.wake(target).await;
+            told = Instant::now();
         }
     }
 }

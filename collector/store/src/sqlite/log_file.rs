@@ -63,11 +63,40 @@ pub(crate) fn path(folder: &Path, number: u64) -> PathBuf {
     folder.join(format!("log-{number:010}.db"))
 }
 
+/// Bytes of a page of the files that we make.
+const PAGE_BYTES: u32 = 16_384;
+/// Pages of WAL at which it is copied into the file: about 32 MiB.
+const WAL_PAGES: u32 = 2_000;
+/// On a small volume, a WAL is copied at this part of it: one that fills the volume first can never be copied, as the file has no
+/// room to grow. The log and the state have one each.
+const WAL_SHARE: u64 = 16;
+/// But not for every few commits.
+const WAL_PAGES_MIN: u32 = 32;
+
+/// How many pages of WAL on a volume of so many bytes; `None`: nobody knows.
+fn wal_pages(volume_bytes: Option<u64>) -> u32 {
+    let Some(bytes) = volume_bytes else {
+        return WAL_PAGES;
+    };
+    let pages = bytes / WAL_SHARE / u64::from(PAGE_BYTES);
+    u32::try_from(pages).map_or(WAL_PAGES, |pages| pages.clamp(WAL_PAGES_MIN, WAL_PAGES))
+}
+
+fn volume_bytes(path: &Path) -> Option<u64> {
+    let volume = rustix::fs::statvfs(path.parent()?).ok()?;
+    volume.f_blocks.checked_mul(volume.f_frsize)
+}
+
+/// After a failure: what stands in the WAL goes into the file as soon as there is room again, and frees its own.
+pub(crate) fn shorten_wal(connection: &Connection) {
+    let _ = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+}
+
 /// Opens a connection as all of ours are: WAL, and a commit returns after its sync.
 pub(crate) fn connect(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
     let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     connection.busy_timeout(std::time::Duration::from_secs(10))?;
-    connection.pragma_update(None, "page_size", 16_384)?;
+    connection.pragma_update(None, "page_size", PAGE_BYTES)?;
     connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
     let synchronous = if is_planted(Plant::MissingFdatasync) {
         "OFF"
@@ -75,8 +104,8 @@ pub(crate) fn connect(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connect
         "FULL"
     };
     connection.pragma_update(None, "synchronous", synchronous)?;
-    // In pages: about 32 MiB of WAL before it is copied into the file.
-    connection.pragma_update(None, "wal_autocheckpoint", 2_000)?;
+    let pages = wal_pages(volume_bytes(path));
+    connection.pragma_update(None, "wal_autocheckpoint", pages)?;
     connection.pragma_update(None, "cache_size", -2_048)?;
     Ok(connection)
 }
@@ -164,4 +193,20 @@ pub(crate) fn open_reader(folder: &Path, number: u64) -> rusqlite::Result<Connec
     connection.busy_timeout(std::time::Duration::from_secs(10))?;
     connection.pragma_update(None, "cache_size", -1_024)?;
     Ok(connection)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_small_volume_is_not_filled_by_what_waits_to_be_copied() {
+        for (volume_mib, wal_kib) in [(24, 1_536), (160, 10_240), (1, 512), (100_000, 32_000)] {
+            let pages = wal_pages(Some(volume_mib << 20));
+            assert_eq!(pages * (PAGE_BYTES >> 10), wal_kib, "{volume_mib} MiB");
+        }
+        assert_eq!(wal_pages(None), WAL_PAGES);
+        let folder = tempfile::tempdir().expect("a folder");
+        assert!(volume_bytes(&folder.path().join("a.db")).is_some());
+    }
 }

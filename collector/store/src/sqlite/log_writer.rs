@@ -161,6 +161,7 @@ impl LogWriter {
         if let Err(error) = self.write(&group) {
             let _ = self.connection.execute_batch("ROLLBACK");
             tracing::error!(%error, "the log cannot be written");
+            log_file::shorten_wal(&self.connection);
             if rows::is_damage(&error)
                 && let Err(reason) = self.mend(self.number, &error.to_string())
             {

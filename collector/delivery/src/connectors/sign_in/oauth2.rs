@@ -161,6 +161,7 @@ impl Client {
             .ok_or_else(|| no("the token's answer is no JSON"))?;
         let token = json["access_token"]
             .as_str()
+            .filter(|token| !token.trim().is_empty())
             .ok_or_else(|| no("the token's answer has no access_token"))?;
         // RFC 6749, 7.1: one of a kind that we don't know must not be used.
         let kind = json["token_type"].as_str().unwrap_or("Bearer");
@@ -172,6 +173,8 @@ impl Client {
             Value::String(text) => text.parse().ok(),
             other => other.as_u64(),
         };
+        // A life of no time says nothing: with it each request would sign in anew.
+        let lives: Option<u64> = lives.filter(|seconds| *seconds > 0);
         let mut header = HeaderValue::try_from(format!("Bearer {token}"))
             .map_err(|_| no("the token holds a character that no header may hold"))?;
         header.set_sensitive(true);
@@ -281,6 +284,7 @@ mod tests {
                 Some(60),
             ),
             (r#"{"access_token":"t"}"#, None),
+            (r#"{"access_token":"t","expires_in":0}"#, None),
         ] {
             let (header, found) = take(200, body).expect(body);
             assert_eq!(
@@ -298,6 +302,7 @@ mod tests {
                 "no bearer token",
             ),
             (200, "{}", "no access_token"),
+            (200, r#"{"access_token":" "}"#, "no access_token"),
             (200, "<html>", "no JSON"),
             (400, r#"{"error":"invalid_client"}"#, "invalid_client"),
             (401, "p:w d! is wrong", "*** is wrong"),

@@ -11,7 +11,7 @@ use super::audit::put_entry;
 use super::replays::put_step;
 use super::{SET, bitmap_bytes, number, remembered, shadow};
 use crate::api::{Step, StoreError};
-use crate::sqlite::failed;
+use crate::sqlite::{failed, log_file};
 
 /// Steps that one commit takes in, at most.
 const COMMIT_STEPS_MAX: usize = 256;
@@ -33,6 +33,7 @@ pub(super) fn write_steps(
         let result = write_group(&mut connection, &group);
         if let Err(error) = &result {
             tracing::error!(%error, "the state cannot be written");
+            log_file::shorten_wal(&connection);
         }
         for (_, answer) in group {
             let said = match &result {
