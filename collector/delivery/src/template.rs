@@ -23,7 +23,7 @@ use dray_proto::{FlowName, Offset, schema};
 /// Instructions that one event may use: some thousand fields, and the end of an endless loop.
 pub const FUEL: u64 = 100_000;
 /// More for each byte of the event's JSON: a filter takes about one for two bytes of a value, and a value may be used several times.
-pub const FUEL_A_BYTE: u64 = 4;
+pub const FUEL_A_BYTE: u64 = 8;
 /// So long a value never needs more than [`FUEL`].
 const PLAIN_BYTES: usize = 16 * 1024;
 /// Bytes that one template may make.
@@ -443,7 +443,7 @@ mod tests {
         let template = compiled(endless).expect("samples have short keys");
         let put = template.put(&mut out, plain.as_bytes(), &BTreeMap::new());
         let poison = put.expect_err("it has no end");
-        assert!(poison.0.contains("100000 steps and 4 more"), "{poison}");
+        assert!(poison.0.contains("100000 steps and 8 more"), "{poison}");
     }
 
     #[test]

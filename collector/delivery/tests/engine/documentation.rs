@@ -30,7 +30,7 @@ fn shown(page: &Path) -> Vec<TargetConfig> {
     let blocks = blocks.filter_map(|block| block.split("```").next());
     // What stands at the head of the collector's configuration is no target's; a preset stands in a file of its own, a mapping
     // in the agent's.
-    let elsewhere = ["operators", "about", "[[flow.mapping]]"];
+    let elsewhere = ["operators", "about", "[delivery]", "[[flow.mapping]]"];
     let blocks = blocks.filter(|block| !elsewhere.iter().any(|head| block.starts_with(head)));
     let beside = tempfile::tempdir().expect("a folder");
     put_beside(beside.path());
