@@ -172,7 +172,11 @@ impl Manner {
                     "the look before the write: {said}"
                 )))
             }
-            _ => Step::Over(walk.refused.take().unwrap_or(meaning.outcome)),
+            _ => Step::Over(match walk.refused.take() {
+                Some(refused) if !may_pass(&meaning.outcome) => refused,
+                // What a write was refused for, the next look may tell.
+                _ => meaning.outcome,
+            }),
         };
     }
 
@@ -327,9 +331,13 @@ impl Manner {
         }
     }
 
-    /// Whether a try after a lost reply must look first.
+    /// Whether a try after a lost reply must look first, and not too soon: a second one would not be refused by its key.
     pub(super) fn verifies(&self) -> bool {
-        self.write == Write::Create
+        match self.write {
+            Write::Create => true,
+            Write::CreateOrPatch => self.keys.finds(),
+            Write::Upsert | Write::Patch => false,
+        }
     }
 }
 
@@ -379,6 +387,18 @@ fn is_refusal(outcome: &Outcome) -> bool {
             | Outcome::Poison(_)
             | Outcome::TooLarge(_)
             | Outcome::Missing(_)
+    )
+}
+
+/// Whether the same request may be answered otherwise later.
+fn may_pass(outcome: &Outcome) -> bool {
+    matches!(
+        outcome,
+        Outcome::Throttled(..)
+            | Outcome::Transient(_)
+            | Outcome::Unreachable(_)
+            | Outcome::Unknown(_)
+            | Outcome::Auth(_)
     )
 }
 
