@@ -174,19 +174,17 @@ impl CollectorAdmin for Admin {
             dead_letter_act_request::Act::Approve => "approve",
             _ => "retry",
         };
-        let subject = match request.id {
-            0 => request.target.clone(),
-            id => format!("dead letter {id}"),
-        };
+        let target = request.target.clone();
+        let is_of_all = request.id == 0 && !target.is_empty() && action != "approve";
+        if is_of_all {
+            // Many steps: whatever ends them in the middle, somebody asked for it.
+            audit::note(&self.shared, &*actor, action, &target, "all of them").await;
+        }
         let reply = letters::act(&self.shared, request, &actor).await?;
-        audit::note(
-            &self.shared,
-            actor,
-            action,
-            subject,
-            format!("{} of them", reply.done),
-        )
-        .await;
+        if is_of_all {
+            let done = format!("{} of them", reply.done);
+            audit::note(&self.shared, actor, action, target, done).await;
+        }
         Ok(Response::new(reply))
     }
 
