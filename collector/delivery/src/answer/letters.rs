@@ -20,6 +20,10 @@ pub(super) fn read<'a>(headers: &HeaderMap, body: &'a [u8]) -> Cow<'a, str> {
         Some(head) if is_first_of_parts => &body[head + 4..],
         _ => body,
     };
+    // What is good UTF-8 is that, whatever is said of it: headers are often a server's default. UTF-16 has zeros.
+    if memchr::memchr(0, body).is_none() && std::str::from_utf8(body).is_ok() {
+        return UTF_8.decode(body).0;
+    }
     let said = (!is_first_of_parts).then(|| charset(kind)).flatten();
     let said = said.or_else(|| declared(body));
     let encoding = said.and_then(|label| Encoding::for_label(&label));

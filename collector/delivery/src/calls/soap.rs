@@ -305,6 +305,8 @@ mod tests {
             ("text/xml; charset=\"windows-1252\"", &latin),
             ("text/xml", &declared),
             ("text/xml", &wide),
+            ("text/xml; charset=utf-16", fault.as_bytes()),
+            ("text/xml; charset=utf-16", &wide[2..]),
             (related, &parts(&fault)),
         ] {
             let said = said(kind, body);
