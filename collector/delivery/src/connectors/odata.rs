@@ -15,6 +15,7 @@ mod multipart;
 mod part;
 mod same;
 mod send;
+mod shown;
 mod write;
 
 use std::collections::BTreeMap;
@@ -23,7 +24,7 @@ use std::time::Duration;
 
 use dray_proto::EventId;
 
-use super::{Connector, Delivery, Exchange, Fate, Promise, Told, Verdict};
+use super::{Connector, Delivery, Exchange, Fate, Promise, Rendered, Told, Verdict};
 use crate::account::Account;
 use crate::config::TargetConfig;
 use crate::outcome::Outcome;
@@ -389,6 +390,17 @@ fn gravity(outcome: &Outcome) -> u8 {
 impl Connector for Odata {
     fn deliver(self: Arc<Self>, delivery: Delivery) -> Promise<'static, Told> {
         Box::pin(async move { self.tell(delivery).await })
+    }
+
+    fn render(self: Arc<Self>, delivery: Delivery) -> Promise<'static, Result<Rendered, Outcome>> {
+        // As in a delivery: templates take milliseconds.
+        let making = tokio::task::spawn_blocking(move || self.rendered(&delivery));
+        Box::pin(async move {
+            match making.await {
+                Ok(rendered) => rendered,
+                Err(error) => std::panic::resume_unwind(error.into_panic()),
+            }
+        })
     }
 
     fn verifies(&self) -> bool {

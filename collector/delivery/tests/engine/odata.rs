@@ -5,10 +5,11 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use dray_store::ExceptionState::Dead;
+use dray_store::ShadowQuery;
 use serde_json::{Value, json};
 
 use crate::support::erp::{Ask, Erp, Reply};
-use crate::support::{append, exceptions, open, start, states, wait};
+use crate::support::{append, exceptions, open, start, start_agreed, states, wait};
 
 /// Upserts of `{"sku": KEY}`, 50 a $batch.
 fn table(more: &str, odata: &str) -> String {
@@ -277,6 +278,33 @@ async fn a_rule_that_looks_into_texts_is_asked_of_each_part_and_not_of_the_whole
     append(&store, "north/items", &["a", "held", "b"]).await;
     wait(&target, "all", |metrics| metrics.delivered == 3).await;
     assert_eq!(["a", "b"].map(|key| times(&made, key)), [1, 1]);
+}
+
+#[tokio::test]
+async fn in_shadow_the_entitys_own_request_is_compared_and_what_has_no_address_is_told() {
+    let (store, erp) = (open(), Erp::start().await);
+    let shadow = "[[flow]]\nname = \"*\"\nphase = \"shadow\"\n";
+    let config = table("", "key_types = { sku = \"number\" }");
+    let target = start_agreed(&store, &erp.url(), &config, shadow);
+    append(&store, "north/items", &["7", "seven"]).await;
+    wait(&target, "both", |metrics| metrics.shadowed == 2).await;
+    target.stop().await;
+    let query = ShadowQuery {
+        target: "erp".into(),
+        limit: 10,
+        ..ShadowQuery::default()
+    };
+    let mut rows = store.shadow_rows(&query).expect("the store answers");
+    rows.sort_by_key(|(_, row)| row.offset);
+    let rows: Vec<_> = rows
+        .iter()
+        .map(|(_, row)| (row.verdict.as_str(), row.request.as_str()))
+        .collect();
+    assert_eq!((rows[0].0, rows[1].0), ("rendered", "poison"));
+    let address = format!("PATCH {}/Items(7)\n", erp.url());
+    assert!(rows[0].1.starts_with(&address), "{}", rows[0].1);
+    assert!(rows[0].1.ends_with("\n\n{\"sku\": \"7\"}"), "{}", rows[0].1);
+    assert!(erp.kept_asks().is_empty());
 }
 
 /// As SAP's do with a sign-in, and proxies with whatever they have to say.

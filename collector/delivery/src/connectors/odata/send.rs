@@ -250,6 +250,15 @@ impl Service {
         }
     }
 
+    /// A request as it would be sent alone.
+    ///
+    /// # Errors
+    /// A sentence: it has no address.
+    pub(super) fn shown(&self, request: &Request, event: EventId) -> Result<String, String> {
+        let ask = self.single(request, event)?;
+        Ok(self.connection.shown(&ask))
+    }
+
     pub(super) fn exchange(&self, request: &Request, part: &Part, event: EventId) -> Exchange {
         let Ok(ask) = self.single(request, event) else {
             return Exchange::default();

@@ -113,24 +113,34 @@ impl Manner {
             self.look(&mut walk);
             return walk;
         }
-        walk.step = match self.write {
-            Write::Create => Step::Write(Act::Create),
-            write => match self
-                .keys
-                .address(&walk.document.entity, &walk.document.value)
-            {
-                Err(reason) => Step::Over(Outcome::Poison(reason)),
-                Ok(path) if write == Write::Upsert => Step::Write(Act::Upsert {
-                    path,
-                    only_new: false,
-                }),
-                Ok(path) => Step::Write(Act::Change {
-                    path,
-                    if_match: (self.if_match == IfMatch::Any).then(|| "*".to_owned()),
-                }),
-            },
+        walk.step = match self.unlooked(&walk.document) {
+            Ok(act) => Step::Write(act),
+            Err(reason) => Step::Over(Outcome::Poison(reason)),
         };
         walk
+    }
+
+    /// What is written where nothing was looked at; of what would be, as if it were not there.
+    ///
+    /// # Errors
+    /// A sentence: the document has no address.
+    pub(super) fn unlooked(&self, document: &Document) -> Result<Act, String> {
+        let Document { entity, value, .. } = document;
+        let path = || match self.keys.finds() {
+            true => self.keys.search(entity, value),
+            false => self.keys.address(entity, value),
+        };
+        Ok(match self.write {
+            Write::Create | Write::CreateOrPatch => Act::Create,
+            Write::Upsert => Act::Upsert {
+                path: path()?,
+                only_new: false,
+            },
+            Write::Patch => Act::Change {
+                path: path()?,
+                if_match: (self.if_match == IfMatch::Any).then(|| "*".to_owned()),
+            },
+        })
     }
 
     /// The entity is looked at, once more if it may be.
