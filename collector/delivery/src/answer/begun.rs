@@ -4,10 +4,13 @@
 /// The longest that an escape in JSON's texts can be: a pair of surrogates.
 const ESCAPE_BYTES_MAX: usize = 12;
 
+/// A text of which less than this came is left out: it may be half an id, which is another one.
+const HALF_BYTES_MIN: usize = 256;
+
 /// How deep elements may stand in each other: searching goes as deep, on the stack. JSON's reader has the same limit.
 const DEPTH_MAX: usize = 128;
 
-/// JSON. A text's beginning stays; half a number, word or name does not. `None`: it is none, or ends elsewhere.
+/// JSON. A long text's beginning stays; half a number, word or name does not. `None`: it is none, or ends elsewhere.
 pub(super) fn json(text: &str) -> Option<String> {
     // What half a letter at the end was read as.
     let text = text.trim_end_matches(char::REPLACEMENT_CHARACTER);
@@ -50,7 +53,9 @@ pub(super) fn json(text: &str) -> Option<String> {
         }
     }
     let mut made = match began {
-        Some((at, true)) => format!("{}{}", &text[..at], text_begun(&text[at..])?),
+        Some((at, true)) if text.len() - at > HALF_BYTES_MIN => {
+            format!("{}{}", &text[..at], text_begun(&text[at..])?)
+        }
         _ => text[..whole].to_owned(),
     };
     made.extend(open.iter().rev().map(|closing| char::from(*closing)));
@@ -98,7 +103,11 @@ pub(super) fn xml(text: &str) -> Option<(String, bool)> {
         if is_element && open.is_empty() {
             return Some((text[..at].to_owned(), true));
         }
-        at += text[at..].find('<').unwrap_or(text.len() - at);
+        at += match text[at..].find('<') {
+            Some(next) => next,
+            None if text.len() - at > HALF_BYTES_MIN => text.len() - at,
+            None => break,
+        };
     }
     let mut made = text[..at].to_owned();
     // Half a reference to a letter.
