@@ -9,6 +9,7 @@
 //! Power fails anywhere: what was sent and is not in a step is sent again, with the same ids.
 
 mod arrive;
+mod dying;
 pub mod holding;
 mod persist;
 mod redo;
@@ -48,6 +49,7 @@ use crate::vet::Vetting;
 use crate::window::{Spot, Window};
 
 use arrive::Flow;
+use dying::Dying;
 use holding::Holding;
 use persist::{Op, Pending};
 use replaying::{Replaying, Work};
@@ -112,6 +114,8 @@ pub(crate) struct Engine {
     /// Batches to send again, before new ones.
     again: VecDeque<Batch>,
     sending: JoinSet<Sent>,
+    /// Batches in flight that failed before.
+    retrying: usize,
     /// Events in a batch for now: less than configured after a 413.
     batch_now: usize,
     successes: u32,
@@ -144,6 +148,8 @@ pub(crate) struct Engine {
     waits: BinaryHeap<Due>,
     /// When to look for what may wait no longer.
     holding: Holding,
+    /// What became dead letters, and is to be told.
+    dying: Dying,
     /// Exceptions were changed from outside: load them again.
     reload_due: bool,
     /// The replay that runs, at most one.
@@ -207,6 +213,7 @@ impl Engine {
             flows: Vec::new(),
             again: VecDeque::new(),
             sending: JoinSet::new(),
+            retrying: 0,
             successes: 0,
             taken: 0,
             shadow: Arc::new(shadow),
@@ -226,6 +233,7 @@ impl Engine {
             redoing: HashSet::new(),
             waits: BinaryHeap::new(),
             holding: Holding::default(),
+            dying: Dying::default(),
             reload_due: false,
             replay: None,
             replay_run: 0,
@@ -327,6 +335,7 @@ impl Engine {
     fn pump(&mut self) {
         let now = Instant::now();
         self.stale |= self.gate.tick(now);
+        self.tell_dead(now);
         // What has passed is no deadline any more.
         if self.young_until.is_some_and(|until| until <= now) {
             (self.young_until, self.scan_due) = (None, true);
@@ -375,6 +384,7 @@ impl Engine {
             self.stopping,
             self.pending_deadline(),
             self.replay_wait,
+            self.dying.deadline(),
         ]
         .into_iter()
         .flatten()
@@ -406,7 +416,7 @@ impl Engine {
             let Some(mut batch) = self.next_batch(Instant::now()) else {
                 break;
             };
-            let era = self.gate.sent();
+            let era = self.leaves(&batch);
             batch.attempts += 1;
             let shape = if self.config.batch == 1 {
                 Shape::Single
@@ -539,6 +549,7 @@ impl Engine {
         shared.held.store(self.counts_on_disk.held, Relaxed);
         shared.waiting.store(self.counts_on_disk.waiting, Relaxed);
         shared.in_flight.store(self.sending.len() as u64, Relaxed);
+        shared.failing.store(self.failing(), Relaxed);
         match self.gate.broken() {
             Some(broken) => shared.note_broken(broken, now),
             None => shared.note_whole(),

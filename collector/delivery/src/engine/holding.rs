@@ -310,6 +310,7 @@ impl Engine {
             self.holding.next_us = Some(next_us);
         }
         let before = self.shared.missing_overdue.swap(waits.overdue, Relaxed);
+        self.shared.note_overdue(self.overdue_note(waits));
         let quiet = self
             .holding
             .warned
@@ -318,6 +319,17 @@ impl Engine {
             return;
         }
         self.holding.warned = Some(now);
+        tracing::warn!(
+            overdue = waits.overdue,
+            "events wait too long for what they name"
+        );
+    }
+
+    /// What is told of those that wait too long now.
+    fn overdue_note(&self, waits: &Waits) -> String {
+        if waits.overdue == 0 {
+            return String::new();
+        }
         let after = humantime::format_duration(self.config.holds.alarm_after);
         let first = match &waits.oldest {
             // Its name may be what is masked in an event that is not at hand.
@@ -327,14 +339,10 @@ impl Engine {
             Some(Reference { of, name }) => format!(", the first for {of} {name:?}"),
             None => String::new(),
         };
-        tracing::warn!(
-            overdue = waits.overdue,
-            "events wait too long for what they name"
-        );
-        self.shared.note_error(&format!(
+        format!(
             "{} event(s) wait longer than {after} for what the target has not got{first}; \"dray-collector dead-letters list\" shows them",
             waits.overdue
-        ));
+        )
     }
 }
 
