@@ -66,6 +66,8 @@ impl CollectorAdmin for Admin {
         let consumers = ask(&shared.store, targets::consumers)
             .await
             .map_err(failed)?;
+        let mut all_targets = shared.targets.status().await;
+        all_targets.extend(shared.targets.removed().await.map_err(failed)?);
         let agent_dead_letters = ask(&shared.store, |store| store.exception_count(Some("")))
             .await
             .map_err(failed)?;
@@ -74,7 +76,7 @@ impl CollectorAdmin for Admin {
             log_bytes,
             log_bytes_max,
             flows: flows.collect(),
-            targets: shared.targets.status().await,
+            targets: all_targets,
             consumers: consumers.into_iter().filter_map(feed_consumer).collect(),
             agent_dead_letters,
             flows_at_targets: shared.targets.flows().await,
@@ -174,11 +176,8 @@ impl CollectorAdmin for Admin {
             dead_letter_act_request::Act::Approve => "approve",
             _ => "retry",
         };
-        let subject = match request.id {
-            0 => request.target.clone(),
-            id => format!("dead letter {id}"),
-        };
-        let reply = letters::act(&self.shared, request, &actor).await?;
+        let subject = letters::subject(&request);
+        let (reply, ended) = letters::act(&self.shared, request, &actor).await?;
         audit::note(
             &self.shared,
             actor,
@@ -187,6 +186,9 @@ impl CollectorAdmin for Admin {
             format!("{} of them", reply.done),
         )
         .await;
+        if let Some(ended) = ended {
+            return Err(ended);
+        }
         Ok(Response::new(reply))
     }
 
