@@ -13,7 +13,7 @@ use std::time::Duration;
 use bytesize::ByteSize;
 use dray_delivery::budget::Budgets;
 use dray_delivery::presets::{self, Missing};
-use dray_delivery::{AccountConfig, Catalogue, FlowConfig, TargetConfig};
+use dray_delivery::{AccountConfig, Catalogue, FlowConfig, TargetConfig, references};
 use serde::{Deserialize, Deserializer};
 use toml::de::DeTable;
 
@@ -169,7 +169,12 @@ impl Config {
             return Err(ConfigError::Invalid(problems.collect()));
         }
         let mut config: Self = presets::of(root).map_err(refused)?;
-        let problems = config.problems(text);
+        let linked = references::link(&mut config.targets);
+        let mut problems = config.problems(text);
+        problems.extend(linked.into_iter().map(|(index, said)| {
+            let name = &config.targets[index].name;
+            located(text, index, &format!("target {name:?}: {said}"))
+        }));
         if problems.is_empty() {
             config.agree();
             Ok(config)

@@ -296,8 +296,8 @@ impl Engine {
         let now = Instant::now();
         self.holding.counted = Some(now);
         self.holding.next_us = waits.next_us;
-        if waits.overdue > 0 {
-            // Nobody says when one that is overdue waits no longer.
+        if waits.overdue > 0 || (waits.total > 0 && self.vetting.looks_elsewhere()) {
+            // Nobody says when one that is overdue waits no longer, or when another target got what one waits for.
             let soon = if waits.total > MANY {
                 LOOK_EVERY
             } else {

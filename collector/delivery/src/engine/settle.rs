@@ -198,6 +198,10 @@ impl Engine {
                 let learnt = self.vetting.learnt(&loaded.place.flow, loaded.event(meta));
                 self.pending.remember.learn.extend(learnt);
             }
+            if self.vetting.teaches() {
+                let taught = self.vetting.taught(&loaded.place.flow, loaded.event(meta));
+                self.pending.remember.teach.extend(taught);
+            }
             match (loaded.redo, loaded.replayed) {
                 (None, None) => self.delivered_first(loaded, meta),
                 (Some(again), _) => self.delivered_again(loaded, meta, again),

@@ -18,6 +18,7 @@ mod misbehaving;
 mod odata;
 mod phasing;
 mod refusing;
+mod releasing;
 mod replaying;
 mod shadowing;
 mod sharing;
