@@ -176,18 +176,15 @@ impl CollectorAdmin for Admin {
             dead_letter_act_request::Act::Approve => "approve",
             _ => "retry",
         };
-        let subject = letters::subject(&request);
-        let (reply, ended) = letters::act(&self.shared, request, &actor).await?;
-        audit::note(
-            &self.shared,
-            actor,
-            action,
-            subject,
-            format!("{} of them", reply.done),
-        )
-        .await;
-        if let Some(ended) = ended {
-            return Err(ended);
+        let all = letters::all_of(&request);
+        if let Some(all) = &all {
+            // Many steps: whatever ends them in the middle, somebody asked for it.
+            audit::note(&self.shared, &*actor, action, all, "all of them").await;
+        }
+        let reply = letters::act(&self.shared, request, &actor).await?;
+        if let Some(all) = all {
+            let done = format!("{} of them", reply.done);
+            audit::note(&self.shared, actor, action, all, done).await;
         }
         Ok(Response::new(reply))
     }

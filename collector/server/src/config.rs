@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use bytesize::ByteSize;
 use dray_delivery::budget::Budgets;
-use dray_delivery::presets::{self, Missing};
+use dray_delivery::presets::{self, Own};
 use dray_delivery::{AccountConfig, Catalogue, FlowConfig, TargetConfig, references};
 use serde::{Deserialize, Deserializer};
 use toml::de::DeTable;
@@ -132,10 +132,7 @@ impl Config {
     /// [`ConfigError`], with every problem that can be seen at once.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
         let text = Self::text(path)?;
-        Self::parse(Text {
-            file: path,
-            text: &text,
-        })
+        Self::parse(Text::of(path, &text))
     }
 
     /// A file's text.
@@ -161,14 +158,18 @@ impl Config {
     /// # Errors
     /// [`ConfigError::Invalid`].
     pub fn parse(text: Text<'_>) -> Result<Self, ConfigError> {
-        let refused = |error| ConfigError::Invalid(vec![text.refused(&error)]);
+        let own = Own::of(text.text, text.file.parent().unwrap_or(Path::new("")));
+        let refused = |error| ConfigError::Invalid(vec![text.beneath(&own, None).refused(&error)]);
         let mut root = DeTable::parse(text.text).map_err(refused)?;
-        let missing = presets::lay_under(root.get_mut());
+        let missing = presets::lay_under(root.get_mut(), &own);
         if !missing.is_empty() {
-            let problems = missing.into_iter().map(|missing| unsaid(text, missing));
+            let text = text.beneath(&own, None);
+            let problems = missing.iter().map(|missing| text.unsaid(missing));
             return Err(ConfigError::Invalid(problems.collect()));
         }
+        let laid = root.get_ref().clone();
         let mut config: Self = presets::of(root).map_err(refused)?;
+        let text = text.beneath(&own, Some(&laid));
         let linked = references::link(&mut config.targets);
         let mut problems = config.problems(text);
         problems.extend(linked.into_iter().map(|(index, said)| {
@@ -328,17 +329,6 @@ impl Config {
             None => self.data_dir.join("admin.sock"),
         }
     }
-}
-
-/// What a target with a preset does not say.
-fn unsaid(text: Text<'_>, missing: Missing) -> Problem {
-    let path = [
-        At::Key("target"),
-        At::Index(missing.index),
-        At::Key("preset"),
-    ];
-    let what = format!("target {:?}: {}", missing.target, missing.what);
-    text.problem(&path, what, &missing.way_out)
 }
 
 /// A target's sentence, `target "erp": batch: write 1 to 10000`, at the setting that it names.

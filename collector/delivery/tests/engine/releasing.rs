@@ -80,7 +80,7 @@ async fn a_shipment_waits_for_the_item_that_another_target_gets() {
     erp.script(|_| Reply::Status(200));
     let dead = exceptions(&store).into_iter().find(|one| one.state == Dead);
     let dead = dead.expect("the item").id;
-    actions::retry(&store, dead, false)
+    actions::retry(&store, dead, false, None)
         .await
         .expect("it is dead");
     targets[1].wake().await;

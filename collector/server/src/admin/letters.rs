@@ -83,6 +83,11 @@ pub(super) async fn list(
         for json in [&mut entry.event_json, &mut entry.edited_json] {
             *json = shared.targets.masked(&entry.target, json);
         }
+        for (name, value) in &mut entry.kept {
+            let shown = format!("{name} = {value}");
+            let mut shown = shared.targets.masked_change(&entry.target, &shown);
+            *value = shown.split_off(name.len() + " = ".len());
+        }
     }
     Ok(reply)
 }
@@ -188,27 +193,24 @@ fn plain(found: &Exception) -> DeadLetterEntry {
     }
 }
 
-/// What the audit calls those that were meant.
-pub(super) fn subject(request: &DeadLetterActRequest) -> String {
-    let mut ids: Vec<String> = request.ids.iter().map(u64::to_string).collect();
-    ids.extend((request.id > 0).then(|| request.id.to_string()));
-    if !ids.is_empty() {
-        return format!("dead letter {}", ids.join(", "));
+/// What the audit calls them where all of a target are meant; `None`: each has an entry of its own.
+pub(super) fn all_of(request: &DeadLetterActRequest) -> Option<String> {
+    if request.id > 0 || !request.ids.is_empty() || request.target.is_empty() {
+        return None;
     }
-    let more = [&request.flow, &request.state].into_iter();
-    let more = more.filter(|more| !more.is_empty()).cloned();
-    std::iter::once(request.target.clone())
-        .chain(more)
-        .collect::<Vec<_>>()
-        .join(" ")
+    let words = [&request.target, &request.flow, &request.state].into_iter();
+    let words: Vec<&str> = words
+        .map(String::as_str)
+        .filter(|word| !word.is_empty())
+        .collect();
+    Some(words.join(" "))
 }
 
-/// Does it. With the reply: why it ended early.
 pub(super) async fn act(
     shared: &Arc<Shared>,
     request: DeadLetterActRequest,
     actor: &str,
-) -> Result<(DeadLetterActReply, Option<Status>), Status> {
+) -> Result<DeadLetterActReply, Status> {
     let mut ids = request.ids.clone();
     ids.extend((request.id > 0).then_some(request.id));
     let (targets, done, ended) = match (ids.is_empty(), target_of(&request.target)) {
@@ -219,7 +221,7 @@ pub(super) async fn act(
         }
         (true, Some(target)) => {
             let done = act_on_all(&shared.store, &request, &target, actor).await?;
-            (BTreeSet::from([target]), done, None)
+            (BTreeSet::from([target]), done, Ok(()))
         }
         (false, _) => act_on_each(&shared.store, &request, &ids, actor).await,
     };
@@ -228,10 +230,8 @@ pub(super) async fn act(
     for target in &targets {
         shared.targets.wake(target).await;
     }
-    match ended {
-        Some(ended) if done == 0 => Err(ended),
-        ended => Ok((DeadLetterActReply { done }, ended)),
-    }
+    ended?;
+    Ok(DeadLetterActReply { done })
 }
 
 /// One after the other: whose they were, how many it was done to, and why it ended early.
@@ -240,13 +240,13 @@ async fn act_on_each(
     request: &DeadLetterActRequest,
     ids: &[u64],
     actor: &str,
-) -> (BTreeSet<String>, u64, Option<Status>) {
+) -> (BTreeSet<String>, u64, Result<(), Status>) {
     let (mut targets, mut done) = (BTreeSet::new(), 0);
     for id in ids.iter().copied() {
         let settled = match request.act() {
-            Act::Retry => actions::retry(store, id, request.older).await,
+            Act::Retry => actions::retry(store, id, request.older, Some(actor)).await,
             Act::Approve => actions::approve(store, id, actor).await,
-            Act::Discard => actions::discard(store, id).await,
+            Act::Discard => actions::discard(store, id, Some(actor)).await,
             Act::Unspecified => Err("no act was named".into()),
         };
         match settled {
@@ -259,11 +259,11 @@ async fn act_on_each(
                     0 => reason,
                     done => format!("{done} done, then: {reason}"),
                 };
-                return (targets, done, Some(Status::failed_precondition(reason)));
+                return (targets, done, Err(Status::failed_precondition(reason)));
             }
         }
     }
-    (targets, done, None)
+    (targets, done, Ok(()))
 }
 
 /// All of a target, or of one of its flows.
@@ -350,7 +350,7 @@ async fn discard_all(store: &Arc<dyn Store>, which: &Which) -> Result<u64, Statu
             continue;
         }
         for found in page {
-            actions::discard(store, found.id)
+            actions::discard(store, found.id, None)
                 .await
                 .map_err(Status::failed_precondition)?;
         }

@@ -114,7 +114,9 @@ async fn show_one(config: &Config, id: u64) -> Result<(), Failure> {
     );
     println!(
         "place    {} offset {}\nkey      {}",
-        entry.flow, entry.offset, entry.key
+        entry.flow,
+        entry.offset,
+        show::line(&entry.key)
     );
     println!(
         "since    {}\nbehind   {} event(s) of the same key wait",
@@ -139,7 +141,7 @@ async fn show_one(config: &Config, id: u64) -> Result<(), Failure> {
     for (name, value) in kept {
         println!("kept     {name} = {}", readable(value.as_bytes()));
     }
-    println!("reason   {}\n\n{pretty}", entry.reason);
+    println!("reason   {}\n\n{pretty}", readable(entry.reason.as_bytes()));
     if !entry.edited_json.is_empty() {
         let edited: Value = serde_json::from_str(&entry.edited_json).unwrap_or_default();
         let edited = serde_json::to_string_pretty(&edited).unwrap_or_default();

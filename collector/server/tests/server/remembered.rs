@@ -156,10 +156,13 @@ async fn several_are_settled_at_once_and_a_target_that_was_taken_out_is_named_un
         .map(|entry| (entry.subject, entry.detail))
         .collect();
     assert_eq!(
-        audited[..2],
+        audited,
         [
-            ("dead letter 1, 3", "2 of them"),
-            ("dead letter 2, 3, 4", "1 of them")
+            ("dead letter 1", "1 of them"),
+            ("dead letter 3", "1 of them"),
+            ("dead letter 2", "1 of them"),
+            ("old-erp nowhere/*", "all of them"),
+            ("old-erp nowhere/*", "0 of them"),
         ]
         .map(|(subject, detail)| (subject.to_owned(), detail.to_owned()))
     );
