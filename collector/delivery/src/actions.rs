@@ -50,8 +50,7 @@ pub async fn retry(
         ExceptionState::Overtaken if older => OLDER,
         ExceptionState::Overtaken => {
             return Err(format!(
-                "a later event of this key ({}) was delivered; use --older to deliver {id} all the same",
-                found.key
+                "a later event of its key was delivered; use --older to deliver {id} all the same"
             ));
         }
         ExceptionState::Held => return Err(held(store, &found).await?),
@@ -240,6 +239,7 @@ async fn change_all(
         target: Some(which.target.clone()),
         states,
         limit: PAGE,
+        without_events: true,
         ..ExceptionQuery::default()
     };
     let is_meant = |found: &&Exception| {
@@ -285,6 +285,7 @@ pub async fn detach(store: &Arc<dyn Store>, target: &str) -> Result<(), String> 
         cancel_replays(&*store, &target)?;
         for flow in store.flows() {
             store.set(&phase::setting(&target, &flow), None)?;
+            store.set(&phase::passed::setting(&target, &flow), None)?;
         }
         store.detach(&consumer(&target))?;
         store.set(&seeded_setting(&target), None)?;
@@ -359,8 +360,8 @@ async fn held(store: &Arc<dyn Store>, found: &Exception) -> Result<String, Strin
     .await?;
     Ok(match before.first() {
         Some(dead) => format!(
-            "event {} is held behind dead letter {} of its key ({}): retry or discard that one",
-            found.id, dead.id, found.key
+            "event {} is held behind dead letter {} of its key: retry or discard that one",
+            found.id, dead.id
         ),
         None => format!("event {} is held and goes on by itself", found.id),
     })
@@ -372,8 +373,9 @@ fn of_key(found: &Exception, states: Vec<ExceptionState>, limit: usize) -> Excep
         flow: Some(found.flow.clone()),
         key: Some(found.key.clone()),
         states,
-        after: 0,
         limit,
+        without_events: true,
+        ..ExceptionQuery::default()
     }
 }
 
@@ -381,6 +383,7 @@ async fn find(store: &Arc<dyn Store>, id: u64) -> Result<Exception, String> {
     let query = ExceptionQuery {
         after: id.saturating_sub(1),
         limit: 1,
+        without_events: true,
         ..ExceptionQuery::default()
     };
     let found = list(store, query)

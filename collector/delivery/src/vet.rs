@@ -94,9 +94,7 @@ impl Vetting {
         if self.rules.references.has_rules() && !self.full.load(Relaxed) {
             unfit.missing = self.missing(batch).await;
         }
-        if self.rules.keeps {
-            self.remind(batch).await;
-        }
+        self.remind(batch).await;
         unfit
     }
 
@@ -161,7 +159,11 @@ impl Vetting {
         })
     }
 
-    async fn remind(self: &Arc<Self>, batch: &mut Batch) {
+    /// Gives a batch what is kept of the key of its one event.
+    pub(crate) async fn remind(self: &Arc<Self>, batch: &mut Batch) {
+        if !self.rules.keeps {
+            return;
+        }
         let Some((flow, key)) = batch
             .events()
             .next()

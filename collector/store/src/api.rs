@@ -20,8 +20,7 @@ mod shadow;
 pub use audit::AuditEntry;
 pub use exceptions::{Change, Exception, ExceptionQuery, ExceptionState};
 pub use remembered::{
-    DueWait, KEPT_MAX, KNOWN_MAX, Kept, Reference, Remember, Remembers, Wait, Waits,
-    alarm_setting,
+    DueWait, KEPT_MAX, KNOWN_MAX, Kept, Reference, Remember, Remembers, Wait, Waits, alarm_setting,
 };
 pub use replays::{
     Approval, REPLAY_NOTES_MAX, REPLAYS_MAX, Replay, ReplayMove, ReplayNote, ReplayProgress,
@@ -251,6 +250,8 @@ pub struct Step {
     pub shadow: Vec<(FlowName, ShadowNote)>,
     /// What its target remembers from now on.
     pub remember: Remember,
+    /// Durable settings, as [`Store::set`] writes them.
+    pub settings: Vec<(String, String)>,
 }
 
 /// An agent that was enrolled.

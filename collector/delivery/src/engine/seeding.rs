@@ -1,15 +1,16 @@
 //! What a target knows before anything is delivered under a new rule: what the log says that it has.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
 use dray_proto::event::View;
 use dray_proto::{FlowName, Offset, block};
-use dray_store::{
-    Cursor, ExceptionQuery, Reference, Remember, Step, Store, StoreError, alarm_setting,
-};
+use dray_store::{Cursor, Reference, Remember, Step, Store, StoreError, alarm_setting};
+use roaring::RoaringTreemap;
 
 use crate::config::TargetConfig;
+use crate::phase::passed::Passed;
 use crate::references::{Label, Seed};
+use crate::replay::exceptions_but;
 use crate::select::Selection;
 use crate::vet::Vetting;
 
@@ -17,8 +18,6 @@ use crate::vet::Vetting;
 const STEP_MAX: usize = 1_000;
 /// Payload bytes that are read at once.
 const READ_BYTES: usize = 1024 * 1024;
-/// Exceptions that are read at once.
-const PAGE: usize = 1_000;
 
 /// The durable setting that names the kinds that were seeded.
 pub(crate) fn seeded_setting(target: &str) -> String {
@@ -93,10 +92,12 @@ struct Seeding<'a> {
 
 /// What a target got.
 struct Got {
+    target: String,
     labels: Vec<String>,
     selection: Selection,
     cursors: HashMap<FlowName, Cursor>,
-    undelivered: HashSet<(FlowName, Offset)>,
+    /// What the cursors have passed and the target has not taken.
+    exceptions: HashMap<FlowName, RoaringTreemap>,
 }
 
 impl Got {
@@ -107,10 +108,11 @@ impl Got {
         cursors: &[(FlowName, Cursor)],
     ) -> Result<Self, StoreError> {
         Ok(Self {
+            target: target.to_owned(),
             labels: Vec::new(),
             selection,
             cursors: cursors.iter().cloned().collect(),
-            undelivered: undelivered(store, target)?,
+            exceptions: exceptions_but(store, target, None)?,
         })
     }
 
@@ -120,38 +122,47 @@ impl Got {
         self.cursors.get(flow).map_or(0, end)
     }
 
+    /// What it has of a flow.
+    fn of<'a>(
+        &'a self,
+        store: &dyn Store,
+        flow: &FlowName,
+    ) -> Result<Option<GotOf<'a>>, StoreError> {
+        let Some(cursor) = self.cursors.get(flow) else {
+            return Ok(None);
+        };
+        if !self.selection.takes_flow(flow) {
+            return Ok(None);
+        }
+        Ok(Some(GotOf {
+            got: self,
+            cursor,
+            exceptions: self.exceptions.get(flow),
+            passed: Passed::read(store, &self.target, flow)?,
+        }))
+    }
+}
+
+/// What a target got of a flow.
+struct GotOf<'a> {
+    got: &'a Got,
+    cursor: &'a Cursor,
+    exceptions: Option<&'a RoaringTreemap>,
+    passed: Passed,
+}
+
+impl GotOf<'_> {
     /// A cursor passes by what its target does not take.
-    fn has(&self, flow: &FlowName, offset: u64, event: &[u8]) -> bool {
-        let is_over = self
-            .cursors
-            .get(flow)
-            .is_some_and(|cursor| has(cursor, offset));
-        if !is_over || !self.selection.takes_flow(flow) {
+    fn has(&self, offset: u64, event: &[u8]) -> bool {
+        let is_exception = self
+            .exceptions
+            .is_some_and(|offsets| offsets.contains(offset));
+        if !has(self.cursor, offset) || is_exception || self.passed.has(Offset(offset)) {
             return false;
         }
         let body = View::of(event).ok().and_then(|view| view.body);
         let number = body.map(|(body, _)| body.number);
-        let place = || (flow.clone(), Offset(offset));
-        self.selection.takes_body(number)
-            && (self.undelivered.is_empty() || !self.undelivered.contains(&place()))
-    }
-}
-
-/// What the cursor has passed and the target has not got.
-fn undelivered(store: &dyn Store, target: &str) -> Result<HashSet<(FlowName, Offset)>, StoreError> {
-    let mut query = ExceptionQuery {
-        target: Some(target.to_owned()),
-        limit: PAGE,
-        ..ExceptionQuery::default()
-    };
-    let mut found = HashSet::new();
-    loop {
-        let page = store.exceptions(&query)?;
-        found.extend(page.iter().map(|one| (one.flow.clone(), one.offset)));
-        match page.last() {
-            Some(last) if page.len() == PAGE => query.after = last.id,
-            _ => return Ok(found),
-        }
+        self.got.selection.takes_body(number)
     }
 }
 
@@ -199,6 +210,11 @@ impl Seeding<'_> {
                 .max()
                 .unwrap_or(0),
         };
+        // Taken out for the time of the loop, in which what is learnt is noted.
+        let got = std::mem::take(&mut self.got);
+        let of_flow = got.iter().map(|got| got.of(self.store, flow));
+        let of_flow: Vec<_> = of_flow.collect::<Result<_, _>>()?;
+        let of_flow: Vec<GotOf> = of_flow.into_iter().flatten().collect();
         let (mut next, mut memory) = (held.oldest_offset.0.max(1), Vec::new());
         while next <= newest {
             let blocks = match self.store.read(flow, Offset(next), READ_BYTES) {
@@ -224,23 +240,25 @@ impl Seeding<'_> {
                 // What does not open was not delivered either.
                 for (offset, range) in (first..).zip(opened.unwrap_or_default()) {
                     let event = &memory[range.start as usize..range.end as usize];
-                    self.learn_of(flow, offset, event);
+                    self.learn_of(flow, offset, event, &of_flow);
                 }
             }
             if self.learn.len() >= STEP_MAX {
                 self.write()?;
             }
         }
+        drop(of_flow);
+        self.got = got;
         Ok(())
     }
 
-    fn learn_of(&mut self, flow: &FlowName, offset: u64, event: &[u8]) {
+    fn learn_of(&mut self, flow: &FlowName, offset: u64, event: &[u8], of_flow: &[GotOf<'_>]) {
         if !self.log.is_empty() {
             let learnt = self.vetting.learnt_of(flow, event, &self.log);
             self.learn.extend(learnt);
         }
-        for got in self.got.iter().filter(|got| got.has(flow, offset, event)) {
-            let learnt = self.vetting.learnt_of(flow, event, &got.labels);
+        for of in of_flow.iter().filter(|of| of.has(offset, event)) {
+            let learnt = self.vetting.learnt_of(flow, event, &of.got.labels);
             self.learn.extend(learnt);
         }
     }

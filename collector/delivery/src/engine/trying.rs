@@ -5,6 +5,7 @@
 //! its breaker, the same again does not ([`crate::gate`]). Once the target takes something else a failure is the event's:
 //! it is tried as long as its class's budget lets it ([`crate::budget`]). An outage spends nobody's budget.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Engine;
@@ -13,6 +14,7 @@ use crate::budget::Then;
 use crate::connectors::Exchange;
 use crate::gate::Cause;
 use crate::outcome::{Class, Outcome};
+use crate::window::Loaded;
 
 /// Events that wait on their own, at most: are there more, it is the target's failure again.
 const APART_MAX: usize = 64;
@@ -173,9 +175,14 @@ impl Engine {
     pub(super) fn next_batch(&mut self, now: Instant) -> Option<Batch> {
         loop {
             let mut batch = self.pick(now)?;
-            // What waited may be of a replay that was stopped meanwhile.
-            for item in batch.leave_out(|loaded| self.is_stopped(loaded)) {
-                self.open(item.slot);
+            // What waited may be of a replay that was stopped meanwhile, or be discarded.
+            let is_over = |loaded: &Loaded| self.is_stopped(loaded) || self.is_gone(loaded);
+            for item in batch.leave_out(is_over) {
+                let (loaded, meta) = batch.event(&item);
+                let (loaded, meta) = (Arc::clone(loaded), *meta);
+                if !self.has_let_go(&item, &loaded, &meta) {
+                    self.open(item.slot);
+                }
             }
             if !batch.items.is_empty() {
                 return Some(batch);
@@ -246,16 +253,30 @@ impl Engine {
         waits.min().filter(|_| can_send)
     }
 
-    /// The target took something.
+    /// The target has one more event.
     pub(super) fn heal(&mut self, era: u64) {
         self.taken += 1;
+        self.retry_at_once();
+        if let Some(healed) = self.gate.taken(era) {
+            self.healed(healed.cause, healed.since);
+        }
+    }
+
+    /// What failed may have been the target's failure, and it takes again: the next try shows whose it is.
+    fn retry_at_once(&mut self) {
         for batch in &mut self.again {
-            // It may have been the target's failure, and it takes again: the next try shows whose it is.
             if batch.trials.since.is_none() {
                 batch.trials.not_before = None;
             }
         }
-        if let Some(healed) = self.gate.taken(era) {
+    }
+
+    /// The target answered well, and what is to become of the event is not decided.
+    pub(super) fn undecided(&mut self, era: u64) {
+        self.taken += 1;
+        self.retry_at_once();
+        let healed = self.gate.undecided(era, Instant::now(), rand::random());
+        if let Some(healed) = healed {
             self.healed(healed.cause, healed.since);
         }
     }
