@@ -108,7 +108,7 @@ impl Engine {
             let (owner, runbook) = (agreed.owner, agreed.runbook);
             tracing::error!(%flow, owner, runbook, %tried, "an event is tried longer than its budget: its key waits");
         }
-        let left = (since + budget.retry).saturating_duration_since(now);
+        let left = budget.retry.saturating_sub(now - since);
         let mut wait = self.own_wait(&batch);
         if gives_up {
             // No longer than its budget lasts: then it is tried a last time.
