@@ -295,10 +295,7 @@ mod tests {
             "data_dir = \"{}\"\nnames = [\"127.0.0.1\"]\n[[target]]\nname = \"erp\"\nurl = \"http://127.0.0.1:9/\"",
             folder.path().display()
         );
-        let config = Config::parse(Text {
-            file: Path::new("c.toml"),
-            text: &text,
-        });
+        let config = Config::parse(Text::of(Path::new("c.toml"), &text));
         let left = left_over(&config.expect("a configuration"));
         assert_eq!(left.len(), 1, "{left:?}");
         assert_eq!(
