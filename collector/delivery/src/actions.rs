@@ -18,6 +18,7 @@ use crate::engine::seeding::seeded_setting;
 use crate::phase;
 use crate::policy::{OLDER, RETRY};
 use crate::replay::entry;
+use crate::select::Pattern;
 
 /// How the reason of a detached target's pause begins.
 pub const DETACHED: &str = "detached";
@@ -148,6 +149,9 @@ pub async fn discard_page(
     target: &str,
     page: Vec<Exception>,
 ) -> Result<(), String> {
+    if page.is_empty() {
+        return Ok(());
+    }
     let reading = Arc::clone(store);
     let step = blocking(move || {
         let mut step = Step::default();
@@ -174,21 +178,13 @@ pub async fn discard_page(
 /// A sentence: there is no such exception, or it asks nothing.
 pub async fn approve(store: &Arc<dyn Store>, id: u64, by: &str) -> Result<String, String> {
     let found = find(store, id).await?;
-    let mut change = Change::new(
-        id,
-        ExceptionState::Retry,
-        format!("approved by {by}: {}", found.reason),
-    );
-    if found.state == ExceptionState::Awaits {
-        // It is sent whatever it names; what the target says then counts.
-        let detail = Detail {
-            unchecked: true,
-            ..Detail::read(&found.detail)
-        };
-        change.detail = Some(detail.text());
-    } else if found.state != ExceptionState::Confirm {
+    if !matches!(
+        found.state,
+        ExceptionState::Awaits | ExceptionState::Confirm
+    ) {
         return Err(format!("event {id} does not wait for anybody's word"));
     }
+    let change = approval(&found, by);
     let step = Step {
         change: vec![change],
         audit: noted(Some(by), "approve", id),
@@ -198,17 +194,90 @@ pub async fn approve(store: &Arc<dyn Store>, id: u64, by: &str) -> Result<String
     Ok(found.target)
 }
 
-/// Tries all dead letters of a target again, those left out that a later event overtook. Returns how many.
+fn approval(found: &Exception, by: &str) -> Change {
+    let reason = format!("approved by {by}: {}", found.reason);
+    let mut change = Change::new(found.id, ExceptionState::Retry, reason);
+    if found.state == ExceptionState::Awaits {
+        // It is sent whatever it names; what the target says then counts.
+        let detail = Detail {
+            unchecked: true,
+            ..Detail::read(&found.detail)
+        };
+        change.detail = Some(detail.text());
+    }
+    change
+}
+
+/// Which exceptions of a target are meant.
+#[derive(Debug, Clone, Default)]
+pub struct Which {
+    /// The target.
+    pub target: String,
+    /// Only those of these flows; `None`: of all.
+    pub flow: Option<Pattern>,
+}
+
+impl Which {
+    /// All of a target.
+    #[must_use]
+    pub fn of(target: &str) -> Self {
+        Self {
+            target: target.to_owned(),
+            flow: None,
+        }
+    }
+}
+
+/// Tries all dead letters of a target again, and looks once more for what others wait for; those are left out that a later event
+/// overtook. Returns how many.
 ///
 /// # Errors
 /// A sentence.
-pub async fn retry_all(store: &Arc<dyn Store>, target: &str) -> Result<u64, String> {
+pub async fn retry_all(store: &Arc<dyn Store>, which: &Which) -> Result<u64, String> {
+    let states = vec![ExceptionState::Dead, ExceptionState::Awaits];
+    change_all(store, which, states, |found| {
+        let reason = match found.state {
+            ExceptionState::Awaits => format!("{RETRY}: {}", found.reason),
+            _ => format!("{RETRY}; it was refused: {}", found.reason),
+        };
+        Change::new(found.id, ExceptionState::Retry, reason)
+    })
+    .await
+}
+
+/// Agrees to all that a target asks about, or has all sent that waits for what the target has not got. Returns how many.
+///
+/// # Errors
+/// A sentence: of this state nothing waits for a word.
+pub async fn approve_all(
+    store: &Arc<dyn Store>,
+    which: &Which,
+    state: ExceptionState,
+    by: &str,
+) -> Result<u64, String> {
+    if !matches!(state, ExceptionState::Confirm | ExceptionState::Awaits) {
+        return Err("only what stands in the state confirm or awaits waits for a word".into());
+    }
+    change_all(store, which, vec![state], |found| approval(found, by)).await
+}
+
+/// Changes a target's exceptions of these states, page by page.
+async fn change_all(
+    store: &Arc<dyn Store>,
+    which: &Which,
+    states: Vec<ExceptionState>,
+    change: impl Fn(&Exception) -> Change,
+) -> Result<u64, String> {
     let mut query = ExceptionQuery {
-        target: Some(target.to_owned()),
-        states: vec![ExceptionState::Dead],
+        target: Some(which.target.clone()),
+        states,
         limit: PAGE,
         without_events: true,
         ..ExceptionQuery::default()
+    };
+    let is_meant = |found: &&Exception| {
+        let of_flow = which.flow.as_ref();
+        !found.key.is_empty() && of_flow.is_none_or(|flow| flow.takes(&found.flow))
     };
     let mut done = 0;
     loop {
@@ -217,17 +286,14 @@ pub async fn retry_all(store: &Arc<dyn Store>, target: &str) -> Result<u64, Stri
             return Ok(done);
         };
         query.after = last.id;
-        let retriable = page.iter().filter(|found| !found.key.is_empty());
-        let change: Vec<_> = retriable
-            .map(|found| {
-                let reason = format!("{RETRY}; it was refused: {}", found.reason);
-                Change::new(found.id, ExceptionState::Retry, reason)
-            })
-            .collect();
+        let change: Vec<_> = page.iter().filter(is_meant).map(&change).collect();
+        if change.is_empty() {
+            continue;
+        }
         done += change.len() as u64;
         take(
             store,
-            target,
+            &which.target,
             Step {
                 change,
                 ..Step::default()

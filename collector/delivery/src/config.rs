@@ -25,8 +25,7 @@ use crate::calls::CallsConfig;
 use crate::calls::rule::RuleConfig;
 use crate::catalogue::Catalogue;
 use crate::demands::DemandConfig;
-use crate::presets;
-use crate::references::{HoldsConfig, ReferenceConfig};
+use crate::references::{HoldsConfig, Lesson, ReferenceConfig};
 use crate::share::Share;
 
 pub use crate::catalogue::Timeliness;
@@ -120,6 +119,9 @@ pub struct TargetConfig {
     /// What must be at the target before an event that names it.
     #[serde(default, rename = "reference")]
     pub references: Vec<ReferenceConfig>,
+    /// What it tells other targets of what it gets: [`crate::references::link`].
+    #[serde(skip)]
+    pub lessons: Vec<Lesson>,
     /// How long an event waits for that.
     #[serde(default)]
     pub holds: HoldsConfig,

@@ -10,6 +10,7 @@
 
 mod admit;
 mod arrive;
+mod dying;
 mod flow;
 mod form;
 pub mod holding;
@@ -53,6 +54,7 @@ use crate::status::{Shared, State};
 use crate::vet::Vetting;
 use crate::window::{Spot, Window};
 
+use dying::Dying;
 use flow::Flow;
 use holding::Holding;
 pub(crate) use pausing::paused_setting;
@@ -123,6 +125,8 @@ pub(crate) struct Engine {
     sending: JoinSet<Sent>,
     /// Bytes of requests in flight, about.
     sending_bytes: usize,
+    /// Batches in flight that failed before.
+    retrying: usize,
     /// Events in a batch for now: less than configured after a 413.
     batch_now: usize,
     successes: u32,
@@ -167,6 +171,8 @@ pub(crate) struct Engine {
     waits: BinaryHeap<Due>,
     /// When to look for what may wait no longer.
     holding: Holding,
+    /// What became dead letters, and is to be told.
+    dying: Dying,
     /// Exceptions were changed from outside: load them again.
     reload_due: bool,
     /// The replay that runs, at most one.
@@ -232,6 +238,7 @@ impl Engine {
             again: VecDeque::new(),
             sending: JoinSet::new(),
             sending_bytes: 0,
+            retrying: 0,
             successes: 0,
             taken: 0,
             shadow: Arc::new(shadow),
@@ -257,6 +264,7 @@ impl Engine {
             gone: HashSet::new(),
             waits: BinaryHeap::new(),
             holding: Holding::default(),
+            dying: Dying::default(),
             reload_due: false,
             replay: None,
             replay_run: 0,
@@ -359,6 +367,7 @@ impl Engine {
     fn pump(&mut self) {
         let now = Instant::now();
         self.stale |= self.gate.tick(now);
+        self.tell_dead(now);
         // What has passed is no deadline any more.
         if self.young_until.is_some_and(|until| until <= now) {
             (self.young_until, self.scan_due) = (None, true);
@@ -412,6 +421,7 @@ impl Engine {
             self.stopping,
             self.pending_deadline(),
             self.replay_wait,
+            self.dying.deadline(),
         ]
         .into_iter()
         .flatten()

@@ -1,11 +1,12 @@
 //! When a target may be sent to, and its breaker.
 //!
-//! After an answer that says "later" there is a wait. After [`BreakerConfig::failures`] of them with nothing else in
-//! between, at once where nobody listens or it does not know us, and after so many refused events without one that is
-//! taken, the *breaker* is open ([`Broken`]): until something is taken only single first events of lanes leave, one at a
-//! time, at intervals that grow. The first that is taken closes it.
+//! What counts as a failure of the target is that it fails *another* event than before: one alone may fail by itself, and
+//! waits by itself. From the second on, with no other answer in between, there is a wait; after
+//! [`BreakerConfig::failures`] of them, at once where nobody listens or it does not know us, and after so many refused
+//! events without one that is taken, the *breaker* is open ([`Broken`]): until something is taken only single first events
+//! of lanes leave, one at a time, at intervals that grow. The first that is taken closes it.
 //!
-//! Pure: time comes in as `now`, chance as a fraction. Every wait begins a new *era*; a result of a request
+//! Pure: time comes in as `now`, chance as a fraction. Every wait, and a first failure, begins a new *era*; a result of a request
 //! that was sent in an earlier one does not count, so that four requests that fail together are one failure.
 
 use std::time::{Duration, Instant};
@@ -28,8 +29,12 @@ pub struct Gate {
     retry_max: Duration,
     /// Answers that asked for less time than a failure takes, with nothing taken in between.
     hasty: u32,
-    /// Failures with no other answer in between.
+    /// Failures of different events with no other answer in between.
     failures: u32,
+    /// What it said at the last of them.
+    failed_with: String,
+    /// Counts the runs of such failures.
+    streak: u64,
     /// Events refused with none taken in between.
     rejects: u32,
     broken: Option<Broken>,
@@ -98,7 +103,7 @@ enum State {
 pub enum Shown {
     /// It is sent to.
     Running,
-    /// It isn't, and will be by itself.
+    /// It isn't, or only to see how it goes, and will be by itself.
     Waiting(String),
     /// It isn't until somebody resumes it.
     Paused(String),
@@ -123,9 +128,35 @@ impl Gate {
             retry_max: retry.max,
             hasty: 0,
             failures: 0,
+            failed_with: String::new(),
+            streak: 0,
             rejects: 0,
             broken: None,
         }
+    }
+
+    /// The run of failures that goes on; each event counts once in it.
+    #[must_use]
+    pub fn streak(&self) -> u64 {
+        self.streak
+    }
+
+    /// It counts the waits that began, see the module.
+    #[must_use]
+    pub fn era(&self) -> u64 {
+        self.era
+    }
+
+    /// Whether a failure of what was sent in this era would count: else one that was in flight with it did.
+    #[must_use]
+    pub fn counts(&self, era: u64) -> bool {
+        era == self.era && self.is_up()
+    }
+
+    /// Whether one at a time may leave.
+    #[must_use]
+    pub fn is_on_trial(&self) -> bool {
+        matches!(self.state, State::Trial(_))
     }
 
     /// The open breaker.
@@ -172,10 +203,10 @@ impl Gate {
 
     /// The target answered something other than "later". That it does heals all but what it refuses.
     pub fn answered(&mut self, era: u64) -> Option<Broken> {
-        if era != self.era || !self.is_up() {
+        if self.state != State::Open && !self.counts(era) {
             return None;
         }
-        self.failures = 0;
+        (self.failures, self.streak) = (0, self.streak + 1);
         let refuses = |broken: &Broken| matches!(broken.cause, Cause::Rejects(_));
         if self.broken.as_ref().is_some_and(refuses) {
             return None;
@@ -212,14 +243,23 @@ impl Gate {
         opens
     }
 
-    /// It failed, or asked for another try. `fraction`: 0 to 1, of the bound that doubles (full jitter). True: that opened
-    /// the breaker.
+    /// It failed an event that had not failed in this [streak](Self::streak), or asked for another try of it. The first
+    /// may be that event's failure: others go on. `fraction`: 0 to 1, of the bound that doubles (full jitter). True: that
+    /// opened the breaker.
     pub fn failed(&mut self, era: u64, now: Instant, fraction: f64, why: &str) -> bool {
-        if era != self.era || !self.is_up() {
+        if !self.counts(era) {
             return false;
         }
         self.failures += 1;
+        self.failed_with = why.into();
         let is_enough = self.failures >= self.breaker.failures || self.broken.is_some();
+        if !is_enough && self.failures == 1 {
+            self.era += 1;
+            if self.is_on_trial() {
+                self.state = State::Trial(false);
+            }
+            return false;
+        }
         let opens = is_enough && self.trip(Cause::Failures(self.failures), now, why);
         self.back_off(now, fraction, why);
         opens
@@ -227,7 +267,7 @@ impl Gate {
 
     /// It does not know us, also with the secret as it stands now. True: that opened the breaker.
     pub fn unknown_to(&mut self, era: u64, now: Instant, fraction: f64, why: &str) -> bool {
-        if era != self.era || !self.is_up() {
+        if !self.counts(era) {
             return false;
         }
         let opens = self.trip(Cause::Auth, now, why);
@@ -275,7 +315,7 @@ impl Gate {
 
     /// No connection could be made: somebody should knock and call [`Self::reached`]. True: that opened the breaker.
     pub fn refused(&mut self, era: u64, now: Instant, why: &str) -> bool {
-        if era != self.era || !self.is_up() {
+        if !self.counts(era) {
             return false;
         }
         self.era += 1;
@@ -319,7 +359,7 @@ impl Gate {
     pub fn pause(&mut self, why: &str) {
         self.era += 1;
         self.broken = None;
-        (self.failures, self.rejects) = (0, 0);
+        (self.failures, self.rejects, self.streak) = (0, 0, self.streak + 1);
         self.state = State::Paused(why.into());
     }
 
@@ -351,6 +391,7 @@ impl Gate {
         match &self.state {
             State::Open | State::Trial(_) => match &self.broken {
                 Some(broken) => Shown::Waiting(broken.why.clone()),
+                None if self.failures > 0 => Shown::Waiting(self.failed_with.clone()),
                 None => Shown::Running,
             },
             State::Wait(_, why) | State::Refused(why) => Shown::Waiting(why.clone()),

@@ -68,3 +68,9 @@ pub use target::{Target, TargetHandle};
 pub fn consumer(target: &str) -> String {
     format!("target:{target}")
 }
+
+/// The target whose cursors the store calls so.
+#[must_use]
+pub fn target_of(consumer: &str) -> Option<&str> {
+    consumer.strip_prefix("target:")
+}

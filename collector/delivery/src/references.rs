@@ -5,22 +5,28 @@
 //! body  = "shipment"
 //! field = "line.item_number"
 //! of    = "item"             # an event of this body with that key was delivered to this target
+//! at    = "erp-items"        # or to that one
 //! ```
+
+mod linking;
+mod source;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use dray_proto::FlowName;
 use dray_proto::event::View;
 use dray_proto::v1::Operation;
-use dray_proto::{FlowName, schema};
 use dray_store::Reference;
 use serde::Deserialize;
 
 use crate::demands::ReadFile;
 use crate::demands::codes::Codes;
 use crate::field::Path;
-use crate::select::Pattern;
+
+pub use linking::{Elsewhere, Lesson, link};
+use source::{Source, body_named, names, source};
 
 /// Rules of a target, at most.
 pub const REFERENCES_MAX: usize = 50;
@@ -40,6 +46,12 @@ pub struct ReferenceConfig {
     /// What names the other event where that is not its key: a field of it.
     #[serde(default)]
     pub by: String,
+    /// The target that gets the other event; empty: this one.
+    #[serde(default)]
+    pub at: String,
+    /// What [`link`] found of that target.
+    #[serde(skip)]
+    pub elsewhere: Option<Elsewhere>,
     /// The other event comes from one of these flows; none: from any.
     #[serde(default)]
     pub flows: Vec<String>,
@@ -116,24 +128,27 @@ pub struct References {
     rules: Vec<Rule>,
     /// What deliveries of these bodies make known.
     sources: Vec<Source>,
+    /// What they make known to other targets.
+    lessons: Vec<(String, Source)>,
 }
 
 #[derive(Debug)]
 struct Rule {
     path: Path,
     of: String,
+    at: String,
     known: Option<Codes>,
 }
 
-/// Events that others name. Two rules that mean the same share one.
-#[derive(Debug)]
-struct Source {
-    /// What the store calls it: "item", "item.barcode", "item@north/*".
-    label: String,
-    body: u32,
-    by: Option<Path>,
-    flows: Vec<Pattern>,
-    seed: Seed,
+/// A kind of things that are known by what is delivered.
+#[derive(Debug, Clone, Copy)]
+pub struct Label<'a> {
+    /// What the store calls it.
+    pub label: &'a str,
+    /// What of the log is known at first.
+    pub seed: Seed,
+    /// The target that gets them, and what that takes; `None`: this one.
+    pub at: Option<&'a (String, Elsewhere)>,
 }
 
 /// A reference that an event makes.
@@ -143,6 +158,8 @@ pub struct Named {
     pub reference: Reference,
     /// The field that does.
     pub field: String,
+    /// The target that should have got it; empty: this one.
+    pub at: String,
 }
 
 impl References {
@@ -174,9 +191,22 @@ impl References {
                 by: None,
                 flows: Vec::new(),
                 seed: Seed::Delivered,
+                at: None,
             });
         }
         Ok(made)
+    }
+
+    /// Takes in what this target tells others of what it gets.
+    ///
+    /// # Errors
+    /// A sentence.
+    pub fn teach(&mut self, lessons: &[Lesson]) -> Result<(), String> {
+        for Lesson { target, rule } in lessons {
+            let source = source(rule)?;
+            self.lessons.push((target.clone(), source));
+        }
+        Ok(())
     }
 
     fn add(
@@ -186,30 +216,20 @@ impl References {
         read: Option<ReadFile<'_>>,
     ) -> Result<(), String> {
         let path = Path::parse(&config.body, &config.field)?;
-        let body = body_named(&config.of)?;
-        let by = match config.by.as_str() {
-            "" => None,
-            field => {
-                Some(Path::parse(&config.of, field).map_err(|reason| format!("by: {reason}"))?)
-            }
-        };
-        let flows: Vec<Pattern> = config
-            .flows
-            .iter()
-            .map(|flow| {
-                Pattern::parse(flow).ok_or_else(|| {
-                    format!(
-                        "flows: {flow:?} is none of \"site/flow\", \"site/*\", \"*/flow\" and \"*\""
-                    )
-                })
-            })
-            .collect::<Result<_, _>>()?;
+        let source = source(config)?;
         let takes = |name: &str| bodies.is_empty() || bodies.iter().any(|body| body == name);
         let has_file = !config.known_file.as_os_str().is_empty();
-        if !takes(&config.of) && !has_file && config.seed == Seed::Delivered {
+        if !config.at.is_empty() && config.seed == Seed::Log {
+            return Err(
+                "seed: what that target gets is known by itself; leave seed = \"log\" out, or at"
+                    .into(),
+            );
+        }
+        let is_here = config.at.is_empty();
+        if is_here && !takes(&config.of) && !has_file && config.seed == Seed::Delivered {
             return Err(format!(
-                "this target takes no {}, so none would ever be known: add it to bodies, or say what is known with known_file or seed = \"log\"",
-                config.of
+                "this target takes no {of}, so none would ever be known: name the target that does (at = \"...\"), or add {of} to bodies; where the target has all of them from elsewhere, say which with known_file, or with seed = \"log\": those that stand in the log when this rule is new, and none that comes later",
+                of = config.of
             ));
         }
         if !takes(&config.body) {
@@ -222,27 +242,13 @@ impl References {
             Some(read) => Some(Codes::read(&config.known_file, &read(&config.known_file)?)?),
             None => None,
         };
-        let mut label = config.of.clone();
-        if by.is_some() {
-            label = format!("{label}.{}", config.by);
-        }
-        if !config.flows.is_empty() {
-            let mut flows = config.flows.clone();
-            flows.sort();
-            label = format!("{label}@{}", flows.join(","));
-        }
         self.rules.push(Rule {
             path,
-            of: label.clone(),
+            of: source.label.clone(),
+            at: config.at.clone(),
             known,
         });
-        self.add_source(Source {
-            label,
-            body,
-            by,
-            flows,
-            seed: config.seed,
-        });
+        self.add_source(source);
         Ok(())
     }
 
@@ -270,11 +276,25 @@ impl References {
         !self.sources.is_empty()
     }
 
+    /// Whether deliveries make something known to other targets.
+    #[must_use]
+    pub fn teaches(&self) -> bool {
+        !self.lessons.is_empty()
+    }
+
+    /// Whether what another target gets makes something known.
+    #[must_use]
+    pub fn looks_elsewhere(&self) -> bool {
+        self.sources.iter().any(|source| source.at.is_some())
+    }
+
     /// The names of what deliveries make known, and what of the log is known at first.
-    pub fn labels(&self) -> impl Iterator<Item = (&str, Seed)> {
-        self.sources
-            .iter()
-            .map(|source| (&*source.label, source.seed))
+    pub fn labels(&self) -> impl Iterator<Item = Label<'_>> {
+        self.sources.iter().map(|source| Label {
+            label: &source.label,
+            seed: source.seed,
+            at: source.at.as_ref(),
+        })
     }
 
     /// What an event names that no list has: nothing twice, and not itself. Nothing, where it deletes or cannot be read.
@@ -301,6 +321,7 @@ impl References {
             };
             for name in values {
                 let is_known = rule.known.as_ref().is_some_and(|known| known.has(&name));
+                // What another target gets has a label of its own.
                 let is_itself = rule.of == body.name && name == view.key;
                 let reference = Reference {
                     of: rule.of.clone(),
@@ -311,6 +332,7 @@ impl References {
                     named.push(Named {
                         reference,
                         field: rule.path.name.clone(),
+                        at: rule.at.clone(),
                     });
                 }
             }
@@ -318,7 +340,8 @@ impl References {
         named
     }
 
-    /// What a delivery of this event makes known. `labels`: only of these; `None`: of all.
+    /// What a delivery of this event makes known. `labels`: only of these, wherever they are delivered; `None`: of all that are
+    /// delivered here.
     #[must_use]
     pub fn learnt(
         &self,
@@ -326,47 +349,26 @@ impl References {
         event: &[u8],
         labels: Option<&[String]>,
     ) -> Vec<Reference> {
-        let Ok(view) = View::of(event) else {
-            return Vec::new();
-        };
-        let Some((body, bytes)) = view
-            .body
-            .filter(|_| view.operation != Operation::Delete as i32)
-        else {
-            return Vec::new();
-        };
-        let mut learnt = Vec::new();
-        for source in self
-            .sources
-            .iter()
-            .filter(|source| source.body == body.number)
-        {
-            let is_meant =
-                source.flows.is_empty() || source.flows.iter().any(|flow_of| flow_of.takes(flow));
-            if !is_meant || labels.is_some_and(|labels| !labels.contains(&source.label)) {
-                continue;
-            }
-            let mut learn = |name: &str| {
-                learnt.push(Reference {
-                    of: source.label.clone(),
-                    name: name.to_owned(),
-                });
-            };
-            match &source.by {
-                None => learn(view.key),
-                Some(path) => {
-                    let values = path.values(bytes).unwrap_or_default();
-                    values.iter().for_each(|name| learn(name));
-                }
-            }
-        }
-        learnt
+        let sources = self.sources.iter().filter(|source| match labels {
+            Some(labels) => labels.contains(&source.label),
+            None => source.at.is_none(),
+        });
+        let sources: Vec<&Source> = sources.collect();
+        let named = names(&sources, flow, event);
+        named.into_iter().map(|(_, reference)| reference).collect()
     }
-}
 
-fn body_named(name: &str) -> Result<u32, String> {
-    let body = schema::body(name).ok_or_else(|| format!("of: there is no body {name:?}"))?;
-    Ok(body.number)
+    /// What a delivery of this event makes known to which other targets.
+    #[must_use]
+    pub fn taught(&self, flow: &FlowName, event: &[u8]) -> Vec<(String, Reference)> {
+        let sources: Vec<&Source> = self.lessons.iter().map(|(_, source)| source).collect();
+        let named = names(&sources, flow, event);
+        let told = |(index, reference): (usize, Reference)| {
+            let (target, _) = &self.lessons[index];
+            (target.clone(), reference)
+        };
+        named.into_iter().map(told).collect()
+    }
 }
 
 #[cfg(test)]

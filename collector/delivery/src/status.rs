@@ -1,6 +1,6 @@
 //! What a target tells about itself.
 
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use std::time::Instant;
@@ -95,7 +95,7 @@ pub struct Metrics {
     pub breaker_opened: u64,
     /// Events that wait longer for what they name than [`crate::references::HoldsConfig::alarm_after`].
     pub missing_overdue: u64,
-    /// Events in the log that are not finished, those included that the target does not take.
+    /// Events in the log that are not finished; of what is not read yet also those that the target does not take.
     pub backlog: u64,
     /// Requests in flight.
     pub in_flight: u64,
@@ -103,8 +103,12 @@ pub struct Metrics {
     pub replay: (u64, u64, u64),
     /// When the oldest undelivered event was captured, microseconds since 1970-01-01T00:00:00Z.
     pub oldest_undelivered_us: Option<i64>,
-    /// The last thing that went wrong; empty if nothing did.
+    /// What is wrong now, or the last thing that went wrong; empty if nothing did, or requests failed and are taken again.
     pub last_error: String,
+    /// When that was, microseconds since 1970-01-01T00:00:00Z; 0: it is so now.
+    pub last_error_us: i64,
+    /// Events that failed while others were taken, or may have: they are tried again on their own.
+    pub failing: u64,
     /// Per flow.
     pub flows: Vec<FlowMetrics>,
 }
@@ -262,6 +266,9 @@ pub(crate) struct Shared {
     breaker_opened: AtomicU64,
     pub(crate) missing_overdue: AtomicU64,
     pub(crate) in_flight: AtomicU64,
+    pub(crate) failing: AtomicU64,
+    /// The last error is that a request failed, which passes: looked at with each success.
+    has_failure: AtomicBool,
     pub(crate) replay_id: AtomicU64,
     pub(crate) replay_settled: AtomicU64,
     pub(crate) replay_total: AtomicU64,
@@ -276,6 +283,9 @@ struct Words {
     state: State,
     detail: String,
     last_error: String,
+    last_error_us: i64,
+    /// That some wait too long, as long as they do.
+    overdue: String,
     broken: Option<Breakage>,
 }
 
@@ -295,6 +305,8 @@ impl Shared {
             breaker_opened: AtomicU64::new(0),
             missing_overdue: AtomicU64::new(0),
             in_flight: AtomicU64::new(0),
+            failing: AtomicU64::new(0),
+            has_failure: AtomicBool::new(false),
             replay_id: AtomicU64::new(0),
             replay_settled: AtomicU64::new(0),
             replay_total: AtomicU64::new(0),
@@ -345,8 +357,30 @@ impl Shared {
         self.words().broken = None;
     }
 
+    /// Something is wrong that does not pass by itself.
     pub(crate) fn note_error(&self, sentence: &str) {
-        self.words().last_error = sentence.to_owned();
+        let mut words = self.words();
+        words.last_error = sentence.to_owned();
+        words.last_error_us = jiff::Timestamp::now().as_microsecond();
+        self.has_failure.store(false, Relaxed);
+    }
+
+    /// A request failed.
+    pub(crate) fn note_failure(&self, sentence: &str) {
+        self.note_error(sentence);
+        self.has_failure.store(true, Relaxed);
+    }
+
+    /// Something was taken, and nothing fails: requests that failed before are over.
+    pub(crate) fn forget_failure(&self) {
+        if self.has_failure.swap(false, Relaxed) {
+            self.words().last_error.clear();
+        }
+    }
+
+    /// Some wait too long for what they name; empty: none does.
+    pub(crate) fn note_overdue(&self, sentence: String) {
+        self.words().overdue = sentence;
     }
 
     pub(crate) fn snapshot(&self) -> Metrics {
@@ -382,7 +416,15 @@ impl Shared {
                 .iter()
                 .filter_map(|flow| flow.oldest_undelivered_us)
                 .min(),
-            last_error: words.last_error,
+            last_error_us: match words.overdue.is_empty() {
+                true => words.last_error_us,
+                false => 0,
+            },
+            last_error: match words.overdue.is_empty() {
+                true => words.last_error,
+                false => words.overdue,
+            },
+            failing: self.failing.load(Relaxed),
             flows,
         }
     }

@@ -17,7 +17,7 @@ use crate::batch::{Batch, Item};
 use crate::config::TargetConfig;
 use crate::demands::{Demands, codes};
 use crate::outcome::Missing;
-use crate::references::{Named, References, Seed};
+use crate::references::{Label, Named, References};
 use crate::window::Loaded;
 
 /// Hashes of references that are known, in memory: 4 MB. When there are more, it is emptied.
@@ -42,7 +42,8 @@ impl Rules {
         let rules = || config.all_rules();
         let named = rules().filter_map(|rule| rule.reference.as_ref()?.of.as_deref());
         let plain: Vec<&str> = named.collect();
-        let references = References::compile(&config.references, &config.bodies, &plain, read)?;
+        let mut references = References::compile(&config.references, &config.bodies, &plain, read)?;
+        references.teach(&config.lessons)?;
         Ok(Self {
             demands: Demands::compile(&config.demands, read)?,
             references,
@@ -139,9 +140,16 @@ impl Vetting {
                 .into_iter()
                 .find(|named| lacking.contains(&named.reference))?;
             let Reference { of, name } = &first.reference;
+            let (of, who) = match first.at.as_str() {
+                "" => (of.as_str(), "this target".to_owned()),
+                at => {
+                    let label = of.strip_suffix(&format!(" at {at}"));
+                    (label.unwrap_or(of), format!("target {at}"))
+                }
+            };
             let reason = format!(
-                "it names {} {:?} ({}), which this target has not got",
-                of, name, first.field
+                "it names {of} {name:?} ({}), which {who} has not got",
+                first.field
             );
             Some(Missing {
                 reference: Some(first.reference),
@@ -210,8 +218,25 @@ impl Vetting {
         self.rules.references.learnt(flow, event, Some(labels))
     }
 
+    /// Whether deliveries make something known to other targets.
+    pub(crate) fn teaches(&self) -> bool {
+        self.rules.references.teaches()
+    }
+
+    /// Whether what another target gets makes something known: nobody says when.
+    pub(crate) fn looks_elsewhere(&self) -> bool {
+        self.rules.references.looks_elsewhere()
+    }
+
+    /// What a delivery makes known to other targets, and was not told them before.
+    pub(crate) fn taught(&self, flow: &FlowName, event: &[u8]) -> Vec<(String, Reference)> {
+        let mut taught = self.rules.references.taught(flow, event);
+        taught.retain(|lesson| self.note_hash(self.hasher.hash_one(lesson)));
+        taught
+    }
+
     /// The kinds of references, and what of the log is known at first.
-    pub(crate) fn labels(&self) -> impl Iterator<Item = (&str, Seed)> {
+    pub(crate) fn labels(&self) -> impl Iterator<Item = Label<'_>> {
         self.rules.references.labels()
     }
 
@@ -227,11 +252,15 @@ impl Vetting {
 
     /// False: it was noted before.
     fn note(&self, reference: &Reference) -> bool {
+        self.note_hash(self.hash(reference))
+    }
+
+    fn note_hash(&self, hash: u64) -> bool {
         let mut known = self.known();
         if known.len() >= CACHE_MAX {
             known.clear();
         }
-        known.insert(self.hash(reference))
+        known.insert(hash)
     }
 
     fn hash(&self, reference: &Reference) -> u64 {

@@ -66,6 +66,8 @@ impl CollectorAdmin for Admin {
         let consumers = ask(&shared.store, targets::consumers)
             .await
             .map_err(failed)?;
+        let mut all_targets = shared.targets.status().await;
+        all_targets.extend(shared.targets.removed().await.map_err(failed)?);
         let agent_dead_letters = ask(&shared.store, |store| store.exception_count(Some("")))
             .await
             .map_err(failed)?;
@@ -74,7 +76,7 @@ impl CollectorAdmin for Admin {
             log_bytes,
             log_bytes_max,
             flows: flows.collect(),
-            targets: shared.targets.status().await,
+            targets: all_targets,
             consumers: consumers.into_iter().filter_map(feed_consumer).collect(),
             agent_dead_letters,
             flows_at_targets: shared.targets.flows().await,
@@ -174,16 +176,15 @@ impl CollectorAdmin for Admin {
             dead_letter_act_request::Act::Approve => "approve",
             _ => "retry",
         };
-        let target = request.target.clone();
-        let is_of_all = request.id == 0 && !target.is_empty() && action != "approve";
-        if is_of_all {
+        let all = letters::all_of(&request);
+        if let Some(all) = &all {
             // Many steps: whatever ends them in the middle, somebody asked for it.
-            audit::note(&self.shared, &*actor, action, &target, "all of them").await;
+            audit::note(&self.shared, &*actor, action, all, "all of them").await;
         }
         let reply = letters::act(&self.shared, request, &actor).await?;
-        if is_of_all {
+        if let Some(all) = all {
             let done = format!("{} of them", reply.done);
-            audit::note(&self.shared, actor, action, target, done).await;
+            audit::note(&self.shared, actor, action, all, done).await;
         }
         Ok(Response::new(reply))
     }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use dray_delivery::{Accounts, Phase, Target, TargetConfig};
 
 use crate::config::Config;
+use crate::targets::removed;
 
 /// How long a target may take to accept a connection.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -56,6 +57,7 @@ pub(crate) fn try_all(config: &Config) -> Vec<Finding> {
             .metrics
             .map(|metrics| listen("metrics", metrics, running)),
     );
+    findings.extend(left_over(config));
     findings.extend(config.names.iter().map(|name| resolve(name)));
     for account in &config.accounts {
         let files = account.auth.files();
@@ -112,6 +114,19 @@ fn data_dir(folder: &Path) -> Finding {
             )
         }
     }
+}
+
+/// Targets that were taken out of the configuration, and pin the log. What cannot be read is told by [`data_dir`].
+fn left_over(config: &Config) -> Vec<Finding> {
+    let is_known = |name: &str| config.targets.iter().any(|target| target.name == name);
+    let consumers = dray_store::consumers_in(&config.data_dir).unwrap_or_default();
+    let targets = consumers
+        .iter()
+        .filter_map(|consumer| dray_delivery::target_of(consumer));
+    targets
+        .filter(|name| !is_known(name))
+        .map(|name| Finding::new(Verdict::Warning, format!("target {name}"), removed(name)))
+        .collect()
 }
 
 fn listen(setting: &str, address: std::net::SocketAddr, running: bool) -> Finding {
@@ -245,6 +260,7 @@ fn reach(host: &str, port: u16) -> Result<(), String> {
 mod tests {
     use super::*;
     use crate::config::Text;
+    use dray_store::{Cursor, Options, SqliteStore, Step, Store as _};
 
     fn config(more: &str) -> Config {
         let folder = std::env::temp_dir();
@@ -260,6 +276,37 @@ mod tests {
             .iter()
             .find(|finding| finding.what.contains(what))
             .expect(what)
+    }
+
+    #[test]
+    fn a_target_that_was_taken_out_is_named_with_the_way_to_let_it_go() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = SqliteStore::open(Options::in_folder(folder.path())).expect("a store");
+        let flow = dray_proto::FlowName::parse("north/stock").expect("a name");
+        for target in ["erp", "old-erp"] {
+            let step = Step {
+                consumer: dray_delivery::consumer(target),
+                cursors: vec![(flow.clone(), Cursor::default())],
+                ..Step::default()
+            };
+            store.step(step).wait().expect("it lives").expect("it fits");
+        }
+        let text = format!(
+            "data_dir = \"{}\"\nnames = [\"127.0.0.1\"]\n[[target]]\nname = \"erp\"\nurl = \"http://127.0.0.1:9/\"",
+            folder.path().display()
+        );
+        let config = Config::parse(Text::of(Path::new("c.toml"), &text));
+        let left = left_over(&config.expect("a configuration"));
+        assert_eq!(left.len(), 1, "{left:?}");
+        assert_eq!(
+            (left[0].verdict, left[0].what.as_str()),
+            (Verdict::Warning, "target old-erp")
+        );
+        assert!(
+            left[0]
+                .said
+                .contains("dray-collector target detach old-erp")
+        );
     }
 
     #[test]

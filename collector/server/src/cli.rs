@@ -208,32 +208,47 @@ pub enum DeadLetters {
         #[arg(value_parser = clap::value_parser!(u64).range(1..))]
         id: u64,
     },
-    /// Deliver one again, then what is held behind it.
+    /// Deliver some again, then what is held behind them.
     Retry {
-        /// As in the list.
-        #[arg(required_unless_present = "target", value_parser = clap::value_parser!(u64).range(1..))]
-        id: Option<u64>,
-        /// All of this target.
-        #[arg(long, conflicts_with = "id")]
+        /// As in the list; several may be named.
+        #[arg(value_name = "ID", required_unless_present = "target", value_parser = clap::value_parser!(u64).range(1..))]
+        ids: Vec<u64>,
+        /// All of this target: its dead letters, and what waits for what the target has not got.
+        #[arg(long, conflicts_with = "ids")]
         target: Option<String>,
+        /// Of the target only those of this flow: "north/shipments", "north/*" or "*/shipments".
+        #[arg(long, requires = "target", value_name = "FLOW")]
+        flow: Option<String>,
         /// Also where a later event of the same key was delivered meanwhile.
         #[arg(long)]
         older: bool,
     },
-    /// Agree to what a target asked about (state "confirm"): the event goes on.
+    /// Agree to what a target asked about (state "confirm"), or have sent what waits for what the target has not got (state "awaits"): the events go on.
     Approve {
-        /// As in the list.
-        #[arg(value_parser = clap::value_parser!(u64).range(1..))]
-        id: u64,
-    },
-    /// Give one up; what is held behind it goes on.
-    Discard {
-        /// As in the list.
-        #[arg(required_unless_present = "target", value_parser = clap::value_parser!(u64).range(1..))]
-        id: Option<u64>,
-        /// All of this target; "agents": all that agents sent.
-        #[arg(long, conflicts_with = "id")]
+        /// As in the list; several may be named.
+        #[arg(value_name = "ID", required_unless_present = "target", value_parser = clap::value_parser!(u64).range(1..))]
+        ids: Vec<u64>,
+        /// All of this target in one state.
+        #[arg(long, conflicts_with = "ids", requires = "state")]
         target: Option<String>,
+        /// Of the target only those of this flow: "north/shipments", "north/*" or "*/shipments".
+        #[arg(long, requires = "target", value_name = "FLOW")]
+        flow: Option<String>,
+        /// Of the target those in this state.
+        #[arg(long, requires = "target", value_parser = ["confirm", "awaits"])]
+        state: Option<String>,
+    },
+    /// Give some up; what is held behind them goes on.
+    Discard {
+        /// As in the list; several may be named.
+        #[arg(value_name = "ID", required_unless_present = "target", value_parser = clap::value_parser!(u64).range(1..))]
+        ids: Vec<u64>,
+        /// All of this target; "agents": all that agents sent.
+        #[arg(long, conflicts_with = "ids")]
+        target: Option<String>,
+        /// Of the target only those of this flow: "north/shipments", "north/*" or "*/shipments".
+        #[arg(long, requires = "target", value_name = "FLOW")]
+        flow: Option<String>,
     },
 }
 

@@ -14,7 +14,7 @@ use bytesize::ByteSize;
 use dray_delivery::budget::Budgets;
 use dray_delivery::presets::{self, Own};
 use dray_delivery::share::IN_FLIGHT_DEFAULT;
-use dray_delivery::{AccountConfig, Catalogue, FlowConfig, TargetConfig};
+use dray_delivery::{AccountConfig, Catalogue, FlowConfig, TargetConfig, references};
 use serde::{Deserialize, Deserializer};
 use toml::de::DeTable;
 
@@ -193,7 +193,12 @@ impl Config {
         let laid = root.get_ref().clone();
         let mut config: Self = presets::of(root).map_err(refused)?;
         let text = text.beneath(&own, Some(&laid));
-        let problems = config.problems(text);
+        let linked = references::link(&mut config.targets);
+        let mut problems = config.problems(text);
+        problems.extend(linked.into_iter().map(|(index, said)| {
+            let name = &config.targets[index].name;
+            located(text, index, &format!("target {name:?}: {said}"))
+        }));
         if problems.is_empty() {
             config.agree();
             Ok(config)

@@ -136,6 +136,15 @@ impl Running {
         };
         let shared = Arc::new(shared);
         identity::refresh(&shared).await.map_err(setup)?;
+        for left in shared.targets.removed().await.map_err(setup)? {
+            let (target, said) = (left.target, left.detail);
+            tracing::warn!(
+                target,
+                said,
+                backlog = left.backlog,
+                "a target is left over"
+            );
+        }
 
         let listen = listener.local_addr().map_err(setup)?;
         let metrics = match &metrics_listener {

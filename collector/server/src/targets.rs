@@ -64,7 +64,7 @@ impl Targets {
                 .map_or(0, |oldest| ((now_us - oldest) / 1_000).max(1) as u64),
             detail: match metrics.replay {
                 _ if !metrics.detail.is_empty() => metrics.detail,
-                (0, ..) => metrics.last_error,
+                (0, ..) => last(&metrics),
                 (id, settled, total) => format!("replay {id}: {settled} of {total}"),
             },
             target: metrics.target,
@@ -81,6 +81,12 @@ impl Targets {
             missing_overdue: metrics.missing_overdue,
         };
         self.metrics().await.into_iter().map(status).collect()
+    }
+
+    /// Targets that are not in the configuration any more, and pin the log.
+    pub(crate) async fn removed(&self) -> Result<Vec<TargetStatus>, StoreError> {
+        let known: Vec<String> = self.configs.keys().cloned().collect();
+        ask(&self.store, move |store| left_behind(store, &known)).await
     }
 
     /// Each flow at each target that takes it.
@@ -223,6 +229,50 @@ impl Targets {
             .map(TargetHandle::status)
             .collect()
     }
+}
+
+/// What is or was wrong with a target that runs.
+fn last(metrics: &Metrics) -> String {
+    let mut said = metrics.last_error.clone();
+    if !said.is_empty() && metrics.last_error_us > 0 {
+        let seconds = metrics.last_error_us.div_euclid(1_000_000);
+        if let Ok(time) = jiff::Timestamp::from_second(seconds) {
+            said += &time.strftime(" (%Y-%m-%d %H:%M:%SZ)").to_string();
+        }
+    }
+    match metrics.failing {
+        0 => said,
+        failing => format!("{failing} event(s) failed and are tried again: {said}"),
+    }
+}
+
+/// What a target that is not in the configuration any more leaves behind, which the log is kept for.
+fn left_behind(store: &dyn Store, known: &[String]) -> Result<Vec<TargetStatus>, StoreError> {
+    let mut left = Vec::new();
+    for ConsumerStatus { consumer, backlog } in consumers(store)? {
+        let Some(name) = dray_delivery::target_of(&consumer) else {
+            continue;
+        };
+        if known.iter().any(|known| known == name) {
+            continue;
+        }
+        left.push(TargetStatus {
+            target: name.to_owned(),
+            state: "removed".to_owned(),
+            backlog,
+            dead: store.exception_count(Some(name))?,
+            detail: removed(name),
+            ..TargetStatus::default()
+        });
+    }
+    Ok(left)
+}
+
+/// The way out.
+pub(crate) fn removed(name: &str) -> String {
+    format!(
+        "it is not in the configuration any more, and the log is kept for it: \"dray-collector target detach {name}\" lets it go"
+    )
 }
 
 fn at_target(target: &str, flow: FlowMetrics) -> FlowAtTarget {

@@ -20,7 +20,7 @@ mod shadow;
 pub use audit::AuditEntry;
 pub use exceptions::{Change, Exception, ExceptionQuery, ExceptionState};
 pub use remembered::{
-    DueWait, KEPT_MAX, KNOWN_MAX, Kept, Reference, Remember, Remembers, Wait, Waits,
+    DueWait, KEPT_MAX, KNOWN_MAX, Kept, Reference, Remember, Remembers, Wait, Waits, alarm_setting,
 };
 pub use replays::{
     Approval, REPLAY_NOTES_MAX, REPLAYS_MAX, Replay, ReplayMove, ReplayNote, ReplayProgress,

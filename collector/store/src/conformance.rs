@@ -83,6 +83,8 @@ pub fn run<S: Store>(mut make: impl FnMut() -> S) {
     shadow::each_offset_is_counted_once_and_the_report_is_bounded(&make());
     remembering::what_waits_is_due_when_its_reference_is_learnt(&make());
     remembering::waits_are_counted_and_a_detached_target_is_forgotten(&make());
+    remembering::what_another_target_got_is_known_here_and_what_nobody_asks_for_is_due(&make());
+    remembering::alarms_go_by_the_time_in_force(&make());
     remembering::values_are_kept_by_key_and_the_oldest_make_room(&make());
 }
 

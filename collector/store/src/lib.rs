@@ -21,4 +21,4 @@ pub mod sqlite;
 pub use api::*;
 pub use edges::EDGES;
 pub use returning::{IDS_MAX, WATCH};
-pub use sqlite::{Options, SqliteStore};
+pub use sqlite::{Options, SqliteStore, consumers_in};

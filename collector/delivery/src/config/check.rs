@@ -12,6 +12,7 @@ use super::{
 };
 use crate::calls::{CallsConfig, Program, Ruling};
 use crate::mask::Mask;
+use crate::presets;
 use crate::select::Pattern;
 use crate::template::Template;
 

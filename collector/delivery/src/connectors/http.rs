@@ -1,7 +1,7 @@
 //! HTTP requests to a target: how they are made, sent and read. Who is calling is put on by
 //! [`Connection`], in front of it.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use ::http::header::{CONTENT_TYPE, COOKIE, HeaderName, HeaderValue, SET_COOKIE, USER_AGENT};
@@ -43,6 +43,8 @@ const IDLE_MAX: Duration = Duration::from_secs(4);
 pub(crate) struct Wire {
     client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
     pub(super) url: Uri,
+    /// Where no connection could be made last: a sign-in may be at another host than the target.
+    unreached: Mutex<Option<Uri>>,
     timeout: Duration,
     /// Where a session may stand in them.
     cookies: Option<Arc<Mutex<CookieStore>>>,
@@ -137,6 +139,7 @@ impl Wire {
         Ok(Self {
             client,
             url,
+            unreached: Mutex::default(),
             timeout: config.timeout,
             cookies,
             account,
@@ -291,22 +294,30 @@ impl Wire {
         Ok(uri)
     }
 
-    /// A bare connection, to see whether anybody listens.
+    /// A bare connection to where none could be made, to see whether anybody listens.
     pub(super) async fn knock(&self, wait: Duration) -> bool {
-        let Some(host) = self.url.host() else {
+        let unreached = self.unreached().clone();
+        let url = unreached.unwrap_or_else(|| self.url.clone());
+        let Some(host) = url.host() else {
             return false;
         };
         let host = host.trim_start_matches('[').trim_end_matches(']');
-        let default = if self.url.scheme_str() == Some("https") {
+        let default = if url.scheme_str() == Some("https") {
             443
         } else {
             80
         };
-        let port = self.url.port_u16().unwrap_or(default);
+        let port = url.port_u16().unwrap_or(default);
         matches!(
             timeout(wait, TcpStream::connect((host, port))).await,
             Ok(Ok(_))
         )
+    }
+
+    fn unreached(&self) -> MutexGuard<'_, Option<Uri>> {
+        self.unreached
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn exchange(
@@ -314,9 +325,15 @@ impl Wire {
         request: Request<Full<Bytes>>,
         answer_max: usize,
     ) -> Result<Reply, Outcome> {
+        let url = request.uri().clone();
         let response = self.client.request(request).await.map_err(|error| {
             if error.is_connect() {
-                Outcome::Unreachable(format!("no connection to {}: {}", self.url, chain(&error)))
+                // What a call asks for may hold what an event says.
+                let is_ours = url.authority() == self.url.authority();
+                let shown = if is_ours { &self.url } else { &url };
+                let said = format!("no connection to {shown}: {}", chain(&error));
+                *self.unreached() = Some(url);
+                Outcome::Unreachable(said)
             } else {
                 Outcome::Unknown(format!(
                     "the connection broke before the answer: {}",

@@ -198,9 +198,8 @@ async fn plain(wire: &Wire, ask: &Ask) -> Result<Reply, Outcome> {
         .await
         .map_err(|outcome| match outcome {
             // Whatever became of a sign-in, nothing of the event was sent.
-            Outcome::Unknown(reason) | Outcome::Unreachable(reason) => {
-                Outcome::Transient(format!("sign-in: {reason}"))
-            }
+            Outcome::Unknown(reason) => Outcome::Transient(sign_in(&reason)),
+            Outcome::Unreachable(reason) => Outcome::Unreachable(sign_in(&reason)),
             other => other,
         })
 }
@@ -276,9 +275,10 @@ fn good(outcome: Outcome) -> Result<(), Outcome> {
     Err(match outcome {
         Outcome::Done | Outcome::Accepted(..) => return Ok(()),
         Outcome::Throttled(wait, reason) => Outcome::Throttled(wait, sign_in(&reason)),
-        Outcome::Transient(reason) | Outcome::Unknown(reason) | Outcome::Unreachable(reason) => {
+        Outcome::Transient(reason) | Outcome::Unknown(reason) => {
             Outcome::Transient(sign_in(&reason))
         }
+        Outcome::Unreachable(reason) => Outcome::Unreachable(sign_in(&reason)),
         Outcome::Misconfigured(reason) => Outcome::Misconfigured(sign_in(&reason)),
         Outcome::Auth(reason)
         | Outcome::Rejected(reason)
@@ -299,6 +299,7 @@ fn map_reason(outcome: Outcome, words: impl Fn(String) -> String) -> Outcome {
     match outcome {
         Outcome::Auth(said) => Outcome::Auth(words(said)),
         Outcome::Transient(said) => Outcome::Transient(words(said)),
+        Outcome::Unreachable(said) => Outcome::Unreachable(words(said)),
         Outcome::Misconfigured(said) => Outcome::Misconfigured(words(said)),
         Outcome::Throttled(wait, said) => Outcome::Throttled(wait, words(said)),
         other => other,

@@ -20,7 +20,7 @@ impl Engine {
             let Some(mut batch) = self.next_batch(Instant::now()) else {
                 break;
             };
-            let era = self.gate.sent();
+            let era = self.leaves(&batch);
             batch.attempts += 1;
             batch.weight = batch.weigh();
             self.sending_bytes += batch.weight;

@@ -309,17 +309,23 @@ impl Engine {
         let now = Instant::now();
         self.holding.counted = Some(now);
         (self.holding.next_us, self.holding.count_us) = (waits.next_us, None);
+        let soon = if waits.total > MANY {
+            LOOK_EVERY
+        } else {
+            COUNT_EVERY
+        };
+        let soon_us = jiff::Timestamp::now().as_microsecond() + micros(soon);
         if waits.overdue > 0 {
             // Nobody says when one that is overdue waits no longer.
-            let soon = if waits.total > MANY {
-                LOOK_EVERY
-            } else {
-                COUNT_EVERY
-            };
-            let soon_us = jiff::Timestamp::now().as_microsecond() + micros(soon);
             self.holding.count_us = Some(soon_us);
         }
+        if waits.total > 0 && self.vetting.looks_elsewhere() {
+            // Nor when another target got what one waits for.
+            let next_us = waits.next_us;
+            self.holding.next_us = Some(next_us.map_or(soon_us, |next_us| next_us.min(soon_us)));
+        }
         let before = self.shared.missing_overdue.swap(waits.overdue, Relaxed);
+        self.shared.note_overdue(self.overdue_note(waits));
         let quiet = self
             .holding
             .warned
@@ -328,6 +334,17 @@ impl Engine {
             return;
         }
         self.holding.warned = Some(now);
+        tracing::warn!(
+            overdue = waits.overdue,
+            "events wait too long for what they name"
+        );
+    }
+
+    /// What is told of those that wait too long now.
+    fn overdue_note(&self, waits: &Waits) -> String {
+        if waits.overdue == 0 {
+            return String::new();
+        }
         let after = humantime::format_duration(self.config.holds.alarm_after);
         let first = match &waits.oldest {
             // Its name may be what is masked in an event that is not at hand.
@@ -337,14 +354,10 @@ impl Engine {
             Some(Reference { of, name }) => format!(", the first for {of} {name:?}"),
             None => String::new(),
         };
-        tracing::warn!(
-            overdue = waits.overdue,
-            "events wait too long for what they name"
-        );
-        self.shared.note_error(&format!(
+        format!(
             "{} event(s) wait longer than {after} for what the target has not got{first}; \"dray-collector dead-letters list\" shows them",
             waits.overdue
-        ));
+        )
     }
 }
 

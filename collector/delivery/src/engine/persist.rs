@@ -139,10 +139,10 @@ impl Engine {
             );
             let (keys, start) = (Loader::new(&self.keys), self.config.start);
             let vetting = Arc::clone(&self.vetting);
-            let selection = Selection::new(&self.config.flows, &self.config.bodies);
+            let config = self.config.clone();
             let read = tokio::task::spawn_blocking(move || {
                 let opening = opening(&*store, &consumer, &name, keys, start)?;
-                seed(&*store, &name, &vetting, &selection, &opening.cursors)?;
+                seed(&*store, &config, &vetting, &opening.cursors)?;
                 Ok::<_, StoreError>(opening)
             })
             .await;

@@ -19,6 +19,7 @@ impl Engine {
         shared.held.store(self.counts_on_disk.held, Relaxed);
         shared.waiting.store(self.counts_on_disk.waiting, Relaxed);
         shared.in_flight.store(self.sending.len() as u64, Relaxed);
+        shared.failing.store(self.failing(), Relaxed);
         match self.gate.broken() {
             Some(broken) => shared.note_broken(broken, now),
             None => shared.note_whole(),

@@ -13,7 +13,7 @@ use super::waiting::Waits;
 use super::{Engine, GROW_AFTER};
 use crate::answer::ANSWERED;
 use crate::batch::{Batch, Item};
-use crate::connectors::{Exchange, Verdict};
+use crate::connectors::{Exchange, Fate, Verdict};
 use crate::detail::Detail;
 use crate::outcome::{Class, Outcome};
 use crate::policy::{After, Redo};
@@ -29,6 +29,7 @@ impl Engine {
             Err(_) => return,
         };
         self.sending_bytes = self.sending_bytes.saturating_sub(sent.batch.weight);
+        self.retrying -= usize::from(sent.batch.trials.has_failed());
         if sent.batch.shadow {
             self.take_seen(sent);
             return;
@@ -69,11 +70,20 @@ impl Engine {
             Verdict::All(outcome) => {
                 self.take_outcome(batch, era, outcome, told.exchange.as_ref());
             }
-            Verdict::Each(fates) => {
-                for (batch, fate) in batch.sorted(fates) {
-                    self.take_outcome(batch, era, fate.outcome, fate.exchange.as_ref());
-                }
+            Verdict::Each(fates) => self.take_each(batch.sorted(fates), era),
+        }
+    }
+
+    /// What was taken goes first: then it is clear that what failed beside it failed alone.
+    fn take_each(&mut self, mut parts: Vec<(Batch, Fate)>, era: u64) {
+        let is_good = |fate: &Fate| matches!(fate.outcome, Outcome::Done | Outcome::Accepted(..));
+        parts.sort_by_key(|(_, fate)| !is_good(fate));
+        let taken_before = self.taken;
+        for (mut batch, fate) in parts {
+            if self.taken > taken_before {
+                batch.trials.fails_alone(taken_before);
             }
+            self.take_outcome(batch, era, fate.outcome, fate.exchange.as_ref());
         }
     }
 
@@ -151,7 +161,7 @@ impl Engine {
 
     fn failed(&mut self, why: &str) {
         self.shared.failures.fetch_add(1, Relaxed);
-        self.shared.note_error(why);
+        self.shared.note_failure(why);
         let Some(unsaid) = self.failures_told.happened(Instant::now()) else {
             return;
         };
@@ -167,6 +177,9 @@ impl Engine {
     /// The target took them all.
     fn deliver(&mut self, batch: &Batch) {
         edge!("delivery.answered");
+        if self.failing() == 0 {
+            self.shared.forget_failure();
+        }
         self.successes += 1;
         if self.successes >= GROW_AFTER && self.batch_now < self.config.batch {
             self.successes = 0;
@@ -187,6 +200,10 @@ impl Engine {
             if self.vetting.learns() {
                 let learnt = self.vetting.learnt(&loaded.place.flow, loaded.event(meta));
                 self.pending.remember.learn.extend(learnt);
+            }
+            if self.vetting.teaches() {
+                let taught = self.vetting.taught(&loaded.place.flow, loaded.event(meta));
+                self.pending.remember.teach.extend(taught);
             }
             match (loaded.redo, loaded.replayed) {
                 (None, None) => self.delivered_first(loaded, meta),
@@ -357,6 +374,7 @@ impl Engine {
                 }
             }
         }
+        self.dying.add(class);
         self.shared.rejected.fetch_add(1, Relaxed);
         self.pending.open(item.slot);
     }

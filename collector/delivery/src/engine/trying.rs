@@ -1,8 +1,9 @@
 //! What failed and may pass: the target as a whole waits, or only what it can't take.
 //!
-//! A failure is the target's until it takes something else: then it is the batch's. Such a batch is unrolled down to the
-//! event that fails, which has waits of its own from then on, while everything else goes on; it is tried as long as its
-//! class's budget lets it ([`crate::budget`]). An outage spends nobody's budget.
+//! What fails has waits of its own from then on, while everything else goes on; a batch that fails again is unrolled
+//! down to the event that does. Whether it is the target that is ill show the others: each that fails, too, counts for
+//! its breaker, the same again does not ([`crate::gate`]). Once the target takes something else a failure is the event's:
+//! it is tried as long as its class's budget lets it ([`crate::budget`]). An outage spends nobody's budget.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -26,10 +27,24 @@ pub(crate) struct Trials {
     /// When it first failed although the target took others since.
     since: Option<Instant>,
     failures: u32,
+    /// The gate's run of failures in which it counts already.
+    counted: Option<u64>,
     /// It waits on its own until then.
     pub(crate) not_before: Option<Instant>,
     /// That its budget is spent was said.
     told: bool,
+}
+
+impl Trials {
+    /// It failed in a request of which the target took something else: before that it had taken so much.
+    pub(super) fn fails_alone(&mut self, taken_before: u64) {
+        self.taken_then.get_or_insert(taken_before);
+    }
+
+    /// Whether it was sent, and failed.
+    pub(super) fn has_failed(&self) -> bool {
+        self.failures > 0
+    }
 }
 
 impl Engine {
@@ -54,19 +69,15 @@ impl Engine {
             .iter()
             .filter(|batch| batch.trials.not_before.is_some());
         let is_broken = self.gate.broken().is_some();
-        let is_the_targets = is_broken || taken_then == taken || apart.count() >= APART_MAX;
-        if is_the_targets {
-            if is_broken {
-                // What it goes through now spends nothing: it begins anew with what the target takes after this.
-                (batch.trials.taken_then, batch.trials.since) = (Some(taken), None);
-            }
-            if self.gate.failed(era, now, rand::random(), why) {
-                self.broke(now);
-            }
-            self.again.push_back(batch);
+        let is_crowded = apart.count() >= APART_MAX;
+        if is_broken || taken_then == taken || is_crowded {
+            self.failed_perhaps_for_all(batch, era, why, is_crowded);
             return;
         }
         self.gate.unsent(era);
+        if batch.trials.since.is_none() {
+            batch.trials.failures = 1;
+        }
         let since = *batch.trials.since.get_or_insert(now);
         if batch.items.len() > 1 {
             self.again.extend(batch.apart());
@@ -97,16 +108,67 @@ impl Engine {
             let (owner, runbook) = (agreed.owner, agreed.runbook);
             tracing::error!(%flow, owner, runbook, %tried, "an event is tried longer than its budget: its key waits");
         }
-        let doubled = self
-            .config
-            .retry
-            .first
-            .saturating_mul(1 << batch.trials.failures.min(16));
-        let wait = doubled
-            .min(self.config.retry.max)
-            .mul_f64(0.5 + rand::random::<f64>() / 2.0);
+        let left = budget.retry.saturating_sub(now - since);
+        let mut wait = self.own_wait(&batch);
+        if gives_up {
+            // No longer than its budget lasts: then it is tried a last time.
+            wait = wait.min(left);
+        }
         batch.trials.not_before = Some(now + wait);
         self.again.push_back(batch);
+    }
+
+    /// The target has taken nothing since: the others show whose failure it is.
+    fn failed_perhaps_for_all(&mut self, mut batch: Batch, era: u64, why: &str, is_crowded: bool) {
+        let now = Instant::now();
+        let is_broken = self.gate.broken().is_some();
+        let streak = self.gate.streak();
+        if is_broken || is_crowded || batch.trials.counted != Some(streak) {
+            if self.gate.counts(era) {
+                batch.trials.counted = Some(streak);
+            }
+            if self.gate.failed(era, now, rand::random(), why) {
+                self.broke(now);
+            }
+        } else {
+            self.gate.unsent(era);
+        }
+        if is_broken {
+            // What it goes through now spends nothing: it begins anew with what the target takes after this.
+            (batch.trials.taken_then, batch.trials.since) = (Some(self.taken), None);
+            self.again.push_back(batch);
+            return;
+        }
+        batch.trials.not_before = Some(now + self.own_wait(&batch));
+        if batch.items.len() > 1 && batch.trials.failures > 1 {
+            // Nothing else may come for long, and most of its events may be good. Each part says something new.
+            batch.trials.counted = None;
+            batch.trials.not_before = None;
+            self.again.extend(batch.apart());
+        } else {
+            self.again.push_back(batch);
+        }
+    }
+
+    /// A batch leaves; keep the era with it. One that failed already says nothing new about the target: it leaves beside the
+    /// one that shows how it goes.
+    pub(super) fn leaves(&mut self, batch: &Batch) -> u64 {
+        self.retrying += usize::from(batch.trials.has_failed());
+        let trials = &batch.trials;
+        let is_old = trials.since.is_some() || trials.counted == Some(self.gate.streak());
+        if is_old && self.gate.broken().is_none() {
+            return self.gate.era();
+        }
+        self.gate.sent()
+    }
+
+    /// How long what failed waits on its own: doubled with each failure, up to a bound.
+    fn own_wait(&self, batch: &Batch) -> Duration {
+        let failures = batch.trials.failures.saturating_sub(1).min(16);
+        let doubled = self.config.retry.first.saturating_mul(1 << failures);
+        doubled
+            .min(self.config.retry.max)
+            .mul_f64(0.5 + rand::random::<f64>() / 2.0)
     }
 
     /// The next batch to send.
@@ -129,11 +191,13 @@ impl Engine {
     }
 
     fn pick(&mut self, now: Instant) -> Option<Batch> {
-        let due = |batch: &Batch| batch.trials.not_before.is_none_or(|time| time <= now);
-        if let Some(broken) = self.gate.broken() {
+        if self.gate.broken().is_some() {
             // A first event of a lane at a time, each time another one: one event alone must not keep it open.
-            let fresh = broken.probes % 2 == 1 && self.again.len() < APART_MAX;
-            let formed = if fresh { self.form() } else { None };
+            let formed = if self.again.len() < APART_MAX {
+                self.form()
+            } else {
+                None
+            };
             let batch = formed
                 .or_else(|| self.again.pop_front())
                 .or_else(|| self.form())?;
@@ -142,10 +206,37 @@ impl Engine {
             self.again.extend(parts);
             return head;
         }
-        match self.again.iter().position(due) {
+        let has_failed = |batch: &Batch| batch.trials.has_failed();
+        if self.gate.is_on_trial() {
+            // Whether the target is ill shows what has not failed.
+            let other = self.again.iter().position(|batch| !has_failed(batch));
+            let other = other.and_then(|index| self.again.remove(index));
+            if let Some(batch) = other.or_else(|| self.form()) {
+                return Some(batch);
+            }
+        }
+        let may_retry = self.may_retry();
+        let is_due = |batch: &Batch| {
+            let due = batch.trials.not_before.is_none_or(|time| time <= now);
+            due && (may_retry || !has_failed(batch))
+        };
+        match self.again.iter().position(is_due) {
             Some(index) => self.again.remove(index),
             None => self.form(),
         }
+    }
+
+    /// Whether one more may leave that failed before: such requests may hang, and must leave places to others.
+    fn may_retry(&self) -> bool {
+        self.retrying < (self.config.concurrency / 2).max(1)
+    }
+
+    /// How many events failed and are tried again.
+    pub(super) fn failing(&self) -> u64 {
+        let apart = self.again.iter().filter(|batch| batch.trials.has_failed());
+        let waiting: usize = apart.map(|batch| batch.items.len()).sum();
+        // Of those in flight it is known how many batches they are: most are of one event.
+        (waiting + self.retrying) as u64
     }
 
     /// When the first that waits on its own may be tried.
@@ -156,6 +247,7 @@ impl Engine {
             .filter_map(|batch| batch.trials.not_before);
         let can_send = self.gate.is_open()
             && self.sending.len() < self.config.concurrency
+            && self.may_retry()
             && self.stopping.is_none()
             && !self.reload_due;
         waits.min().filter(|_| can_send)
@@ -164,14 +256,25 @@ impl Engine {
     /// The target has one more event.
     pub(super) fn heal(&mut self, era: u64) {
         self.taken += 1;
+        self.retry_at_once();
         if let Some(healed) = self.gate.taken(era) {
             self.healed(healed.cause, healed.since);
+        }
+    }
+
+    /// What failed may have been the target's failure, and it takes again: the next try shows whose it is.
+    fn retry_at_once(&mut self) {
+        for batch in &mut self.again {
+            if batch.trials.since.is_none() {
+                batch.trials.not_before = None;
+            }
         }
     }
 
     /// The target answered well, and what is to become of the event is not decided.
     pub(super) fn undecided(&mut self, era: u64) {
         self.taken += 1;
+        self.retry_at_once();
         let healed = self.gate.undecided(era, Instant::now(), rand::random());
         if let Some(healed) = healed {
             self.healed(healed.cause, healed.since);

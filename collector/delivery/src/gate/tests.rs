@@ -9,8 +9,31 @@ fn gate() -> (Gate, Instant) {
 }
 
 #[test]
+fn the_first_failure_may_be_its_events_and_stops_nobody() {
+    let (mut gate, now) = gate();
+    let era = gate.sent();
+    assert!(!gate.failed(era, now, 1.0, "500"));
+    assert!(gate.is_open() && gate.deadline().is_none());
+    let shown = gate.shown();
+    assert_eq!(
+        shown,
+        Shown::Waiting("500".into()),
+        "nothing good was heard since"
+    );
+    let (streak, era) = (gate.streak(), gate.sent());
+    assert!(!gate.failed(era, now, 1.0, "500 of another"));
+    assert!(!gate.is_open());
+    assert_eq!(gate.streak(), streak);
+    gate.tick(now + Duration::from_secs(1));
+    let era = gate.sent();
+    gate.answered(era);
+    assert_ne!(gate.streak(), streak, "whoever fails now counts anew");
+}
+
+#[test]
 fn requests_that_fail_together_are_one_failure() {
     let (mut gate, now) = gate();
+    fail(&mut gate, now);
     let eras: Vec<_> = (0..4).map(|_| gate.sent()).collect();
     for era in &eras {
         gate.failed(*era, now, 1.0, "500");
@@ -23,6 +46,7 @@ fn requests_that_fail_together_are_one_failure() {
 #[test]
 fn waits_double_up_to_the_bound_and_begin_anew_after_a_success() {
     let (mut gate, mut now) = gate();
+    fail(&mut gate, now);
     for expected in [500, 1_000, 2_000, 3_000, 3_000] {
         let era = gate.sent();
         gate.failed(era, now, 1.0, "500");
@@ -38,6 +62,7 @@ fn waits_double_up_to_the_bound_and_begin_anew_after_a_success() {
     assert!(!gate.is_open(), "one at a time until it answers");
     gate.answered(era);
     assert!(gate.is_open());
+    fail(&mut gate, now);
     let era = gate.sent();
     gate.failed(era, now, 0.5, "500");
     assert_eq!(gate.deadline(), Some(now + Duration::from_millis(250)));
@@ -53,6 +78,7 @@ fn a_throttle_waits_as_asked_and_uses_no_attempt() {
     gate.failed(era, now, 1.0, "500");
     assert_eq!(gate.deadline(), Some(now + Duration::from_secs(7)));
     gate.tick(now + Duration::from_secs(7));
+    fail(&mut gate, now);
     let era = gate.sent();
     gate.failed(era, now, 1.0, "500");
     assert_eq!(gate.deadline(), Some(now + Duration::from_millis(500)));
@@ -120,7 +146,7 @@ fn a_pause_lasts_until_it_is_resumed() {
 fn fail(gate: &mut Gate, now: Instant) -> (bool, Duration) {
     let era = gate.sent();
     let opened = gate.failed(era, now, 1.0, "500");
-    let deadline = gate.deadline().expect("a wait");
+    let deadline = gate.deadline().unwrap_or(now);
     gate.tick(deadline);
     (opened, deadline - now)
 }
@@ -147,9 +173,10 @@ fn a_breaker_opens_after_failures_in_a_row_and_heals_with_what_is_taken() {
     let healed = gate.taken(era).expect("it was broken");
     assert_eq!(healed.since, now);
     assert_eq!((gate.broken(), gate.shown()), (None, Shown::Running));
+    let waits = [(); 2].map(|()| fail(&mut gate, now).1);
     assert_eq!(
-        fail(&mut gate, now).1,
-        Duration::from_millis(500),
+        waits,
+        [Duration::ZERO, Duration::from_millis(500)],
         "as at first"
     );
 }

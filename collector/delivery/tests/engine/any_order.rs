@@ -157,7 +157,7 @@ async fn play(seed: u64, acts: &[Act], policy: &str) {
 }
 
 async fn retry_all(store: &Arc<dyn Store>, target: &TargetHandle) {
-    actions::retry_all(store, "erp")
+    actions::retry_all(store, &actions::Which::of("erp"))
         .await
         .expect("the store answers");
     target.wake().await;

@@ -102,6 +102,93 @@ async fn an_event_that_always_fails_stops_nobody_but_its_key_and_is_a_dead_lette
 }
 
 #[tokio::test]
+async fn one_event_that_fails_on_quiet_traffic_stops_and_slows_no_other_key() {
+    for more in ["batch = 1\nconcurrency = 1", "batch = 1", ""] {
+        let (store, erp) = (open(), Erp::start().await);
+        erp.script(|ask| Reply::Status(if ask.has_key("BAD") { 500 } else { 200 }));
+        append(&store, "north/stock", &["BAD"]).await;
+        // Whoever waits because of the bad one waits too long for this test.
+        let patient = format!("{more}\n[retry]\nfirst = \"1h\"\nmax = \"1h\"");
+        let target = start(&store, &erp.url(), &patient);
+        erp.wait_asks(1).await;
+        for n in 0..8 {
+            append(&store, "north/stock", &[&format!("OK-{n}")]).await;
+            wait(&target, "the good one", |metrics| {
+                metrics.delivered == n + 1
+            })
+            .await;
+        }
+        let metrics = target.status();
+        assert_eq!((metrics.broken, metrics.breaker_opened), (None, 0));
+        // Its first failure may have been the target's, which took something since: it is tried at once, and then waits.
+        erp.wait_asks(10).await;
+        let bad = erp
+            .kept_asks()
+            .iter()
+            .filter(|ask| ask.has_key("BAD"))
+            .count();
+        assert_eq!(bad, 2, "{more}");
+    }
+}
+
+#[tokio::test]
+async fn a_batch_with_a_bad_event_is_unrolled_although_nothing_else_comes() {
+    let (store, erp) = (open(), Erp::start().await);
+    erp.script(|ask| Reply::Status(if ask.has_key("BAD") { 500 } else { 200 }));
+    append(
+        &store,
+        "north/stock",
+        &["A", "B", "BAD", "C", "D", "E", "F"],
+    )
+    .await;
+    let target = start(&store, &erp.url(), "");
+    let metrics = wait(&target, "the good ones", |metrics| metrics.delivered == 6).await;
+    assert_eq!((metrics.broken, metrics.breaker_opened), (None, 0));
+    assert_eq!(exceptions(&store), []);
+}
+
+#[tokio::test]
+async fn as_long_as_there_are_others_each_try_is_another_ones() {
+    let (store, erp) = (open(), Erp::start().await);
+    erp.script(|_| Reply::Status(500));
+    let keys: Vec<String> = (0..9).map(|n| format!("K{n}")).collect();
+    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+    append(&store, "north/stock", &keys).await;
+    let brief = "batch = 1\nconcurrency = 1\n[retry]\nfirst = \"20ms\"\nmax = \"40ms\"";
+    let target = start(&store, &erp.url(), brief);
+    wait(&target, "the breaker", |metrics| {
+        metrics
+            .broken
+            .as_ref()
+            .is_some_and(|broken| broken.probes >= 4)
+    })
+    .await;
+    let mut tried: Vec<_> = erp.kept_asks()[..9]
+        .iter()
+        .map(|ask| ask.events[0]["key"].to_string())
+        .collect();
+    tried.sort();
+    tried.dedup();
+    assert_eq!(tried.len(), 9, "{tried:?}");
+}
+
+#[tokio::test]
+async fn an_event_s_own_wait_is_no_longer_than_what_is_left_of_its_budget() {
+    let (store, erp) = (open(), Erp::start().await);
+    erp.script(|ask| Reply::Status(if ask.has_key("BAD") { 500 } else { 200 }));
+    append(&store, "north/stock", &["BAD"]).await;
+    let more = "batch = 1\n[retry]\nfirst = \"1h\"\nmax = \"1h\"";
+    let target = start_agreed(&store, &erp.url(), more, SHORT);
+    erp.wait_asks(1).await;
+    append(&store, "north/stock", &["OK"]).await;
+    wait(&target, "the dead letter", |metrics| {
+        (metrics.delivered, metrics.dead) == (1, 1)
+    })
+    .await;
+    assert_eq!(erp.kept_asks().len(), 4);
+}
+
+#[tokio::test]
 async fn a_batch_that_fails_while_others_are_taken_is_unrolled_to_its_bad_event() {
     let (store, erp) = (open(), Erp::start().await);
     erp.script(|ask| Reply::Status(if ask.has_key("K33") { 500 } else { 200 }));
@@ -116,6 +203,35 @@ async fn a_batch_that_fails_while_others_are_taken_is_unrolled_to_its_bad_event(
     assert_eq!((metrics.broken, metrics.backlog), (None, 0));
     assert_eq!(states(&store), [(34, Dead)]);
     assert_eq!(erp.check_order(), 199);
+}
+
+#[tokio::test]
+async fn what_was_wrong_is_told_with_its_time_until_something_is_taken_and_nothing_fails() {
+    let (store, erp) = (open(), Erp::start().await);
+    let bad = Arc::new(AtomicBool::new(true));
+    let is_bad = Arc::clone(&bad);
+    erp.script(move |ask| {
+        let fails = ask.has_key("BAD") && is_bad.load(Ordering::Relaxed);
+        Reply::Status(if fails { 500 } else { 200 })
+    });
+    let before_us = jiff::Timestamp::now().as_microsecond();
+    append(&store, "north/stock", &["BAD", "A"]).await;
+    let target = start(&store, &erp.url(), "batch = 1");
+    let metrics = wait(&target, "the good one, and what fails", |metrics| {
+        (metrics.delivered, metrics.failing) == (1, 1)
+    })
+    .await;
+    assert!(metrics.last_error.contains("500"), "{}", metrics.last_error);
+    assert!(metrics.last_error_us >= before_us);
+    bad.store(false, Ordering::Relaxed);
+    wait(&target, "nothing is wrong any more", |metrics| {
+        (
+            metrics.delivered,
+            metrics.failing,
+            metrics.last_error.as_str(),
+        ) == (2, 0, "")
+    })
+    .await;
 }
 
 #[tokio::test]

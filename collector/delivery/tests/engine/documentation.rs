@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::own_preset::put_beside;
 
 use dray_delivery::budget::Budgets;
-use dray_delivery::{AccountConfig, FlowConfig, TargetConfig, catalogue, presets};
+use dray_delivery::{AccountConfig, FlowConfig, TargetConfig, catalogue, presets, references};
 use serde::Deserialize;
 
 const DOCS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs");
@@ -52,7 +52,7 @@ fn shown(page: &Path) -> Vec<TargetConfig> {
             };
             format!("[[target]]\nname = \"erp\"\n{head}{block}")
         };
-        let shown: Shown = presets::merged(&whole, beside.path())
+        let mut shown: Shown = presets::merged(&whole, beside.path())
             .unwrap_or_else(|error| panic!("{error}\n{block}"));
         let names: Vec<_> = shown
             .target
@@ -61,6 +61,7 @@ fn shown(page: &Path) -> Vec<TargetConfig> {
             .collect();
         assert_eq!(catalogue::validate(&shown.flow, &names), [], "{block}");
         assert_eq!(shown.budgets.validate(), [], "{block}");
+        assert_eq!(references::link(&mut shown.target), [], "{block}");
         for account in shown.account {
             assert_eq!(account.validate(), [""; 0], "{block}");
         }

@@ -16,7 +16,7 @@ use dray_store::ExceptionState::{Awaits, Dead, Held};
 use dray_store::Store;
 
 /// Lines of shipments name items.
-const LINES: &str = r#"
+pub(crate) const LINES: &str = r#"
 [[reference]]
 body = "shipment"
 field = "line.item_number"
@@ -24,7 +24,7 @@ of = "item"
 "#;
 
 /// Appends a shipment of each (key, item).
-async fn ship(store: &Arc<dyn Store>, name: &str, lines: &[(&str, &str)]) {
+pub(crate) async fn ship(store: &Arc<dyn Store>, name: &str, lines: &[(&str, &str)]) {
     let name = flow(name);
     let first = store.held(&name).next_sequence.0.max(1);
     let events: Vec<_> = (first..)
@@ -35,11 +35,11 @@ async fn ship(store: &Arc<dyn Store>, name: &str, lines: &[(&str, &str)]) {
     append_block(store, &name, block).await;
 }
 
-async fn items(store: &Arc<dyn Store>, keys: &[&str]) -> u64 {
+pub(crate) async fn items(store: &Arc<dyn Store>, keys: &[&str]) -> u64 {
     append_as(store, "north/items", "item", keys).await
 }
 
-async fn waiting(target: &TargetHandle, waiting: u64, held: u64) {
+pub(crate) async fn waiting(target: &TargetHandle, waiting: u64, held: u64) {
     wait(target, "those that wait", |metrics| {
         (metrics.waiting, metrics.held) == (waiting, held)
     })

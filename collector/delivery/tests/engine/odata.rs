@@ -99,6 +99,34 @@ async fn of_independent_parts_only_those_that_failed_are_sent_again_or_refused()
     );
 }
 
+#[tokio::test]
+async fn parts_that_fail_beside_others_that_are_taken_stop_nobody() {
+    let (store, erp) = (open(), Erp::start().await);
+    erp.script(|ask| {
+        each(
+            ask,
+            |part| if key(part).contains("bad") { 503 } else { 204 },
+        )
+    });
+    let patient = "[retry]\nfirst = \"1h\"\nmax = \"1h\"";
+    let target = start(&store, &erp.url(), &table(patient, ""));
+    for n in 0..7 {
+        append(
+            &store,
+            "north/items",
+            &[&format!("bad-{n}"), &format!("a-{n}")],
+        )
+        .await;
+        wait(&target, "the good one", |metrics| {
+            metrics.delivered == n + 1
+        })
+        .await;
+    }
+    let metrics = target.status();
+    assert_eq!((metrics.broken, metrics.breaker_opened), (None, 0));
+    assert_eq!(metrics.failing, 7);
+}
+
 /// SAP CAP 10.1 answers 201 for what stood beside a part that failed, and rolls it back.
 #[tokio::test]
 async fn of_a_group_with_a_part_that_failed_nothing_is_delivered_and_the_bad_one_is_found() {

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::support::erp::{Ask, Erp, Reply};
 use crate::support::{append, append_as, exceptions, id_of, open, start, states, wait};
+use dray_delivery::actions::Which;
 use dray_delivery::{State, actions};
 use dray_store::ExceptionState::{Dead, Held, Overtaken};
 
@@ -208,7 +209,7 @@ async fn a_parked_event_is_overtaken_by_the_next_of_its_key() {
             .contains("use --older")
     );
     assert_eq!(
-        actions::retry_all(&store, "erp").await,
+        actions::retry_all(&store, &Which::of("erp")).await,
         Ok(0),
         "what is overtaken is left out"
     );
@@ -288,7 +289,7 @@ async fn many_dead_letters_are_retried_at_once() {
     })
     .await;
     bad.store(false, Ordering::Relaxed);
-    assert_eq!(actions::retry_all(&store, "erp").await, Ok(75));
+    assert_eq!(actions::retry_all(&store, &Which::of("erp")).await, Ok(75));
     target.wake().await;
     wait(&target, "all", |metrics| {
         metrics.delivered == 300 && metrics.dead == 0

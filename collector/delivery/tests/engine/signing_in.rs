@@ -267,6 +267,28 @@ async fn a_token_is_renewed_before_it_ends_and_an_outage_of_its_server_costs_onl
     assert_eq!(target.status().rejected, 0);
 }
 
+#[tokio::test]
+async fn a_server_of_tokens_that_nobody_listens_at_is_knocked_at_and_not_the_target() {
+    let (store, erp, ids) = (open(), Erp::start().await, Erp::start().await);
+    let (_folder, file) = secret("p");
+    let (address, token_url) = (ids.address, ids.url());
+    drop(ids);
+    // Whoever waits as for an answer waits too long for this test.
+    let config = format!(
+        "batch = 1\n[retry]\nfirst = \"1h\"\nmax = \"1h\"\n[auth]\nkind = \"oauth2\"\ntoken_url = {token_url:?}\nclient_id = \"dray\"\nclient_secret_file = {file:?}\n"
+    );
+    let target = start(&store, &erp.url(), &config);
+    append(&store, "north/items", &["a", "b", "c"]).await;
+    let metrics = wait(&target, "the breaker", |metrics| metrics.broken.is_some()).await;
+    assert_eq!(metrics.broken.expect("it is open").cause, "nobody listens");
+    let said = format!("sign-in: no connection to {token_url}: ");
+    assert!(metrics.detail.starts_with(&said), "{}", metrics.detail);
+    let ids = Erp::start_at(address).await;
+    ids.script(|_| json("{\"access_token\": \"t\", \"token_type\": \"Bearer\"}".into()));
+    let metrics = wait(&target, "all", |metrics| metrics.delivered == 3).await;
+    assert_eq!((metrics.broken, metrics.breaker_opened), (None, 1));
+}
+
 /// Scenario 17.
 #[tokio::test]
 async fn a_csrf_token_that_ended_is_fetched_again_and_the_request_sent_once_more() {

@@ -60,7 +60,8 @@ async fn an_event_is_a_message_of_its_own_and_faults_decide_what_becomes_of_it()
         assert_eq!(ask.headers["content-type"], "text/xml; charset=utf-8");
         assert_eq!(ask.headers["soapaction"], "\"urn:put/shipment\"");
     }
-    assert_eq!(asks[0].body, asks[1].body);
+    let same = asks.iter().filter(|ask| ask.body == asks[0].body).count();
+    assert_eq!(same, 2, "the others went on meanwhile");
     assert_eq!(within(&text(&asks[0].body), "Key"), "a&lt;&amp;&gt;");
     let dead = exceptions(&store);
     let reasons: Vec<_> = dead.iter().map(|dead| dead.reason.as_str()).collect();

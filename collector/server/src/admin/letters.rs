@@ -1,12 +1,13 @@
 //! Dead letters: listing, trying again, giving up.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use dray_delivery::actions;
+use dray_delivery::actions::{self, Which};
 use dray_delivery::detail::Detail;
 use dray_delivery::mask::Mask;
+use dray_delivery::select::Pattern;
 use dray_proto::FlowName;
 use dray_proto::v1::dead_letter_act_request::Act;
 use dray_proto::v1::{
@@ -242,60 +243,131 @@ fn plain(found: &Exception) -> DeadLetterEntry {
     }
 }
 
+/// What the audit calls them where all of a target are meant; `None`: each has an entry of its own.
+pub(super) fn all_of(request: &DeadLetterActRequest) -> Option<String> {
+    if request.id > 0 || !request.ids.is_empty() || request.target.is_empty() {
+        return None;
+    }
+    let words = [&request.target, &request.flow, &request.state].into_iter();
+    let words: Vec<&str> = words
+        .map(String::as_str)
+        .filter(|word| !word.is_empty())
+        .collect();
+    Some(words.join(" "))
+}
+
 pub(super) async fn act(
     shared: &Arc<Shared>,
     request: DeadLetterActRequest,
     actor: &str,
 ) -> Result<DeadLetterActReply, Status> {
-    let store = &shared.store;
-    let refused = |reason: String| Status::failed_precondition(reason);
-    let (target, done) = match (request.act(), request.id, target_of(&request.target)) {
-        (Act::Unspecified, ..) | (_, 0, None) => {
+    let mut ids = request.ids.clone();
+    ids.extend((request.id > 0).then_some(request.id));
+    let (targets, done, ended) = match (ids.is_empty(), target_of(&request.target)) {
+        (true, None) => {
             return Err(Status::invalid_argument(
-                "name a dead letter by its id, or a target with --target",
+                "name dead letters by their ids, or a target with --target",
             ));
         }
-        (Act::Retry, 0, Some(target)) if target.is_empty() => {
-            let said = "what agents sent was never an event: mend its cause at the site and have it read again there (a file: dray-agent redrive; a call: by its sender, under a new key; a row of a database's log: dray-agent load-again; a row of a table that is asked: dray-agent redrive says what can be done), then discard it. Its columns stand in it";
-            return Err(Status::failed_precondition(said));
+        (true, Some(target)) => {
+            let done = act_on_all(shared, &request, &target, actor).await?;
+            (BTreeSet::from([target]), done, Ok(()))
         }
-        (Act::Retry, 0, Some(target)) => {
-            let done = actions::retry_all(store, &target).await.map_err(refused)?;
-            (target, done)
-        }
-        (Act::Retry, id, _) => (
-            actions::retry(store, id, request.older, Some(actor))
-                .await
-                .map_err(refused)?,
-            1,
-        ),
-        (Act::Approve, 0, Some(_)) => {
-            let said = "approve one after the other, by its id: each asks something of its own";
-            return Err(Status::invalid_argument(said));
-        }
-        (Act::Approve, id, _) => (
-            actions::approve(store, id, actor).await.map_err(refused)?,
-            1,
-        ),
-        (Act::Discard, 0, Some(target)) => {
-            let done = discard_all(shared, &target).await?;
-            (target, done)
-        }
-        (Act::Discard, id, _) => (
-            actions::discard(store, id, Some(actor))
-                .await
-                .map_err(refused)?,
-            1,
-        ),
+        (false, _) => act_on_each(&shared.store, &request, &ids, actor).await,
     };
-    tracing::info!(act = ?request.act(), id = request.id, target, done, "dead letters were settled");
-    shared.targets.wake(&target).await;
+    let named: Vec<&str> = targets.iter().map(String::as_str).collect();
+    tracing::info!(act = ?request.act(), ?ids, target = named.join(", "), done, "dead letters were settled");
+    for target in &targets {
+        shared.targets.wake(target).await;
+    }
+    ended?;
     Ok(DeadLetterActReply { done })
 }
 
-/// Gives up all that a target refused, oldest first: what is held behind each goes on.
-async fn discard_all(shared: &Arc<Shared>, target: &str) -> Result<u64, Status> {
+/// One after the other: whose they were, how many it was done to, and why it ended early.
+async fn act_on_each(
+    store: &Arc<dyn Store>,
+    request: &DeadLetterActRequest,
+    ids: &[u64],
+    actor: &str,
+) -> (BTreeSet<String>, u64, Result<(), Status>) {
+    let (mut targets, mut done) = (BTreeSet::new(), 0);
+    for id in ids.iter().copied() {
+        let settled = match request.act() {
+            Act::Retry => actions::retry(store, id, request.older, Some(actor)).await,
+            Act::Approve => actions::approve(store, id, actor).await,
+            Act::Discard => actions::discard(store, id, Some(actor)).await,
+            Act::Unspecified => Err("no act was named".into()),
+        };
+        match settled {
+            Ok(target) => {
+                targets.insert(target);
+                done += 1;
+            }
+            Err(reason) => {
+                let reason = match done {
+                    0 => reason,
+                    done => format!("{done} done, then: {reason}"),
+                };
+                return (targets, done, Err(Status::failed_precondition(reason)));
+            }
+        }
+    }
+    (targets, done, Ok(()))
+}
+
+/// All of a target, or of one of its flows.
+async fn act_on_all(
+    shared: &Arc<Shared>,
+    request: &DeadLetterActRequest,
+    target: &str,
+    actor: &str,
+) -> Result<u64, Status> {
     let store = &shared.store;
+    let refused = |reason: String| Status::failed_precondition(reason);
+    let flow = match request.flow.as_str() {
+        "" => None,
+        flow => Some(Pattern::parse(flow).ok_or_else(|| {
+            Status::invalid_argument(format!(
+                "{flow:?} is none of \"site/flow\", \"site/*\", \"*/flow\" and \"*\""
+            ))
+        })?),
+    };
+    let which = Which {
+        target: target.to_owned(),
+        flow,
+    };
+    match request.act() {
+        Act::Retry if target.is_empty() => {
+            let said = "what agents sent was never an event: mend its cause at the site and have it read again there (a file: dray-agent redrive; a call: by its sender, under a new key; a row of a database's log: dray-agent load-again; a row of a table that is asked: dray-agent redrive says what can be done), then discard it. Its columns stand in it";
+            Err(refused(said.into()))
+        }
+        Act::Retry => actions::retry_all(store, &which).await.map_err(refused),
+        Act::Approve => {
+            let state = match request.state.as_str() {
+                "confirm" => ExceptionState::Confirm,
+                "awaits" => ExceptionState::Awaits,
+                _ => {
+                    let said = "say which with --state: \"confirm\" agrees to all that the target asked about, \"awaits\" has all sent that waits for what it has not got";
+                    return Err(Status::invalid_argument(said));
+                }
+            };
+            let approved = actions::approve_all(store, &which, state, actor).await;
+            approved.map_err(refused)
+        }
+        Act::Discard => discard_all(shared, &which).await,
+        Act::Unspecified => Err(Status::invalid_argument("no act was named")),
+    }
+}
+
+/// Gives up all that a target refused, oldest first: what is held behind each goes on.
+async fn discard_all(shared: &Arc<Shared>, which: &Which) -> Result<u64, Status> {
+    let store = &shared.store;
+    let target = which.target.as_str();
+    let is_meant = |found: &Exception| {
+        let flow = which.flow.as_ref();
+        flow.is_none_or(|flow| flow.takes(&found.flow))
+    };
     let (mut after, mut done, mut told) = (0, 0, Instant::now());
     loop {
         let query = ExceptionQuery {
@@ -310,13 +382,14 @@ async fn discard_all(shared: &Arc<Shared>, target: &str) -> Result<u64, Status> 
             without_events: true,
             ..ExceptionQuery::default()
         };
-        let page = ask(store, move |store| store.exceptions(&query))
+        let mut page = ask(store, move |store| store.exceptions(&query))
             .await
             .map_err(failed)?;
         let Some(last) = page.last() else {
             return Ok(done);
         };
         after = last.id;
+        page.retain(is_meant);
         done += page.len() as u64;
         if target.is_empty() {
             // Nothing is held behind these: a page is one step.

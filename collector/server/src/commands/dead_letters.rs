@@ -21,22 +21,38 @@ pub(super) async fn run(config: &Config, command: DeadLetters) -> Result<(), Fai
             return list(config, target.unwrap_or_default(), limit).await;
         }
         DeadLetters::Show { id } => return show_one(config, id).await,
-        DeadLetters::Retry { id, target, older } => DeadLetterActRequest {
-            act: Act::Retry as i32,
-            id: id.unwrap_or(0),
-            target: target.unwrap_or_default(),
+        DeadLetters::Retry {
+            ids,
+            target,
+            flow,
             older,
-        },
-        DeadLetters::Approve { id } => DeadLetterActRequest {
-            act: Act::Approve as i32,
-            id,
+        } => DeadLetterActRequest {
+            act: Act::Retry as i32,
+            ids,
+            target: target.unwrap_or_default(),
+            flow: flow.unwrap_or_default(),
+            older,
             ..DeadLetterActRequest::default()
         },
-        DeadLetters::Discard { id, target } => DeadLetterActRequest {
-            act: Act::Discard as i32,
-            id: id.unwrap_or(0),
+        DeadLetters::Approve {
+            ids,
+            target,
+            flow,
+            state,
+        } => DeadLetterActRequest {
+            act: Act::Approve as i32,
+            ids,
             target: target.unwrap_or_default(),
-            older: false,
+            flow: flow.unwrap_or_default(),
+            state: state.unwrap_or_default(),
+            ..DeadLetterActRequest::default()
+        },
+        DeadLetters::Discard { ids, target, flow } => DeadLetterActRequest {
+            act: Act::Discard as i32,
+            ids,
+            target: target.unwrap_or_default(),
+            flow: flow.unwrap_or_default(),
+            ..DeadLetterActRequest::default()
         },
     };
     let retry = act.act != Act::Discard as i32;

@@ -78,7 +78,7 @@ async fn what_an_agent_could_not_read_is_listed_shown_and_discarded() {
         act: act as i32,
         id,
         target: target.into(),
-        older: false,
+        ..DeadLetterActRequest::default()
     };
     let refused = admin
         .dead_letter_act(act(Act::Retry, first.id, ""))

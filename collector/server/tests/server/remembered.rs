@@ -2,9 +2,12 @@
 
 use dray_proto::event::number;
 use dray_proto::v1::dead_letter_act_request::Act;
-use dray_proto::v1::{DeadLetterActRequest, DeadLetterEntry, DeadLettersRequest};
+use dray_proto::v1::{
+    AuditRequest, CollectorStatusRequest, DeadLetterActRequest, DeadLetterEntry,
+    DeadLettersRequest, TargetActRequest, target_act_request,
+};
 use dray_proto::{EventId, FlowName, Offset, schema, wire};
-use dray_store::{Exception, ExceptionState, Kept, Reference, Remember, Step, Wait};
+use dray_store::{Cursor, Exception, ExceptionState, Kept, Reference, Remember, Step, Wait};
 
 use crate::blocks::captured_us;
 use crate::support::Collector;
@@ -156,4 +159,97 @@ async fn a_key_that_is_made_of_a_masked_field_is_hidden_in_dead_letters() {
     };
     let refused = admin.dead_letter_act(act).await.expect_err("it is dead");
     assert!(!refused.message().contains("SECRET"), "{refused}");
+}
+
+#[tokio::test]
+async fn several_are_settled_at_once_and_a_target_that_was_taken_out_is_named_until_it_is_detached()
+{
+    let collector = Collector::start().await;
+    let step = Step {
+        consumer: "target:old-erp".into(),
+        cursors: vec![(flow(), Cursor::default())],
+        add: (1..=4)
+            .map(|offset| exception(offset, ExceptionState::Dead))
+            .collect(),
+        ..Step::default()
+    };
+    let written = collector.store().step(step).await;
+    written.expect("it lives").expect("it fits");
+    let mut admin = collector.admin().await;
+    let act = DeadLetterActRequest {
+        act: Act::Retry as i32,
+        ..Default::default()
+    };
+    let several = DeadLetterActRequest {
+        ids: vec![1, 3],
+        ..act.clone()
+    };
+    let done = admin.dead_letter_act(several).await.expect("they are dead");
+    assert_eq!(done.into_inner().done, 2);
+    let again = DeadLetterActRequest {
+        ids: vec![2, 3, 4],
+        ..act.clone()
+    };
+    let refused = admin
+        .dead_letter_act(again)
+        .await
+        .expect_err("of the second");
+    assert!(
+        refused.message().starts_with("1 done, then: dead letter 3"),
+        "{refused}"
+    );
+    assert_eq!(entry(&collector, 4).await.state, "dead");
+    let elsewhere = DeadLetterActRequest {
+        target: "old-erp".into(),
+        flow: "nowhere/*".into(),
+        ..act
+    };
+    let done = admin
+        .dead_letter_act(elsewhere)
+        .await
+        .expect("it is a flow");
+    assert_eq!(done.into_inner().done, 0);
+    let audited = admin.audit(AuditRequest::default()).await.expect("entries");
+    let audited: Vec<_> = audited
+        .into_inner()
+        .entries
+        .into_iter()
+        .map(|entry| (entry.subject, entry.detail))
+        .collect();
+    assert_eq!(
+        audited,
+        [
+            ("dead letter 1", "1 of them"),
+            ("dead letter 3", "1 of them"),
+            ("dead letter 2", "1 of them"),
+            ("old-erp nowhere/*", "all of them"),
+            ("old-erp nowhere/*", "0 of them"),
+        ]
+        .map(|(subject, detail)| (subject.to_owned(), detail.to_owned()))
+    );
+
+    let status = admin
+        .status(CollectorStatusRequest {})
+        .await
+        .expect("a status");
+    let left = status.into_inner().targets.remove(0);
+    assert_eq!(
+        (left.target.as_str(), left.state.as_str()),
+        ("old-erp", "removed")
+    );
+    assert!(
+        left.detail.contains("dray-collector target detach old-erp"),
+        "{}",
+        left.detail
+    );
+    let detach = TargetActRequest {
+        act: target_act_request::Act::Detach as i32,
+        target: "old-erp".into(),
+    };
+    admin.target_act(detach).await.expect("it is there");
+    let status = admin
+        .status(CollectorStatusRequest {})
+        .await
+        .expect("a status");
+    assert_eq!(status.into_inner().targets, []);
 }

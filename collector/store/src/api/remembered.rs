@@ -11,6 +11,12 @@ pub const KNOWN_MAX: u64 = 10_000_000;
 /// Values that a target may keep of its keys, at most; the ones written longest ago make room.
 pub const KEPT_MAX: u64 = 5_000_000;
 
+/// The setting that holds a target's [`Remember::alarm_after_us`].
+#[must_use]
+pub fn alarm_setting(target: &str) -> String {
+    format!("alarm_after:{target}")
+}
+
 /// Something that events name, e.g. the item SKU-77.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Reference {
@@ -57,6 +63,12 @@ pub struct Remember {
     pub target: String,
     /// The target has these from now on; what waits for one is due at once. Beyond `known_max` they are passed over.
     pub learn: Vec<Reference>,
+    /// Other targets know these from now on, by what this one got; what waits there for one is due at once.
+    pub teach: Vec<(String, Reference)>,
+    /// What waits for one of these kinds is due at once: nobody asks for it any more.
+    pub release: Vec<String>,
+    /// How long after it began to wait somebody should look, microseconds: what waits already goes by this, too.
+    pub alarm_after_us: Option<i64>,
     /// Exceptions of this target that wait: each was added or changed by this step.
     pub wait: Vec<Wait>,
     /// Values to keep.
@@ -72,6 +84,9 @@ impl Default for Remember {
         Self {
             target: String::new(),
             learn: Vec::new(),
+            teach: Vec::new(),
+            release: Vec::new(),
+            alarm_after_us: None,
             wait: Vec::new(),
             keep: Vec::new(),
             known_max: KNOWN_MAX,
@@ -84,7 +99,12 @@ impl Remember {
     /// Whether there is nothing to write.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.learn.is_empty() && self.wait.is_empty() && self.keep.is_empty()
+        self.learn.is_empty()
+            && self.teach.is_empty()
+            && self.release.is_empty()
+            && self.alarm_after_us.is_none()
+            && self.wait.is_empty()
+            && self.keep.is_empty()
     }
 }
 

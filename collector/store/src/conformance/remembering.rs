@@ -130,6 +130,63 @@ pub(super) fn what_waits_is_due_when_its_reference_is_learnt(store: &impl Store)
     }
 }
 
+pub(super) fn what_another_target_got_is_known_here_and_what_nobody_asks_for_is_due(
+    store: &impl Store,
+) {
+    three_wait(store);
+    // Another target delivered it.
+    take(
+        store,
+        Step {
+            consumer: "target:other".into(),
+            remember: Remember {
+                target: "other".into(),
+                teach: vec![("erp".into(), item("SKU-2")), ("erp".into(), item("SKU-2"))],
+                ..Remember::default()
+            },
+            ..Step::default()
+        },
+    );
+    assert_eq!(due(store, 1), ["c"]);
+    let known = store.knows("erp", &[item("SKU-2"), item("SKU-1")]);
+    assert_eq!(known.expect("an answer"), [true, false]);
+    let other = store.knows("other", &[item("SKU-2")]);
+    assert_eq!(other.expect("an answer"), [false]);
+    assert_eq!(store.remembered("erp").expect("an answer"), (1, 0));
+    for (kind, expected) in [("customer", &["c"][..]), ("item", &["a", "b", "c"])] {
+        remember(
+            store,
+            Remember {
+                release: vec![kind.into()],
+                ..Remember::default()
+            },
+        );
+        assert_eq!(due(store, 1), expected, "{kind}");
+    }
+}
+
+pub(super) fn alarms_go_by_the_time_in_force(store: &impl Store) {
+    let agree = |after_us: i64| {
+        remember(
+            store,
+            Remember {
+                alarm_after_us: Some(after_us),
+                ..Remember::default()
+            },
+        );
+    };
+    let overdue = |now_us: i64| store.waits("erp", now_us).expect("an answer").overdue;
+    agree(500);
+    three_wait(store);
+    assert_eq!((overdue(499), overdue(500)), (0, 3));
+    agree(900);
+    assert_eq!((overdue(899), overdue(900)), (0, 3));
+    agree(900);
+    assert_eq!((overdue(899), overdue(900)), (0, 3));
+    agree(20);
+    assert_eq!((overdue(19), overdue(20)), (0, 3));
+}
+
 pub(super) fn waits_are_counted_and_a_detached_target_is_forgotten(store: &impl Store) {
     assert_eq!(store.waits("erp", 1).expect("an answer"), Waits::default());
     three_wait(store);

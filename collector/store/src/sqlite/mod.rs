@@ -20,7 +20,7 @@ mod salvage;
 mod state;
 mod sums;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -156,6 +156,20 @@ impl std::fmt::Debug for SqliteStore {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "SqliteStore({})", self.shared.options.folder.display())
     }
+}
+
+/// Who has a cursor in the store in this folder, also while another process has it open; none where there is no store.
+///
+/// # Errors
+/// [`StoreError::Failed`].
+pub fn consumers_in(folder: &Path) -> Result<Vec<String>, StoreError> {
+    let path = folder.join("state.db");
+    if !path.exists() {
+        return Ok(Vec::new());
+    }
+    let cursors = state::all_cursors(&path).map_err(|error| failed(folder, error))?;
+    let consumers: BTreeSet<String> = cursors.into_iter().map(|(name, ..)| name).collect();
+    Ok(consumers.into_iter().collect())
 }
 
 impl SqliteStore {

@@ -31,6 +31,12 @@ impl Remembered {
             }
             self.known.insert(reference);
         }
+        for wait in self.waits.values_mut() {
+            let of = wait.reference.as_ref().map(|reference| &reference.of);
+            if of.is_some_and(|of| remember.release.contains(of)) {
+                wait.due_us = 0;
+            }
+        }
         for mut wait in remember.wait {
             let known = wait
                 .reference

@@ -1,12 +1,14 @@
 //! The tables of what targets remember: `known`, `awaited` and `kept`, and `remembered`, which counts two of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use dray_proto::FlowName;
-use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
+use rusqlite::{CachedStatement, Connection, OptionalExtension as _, Transaction, params};
 
 use super::{State, flow};
-use crate::api::{DueWait, Kept, Reference, Remember, Remembers, Step, StoreError, Wait, Waits};
+use crate::api::{
+    DueWait, Kept, Reference, Remember, Remembers, Step, StoreError, Wait, Waits, alarm_setting,
+};
 use crate::sqlite::SqliteStore;
 
 /// Made where they are missing, in files of any format: nothing of an older one is changed.
@@ -45,36 +47,110 @@ pub(super) fn write(transaction: &Transaction<'_>, step: &Step) -> rusqlite::Res
     if remember.is_empty() {
         return Ok(());
     }
-    let counts = counts(transaction, &remember.target)?;
-    let known = learn(transaction, remember, counts.0)?;
+    release(transaction, remember)?;
+    move_alarms(transaction, remember)?;
+    let known_max = remember.known_max;
+    let (known, kept) = counts(transaction, &remember.target)?;
+    let mut learner = Learner::new(transaction, &remember.target, known_max)?;
+    learner.known = known;
+    for reference in &remember.learn {
+        learner.learn(reference)?;
+    }
+    let known = learner.known;
     for wait in &remember.wait {
         put_wait(transaction, &remember.target, wait)?;
     }
-    let kept = keep(transaction, remember, counts.1)?;
-    transaction
-        .prepare_cached(
-            "INSERT INTO remembered VALUES (?1, ?2, ?3) ON CONFLICT (target) DO UPDATE SET known = ?2, kept = ?3",
-        )?
-        .execute(params![remember.target, known as i64, kept as i64])?;
+    let kept = keep(transaction, remember, kept)?;
+    put_counts(transaction, &remember.target, known, kept)?;
+    teach(transaction, remember)
+}
+
+/// What other targets know by what this one got.
+fn teach(transaction: &Transaction<'_>, remember: &Remember) -> rusqlite::Result<()> {
+    let targets: BTreeSet<&str> = remember.teach.iter().map(|(target, _)| &**target).collect();
+    for target in targets {
+        let (known, kept) = counts(transaction, target)?;
+        let mut learner = Learner::new(transaction, target, remember.known_max)?;
+        learner.known = known;
+        for (_, reference) in remember.teach.iter().filter(|(of, _)| of == target) {
+            learner.learn(reference)?;
+        }
+        put_counts(transaction, target, learner.known, kept)?;
+    }
     Ok(())
 }
 
-fn learn(
-    transaction: &Transaction<'_>,
-    remember: &Remember,
-    mut known: u64,
-) -> rusqlite::Result<u64> {
-    let mut put = transaction.prepare_cached("INSERT OR IGNORE INTO known VALUES (?1, ?2, ?3)")?;
-    let mut wake = transaction.prepare_cached(
-        "UPDATE awaited SET due_us = 0 WHERE target = ?1 AND of = ?2 AND name = ?3",
-    )?;
-    for Reference { of, name } in &remember.learn {
-        if known < remember.known_max {
-            known += put.execute(params![remember.target, of, name])? as u64;
-        }
-        wake.execute(params![remember.target, of, name])?;
+fn release(transaction: &Transaction<'_>, remember: &Remember) -> rusqlite::Result<()> {
+    let mut wake = transaction
+        .prepare_cached("UPDATE awaited SET due_us = 0 WHERE target = ?1 AND of = ?2")?;
+    for of in &remember.release {
+        wake.execute(params![remember.target, of])?;
     }
-    Ok(known)
+    Ok(())
+}
+
+/// `alarm_us` holds the hour, not the span: the span that it was made with is kept beside it.
+fn move_alarms(transaction: &Transaction<'_>, remember: &Remember) -> rusqlite::Result<()> {
+    let Some(after_us) = remember.alarm_after_us else {
+        return Ok(());
+    };
+    let name = alarm_setting(&remember.target);
+    let before: Option<String> = transaction
+        .prepare_cached("SELECT value FROM setting WHERE name = ?1")?
+        .query_row([&name], |row| row.get(0))
+        .optional()?;
+    let before = before.and_then(|before| before.parse::<i64>().ok());
+    let by_us = before.map_or(0, |before| after_us.saturating_sub(before));
+    if by_us != 0 {
+        // No sum may leave the range of an integer.
+        transaction
+            .prepare_cached(
+                "UPDATE awaited SET alarm_us = max(0, min(alarm_us, 9000000000000000000 - max(?2, 0)) + ?2)
+                 WHERE target = ?1",
+            )?
+            .execute(params![remember.target, by_us])?;
+    }
+    transaction
+        .prepare_cached(
+            "INSERT INTO setting VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = ?2",
+        )?
+        .execute(params![name, after_us.to_string()])?;
+    Ok(())
+}
+
+/// Writes down what a target knows.
+struct Learner<'a> {
+    target: &'a str,
+    known: u64,
+    known_max: u64,
+    put: CachedStatement<'a>,
+    wake: CachedStatement<'a>,
+}
+
+impl<'a> Learner<'a> {
+    fn new(
+        transaction: &'a Transaction<'_>,
+        target: &'a str,
+        known_max: u64,
+    ) -> rusqlite::Result<Self> {
+        Ok(Self {
+            target,
+            known: 0,
+            known_max,
+            put: transaction.prepare_cached("INSERT OR IGNORE INTO known VALUES (?1, ?2, ?3)")?,
+            wake: transaction.prepare_cached(
+                "UPDATE awaited SET due_us = 0 WHERE target = ?1 AND of = ?2 AND name = ?3",
+            )?,
+        })
+    }
+
+    fn learn(&mut self, Reference { of, name }: &Reference) -> rusqlite::Result<()> {
+        if self.known < self.known_max {
+            self.known += self.put.execute(params![self.target, of, name])? as u64;
+        }
+        self.wake.execute(params![self.target, of, name])?;
+        Ok(())
+    }
 }
 
 fn put_wait(transaction: &Transaction<'_>, target: &str, wait: &Wait) -> rusqlite::Result<()> {
@@ -155,11 +231,29 @@ fn counts(connection: &Connection, target: &str) -> rusqlite::Result<(u64, u64)>
     Ok(found.map_or((0, 0), |(known, kept)| (known as u64, kept as u64)))
 }
 
+fn put_counts(
+    connection: &Connection,
+    target: &str,
+    known: u64,
+    kept: u64,
+) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "INSERT INTO remembered VALUES (?1, ?2, ?3) ON CONFLICT (target) DO UPDATE SET known = ?2, kept = ?3",
+        )?
+        .execute(params![target, known as i64, kept as i64])?;
+    Ok(())
+}
+
 /// A target is detached.
 pub(super) fn forget(transaction: &Transaction<'_>, target: &str) -> rusqlite::Result<()> {
     for table in ["known", "awaited", "kept", "remembered"] {
         transaction.execute(&format!("DELETE FROM {table} WHERE target = ?1"), [target])?;
     }
+    transaction.execute(
+        "DELETE FROM setting WHERE name = ?1",
+        [alarm_setting(target)],
+    )?;
     Ok(())
 }
 
