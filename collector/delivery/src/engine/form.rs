@@ -48,7 +48,7 @@ impl Engine {
 
     /// Of many large requests only so many are in flight as the target's share holds. Deliveries to a file wait for one another:
     /// what they hold is what its settings say.
-    fn has_room_for_request(&self) -> bool {
+    pub(super) fn has_room_for_request(&self) -> bool {
         self.sending.is_empty()
             || self.sending_bytes < self.config.share.request_bytes
             || self.config.kind == Kind::File

@@ -247,6 +247,7 @@ impl Engine {
             .filter_map(|batch| batch.trials.not_before);
         let can_send = self.gate.is_open()
             && self.sending.len() < self.config.concurrency
+            && self.has_room_for_request()
             && self.may_retry()
             && self.stopping.is_none()
             && !self.reload_due;
