@@ -15,6 +15,7 @@ mod multipart;
 mod part;
 mod same;
 mod send;
+mod shown;
 mod write;
 
 use std::collections::BTreeMap;
@@ -23,7 +24,7 @@ use std::time::Duration;
 
 use dray_proto::EventId;
 
-use super::{Connector, Delivery, Exchange, Fate, Promise, Told, Verdict};
+use super::{Connector, Delivery, Exchange, Fate, Promise, Rendered, Told, Verdict};
 use crate::account::Account;
 use crate::config::TargetConfig;
 use crate::outcome::Outcome;
@@ -208,7 +209,13 @@ impl Odata {
         course.has_begun = true;
         let meanings: Vec<_> = parts
             .iter()
-            .map(|part| self.service.meaning(part.as_ref()))
+            .map(|part| {
+                let meaning = self.service.meaning(part.as_ref());
+                match part {
+                    Some(part) if is_group => in_a_group(meaning, part),
+                    _ => meaning,
+                }
+            })
             .collect();
         let status = |part: &Option<Part>| part.as_ref().map(|part| part.status);
         let failed = meanings
@@ -335,6 +342,18 @@ impl Course {
     }
 }
 
+/// What a part of a group means for it. One that failed undid the others, also where a rule takes its failure for delivered,
+/// as of what is there already: that counts once it is sent alone.
+fn in_a_group(meaning: Meaning, part: &Part) -> Meaning {
+    if meaning.outcome != Outcome::Done || (200..300).contains(&part.status) {
+        return meaning;
+    }
+    Meaning {
+        outcome: Outcome::Rejected(part.answer().reason(None)),
+        is_ruled: true,
+    }
+}
+
 /// What something that was said of several together means for one of them: refused, nobody knows which it was, so it is
 /// sent again, without those that ended meanwhile.
 fn alone(outcome: Outcome, together: usize) -> Outcome {
@@ -371,6 +390,17 @@ fn gravity(outcome: &Outcome) -> u8 {
 impl Connector for Odata {
     fn deliver(self: Arc<Self>, delivery: Delivery) -> Promise<'static, Told> {
         Box::pin(async move { self.tell(delivery).await })
+    }
+
+    fn render(self: Arc<Self>, delivery: Delivery) -> Promise<'static, Result<Rendered, Outcome>> {
+        // As in a delivery: templates take milliseconds.
+        let making = tokio::task::spawn_blocking(move || self.rendered(&delivery));
+        Box::pin(async move {
+            match making.await {
+                Ok(rendered) => rendered,
+                Err(error) => std::panic::resume_unwind(error.into_panic()),
+            }
+        })
     }
 
     fn verifies(&self) -> bool {

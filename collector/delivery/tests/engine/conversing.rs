@@ -347,6 +347,40 @@ async fn a_long_answer_is_cut_and_its_message_is_found() {
     );
 }
 
+/// A question is not answered by a success that no rule knows: nothing was sent of the event, or nobody says how it ended.
+#[tokio::test]
+async fn a_question_whose_answer_no_rule_knows_is_asked_again_and_delivers_nothing() {
+    let find = FIND_THEN_WRITE.replace(
+        "{ status = [\"200\"]",
+        "{ when = [{ at = \"text\", equals = \"[]\" }]",
+    );
+    for (config, lines) in [
+        (
+            &*find,
+            &["GET /items?code=a", "GET /items?code=a", "POST /items"][..],
+        ),
+        (
+            SUBMIT_AND_POLL,
+            &["POST /jobs", "GET /jobs/7", "GET /jobs/7"],
+        ),
+    ] {
+        let (store, erp) = (open(), Erp::start().await);
+        let asked = AtomicUsize::new(0);
+        erp.script(move |ask| match (ask.method.as_str(), ask.path.as_str()) {
+            ("POST", "/jobs") => Reply::Whole(202, Vec::new(), r#"{"job": 7}"#.into()),
+            ("GET", _) if asked.fetch_add(1, Ordering::Relaxed) == 0 => json("back soon"),
+            ("GET", "/jobs/7") => json(r#"{"state": "posted"}"#),
+            ("GET", _) => json("[]"),
+            _ => Reply::Status(201),
+        });
+        let target = start(&store, &erp.url(), config);
+        append(&store, "north/items", &["a"]).await;
+        wait(&target, "it", |metrics| metrics.delivered == 1).await;
+        assert_eq!(erp.lines(), lines);
+        assert!(exceptions(&store).is_empty());
+    }
+}
+
 #[tokio::test]
 async fn rules_that_lead_in_a_circle_pause_the_target() {
     let (store, erp) = (open(), Erp::start().await);
