@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::time::Duration;
 
 use crate::support::erp::{Ask, Erp, Reply};
 use crate::support::{append, exceptions, open, start, wait};
@@ -236,9 +237,8 @@ async fn a_token_is_renewed_before_it_ends_and_an_outage_of_its_server_costs_onl
     let given = AtomicUsize::new(0);
     ids.script(move |_| match given.fetch_add(1, SeqCst) {
         0 => Reply::Status(503),
-        // It ends at once: each request has one of its own.
         count => json(format!(
-            "{{\"access_token\": \"t{count}\", \"token_type\": \"Bearer\", \"expires_in\": 0}}"
+            "{{\"access_token\": \"t{count}\", \"token_type\": \"Bearer\", \"expires_in\": 1}}"
         )),
     });
     let config = format!(
@@ -246,7 +246,11 @@ async fn a_token_is_renewed_before_it_ends_and_an_outage_of_its_server_costs_onl
         ids.url()
     );
     let target = start(&store, &erp.url(), &config);
-    append(&store, "north/items", &["a", "a"]).await;
+    append(&store, "north/items", &["a"]).await;
+    wait(&target, "the first", |metrics| metrics.delivered == 1).await;
+    // The token's life, by the clock that it is told by.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    append(&store, "north/items", &["a"]).await;
     wait(&target, "both", |metrics| metrics.delivered == 2).await;
     let worn: Vec<_> = erp
         .kept_asks()
