@@ -61,7 +61,10 @@ mod tests {
         for (text, expected) in [
             ("Grüße, 東京 \"1\" \\n", "Grüße, 東京 \"1\" \\n"),
             ("K1\n99  dead", "K1\\n99  dead"),
-            ("\u{1b}[2J\t\u{7f}\u{9b}31m", "\\u{1b}[2J\\t\\u{7f}\\u{9b}31m"),
+            (
+                "\u{1b}[2J\t\u{7f}\u{9b}31m",
+                "\\u{1b}[2J\\t\\u{7f}\\u{9b}31m",
+            ),
             ("1\u{202e}2\u{200b}", "1\\u{202e}2\\u{200b}"),
         ] {
             assert_eq!(line(text), expected);

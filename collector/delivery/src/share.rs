@@ -56,7 +56,10 @@ mod tests {
             let share = Share::of(IN_FLIGHT_DEFAULT, targets);
             let all = (share.window_bytes + share.request_bytes) * targets;
             assert!(all as u64 <= IN_FLIGHT_DEFAULT, "{targets}: {share:?}");
-            assert!(share.events * targets <= EVENTS_MAX * 4, "{targets}: {share:?}");
+            assert!(
+                share.events * targets <= EVENTS_MAX * 4,
+                "{targets}: {share:?}"
+            );
         }
         let least = Share::of(IN_FLIGHT_DEFAULT, 10_000);
         assert_eq!(least.window_bytes, 768 * 1024);

@@ -429,7 +429,11 @@ mod tests {
         let compiled = |source: &str| Template::compile(source, &vars(), &BTreeSet::new(), &[]);
         let template = compiled("{\"a\": {{ key | tojson }}, \"b\": {{ key | upper | tojson }}}");
         let template = template.expect("a good one");
-        for value in ["x".repeat(2_000_000), "\"".repeat(900_000), "é\n".repeat(500_000)] {
+        for value in [
+            "x".repeat(2_000_000),
+            "\"".repeat(900_000),
+            "é\n".repeat(500_000),
+        ] {
             let plain = json!({"key": value, "data": {}}).to_string();
             let mut out = Vec::new();
             let put = template.put(&mut out, plain.as_bytes(), &BTreeMap::new());

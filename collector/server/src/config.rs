@@ -241,7 +241,10 @@ impl Config {
             ));
         }
         if !(IN_FLIGHT_MIN..=IN_FLIGHT_MAX).contains(&self.delivery.in_flight.as_u64()) {
-            let what = format!("in_flight = \"{}\" is out of range", self.delivery.in_flight);
+            let what = format!(
+                "in_flight = \"{}\" is out of range",
+                self.delivery.in_flight
+            );
             problems.push(text.problem(
                 &[At::Key("delivery"), At::Key("in_flight")],
                 what,

@@ -260,11 +260,17 @@ mod tests {
         let mut greeted = held.swap_remove(0);
         let mut client = clients.swap_remove(0);
         client.write_all(&[1; PREFACE_BYTES]).await.expect("bytes");
-        assert_eq!(greeted.read(&mut buffer).await.expect("bytes"), PREFACE_BYTES);
+        assert_eq!(
+            greeted.read(&mut buffer).await.expect("bytes"),
+            PREFACE_BYTES
+        );
         let mut silent = held.swap_remove(0);
         let cut = silent.read(&mut buffer).await.expect_err("nobody speaks");
         assert_eq!(cut.kind(), io::ErrorKind::TimedOut);
         let quiet = tokio::time::timeout(greeting * 2, greeted.read(&mut buffer)).await;
-        assert!(quiet.is_err(), "who has greeted may be quiet: tail --follow");
+        assert!(
+            quiet.is_err(),
+            "who has greeted may be quiet: tail --follow"
+        );
     }
 }

@@ -402,7 +402,10 @@ async fn who_settled_a_dead_letter_is_on_disk_with_what_was_done() {
 async fn a_page_of_dead_letters_is_discarded_at_once_and_what_each_held_goes_on() {
     let (store, erp) = (open(), Erp::start().await);
     erp.script(|ask| {
-        let first = ask.events.iter().any(|event| event["offset"].as_u64() <= Some(3));
+        let first = ask
+            .events
+            .iter()
+            .any(|event| event["offset"].as_u64() <= Some(3));
         Reply::Status(if first { 422 } else { 200 })
     });
     let target = start(&store, &erp.url(), "batch = 1");
