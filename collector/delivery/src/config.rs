@@ -25,7 +25,6 @@ use crate::calls::CallsConfig;
 use crate::calls::rule::RuleConfig;
 use crate::catalogue::Catalogue;
 use crate::demands::DemandConfig;
-use crate::presets;
 use crate::references::{HoldsConfig, ReferenceConfig};
 
 pub use crate::catalogue::Timeliness;
