@@ -10,6 +10,7 @@
 
 mod admit;
 mod arrive;
+mod fault;
 mod flow;
 mod form;
 pub mod holding;
@@ -52,6 +53,7 @@ use crate::status::{Shared, State};
 use crate::vet::Vetting;
 use crate::window::{Spot, Window};
 
+pub(crate) use fault::guarded;
 use flow::Flow;
 use holding::Holding;
 pub(crate) use pausing::paused_setting;
@@ -419,7 +421,11 @@ struct Ended(Arc<Shared>);
 
 impl Drop for Ended {
     fn drop(&mut self) {
-        self.0.show(State::Stopped, "");
+        let why = match std::thread::panicking() {
+            true => fault::FELL,
+            false => "",
+        };
+        self.0.show(State::Stopped, why);
         self.0.changed.send_modify(|version| *version += 1);
     }
 }

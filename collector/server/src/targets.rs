@@ -113,7 +113,7 @@ impl Targets {
         handle
             .pause("paused by an operator")
             .await
-            .map_err(Status::unavailable)?;
+            .map_err(Status::failed_precondition)?;
         Ok(format!(
             "Target {name} is paused; the log keeps what waits for it."
         ))
@@ -123,7 +123,7 @@ impl Targets {
     pub(crate) async fn resume(&self, name: &str) -> Result<String, Status> {
         let running = self.running.read().await;
         let handle = running.get(name).ok_or_else(|| unknown(name))?;
-        handle.resume().await.map_err(Status::unavailable)?;
+        handle.resume().await.map_err(Status::failed_precondition)?;
         Ok(format!("Target {name} goes on."))
     }
 

@@ -24,10 +24,15 @@ impl Engine {
     pub(super) fn take_sent(&mut self, joined: Result<Sent, JoinError>) {
         let sent = match joined {
             Ok(sent) => sent,
-            // A lost batch would close its lanes for ever: better to end, loudly, and start from the cursor.
+            // A lost batch would close its lanes for ever: better to end, loudly, and start from the cursor. What may panic
+            // is caught within, see [`super::fault`].
             Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
             Err(_) => return,
         };
+        if sent.is_fault {
+            self.take_fault(sent.batch, sent.era);
+            return;
+        }
         if sent.batch.shadow {
             self.take_seen(sent);
             return;
@@ -148,7 +153,7 @@ impl Engine {
         }
     }
 
-    fn failed(&mut self, why: &str) {
+    pub(super) fn failed(&mut self, why: &str) {
         self.shared.failures.fetch_add(1, Relaxed);
         self.shared.note_error(why);
         // What the target wrote may hold a record's content: its status is enough here.
@@ -253,7 +258,13 @@ impl Engine {
     }
 
     /// The target does not take the batch: one of its events, or all. Halves find out which.
-    fn refuse(&mut self, batch: Batch, class: Class, reason: String, exchange: Option<&Exchange>) {
+    pub(super) fn refuse(
+        &mut self,
+        batch: Batch,
+        class: Class,
+        reason: String,
+        exchange: Option<&Exchange>,
+    ) {
         if batch.items.len() > 1 {
             self.again.extend(batch.halves());
             return;

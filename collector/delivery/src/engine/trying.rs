@@ -26,6 +26,8 @@ pub(crate) struct Trials {
     /// When it first failed although the target took others since.
     since: Option<Instant>,
     failures: u32,
+    /// Faults of dray's own that it met while it stood alone.
+    pub(super) faults: u32,
     /// It waits on its own until then.
     pub(crate) not_before: Option<Instant>,
     /// That its budget is spent was said.
@@ -97,16 +99,17 @@ impl Engine {
             let (owner, runbook) = (agreed.owner, agreed.runbook);
             tracing::error!(%flow, owner, runbook, %tried, "an event is tried longer than its budget: its key waits");
         }
-        let doubled = self
-            .config
-            .retry
-            .first
-            .saturating_mul(1 << batch.trials.failures.min(16));
-        let wait = doubled
-            .min(self.config.retry.max)
-            .mul_f64(0.5 + rand::random::<f64>() / 2.0);
-        batch.trials.not_before = Some(now + wait);
+        batch.trials.not_before = Some(now + self.wait_after(batch.trials.failures));
         self.again.push_back(batch);
+    }
+
+    /// How long an event waits on its own after so many failures.
+    pub(super) fn wait_after(&self, failures: u32) -> Duration {
+        let retry = &self.config.retry;
+        let doubled = retry.first.saturating_mul(1 << failures.min(16));
+        doubled
+            .min(retry.max)
+            .mul_f64(0.5 + rand::random::<f64>() / 2.0)
     }
 
     /// The next batch to send.
