@@ -3,6 +3,7 @@
 //! A connector never fails: whatever went wrong is an [`Outcome`]. It keeps nothing that must survive: the engine writes
 //! down what came of a delivery, and hands over again what it has no outcome of.
 
+mod apart;
 mod connection;
 mod file;
 pub mod http;
