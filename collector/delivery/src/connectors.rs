@@ -9,6 +9,7 @@ mod file;
 pub mod http;
 mod nats;
 mod odata;
+mod place;
 mod post;
 mod read;
 pub(crate) mod sign_in;

@@ -20,7 +20,7 @@ use tokio::time::timeout;
 use url::Url;
 
 use super::sign_in::{Got, SignIn, Worn, csrf};
-use super::tls;
+use super::{place, tls};
 use crate::account::Account;
 use crate::answer::Answer;
 use crate::config::{TargetConfig, Timeliness};
@@ -267,9 +267,12 @@ impl Wire {
     /// A call's address: absolute, or relative to the target's as a browser would have it.
     ///
     /// # Errors
-    /// A sentence: it is no address, or it leads to another host, where our secrets must not go.
+    /// A sentence: it is no address, or it leads out of its place or to another host, where our secrets must not go.
     pub(crate) fn resolve(&self, relative: &str) -> Result<Uri, String> {
         let wrong = |reason: &str| format!("the call's url {relative:?} {reason}");
+        if let Some(reason) = place::leads_out(relative) {
+            return Err(wrong(reason));
+        }
         let uri = if relative.contains("://") {
             relative.parse().ok()
         } else {
