@@ -19,7 +19,8 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use url::Url;
 
-use super::sign_in::{Got, SignIn, Worn, csrf};
+use super::apart::apart;
+use super::sign_in::{Got, Hidden, SignIn, Worn, csrf};
 use super::{place, tls};
 use crate::account::Account;
 use crate::answer::Answer;
@@ -97,6 +98,20 @@ impl Reply {
     pub(crate) fn body(&self) -> &[u8] {
         &self.body
     }
+
+    /// Takes what nobody may read out of it, but for what gives us another token or cookie.
+    fn hide(&mut self, hidden: &Hidden) {
+        hidden.take_from(&mut self.body);
+        for (name, value) in &mut self.headers {
+            let mut bytes = value.as_bytes().to_vec();
+            if *name == SET_COOKIE || *name == csrf::TOKEN || !hidden.take_from(&mut bytes) {
+                continue;
+            }
+            if let Ok(made) = HeaderValue::from_bytes(&bytes) {
+                *value = made;
+            }
+        }
+    }
 }
 
 impl Wire {
@@ -163,9 +178,17 @@ impl Wire {
         if let Some(token) = token {
             request.headers_mut().insert(csrf::TOKEN, token.clone());
         }
+        let mut sent = self.cookie_values();
         let mut reply = self.send(request, ask.answer_max).await?;
-        worn.hide(&mut reply.body);
-        Ok(reply)
+        sent.extend(self.cookie_values());
+        sent.extend(token.map(|token| String::from_utf8_lossy(token.as_bytes()).into_owned()));
+        let all = [worn.hidden().clone(), Hidden::of(sent)];
+        let body_bytes = reply.body.len();
+        let hide = move || {
+            all.iter().for_each(|hidden| reply.hide(hidden));
+            reply
+        };
+        Ok(apart(body_bytes, hide).await)
     }
 
     /// A request without credentials.
@@ -231,6 +254,18 @@ impl Wire {
                 .unwrap_or_else(PoisonError::into_inner)
                 .clear();
         }
+    }
+
+    /// What no answer may repeat of them.
+    fn cookie_values(&self) -> Vec<String> {
+        let Some(store) = &self.cookies else {
+            return Vec::new();
+        };
+        let store = store.lock().unwrap_or_else(PoisonError::into_inner);
+        store
+            .iter_any()
+            .map(|cookie| cookie.value().to_owned())
+            .collect()
     }
 
     fn cookies_for(&self, url: &Url) -> Option<HeaderValue> {

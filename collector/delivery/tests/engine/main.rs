@@ -19,6 +19,7 @@ mod odata;
 mod own_preset;
 mod phasing;
 mod refusing;
+mod repeating;
 mod replaying;
 mod shadowing;
 mod sharing;
