@@ -3,11 +3,13 @@
 //! A connector never fails: whatever went wrong is an [`Outcome`]. It keeps nothing that must survive: the engine writes
 //! down what came of a delivery, and hands over again what it has no outcome of.
 
+mod apart;
 mod connection;
 mod file;
 pub mod http;
 mod nats;
 mod odata;
+mod place;
 mod post;
 mod read;
 pub(crate) mod sign_in;

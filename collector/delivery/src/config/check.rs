@@ -111,7 +111,7 @@ impl TargetConfig {
 
     fn check_calls(&self, wrong: &mut Vec<String>) {
         // A preset of the user's own may have no calls, and an address that ends as it likes.
-        let has_calls = !presets::own::is_path(&self.preset) || !self.calls.call.is_empty();
+        let has_calls = !crate::presets::own::is_path(&self.preset) || !self.calls.call.is_empty();
         let is_open = !self.url.is_empty() && !self.url.ends_with('/');
         if !self.preset.is_empty() && has_calls && is_open {
             wrong.push("url: end it with \"/\": the preset's calls are relative to it".into());

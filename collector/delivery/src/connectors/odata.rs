@@ -152,11 +152,14 @@ impl Odata {
                         continue;
                     }
                     let meaning = self.service.meaning(part.as_ref());
-                    let answer = part.as_ref().map(Part::answer);
-                    self.manner
-                        .saw(&mut course.walks[*at], answer.as_ref(), meaning);
-                    drop(answer);
+                    {
+                        let answer = part.as_ref().map(Part::answer);
+                        let walk = &mut course.walks[*at];
+                        self.manner.saw(walk, answer.as_ref(), meaning);
+                    }
                     course.heard(*at, request, part);
+                    // Rules may take a while for each: others are served in between.
+                    tokio::task::yield_now().await;
                 }
                 None
             }
@@ -207,16 +210,15 @@ impl Odata {
             }
         };
         course.has_begun = true;
-        let meanings: Vec<_> = parts
-            .iter()
-            .map(|part| {
-                let meaning = self.service.meaning(part.as_ref());
-                match part {
-                    Some(part) if is_group => in_a_group(meaning, part),
-                    _ => meaning,
-                }
-            })
-            .collect();
+        let mut meanings = Vec::with_capacity(parts.len());
+        for part in &parts {
+            let meaning = self.service.meaning(part.as_ref());
+            meanings.push(match part {
+                Some(part) if is_group => in_a_group(meaning, part),
+                _ => meaning,
+            });
+            tokio::task::yield_now().await;
+        }
         let status = |part: &Option<Part>| part.as_ref().map(|part| part.status);
         let failed = meanings
             .iter()

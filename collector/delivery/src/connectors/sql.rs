@@ -20,6 +20,7 @@ mod fault;
 mod fit;
 mod look;
 mod marks;
+mod measured;
 mod mysql;
 mod plan;
 mod postgres;
