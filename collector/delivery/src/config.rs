@@ -3,6 +3,7 @@
 mod account;
 mod auth;
 mod breaker;
+mod doubts;
 pub mod file;
 mod kind;
 pub mod nats;
@@ -26,6 +27,7 @@ use serde::Deserialize;
 use crate::calls::rule::RuleConfig;
 use crate::calls::{CallsConfig, Program, Ruling};
 use crate::catalogue::Catalogue;
+use crate::connectors;
 use crate::demands::DemandConfig;
 use crate::mask::Mask;
 use crate::references::{HoldsConfig, ReferenceConfig};
@@ -294,13 +296,16 @@ impl TargetConfig {
         wrong.extend(Mask::new(&self.mask).err());
         self.breaker.check(&mut wrong);
         self.shadow.check(&mut wrong);
-        if self.shadow.call.is_some() && self.kind != Kind::Http {
+        if self.shadow.call.is_some() && !matches!(self.kind, Kind::Http | Kind::Odata) {
             wrong.push(
-                "shadow.call: only a target of kind \"http\" can be asked; compare with a file"
+                "shadow.call: only a target of kind \"http\" or \"odata\" can be asked; compare with a file"
                     .into(),
             );
         }
         self.check_remembered(&mut wrong);
+        if wrong.is_empty() {
+            wrong.extend(connectors::check(self).err());
+        }
         let beneath = match self.preset.as_str() {
             "" => String::new(),
             preset => format!(" (beneath it lies preset {preset:?})"),
@@ -344,6 +349,7 @@ impl TargetConfig {
         if !self.template.is_empty() && self.kind != Kind::Soap {
             wrong.push("template: with calls, write the body of each call instead".into());
         }
+        wrong.extend(self.calls.elsewhere(&self.url));
         // What is missing of the table itself is said already.
         let is_whole = self.kind != Kind::Soap
             || self
@@ -468,6 +474,14 @@ mod tests {
             ),
             ("template = \"{{\"", "template: "),
             ("template = \"key: {{ key }}\"", "template: "),
+            (
+                "batch = 1\n[calls]\nfirst = \"a\"\n[calls.call.a]\nurl = \"x?$filter=a eq '{{ key }}'\"",
+                "calls.call.a.url: a blank stands in it",
+            ),
+            (
+                "batch = 1\n[calls]\nfirst = \"a\"\n[calls.call.a]\nurl = \"https://other.example/x/{{ key }}\"",
+                "calls.call.a.url: \"https://other.example\" is not the target's host",
+            ),
             ("mask = [\"/lines/0\"]", "mask: \"/lines/0\""),
             ("[retry]\nfirst = \"2m\"", "retry: first"),
             (

@@ -243,6 +243,12 @@ impl Service {
         }
     }
 
+    /// A request as it would be sent by itself.
+    pub(super) fn shown(&self, request: &Request, event: EventId) -> Result<String, String> {
+        let ask = self.single(request, event)?;
+        Ok(self.connection.shown(&ask))
+    }
+
     pub(super) fn exchange(&self, request: &Request, part: &Part, event: EventId) -> Exchange {
         let Ok(ask) = self.single(request, event) else {
             return Exchange::default();
