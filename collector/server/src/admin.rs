@@ -174,19 +174,18 @@ impl CollectorAdmin for Admin {
             dead_letter_act_request::Act::Approve => "approve",
             _ => "retry",
         };
-        let subject = match request.id {
-            0 => request.target.clone(),
-            id => format!("dead letter {id}"),
+        // Before it is done: afterwards it may be gone.
+        let (subject, said) = match request.id {
+            0 => (request.target.clone(), String::new()),
+            id => letters::noted(&self.shared, id).await,
         };
+        let is_one = request.id > 0;
         let reply = letters::act(&self.shared, request, &actor).await?;
-        audit::note(
-            &self.shared,
-            actor,
-            action,
-            subject,
-            format!("{} of them", reply.done),
-        )
-        .await;
+        let detail = match is_one {
+            true => said,
+            false => format!("{} of them", reply.done),
+        };
+        audit::note(&self.shared, actor, action, subject, detail).await;
         Ok(Response::new(reply))
     }
 

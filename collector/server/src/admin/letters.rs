@@ -39,6 +39,7 @@ pub(super) async fn list(
     shared: &Arc<Shared>,
     request: DeadLettersRequest,
 ) -> Result<DeadLettersReply, Status> {
+    let named = request.target.clone();
     let answer = ask(&shared.store, move |store| {
         if request.id > 0 {
             let found = one(store, request.id)?;
@@ -78,12 +79,31 @@ pub(super) async fn list(
         })
     });
     let mut reply = answer.await.map_err(failed)?;
+    let is_nobody = reply.total == 0 && !matches!(named.as_str(), "" | AGENTS);
+    // One that was taken out of the configuration may have some still.
+    if is_nobody && !shared.targets.is_known(&named) {
+        return Err(Status::not_found(format!(
+            "there is no target {named}; \"dray-collector status\" lists them"
+        )));
+    }
     for entry in &mut reply.entries {
         for json in [&mut entry.event_json, &mut entry.edited_json] {
             *json = shared.targets.masked(&entry.target, json);
         }
     }
     Ok(reply)
+}
+
+/// How the audit trail calls one, and what was said of it: its key, and what the target refused or asked.
+pub(super) async fn noted(shared: &Shared, id: u64) -> (String, String) {
+    let found = ask(&shared.store, move |store| one(store, id)).await;
+    match found.ok().flatten() {
+        None => (format!("dead letter {id}"), String::new()),
+        Some(found) => (
+            format!("dead letter {id}, {} of {}", found.key, found.target),
+            found.reason,
+        ),
+    }
 }
 
 /// Says of each who answers for its flow.

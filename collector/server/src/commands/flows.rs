@@ -5,6 +5,7 @@ use std::time::Duration;
 use dray_proto::v1::{CollectorStatusRequest, FlowAtTarget};
 
 use super::client::{connect, said};
+use super::out::say;
 use super::show;
 use crate::config::Config;
 use crate::failure::Failure;
@@ -14,11 +15,11 @@ pub(super) async fn run(config: &Config, json: bool) -> Result<(), Failure> {
     let status = connect(config).await?.status(request).await;
     let flows = status.map_err(said)?.into_inner().flows_at_targets;
     if json {
-        flows.iter().for_each(|flow| println!("{}", object(flow)));
+        flows.iter().for_each(|flow| say!("{}", object(flow)));
     } else if flows.is_empty() {
-        println!("No target takes a flow yet; \"dray-collector status\" shows both.");
+        say!("No target takes a flow yet; \"dray-collector status\" shows both.");
     } else {
-        println!("{}", table(&flows));
+        say!("{}", table(&flows));
     }
     Ok(())
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 use dray_delivery::presets;
 use toml::{Table, Value};
 
+use super::out::{self, say};
 use crate::cli::Presets;
 use crate::config::Config;
 use crate::failure::Failure;
@@ -18,7 +19,7 @@ pub fn run(command: Option<&Presets>, config: &Path) -> Result<(), Failure> {
         None | Some(Presets::List) => list(),
         Some(Presets::Show { name }) => match presets::text(name) {
             Some(text) => {
-                print!("{text}");
+                out::put(format_args!("{text}"));
                 Ok(())
             }
             None => Err(Failure::Failed(format!(
@@ -27,7 +28,10 @@ pub fn run(command: Option<&Presets>, config: &Path) -> Result<(), Failure> {
         },
         Some(Presets::Merged { target }) => {
             let text = Config::text(config).map_err(Failure::Config)?;
-            print!("{}", merged(&text, target).map_err(Failure::Failed)?);
+            out::put(format_args!(
+                "{}",
+                merged(&text, target).map_err(Failure::Failed)?
+            ));
             Ok(())
         }
     }
@@ -36,9 +40,10 @@ pub fn run(command: Option<&Presets>, config: &Path) -> Result<(), Failure> {
 fn list() -> Result<(), Failure> {
     for name in presets::names() {
         let preset = presets::read(name).map_err(Failure::Failed)?;
-        println!(
+        say!(
             "{name}\n    {}\n    Tested: {}.",
-            preset.about, preset.tested
+            preset.about,
+            preset.tested
         );
     }
     Ok(())
