@@ -1,12 +1,13 @@
 //! What an operator does to exceptions and targets: durable first, then [`crate::TargetHandle::wake`].
 //!
-//! A refusal is a sentence for the operator. A target need not run: what was asked for is done when it does.
+//! A refusal is a sentence for the operator. A target need not run: what was asked for is done when it does. `by`: who
+//! asked; it stands in the audit trail with what was done, on disk together. `None`: whoever asks notes it.
 
 use std::sync::Arc;
 
 use dray_store::{
-    Change, Exception, ExceptionQuery, ExceptionState, REPLAYS_MAX, ReplayMove, ReplayState, Step,
-    Store, StoreError,
+    AuditEntry, Change, Exception, ExceptionQuery, ExceptionState, REPLAYS_MAX, ReplayMove,
+    ReplayState, Step, Store, StoreError,
 };
 
 use crate::consumer;
@@ -35,7 +36,12 @@ pub(crate) fn started_setting(target: &str) -> String {
 ///
 /// # Errors
 /// A sentence: there is no such exception, or it is in a state that cannot be retried.
-pub async fn retry(store: &Arc<dyn Store>, id: u64, older: bool) -> Result<String, String> {
+pub async fn retry(
+    store: &Arc<dyn Store>,
+    id: u64,
+    older: bool,
+    by: Option<&str>,
+) -> Result<String, String> {
     let found = find(store, id).await?;
     refuse_unreadable(&found)?;
     let reason = match found.state {
@@ -82,6 +88,7 @@ pub async fn retry(store: &Arc<dyn Store>, id: u64, older: bool) -> Result<Strin
         &found.target,
         Step {
             change,
+            audit: noted(by, "retry", &found),
             ..Step::default()
         },
     )
@@ -93,7 +100,7 @@ pub async fn retry(store: &Arc<dyn Store>, id: u64, older: bool) -> Result<Strin
 ///
 /// # Errors
 /// A sentence, as [`retry`].
-pub async fn discard(store: &Arc<dyn Store>, id: u64) -> Result<String, String> {
+pub async fn discard(store: &Arc<dyn Store>, id: u64, by: Option<&str>) -> Result<String, String> {
     let found = find(store, id).await?;
     match found.state {
         ExceptionState::Held => return Err(held(store, &found).await?),
@@ -111,6 +118,7 @@ pub async fn discard(store: &Arc<dyn Store>, id: u64) -> Result<String, String> 
     }
     let mut step = Step {
         remove: vec![id],
+        audit: noted(by, "discard", &found),
         ..Step::default()
     };
     let closes = matches!(
@@ -154,6 +162,7 @@ pub async fn approve(store: &Arc<dyn Store>, id: u64, by: &str) -> Result<String
     }
     let step = Step {
         change: vec![change],
+        audit: noted(Some(by), "approve", &found),
         ..Step::default()
     };
     take(store, &found.target, step).await?;
@@ -243,6 +252,24 @@ fn cancel_replays(store: &dyn Store, target: &str) -> Result<(), StoreError> {
         store.move_replay(&change, &note)?;
     }
     Ok(())
+}
+
+/// The entry of the audit trail about one dead letter: its key, and what the target refused or asked.
+fn noted(by: Option<&str>, action: &str, found: &Exception) -> Vec<AuditEntry> {
+    let whose = match (found.key.is_empty(), found.target.is_empty()) {
+        (false, false) => format!(", {} of {}", found.key, found.target),
+        _ => String::new(),
+    };
+    let entry = |by: &str| AuditEntry {
+        id: 0,
+        at_us: jiff::Timestamp::now().as_microsecond(),
+        actor: by.to_owned(),
+        action: action.to_owned(),
+        subject: format!("dead letter {}{whose}", found.id),
+        detail: found.reason.clone(),
+        hash: Vec::new(),
+    };
+    by.map(entry).into_iter().collect()
 }
 
 fn refuse_unreadable(found: &Exception) -> Result<(), String> {

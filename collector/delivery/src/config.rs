@@ -30,6 +30,7 @@ use crate::catalogue::Catalogue;
 use crate::connectors;
 use crate::demands::DemandConfig;
 use crate::mask::Mask;
+use crate::presets;
 use crate::references::{HoldsConfig, ReferenceConfig};
 use crate::select::Pattern;
 use crate::template::Template;
@@ -336,7 +337,10 @@ impl TargetConfig {
     }
 
     fn check_calls(&self, wrong: &mut Vec<String>) {
-        if !self.preset.is_empty() && !self.url.is_empty() && !self.url.ends_with('/') {
+        // A preset of the user's own may have no calls, and an address that ends as it likes.
+        let has_calls = !presets::own::is_path(&self.preset) || !self.calls.call.is_empty();
+        let is_open = !self.url.is_empty() && !self.url.ends_with('/');
+        if !self.preset.is_empty() && has_calls && is_open {
             wrong.push("url: end it with \"/\": the preset's calls are relative to it".into());
         }
         if self.calls.call.is_empty() && self.kind != Kind::Soap {

@@ -89,6 +89,26 @@ impl<T: Copy> Lanes<T> {
         }
     }
 
+    /// Adds an event right behind the first of its lane that `is_before` says so of; where there is none, as
+    /// [`Self::push_first`].
+    pub fn push_behind(&mut self, lane: u64, item: T, is_before: impl Fn(T) -> bool) {
+        let mut at = self.lanes.get(&lane).map_or(NONE, |ends| ends.first);
+        while at != NONE && !is_before(self.slots[at as usize].item) {
+            at = self.slots[at as usize].next;
+        }
+        if at == NONE {
+            return self.push_first(lane, item);
+        }
+        let slot = self.entry(lane, item);
+        let next = std::mem::replace(&mut self.slots[at as usize].next, slot);
+        self.slots[slot as usize].next = next;
+        if next == NONE
+            && let Some(ends) = self.lanes.get_mut(&lane)
+        {
+            ends.last = slot;
+        }
+    }
+
     /// The next event that may leave.
     pub fn take(&mut self) -> Option<(Slot, T)> {
         let slot = self.ready.pop_front()?;
@@ -247,6 +267,30 @@ mod tests {
             );
             assert!(lanes.is_empty() && lanes.lanes.is_empty());
         }
+    }
+
+    #[test]
+    fn what_is_pushed_behind_another_comes_right_after_it() {
+        for (before, expected) in [
+            (2, vec![2, 1, 3, 9]),
+            (3, vec![2, 3, 1, 9]),
+            (7, vec![1, 2, 3, 9]),
+        ] {
+            let mut lanes = Lanes::default();
+            lanes.push(7, 2);
+            lanes.push(7, 3);
+            lanes.push_behind(7, 1, |item| item == before);
+            lanes.push(7, 9);
+            let mut seen = Vec::new();
+            while let Some((slot, item)) = lanes.take() {
+                seen.push(item);
+                lanes.open(slot);
+            }
+            assert_eq!(seen, expected, "behind {before}");
+        }
+        let mut lanes = Lanes::default();
+        lanes.push_behind(7, 1, |_| true);
+        assert_eq!(taken(&mut lanes), [1], "of an empty lane");
     }
 
     proptest! {

@@ -5,10 +5,12 @@
 //! or a body. Where a text is no JSON, or was cut within it, a pointer's last name is hidden wherever it stands: rather too
 //! much than too little. What was hidden in a request is hidden in the target's words about it, too.
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use regex::{Captures, Regex};
 use serde_json::Value;
 
 use crate::connectors::Exchange;
+use crate::template::xml;
 
 /// What stands in place of what is hidden.
 pub(crate) const HIDDEN: &str = "***";
@@ -16,6 +18,12 @@ pub(crate) const HIDDEN: &str = "***";
 pub const MASKS_MAX: usize = 100;
 /// Shorter values are not looked for in the target's words: they would hide half a sentence.
 const VALUE_MIN: usize = 4;
+/// What templates' `urlencode` leaves as it is, beside letters and digits.
+const ADDRESS: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'/')
+    .remove(b'.')
+    .remove(b'-')
+    .remove(b'_');
 /// Values that are looked for, at most: what an event has of them.
 const VALUES_MAX: usize = 1_000;
 
@@ -96,15 +104,67 @@ impl Mask {
         let mut values = Vec::new();
         let request = self.whole(&exchange.request, &mut values);
         let answer = self.whole(&exchange.answer, &mut values);
-        let without = |text: String| {
-            let hide = |text: String, value: &String| text.replace(value.as_str(), HIDDEN);
-            values.iter().fold(text, hide)
-        };
         let exchange = Exchange {
             request,
-            answer: without(answer),
+            answer: without(&answer, &values),
         };
-        (exchange, without(self.text(&reason)))
+        (exchange, without(&self.text(&reason), &values))
+    }
+
+    /// The same by what an event has there: its hidden values are hidden under whatever name, or none, they were sent.
+    /// `event`: its JSON.
+    #[must_use]
+    pub fn exchange_of(
+        &self,
+        event: &str,
+        exchange: Exchange,
+        reason: String,
+    ) -> (Exchange, String) {
+        if self.is_empty() {
+            return (exchange, reason);
+        }
+        let values = self.values(event);
+        let without = |text: &str| without(text, &values);
+        let whole = |text: &str| match text.split_once('\n') {
+            Some((head, body)) => {
+                let Ok(mut json) = serde_json::from_str::<Value>(body) else {
+                    return without(text);
+                };
+                hide_values(&mut json, &values);
+                format!("{}\n{}", without(head), without(&json.to_string()))
+            }
+            None => without(text),
+        };
+        let exchange = Exchange {
+            request: whole(&exchange.request),
+            answer: whole(&exchange.answer),
+        };
+        (exchange, without(&reason))
+    }
+
+    /// What an event has where it is hidden. `event`: its JSON.
+    #[must_use]
+    pub fn values(&self, event: &str) -> Vec<String> {
+        let mut values = Vec::new();
+        self.body(event, &mut values);
+        values
+    }
+
+    /// A change of an event, `line.price = 9.99`, as [`crate::edit`] has it: without its value where that is hidden.
+    #[must_use]
+    pub fn change(&self, change: &str) -> String {
+        let (path, _) = change.split_once(" = ").unwrap_or((change, ""));
+        // An entry of a map may have dots in its name.
+        let is_named = |name: &String| {
+            path.strip_suffix(name.as_str())
+                .is_some_and(|before| before.is_empty() || before.ends_with('.'))
+        };
+        if self.hides(&format!("/data/{}", path.replace('.', "/")))
+            || self.names.iter().any(is_named)
+        {
+            return format!("{path} = {HIDDEN}");
+        }
+        change.to_owned()
     }
 
     /// Whether what stands at this pointer into a body is hidden.
@@ -203,11 +263,52 @@ fn collect(value: &Value, values: &mut Vec<String>) {
     match value {
         Value::Object(members) => members.values().for_each(|value| collect(value, values)),
         Value::Array(all) => all.iter().for_each(|value| collect(value, values)),
-        Value::String(text) if text.len() >= VALUE_MIN && values.len() < VALUES_MAX => {
-            values.push(text.clone());
-        }
-        _ => {}
+        _ if values.len() >= VALUES_MAX => {}
+        Value::String(text) => values.push(text.clone()),
+        Value::Number(number) => values.push(number.to_string()),
+        Value::Null | Value::Bool(_) => {}
     }
+}
+
+/// Whole values of a JSON that are one of these, however short.
+fn hide_values(json: &mut Value, values: &[String]) {
+    let is_hidden = match json {
+        Value::Object(members) => {
+            members
+                .values_mut()
+                .for_each(|value| hide_values(value, values));
+            false
+        }
+        Value::Array(all) => {
+            all.iter_mut().for_each(|value| hide_values(value, values));
+            false
+        }
+        Value::String(text) => values.contains(text),
+        Value::Number(number) => values.contains(&number.to_string()),
+        Value::Null | Value::Bool(_) => false,
+    };
+    if is_hidden {
+        *json = Value::from(HIDDEN);
+    }
+}
+
+/// A text without these values, as they are and as JSON, XML and addresses have them.
+fn without(text: &str, values: &[String]) -> String {
+    let mut text = text.to_owned();
+    for value in values.iter().filter(|value| value.len() >= VALUE_MIN) {
+        text = text.replace(value.as_str(), HIDDEN);
+        let json = Value::from(value.as_str()).to_string();
+        let mut in_xml = String::new();
+        // What no XML may hold stands in none.
+        let _ = xml::escape(&mut in_xml, value);
+        let in_address = utf8_percent_encode(value, ADDRESS).to_string();
+        for form in [&json[1..json.len() - 1], &in_xml, &in_address] {
+            if form.len() >= VALUE_MIN && form != value {
+                text = text.replace(form, HIDDEN);
+            }
+        }
+    }
+    text
 }
 
 #[cfg(test)]
@@ -277,6 +378,55 @@ mod tests {
         assert_eq!(reason, "422: account ***");
         let (same, _) = Mask::default().exchange(exchange.clone(), String::new());
         assert_eq!(same, exchange);
+    }
+
+    #[test]
+    fn an_events_hidden_values_are_hidden_under_whatever_name_they_were_sent() {
+        let mask = mask(&["iban", "/data/line/price", "/data/rank"]);
+        let event = r#"{"data":{"iban":"DE\"12345","line":{"price":"9.9"},"rank":7,"note":"x"}}"#;
+        let exchange = Exchange {
+            request: r#"INSERT INTO t
+["DE\"12345","9.9","x",7,"9.91"]"#
+                .into(),
+            answer: "23514: a constraint: (DE\"12345, 9.9, x)".into(),
+        };
+        let reason = "23514: DE\"12345".to_owned();
+        let (hidden, reason) = mask.exchange_of(event, exchange, reason);
+        assert_eq!(
+            hidden.request,
+            "INSERT INTO t\n[\"***\",\"***\",\"x\",\"***\",\"9.91\"]"
+        );
+        assert_eq!(hidden.answer, "23514: a constraint: (***, 9.9, x)");
+        assert_eq!(reason, "23514: ***");
+        let cut = Exchange {
+            request: "POST http://erp\n{\"account\":\"DE\\\"12345\",\"x".into(),
+            answer: String::new(),
+        };
+        let (hidden, _) = mask.exchange_of(event, cut, String::new());
+        assert_eq!(hidden.request, "POST http://erp\n{\"account\":\"***\",\"x");
+        let elsewhere = Exchange {
+            request: "GET http://erp/a?b=DE%2212345".into(),
+            answer: "500\n<a>DE&quot;12345</a>".into(),
+        };
+        let (hidden, _) = mask.exchange_of(event, elsewhere, String::new());
+        assert_eq!(hidden.request, "GET http://erp/a?b=***");
+        assert_eq!(hidden.answer, "500\n<a>***</a>");
+    }
+
+    #[test]
+    fn a_change_is_shown_without_its_value_where_that_is_hidden() {
+        let mask = mask(&["iban", "line", "my.colour", "/data/buyer/tax"]);
+        for (change, expected) in [
+            ("iban = DE12 3456 7890", "iban = ***"),
+            ("iban = &x = y", "iban = ***"),
+            ("line.price = 9.99", "line.price = ***"),
+            ("attributes.my.colour = red", "attributes.my.colour = ***"),
+            ("buyer.tax = 1 2", "buyer.tax = ***"),
+            ("buyer.name = iban = 1", "buyer.name = iban = 1"),
+            ("item_number = A", "item_number = A"),
+        ] {
+            assert_eq!(mask.change(change), expected);
+        }
     }
 
     #[test]

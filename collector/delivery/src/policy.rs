@@ -10,7 +10,7 @@
 //! Whatever the policy, a key is blocked while the target works on an event of it, or somebody must agree to one.
 //! A key that is blocked while the policy changes to park goes on: its dead ones are parked.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 
@@ -46,8 +46,9 @@ impl KeyHasher {
 pub struct Keys {
     hold: bool,
     hashers: KeyHasher,
-    blocked: HashMap<KeyId, Blocked>,
-    parked: HashMap<KeyId, Parked>,
+    // Trees: a hash map of a million keys needs twice that for the moment in which it doubles.
+    blocked: BTreeMap<KeyId, Blocked>,
+    parked: BTreeMap<KeyId, Parked>,
     last_pass: u32,
     /// How many exceptions there are.
     pub counts: Counts,
@@ -154,8 +155,8 @@ impl Keys {
         Self {
             hold: policy == OnReject::Hold,
             hashers: KeyHasher::default(),
-            blocked: HashMap::new(),
-            parked: HashMap::new(),
+            blocked: BTreeMap::new(),
+            parked: BTreeMap::new(),
             last_pass: 0,
             counts: Counts::default(),
         }

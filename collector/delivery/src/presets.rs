@@ -13,23 +13,27 @@
 //! preset = "tryton/session"
 //! bodies = ["item"]
 //! ```
-//! Which presets there are is a table in this file; a test holds it to the folder `presets/`.
+//! Which presets there are is a table in this file; a test holds it to the folder `presets/`. A name that ends in `.toml` is
+//! a file of the user's own: see [`own`].
 
 mod lay;
+pub mod own;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
+use std::path::Path;
 use toml::Spanned;
 use toml::de::DeTable;
 
 pub use lay::{Missing, lay_under};
+pub use own::Own;
 
 /// Presets that lie on each other, at most: one that lies on itself ends there.
 const DEPTH_MAX: usize = 5;
 
 /// Each by its name, which is its file's.
-const SHIPPED: [(&str, &str); 16] = [
+const SHIPPED: [(&str, &str); 17] = [
     (
         "business-central/items",
         include_str!("../presets/business-central/items.toml"),
@@ -76,18 +80,24 @@ const SHIPPED: [(&str, &str); 16] = [
         include_str!("../presets/tryton/session.toml"),
     ),
     (
+        "tryton/shipment-lines",
+        include_str!("../presets/tryton/shipment-lines.toml"),
+    ),
+    (
         "tryton/shipments",
         include_str!("../presets/tryton/shipments.toml"),
     ),
 ];
 
-/// A shipped preset.
+/// A preset's file.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Preset {
-    /// What it does, in a sentence.
+    /// What it does, in a sentence; all that are shipped say it.
+    #[serde(default)]
     pub about: String,
-    /// What it was tried on.
+    /// What it was tried on; all that are shipped say it.
+    #[serde(default)]
     pub tested: String,
     /// What a target must say itself: dotted settings, and what to write.
     #[serde(default)]
@@ -137,16 +147,21 @@ fn unknown(name: &str) -> String {
     )
 }
 
-/// What a text with `[[target]]` tables says once their presets lie beneath them.
+/// What a text with `[[target]]` tables says once their presets lie beneath them. `folder`: where that text's file stands,
+/// for presets that are files.
 ///
 /// # Errors
 /// A sentence.
-pub fn merged<T: DeserializeOwned>(text: &str) -> Result<T, String> {
+pub fn merged<T: DeserializeOwned>(text: &str, folder: &Path) -> Result<T, String> {
+    let own = Own::of(text, folder);
     let mut root = DeTable::parse(text).map_err(|error| error.to_string())?;
-    if let Some(missing) = lay_under(root.get_mut()).into_iter().next() {
-        return Err(missing.to_string());
+    if let Some(missing) = lay_under(root.get_mut(), &own).into_iter().next() {
+        return Err(own.said(missing.at.start, &missing.to_string()));
     }
-    of(root).map_err(|error| error.to_string())
+    of(root).map_err(|error| {
+        let at = error.span().map_or(0, |span| span.start);
+        own.said(at, error.to_string().trim())
+    })
 }
 
 /// Reads a document.

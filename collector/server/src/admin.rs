@@ -174,18 +174,17 @@ impl CollectorAdmin for Admin {
             dead_letter_act_request::Act::Approve => "approve",
             _ => "retry",
         };
-        // Before it is done: afterwards it may be gone.
-        let (subject, said) = match request.id {
-            0 => (request.target.clone(), String::new()),
-            id => letters::noted(&self.shared, id).await,
-        };
-        let is_one = request.id > 0;
+        let target = request.target.clone();
+        let is_of_all = request.id == 0 && !target.is_empty() && action != "approve";
+        if is_of_all {
+            // Many steps: whatever ends them in the middle, somebody asked for it.
+            audit::note(&self.shared, &*actor, action, &target, "all of them").await;
+        }
         let reply = letters::act(&self.shared, request, &actor).await?;
-        let detail = match is_one {
-            true => said,
-            false => format!("{} of them", reply.done),
-        };
-        audit::note(&self.shared, actor, action, subject, detail).await;
+        if is_of_all {
+            let done = format!("{} of them", reply.done);
+            audit::note(&self.shared, actor, action, target, done).await;
+        }
         Ok(Response::new(reply))
     }
 

@@ -300,11 +300,7 @@ mod tests {
             "data_dir = \"{}\"\nnames = [\"127.0.0.1\"]\n{more}",
             folder.display()
         );
-        Config::parse(Text {
-            file: Path::new("c.toml"),
-            text: &text,
-        })
-        .expect("a configuration")
+        Config::parse(Text::of(Path::new("c.toml"), &text)).expect("a configuration")
     }
 
     fn of<'a>(findings: &'a [Finding], what: &str) -> &'a Finding {

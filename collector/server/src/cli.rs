@@ -118,7 +118,7 @@ pub enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// List the presets of targets, show one, or show a target as it is with its preset.
+    /// List the presets that are shipped, show one, or show a target as it is with its preset.
     Presets {
         /// What to do; without it they are listed.
         #[command(subcommand)]

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use bytesize::ByteSize;
 use dray_delivery::budget::Budgets;
-use dray_delivery::presets::{self, Missing};
+use dray_delivery::presets::{self, Own};
 use dray_delivery::{AccountConfig, Catalogue, FlowConfig, TargetConfig};
 use serde::{Deserialize, Deserializer};
 use toml::de::DeTable;
@@ -159,10 +159,7 @@ impl Config {
     /// [`ConfigError`], with every problem that can be seen at once.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
         let text = Self::text(path)?;
-        Self::parse(Text {
-            file: path,
-            text: &text,
-        })
+        Self::parse(Text::of(path, &text))
     }
 
     /// A file's text.
@@ -188,15 +185,19 @@ impl Config {
     /// # Errors
     /// [`ConfigError::Invalid`].
     pub fn parse(text: Text<'_>) -> Result<Self, ConfigError> {
-        let refused = |error| ConfigError::Invalid(vec![text.refused(&error)]);
+        let own = Own::of(text.text, text.file.parent().unwrap_or(Path::new("")));
+        let refused = |error| ConfigError::Invalid(vec![text.beneath(&own, None).refused(&error)]);
         let mut root = DeTable::parse(text.text).map_err(refused)?;
-        let missing = presets::lay_under(root.get_mut());
+        let missing = presets::lay_under(root.get_mut(), &own);
         if !missing.is_empty() {
-            let problems = missing.into_iter().map(|missing| unsaid(text, missing));
+            let text = text.beneath(&own, None);
+            let problems = missing.iter().map(|missing| text.unsaid(missing));
             return Err(ConfigError::Invalid(problems.collect()));
         }
-        let unused = unused::vars(root.get_ref());
+        let laid = root.get_ref().clone();
+        let unused = unused::vars(&laid);
         let mut config: Self = presets::of(root).map_err(refused)?;
+        let text = text.beneath(&own, Some(&laid));
         let problems = config.problems(text);
         if problems.is_empty() {
             config.agree();
@@ -342,10 +343,7 @@ impl Config {
     /// The file that it was read from.
     #[must_use]
     pub fn written(&self) -> Text<'_> {
-        Text {
-            file: &self.source.0,
-            text: &self.source.1,
-        }
+        Text::of(&self.source.0, &self.source.1)
     }
 
     /// The CA's folder.
@@ -362,17 +360,6 @@ impl Config {
             None => self.data_dir.join("admin.sock"),
         }
     }
-}
-
-/// What a target with a preset does not say.
-fn unsaid(text: Text<'_>, missing: Missing) -> Problem {
-    let path = [
-        At::Key("target"),
-        At::Index(missing.index),
-        At::Key("preset"),
-    ];
-    let what = format!("target {:?}: {}", missing.target, missing.what);
-    text.problem(&path, what, &missing.way_out)
 }
 
 /// Whether a certificate can hold `name`: an IP address, or labels of letters, digits and "-".

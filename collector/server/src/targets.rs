@@ -175,6 +175,13 @@ impl Targets {
         mask.map_or_else(|| json.to_owned(), |mask| mask.json(json))
     }
 
+    /// A change of a target's event without what its configuration hides.
+    pub(crate) fn masked_change(&self, name: &str, change: &str) -> String {
+        let config = self.configs.get(name);
+        let mask = config.and_then(|config| Mask::new(&config.mask).ok());
+        mask.map_or_else(|| change.to_owned(), |mask| mask.change(change))
+    }
+
     /// Its replays changed.
     pub(crate) async fn look_at_replays(&self, name: &str) {
         if let Some(handle) = self.running.read().await.get(name) {

@@ -26,7 +26,10 @@ pub use replays::{
     Approval, REPLAY_NOTES_MAX, REPLAYS_MAX, Replay, ReplayMove, ReplayNote, ReplayProgress,
     ReplayState, ReplayStep,
 };
-pub use shadow::{SHADOW_ROWS_MAX, ShadowCount, ShadowNote, ShadowQuery, ShadowRow};
+pub use shadow::{
+    SHADOW_FIELDS_MAX, SHADOW_FIELDS_REST, SHADOW_ROWS_MAX, ShadowCount, ShadowNote, ShadowQuery,
+    ShadowRow,
+};
 
 /// Exceptions a target may have before it pauses.
 pub const EXCEPTIONS_MAX: u64 = 1_000_000;

@@ -12,7 +12,8 @@
 //! ```
 //! What a kill leaves is told apart at the next start: a part without ids is thrown away, a part with its ids gets its
 //! name, and ids without a part are of a file that had it, whether or not somebody has taken it meanwhile. The ids of
-//! events that cannot come again (the flow's cursor is past them) go; those of retried dead letters stay.
+//! events that cannot come again (the flow's cursor is past them) go; those of retried dead letters stay. What is replayed
+//! is kept away by lists of replayed events alone: that it was in a file before is why somebody asked.
 //!
 //! Where files go to a server, NAME.part stays until the server has the file under its name: it is sent whole under another
 //! one, then NAME.sent says so here, then it is renamed there. After a kill, a file that was sent and is there no more under
@@ -31,7 +32,7 @@ use std::time::Duration;
 
 use dray_proto::{FlowName, Offset};
 use tokio::net::TcpStream;
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 use tokio::time::timeout;
 
 use super::{Connector, Delivery, Promise, Rendered, Told, Verdict};
@@ -53,6 +54,8 @@ struct Files {
     columns: Columns,
     gather: Mutex<Gather>,
     shelf: Arc<Shelf>,
+    /// One thread at a time waits for a disk: it may hang for long, and threads are few.
+    desk: Arc<Semaphore>,
     /// Deliveries that there can be at once.
     at_once: usize,
     /// How long the disk may take.
@@ -81,6 +84,7 @@ pub(super) fn build(config: &TargetConfig) -> Result<Arc<dyn Connector>, String>
             Some(sftp) => Shelf::new(&file.folder, &config.name)
                 .leading_to(Remote::new(sftp, config.timeout)?),
         }),
+        desk: Arc::new(Semaphore::new(1)),
         at_once: config.concurrency,
         timeout: config.timeout,
     }))
@@ -121,7 +125,11 @@ impl Files {
                 has_begun: false,
                 exchange: None,
             },
-            Err(_) => Outcome::Unknown("the file was given up".into()).into(),
+            Err(_) => Outcome::Unknown(format!(
+                "no file within {:?}: the disk does not answer in time",
+                self.timeout
+            ))
+            .into(),
         }
     }
 
@@ -146,6 +154,7 @@ impl Files {
             offset: event.offset(),
             id: piece.id,
             again: piece.again,
+            replayed: piece.replayed,
             line: line.map_err(Outcome::Rejected)?,
         })
     }
@@ -184,7 +193,12 @@ impl Files {
             usize::try_from(self.config.bytes_max.as_u64()).unwrap_or(usize::MAX),
         );
         let Group { records, waiting } = group;
+        let desk = Arc::clone(&self.desk).acquire_owned();
+        let Ok(Ok(turn)) = timeout(self.timeout, desk).await else {
+            return;
+        };
         let work = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
             let mut outcomes: Vec<_> = records
                 .iter()
                 .map(|record| record.as_ref().err().cloned())

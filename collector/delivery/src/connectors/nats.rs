@@ -17,6 +17,7 @@ use async_nats::jetstream::message::PublishMessage;
 use async_nats::jetstream::stream::LastRawMessageErrorKind;
 use bytes::Bytes;
 use tokio::net::TcpStream;
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::{Connector, Delivery, Piece, Promise, Rendered, Told, Verdict, json_or};
@@ -29,9 +30,14 @@ use link::{Link, Way};
 
 /// Messages of a delivery that are on their way at once.
 const AT_ONCE: usize = 500;
+/// Messages that are looked for at once.
+const LOOKS_AT_ONCE: usize = 50;
 /// What the server knows a repeat by.
 const ID_HEADER: &str = "Nats-Msg-Id";
 const SUBJECT: &str = "nats.subject";
+/// Bytes of a subject, at most. A server ends the connection, with all that is on its way, at a line of more than its
+/// `max_control_line` (4,096 unless it says otherwise); the rest is for the reply's subject.
+const SUBJECT_BYTES_MAX: usize = 2_048;
 const PAYLOAD: &str = "nats.payload";
 
 /// See the module.
@@ -122,6 +128,12 @@ impl Nats {
             made.map_err(|poison| Outcome::Poison(poison.0))
         };
         let subject = render(SUBJECT)?;
+        if subject.len() > SUBJECT_BYTES_MAX {
+            return Err(Outcome::Poison(format!(
+                "{SUBJECT}: it has {} bytes, and at most {SUBJECT_BYTES_MAX} are published: let the template make it shorter",
+                subject.len()
+            )));
+        }
         if !subject::is_one(&subject) {
             return Err(Outcome::Poison(format!(
                 "{SUBJECT}: {subject:?} is no subject; it has an empty part, white space, \"*\" or \">\": let the template replace it"
@@ -154,14 +166,14 @@ impl Nats {
     /// Publishes messages and waits for what became of each.
     async fn publish(
         &self,
-        link: &Link,
+        link: &Arc<Link>,
         messages: Vec<Result<Message, Outcome>>,
         in_doubt: bool,
     ) -> Vec<Outcome> {
         let mut sent = Vec::with_capacity(messages.len());
-        for message in messages {
+        for message in self.not_there(link, messages, in_doubt).await {
             sent.push(match message {
-                Ok(message) => self.send(link, message, in_doubt).await,
+                Ok(message) => self.send(link, message).await,
                 Err(outcome) => Sent::Not(outcome),
             });
         }
@@ -188,14 +200,32 @@ impl Nats {
         outcomes
     }
 
-    async fn send(&self, link: &Link, message: Message, in_doubt: bool) -> Sent {
-        if in_doubt {
-            match self.is_there(link, &message).await {
-                Ok(false) => {}
-                Ok(true) => return Sent::Not(Outcome::Done),
-                Err(outcome) => return Sent::Not(outcome),
-            }
+    /// What the stream has already is done. Looked for at once: one after the other, far away, they would outlast the time
+    /// limit at each try.
+    async fn not_there(
+        &self,
+        link: &Arc<Link>,
+        messages: Vec<Result<Message, Outcome>>,
+        in_doubt: bool,
+    ) -> Vec<Result<Message, Outcome>> {
+        if !in_doubt {
+            return messages;
         }
+        let good = messages.iter().flatten();
+        let wanted = good.map(|message| (message.subject.clone(), message.id.clone()));
+        let mut found = self.look_for(link, wanted.collect()).await.into_iter();
+        let mut left = |message: Message| match found.next() {
+            Some(Ok(true)) => Err(Outcome::Done),
+            Some(Err(outcome)) => Err(outcome),
+            Some(Ok(false)) | None => Ok(message),
+        };
+        messages
+            .into_iter()
+            .map(|message| message.and_then(&mut left))
+            .collect()
+    }
+
+    async fn send(&self, link: &Link, message: Message) -> Sent {
         let publish = PublishMessage::build()
             .payload(message.payload)
             .message_id(&message.id)
@@ -212,25 +242,39 @@ impl Nats {
         }
     }
 
-    /// Whether the last message of the subject is this one.
-    async fn is_there(&self, link: &Link, message: &Message) -> Result<bool, Outcome> {
-        let asked = link
-            .stream
-            .get_last_raw_message_by_subject(&message.subject);
-        let asked = tokio::select! {
-            asked = asked => asked,
-            () = link.lost() => return Err(Outcome::Unknown("the connection broke".into())),
-        };
-        match asked {
-            Ok(last) => {
-                let id = last.headers.get(ID_HEADER);
-                Ok(id.is_some_and(|id| id.as_str() == message.id))
+    /// Of each message, whether the stream has it: whether it is the last one of its subject.
+    async fn look_for(
+        &self,
+        link: &Arc<Link>,
+        wanted: Vec<(String, String)>,
+    ) -> Vec<Result<bool, Outcome>> {
+        let mut found: Vec<_> = wanted.iter().map(|_| Ok(false)).collect();
+        let mut looks = JoinSet::new();
+        let mut wanted = wanted.into_iter().enumerate();
+        loop {
+            while looks.len() < LOOKS_AT_ONCE
+                && let Some((at, (subject, id))) = wanted.next()
+            {
+                let link = Arc::clone(link);
+                looks.spawn(async move { (at, is_there(&link, &subject, &id).await) });
             }
-            Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(false),
-            Err(error) => Err(Outcome::Transient(format!(
-                "the stream {} does not say what it has: {error}; a user without the right to ask it needs nats.verify = false",
-                self.config.stream
-            ))),
+            match looks.join_next().await {
+                Some(Ok((at, Ok(is_there)))) => found[at] = Ok(is_there),
+                Some(Ok((at, Err(said)))) => {
+                    found[at] = Err(match said {
+                        None => Outcome::Unknown("the connection broke".into()),
+                        Some(said) => Outcome::Transient(format!(
+                            "the stream {} does not say what it has: {said}; a user without the right to ask it needs nats.verify = false",
+                            self.config.stream
+                        )),
+                    });
+                }
+                Some(Err(error)) if error.is_panic() => {
+                    std::panic::resume_unwind(error.into_panic())
+                }
+                Some(Err(_)) => {}
+                None => return found,
+            }
         }
     }
 
@@ -289,6 +333,23 @@ impl Nats {
         if held.as_ref().is_some_and(|same| Arc::ptr_eq(same, link)) {
             *held = None;
         }
+    }
+}
+
+/// Whether the last message of a subject has this id; no words: the connection broke.
+async fn is_there(link: &Link, subject: &str, id: &str) -> Result<bool, Option<String>> {
+    let asked = link.stream.get_last_raw_message_by_subject(subject);
+    let asked = tokio::select! {
+        asked = asked => asked,
+        () = link.lost() => return Err(None),
+    };
+    match asked {
+        Ok(last) => {
+            let last = last.headers.get(ID_HEADER);
+            Ok(last.is_some_and(|last| last.as_str() == id))
+        }
+        Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(false),
+        Err(error) => Err(Some(error.to_string())),
     }
 }
 

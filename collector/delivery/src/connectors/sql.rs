@@ -7,7 +7,11 @@
 //!
 //! What is kept is a mark an event, by its id: keys finish out of order, and a dead letter may be retried after later
 //! events of its key, so neither one offset a flow nor one a key would do. Marks go away once the flow's cursor on disk is
-//! [`KEPT_BEHIND`] past them; only those of retried dead letters stay, a row each.
+//! [`KEPT_BEHIND`] past them; only those of retried dead letters stay, a row each, and one a flow that says up to where
+//! marks went.
+//!
+//! What is replayed is written by key whatever its mark says. Where rows are only added, its mark rules: with one it is
+//! in, without one it is not, and of what is so old that its mark went nobody knows: that is refused.
 //!
 //! A row that the database refuses fails its whole transaction, and the engine unrolls the delivery to find it.
 
@@ -47,6 +51,8 @@ use way::Way;
 const KEPT_BEHIND: u64 = 10_000;
 /// Events between two looks for marks that may go.
 const FORGET_EVERY: u64 = 10_000;
+/// Flows whose marks go at once: within the time of one delivery.
+const FORGOTTEN_AT_ONCE: usize = 100;
 /// An unused session is not used again after this: firewalls forget, servers end what says nothing.
 const IDLE_MAX: Duration = Duration::from_secs(30);
 
@@ -74,7 +80,7 @@ struct Row {
     id: String,
     offset: u64,
     again: bool,
-    /// Written whatever its mark says: by key, so that a second time changes nothing.
+    /// Written whatever its mark says, where rows are found by key: then a second time changes nothing.
     replayed: bool,
     is_delete: bool,
     values: Vec<Text>,
@@ -102,7 +108,8 @@ pub(super) fn build(config: &TargetConfig) -> Result<Arc<dyn Connector>, String>
         idle: Mutex::default(),
         fits: tokio::sync::Mutex::default(),
         settled: Mutex::default(),
-        marked: AtomicU64::new(0),
+        // The first look is soon: who is started often would never look.
+        marked: AtomicU64::new(FORGET_EVERY),
     }))
 }
 
@@ -231,9 +238,14 @@ impl Sql {
             Server::Mariadb | Server::Mysql => self.mark_unseen(session, rows, in_doubt).await?,
             Server::Postgres | Server::Sqlite => self.mark(session, rows).await?,
         };
+        let finds_rows = !self.plan.shape.key.is_empty();
+        if !finds_rows {
+            self.refuse_unknown(session, rows, &fresh).await?;
+        }
         let mut acts: Vec<Act> = Vec::with_capacity(rows.len());
         for row in rows {
-            if row.replayed || fresh.contains(&(row.flow.clone(), row.id.clone())) {
+            let is_again = row.replayed && finds_rows;
+            if is_again || fresh.contains(&(row.flow.clone(), row.id.clone())) {
                 let act = self.plan.act(row.is_delete, row.values.clone(), fits);
                 acts.push(act.map_err(Outcome::Rejected)?);
             }
@@ -249,18 +261,42 @@ impl Sql {
         if self.marked.fetch_add(more, Relaxed) + more < FORGET_EVERY {
             return;
         }
-        self.marked.store(0, Relaxed);
-        let settled = std::mem::take(&mut *self.settled());
+        let all = std::mem::take(&mut *self.settled());
+        let mut settled: Vec<_> = all.into_iter().collect();
+        if settled.is_empty() {
+            return;
+        }
+        let rest = settled.split_off(settled.len().min(FORGOTTEN_AT_ONCE));
+        if rest.is_empty() {
+            self.marked.store(0, Relaxed);
+        }
+        for (flow, through) in rest {
+            self.settled().entry(flow).or_insert(through);
+        }
+        if let Err(outcome) = self.forget_flows(session, settled).await {
+            tracing::debug!(?outcome, "marks of delivered events stay");
+            let _ = session.end("ROLLBACK").await;
+        }
+    }
+
+    async fn forget_flows(
+        &self,
+        session: &mut Session,
+        settled: Vec<(FlowName, Offset)>,
+    ) -> Result<(), Outcome> {
+        session.begin().await?;
         for (flow, through) in settled {
             let through = through.0.saturating_sub(KEPT_BEHIND);
-            let texts = [&self.target, flow.as_str(), &through.to_string()]
-                .map(|text| Some(text.to_owned()));
-            let sql = dialect::forget(self.plan.server);
-            if let Err(outcome) = session.run(&sql, texts.into()).await {
-                tracing::debug!(?outcome, "marks of delivered events stay");
-                return;
+            if through == 0 {
+                continue;
+            }
+            let texts = [&self.target, flow.as_str(), &through.to_string()];
+            let texts = || texts.map(|text| Some(text.to_owned())).to_vec();
+            for sql in [dialect::forget, dialect::keep_forgotten] {
+                session.run(&sql(self.plan.server), texts()).await?;
             }
         }
+        session.end("COMMIT").await
     }
 
     fn settled(&self) -> std::sync::MutexGuard<'_, HashMap<FlowName, Offset>> {

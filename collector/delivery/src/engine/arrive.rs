@@ -49,6 +49,10 @@ pub(super) struct Flow {
     pub(super) finished: Finished,
     /// Where what was finished before this start ends.
     known_to: u64,
+    /// Where the log ended when this start first looked: what the run before it sent is no newer.
+    begun_at: u64,
+    /// How far it is read.
+    read_to: u64,
     newest: u64,
     /// Of its blocks in the window.
     bytes: usize,
@@ -72,6 +76,22 @@ impl Flow {
     /// An event that may have been sent before this start has no outcome yet.
     pub(super) fn has_doubts(&self) -> bool {
         self.finished.through().0 < self.doubt_to.0.min(self.newest)
+    }
+
+    /// The run before this one may have sent an event of this offset.
+    fn may_have_sent(&self, offset: Offset) -> bool {
+        offset.0 <= self.begun_at
+    }
+
+    /// Something that the run before this one may have sent is not over.
+    fn may_have_sent_more(&self) -> bool {
+        self.finished.through().0 < self.begun_at
+    }
+
+    /// All that the run before this one may have sent is among the lanes, or over.
+    fn has_read_what_was_sent(&self) -> bool {
+        let is_sent = self.taken && self.phase.sends();
+        !is_sent || self.read_to.max(self.finished.through().0) >= self.begun_at
     }
 
     /// Something of it is read or to be read.
@@ -244,6 +264,8 @@ impl Engine {
                 overdue: 0,
                 place: found.place,
                 known_to: found.cursor.through.0 + u64::from(found.cursor.above.max().unwrap_or(0)),
+                begun_at: 0,
+                read_to: 0,
                 newest: 0,
                 bytes: 0,
                 read: VecDeque::new(),
@@ -272,6 +294,7 @@ impl Engine {
                     last_captured_us,
                 } => {
                     let last = loaded.first_offset.0 + u64::from(count) - 1;
+                    self.flows[flow].read_to = last;
                     self.flows[flow].read.push_back((last, first_captured_us));
                     self.flows[flow].last_captured_us = last_captured_us;
                     self.take_block(flow, loaded, count);
@@ -308,6 +331,9 @@ impl Engine {
         if had_all && newest > flow.newest && flow.last_captured_us != 0 {
             // Nothing of it may be read for long: it came about now.
             flow.last_captured_us = jiff::Timestamp::now().as_microsecond();
+        }
+        if flow.newest == 0 {
+            flow.begun_at = newest;
         }
         flow.newest = newest;
         flow.note_arrivals();
@@ -362,6 +388,30 @@ impl Engine {
                 );
             }
         }
+    }
+
+    /// Puts an event that is sent once more before what waits in its lane, but behind the event of its key that the run
+    /// before this one may have sent: a target that drops repeats would drop that one, and stay with the older.
+    pub(super) fn push_before(&mut self, spot: Spot) {
+        let Some(loaded) = self.window.get(spot.block) else {
+            return;
+        };
+        let meta = &loaded.events[spot.event as usize];
+        let (window, flows) = (&self.window, &self.flows);
+        let of_it = |flow: &Flow| *flow.name() == loaded.place.flow && flow.may_have_sent_more();
+        if !flows.iter().any(of_it) {
+            return self.lanes.push_first(meta.lane, spot);
+        }
+        let may_be_there = |other: Spot| {
+            window.get(other.block).is_some_and(|live| {
+                let is_flows = |flow: usize| {
+                    let offset = live.offset(&live.events[other.event as usize]);
+                    *flows[flow].name() == loaded.place.flow && flows[flow].may_have_sent(offset)
+                };
+                live.flow.is_some_and(is_flows)
+            })
+        };
+        self.lanes.push_behind(meta.lane, spot, may_be_there);
     }
 
     /// An event is over, on disk.
@@ -516,6 +566,7 @@ impl Engine {
     /// What cannot be read becomes one dead letter for all its offsets, and the flow goes on.
     fn lose(&mut self, lost: Lost) {
         let flow = &mut self.flows[lost.flow];
+        flow.read_to = flow.read_to.max(lost.last.0);
         if flow.finished.contains(lost.first) {
             return;
         }
@@ -538,6 +589,16 @@ impl Engine {
         let key = self.keys.id(&exception.flow, "");
         self.keys.unread();
         self.pending.add(key, exception);
+    }
+}
+
+/// Whether all of a flow is among the lanes, or over, that the run before this one may have sent. Until then nobody knows
+/// what of a key the target has that is newer than what is sent once more.
+pub(super) fn has_read_what_was_sent(flows: &[Flow], name: &FlowName) -> bool {
+    match flows.iter().find(|flow| flow.name() == name) {
+        Some(flow) => flow.has_read_what_was_sent(),
+        // All that the log has are found by the first scan.
+        None => !flows.is_empty(),
     }
 }
 

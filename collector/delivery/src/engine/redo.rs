@@ -170,7 +170,13 @@ impl Engine {
             replayed: None,
         };
         let block = self.window.add(loaded, 1);
-        self.lanes.push_first(meta.lane, Spot { block, event: 0 });
+        let spot = Spot { block, event: 0 };
+        if pass == 0 {
+            self.push_before(spot);
+        } else {
+            // What is behind one of these was never sent.
+            self.lanes.push_first(meta.lane, spot);
+        }
         true
     }
 }

@@ -5,7 +5,7 @@
 //!     → head of a lane: may it be sent? → settle → the next step on disk → its lane opens
 //! ```
 //! One event of a key is in its lane at a time, before what waits there: older events first. What is live leaves first where
-//! both could. What came of each event stands in the replay's progress, by its number, with the step that opens its
+//! both could; after a start nothing is put before what the run before it may have sent. What came of each event stands in the replay's progress, by its number, with the step that opens its
 //! lane: after a kill the run goes on with what is not settled.
 
 mod outcomes;
@@ -19,6 +19,7 @@ use dray_proto::FlowName;
 use dray_store::{Change, Cursor, Exception, ExceptionState, Replay, ReplayState};
 use tokio::task::JoinError;
 
+use super::arrive::has_read_what_was_sent;
 use super::{Engine, STORE_RETRY};
 use crate::detail::Detail;
 use crate::policy::{KeyId, OLDER, RETRY, Redo};
@@ -247,7 +248,8 @@ impl Engine {
                 self.replay_wait = replay.pace.next();
                 return;
             }
-            let Some(item) = replay.next_item() else {
+            let flows = &self.flows;
+            let Some(item) = replay.next_item(|flow| has_read_what_was_sent(flows, flow)) else {
                 return;
             };
             replay.pace.take(now);
@@ -263,7 +265,7 @@ impl Engine {
                     let lane = loaded.events[0].lane;
                     replay.busy.insert(lane);
                     let block = self.window.add(*loaded, 1);
-                    self.lanes.push_first(lane, Spot { block, event: 0 });
+                    self.push_before(Spot { block, event: 0 });
                 }
                 What::Letter(letter) => self.retry_letter(item.number, *letter),
                 What::Gone(flow, offset, reason) => {

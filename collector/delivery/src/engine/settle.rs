@@ -277,15 +277,11 @@ impl Engine {
         if self.mask.is_empty() {
             return (exchange, reason);
         }
-        let mut plain = Vec::new();
-        let (offset, event) = (loaded.offset(meta), loaded.event(meta));
-        // What cannot be written has no values that could be told.
-        let _ = Writer::default().put(&mut plain, &loaded.place, offset, event);
-        let own = Exchange {
-            request: format!("\n{}", String::from_utf8_lossy(&plain)),
-            answer: String::new(),
-        };
-        (exchange, self.mask.exchange(own, reason).1)
+        let own = plain(loaded, meta);
+        let is_some = exchange.is_some();
+        let said = exchange.unwrap_or_default();
+        let (said, reason) = self.mask.exchange_of(&own, said, reason);
+        (is_some.then_some(said), reason)
     }
 
     /// What is told of a failure. Without its request nobody knows what of the target's words is hidden: then its status is
@@ -403,4 +399,12 @@ impl Engine {
         self.shared.rejected.fetch_add(1, Relaxed);
         self.pending.open(item.slot);
     }
+}
+
+/// An event's default JSON, by which its masked values are known. What cannot be written has none that could be told.
+pub(super) fn plain(loaded: &Loaded, meta: &Meta) -> String {
+    let mut plain = Vec::new();
+    let (offset, event) = (loaded.offset(meta), loaded.event(meta));
+    let _ = Writer::default().put(&mut plain, &loaded.place, offset, event);
+    String::from_utf8_lossy(&plain).into_owned()
 }

@@ -6,11 +6,13 @@ use dray_store::{ShadowNote, ShadowRow};
 
 use super::Engine;
 use super::send::{Sent, encoded};
+use super::settle::plain;
 use crate::batch::{Batch, Renderer, Shape};
 use crate::connectors::{Connector, Exchange};
 use crate::mask::HIDDEN;
 use crate::shadow::{Seen, Shadow, Subject, Verdict};
 use crate::vet::Unfit;
+use crate::window::{Loaded, Meta};
 
 /// Renders and compares the one event of a batch.
 pub(super) async fn look(
@@ -85,18 +87,22 @@ impl Engine {
     }
 
     /// What the report keeps.
-    fn masked_seen(&self, mut seen: Seen) -> Seen {
+    fn masked_seen(&self, mut seen: Seen, loaded: &Loaded, meta: &Meta) -> Seen {
         if self.mask.is_empty() {
             return seen;
         }
+        let event = plain(loaded, meta);
         let exchange = Exchange {
             request: seen.request,
             answer: String::new(),
         };
         let (exchange, reason) = self.mask.exchange(exchange, seen.detail.reason);
+        let (exchange, reason) = self.mask.exchange_of(&event, exchange, reason);
         (seen.request, seen.detail.reason) = (exchange.request, reason);
+        let values = self.mask.values(&event);
+        let is_hidden = |ours: &String| values.iter().any(|value| ours.trim_matches('"') == value);
         for found in &mut seen.detail.differences {
-            if self.mask.hides(&found.field) {
+            if self.mask.hides(&found.field) || found.ours.as_ref().is_some_and(is_hidden) {
                 for value in [&mut found.ours, &mut found.theirs] {
                     *value = value.take().map(|_| HIDDEN.to_owned());
                 }
@@ -108,7 +114,7 @@ impl Engine {
     fn note_seen(&mut self, batch: &Batch, item: &crate::batch::Item, seen: Seen) {
         let (loaded, meta) = batch.event(item);
         let (loaded, meta) = (Arc::clone(loaded), *meta);
-        let seen = self.masked_seen(seen);
+        let seen = self.masked_seen(seen, &loaded, &meta);
         let row = ShadowRow {
             id: 0,
             offset: loaded.offset(&meta),

@@ -1,6 +1,6 @@
 //! What a target's exceptions say of its keys, after a start or a change from outside.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use dray_proto::{FlowName, Offset};
 use dray_store::ExceptionState;
@@ -11,7 +11,7 @@ use super::{Blocked, Counts, KeyId, Keys, Parked, Redo, Row};
 #[derive(Debug)]
 pub struct Loader {
     keys: Keys,
-    heads: HashMap<KeyId, Head>,
+    heads: BTreeMap<KeyId, Head>,
     retries: Vec<(KeyId, u64)>,
 }
 
@@ -52,14 +52,14 @@ impl Loader {
         let fresh = Keys {
             hold: keys.hold,
             hashers: keys.hashers.clone(),
-            blocked: HashMap::new(),
-            parked: HashMap::new(),
+            blocked: BTreeMap::new(),
+            parked: BTreeMap::new(),
             last_pass: keys.last_pass,
             counts: Counts::default(),
         };
         Self {
             keys: fresh,
-            heads: HashMap::new(),
+            heads: BTreeMap::new(),
             retries: Vec::new(),
         }
     }

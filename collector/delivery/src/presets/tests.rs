@@ -11,8 +11,11 @@ struct Whole {
 }
 
 fn target(text: &str) -> Result<TargetConfig, String> {
-    merged::<Whole>(&format!("[[target]]\nname = \"erp\"\n{text}"))
-        .map(|mut whole| whole.target.remove(0))
+    merged::<Whole>(
+        &format!("[[target]]\nname = \"erp\"\n{text}"),
+        Path::new(""),
+    )
+    .map(|mut whole| whole.target.remove(0))
 }
 
 /// A target with the preset and something for all that it wants to be told.
@@ -144,8 +147,9 @@ fn what_is_left_to_say_is_named_with_what_to_write() {
 #[test]
 fn what_comes_from_a_preset_stands_where_the_target_names_it() {
     let text = format!("[[target]]\nname = \"erp\"\n{}", filled("tryton/items"));
+    let own = Own::of(&text, Path::new(""));
     let mut root = DeTable::parse(&text).expect("TOML");
-    assert!(lay_under(root.get_mut()).is_empty());
+    assert!(lay_under(root.get_mut(), &own).is_empty());
     let target = &root.get_ref()["target"].get_ref()[0];
     let at = text.find("\"tryton/items\"").expect("its name");
     assert_eq!(target.get_ref()["calls"].span().start, at);

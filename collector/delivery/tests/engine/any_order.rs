@@ -107,7 +107,7 @@ async fn play(seed: u64, acts: &[Act], policy: &str) {
                 let found = exceptions(&store);
                 if !found.is_empty() {
                     let one = &found[dice.roll(found.len() as u64) as usize];
-                    if actions::discard(&store, one.id).await.is_ok() {
+                    if actions::discard(&store, one.id, None).await.is_ok() {
                         discarded.insert((one.flow.as_str().to_owned(), one.offset.0));
                     }
                 }

@@ -193,7 +193,7 @@ async fn what_was_accepted_is_asked_about_after_a_kill_and_not_submitted_again()
         1
     );
     assert_eq!(states(&store), [(1, Dead), (2, Held)]);
-    actions::discard(&store, id_of(&store, 1))
+    actions::discard(&store, id_of(&store, 1), None)
         .await
         .expect("it is dead");
     target.wake().await;
@@ -269,7 +269,7 @@ async fn a_warning_waits_for_somebodys_word_and_then_the_call_is_sent_again() {
             .ends_with(": Stock will be negative")
     );
     assert!(
-        actions::retry(&store, id, false)
+        actions::retry(&store, id, false, None)
             .await
             .expect_err("it asks")
             .contains("approve or discard")

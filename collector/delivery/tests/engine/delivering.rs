@@ -301,7 +301,7 @@ async fn what_cannot_be_read_is_one_dead_letter_and_the_flow_goes_on() {
         .map(|arrival| arrival.key)
         .collect();
     assert_eq!(keys, ["A", "D", "E"]);
-    let block = dray_delivery::actions::retry(&store, found[0].id, false).await;
+    let block = dray_delivery::actions::retry(&store, found[0].id, false, None).await;
     assert!(
         block
             .expect_err("it is no event")

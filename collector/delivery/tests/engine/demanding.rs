@@ -73,7 +73,7 @@ async fn an_event_that_breaks_a_demand_is_a_dead_letter_and_never_sent() {
         &erp.url(),
         &UNITS.replace("\"EA\"", "\"EA\", \"PCE\""),
     );
-    actions::retry(&store, id_of(&store, 1), false)
+    actions::retry(&store, id_of(&store, 1), false, None)
         .await
         .expect("it is dead");
     target.wake().await;

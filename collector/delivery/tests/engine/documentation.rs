@@ -3,6 +3,8 @@
 use std::collections::HashSet;
 use std::path::Path;
 
+use crate::own_preset::put_beside;
+
 use dray_delivery::budget::Budgets;
 use dray_delivery::{AccountConfig, FlowConfig, TargetConfig, catalogue, presets};
 use serde::Deserialize;
@@ -26,8 +28,12 @@ fn shown(page: &Path) -> Vec<TargetConfig> {
     let page = std::fs::read_to_string(page).expect("the page");
     let blocks = page.split("```toml\n").skip(1);
     let blocks = blocks.filter_map(|block| block.split("```").next());
-    // What stands at the head of the collector's configuration is no target's.
-    let blocks = blocks.filter(|block| !block.starts_with("operators"));
+    // What stands at the head of the collector's configuration is no target's; a preset stands in a file of its own, a mapping
+    // in the agent's.
+    let elsewhere = ["operators", "about", "[[flow.mapping]]"];
+    let blocks = blocks.filter(|block| !elsewhere.iter().any(|head| block.starts_with(head)));
+    let beside = tempfile::tempdir().expect("a folder");
+    put_beside(beside.path());
     let mut seen = Vec::new();
     for block in blocks {
         let is_whole = ["[[target]]", "[budgets"]
@@ -46,8 +52,8 @@ fn shown(page: &Path) -> Vec<TargetConfig> {
             };
             format!("[[target]]\nname = \"erp\"\n{head}{block}")
         };
-        let shown: Shown =
-            presets::merged(&whole).unwrap_or_else(|error| panic!("{error}\n{block}"));
+        let shown: Shown = presets::merged(&whole, beside.path())
+            .unwrap_or_else(|error| panic!("{error}\n{block}"));
         let names: Vec<_> = shown
             .target
             .iter()
@@ -60,6 +66,7 @@ fn shown(page: &Path) -> Vec<TargetConfig> {
         }
         for target in shown.target {
             assert_eq!(target.validate(), [""; 0], "{block}");
+            assert_eq!(target.doubts(), [""; 0], "{block}");
             seen.push(target);
         }
     }

@@ -4,6 +4,7 @@
 mod manners;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use crate::support::erp::{Erp, Reply};
@@ -20,7 +21,7 @@ use serde::Deserialize;
 const ALL: u64 = 40;
 
 /// An event with these fields, decimals and times as text.
-fn event(sequence: u64, key: &str, body: &str, fields: &[(&str, &str)]) -> Vec<u8> {
+pub(crate) fn event(sequence: u64, key: &str, body: &str, fields: &[(&str, &str)]) -> Vec<u8> {
     let body = schema::body(body).expect("a body");
     let mut out = Vec::new();
     let id = EventId::new([7; 10], sequence, 0);
@@ -63,7 +64,7 @@ fn config(preset: &str, url: &str, more: &str) -> TargetConfig {
     let text = format!(
         "[[target]]\nname = \"erp\"\npreset = {preset:?}\nurl = \"{url}\"\nconcurrency = 1\nretry = {{ first = \"5ms\", max = \"20ms\" }}\n{more}"
     );
-    let whole = presets::merged::<Whole>(&text);
+    let whole = presets::merged::<Whole>(&text, Path::new(""));
     whole
         .unwrap_or_else(|wrong| panic!("{preset}: {wrong}"))
         .target
@@ -97,7 +98,11 @@ fn reply(answer: Answer) -> Reply {
     Reply::Whole(answer.status, answer.headers, answer.body)
 }
 
-async fn deliver(store: &Arc<dyn Store>, events: &[Vec<u8>], config: TargetConfig) -> TargetHandle {
+pub(crate) async fn deliver(
+    store: &Arc<dyn Store>,
+    events: &[Vec<u8>],
+    config: TargetConfig,
+) -> TargetHandle {
     let name = flow("north/events");
     let block = block_of(&**store, &name, events);
     append_block(store, &name, block).await;

@@ -254,7 +254,7 @@ async fn what_is_held_goes_on_where_what_is_before_it_is_given_up_while_it_is_as
         (metrics.waiting, metrics.held) == (1, 1)
     })
     .await;
-    actions::discard(&store, id_of(&store, 1))
+    actions::discard(&store, id_of(&store, 1), None)
         .await
         .expect("it waits");
     target.wake().await;
@@ -344,7 +344,7 @@ async fn a_dead_letter_that_is_tried_again_is_not_sent_twice_where_its_key_waits
     wait(&target, "the dead letter", |metrics| metrics.dead == 1).await;
     append(&store, "north/stock", &["A"]).await;
     erp.wait_asks(2).await;
-    actions::retry(&store, id_of(&store, 1), false)
+    actions::retry(&store, id_of(&store, 1), false, None)
         .await
         .expect("it is dead");
     target.wake().await;

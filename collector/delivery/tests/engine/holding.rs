@@ -140,7 +140,7 @@ async fn a_new_rule_knows_what_was_delivered_before_it_came_and_what_was_not() {
     erp.script(|_| Reply::Status(200));
     let dead = exceptions(&store).into_iter().find(|one| one.state == Dead);
     let dead = dead.expect("the item").id;
-    actions::retry(&store, dead, false)
+    actions::retry(&store, dead, false, None)
         .await
         .expect("it is dead");
     target.wake().await;
@@ -189,7 +189,7 @@ async fn an_item_that_never_comes_is_told_and_ends_in_words() {
     let budgets = "[holds]\nalarm_after = \"0s\"\ngive_up_after = \"1ms\"\n";
     let target = start(&store, &erp.url(), &format!("{LINES}{budgets}"));
     // The wait on disk has the hour of the budget before: somebody asks.
-    actions::retry(&store, id_of(&store, 1), false)
+    actions::retry(&store, id_of(&store, 1), false, None)
         .await
         .expect("it waits");
     target.wake().await;
@@ -260,7 +260,7 @@ async fn one_that_waits_can_be_given_up_and_what_is_behind_it_goes_on() {
     items(&store, &["SKU-2"]).await;
     wait(&target, "the item", |metrics| metrics.delivered == 1).await;
     waiting(&target, 1, 1).await;
-    actions::discard(&store, id_of(&store, 1))
+    actions::discard(&store, id_of(&store, 1), None)
         .await
         .expect("it waits");
     target.wake().await;

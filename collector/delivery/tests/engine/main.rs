@@ -16,6 +16,7 @@ mod in_doubt;
 mod keeping;
 mod misbehaving;
 mod odata;
+mod own_preset;
 mod phasing;
 mod refusing;
 mod replaying;

@@ -68,7 +68,7 @@ async fn a_rollback_says_where_the_old_way_goes_on_and_sends_nothing_not_even_wh
 
     let target = start_agreed(&store, &erp.url(), "", ROLLBACK);
     append(&store, "north/stock", &["A", "E"]).await;
-    actions::retry(&store, id_of(&store, 2), false)
+    actions::retry(&store, id_of(&store, 2), false, None)
         .await
         .expect("it is dead");
     target.wake().await;

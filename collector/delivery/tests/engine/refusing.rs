@@ -49,19 +49,19 @@ async fn one_refused_key_holds_only_its_own_lane_and_a_retry_delivers_it_in_orde
 
     let held = id_of(&store, 5);
     assert!(
-        actions::retry(&store, held, false)
+        actions::retry(&store, held, false, None)
             .await
             .expect_err("held")
             .contains("is held behind dead letter")
     );
     assert!(
-        actions::discard(&store, held)
+        actions::discard(&store, held, None)
             .await
             .expect_err("held")
             .contains("is held behind dead letter")
     );
     assert!(
-        actions::retry(&store, 99, true)
+        actions::retry(&store, 99, true, None)
             .await
             .expect_err("absent")
             .contains("no dead letter 99")
@@ -70,7 +70,7 @@ async fn one_refused_key_holds_only_its_own_lane_and_a_retry_delivers_it_in_orde
     // Still refused: it is dead again, the others stay where they are.
     let dead = id_of(&store, 3);
     assert_eq!(
-        actions::retry(&store, dead, false).await.as_deref(),
+        actions::retry(&store, dead, false, None).await.as_deref(),
         Ok("erp")
     );
     target.wake().await;
@@ -85,7 +85,7 @@ async fn one_refused_key_holds_only_its_own_lane_and_a_retry_delivers_it_in_orde
     .await;
 
     refusing.store(false, Ordering::Relaxed);
-    actions::retry(&store, dead, false)
+    actions::retry(&store, dead, false, None)
         .await
         .expect("it is dead");
     target.wake().await;
@@ -123,7 +123,9 @@ async fn a_blocked_key_stays_blocked_over_a_restart_and_a_discard_lets_the_held_
     .await;
     refusing.store(false, Ordering::Relaxed);
     assert_eq!(
-        actions::discard(&store, id_of(&store, 1)).await.as_deref(),
+        actions::discard(&store, id_of(&store, 1), None)
+            .await
+            .as_deref(),
         Ok("erp")
     );
     target.wake().await;
@@ -147,7 +149,7 @@ async fn what_comes_while_held_events_are_sent_again_waits_for_them() {
     append(&store, "north/shipments", &["BAD"; 100]).await;
     wait(&target, "the hold", |metrics| metrics.held == 99).await;
     refusing.store(false, Ordering::Relaxed);
-    actions::retry(&store, id_of(&store, 1), false)
+    actions::retry(&store, id_of(&store, 1), false, None)
         .await
         .expect("it is dead");
     target.wake().await;
@@ -185,7 +187,7 @@ async fn a_parked_event_is_overtaken_by_the_next_of_its_key() {
 
     // Not overtaken yet: a plain retry is fine, and overtakes the one before.
     let (first, second) = (id_of(&store, 1), id_of(&store, 3));
-    actions::retry(&store, second, false)
+    actions::retry(&store, second, false, None)
         .await
         .expect("it is dead");
     target.wake().await;
@@ -200,7 +202,7 @@ async fn a_parked_event_is_overtaken_by_the_next_of_its_key() {
 
     let target = start(&store, &erp.url(), "on_reject = \"park\"");
     assert!(
-        actions::retry(&store, first, false)
+        actions::retry(&store, first, false, None)
             .await
             .expect_err("overtaken")
             .contains("use --older")
@@ -210,7 +212,7 @@ async fn a_parked_event_is_overtaken_by_the_next_of_its_key() {
         Ok(0),
         "what is overtaken is left out"
     );
-    actions::retry(&store, first, true)
+    actions::retry(&store, first, true, None)
         .await
         .expect("older is asked for");
     target.wake().await;
@@ -360,4 +362,37 @@ async fn a_detached_target_is_forgotten_and_starts_anew_when_resumed() {
     append(&store, "north/shipments", &["C"]).await;
     wait(&target, "the new one", |metrics| metrics.delivered == 1).await;
     assert_eq!(erp.arrivals().len(), 3);
+}
+
+#[tokio::test]
+async fn who_settled_a_dead_letter_is_on_disk_with_what_was_done() {
+    let (store, erp) = (open(), Erp::start().await);
+    let (_, script) = refuse("BAD");
+    erp.script(script);
+    append(&store, "north/shipments", &["BAD"]).await;
+    let target = start(&store, &erp.url(), "");
+    wait(&target, "a dead letter", |metrics| metrics.dead == 1).await;
+    let id = id_of(&store, 1);
+    let retried = actions::retry(&store, id, false, Some("uid 7")).await;
+    retried.expect("it is dead");
+    // It is about to be tried: nothing is done, so nothing is noted.
+    let refused = actions::discard(&store, id, Some("uid 9")).await;
+    refused.expect_err("it is on its way");
+    target.wake().await;
+    wait(&target, "the second refusal", |metrics| {
+        metrics.rejected == 2 && metrics.dead == 1
+    })
+    .await;
+    target.stop().await;
+    let discarded = actions::discard(&store, id, Some("uid 8")).await;
+    discarded.expect("it is dead");
+    let entries = store.audit_entries(10).expect("entries").into_iter();
+    let trail: Vec<_> = entries
+        .map(|entry| (entry.actor, entry.action, entry.subject))
+        .collect();
+    let entry = |by: &str, action: &str| {
+        let subject = format!("dead letter {id}, BAD of erp");
+        (by.to_owned(), action.to_owned(), subject)
+    };
+    assert_eq!(trail, [entry("uid 7", "retry"), entry("uid 8", "discard")]);
 }

@@ -70,6 +70,11 @@ async fn stay_exact(mut server: impl Server, number_type: &str) {
         format!("{total}|{total}"),
         "none lost, none doubled"
     );
+    let marks = "SELECT COUNT(*) FROM dray_delivered WHERE target = 'added'";
+    let marks: u64 = server.sql(marks).parse().expect("a number");
+    assert!(marks < total, "marks go: {marks}");
+    let gone = "SELECT COUNT(*) FROM dray_delivered WHERE target = 'added' AND again = 2";
+    assert_eq!(server.sql(gone), "1", "and it is said up to where");
     // As the database numbered them, each key's movements come in their order.
     let rows = server.sql("SELECT sku, number FROM movement ORDER BY n");
     let mut last = std::collections::HashMap::new();

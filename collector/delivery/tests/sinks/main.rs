@@ -7,5 +7,6 @@ mod support;
 mod exact;
 mod files;
 mod messages;
+mod replays;
 mod servers;
 mod tables;

@@ -144,10 +144,12 @@ async fn a_key_that_makes_no_subject_is_refused_alone() {
         movement(1, "A", 1, "1"),
         movement(2, "a b", 1, "1"),
         movement(3, "C", 1, "1"),
+        // Longer than a line that the server reads.
+        movement(4, &"d".repeat(5_000), 1, "1"),
     ];
     put(&store, "north/moves", &events).await;
-    finished(&store, &target, "north/moves", 3).await;
-    assert_eq!(states(&store), [(2, Dead)]);
+    finished(&store, &target, "north/moves", 4).await;
+    assert_eq!(states(&store), [(2, Dead), (4, Dead)]);
     let found = all(&context).await;
     let found: Vec<_> = found
         .iter()

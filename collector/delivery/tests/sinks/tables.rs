@@ -71,7 +71,7 @@ async fn refuse_one(server: impl Server, places: bool) {
     server.sql("DELETE FROM stock WHERE sku = 'S07'");
     server.widen();
     let id = first.id;
-    actions::retry(&(Arc::clone(&store) as Arc<dyn Store>), id, false)
+    actions::retry(&(Arc::clone(&store) as Arc<dyn Store>), id, false, None)
         .await
         .expect("it is dead");
     target.wake().await;
@@ -98,6 +98,49 @@ async fn mariadb_refuses_the_bad_event_alone_and_rounds_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn sqlite_refuses_the_bad_event_alone() {
     refuse_one(Sqlite::make(), false).await;
+}
+
+/// A type of somebody's own is the type that it was made of, and keeps no more decimal places than that.
+#[tokio::test(flavor = "multi_thread")]
+async fn postgresql_rounds_nothing_in_a_domain_either() {
+    let server = Postgres::start();
+    server.sql("CREATE DOMAIN amount AS numeric(12,2)");
+    server.sql("CREATE DOMAIN price AS amount CHECK (VALUE > 0)");
+    server.sql("CREATE TABLE movement (number text)");
+    server
+        .sql("CREATE TABLE stock (sku text PRIMARY KEY, qty price, moved_at timestamp, note text)");
+    server.hand_over();
+    let store = open();
+    let target = start_as(&store, "erp", &stock(&server, ""));
+    let events = [movement(1, "A", 1, "1.50"), movement(2, "B", 1, "1.125")];
+    put(&store, "north/moves", &events).await;
+    finished(&store, &target, "north/moves", 2).await;
+    assert_eq!(server.sql("SELECT sku, qty FROM stock"), "A|1.50");
+    let found = exceptions(&store);
+    assert!(found[0].reason.contains("nothing is rounded"), "{found:?}");
+    target.stop().await;
+}
+
+/// Under whatever column a masked value was sent.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_masked_value_is_not_shown_in_the_row_that_was_refused() {
+    let server = made(Postgres::start());
+    server.sql("ALTER TABLE stock ADD CONSTRAINT no_such CHECK (note <> 'north/MV000000001')");
+    let store = open();
+    let more = "mask = [\"movement_number\", \"/data/quantity\"]\n";
+    let target = start_as(&store, "erp", &stock(&server, more));
+    put(&store, "north/moves", &[movement(1, "A", 1, "7.1")]).await;
+    finished(&store, &target, "north/moves", 1).await;
+    let found = exceptions(&store);
+    let kept = format!("{} {}", found[0].reason, found[0].detail);
+    assert!(
+        kept.contains("INSERT INTO") && kept.contains("no_such"),
+        "{kept}"
+    );
+    for hidden in ["MV000000001", "\"7.1\"", "\\\"7.1\\\"", "7.100"] {
+        assert!(!kept.contains(hidden), "{hidden} stands in {kept}");
+    }
+    target.stop().await;
 }
 
 async fn take_away(server: impl Server) {

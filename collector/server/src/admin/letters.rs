@@ -90,20 +90,13 @@ pub(super) async fn list(
         for json in [&mut entry.event_json, &mut entry.edited_json] {
             *json = shared.targets.masked(&entry.target, json);
         }
+        for (name, value) in &mut entry.kept {
+            let shown = format!("{name} = {value}");
+            let mut shown = shared.targets.masked_change(&entry.target, &shown);
+            *value = shown.split_off(name.len() + " = ".len());
+        }
     }
     Ok(reply)
-}
-
-/// How the audit trail calls one, and what was said of it: its key, and what the target refused or asked.
-pub(super) async fn noted(shared: &Shared, id: u64) -> (String, String) {
-    let found = ask(&shared.store, move |store| one(store, id)).await;
-    match found.ok().flatten() {
-        None => (format!("dead letter {id}"), String::new()),
-        Some(found) => (
-            format!("dead letter {id}, {} of {}", found.key, found.target),
-            found.reason,
-        ),
-    }
 }
 
 /// Says of each who answers for its flow.
@@ -229,7 +222,7 @@ pub(super) async fn act(
             (target, done)
         }
         (Act::Retry, id, _) => (
-            actions::retry(store, id, request.older)
+            actions::retry(store, id, request.older, Some(actor))
                 .await
                 .map_err(refused)?,
             1,
@@ -246,7 +239,12 @@ pub(super) async fn act(
             let done = discard_all(store, &target).await?;
             (target, done)
         }
-        (Act::Discard, id, _) => (actions::discard(store, id).await.map_err(refused)?, 1),
+        (Act::Discard, id, _) => (
+            actions::discard(store, id, Some(actor))
+                .await
+                .map_err(refused)?,
+            1,
+        ),
     };
     tracing::info!(act = ?request.act(), id = request.id, target, done, "dead letters were settled");
     shared.targets.wake(&target).await;
@@ -288,7 +286,7 @@ async fn discard_all(store: &Arc<dyn Store>, target: &str) -> Result<u64, Status
             continue;
         }
         for found in page {
-            actions::discard(store, found.id)
+            actions::discard(store, found.id, None)
                 .await
                 .map_err(Status::failed_precondition)?;
         }

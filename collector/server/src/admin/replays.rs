@@ -40,9 +40,17 @@ pub(super) async fn list(
         store.replays(target, limit)
     });
     let replays = found.await.map_err(failed)?;
+    let hidden = |replay: &Replay| hide_changes(shared, plain(replay));
     Ok(ReplaysReply {
-        replays: replays.iter().map(plain).collect(),
+        replays: replays.iter().map(hidden).collect(),
     })
+}
+
+fn hide_changes(shared: &Shared, mut entry: ReplayEntry) -> ReplayEntry {
+    for change in &mut entry.changes {
+        *change = shared.targets.masked_change(&entry.target, change);
+    }
+    entry
 }
 
 async fn show(shared: &Arc<Shared>, id: u64) -> Result<ReplayEntry, Status> {
@@ -58,12 +66,11 @@ async fn show(shared: &Arc<Shared>, id: u64) -> Result<ReplayEntry, Status> {
         ))
     })?;
     let hide = |json: &str| shared.targets.masked(&found.target, json);
-    let changes = found.changes.iter().map(|change| hide(change)).collect();
+    let (before_json, after_json) = (hide(&found.before_json), hide(&found.after_json));
     Ok(ReplayEntry {
-        changes,
-        before_json: hide(&found.before_json),
-        after_json: hide(&found.after_json),
-        ..found
+        before_json,
+        after_json,
+        ..hide_changes(shared, found)
     })
 }
 

@@ -102,7 +102,7 @@ async fn show_one(config: &Config, id: u64) -> Result<(), Failure> {
         "place    {} offset {}\nkey      {}",
         entry.flow,
         entry.offset,
-        entry.key
+        show::line(&entry.key)
     );
     say!(
         "since    {}\nbehind   {} event(s) of the same key wait",
@@ -127,7 +127,7 @@ async fn show_one(config: &Config, id: u64) -> Result<(), Failure> {
     for (name, value) in kept {
         say!("kept     {name} = {}", readable(value.as_bytes()));
     }
-    say!("reason   {}\n\n{pretty}", entry.reason);
+    say!("reason   {}\n\n{pretty}", readable(entry.reason.as_bytes()));
     if !entry.edited_json.is_empty() {
         let edited: Value = serde_json::from_str(&entry.edited_json).unwrap_or_default();
         let edited = serde_json::to_string_pretty(&edited).unwrap_or_default();

@@ -23,15 +23,14 @@ pub fn run(command: Option<&Presets>, config: &Path) -> Result<(), Failure> {
                 Ok(())
             }
             None => Err(Failure::Failed(format!(
-                "there is no preset \"{name}\"; \"dray-collector presets\" lists them"
+                "there is no preset \"{name}\" among those that are shipped; \"dray-collector presets\" lists them"
             ))),
         },
         Some(Presets::Merged { target }) => {
             let text = Config::text(config).map_err(Failure::Config)?;
-            out::put(format_args!(
-                "{}",
-                merged(&text, target).map_err(Failure::Failed)?
-            ));
+            let folder = config.parent().unwrap_or(Path::new(""));
+            let shown = merged(&text, folder, target).map_err(Failure::Failed)?;
+            out::put(format_args!("{shown}"));
             Ok(())
         }
     }
@@ -50,8 +49,8 @@ fn list() -> Result<(), Failure> {
 }
 
 /// A target's table as TOML.
-fn merged(text: &str, target: &str) -> Result<String, String> {
-    let whole: Table = presets::merged(text)?;
+fn merged(text: &str, folder: &Path, target: &str) -> Result<String, String> {
+    let whole: Table = presets::merged(text, folder)?;
     let tables = whole.get("target").and_then(Value::as_array);
     let is_it = |table: &&Value| table.get("name").and_then(Value::as_str) == Some(target);
     let table = tables.and_then(|tables| tables.iter().find(is_it));
@@ -74,7 +73,7 @@ mod tests {
     fn a_merged_table_is_itself_a_target_without_a_preset() {
         let text = "[[target]]\nname = \"a\"\nurl = \"http://a/\"\n[[target]]\nname = \"erp\"\npreset = \"tryton/items\"\n\
                     url = \"http://erp.example/erp/\"\nvars = { company = 7 }\nauth = { user = \"u\", password_file = \"/p\" }\n";
-        let shown = merged(text, "erp").expect("it is there");
+        let shown = merged(text, Path::new(""), "erp").expect("it is there");
         assert!(!shown.contains("preset ="), "{shown}");
         let table: Table = toml::from_str(&shown).expect("TOML");
         let target = &table["target"][0];
@@ -83,6 +82,10 @@ mod tests {
             target["calls"]["call"]["find"]["url"].as_str(),
             Some("rpc/")
         );
-        assert!(merged(text, "b").expect_err("none").contains("no target"));
+        assert!(
+            merged(text, Path::new(""), "b")
+                .expect_err("none")
+                .contains("no target")
+        );
     }
 }

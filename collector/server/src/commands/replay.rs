@@ -7,7 +7,7 @@ use dray_proto::v1::{
 
 use super::client::{connect, said};
 use super::out::say;
-use super::show::{table, time_us};
+use super::show::{line, table, time_us};
 use crate::cli::{How, PlanArgs, Replay};
 use crate::config::Config;
 use crate::failure::Failure;
@@ -177,10 +177,11 @@ fn show(one: &ReplayEntry) {
         }
     }
     if one.edits > 0 {
+        let changes: Vec<_> = one.changes.iter().map(|change| line(change)).collect();
         say!(
             "\ndead letter {} is sent with {}",
             one.edits,
-            one.changes.join(", ")
+            changes.join(", ")
         );
         for (title, json) in [("before", &one.before_json), ("after", &one.after_json)] {
             let json: serde_json::Value = serde_json::from_str(json).unwrap_or_default();

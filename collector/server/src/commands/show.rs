@@ -12,6 +12,10 @@ const REASON_SHOWN: usize = 160;
 
 /// Lines under a head, columns as wide as their widest cell; numbers to the right.
 pub(super) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
+    let rows: Vec<Vec<String>> = rows
+        .iter()
+        .map(|row| row.iter().map(|cell| line(cell)).collect())
+        .collect();
     let numeric = |column: usize| {
         !rows.is_empty()
             && rows.iter().all(|row| {
@@ -30,7 +34,7 @@ pub(super) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     let columns: Vec<(usize, bool)> = (0..head.len())
         .map(|column| (width(column), numeric(column)))
         .collect();
-    let line = |cells: &mut dyn Iterator<Item = &str>| {
+    let joined = |cells: &mut dyn Iterator<Item = &str>| {
         let padded = cells.zip(&columns).map(|(cell, (width, right))| {
             if *right {
                 format!("{cell:>width$}")
@@ -40,12 +44,27 @@ pub(super) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
         });
         padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
     };
-    let mut lines = vec![line(&mut head.iter().copied())];
+    let mut lines = vec![joined(&mut head.iter().copied())];
     lines.extend(
         rows.iter()
-            .map(|row| line(&mut row.iter().map(String::as_str))),
+            .map(|row| joined(&mut row.iter().map(String::as_str))),
     );
     lines.join("\n")
+}
+
+/// A text that others wrote, as one line that moves no cursor: a key shall not look like a row of its own.
+pub(super) fn line(text: &str) -> String {
+    if !text.chars().any(char::is_control) {
+        return text.to_owned();
+    }
+    let mut out = String::with_capacity(text.len() + 8);
+    for letter in text.chars() {
+        match letter {
+            letter if letter.is_control() => out.extend(letter.escape_default()),
+            letter => out.push(letter),
+        }
+    }
+    out
 }
 
 pub(super) fn audit(entries: &[AuditEntry], json: bool) {
@@ -354,6 +373,15 @@ mod tests {
         ];
         let expected = "FLOW             EVENTS\nnorth/shipments       7\na                  1200";
         assert_eq!(table(&["FLOW", "EVENTS"], &rows), expected);
+    }
+
+    #[test]
+    fn what_others_wrote_is_no_row_of_its_own_and_moves_no_cursor() {
+        let rows = vec![vec!["A\nhash 00".to_owned(), "\u{1b}[2J\t1".to_owned()]];
+        assert_eq!(
+            table(&["KEY", "WHY"], &rows),
+            "KEY         WHY\nA\\nhash 00  \\u{1b}[2J\\t1"
+        );
     }
 
     #[test]

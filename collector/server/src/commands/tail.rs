@@ -53,9 +53,8 @@ pub(super) async fn run(config: &Config, arguments: TailArgs) -> Result<(), Fail
             .iter()
             .try_for_each(|event| write(&mut out, event, whole))
             .and_then(|()| out.flush());
-        match written {
-            Err(error) => return unless_nobody_reads(error),
-            Ok(()) => {}
+        if let Err(error) = written {
+            return unless_nobody_reads(error);
         }
     }
 }

@@ -19,10 +19,7 @@ impl Config {
     /// [`ConfigError`], where the file doesn't say where the socket stands, either.
     pub fn read_to_ask(path: &Path) -> Result<(Self, Option<ConfigError>), ConfigError> {
         let text = Self::text(path)?;
-        let text = Text {
-            file: path,
-            text: &text,
-        };
+        let text = Text::of(path, &text);
         match Self::parse(text) {
             Ok(config) => Ok((config, None)),
             Err(wrong) => match Self::leading(text.text) {

@@ -73,10 +73,7 @@ body = "item"
 
     #[test]
     fn a_sentence_points_at_the_line_that_it_is_about() {
-        let text = Text {
-            file: Path::new("c.toml"),
-            text: FILE,
-        };
+        let text = Text::of(Path::new("c.toml"), FILE);
         for (sentence, line) in [
             ("batch: write 1 to 10000", 4),
             ("calls.first: there is no call \"x\"", 6),

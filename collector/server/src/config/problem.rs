@@ -5,6 +5,7 @@ use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use dray_delivery::presets::{Missing, Own};
 use thiserror::Error;
 use toml::de::{DeTable, DeValue};
 
@@ -79,13 +80,57 @@ pub struct Text<'a> {
     pub file: &'a Path,
     /// Its content.
     pub text: &'a str,
+    /// The user's own presets that it names.
+    own: Option<&'a Own>,
+    /// What it says with presets beneath its targets.
+    laid: Option<&'a DeTable<'a>>,
 }
 
-impl Text<'_> {
+impl<'a> Text<'a> {
+    /// A file's content.
+    #[must_use]
+    pub fn of(file: &'a Path, text: &'a str) -> Self {
+        Self {
+            file,
+            text,
+            own: None,
+            laid: None,
+        }
+    }
+
+    /// The same with what lies beneath its targets: what is wrong in a preset's file is shown in that.
+    #[must_use]
+    pub fn beneath<'b>(self, own: &'b Own, laid: Option<&'b DeTable<'b>>) -> Text<'b>
+    where
+        'a: 'b,
+    {
+        Text {
+            file: self.file,
+            text: self.text,
+            own: Some(own),
+            laid,
+        }
+    }
+
     /// A problem with the value at `path`; where that isn't in the file, with the nearest table above it.
     #[must_use]
     pub fn problem(&self, path: &[At<'_>], what: String, way_out: &str) -> Problem {
-        self.at(span_of(self.text, path), what, way_out.to_owned())
+        let span = match self.laid {
+            Some(laid) => span_of(laid, path),
+            None => DeTable::parse(self.text).map_or(0..0, |root| span_of(root.get_ref(), path)),
+        };
+        self.at(span, what, way_out.to_owned())
+    }
+
+    /// What a target with a preset does not say, or what is wrong with that.
+    #[must_use]
+    pub fn unsaid(&self, missing: &Missing) -> Problem {
+        let what = format!("target {:?}: {}", missing.target, missing.what);
+        let way_out = match missing.way_out.as_str() {
+            "" => way_out_of(&missing.what),
+            way_out => way_out.to_owned(),
+        };
+        self.at(missing.at.clone(), what, way_out)
     }
 
     /// What TOML or serde found, with the way out where we know one.
@@ -97,34 +142,27 @@ impl Text<'_> {
     }
 
     fn at(&self, span: Range<usize>, what: String, way_out: String) -> Problem {
-        let start = self
-            .text
-            .floor_char_boundary(span.start.min(self.text.len()));
-        let before = &self.text[..start];
+        let place = self.own.and_then(|own| own.place(span.start));
+        let (file, text, start) = place.unwrap_or((self.file, self.text, span.start));
+        let start = text.floor_char_boundary(start.min(text.len()));
+        let before = &text[..start];
         let line_start = before.rfind('\n').map_or(0, |at| at + 1);
         Problem {
-            file: self.file.to_owned(),
+            file: file.to_owned(),
             line: before.matches('\n').count() + 1,
-            column: self.text[line_start..start].chars().count() + 1,
-            text: self.text[line_start..]
-                .lines()
-                .next()
-                .unwrap_or("")
-                .to_owned(),
+            column: text[line_start..start].chars().count() + 1,
+            text: text[line_start..].lines().next().unwrap_or("").to_owned(),
             what,
             way_out,
         }
     }
 }
 
-fn span_of(text: &str, path: &[At<'_>]) -> Range<usize> {
-    let Ok(root) = DeTable::parse(text) else {
-        return 0..0;
-    };
+fn span_of(root: &DeTable<'_>, path: &[At<'_>]) -> Range<usize> {
     let Some((At::Key(first), rest)) = path.split_first() else {
         return 0..0;
     };
-    let Some(mut value) = root.get_ref().get(*first) else {
+    let Some(mut value) = root.get(*first) else {
         return 0..0;
     };
     for step in rest {
@@ -273,10 +311,10 @@ mod tests {
 
     #[test]
     fn a_problem_shows_its_line_and_points_at_its_place() {
-        let text = Text {
-            file: Path::new("c.toml"),
-            text: "a = 1\nb = [\n  { c = \"ü\", d = 2 },\n]\n",
-        };
+        let text = Text::of(
+            Path::new("c.toml"),
+            "a = 1\nb = [\n  { c = \"ü\", d = 2 },\n]\n",
+        );
         let path = [At::Key("b"), At::Index(0), At::Key("d")];
         let said = text
             .problem(&path, "d is too small".into(), "write 3")

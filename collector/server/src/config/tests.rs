@@ -23,10 +23,7 @@ max = "60s"
 "#;
 
 fn parse(text: &str) -> Result<Config, ConfigError> {
-    Config::parse(Text {
-        file: Path::new("collector.toml"),
-        text,
-    })
+    Config::parse(Text::of(Path::new("collector.toml"), text))
 }
 
 #[test]
@@ -415,4 +412,68 @@ fn a_preset_lies_beneath_its_target_and_problems_stand_where_the_file_has_them()
         range.contains("beneath it lies preset \"tryton/items\""),
         "{range}"
     );
+}
+
+#[test]
+fn what_is_wrong_in_a_preset_of_the_users_own_is_shown_in_its_file() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (file, preset) = (
+        folder.path().join("c.toml"),
+        folder.path().join("ours.toml"),
+    );
+    let text = "names = [\"c\"]\n[[target]]\nname = \"erp\"\npreset = \"ours.toml\"\nurl = \"https://erp.example/api/\"\n";
+    std::fs::write(&file, text).expect("a file");
+    let read = |ours: &str| {
+        std::fs::write(&preset, ours).expect("a file");
+        Config::read(&file).map_err(|error| error.to_string())
+    };
+    let good = "about = \"ours\"\n[target]\nbatch = 7\n";
+    assert_eq!(read(good).expect("a good one").targets[0].batch, 7);
+    let ours = preset.display();
+    for (found, replaced, said) in [
+        (
+            "batch",
+            "bacth",
+            format!("{ours}:3:1: unknown field `bacth`"),
+        ),
+        (
+            "batch",
+            "bacth",
+            "way out: did you mean \"batch\"?".to_owned(),
+        ),
+        (
+            "about",
+            "abuot",
+            format!("{ours}:1:1: target \"erp\": unknown field `abuot`"),
+        ),
+        (
+            "= 7",
+            "= 0",
+            format!("{ours}:3:9: target \"erp\": batch: write 1 to 10000"),
+        ),
+        (
+            "7",
+            "7\npreset = \"odo/items\"",
+            format!("{ours}:4:10: target \"erp\": preset: there is no preset \"odo/items\""),
+        ),
+        ("7", "7\nconcurrency = ", format!("{ours}:4:")),
+        (
+            "[target]",
+            "[write]\ntimeout = \"how long a call may take: timeout = \\\"10s\\\"\"\n[target]",
+            format!(
+                "{}:4:10: target \"erp\": timeout: preset \"ours.toml\" needs it",
+                file.display()
+            ),
+        ),
+    ] {
+        let wrong = read(&good.replace(found, replaced)).expect_err(replaced);
+        assert!(wrong.contains(&said), "{said}: {wrong}");
+    }
+    std::fs::remove_file(&preset).expect("it was there");
+    let wrong = Config::read(&file).expect_err("none").to_string();
+    assert!(
+        wrong.starts_with(&format!("{}:4:10: ", file.display())),
+        "{wrong}"
+    );
+    assert!(wrong.contains("way out: write where it stands"), "{wrong}");
 }

@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 use dray_collector::{Running, Stop};
 use dray_proto::v1::dead_letter_act_request::Act;
 use dray_proto::v1::{
-    CollectorStatusRequest, ConsumerActRequest, DeadLetterActRequest, DeadLettersReply,
-    DeadLettersRequest, InviteRequest, SiteActRequest, SitesRequest, TargetActRequest,
-    site_act_request,
+    AuditRequest, CollectorStatusRequest, ConsumerActRequest, DeadLetterActRequest,
+    DeadLettersReply, DeadLettersRequest, InviteRequest, SiteActRequest, SitesRequest,
+    TargetActRequest, site_act_request,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tonic::Code;
@@ -108,6 +108,23 @@ async fn what_an_agent_could_not_read_is_listed_shown_and_discarded() {
         1
     );
     assert_eq!(dead_letters(&collector, "").await.total, 0);
+    let trail = admin.audit(AuditRequest { limit: 3 }).await;
+    let trail = trail.expect("a trail").into_inner();
+    let trail: Vec<_> = trail
+        .entries
+        .into_iter()
+        .map(|entry| (entry.action, entry.subject, entry.detail))
+        .collect();
+    let entry = |subject: &str, detail: &str| {
+        let action = "discard".to_owned();
+        (action, subject.to_owned(), detail.to_owned())
+    };
+    let expected = [
+        entry(&format!("dead letter {}", first.id), &first.reason),
+        entry("agents", "all of them"),
+        entry("agents", "1 of them"),
+    ];
+    assert_eq!(trail, expected);
     let gone = admin
         .dead_letter_act(act(Act::Discard, first.id, ""))
         .await

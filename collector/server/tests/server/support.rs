@@ -70,11 +70,7 @@ impl Collector {
             self.folder.path().join("data").display(),
             self.more
         );
-        Config::parse(Text {
-            file: Path::new("c.toml"),
-            text: &text,
-        })
-        .expect("a configuration")
+        Config::parse(Text::of(Path::new("c.toml"), &text)).expect("a configuration")
     }
 
     async fn up(&mut self) {

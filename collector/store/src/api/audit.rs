@@ -42,13 +42,54 @@ impl AuditEntry {
     pub fn first_broken(entries: &[Self]) -> Option<&Self> {
         let is_good = |pair: &[Self]| {
             let follows = pair[0].id + 1 == pair[1].id;
-            // One of an older version has none.
-            pair[1].hash.is_empty()
+            // Those of an older version have none, and come before all that have one.
+            (pair[0].hash.is_empty() && pair[1].hash.is_empty())
                 || (follows && pair[1].hash == pair[1].hash_after(&pair[0].hash))
         };
         entries
             .windows(2)
             .find(|pair| !is_good(pair))
             .map(|pair| &pair[1])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chain(count: u64) -> Vec<AuditEntry> {
+        let mut entries: Vec<AuditEntry> = Vec::new();
+        for id in 1..=count {
+            let mut entry = AuditEntry {
+                id,
+                detail: format!("entry {id}"),
+                ..AuditEntry::default()
+            };
+            let before = entries.last().map_or(&[][..], |before| &before.hash);
+            entry.hash = entry.hash_after(before);
+            entries.push(entry);
+        }
+        entries
+    }
+
+    #[test]
+    fn a_changed_entry_is_found_also_where_its_hash_was_taken_away() {
+        let broken = |entries: &[AuditEntry]| AuditEntry::first_broken(entries).map(|one| one.id);
+        assert_eq!(broken(&chain(4)), None);
+        let mut entries = chain(4);
+        entries[3].detail = "another".into();
+        assert_eq!(broken(&entries), Some(4));
+        entries[3].hash.clear();
+        assert_eq!(broken(&entries), Some(4), "the newest, without a hash");
+        let mut entries = chain(4);
+        entries.remove(1);
+        assert_eq!(broken(&entries), Some(3));
+        // An older version wrote the first two.
+        let mut entries = chain(4);
+        entries[0].hash.clear();
+        entries[1].hash.clear();
+        entries[2].hash = entries[2].hash_after(&[]);
+        entries[3].hash = entries[3].hash_after(&entries[2].hash.clone());
+        assert_eq!(broken(&entries), None);
     }
 }

@@ -5,6 +5,11 @@ use dray_proto::{FlowName, Offset};
 /// Rows that a target's report keeps, at most: at some 8 KiB each, 80 MiB. Counts go on being exact beyond it.
 pub const SHADOW_ROWS_MAX: u64 = 10_000;
 
+/// Names of fields that are counted of a flow, at most: a document whose names are data would fill the disk with them.
+pub const SHADOW_FIELDS_MAX: u64 = 1_000;
+/// What fields of other names are counted as.
+pub const SHADOW_FIELDS_REST: &str = "(other fields)";
+
 /// An event that was rendered and compared, not sent.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ShadowRow {

@@ -4,7 +4,8 @@ use dray_proto::Offset;
 
 use super::flow;
 use crate::api::{
-    Cursor, SHADOW_ROWS_MAX, ShadowCount, ShadowNote, ShadowQuery, ShadowRow, Step, Store,
+    Cursor, SHADOW_FIELDS_MAX, SHADOW_FIELDS_REST, SHADOW_ROWS_MAX, ShadowCount, ShadowNote,
+    ShadowQuery, ShadowRow, Step, Store,
 };
 
 fn note(offset: u64, verdict: &str) -> ShadowNote {
@@ -91,6 +92,22 @@ pub(super) fn each_offset_is_counted_once_and_the_report_is_bounded(store: &impl
     let counted = store.shadow_counts("erp").expect("an answer");
     assert!(
         counted.contains(&count("same", false, SHADOW_ROWS_MAX + 1)),
+        "{counted:?}"
+    );
+
+    // Names of fields that are data: the first are counted by name, and the rest together.
+    let mut many = note(SHADOW_ROWS_MAX + 4, "differs");
+    many.counted = (0..SHADOW_FIELDS_MAX + 50)
+        .map(|number| format!("/items/{number:06}"))
+        .chain(["/name".to_owned()])
+        .collect();
+    take(step("erp", vec![many], SHADOW_ROWS_MAX + 4));
+    let counted = store.shadow_counts("erp").expect("an answer");
+    let fields: Vec<_> = counted.iter().filter(|count| count.is_field).collect();
+    assert_eq!(fields.len() as u64, SHADOW_FIELDS_MAX + 1);
+    assert!(counted.contains(&count("/name", true, 2)), "{counted:?}");
+    assert!(
+        counted.contains(&count(SHADOW_FIELDS_REST, true, 51)),
         "{counted:?}"
     );
 

@@ -15,8 +15,10 @@ use crate::row::{Figure, Row, thousands};
 
 /// Events of the row with one event a request.
 const SINGLE: u64 = 200_000;
-/// Of so many events the target of the lanes takes one: more in a row would stop it.
+/// Of so many events the target of the lanes takes one.
 const TAKEN_OF: u64 = 50;
+/// What is refused in a row doesn't open its breaker: an answer "taken" may wait for a processor while others overtake it.
+const REFUSED_ON: &str = "[target.breaker]\nrejects = 10000\n";
 /// How often a dead neighbour is there and is not.
 const TURNS: usize = 5;
 const LINES_A_FILE: u64 = 100_000;
@@ -52,7 +54,7 @@ pub(crate) fn lanes(folder: &Path, arguments: &Arguments) -> anyhow::Result<Row>
     let counter = Counter::start()?;
     counter.take_one_of(TAKEN_OF);
     let events = arguments.lanes;
-    let targets = target("erp", &counter.url(), 1, 16);
+    let targets = target("erp", &counter.url(), 1, 16) + REFUSED_ON;
     let dead = events - events / TAKEN_OF;
     let refused = |site: &Site| -> anyhow::Result<bool> {
         Ok(probe::metric(site, 1, "dray_collector_target_dead_letters")? as u64 >= dead)

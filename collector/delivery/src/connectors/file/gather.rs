@@ -14,6 +14,7 @@ pub(super) struct Record {
     pub(super) offset: u64,
     pub(super) id: EventId,
     pub(super) again: bool,
+    pub(super) replayed: bool,
     pub(super) line: Vec<u8>,
 }
 
@@ -96,20 +97,27 @@ impl Gather {
     }
 }
 
-/// Which records stand in which file, in the order of their offsets: a flow's own, up to so many events and bytes.
+/// A record's offset, its index, and its bytes.
+type Place = (u64, usize, usize);
+
+/// Which records stand in which file, in the order of their offsets: a flow's own, up to so many events and bytes. What was
+/// an exception stands apart: the list of such a file stays for good, and is to be short. So does what is replayed, as its
+/// list alone says what a replay has written.
 pub(super) fn by_file(
     records: &[Result<Record, Outcome>],
     (events_max, bytes_max): (usize, usize),
 ) -> Vec<(Vec<usize>, String)> {
-    let mut flows: BTreeMap<&str, Vec<(u64, usize, usize)>> = BTreeMap::new();
+    let mut flows: BTreeMap<(&str, bool, bool), Vec<Place>> = BTreeMap::new();
     for (at, record) in records.iter().enumerate() {
         if let Ok(record) = record {
-            let flow = flows.entry(&record.flow).or_default();
+            let flow = flows
+                .entry((&record.flow, record.again, record.replayed))
+                .or_default();
             flow.push((record.offset, at, record.line.len()));
         }
     }
     let mut files = Vec::new();
-    for (flow, mut events) in flows {
+    for ((flow, ..), mut events) in flows {
         events.sort_unstable();
         let (mut indexes, mut bytes) = (Vec::new(), 0);
         for (_, at, length) in events {
@@ -136,6 +144,7 @@ mod tests {
             offset,
             id: EventId::new([1; 10], offset, 0),
             again: false,
+            replayed: false,
             line: vec![b'x'; bytes],
         })
     }
@@ -158,6 +167,28 @@ mod tests {
             (vec![0, 4], "b/x"),
         ];
         assert_eq!(files, expected.map(|(at, flow)| (at, flow.to_owned())));
+    }
+
+    #[test]
+    fn what_was_a_dead_letter_and_what_is_replayed_are_in_files_of_their_own() {
+        let again = |record: Result<Record, Outcome>| {
+            record.map(|record| Record {
+                again: true,
+                ..record
+            })
+        };
+        let records = vec![
+            record("a/x", 1, 1),
+            again(record("a/x", 2, 1)),
+            record("a/x", 3, 1),
+            record("a/x", 4, 1).map(|record| Record {
+                replayed: true,
+                ..record
+            }),
+        ];
+        let files = by_file(&records, (10, 50));
+        let expected = [vec![0, 2], vec![3], vec![1]];
+        assert_eq!(files, expected.map(|at| (at, "a/x".to_owned())));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Events as lines, and lines as a file: pure.
 
+use std::ops::RangeInclusive;
+
 use encoding_rs::{EncoderResult, Encoding};
 
 use crate::config::file::{Align, FieldConfig, FileConfig, Format, LineEnd};
@@ -9,6 +11,10 @@ use crate::config::file::{Align, FieldConfig, FileConfig, Format, LineEnd};
 pub(super) struct Layout {
     format: Format,
     encoding: &'static Encoding,
+    /// As XML says it.
+    encoding_name: &'static str,
+    /// Bytes that it writes and the one that was asked for does not have.
+    bytes_refused: RangeInclusive<u8>,
     line_end: &'static str,
     separator: char,
     names: bool,
@@ -48,9 +54,12 @@ impl Layout {
     pub(super) fn new(config: &FileConfig) -> Result<Self, String> {
         let encoding = Encoding::for_label(config.encoding.as_bytes())
             .ok_or_else(|| format!("file.encoding: there is no {:?}", config.encoding))?;
+        let (encoding_name, bytes_refused) = as_asked(&config.encoding, encoding);
         Ok(Self {
             format: config.format,
             encoding,
+            encoding_name,
+            bytes_refused,
             line_end: match config.line_end {
                 LineEnd::Lf => "\n",
                 LineEnd::Crlf => "\r\n",
@@ -109,7 +118,7 @@ impl Layout {
             Ok(())
         };
         if self.format == Format::Xml {
-            let encoding = self.encoding.name();
+            let encoding = self.encoding_name;
             put(&format!("<?xml version=\"1.0\" encoding=\"{encoding}\"?>"))?;
             put(&format!("<{} count=\"{}\">", self.root, facts.count))?;
         }
@@ -226,14 +235,42 @@ impl Layout {
         if let EncoderResult::Unmappable(letter) = result {
             return Err(format!(
                 "{:?} has no place in {}; nothing is replaced",
-                letter,
-                self.encoding.name()
+                letter, self.encoding_name
+            ));
+        }
+        // Of these a letter is a byte.
+        if let Some(at) = out
+            .iter()
+            .position(|byte| self.bytes_refused.contains(byte))
+        {
+            return Err(format!(
+                "{:?} has no place in {}; nothing is replaced",
+                text.chars().nth(at).unwrap_or_default(),
+                self.encoding_name
             ));
         }
         if ends {
             out.extend_from_slice(self.line_end.as_bytes());
         }
         Ok(out)
+    }
+}
+
+/// WHATWG's encodings are what browsers read: of ISO 8859-1 and ASCII, Windows' superset of both. Who asks for one of these
+/// gets no letter that is not in it.
+fn as_asked(label: &str, encoding: &'static Encoding) -> (&'static str, RangeInclusive<u8>) {
+    let label = label.trim().to_ascii_lowercase();
+    #[allow(clippy::reversed_empty_ranges)] // None are refused.
+    let (all, above_ascii, controls) = (1..=0, 0x80..=0xFF, 0x80..=0x9F);
+    let is_windows = label.contains("windows") || label.contains("cp125");
+    match encoding.name() {
+        "windows-1252" if ["ascii", "us-ascii", "ansi_x3.4-1968"].contains(&&*label) => {
+            ("US-ASCII", above_ascii)
+        }
+        "windows-1252" if !is_windows => ("ISO-8859-1", controls),
+        "windows-1254" if !is_windows => ("ISO-8859-9", controls),
+        "windows-874" if !is_windows => ("ISO-8859-11", controls),
+        name => (name, all),
     }
 }
 
@@ -306,6 +343,27 @@ mod tests {
             let refused = layout(more).record(&[some(value), None]);
             assert!(refused.expect_err(value).contains(said), "{value}");
         }
+        for (encoding, value, fits) in [
+            ("iso-8859-1", "ä", true),
+            ("iso-8859-1", "€", false),
+            ("latin1", "€", false),
+            ("iso-8859-15", "€", true),
+            ("iso-8859-9", "ğ", true),
+            ("iso-8859-9", "€", false),
+            ("us-ascii", "a", true),
+            ("us-ascii", "ä", false),
+            ("cp1252", "€", true),
+            ("utf-8", "€", true),
+        ] {
+            let made = layout(&format!("format = \"csv\"\nencoding = \"{encoding}\""));
+            let made = made.record(&[some(value), None]);
+            assert_eq!(made.is_ok(), fits, "{value} in {encoding}: {made:?}");
+        }
+        check(
+            "format = \"xml\"\nencoding = \"latin1\"",
+            &["A", "2"],
+            "<?xml version=\"1.0\" encoding=\"ISO-8859-1\"?>\n<events count=\"1\">\n<event><sku>A</sku><qty>2</qty></event>\n</events>\n",
+        );
         let latin = layout("format = \"csv\"\nencoding = \"windows-1252\"");
         assert_eq!(
             latin.record(&[some("ä€"), None]),

@@ -23,6 +23,8 @@ use crate::config::sftp::SftpConfig;
 use crate::connectors::trust;
 use crate::outcome::Outcome;
 
+/// Bytes that are sent within the time limit of one answer.
+const PART_BYTES: usize = 256 * 1024;
 /// Unanswered signs of life after which a connection is dead.
 const KEEPALIVES_MAX: usize = 2;
 
@@ -128,7 +130,10 @@ impl Remote {
             .await?;
         let mut file = opened.map_err(|error| self.said(&error))?;
         let broke = |error: io::Error| Outcome::Transient(format!("{}: {error}", self.name()));
-        self.within(file.write_all(bytes)).await?.map_err(broke)?;
+        // A large file over a slow line takes longer than one answer may.
+        for part in bytes.chunks(PART_BYTES) {
+            self.within(file.write_all(part)).await?.map_err(broke)?;
+        }
         // Where the server can: OpenSSH since 2014.
         let synced = self.within(file.sync_all()).await?;
         synced.map_err(|error| self.said(&error))?;

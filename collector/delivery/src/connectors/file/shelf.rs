@@ -38,7 +38,8 @@ struct Open {
     kept: Vec<Ids>,
     /// Of the last file.
     number: u64,
-    /// Flow and id of all events in `kept`.
+    /// Flow and id of all events in `kept`: of those that were replayed, and of the others.
+    replayed: HashSet<(String, String)>,
     known: HashSet<(String, String)>,
 }
 
@@ -51,8 +52,13 @@ struct Ids {
     flow: String,
     last: u64,
     again: bool,
+    replayed: bool,
     ids: Vec<String>,
 }
+
+/// How a list says that its events were exceptions, or were replayed.
+const AGAIN: &str = "1";
+const REPLAYED: &str = "2";
 
 impl Ids {
     fn of(name: &str, number: u64, flow: &str, records: &[&Record]) -> Self {
@@ -66,14 +72,19 @@ impl Ids {
                 .max()
                 .unwrap_or(0),
             again: records.iter().any(|record| record.again),
+            replayed: records.iter().any(|record| record.replayed),
             ids: records.iter().map(|record| record.id.to_string()).collect(),
         }
     }
 
     fn text(&self) -> String {
         let (number, flow, last) = (self.number, &self.flow, self.last);
-        let again = u8::from(self.again);
-        let mut text = format!("{MAGIC} {number} {flow} {last} {again}\n{}\n", self.name);
+        let kind = match (self.again, self.replayed) {
+            (true, _) => AGAIN,
+            (false, true) => REPLAYED,
+            (false, false) => "0",
+        };
+        let mut text = format!("{MAGIC} {number} {flow} {last} {kind}\n{}\n", self.name);
         for id in &self.ids {
             text.push_str(id);
             text.push('\n');
@@ -86,7 +97,7 @@ impl Ids {
     fn parse(text: &str) -> Option<Self> {
         let mut lines = text.lines();
         let head: Vec<_> = lines.next()?.split(' ').collect();
-        let [MAGIC, number, flow, last, again] = head.as_slice() else {
+        let [MAGIC, number, flow, last, kind] = head.as_slice() else {
             return None;
         };
         let name = lines.next()?.to_owned();
@@ -98,7 +109,8 @@ impl Ids {
             number: number.parse().ok()?,
             flow: (*flow).to_owned(),
             last: last.parse().ok()?,
-            again: *again == "1",
+            again: *kind == AGAIN,
+            replayed: *kind == REPLAYED,
             ids,
         })
     }
@@ -162,7 +174,8 @@ impl Shelf {
         self.forget(open);
         let is_new = |record: &&Record| {
             let event = (flow.to_owned(), record.id.to_string());
-            !open.known.contains(&event)
+            let is_known = open.known.contains(&event) && !record.replayed;
+            !is_known && !open.replayed.contains(&event)
         };
         let records: Vec<_> = records.into_iter().filter(is_new).collect();
         let offsets = || records.iter().map(|record| record.offset);
@@ -220,8 +233,12 @@ impl Shelf {
         let (part, sent) = (self.part(name), self.own.join(format!("{name}.sent")));
         let is_sent = sent.try_exists().map_err(said)?;
         remote.put(&part, name, is_sent, || {
-            write_synced(&sent, b"")?;
-            sync(&self.own)
+            let noted = write_synced(&sent, b"").and_then(|()| sync(&self.own));
+            if noted.is_err() {
+                // What was not synced must not be believed later.
+                fs::remove_file(&sent)?;
+            }
+            noted
         })?;
         fs::remove_file(&part).map_err(said)?;
         sync(&self.own).map_err(said)?;
@@ -296,6 +313,7 @@ impl Shelf {
             _lock: lock,
             kept: Vec::new(),
             number: 0,
+            replayed: HashSet::new(),
             known: HashSet::new(),
         };
         self.recover(&mut open)?;
@@ -370,8 +388,12 @@ impl Shelf {
             let is_newest = ids.number == open.number;
             if is_over && !is_newest && !ids.again && fs::remove_file(self.list(&ids.name)).is_ok()
             {
+                let known = match ids.replayed {
+                    true => &mut open.replayed,
+                    false => &mut open.known,
+                };
                 for id in ids.ids {
-                    open.known.remove(&(ids.flow.clone(), id));
+                    known.remove(&(ids.flow.clone(), id));
                 }
             } else {
                 kept.push(ids);
@@ -402,7 +424,10 @@ impl Shelf {
 impl Open {
     fn know(&mut self, ids: Ids) {
         let events = ids.ids.iter().map(|id| (ids.flow.clone(), id.clone()));
-        self.known.extend(events);
+        match ids.replayed {
+            true => self.replayed.extend(events),
+            false => self.known.extend(events),
+        }
         self.number = self.number.max(ids.number);
         self.kept.push(ids);
     }

@@ -137,15 +137,51 @@ pub(super) fn marked(server: Server, rows: usize) -> String {
     )
 }
 
+/// What stands in place of an event's id where it is kept up to which offset marks went, and how such a row is told apart:
+/// `again` is 0 in a mark that goes in its time, and 1 in one that stays.
+const FORGOTTEN: &str = "forgotten";
+const IS_FORGOTTEN: &str = "2";
+
 /// Takes the marks of a target's flow away that nobody asks for any more.
 pub(super) fn forget(server: Server) -> String {
-    let [target, flow, offset] = match server {
-        Server::Postgres => ["$1", "$2", "$3"],
-        _ => ["?", "?", "?"],
+    let [target, flow, offset] = parameters(server);
+    format!(
+        "DELETE FROM {MARKS} WHERE target = {target} AND flow = {flow} AND log_offset <= {offset} AND again <> 1"
+    )
+}
+
+/// Keeps up to where they went. In the transaction of [`forget`], which leaves what says more.
+pub(super) fn keep_forgotten(server: Server) -> String {
+    let [target, flow, offset] = parameters(server);
+    let values = format!("VALUES ({target}, {flow}, '{FORGOTTEN}', {offset}, {IS_FORGOTTEN})");
+    let columns = "(target, flow, event_id, log_offset, again)";
+    match server {
+        Server::Mariadb | Server::Mysql => {
+            format!("INSERT IGNORE INTO {MARKS} {columns} {values}")
+        }
+        Server::Postgres | Server::Sqlite => {
+            format!("INSERT INTO {MARKS} {columns} {values} ON CONFLICT DO NOTHING")
+        }
+    }
+}
+
+/// Up to where a target's flow has lost its marks, as a text.
+pub(super) fn forgotten(server: Server) -> String {
+    let [target, flow, _] = parameters(server);
+    let text = match server {
+        Server::Mariadb | Server::Mysql => "char",
+        Server::Postgres | Server::Sqlite => "text",
     };
     format!(
-        "DELETE FROM {MARKS} WHERE target = {target} AND flow = {flow} AND log_offset <= {offset} AND again = 0"
+        "SELECT CAST(log_offset AS {text}) FROM {MARKS} WHERE target = {target} AND flow = {flow} AND event_id = '{FORGOTTEN}'"
     )
+}
+
+fn parameters(server: Server) -> [&'static str; 3] {
+    match server {
+        Server::Postgres => ["$1", "$2", "$3"],
+        _ => ["?", "?", "?"],
+    }
 }
 
 /// Makes the table of marks.

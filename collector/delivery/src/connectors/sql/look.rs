@@ -9,8 +9,8 @@ use super::session::Session;
 use crate::config::sql::{Server, SqlConfig};
 use crate::outcome::Outcome;
 
-/// Name, type and scale of each column.
-const POSTGRES: &str = "SELECT a.attname::text, a.atttypid::regtype::text, CASE WHEN a.atttypid = 'numeric'::regtype AND a.atttypmod > 0 THEN (((a.atttypmod - 4) & 2047 # 1024) - 1024)::text WHEN a.atttypid IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype) THEN '0' END FROM pg_attribute a WHERE a.attrelid = to_regclass($1) AND a.attnum > 0 AND NOT a.attisdropped";
+/// Name, type and scale of each column; a domain's are those of what it was made of.
+const POSTGRES: &str = "WITH RECURSIVE made_of AS (SELECT a.attname, a.atttypid AS kind, a.atttypmod AS modifier FROM pg_attribute a WHERE a.attrelid = to_regclass($1) AND a.attnum > 0 AND NOT a.attisdropped UNION ALL SELECT m.attname, t.typbasetype, CASE WHEN m.modifier < 0 THEN t.typtypmod ELSE m.modifier END FROM made_of m JOIN pg_type t ON t.oid = m.kind WHERE t.typtype = 'd') SELECT m.attname::text, m.kind::regtype::text, CASE WHEN m.kind = 'numeric'::regtype AND m.modifier > 0 THEN (((m.modifier - 4) & 2047 # 1024) - 1024)::text WHEN m.kind IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype) THEN '0' END FROM made_of m JOIN pg_type t ON t.oid = m.kind WHERE t.typtype <> 'd'";
 const MYSQL: &str = "SELECT column_name, data_type, CAST(numeric_scale AS CHAR) FROM information_schema.columns WHERE table_schema = COALESCE(?, DATABASE()) AND table_name = ?";
 const SQLITE: &str = "SELECT name, type, NULL FROM pragma_table_info(?)";
 /// Unique indexes with their columns.

@@ -1,6 +1,6 @@
 //! Which events of a delivery are in already: marks them, and says which had no mark.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use super::session::{Session, Text};
 use super::{Row, Sql, dialect};
@@ -71,6 +71,35 @@ impl Sql {
             })?;
         }
         Ok(all().filter(|event| !seen.contains(event)).collect())
+    }
+
+    /// Of replayed events that had no mark: whether that says anything. Asked after they were marked, as marks may go at any time.
+    pub(super) async fn refuse_unknown(
+        &self,
+        session: &mut Session,
+        rows: &[Row],
+        fresh: &HashSet<(String, String)>,
+    ) -> Result<(), Outcome> {
+        let is_fresh = |row: &&Row| fresh.contains(&(row.flow.clone(), row.id.clone()));
+        let mut first: BTreeMap<&str, u64> = BTreeMap::new();
+        for row in rows.iter().filter(|row| row.replayed).filter(is_fresh) {
+            let first = first.entry(&row.flow).or_insert(row.offset);
+            *first = (*first).min(row.offset);
+        }
+        let sql = dialect::forgotten(self.plan.server);
+        for (flow, first) in first {
+            let texts = vec![Some(self.target.clone()), Some(flow.to_owned())];
+            let found = session.ask(&sql, texts).await?;
+            let through = found.into_iter().flatten().flatten().next();
+            let through = through.and_then(|text| text.parse().ok()).unwrap_or(0);
+            if first <= through {
+                return Err(Outcome::Rejected(format!(
+                    "nobody knows whether its row is there: the table only adds rows, and {} keeps no marks up to offset {through} any more. Look for the row, and add it by hand where it is missing",
+                    dialect::MARKS
+                )));
+            }
+        }
+        Ok(())
     }
 
     /// The statements that mark events.

@@ -32,6 +32,8 @@ const AGREED: u8 = b'S';
 pub(super) struct Postgres {
     client: Client,
     prepared: HashMap<String, Statement>,
+    /// Whether the server's detail may be told: it shows whole rows, its values in the server's own form.
+    tells_rows: bool,
 }
 
 /// A value as the server reads it of any type.
@@ -96,6 +98,7 @@ impl Postgres {
         let mut session = Self {
             client,
             prepared: HashMap::new(),
+            tells_rows: !way.hides,
         };
         let wait_ms = wait.as_millis().max(1);
         session
@@ -108,7 +111,8 @@ impl Postgres {
     }
 
     pub(super) async fn plain(&mut self, sql: &str) -> Result<(), Outcome> {
-        self.client.batch_execute(sql).await.map_err(outcome)
+        let done = self.client.batch_execute(sql).await;
+        done.map_err(|error| self.outcome(error))
     }
 
     pub(super) async fn run(&mut self, sql: &str, texts: &[Text]) -> Result<u64, Outcome> {
@@ -118,10 +122,8 @@ impl Postgres {
             .iter()
             .map(|text| text as &(dyn ToSql + Sync))
             .collect();
-        self.client
-            .execute(&statement, &parameters)
-            .await
-            .map_err(outcome)
+        let done = self.client.execute(&statement, &parameters).await;
+        done.map_err(|error| self.outcome(error))
     }
 
     pub(super) async fn ask(
@@ -140,16 +142,21 @@ impl Postgres {
             (0..row.len()).map(|column| row.try_get(column)).collect()
         };
         rows.and_then(|rows| rows.iter().map(texts).collect())
-            .map_err(outcome)
+            .map_err(|error| self.outcome(error))
     }
 
     async fn statement(&mut self, sql: &str) -> Result<Statement, Outcome> {
         if let Some(statement) = self.prepared.get(sql) {
             return Ok(statement.clone());
         }
-        let statement = self.client.prepare(sql).await.map_err(outcome)?;
+        let prepared = self.client.prepare(sql).await;
+        let statement = prepared.map_err(|error| self.outcome(error))?;
         self.prepared.insert(sql.to_owned(), statement.clone());
         Ok(statement)
+    }
+
+    fn outcome(&self, error: tokio_postgres::Error) -> Outcome {
+        outcome(error, self.tells_rows)
     }
 }
 
@@ -194,7 +201,7 @@ where
             .connect_raw(stream, NoTls)
             .await
             .map_err(|error| match error.as_db_error() {
-                Some(_) => outcome(error),
+                Some(_) => outcome(error, false),
                 None if error.to_string().contains("authentication") => {
                     Outcome::Auth(format!("the database does not know us: {}", chain(&error)))
                 }
@@ -214,7 +221,7 @@ fn chain(error: &tokio_postgres::Error) -> String {
     }
 }
 
-fn outcome(error: tokio_postgres::Error) -> Outcome {
+fn outcome(error: tokio_postgres::Error, tells_rows: bool) -> Outcome {
     let Some(said) = error.as_db_error() else {
         if error.is_closed()
             || error
@@ -228,6 +235,7 @@ fn outcome(error: tokio_postgres::Error) -> Outcome {
     let mut words = said.message().to_owned();
     let meaning = meaning_of(said.code());
     if meaning == Meaning::Rejected
+        && tells_rows
         && let Some(detail) = said.detail()
     {
         words = format!("{words}: {detail}");

@@ -22,7 +22,7 @@ pub(super) struct Session {
 
 #[derive(Debug)]
 enum Link {
-    Postgres(Postgres),
+    Postgres(Box<Postgres>),
     MySql(MySql),
     Sqlite(Sqlite),
 }
@@ -31,7 +31,7 @@ impl Session {
     /// Connects. `wait`: how long a statement may take.
     pub(super) async fn open(way: &Way, wait: Duration) -> Result<Self, Outcome> {
         let link = match way.config.server {
-            Server::Postgres => Link::Postgres(Postgres::connect(way, wait).await?),
+            Server::Postgres => Link::Postgres(Box::new(Postgres::connect(way, wait).await?)),
             Server::Mariadb | Server::Mysql => Link::MySql(MySql::connect(way, wait).await?),
             Server::Sqlite => Link::Sqlite(Sqlite::open(&way.config.file, wait).await?),
         };

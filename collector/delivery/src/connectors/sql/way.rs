@@ -14,6 +14,8 @@ pub(super) struct Way {
     pub(super) config: SqlConfig,
     /// Authorities to trust beside the system's; empty: none.
     pub(super) ca_file: PathBuf,
+    /// The target has values that nobody may read.
+    pub(super) hides: bool,
     /// Where it is encrypted.
     pub(super) tls: Option<Arc<rustls::ClientConfig>>,
 }
@@ -28,6 +30,7 @@ impl Way {
         let way = Self {
             config: sql.clone(),
             ca_file: config.ca_file.clone(),
+            hides: !config.mask.is_empty(),
             tls,
         };
         read(&way.config.password_file)?;

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
-use dray_proto::Offset;
+use dray_proto::{FlowName, Offset};
 use dray_store::{AuditEntry, Cursor, Replay, ReplayNote, ReplayProgress, ReplayState};
 
 use crate::catalogue::Phase;
@@ -83,13 +83,13 @@ impl Replaying {
         }
     }
 
-    /// The first that may enter its lane: none of its lane is there, or before it on the page.
-    pub(super) fn next_item(&mut self) -> Option<Item> {
+    /// The first that may enter its lane: none of its lane is there, or before it on the page. `is_open`: of which flows.
+    pub(super) fn next_item(&mut self, is_open: impl Fn(&FlowName) -> bool) -> Option<Item> {
         let mut passed: HashSet<u64> = HashSet::new();
         let at = self.page.iter().position(|item| match &item.what {
             What::Event(loaded) => {
                 let lane = loaded.events[0].lane;
-                !self.busy.contains(&lane) && passed.insert(lane)
+                !self.busy.contains(&lane) && passed.insert(lane) && is_open(&loaded.place.flow)
             }
             What::Letter(_) | What::Gone(..) => true,
         })?;

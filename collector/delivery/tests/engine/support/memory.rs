@@ -1,6 +1,7 @@
 //! A store in memory whose power can fail: what the SQLite store cannot do within a process.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -91,6 +92,8 @@ pub struct Memory {
     watch: watch::Sender<u64>,
     /// Steps that are not "on disk" yet.
     waiting: Mutex<VecDeque<Waiting>>,
+    /// Nothing reaches the "disk".
+    held: AtomicBool,
 }
 
 /// What one commit of a slow store takes, as a disk's sync would.
@@ -103,13 +106,16 @@ impl Memory {
             kept: Mutex::default(),
             watch: watch::Sender::new(0),
             waiting: Mutex::default(),
+            held: AtomicBool::new(false),
         });
         let weak = Arc::downgrade(&store);
         std::thread::spawn(move || {
             loop {
                 std::thread::park_timeout(SYNC);
                 let Some(store) = weak.upgrade() else { return };
-                store.commit();
+                if !store.held.load(Ordering::Relaxed) {
+                    store.commit();
+                }
             }
         });
         store
@@ -121,6 +127,11 @@ impl Memory {
             self.commit();
         }
         self.waiting().clear();
+    }
+
+    /// No step is answered until it is let go.
+    pub fn hold(&self, held: bool) {
+        self.held.store(held, Ordering::Relaxed);
     }
 
     fn commit(&self) {
@@ -364,8 +375,10 @@ impl Store for Memory {
         Ok(id)
     }
 
-    fn replays(&self, _: Option<&str>, _: usize) -> Result<Vec<Replay>, StoreError> {
-        Ok(self.kept().replays.clone())
+    fn replays(&self, target: Option<&str>, _: usize) -> Result<Vec<Replay>, StoreError> {
+        let kept = self.kept();
+        let is_its = |one: &&Replay| target.is_none_or(|target| target == one.target);
+        Ok(kept.replays.iter().filter(is_its).cloned().collect())
     }
 
     fn replay(&self, id: u64) -> Result<Option<Replay>, StoreError> {

@@ -1,11 +1,17 @@
 //! Reports of targets in shadow: rows up to a bound, and counts that stay exact.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
 use dray_proto::FlowName;
 use rusqlite::types::Value;
 use rusqlite::{Transaction, params, params_from_iter};
 
 use super::{State, flow, offset};
-use crate::api::{SHADOW_ROWS_MAX, ShadowCount, ShadowNote, ShadowQuery, ShadowRow, StoreError};
+use crate::api::{
+    SHADOW_FIELDS_MAX, SHADOW_FIELDS_REST, SHADOW_ROWS_MAX, ShadowCount, ShadowNote, ShadowQuery,
+    ShadowRow, StoreError,
+};
 
 /// The tables. Versions before them pass them by.
 pub(super) const SCHEMA: &str = "
@@ -40,6 +46,14 @@ pub(super) fn write(
         "INSERT INTO shadow_count VALUES (?1, ?2, ?3, ?4, 1)
          ON CONFLICT (target, flow, is_field, what) DO UPDATE SET count = count + 1",
     )?;
+    let mut more = transaction.prepare_cached(
+        "UPDATE shadow_count SET count = count + 1 WHERE target = ?1 AND flow = ?2 AND is_field = 1 AND what = ?3",
+    )?;
+    let mut names = transaction.prepare_cached(
+        "SELECT count(*) FROM shadow_count WHERE target = ?1 AND flow = ?2 AND is_field = 1",
+    )?;
+    // How many names of fields each flow has.
+    let mut named: HashMap<&FlowName, u64> = HashMap::new();
     for (flow, ShadowNote { row, counted }) in notes {
         let added = add.execute(params![
             target,
@@ -56,6 +70,19 @@ pub(super) fn write(
         }
         count.execute(params![target, flow.as_str(), 0, row.verdict])?;
         for field in counted {
+            if more.execute(params![target, flow.as_str(), field])? > 0 {
+                continue;
+            }
+            let named = match named.entry(flow) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(unknown) => {
+                    let of = [target, flow.as_str()];
+                    unknown.insert(names.query_row(of, |row| row.get::<_, i64>(0))? as u64)
+                }
+            };
+            let has_room = *named < SHADOW_FIELDS_MAX;
+            *named += u64::from(has_room);
+            let field = if has_room { field } else { SHADOW_FIELDS_REST };
             count.execute(params![target, flow.as_str(), 1, field])?;
         }
     }

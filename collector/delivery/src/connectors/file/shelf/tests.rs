@@ -17,6 +17,7 @@ fn record(offset: u64, again: bool) -> Record {
         offset,
         id: EventId::new([3; 10], offset, 0),
         again,
+        replayed: false,
         line: format!("{offset}\n").into(),
     }
 }
@@ -66,6 +67,27 @@ fn a_file_appears_whole_and_what_is_in_it_comes_in_no_other() {
     let shelf = Shelf::new(folder.path(), "erp");
     publish(&shelf, &[3, 4, 5]).expect("nothing to write");
     assert_eq!(names(folder.path()), [file(2)]);
+}
+
+#[test]
+fn what_is_replayed_is_in_a_file_once_more_and_after_a_kill_in_no_third() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let shelf = Shelf::new(folder.path(), "erp");
+    publish(&shelf, &[1, 2]).expect("it writes");
+    let replayed = |offset| Record {
+        replayed: true,
+        ..record(offset, false)
+    };
+    let replay = |shelf: &Shelf| {
+        let records = [replayed(1), replayed(2)];
+        shelf.publish(&layout(), NAME, FLOW, records.iter().collect())
+    };
+    replay(&shelf).expect("it writes");
+    assert_eq!(names(folder.path()), [file(1), file(2)]);
+    drop(shelf);
+    let shelf = Shelf::new(folder.path(), "erp");
+    replay(&shelf).expect("nothing to write");
+    assert_eq!(names(folder.path()), [file(1), file(2)]);
 }
 
 #[test]
@@ -148,6 +170,12 @@ fn one_process_writes_and_a_folder_that_is_missing_is_said() {
 #[test]
 fn a_list_is_read_as_it_was_written_and_not_otherwise() {
     let ids = Ids::of("a b.csv", 3, FLOW, &[&record(9, true), &record(4, false)]);
+    let replayed = Record {
+        replayed: true,
+        ..record(9, false)
+    };
+    let replayed = Ids::of("a", 3, FLOW, &[&replayed]);
+    assert_eq!(Ids::parse(&replayed.text()), Some(replayed));
     let text = ids.text();
     assert_eq!(Ids::parse(&text), Some(ids));
     for end in 0..text.len() {
