@@ -131,14 +131,16 @@ impl Account {
             Verdict::All(outcome) => vec![outcome],
             Verdict::Each(fates) => fates.iter().map(|fate| &fate.outcome).collect(),
         };
-        for outcome in outcomes {
-            match outcome {
-                Outcome::Throttled(wait, why) => {
-                    self.turns().throttled(Instant::now(), *wait, why);
-                }
-                Outcome::Done | Outcome::Accepted(..) => self.turns().succeeded(),
-                _ => {}
+        for outcome in &outcomes {
+            if let Outcome::Throttled(wait, why) = outcome {
+                self.turns().throttled(Instant::now(), *wait, why);
             }
+        }
+        // However many events it has: a request is what the account counts.
+        let is_taken =
+            |outcome: &&Outcome| matches!(outcome, Outcome::Done | Outcome::Accepted(..));
+        if outcomes.iter().any(is_taken) {
+            self.turns().succeeded();
         }
         self.changed.notify_waiters();
     }
@@ -175,5 +177,48 @@ impl Drop for Permit {
     fn drop(&mut self) {
         self.0.turns().ended();
         self.0.changed.notify_waiters();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::connectors::Fate;
+    use std::time::Duration;
+
+    /// Requests that may be in flight.
+    fn places(account: &Account) -> usize {
+        let (mut turns, mut went) = (account.turns(), 0);
+        loop {
+            let ticket = turns.queue(Timeliness::Normal);
+            if turns.turn(ticket, Instant::now()) != Turn::Go {
+                turns.leave(ticket);
+                (0..went).for_each(|_| turns.ended());
+                return went;
+            }
+            went += 1;
+        }
+    }
+
+    #[test]
+    fn a_delivery_that_is_taken_gives_back_one_step_however_many_events_it_has() {
+        let config: AccountConfig =
+            toml::from_str("name = \"a\"\nconcurrency = 64").expect("a table");
+        let account = Account::new(&config).expect("no secrets");
+        let told = |verdict| Told {
+            verdict,
+            ..Told::from(Outcome::Done)
+        };
+        let throttled = Outcome::Throttled(Duration::ZERO, "429".into());
+        account.learn(&Told::from(throttled));
+        assert_eq!(places(&account), 32);
+        let many = || (0..100).map(|_| Fate::from(Outcome::Done)).collect();
+        account.learn(&told(Verdict::Each(many())));
+        assert_eq!(places(&account), 33);
+        account.learn(&told(Verdict::All(Outcome::Done)));
+        assert_eq!(places(&account), 34);
+        let refused = Fate::from(Outcome::Rejected("no".into()));
+        account.learn(&told(Verdict::Each(vec![refused])));
+        assert_eq!(places(&account), 34);
     }
 }

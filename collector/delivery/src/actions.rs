@@ -49,8 +49,7 @@ pub async fn retry(
         ExceptionState::Overtaken if older => OLDER,
         ExceptionState::Overtaken => {
             return Err(format!(
-                "a later event of this key ({}) was delivered; use --older to deliver {id} all the same",
-                found.key
+                "a later event of its key was delivered; use --older to deliver {id} all the same"
             ));
         }
         ExceptionState::Held => return Err(held(store, &found).await?),
@@ -178,6 +177,7 @@ pub async fn retry_all(store: &Arc<dyn Store>, target: &str) -> Result<u64, Stri
         target: Some(target.to_owned()),
         states: vec![ExceptionState::Dead],
         limit: PAGE,
+        without_events: true,
         ..ExceptionQuery::default()
     };
     let mut done = 0;
@@ -222,6 +222,7 @@ pub async fn detach(store: &Arc<dyn Store>, target: &str) -> Result<(), String> 
         cancel_replays(&*store, &target)?;
         for flow in store.flows() {
             store.set(&phase::setting(&target, &flow), None)?;
+            store.set(&phase::passed::setting(&target, &flow), None)?;
         }
         store.detach(&consumer(&target))?;
         store.set(&seeded_setting(&target), None)?;
@@ -254,11 +255,12 @@ fn cancel_replays(store: &dyn Store, target: &str) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// The entry of the audit trail about one dead letter: its key, and what the target refused or asked.
+/// The entry of the audit trail about one dead letter: which event it is, and what the target refused or asked. Its key is
+/// not told: it may be made of what is masked.
 fn noted(by: Option<&str>, action: &str, found: &Exception) -> Vec<AuditEntry> {
-    let whose = match (found.key.is_empty(), found.target.is_empty()) {
-        (false, false) => format!(", {} of {}", found.key, found.target),
-        _ => String::new(),
+    let whose = match found.target.as_str() {
+        "" => String::new(),
+        target => format!(", {} offset {} at {target}", found.flow, found.offset.0),
     };
     let entry = |by: &str| AuditEntry {
         id: 0,
@@ -300,8 +302,8 @@ async fn held(store: &Arc<dyn Store>, found: &Exception) -> Result<String, Strin
     .await?;
     Ok(match before.first() {
         Some(dead) => format!(
-            "event {} is held behind dead letter {} of its key ({}): retry or discard that one",
-            found.id, dead.id, found.key
+            "event {} is held behind dead letter {} of its key: retry or discard that one",
+            found.id, dead.id
         ),
         None => format!("event {} is held and goes on by itself", found.id),
     })
@@ -313,8 +315,9 @@ fn of_key(found: &Exception, states: Vec<ExceptionState>, limit: usize) -> Excep
         flow: Some(found.flow.clone()),
         key: Some(found.key.clone()),
         states,
-        after: 0,
         limit,
+        without_events: true,
+        ..ExceptionQuery::default()
     }
 }
 
@@ -322,6 +325,7 @@ async fn find(store: &Arc<dyn Store>, id: u64) -> Result<Exception, String> {
     let query = ExceptionQuery {
         after: id.saturating_sub(1),
         limit: 1,
+        without_events: true,
         ..ExceptionQuery::default()
     };
     let found = list(store, query)

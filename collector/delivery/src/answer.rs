@@ -1,9 +1,13 @@
 //! What a target answered, and where in it a value stands.
 
+mod begun;
+mod letters;
+
+use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::time::Duration;
 
-use http::header::RETRY_AFTER;
+use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, StatusCode};
 use jiff::Timestamp;
 use serde_json::Value;
@@ -19,6 +23,8 @@ pub const VALUE_BYTES_MAX: usize = 16 * 1024;
 
 /// How a reason begins that quotes the target.
 pub(crate) const ANSWERED: &str = "the target answered";
+/// What is said where a page came with a 2xx, and a service was asked.
+pub(crate) const A_PAGE: &str = "a page for people came, as of a sign-in or of something in between, and no answer of the service";
 
 /// An answer, or its beginning. What is asked of it is read once.
 #[derive(Debug)]
@@ -30,7 +36,17 @@ pub struct Answer<'a> {
     /// The body, or its beginning.
     pub body: &'a [u8],
     json: OnceCell<Option<Value>>,
-    xml: OnceCell<Option<Package>>,
+    /// Of JSON that ends too soon, what came.
+    begun: OnceCell<Option<Value>>,
+    xml: OnceCell<Option<Xml>>,
+}
+
+/// An answer's XML.
+#[derive(Debug)]
+struct Xml {
+    package: Package,
+    /// It ends too soon: this is what came.
+    is_begun: bool,
 }
 
 /// Where a value stands in an answer:
@@ -93,22 +109,68 @@ impl<'a> Answer<'a> {
             headers,
             body,
             json: OnceCell::new(),
+            begun: OnceCell::new(),
             xml: OnceCell::new(),
         }
     }
 
-    /// The body as JSON, where it is.
+    fn letters(&self) -> Cow<'a, str> {
+        letters::read(self.headers, self.body)
+    }
+
+    /// The body as JSON, where it is, and whole.
     pub fn json(&self) -> Option<&Value> {
         self.json
-            .get_or_init(|| serde_json::from_slice(self.body).ok())
+            .get_or_init(|| serde_json::from_str(&self.letters()).ok())
             .as_ref()
+    }
+
+    /// The beginning of JSON that ends too soon, as one that is longer than what is read of it.
+    fn begun(&self) -> Option<&Value> {
+        let read = || {
+            if self.json().is_some() {
+                return None;
+            }
+            serde_json::from_str(&begun::json(&self.letters())?).ok()
+        };
+        self.begun.get_or_init(read).as_ref()
+    }
+
+    /// Whether it is for people to look at.
+    #[must_use]
+    pub fn is_page(&self) -> bool {
+        let kind = self.headers.get(CONTENT_TYPE);
+        let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+        kind.to_ascii_lowercase().starts_with("text/html")
+    }
+
+    /// Whether the body ends before it is known what may stand at a place.
+    #[must_use]
+    pub fn ends_before(&self, place: &Place) -> bool {
+        match place {
+            Place::Pointer(pointer) => {
+                let begun = self.begun().map(|begun| begun.pointer(pointer));
+                // Null came, and is none.
+                begun.is_some_and(|found| match found {
+                    Some(value) => !value.is_null() && text_of(value).is_none(),
+                    None => true,
+                })
+            }
+            Place::XPath(path) => {
+                self.xml().is_some_and(|xml| xml.is_begun) && self.xpath(path).is_none()
+            }
+            Place::Header(_) | Place::Text => false,
+        }
     }
 
     /// The value at a place; `None` where there is none, where it is JSON's null, or an empty text, list or object.
     #[must_use]
     pub fn value(&self, place: &Place) -> Option<String> {
         let mut value = match place {
-            Place::Pointer(pointer) => text_of(self.json()?.pointer(pointer)?)?,
+            Place::Pointer(pointer) => {
+                let json = self.json().or_else(|| self.begun())?;
+                text_of(json.pointer(pointer)?)?
+            }
             Place::XPath(path) => self.xpath(path)?,
             Place::Header(name) => {
                 String::from_utf8_lossy(self.headers.get(name)?.as_bytes()).into_owned()
@@ -132,13 +194,25 @@ impl<'a> Answer<'a> {
         Some(wait.min(RETRY_AFTER_MAX))
     }
 
+    fn xml(&self) -> Option<&Xml> {
+        let read = || {
+            let text = self.letters();
+            // It also sees to it that what is searched is not too deep to be.
+            let (first, is_whole) = begun::xml(&text)?;
+            let package = sxd_document::parser::parse(&first).ok()?;
+            Some(Xml {
+                package,
+                is_begun: !is_whole,
+            })
+        };
+        self.xml.get_or_init(read).as_ref()
+    }
+
     fn xpath(&self, path: &str) -> Option<String> {
-        let read = || sxd_document::parser::parse(std::str::from_utf8(self.body).ok()?).ok();
-        let package = self.xml.get_or_init(read).as_ref()?;
         let found = Factory::new()
             .build(path)
             .ok()??
-            .evaluate(&Context::new(), package.as_document().root())
+            .evaluate(&Context::new(), self.xml()?.package.as_document().root())
             .ok()?;
         match found {
             sxd_xpath::Value::Boolean(is_so) => is_so.then(|| "true".to_owned()),
@@ -194,87 +268,4 @@ fn text_of(value: &Value) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const FAULT: &[u8] = b"<s:Envelope xmlns:s=\"http://schemas.xmlsoap.org/soap/envelope/\"><s:Body><s:Fault>\
-        <faultcode>s:Server</faultcode><faultstring> no such\n item </faultstring></s:Fault></s:Body></s:Envelope>";
-
-    fn check(body: &[u8], place: &str, expected: Option<&str>) {
-        let mut headers = HeaderMap::new();
-        headers.insert("etag", "W/\"7\"".parse().expect("a value"));
-        let answer = Answer::new(200, &headers, body);
-        let place = Place::parse(place).expect("a place");
-        assert_eq!(answer.value(&place).as_deref(), expected, "{place:?}");
-    }
-
-    #[test]
-    fn a_value_is_found_where_its_place_says() {
-        let json =
-            br#"{"error":["UserWarning",["w1",""]],"n":1.50,"no":null,"list":[],"ok":false}"#;
-        for (place, expected) in [
-            ("/error/0", Some("UserWarning")),
-            ("/error/1/0", Some("w1")),
-            ("/error/1/1", None),
-            ("/error", Some(r#"["UserWarning",["w1",""]]"#)),
-            ("/no", None),
-            ("/list", None),
-            ("/ok", Some("false")),
-            ("/absent/0", None),
-            ("header:ETag", Some("W/\"7\"")),
-            ("header:Location", None),
-            ("xpath://faultcode", None),
-        ] {
-            check(json, place, expected);
-        }
-        for (place, expected) in [
-            ("xpath://faultstring", Some("no such\n item")),
-            ("xpath:count(//faultcode)", Some("1")),
-            (
-                "xpath://*[local-name()='Fault']/faultcode",
-                Some("s:Server"),
-            ),
-            ("xpath:boolean(//nothing)", None),
-            ("xpath://nothing", None),
-            ("/faultcode", None),
-        ] {
-            check(FAULT, place, expected);
-        }
-        check(b"plain", "text", Some("plain"));
-        check(b"", "text", None);
-        check(b"\xFF<", "xpath://a", None);
-    }
-
-    #[test]
-    fn what_is_no_place_is_refused() {
-        for place in [
-            "error",
-            "header:",
-            "header:a b",
-            "xpath:",
-            "xpath://[",
-            "$.error",
-        ] {
-            assert!(Place::parse(place).is_err(), "{place}");
-        }
-    }
-
-    #[test]
-    fn the_reason_is_one_line_of_the_targets_words() {
-        let headers = HeaderMap::new();
-        let body = b"{\"error\":\n\t\"unknown  item\"}\0".to_vec();
-        let answer = Answer::new(422, &headers, &body);
-        assert_eq!(
-            answer.reason(None),
-            "the target answered 422 Unprocessable Entity: {\"error\": \"unknown item\"}"
-        );
-        assert_eq!(
-            answer.reason(Some("no\nsuch")),
-            "the target answered 422 Unprocessable Entity: no such"
-        );
-        let long = "ä".repeat(30_000);
-        let answer = Answer::new(422, &headers, long.as_bytes());
-        assert!(answer.reason(None).len() < REASON_BYTES_MAX + 100);
-        assert!(answer.reason(Some(&long)).len() < REASON_BYTES_MAX + 100);
-    }
-}
+mod tests;

@@ -8,9 +8,16 @@
 //! All state is owned by one task; what blocks or waits for the network is a task that gives its result back.
 //! Power fails anywhere: what was sent and is not in a step is sent again, with the same ids.
 
+mod admit;
 mod arrive;
+mod flow;
+mod form;
 pub mod holding;
+mod losing;
+mod masking;
+mod pausing;
 mod persist;
+mod publishing;
 mod redo;
 mod replaying;
 pub(crate) mod seeding;
@@ -24,20 +31,18 @@ use std::collections::hash_map::RandomState;
 use std::collections::{BinaryHeap, HashMap, HashSet, VecDeque};
 use std::future::pending;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use dray_edges::{Plant, is_planted};
 use dray_proto::{FlowName, Offset};
-use dray_store::{EXCEPTIONS_MAX, Store};
+use dray_store::Store;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::account::Account;
-use crate::batch::{Batch, Renderer, Shape};
+use crate::batch::{Batch, Renderer};
 use crate::config::TargetConfig;
 use crate::connectors::Connector;
-use crate::gate::{Gate, Shown};
+use crate::gate::Gate;
 use crate::lanes::Lanes;
 use crate::mask::Mask;
 use crate::policy::{Counts, Keys, Redo};
@@ -47,11 +52,12 @@ use crate::status::{Shared, State};
 use crate::vet::Vetting;
 use crate::window::{Spot, Window};
 
-use arrive::Flow;
+use flow::Flow;
 use holding::Holding;
+pub(crate) use pausing::paused_setting;
 use persist::{Op, Pending};
 use replaying::{Replaying, Work};
-use send::{Sent, knock, send};
+use send::{Sent, knock};
 pub(crate) use trying::Trials;
 use waiting::Due;
 
@@ -123,6 +129,8 @@ pub(crate) struct Engine {
     last_op_was_step: bool,
     reader: Option<Box<Reader>>,
     scan: Option<JoinHandle<(Box<Reader>, Scan)>>,
+    /// A scan was whole: each flow's phase is written down.
+    scanned: bool,
     /// The log may hold something new.
     scan_due: bool,
     /// The last scan left something, as there was no room or nothing is sent.
@@ -140,6 +148,8 @@ pub(crate) struct Engine {
     redo: VecDeque<Redo>,
     /// Parked exceptions that are among the lanes or on the way there.
     redoing: HashSet<u64>,
+    /// Exceptions among the lanes that somebody discarded: nothing more is written down of them, and nothing counted.
+    gone: HashSet<u64>,
     /// When what waits on disk is due.
     waits: BinaryHeap<Due>,
     /// When to look for what may wait no longer.
@@ -215,6 +225,7 @@ impl Engine {
             last_op_was_step: false,
             reader: None,
             scan: None,
+            scanned: false,
             scan_due: true,
             scan_more: false,
             scan_once_open: false,
@@ -224,6 +235,7 @@ impl Engine {
             look_after: None,
             redo: VecDeque::new(),
             redoing: HashSet::new(),
+            gone: HashSet::new(),
             waits: BinaryHeap::new(),
             holding: Holding::default(),
             reload_due: false,
@@ -341,8 +353,8 @@ impl Engine {
         if !self.reload_due && self.gate.is_up() {
             self.start_due();
         }
-        self.start_replaying(now);
-        if self.stopping.is_none() && !self.reload_due {
+        // What is live has left: what a replay puts into the lanes now takes the requests that are to spare.
+        if self.start_replaying(now) {
             self.start_requests();
         }
         self.start_op(now);
@@ -400,166 +412,6 @@ impl Engine {
             Some(Control::Stop) | None => self.stopping = Some(Instant::now() + STOP_WAIT),
         }
     }
-
-    fn start_requests(&mut self) {
-        while self.sending.len() < self.config.concurrency && self.gate.is_open() {
-            let Some(mut batch) = self.next_batch(Instant::now()) else {
-                break;
-            };
-            let era = self.gate.sent();
-            batch.attempts += 1;
-            let shape = if self.config.batch == 1 {
-                Shape::Single
-            } else {
-                Shape::Array
-            };
-            let (connector, renderer) = (Arc::clone(&self.connector), Arc::clone(&self.renderer));
-            let vetting = Arc::clone(&self.vetting);
-            let bytes_max = self.config.batch_bytes.as_u64() as usize;
-            if batch.shadow {
-                let first = batch.items.first();
-                batch.has_later = first.is_some_and(|item| self.lanes.has_later(item.slot));
-                let shadow = Arc::clone(&self.shadow);
-                self.sending.spawn(shadow::look(
-                    connector, shadow, renderer, shape, bytes_max, batch, era,
-                ));
-                continue;
-            }
-            self.shared.requests.fetch_add(1, Relaxed);
-            let sending = send(connector, renderer, vetting, shape, bytes_max, batch, era);
-            self.sending.spawn(sending);
-        }
-    }
-
-    /// The next batch of what may leave; `None` if nothing may.
-    fn form(&mut self) -> Option<Batch> {
-        let mut batch = Batch::default();
-        let (mut bytes, bytes_max) = (0, self.config.batch_bytes.as_u64() as usize);
-        while batch.items.len() < self.batch_now && bytes < bytes_max {
-            let Some((slot, spot)) = self.lanes.take() else {
-                break;
-            };
-            let Some(loaded) = self.window.get(spot.block).map(Arc::clone) else {
-                debug_assert!(
-                    false,
-                    "an event's block is in the window until its lane is opened"
-                );
-                continue;
-            };
-            let meta = &loaded.events[spot.event as usize];
-            if self.is_in_shadow(&loaded) {
-                if batch.items.is_empty() {
-                    batch.shadow = true;
-                    batch.push(slot, &loaded, spot.event);
-                } else {
-                    self.lanes.put_back(slot);
-                }
-                break;
-            }
-            if self.is_outdated(slot, &loaded, meta) {
-                // Written down before what is newer, or with it: no restart sends it after that.
-                self.finish(&loaded, meta);
-                self.shared.outdated.fetch_add(1, Relaxed);
-                self.open(slot);
-                continue;
-            }
-            if !self.may_send(&loaded, meta) {
-                self.lanes.put_back(slot);
-                break;
-            }
-            let is_plain = loaded.is_plain();
-            if self.keys.is_quiet() && is_plain || self.admit(slot, &loaded, meta) {
-                // JSON is about twice as long as the wire format; the writer cuts exactly.
-                bytes += (meta.end - meta.start) as usize * 2 + 256;
-                // What is replayed had its effect once: who can look, looks.
-                batch.in_doubt |= loaded.replayed.is_some() || self.is_doubtful(&loaded, meta);
-                batch.push(slot, &loaded, spot.event);
-                if is_planted(Plant::CursorTooSoon) {
-                    self.finish(&loaded, meta);
-                    self.pending.urgent = true;
-                }
-            } else if !self.gate.is_open() {
-                break;
-            }
-        }
-        (!batch.items.is_empty()).then_some(batch)
-    }
-
-    /// Whether the target may have one more exception; pauses it where not.
-    fn has_room_for_exception(&mut self) -> bool {
-        let room = self.keys.counts.total < EXCEPTIONS_MAX;
-        if !room {
-            self.pause(&format!(
-                "it has {EXCEPTIONS_MAX} dead letters; retry or discard some (dray-collector dead-letters)"
-            ));
-        }
-        room
-    }
-
-    /// Pauses; written down with the next step.
-    fn pause(&mut self, why: &str) {
-        if !self.gate.is_paused() {
-            let resume = format!("dray-collector target resume {}", self.config.name);
-            tracing::error!(resume, "target paused: it waits for an operator");
-            let why = format!("{why}; put it right, then \"{resume}\": no restart does that");
-            self.shared.note_error(&why);
-            self.gate.pause(&why);
-            self.pending.pause = Some(why);
-        }
-    }
-
-    async fn pause_durably(&mut self, why: &str) -> Result<(), String> {
-        self.write_setting(Some(why.to_owned())).await?;
-        tracing::info!("target paused by an operator");
-        self.gate.pause(why);
-        Ok(())
-    }
-
-    async fn write_setting(&mut self, value: Option<String>) -> Result<(), String> {
-        // A step under way may hold a pause of its own: it goes first.
-        if self.op.is_some() {
-            let done = finished(&mut self.op).await;
-            self.op = None;
-            self.op_done(done);
-        }
-        self.pending.pause = None;
-        let (store, name) = (Arc::clone(&self.store), paused_setting(&self.config.name));
-        let written = tokio::task::spawn_blocking(move || store.set(&name, value.as_deref())).await;
-        written
-            .map_err(|error| error.to_string())?
-            .map_err(|error| error.to_string())
-    }
-
-    fn publish_now(&mut self, now: Instant) {
-        let shared = &self.shared;
-        match self.gate.shown() {
-            Shown::Running => shared.show(State::Running, ""),
-            Shown::Waiting(why) => shared.show(State::Waiting, &why),
-            Shown::Paused(why) => shared.show(State::Paused, &why),
-        }
-        shared.dead.store(self.counts_on_disk.dead, Relaxed);
-        shared.held.store(self.counts_on_disk.held, Relaxed);
-        shared.waiting.store(self.counts_on_disk.waiting, Relaxed);
-        shared.in_flight.store(self.sending.len() as u64, Relaxed);
-        match self.gate.broken() {
-            Some(broken) => shared.note_broken(broken, now),
-            None => shared.note_whole(),
-        }
-        let counts = self
-            .counted
-            .is_none_or(|counted| now >= counted + COUNT_EVERY);
-        for flow in &mut self.flows {
-            flow.publish();
-            if counts {
-                flow.count_overdue();
-            }
-        }
-        if counts {
-            self.counted = Some(now);
-        }
-        shared.changed.send_modify(|version| *version += 1);
-        (self.published, self.stale) = (now, false);
-    }
 }
 
 /// Says that the engine ended, however it did.
@@ -570,11 +422,6 @@ impl Drop for Ended {
         self.0.show(State::Stopped, "");
         self.0.changed.send_modify(|version| *version += 1);
     }
-}
-
-/// The durable setting that says that a target is paused, and why.
-pub(crate) fn paused_setting(target: &str) -> String {
-    format!("paused:{target}")
 }
 
 async fn until(deadline: Option<Instant>) {

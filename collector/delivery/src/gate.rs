@@ -180,6 +180,21 @@ impl Gate {
         self.broken.take()
     }
 
+    /// It answered, and nothing is delivered yet: it works on the event, asks about it, or lacks what it names. That heals what an answer
+    /// heals; where it refuses what it gets, it waits as long as before the first try, and the next one may show more.
+    pub fn undecided(&mut self, era: u64, now: Instant, fraction: f64) -> Option<Broken> {
+        let healed = self.answered(era);
+        if era == self.era
+            && self.is_up()
+            && let Some(broken) = &self.broken
+        {
+            let wait = self.retry_max.mul_f64(0.5 + fraction.clamp(0.0, 1.0) / 2.0);
+            self.state = State::Wait(now + wait, broken.why.clone());
+            self.era += 1;
+        }
+        healed
+    }
+
     /// It refused one event; call it after [`Self::answered`]. True: that opened the breaker.
     pub fn rejected(&mut self, now: Instant, fraction: f64, why: &str) -> bool {
         self.rejects += 1;

@@ -140,17 +140,14 @@ impl<T: Copy> Lanes<T> {
         item
     }
 
-    /// Whether another event of its lane waits behind it.
-    #[must_use]
-    pub fn has_later(&self, slot: Slot) -> bool {
-        self.slots[slot.0 as usize].next != NONE
-    }
-
-    /// The event of its lane that waits right behind it.
-    #[must_use]
-    pub fn behind(&self, slot: Slot) -> Option<T> {
-        let next = self.slots[slot.0 as usize].next;
-        (next != NONE).then(|| self.slots[next as usize].item)
+    /// The events of its lane that wait behind it, in order.
+    pub fn behind(&self, slot: Slot) -> impl Iterator<Item = T> {
+        let mut next = self.slots[slot.0 as usize].next;
+        std::iter::from_fn(move || {
+            let held = self.slots.get(next as usize)?;
+            next = held.next;
+            Some(held.item)
+        })
     }
 
     /// How many events are here, waiting or in flight.
@@ -225,6 +222,7 @@ mod tests {
         let (first, item) = lanes.take().expect("lane 7");
         assert_eq!(item, 1);
         assert_eq!(taken(&mut lanes), [3]);
+        assert_eq!(lanes.behind(first).collect::<Vec<_>>(), [2, 4]);
         assert_eq!(lanes.open(first), 1);
         let (second, item) = lanes.take().expect("lane 7 is open");
         assert_eq!(item, 2);

@@ -3,12 +3,15 @@
 //!
 //! A setting is a member's name, hidden wherever it stands (`iban`), or a JSON pointer (`/data/line/price`) into an event
 //! or a body. Where a text is no JSON, or was cut within it, a pointer's last name is hidden wherever it stands: rather too
-//! much than too little. What was hidden in a request is hidden in the target's words about it, too.
+//! much than too little. What was hidden in a request is hidden in the target's words about it, too, and what is hidden of an
+//! event, in its key.
 
+use dray_proto::Offset;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use regex::{Captures, Regex};
 use serde_json::Value;
 
+use crate::body::{Place, Writer};
 use crate::connectors::Exchange;
 use crate::template::xml;
 
@@ -26,6 +29,54 @@ const ADDRESS: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'_');
 /// Values that are looked for, at most: what an event has of them.
 const VALUES_MAX: usize = 1_000;
+
+/// What an event has where it is hidden.
+#[derive(Debug, Clone, Default)]
+pub struct Values(Vec<String>);
+
+impl Values {
+    /// A request, its answer, and what is said about it, without these values: under whatever name, or none, they were sent.
+    #[must_use]
+    pub fn exchange(&self, exchange: Exchange, reason: String) -> (Exchange, String) {
+        if self.0.is_empty() {
+            return (exchange, reason);
+        }
+        let without = |text: &str| without(text, &self.0);
+        let whole = |text: &str| match text.split_once('\n') {
+            Some((head, body)) => {
+                let Ok(mut json) = serde_json::from_str::<Value>(body) else {
+                    return without(text);
+                };
+                hide_values(&mut json, &self.0);
+                format!("{}\n{}", without(head), without(&json.to_string()))
+            }
+            None => without(text),
+        };
+        let exchange = Exchange {
+            request: whole(&exchange.request),
+            answer: whole(&exchange.answer),
+        };
+        (exchange, without(&reason))
+    }
+
+    /// A text without them.
+    #[must_use]
+    pub fn text(&self, text: &str) -> String {
+        without(text, &self.0)
+    }
+
+    /// The event's key without them: it is one of them, however short, or holds one.
+    #[must_use]
+    pub fn key(&self, key: &str) -> String {
+        key_without(key, &self.0)
+    }
+
+    /// Whether this is one of them.
+    #[must_use]
+    pub fn has(&self, value: &str) -> bool {
+        self.0.iter().any(|hidden| hidden == value)
+    }
+}
 
 /// A target's fields to hide.
 #[derive(Debug, Clone, Default)]
@@ -123,31 +174,27 @@ impl Mask {
         if self.is_empty() {
             return (exchange, reason);
         }
-        let values = self.values(event);
-        let without = |text: &str| without(text, &values);
-        let whole = |text: &str| match text.split_once('\n') {
-            Some((head, body)) => {
-                let Ok(mut json) = serde_json::from_str::<Value>(body) else {
-                    return without(text);
-                };
-                hide_values(&mut json, &values);
-                format!("{}\n{}", without(head), without(&json.to_string()))
-            }
-            None => without(text),
-        };
-        let exchange = Exchange {
-            request: whole(&exchange.request),
-            answer: whole(&exchange.answer),
-        };
-        (exchange, without(&reason))
+        self.values(event).exchange(exchange, reason)
     }
 
     /// What an event has where it is hidden. `event`: its JSON.
     #[must_use]
-    pub fn values(&self, event: &str) -> Vec<String> {
+    pub fn values(&self, event: &str) -> Values {
         let mut values = Vec::new();
-        self.body(event, &mut values);
-        values
+        if !self.is_empty() {
+            self.body(event, &mut values);
+        }
+        Values(values)
+    }
+
+    /// The same of an event as the log has it. What cannot be written has none that could be told.
+    pub(crate) fn of_event(&self, place: &Place, offset: Offset, event: &[u8]) -> Values {
+        if self.is_empty() {
+            return Values::default();
+        }
+        let mut plain = Vec::new();
+        let _ = Writer::default().put(&mut plain, place, offset, event);
+        self.values(&String::from_utf8_lossy(&plain))
     }
 
     /// A change of an event, `line.price = 9.99`, as [`crate::edit`] has it: without its value where that is hidden.
@@ -209,6 +256,12 @@ impl Mask {
                 if let Some(found) = root.pointer_mut(pointer) {
                     hide(found, values);
                 }
+            }
+        }
+        // An event's key may be made of them.
+        for root in roots {
+            if let Some(Value::String(key)) = root.get_mut("key") {
+                *key = key_without(key, values);
             }
         }
         json.to_string()
@@ -289,6 +342,14 @@ fn hide_values(json: &mut Value, values: &[String]) {
     };
     if is_hidden {
         *json = Value::from(HIDDEN);
+    }
+}
+
+/// A key is one of these values, however short, or holds one that is looked for.
+fn key_without(key: &str, values: &[String]) -> String {
+    match values.iter().any(|value| value == key) {
+        true => HIDDEN.to_owned(),
+        false => without(key, values),
     }
 }
 
@@ -427,6 +488,29 @@ mod tests {
         ] {
             assert_eq!(mask.change(change), expected);
         }
+    }
+
+    #[test]
+    fn a_key_is_hidden_where_it_is_or_holds_what_is_hidden() {
+        let mask = mask(&["iban", "/data/number", "/data/line/code"]);
+        let event = r#"{"key":"K","data":{"iban":"DE12345","number":47110,"line":{"code":"A1"},"other":"B2"}}"#;
+        let values = mask.values(event);
+        for (key, expected) in [
+            ("DE12345", "***"),
+            ("K-DE12345-1", "K-***-1"),
+            ("47110", "***"),
+            ("47110/3", "***/3"),
+            ("A1", "***"),
+            ("A1-7", "A1-7"),
+            ("B2", "B2"),
+            ("", ""),
+        ] {
+            assert_eq!(values.key(key), expected, "{key}");
+            let event = event.replace(r#""K""#, &format!("{key:?}"));
+            let shown: Value = serde_json::from_str(&mask.json(&event)).expect("JSON");
+            assert_eq!(shown["key"], expected);
+        }
+        assert_eq!(Mask::default().values(event).key("DE12345"), "DE12345");
     }
 
     #[test]

@@ -2,12 +2,15 @@
 //!
 //! A phase is the configuration's. What stands here is where it began: an entry of the audit trail, and a setting of
 //! the store (`phase:TARGET:FLOW`) that says so until the next change. A flow that was never anything but live has none.
+//! What passed by unsent stands beside it ([`passed`]).
 
 use dray_proto::FlowName;
 use dray_store::{AuditEntry, Cursor, ExceptionQuery, Store, StoreError};
 use serde::{Deserialize, Serialize};
 
 use crate::catalogue::Phase;
+
+pub(crate) mod passed;
 
 /// Who changes a phase, in the audit trail.
 pub const ACTOR: &str = "configuration";
@@ -170,6 +173,7 @@ fn exceptions(store: &dyn Store, target: &str, flow: &FlowName) -> Result<u64, S
         target: Some(target.to_owned()),
         flow: Some(flow.clone()),
         limit: PAGE,
+        without_events: true,
         ..ExceptionQuery::default()
     };
     let mut count = 0;

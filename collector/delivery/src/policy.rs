@@ -337,6 +337,11 @@ impl Keys {
         self.one_less(key)
     }
 
+    /// One of a pass was discarded while it was among the lanes, and is counted no more: the pass goes on without it.
+    pub fn pass_gone(&mut self, key: KeyId) -> After {
+        self.one_less(key)
+    }
+
     fn one_less(&mut self, key: KeyId) -> After {
         let Some(blocked) = self.blocked.get_mut(&key) else {
             return After::Nothing;

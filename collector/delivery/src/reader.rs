@@ -225,6 +225,8 @@ impl Reader {
             catalogue, target, ..
         } = &self.phases;
         let phase = catalogue.phase(&name, target);
+        let sends = selected && phase.sends();
+        phase::passed::note(&*self.store, target, &name, sends, &cursor)?;
         let standing = if selected {
             phase::enter(&*self.store, target, &name, phase, &cursor)?
         } else {

@@ -1,10 +1,11 @@
 //! Replays: events that are delivered once more because somebody asked and somebody else agreed.
 //!
 //! ```text
-//! filter ─▶ plan: the log is walked, what was delivered and fits is picked (Survey), and counted
+//! filter ─▶ plan: the log is walked, what is over and fits is picked (Survey), and counted
 //!        ─▶ approval by somebody else: of the hash over the selection, its events' bytes and what was asked
 //!        ─▶ run: pages of the selection (Pages), at a pace (Pace), among the lanes of the target's engine
 //! ```
+//! What passed by while its flow was off, in shadow or rolled back is picked, too: the target never got it, and the plan says so.
 //! A replay sends the same events under the same ids. One of them is *overtaken* where the target got a later event of
 //! its key that is not of the replay: sending it would put the target back. A plan leaves those out unless it was asked
 //! for with `older`, and a run passes over what is overtaken since.
@@ -31,7 +32,7 @@ pub use plan::{DIGITS_MIN, Newer, Plan, PlannedFlow, hash, why_not};
 
 pub(crate) use orders::entry;
 pub(crate) use pages::{Item, Pages, What};
-pub(crate) use survey::{Ground, Question, survey};
+pub(crate) use survey::{Ground, Question, exceptions_but, survey};
 
 /// Events of a plan: their keys are known by 16 bytes each while it runs, 50 MB in all.
 pub const EVENTS_MAX: u64 = 1_000_000;

@@ -6,6 +6,7 @@
 pub mod compare;
 mod ledger;
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -222,6 +223,7 @@ impl Shadow {
         subject: Subject,
     ) -> Result<Seen, Outcome> {
         let id = subject.delivery.events.first().map(|event| event.id);
+        let kept = subject.delivery.kept.clone();
         let rendered = match connector.render(subject.delivery).await {
             Ok(rendered) => rendered,
             Err(Outcome::Poison(reason)) => {
@@ -239,7 +241,7 @@ impl Shadow {
             Against::Call(_) if subject.has_later => {
                 return Ok(Seen::new(Verdict::Superseded, rendered.request, ""));
             }
-            Against::Call(reads) => match self.ask(reads, id, &subject.plain).await {
+            Against::Call(reads) => match self.ask(reads, id, &subject.plain, &kept).await {
                 Ok(theirs) => theirs,
                 Err(outcome) => return or_unread(outcome, rendered.request),
             },
@@ -275,8 +277,10 @@ impl Shadow {
         reads: &Reads,
         id: Option<EventId>,
         plain: &[u8],
+        kept: &BTreeMap<String, String>,
     ) -> Result<Option<String>, Outcome> {
-        let fields = Fields::of(plain).map_err(|poison| Outcome::Poison(poison.0))?;
+        let mut fields = Fields::of(plain).map_err(|poison| Outcome::Poison(poison.0))?;
+        fields.keep(kept);
         let id = id.unwrap_or(EventId::new([0xFF; 10], 0, 0));
         reads.read(id, &fields).await
     }

@@ -93,9 +93,7 @@ impl Vetting {
         if self.rules.references.has_rules() && !self.full.load(Relaxed) {
             unfit.missing = self.missing(batch).await;
         }
-        if self.rules.keeps {
-            self.remind(batch).await;
-        }
+        self.remind(batch).await;
         unfit
     }
 
@@ -153,7 +151,11 @@ impl Vetting {
         })
     }
 
-    async fn remind(self: &Arc<Self>, batch: &mut Batch) {
+    /// Gives a batch what is kept of the key of its one event.
+    pub(crate) async fn remind(self: &Arc<Self>, batch: &mut Batch) {
+        if !self.rules.keeps {
+            return;
+        }
         let Some((flow, key)) = batch
             .events()
             .next()

@@ -176,6 +176,14 @@ impl Window {
             .map(|entry| &entry.loaded)
     }
 
+    /// All that have unfinished events.
+    pub fn blocks(&self) -> impl Iterator<Item = &Loaded> {
+        self.blocks
+            .iter()
+            .flatten()
+            .map(|entry| entry.loaded.as_ref())
+    }
+
     /// One event of the block is finished; the block, if it was the last.
     pub fn release(&mut self, block: u32) -> Option<Arc<Loaded>> {
         let entry = self.blocks.get_mut(block as usize)?;

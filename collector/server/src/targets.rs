@@ -170,9 +170,14 @@ impl Targets {
 
     /// A target's JSON without what its configuration hides.
     pub(crate) fn masked(&self, name: &str, json: &str) -> String {
+        self.mask(name).json(json)
+    }
+
+    /// What a target's configuration hides.
+    pub(crate) fn mask(&self, name: &str) -> Mask {
         let config = self.configs.get(name);
         let mask = config.and_then(|config| Mask::new(&config.mask).ok());
-        mask.map_or_else(|| json.to_owned(), |mask| mask.json(json))
+        mask.unwrap_or_default()
     }
 
     /// A change of a target's event without what its configuration hides.

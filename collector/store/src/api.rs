@@ -250,6 +250,8 @@ pub struct Step {
     pub shadow: Vec<(FlowName, ShadowNote)>,
     /// What its target remembers from now on.
     pub remember: Remember,
+    /// Durable settings, as [`Store::set`] writes them.
+    pub settings: Vec<(String, String)>,
 }
 
 /// An agent that was enrolled.

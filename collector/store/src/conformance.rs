@@ -253,6 +253,7 @@ fn a_step_is_whole(store: &impl Store) {
             exception("erp", 7, "k1", ExceptionState::Held),
             exception("", 8, "k2", ExceptionState::Agent),
         ],
+        settings: vec![("of a step".into(), "1".into())],
         ..Step::default()
     };
     store
@@ -264,6 +265,8 @@ fn a_step_is_whole(store: &impl Store) {
         store.cursors("target:erp").expect("an answer"),
         [(flow("x"), cursor)]
     );
+    let set = store.setting("of a step").expect("an answer");
+    assert_eq!(set.as_deref(), Some("1"));
     assert_eq!(store.consumers().expect("an answer"), ["target:erp"]);
     assert_eq!(
         store.sent("target:erp").expect("an answer"),
@@ -290,6 +293,16 @@ fn a_step_is_whole(store: &impl Store) {
         .len(),
         1
     );
+    let bare = list(ExceptionQuery {
+        target: Some("erp".into()),
+        without_events: true,
+        ..Default::default()
+    });
+    let without = |one: &Exception| Exception {
+        event: Bytes::new(),
+        ..one.clone()
+    };
+    assert_eq!(bare, erp.iter().map(without).collect::<Vec<_>>());
     assert_eq!(
         list(ExceptionQuery {
             key: Some("k1".into()),

@@ -206,15 +206,39 @@ impl Rule {
         })
     }
 
-    /// Whether all its conditions hold.
-    #[must_use]
-    pub fn holds(&self, answer: &Answer<'_>) -> bool {
+    /// The first of some rules whose conditions all hold.
+    ///
+    /// # Errors
+    /// The outcome where that cannot be told: something is to be absent, and the answer ends before that is seen.
+    pub fn first<'r>(
+        rules: impl IntoIterator<Item = &'r Rule>,
+        answer: &Answer<'_>,
+    ) -> Result<Option<&'r Rule>, Outcome> {
+        for rule in rules {
+            match rule.holds(answer) {
+                Some(false) => {}
+                Some(true) => return Ok(Some(rule)),
+                None => {
+                    let said = "it is longer than what is read of it, or broke off, before all was there that a rule asks for";
+                    return Err(Outcome::Unknown(answer.reason(Some(said))));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether all its conditions hold; `None`: it cannot be told.
+    fn holds(&self, answer: &Answer<'_>) -> Option<bool> {
         let status = self.status.is_empty()
             || self
                 .status
                 .iter()
                 .any(|(from, to)| (*from..=*to).contains(&answer.status));
-        status && self.when.iter().all(|condition| condition.holds(answer))
+        if !status || self.when.iter().any(|one| !one.may_hold(answer)) {
+            return Some(false);
+        }
+        let is_told = |one: &Condition| !(one.wants_none() && answer.ends_before(&one.at));
+        self.when.iter().all(is_told).then_some(true)
     }
 
     /// What it takes out of the answer; what isn't there is left out.
@@ -312,7 +336,12 @@ impl Condition {
         Ok(Self { at, is })
     }
 
-    fn holds(&self, answer: &Answer<'_>) -> bool {
+    fn wants_none(&self) -> bool {
+        matches!(self.is, Is::Absent)
+    }
+
+    /// Whether what came of the answer is as it wants it.
+    fn may_hold(&self, answer: &Answer<'_>) -> bool {
         let value = answer.value(&self.at);
         match &self.is {
             Is::There => value.is_some(),
@@ -372,7 +401,10 @@ impl Ruling {
         answer: &Answer<'_>,
         now: Timestamp,
     ) -> Option<(Outcome, BTreeMap<String, String>)> {
-        let rule = self.rules.iter().find(|rule| rule.holds(answer))?;
+        let rule = match Rule::first(&self.rules, answer) {
+            Ok(rule) => rule?,
+            Err(outcome) => return Some((outcome, BTreeMap::new())),
+        };
         let outcome = rule.end(rule.outcome?, None, answer, now);
         Some((outcome, rule.kept(answer).collect()))
     }
@@ -395,130 +427,4 @@ fn range(text: &str) -> Result<(u16, u16), String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use http::HeaderMap;
-
-    fn compiled(rule: &str) -> Result<Rule, String> {
-        let config: RuleConfig = toml::from_str(rule).map_err(|error| error.to_string())?;
-        Rule::compile(&config, &["ask", "create", "do", "find"])
-    }
-
-    #[test]
-    fn a_rule_holds_where_all_its_conditions_do() {
-        let body = br#"{"error":["UserWarning",["w1","Really?"]]}"#;
-        for (rule, holds) in [
-            ("outcome = \"done\"", true),
-            ("status = [\"404\", \"2xx\"]\noutcome = \"done\"", true),
-            ("status = [\"201-299\"]\noutcome = \"done\"", false),
-            ("when = [{ at = \"/error\" }]\noutcome = \"rejected\"", true),
-            (
-                "when = [{ at = \"/error\", absent = true }]\noutcome = \"done\"",
-                false,
-            ),
-            (
-                "when = [{ at = \"/error/0\", equals = \"UserWarning\" }]\ngo = \"find\"",
-                true,
-            ),
-            (
-                "when = [{ at = \"text\", matches = \"Real+y\" }]\noutcome = \"rejected\"",
-                true,
-            ),
-            (
-                "when = [{ at = \"/error\" }, { at = \"/error/0\", equals = \"x\" }]\noutcome = \"done\"",
-                false,
-            ),
-        ] {
-            let headers = HeaderMap::new();
-            let answer = Answer::new(200, &headers, body);
-            let compiled = compiled(rule).expect(rule);
-            assert_eq!(compiled.holds(&answer), holds, "{rule}");
-        }
-    }
-
-    #[test]
-    fn it_keeps_values_and_the_targets_own_words() {
-        let headers = HeaderMap::new();
-        let answer = Answer::new(
-            200,
-            &headers,
-            br#"{"error":["UserWarning",["w1","Really?"]]}"#,
-        );
-        let rule = compiled(
-            "outcome = \"confirm\"\ngo = \"find\"\nreason = \"/error/1/1\"\ncapture = { warning = \"/error/1/0\", none = \"/x\" }",
-        )
-        .expect("a rule");
-        assert_eq!(rule.go, Some(3));
-        assert_eq!(
-            rule.captured(&answer).collect::<Vec<_>>(),
-            [("warning".to_owned(), "w1".to_owned())]
-        );
-        assert_eq!(rule.reason(&answer), "the target answered 200 OK: Really?");
-    }
-
-    #[test]
-    fn what_it_says_stands_before_the_targets_words_or_for_them() {
-        let headers = HeaderMap::new();
-        let answer = Answer::new(200, &headers, br#"{"result":[],"why":"gone"}"#);
-        for (rule, expected) in [
-            ("say = \"no such item\"", "no such item"),
-            (
-                "say = \"no such item\"\nreason = \"/why\"",
-                "no such item: gone",
-            ),
-            ("say = \"no such item\"\nreason = \"/x\"", "no such item"),
-        ] {
-            let rule = compiled(&format!("outcome = \"rejected\"\n{rule}")).expect(rule);
-            assert_eq!(rule.reason(&answer), expected);
-        }
-    }
-
-    #[test]
-    fn what_is_no_rule_is_refused_in_a_sentence() {
-        for (rule, said) in [
-            ("status = [\"200\"]", "write what it means"),
-            ("status = [\"20x\"]\noutcome = \"done\"", "status: \"20x\""),
-            ("status = [\"9-5\"]\noutcome = \"done\"", "status: \"9-5\""),
-            (
-                "go = \"nowhere\"",
-                "go: there is no call \"nowhere\"; there are \"ask\", \"create\", \"do\", \"find\"",
-            ),
-            ("outcome = \"accepted\"", "write go = \"CALL\""),
-            (
-                "outcome = \"accepted\"\nafter = \"5s\"",
-                "write go = \"CALL\"",
-            ),
-            ("outcome = \"accepted\"\ngo = \"find\"", "after = \"30s\""),
-            (
-                "outcome = \"accepted\"\ngo = \"find\"\nafter = \"0s\"",
-                "after = \"30s\"",
-            ),
-            ("outcome = \"confirm\"", "write outcome = \"rejected\""),
-            ("go = \"find\"\noutcome = \"done\"", "only \"accepted\""),
-            ("go = \"find\"\nafter = \"5s\"", "after: only"),
-            ("outcome = \"great\"", "unknown variant"),
-            ("outcome = \"done\"\nwhen = [{ at = \"x\" }]", "when.at: "),
-            (
-                "outcome = \"done\"\nwhen = [{ at = \"/x\", matches = \"(\" }]",
-                "when.matches: ",
-            ),
-            (
-                "outcome = \"done\"\nwhen = [{ at = \"/x\", equals = \"1\", absent = true }]",
-                "write one of",
-            ),
-            ("outcome = \"done\"\ncapture = { a = \"b\" }", "capture.a: "),
-            ("outcome = \"done\"\nkeep = { a = \"b\" }", "keep.a: "),
-            (
-                "outcome = \"rejected\"\nreference = { at = \"/item\" }",
-                "reference: only with",
-            ),
-            (
-                "outcome = \"missing_reference\"\nreference = { at = \"item\" }",
-                "reference.at: ",
-            ),
-        ] {
-            let wrong = compiled(rule).expect_err(rule);
-            assert!(wrong.contains(said), "{rule}: {wrong}");
-        }
-    }
-}
+mod tests;

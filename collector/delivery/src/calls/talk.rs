@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::{HeaderName, HeaderValue, Method};
 use serde::{Deserialize, Serialize};
 
-use super::{Body, CALLS_MAX, Program, soap};
+use super::{Body, CALLS_MAX, Program, Rule, soap};
 use crate::answer::Answer;
 use crate::body::Poison;
 use crate::outcome::Outcome;
@@ -157,13 +157,10 @@ impl Talk<'_> {
     pub fn hear(&mut self, answer: &Answer<'_>, now: Timestamp) -> Turn {
         let program = self.program;
         let call = &program.calls[self.at];
-        let rule = call
-            .rules
-            .iter()
-            .chain(&program.rules)
-            .find(|rule| rule.holds(answer));
-        let Some(rule) = rule else {
-            return Turn::End(self.plain(answer, now));
+        let rule = match Rule::first(call.rules.iter().chain(&program.rules), answer) {
+            Ok(Some(rule)) => rule,
+            Ok(None) => return Turn::End(self.unruled(answer, now)),
+            Err(outcome) => return Turn::End(outcome),
         };
         for (name, value) in rule.captured(answer) {
             if self.got.len() < CAPTURED_MAX || self.got.contains_key(&name) {
@@ -188,6 +185,23 @@ impl Talk<'_> {
                 Turn::End(rule.end(name, later, answer, now))
             }
             (None, None) => Turn::End(self.plain(answer, now)),
+        }
+    }
+
+    /// What an answer means that no rule knows. A call that reads and leads to others asks a question; a success that
+    /// none of them knows is no answer to it: nothing was sent of the event, or nobody says how it ended.
+    fn unruled(&self, answer: &Answer<'_>, now: Timestamp) -> Outcome {
+        let call = &self.program.calls[self.at];
+        let asks = call.reads && call.rules.iter().any(|rule| rule.go.is_some());
+        match self.plain(answer, now) {
+            Outcome::Done if asks => {
+                let name = &call.name;
+                let said = format!(
+                    "calls.call.{name} asks, and no rule knows this answer; write one for it"
+                );
+                Outcome::Transient(answer.reason(Some(&said)))
+            }
+            other => other,
         }
     }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 use http::header::HeaderName;
 use serde::Deserialize;
 
-use super::check_url;
+use super::check::check_url;
 use crate::calls::rule::RuleConfig;
 use crate::connectors::sign_in;
 

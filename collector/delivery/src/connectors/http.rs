@@ -273,9 +273,11 @@ impl Wire {
         let uri = if relative.contains("://") {
             relative.parse().ok()
         } else {
-            let folder = match (relative.starts_with('/'), self.url.path().rfind('/')) {
-                (false, Some(end)) => &self.url.path()[..=end],
-                _ => "",
+            let path = self.url.path();
+            let folder = match (relative.as_bytes().first(), path.rfind('/')) {
+                (Some(b'?'), _) => path,
+                (Some(b'/'), _) | (_, None) => "",
+                (_, Some(end)) => &path[..=end],
             };
             let mut parts = self.url.clone().into_parts();
             parts.path_and_query = format!("{folder}{relative}").parse().ok();
@@ -391,6 +393,7 @@ mod tests {
         for (relative, expected) in [
             ("orders?a=b", Some("http://erp.example:8443/api/orders?a=b")),
             ("/orders/1", Some("http://erp.example:8443/orders/1")),
+            ("?a=b", Some("http://erp.example:8443/api/items?a=b")),
             (
                 "http://erp.example:8443/x",
                 Some("http://erp.example:8443/x"),

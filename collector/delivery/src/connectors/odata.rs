@@ -249,7 +249,13 @@ impl Odata {
         course.has_begun = true;
         let meanings: Vec<_> = parts
             .iter()
-            .map(|part| self.service.meaning(part.as_ref()))
+            .map(|part| {
+                let meaning = self.service.meaning(part.as_ref());
+                match part {
+                    Some(part) if is_group => in_a_group(meaning, part),
+                    _ => meaning,
+                }
+            })
             .collect();
         let status = |part: &Option<Part>| part.as_ref().map(|part| part.status);
         let failed = meanings
@@ -373,6 +379,18 @@ impl Course {
         if let Some(part) = part {
             self.last[at] = Some((request, part));
         }
+    }
+}
+
+/// What a part of a group means for it. One that failed undid the others, also where a rule takes its failure for delivered,
+/// as of what is there already: that counts once it is sent alone.
+fn in_a_group(meaning: Meaning, part: &Part) -> Meaning {
+    if meaning.outcome != Outcome::Done || (200..300).contains(&part.status) {
+        return meaning;
+    }
+    Meaning {
+        outcome: Outcome::Rejected(part.answer().reason(None)),
+        is_ruled: true,
     }
 }
 

@@ -2,166 +2,29 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use dray_proto::event::put_place;
-use dray_proto::{EventId, FlowName, Offset, Sequence, v1};
-use dray_store::{CURSOR_SPAN_MAX, Change, Exception, ExceptionState};
-use prost::Message;
-use sha2::{Digest, Sha256};
+use dray_proto::Offset;
+use dray_store::CURSOR_SPAN_MAX;
 use tokio::task::JoinError;
 
+use super::flow::Flow;
 use super::{COUNT_EVERY, Engine, LOOK_EVERY, PUBLISH_EVERY, STORE_RETRY};
-use crate::body::Place;
 use crate::budget::Arrivals;
-use crate::catalogue::{Agreed, Phase};
-use crate::config::OnReject;
+use crate::catalogue::Phase;
 use crate::cursor::Finished;
 use crate::lanes::Slot;
-use crate::policy::Admission;
-use crate::reader::{Lost, Order, Phases, Piece, READ_BYTES, Reader, Scan};
+use crate::reader::{Order, Phases, Piece, READ_BYTES, Reader, Scan};
 use crate::status::FlowStats;
 use crate::window::{BYTES_MAX, EVENTS_MAX, Loaded, Meta, Spot};
 
 /// How far above its cursor a flow is read. Half of what the store allows: one read may bring many blocks.
 const SPAN_MAX: u64 = CURSOR_SPAN_MAX / 2;
-/// How much of what cannot be read a dead letter keeps.
-const RAW_BYTES_MAX: usize = 64 * 1024;
 /// A flow that the target no longer takes: its cursor follows the log in strides of this many events.
 const PASS_BY_EVERY: u64 = 10_000;
 
 /// Longer than this events that are too young are not waited for at once.
 const YOUNG_MAX: Duration = Duration::from_secs(10);
-/// How many events ahead a target that verifies says that it may send: as many it looks for after a kill, at most.
-const SENT_STRIDE: u64 = 500;
-
-/// A flow of the target.
-pub(super) struct Flow {
-    place: Arc<Place>,
-    /// False: only its old cursor is left.
-    taken: bool,
-    phase: Phase,
-    agreed: Arc<Agreed>,
-    arrivals: Arrivals,
-    /// How much was overdue when that was last counted.
-    overdue: u64,
-    pub(super) finished: Finished,
-    /// Where what was finished before this start ends.
-    known_to: u64,
-    /// Where the log ended when this start first looked: what the run before it sent is no newer.
-    begun_at: u64,
-    /// How far it is read.
-    read_to: u64,
-    newest: u64,
-    /// Of its blocks in the window.
-    bytes: usize,
-    /// Its blocks that may hold unfinished events: last offset, first captured.
-    read: VecDeque<(u64, i64)>,
-    last_captured_us: i64,
-    pub(super) stats: Arc<FlowStats>,
-    /// The cursor differs from the one on disk.
-    pub(super) dirty: bool,
-    /// Up to here the run before this one may have sent events that it wrote no outcome of.
-    pub(super) doubt_to: Offset,
-    /// Up to here events may be sent, on disk; `None`: the target doesn't ask.
-    pub(super) sent: Option<Offset>,
-}
-
-impl Flow {
-    pub(super) fn name(&self) -> &FlowName {
-        &self.place.flow
-    }
-
-    /// An event that may have been sent before this start has no outcome yet.
-    pub(super) fn has_doubts(&self) -> bool {
-        self.finished.through().0 < self.doubt_to.0.min(self.newest)
-    }
-
-    /// The run before this one may have sent an event of this offset.
-    fn may_have_sent(&self, offset: Offset) -> bool {
-        offset.0 <= self.begun_at
-    }
-
-    /// Something that the run before this one may have sent is not over.
-    fn may_have_sent_more(&self) -> bool {
-        self.finished.through().0 < self.begun_at
-    }
-
-    /// All that the run before this one may have sent is among the lanes, or over.
-    fn has_read_what_was_sent(&self) -> bool {
-        let is_sent = self.taken && self.phase.sends();
-        !is_sent || self.read_to.max(self.finished.through().0) >= self.begun_at
-    }
-
-    /// Something of it is read or to be read.
-    fn is_busy(&self) -> bool {
-        self.bytes > 0 || self.finished.through().0 < self.newest
-    }
-
-    pub(super) fn publish(&mut self) {
-        let through = self.finished.through().0;
-        while self.read.front().is_some_and(|(last, _)| *last <= through) {
-            self.read.pop_front();
-        }
-        let backlog = self
-            .newest
-            .saturating_sub(through)
-            .saturating_sub(self.finished.above());
-        let oldest = self
-            .read
-            .front()
-            .map_or(self.last_captured_us, |(_, captured_us)| *captured_us);
-        self.stats.backlog.store(backlog, Relaxed);
-        self.stats
-            .oldest_us
-            .store(if backlog == 0 { 0 } else { oldest }, Relaxed);
-    }
-}
-
-impl Flow {
-    fn sla_us(&self) -> i64 {
-        i64::try_from(self.agreed.sla.as_micros()).unwrap_or(i64::MAX)
-    }
-
-    fn note_arrivals(&mut self) {
-        let (now_us, sla_us) = (jiff::Timestamp::now().as_microsecond(), self.sla_us());
-        self.arrivals.note(self.newest, now_us, sla_us);
-    }
-
-    /// Whether something of it is late, or may become so.
-    fn may_be_overdue(&self) -> bool {
-        let backlog = self.finished.through().0 < self.newest;
-        self.taken && self.phase.sends() && (backlog || self.overdue > 0)
-    }
-
-    /// Counts what waits longer than its time: by when it was captured, as far as it is read, and by when the log had it.
-    pub(super) fn count_overdue(&mut self) {
-        if !self.may_be_overdue() {
-            return;
-        }
-        let before_us = jiff::Timestamp::now()
-            .as_microsecond()
-            .saturating_sub(self.sla_us());
-        let captured = self
-            .read
-            .iter()
-            .rev()
-            .find(|(_, captured_us)| *captured_us <= before_us);
-        let captured = captured.map_or(0, |(last, _)| *last);
-        let to = captured.max(self.arrivals.at(before_us));
-        let overdue = self.finished.unfinished_to(Offset(to));
-        self.stats.overdue.store(overdue, Relaxed);
-        let was = std::mem::replace(&mut self.overdue, overdue);
-        let (owner, runbook) = (&self.agreed.owner, &self.agreed.runbook);
-        let sla = humantime::format_duration(self.agreed.sla);
-        if was == 0 && overdue > 0 {
-            tracing::warn!(flow = %self.place.flow, overdue, %sla, owner, runbook, "deliveries are overdue");
-        } else if was > 0 && overdue == 0 {
-            tracing::info!(flow = %self.place.flow, %sla, "nothing is overdue any more");
-        }
-    }
-}
 
 impl Engine {
     /// When to look again at what is late.
@@ -302,6 +165,7 @@ impl Engine {
                 Piece::Lost(lost) => self.lose(lost),
             }
         }
+        self.scanned |= scan.failed.is_none();
         self.scan_more |= scan.more;
         if let Some(until_us) = scan.young_until_us {
             let left_us = until_us - jiff::Timestamp::now().as_microsecond();
@@ -418,102 +282,14 @@ impl Engine {
     pub(super) fn open(&mut self, slot: Slot) {
         let spot = self.lanes.open(slot);
         if let Some(block) = self.window.release(spot.block) {
+            if let Some(again) = block.redo {
+                self.gone.remove(&again.id);
+            }
             match block.flow {
                 Some(flow) => self.flows[flow].bytes -= block.bytes.len(),
                 None => self.replay_left(&block),
             }
         }
-    }
-
-    /// Whether only the newest counts, and something newer of its key waits right behind it.
-    pub(super) fn is_outdated(&self, slot: Slot, loaded: &Loaded, meta: &Meta) -> bool {
-        if self.config.on_reject != OnReject::Latest || !loaded.is_plain() {
-            return false;
-        }
-        // Keys of several flows may share a lane.
-        self.lanes.behind(slot).is_some_and(|spot| {
-            self.window.get(spot.block).is_some_and(|later| {
-                let behind = &later.events[spot.event as usize];
-                later.is_plain()
-                    && later.place.flow == loaded.place.flow
-                    && later.key(behind) == loaded.key(meta)
-            })
-        })
-    }
-
-    /// Whether it is on disk that this event may be sent now; else it will be soon. Only where the target verifies: after a
-    /// kill it is asked about what may have been sent.
-    pub(super) fn may_send(&mut self, loaded: &Loaded, meta: &Meta) -> bool {
-        let Some(flow) = loaded.flow else {
-            return true;
-        };
-        let offset = loaded.offset(meta);
-        let Some(sent) = self.flows[flow].sent else {
-            return true;
-        };
-        // What was in doubt before stays so until it is finished.
-        let doubt_to = self.flows[flow].doubt_to;
-        if offset > sent {
-            self.pending
-                .sent
-                .insert(flow, Offset(offset.0 + SENT_STRIDE).max(doubt_to));
-            self.pending.urgent = true;
-        }
-        offset <= sent
-    }
-
-    /// The run before this one may have sent it.
-    pub(super) fn is_doubtful(&self, loaded: &Loaded, meta: &Meta) -> bool {
-        loaded
-            .flow
-            .is_some_and(|flow| loaded.offset(meta) <= self.flows[flow].doubt_to)
-    }
-
-    /// Whether an event that came to the head of its lane is sent. Else it has become something else.
-    pub(super) fn admit(&mut self, slot: Slot, loaded: &Arc<Loaded>, meta: &Meta) -> bool {
-        if let Some(replayed) = loaded.replayed {
-            return self.admit_replayed(slot, loaded, meta, replayed);
-        }
-        let key = self.keys.id(&loaded.place.flow, loaded.key(meta));
-        let Some(again) = loaded.redo else {
-            if !self.keys.blocks(key) {
-                return true;
-            }
-            if !self.has_room_for_exception() {
-                self.lanes.put_back(slot);
-                return false;
-            }
-            if self.keys.admit(key) == Admission::Hold {
-                let reason = "it waits behind a dead letter of its key";
-                let held = self.exception(
-                    loaded,
-                    meta,
-                    ExceptionState::Held,
-                    reason.into(),
-                    String::new(),
-                );
-                self.pending.add(key, held);
-                self.finish(loaded, meta);
-            }
-            self.pending.open(slot);
-            return false;
-        };
-        if again.pass > 0 {
-            let current = self.keys.is_current(key, again.pass);
-            if !current {
-                self.open(slot); // Nothing changed: it stays on disk as it is.
-            }
-            return current;
-        }
-        let overtaken = !again.older && self.keys.is_overtaken(key, loaded.offset(meta));
-        if overtaken {
-            let reason = "a later event of its key was delivered";
-            self.pending
-                .change(Change::new(again.id, ExceptionState::Overtaken, reason));
-            self.redone(again.id, loaded, meta);
-            self.pending.open(slot);
-        }
-        !overtaken
     }
 
     pub(super) fn finish(&mut self, loaded: &Loaded, meta: &Meta) {
@@ -524,81 +300,11 @@ impl Engine {
     }
 
     /// The cursor of this flow is to be written.
-    fn mark(&mut self, flow: usize) {
+    pub(super) fn mark(&mut self, flow: usize) {
         if !std::mem::replace(&mut self.flows[flow].dirty, true) {
             self.pending.dirty.push(flow);
             self.pending.since.get_or_insert_with(Instant::now);
         }
-    }
-
-    pub(super) fn exception(
-        &self,
-        loaded: &Loaded,
-        meta: &Meta,
-        state: ExceptionState,
-        reason: String,
-        detail: String,
-    ) -> Exception {
-        let place = &loaded.place.flow;
-        let mut event = loaded.event(meta).to_vec();
-        let sequence = Sequence(loaded.first_sequence.0 + u64::from(meta.ordinal));
-        put_place(
-            &mut event,
-            place,
-            loaded.epoch,
-            sequence,
-            loaded.offset(meta),
-        );
-        Exception {
-            id: 0,
-            target: self.config.name.clone(),
-            flow: place.clone(),
-            offset: loaded.offset(meta),
-            key: loaded.key(meta).to_owned(),
-            state,
-            reason,
-            at_us: jiff::Timestamp::now().as_microsecond(),
-            event: event.into(),
-            detail,
-        }
-    }
-
-    /// What cannot be read becomes one dead letter for all its offsets, and the flow goes on.
-    fn lose(&mut self, lost: Lost) {
-        let flow = &mut self.flows[lost.flow];
-        flow.read_to = flow.read_to.max(lost.last.0);
-        if flow.finished.contains(lost.first) {
-            return;
-        }
-        tracing::error!(flow = %flow.name(), offset = lost.first.0, "a block cannot be read");
-        let offsets = format!("offsets {} to {}: ", lost.first, lost.last);
-        let exception = Exception {
-            id: 0,
-            target: self.config.name.clone(),
-            flow: flow.name().clone(),
-            offset: lost.first,
-            key: String::new(),
-            state: ExceptionState::Dead,
-            reason: offsets + &lost.reason,
-            at_us: jiff::Timestamp::now().as_microsecond(),
-            event: letter(flow.name(), &lost).into(),
-            detail: String::new(),
-        };
-        flow.finished.finish_range(lost.first, lost.last);
-        self.mark(lost.flow);
-        let key = self.keys.id(&exception.flow, "");
-        self.keys.unread();
-        self.pending.add(key, exception);
-    }
-}
-
-/// Whether all of a flow is among the lanes, or over, that the run before this one may have sent. Until then nobody knows
-/// what of a key the target has that is newer than what is sent once more.
-pub(super) fn has_read_what_was_sent(flows: &[Flow], name: &FlowName) -> bool {
-    match flows.iter().find(|flow| flow.name() == name) {
-        Some(flow) => flow.has_read_what_was_sent(),
-        // All that the log has are found by the first scan.
-        None => !flows.is_empty(),
     }
 }
 
@@ -614,35 +320,4 @@ fn finish_untaken(flow: &mut Flow, loaded: &Loaded, count: u32) -> bool {
         next = ordinal + 1;
     }
     any
-}
-
-/// An event whose body is a dead letter, with the bytes that could not be read.
-fn letter(flow: &FlowName, lost: &Lost) -> Vec<u8> {
-    let mut scope = [0; 10];
-    scope[..8].copy_from_slice(&lost.epoch.to_be_bytes());
-    let cut = lost.raw.len() > RAW_BYTES_MAX;
-    let body = v1::DeadLetter {
-        stage: v1::DeadLetterStage::Decode as i32,
-        reason: lost.reason.clone(),
-        raw: lost.raw[..lost.raw.len().min(RAW_BYTES_MAX)].to_vec(),
-        raw_bytes: lost.raw.len() as u64,
-        raw_sha256: if cut {
-            Sha256::digest(&lost.raw).to_vec()
-        } else {
-            Vec::new()
-        },
-        ..v1::DeadLetter::default()
-    };
-    let event = v1::Event {
-        id: EventId::new(scope, lost.sequence.0, 0).as_bytes().to_vec(),
-        captured_at: Some(prost_types::Timestamp {
-            seconds: lost.captured_us.div_euclid(1_000_000),
-            nanos: lost.captured_us.rem_euclid(1_000_000) as i32 * 1_000,
-        }),
-        body: Some(v1::event::Body::DeadLetter(body)),
-        ..v1::Event::default()
-    };
-    let mut bytes = event.encode_to_vec();
-    put_place(&mut bytes, flow, lost.epoch, lost.sequence, lost.first);
-    bytes
 }

@@ -36,6 +36,8 @@ pub(super) struct Holding {
     after: u64,
     /// When the next one is due, or overdue, microseconds since 1970-01-01T00:00:00Z.
     next_us: Option<i64>,
+    /// When it is to be counted again how many wait too long, the same.
+    count_us: Option<i64>,
     counted: Option<Instant>,
     warned: Option<Instant>,
 }
@@ -46,6 +48,7 @@ impl Default for Holding {
             look_due: true,
             after: 0,
             next_us: None,
+            count_us: None,
             counted: None,
             warned: None,
         }
@@ -54,7 +57,8 @@ impl Default for Holding {
 
 /// What a look found.
 pub(super) struct Looked {
-    due: Vec<DueWait>,
+    /// `None`: it was only counted.
+    due: Option<Vec<DueWait>>,
     waits: Option<Waits>,
 }
 
@@ -75,6 +79,9 @@ impl Engine {
             self.replay_refused(&loaded, &meta, replayed, reason);
             self.shared.rejected.fetch_add(1, Relaxed);
             self.pending.open(item.slot);
+            return;
+        }
+        if self.has_let_go(item, &loaded, &meta) {
             return;
         }
         let now_us = jiff::Timestamp::now().as_microsecond();
@@ -106,12 +113,13 @@ impl Engine {
             end_us
         };
         let reference = missing.reference;
-        let (exchange, said) = self.masked_of(&loaded, &meta, exchange, missing.reason);
+        let own = self.own_values(&loaded, &meta);
+        let (exchange, said) = self.masked_with(&own, exchange, missing.reason);
         let (of, name) = match &reference {
             Some(Reference { of, name }) => (of.clone(), name.clone()),
             None => Default::default(),
         };
-        let name = self.masked_of(&loaded, &meta, None, name).1;
+        let name = self.masked_with(&own, None, name).1;
         let attempts = if missing.told {
             self.attempts(batch, &loaded)
         } else {
@@ -218,7 +226,9 @@ impl Engine {
         if waits_for_more || self.stopping.is_some() || !self.gate.is_up() {
             return None;
         }
-        let left_us = self.holding.next_us? - jiff::Timestamp::now().as_microsecond();
+        let times = [self.holding.next_us, self.holding.count_us];
+        let next_us = times.into_iter().flatten().min()?;
+        let left_us = next_us - jiff::Timestamp::now().as_microsecond();
         let left = Duration::from_micros(u64::try_from(left_us).unwrap_or(0));
         let counted = self.holding.counted.map(|counted| counted + COUNT_EVERY);
         // A millisecond more: the timer is no finer, and what looks too early looks twice.
@@ -230,23 +240,21 @@ impl Engine {
         if self.stopping.is_some() || self.reload_due {
             return false;
         }
-        if self
+        let now_us = jiff::Timestamp::now().as_microsecond();
+        let is_past = |time: Option<i64>| time.is_some_and(|time| time <= now_us);
+        let may_count = self
             .holding
-            .next_us
-            .is_some_and(|next_us| next_us <= jiff::Timestamp::now().as_microsecond())
-            && self
-                .holding
-                .counted
-                .is_none_or(|counted| now >= counted + COUNT_EVERY)
-        {
-            self.holding.look_due = true;
-        }
+            .counted
+            .is_none_or(|counted| now >= counted + COUNT_EVERY);
+        self.holding.look_due |= may_count && is_past(self.holding.next_us);
+        let counts = may_count && is_past(self.holding.count_us);
         // What was found is loaded first: there may be very much.
-        self.holding.look_due && self.redo.len() < PAGE && self.gate.is_up()
+        (self.holding.look_due || counts) && self.redo.len() < PAGE && self.gate.is_up()
     }
 
     pub(super) fn look_for_due(&mut self) -> Op {
-        self.holding.look_due = false;
+        // What is overdue may only be counted: what was due before stays so where its flow is not sent.
+        let looks = std::mem::take(&mut self.holding.look_due);
         let (store, target, after) = (
             Arc::clone(&self.store),
             self.config.name.clone(),
@@ -260,7 +268,9 @@ impl Engine {
             let look = move || {
                 let now_us = jiff::Timestamp::now().as_microsecond();
                 Ok::<_, StoreError>(Looked {
-                    due: store.due_waits(&target, now_us, after, PAGE)?,
+                    due: looks
+                        .then(|| store.due_waits(&target, now_us, after, PAGE))
+                        .transpose()?,
                     waits: counts.then(|| store.waits(&target, now_us)).transpose()?,
                 })
             };
@@ -273,16 +283,19 @@ impl Engine {
     }
 
     pub(super) fn take_looked(&mut self, looked: Looked) {
-        self.holding.after = match looked.due.last() {
-            Some(last) if looked.due.len() == PAGE => last.id,
-            _ => 0,
-        };
-        self.holding.look_due |= self.holding.after > 0;
-        let keys = looked
-            .due
-            .into_iter()
-            .map(|due| Redo::Key(due.flow, due.key));
-        self.want(keys.collect());
+        if let Some(due) = looked.due {
+            self.holding.after = match due.last() {
+                Some(last) if due.len() == PAGE => last.id,
+                _ => 0,
+            };
+            self.holding.look_due |= self.holding.after > 0;
+            // Of a flow that is not sent nothing is loaded: a start that sends it looks again.
+            let (catalogue, target) = (&self.config.catalogue, &self.config.name);
+            let sent = |due: &DueWait| catalogue.phase(&due.flow, target).sends();
+            let keys = due.into_iter().filter(sent);
+            let keys = keys.map(|due| Redo::Key(due.flow, due.key)).collect();
+            self.want(keys);
+        }
         match looked.waits {
             Some(waits) => self.take_waits(&waits),
             // What comes next was not asked for: soon.
@@ -295,7 +308,7 @@ impl Engine {
     fn take_waits(&mut self, waits: &Waits) {
         let now = Instant::now();
         self.holding.counted = Some(now);
-        self.holding.next_us = waits.next_us;
+        (self.holding.next_us, self.holding.count_us) = (waits.next_us, None);
         if waits.overdue > 0 {
             // Nobody says when one that is overdue waits no longer.
             let soon = if waits.total > MANY {
@@ -304,10 +317,7 @@ impl Engine {
                 COUNT_EVERY
             };
             let soon_us = jiff::Timestamp::now().as_microsecond() + micros(soon);
-            let next_us = waits
-                .next_us
-                .map_or(soon_us, |next_us| next_us.min(soon_us));
-            self.holding.next_us = Some(next_us);
+            self.holding.count_us = Some(soon_us);
         }
         let before = self.shared.missing_overdue.swap(waits.overdue, Relaxed);
         let quiet = self

@@ -15,6 +15,7 @@ use dray_store::{
 };
 
 use super::holding::Looked;
+use super::replaying::Written;
 use super::seeding::seed;
 use super::{Engine, STORE_RETRY, paused_setting};
 use crate::config::Start;
@@ -163,6 +164,7 @@ impl Engine {
     fn take_keys(&mut self, loader: Loader) {
         let found = loader.finish(&self.keys);
         (self.counts_on_disk, self.keys) = (found.keys.counts, found.keys);
+        self.gone = found.gone;
         self.waits = found.waits.into_iter().map(Reverse).collect();
         self.want(found.redo);
     }
@@ -216,6 +218,7 @@ impl Engine {
                 through,
             } => {
                 self.connector.settled(&through);
+                self.ground_moves(Written::Soon, Written::Whole);
                 if let Some(known) = known {
                     self.vetting.counted(known);
                 }
@@ -254,6 +257,7 @@ impl Engine {
     }
 
     fn step(&mut self) -> Op {
+        self.ground_moves(Written::Not, Written::Soon);
         let mut pending = std::mem::take(&mut self.pending);
         pending.counts = self.keys.counts;
         let cursors = pending.dirty.drain(..).map(|index| {
@@ -268,11 +272,12 @@ impl Engine {
             .map(|(flow, through)| (self.flows[*flow].name().clone(), *through));
         let sent = sent.collect();
         let now_us = jiff::Timestamp::now().as_microsecond();
-        let (replay, audit) = self.replay_step(now_us);
+        let (replay, audit, settings) = self.replay_step(now_us);
         let step = Step {
             consumer: self.consumer.clone(),
             replay,
             audit,
+            settings,
             cursors,
             sent,
             add: pending
@@ -295,7 +300,9 @@ impl Engine {
 
     fn reload(&self) -> Op {
         let (store, name) = (Arc::clone(&self.store), self.config.name.clone());
-        let loader = Loader::new(&self.keys);
+        let in_lanes = self.window.blocks().filter_map(|loaded| loaded.redo);
+        let in_lanes = in_lanes.map(|again| again.id).collect();
+        let loader = Loader::beside(&self.keys, in_lanes);
         Box::pin(async move {
             match tokio::task::spawn_blocking(move || load_keys(&*store, &name, loader)).await {
                 Ok(Ok(loader)) => Done::Reloaded(loader),
@@ -409,8 +416,9 @@ fn mark_overtaken(
             flow: Some(flow.clone()),
             key: Some(key.clone()),
             states: vec![ExceptionState::Dead, ExceptionState::Retry],
-            after: 0,
             limit: PAGE,
+            without_events: true,
+            ..ExceptionQuery::default()
         };
         let meant = |found: &Exception| {
             found.offset < *delivered
@@ -465,6 +473,7 @@ fn load_keys(store: &dyn Store, target: &str, mut loader: Loader) -> Result<Load
     let mut query = ExceptionQuery {
         target: Some(target.to_owned()),
         limit: PAGE,
+        without_events: true,
         ..ExceptionQuery::default()
     };
     loop {

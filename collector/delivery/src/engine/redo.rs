@@ -9,9 +9,10 @@ use dray_store::{Exception, ExceptionQuery, ExceptionState, Store, StoreError};
 
 use super::Engine;
 use super::persist::{Done, Op, failed};
+use crate::batch::Item;
 use crate::body::Place;
 use crate::detail::Detail;
-use crate::policy::{OLDER, Redo};
+use crate::policy::{After, OLDER, Redo};
 use crate::reader::meta;
 use crate::window::{Again, Loaded, Meta, Spot};
 
@@ -110,6 +111,40 @@ impl Engine {
             let rest = Redo::Key(flow.clone(), key.to_owned());
             self.pending.then_load.push(rest);
         }
+    }
+
+    /// Whether somebody discarded this one while it was among the lanes. It is over, whatever came of it, and its pass goes on: the
+    /// caller opens its lane.
+    pub(super) fn let_go(&mut self, loaded: &Loaded, meta: &Meta, again: Again) -> bool {
+        let is_gone = self.gone.remove(&again.id);
+        if is_gone {
+            self.redoing.remove(&again.id);
+            let (flow, key) = (&loaded.place.flow, loaded.key(meta));
+            let id = self.keys.id(flow, key);
+            if again.pass > 0 && self.keys.pass_gone(id) == After::Load {
+                let rest = Redo::Key(flow.clone(), key.to_owned());
+                self.pending.then_load.push(rest);
+            }
+        }
+        is_gone
+    }
+
+    /// The same of one that was sent; its lane is opened.
+    pub(super) fn has_let_go(&mut self, item: &Item, loaded: &Loaded, meta: &Meta) -> bool {
+        let is_gone = loaded
+            .redo
+            .is_some_and(|again| self.let_go(loaded, meta, again));
+        if is_gone {
+            self.pending.open(item.slot);
+        }
+        is_gone
+    }
+
+    /// Whether it was discarded, as far as is known.
+    pub(super) fn is_gone(&self, loaded: &Loaded) -> bool {
+        loaded
+            .redo
+            .is_some_and(|again| self.gone.contains(&again.id))
     }
 
     /// What may be sent of a key's exceptions: in order, up to the first that waits for somebody or for its time.

@@ -16,20 +16,23 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use dray_proto::FlowName;
-use dray_store::{Change, Cursor, Exception, ExceptionState, Replay, ReplayState};
+use dray_store::{Change, Exception, ExceptionState, Replay, ReplayState, Store};
 use tokio::task::JoinError;
 
-use super::arrive::has_read_what_was_sent;
+use super::flow::has_read_what_was_sent;
 use super::{Engine, STORE_RETRY};
+use crate::body::Place;
+use crate::config::TargetConfig;
 use crate::detail::Detail;
-use crate::policy::{KeyId, OLDER, RETRY, Redo};
+use crate::phase::passed::Passed;
+use crate::policy::{KeyHasher, KeyId, OLDER, RETRY, Redo};
 use crate::replay::{
     Filter, Ground, Item, Pages, Picked, Picker, Plan, Question, What, hash, survey,
 };
 use crate::window::Spot;
 
 use run::End;
-pub(super) use run::Replaying;
+pub(super) use run::{Replaying, Written};
 
 /// Replays of a target that are looked at to find the next.
 const LOOKED_AT: usize = 1_000;
@@ -42,7 +45,7 @@ const IN_LANES_MAX: usize = 1_000;
 pub(super) enum Work {
     /// What became of the one that runs, and, where none does, which is next.
     Looked(Option<ReplayState>, Option<Box<Next>>),
-    Surveyed(HashMap<KeyId, u64>),
+    Surveyed(HashMap<KeyId, u64>, HashMap<FlowName, Passed>),
     Paged(Box<Pages>, Vec<Item>),
     Failed(String),
     /// Reading a page failed: it is read again.
@@ -57,11 +60,11 @@ pub(super) struct Next {
 }
 
 impl Engine {
-    /// Takes a replay on.
-    pub(super) fn start_replaying(&mut self, now: Instant) {
+    /// Takes a replay on; true: there is more in the lanes.
+    pub(super) fn start_replaying(&mut self, now: Instant) -> bool {
         self.replay_wait = None;
         if self.stopping.is_some() || self.reload_due || self.detached {
-            return;
+            return false;
         }
         if self.replay_work.is_none() && self.replay_after.is_none_or(|after| after <= now) {
             self.replay_after = None;
@@ -69,8 +72,9 @@ impl Engine {
         } else if self.replay_work.is_none() {
             self.replay_wait = self.replay_after;
         }
-        self.hand_over(now);
+        let any = self.hand_over(now);
         self.end_replay();
+        any
     }
 
     fn start_work(&mut self) {
@@ -82,30 +86,23 @@ impl Engine {
             }));
             return;
         }
-        let known = self.known_cursors();
         let (store, hasher) = (Arc::clone(&self.store), self.keys.hasher());
         let config = self.config.clone();
         let Some(replay) = self.replay.as_mut().filter(|replay| !replay.stopped) else {
             return;
         };
         if !replay.is_surveyed {
+            // What passed by is written down with the first scan, which finds the flows.
+            if replay.ground != Written::Whole || !self.scanned {
+                self.pending.urgent |= replay.ground == Written::Not;
+                return;
+            }
             let Some(picked) = replay.unread.clone() else {
                 return;
             };
             let older = replay.plan.older;
             self.replay_work = Some(tokio::task::spawn_blocking(move || {
-                if older {
-                    return Work::Surveyed(HashMap::new());
-                }
-                let picker = Picker::new(&Filter::default(), &config);
-                let ground = Ground::read(&*store, &config.name, known);
-                let surveyed = ground
-                    .map_err(|error| error.to_string())
-                    .and_then(|ground| {
-                        let question = Question::Set(&picker, &picked.flows);
-                        survey(&*store, &ground, &hasher, &question)
-                    });
-                surveyed.map_or_else(Work::Failed, |surveyed| Work::Surveyed(surveyed.newest))
+                surveyed(&*store, &config, &hasher, &picked, older).unwrap_or_else(Work::Failed)
             }));
         } else if replay.page.len() < PAGE_LOW
             && !replay.all_read
@@ -120,15 +117,13 @@ impl Engine {
         }
     }
 
-    /// What is finished in memory; of flows that were not read yet the store knows it.
-    fn known_cursors(&self) -> Vec<(FlowName, Cursor)> {
-        if self.replay.as_ref().is_none_or(|replay| replay.is_surveyed) {
-            return Vec::new();
+    /// A step begins, or is on disk: for the replay that is not surveyed yet.
+    pub(super) fn ground_moves(&mut self, from: Written, to: Written) {
+        if let Some(replay) = self.replay.as_mut()
+            && replay.ground == from
+        {
+            replay.ground = to;
         }
-        let cursors = self.flows.iter();
-        cursors
-            .map(|flow| (flow.name().clone(), flow.finished.cursor()))
-            .collect()
     }
 
     pub(super) fn take_replay_work(&mut self, done: Result<Work, JoinError>) {
@@ -146,12 +141,13 @@ impl Engine {
                     self.begin_replay(*next);
                 }
             }
-            Work::Surveyed(newest) => {
+            Work::Surveyed(newest, passed) => {
                 let (store, lanes) = (Arc::clone(&self.store), self.lane_hash.clone());
                 let (catalogue, target) =
                     (Arc::clone(&self.config.catalogue), self.config.name.clone());
                 let phase = move |flow: &FlowName| catalogue.phase(flow, &target);
                 if let Some(replay) = &mut self.replay {
+                    replay.passed = passed;
                     // What was delivered since it began stands there already.
                     for (key, offset) in newest {
                         let known = replay.newest.entry(key).or_insert(0);
@@ -224,39 +220,40 @@ impl Engine {
         self.show_replay();
     }
 
-    /// Puts into the lanes what is due.
-    fn hand_over(&mut self, now: Instant) {
+    /// Puts into the lanes what is due; true: there was something.
+    fn hand_over(&mut self, now: Instant) -> bool {
+        let mut any = false;
         let room = self.window.room();
         // While a breaker is open too: it is not to be one and the same event that is tried again and again.
         let is_sent_to = self.gate.is_open() || self.gate.broken().is_some();
         if !is_sent_to || room.0 == 0 || room.1 == 0 {
-            return;
+            return any;
         }
         loop {
             // What is live leaves first; what waits for it is woken with its outcomes.
             let live = self.lanes.ready();
             let Some(replay) = self.replay.as_mut().filter(|replay| !replay.stopped) else {
-                return;
+                return any;
             };
             if replay.page.is_empty()
                 || replay.busy.len() >= IN_LANES_MAX
                 || live >= self.batch_now.saturating_mul(self.config.concurrency)
             {
-                return;
+                return any;
             }
             if !replay.pace.is_due(now) {
                 self.replay_wait = replay.pace.next();
-                return;
+                return any;
             }
             let flows = &self.flows;
             let Some(item) = replay.next_item(|flow| has_read_what_was_sent(flows, flow)) else {
-                return;
+                return any;
             };
             replay.pace.take(now);
             match item.what {
                 What::Event(loaded) if !loaded.place.phase.sends() => {
                     let meta = &loaded.events[0];
-                    let key = loaded.key(meta).to_owned();
+                    let key = self.shown_key(&loaded, meta);
                     let note = (loaded.place.flow.clone(), loaded.offset(meta), key);
                     let end = End::Closed(loaded.place.phase);
                     self.settle_replayed(item.number, note, end);
@@ -266,6 +263,7 @@ impl Engine {
                     replay.busy.insert(lane);
                     let block = self.window.add(*loaded, 1);
                     self.push_before(Spot { block, event: 0 });
+                    any = true;
                 }
                 What::Letter(letter) => self.retry_letter(item.number, *letter),
                 What::Gone(flow, offset, reason) => {
@@ -281,7 +279,9 @@ impl Engine {
     fn retry_letter(&mut self, number: u64, letter: Exception) {
         let phase = self.config.catalogue.phase(&letter.flow, &self.config.name);
         let Some(replay) = &self.replay else { return };
-        let note = (letter.flow.clone(), letter.offset, letter.key.clone());
+        let place = Place::marked(letter.flow.clone(), phase);
+        let values = self.mask.of_event(&place, letter.offset, &letter.event);
+        let note = (letter.flow.clone(), letter.offset, values.key(&letter.key));
         if !phase.sends() {
             return self.settle_replayed(number, note, End::Closed(phase));
         }
@@ -352,8 +352,27 @@ impl Engine {
     }
 }
 
+/// What is newer of the keys of a selection, and what of its flows was never sent.
+fn surveyed(
+    store: &dyn Store,
+    config: &TargetConfig,
+    hasher: &KeyHasher,
+    picked: &Picked,
+    older: bool,
+) -> Result<Work, String> {
+    let picker = Picker::new(&Filter::default(), config);
+    let ground = Ground::read(store, &config.name).map_err(|error| error.to_string())?;
+    let newest = if older {
+        HashMap::new()
+    } else {
+        let question = Question::Set(&picker, &picked.flows);
+        survey(store, &ground, hasher, &question)?.newest
+    };
+    Ok(Work::Surveyed(newest, ground.into_passed()))
+}
+
 /// What became of the one that runs; where none does, the one that was approved first and is not over.
-fn look(store: &dyn dray_store::Store, target: &str, current: Option<u64>) -> Result<Work, String> {
+fn look(store: &dyn Store, target: &str, current: Option<u64>) -> Result<Work, String> {
     let said = |error: dray_store::StoreError| error.to_string();
     let replays = store.replays(Some(target), LOOKED_AT).map_err(said)?;
     if let Some(id) = current {

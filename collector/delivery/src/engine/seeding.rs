@@ -1,12 +1,15 @@
 //! What a target knows before anything is delivered under a new rule: what the log says that it has.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use dray_proto::event::View;
 use dray_proto::{FlowName, Offset, block};
-use dray_store::{Cursor, ExceptionQuery, Reference, Remember, Step, Store, StoreError};
+use dray_store::{Cursor, Reference, Remember, Step, Store, StoreError};
+use roaring::RoaringTreemap;
 
+use crate::phase::passed::Passed;
 use crate::references::Seed;
+use crate::replay::exceptions_but;
 use crate::select::Selection;
 use crate::vet::Vetting;
 
@@ -14,8 +17,6 @@ use crate::vet::Vetting;
 const STEP_MAX: usize = 1_000;
 /// Payload bytes that are read at once.
 const READ_BYTES: usize = 1024 * 1024;
-/// Exceptions that are read at once.
-const PAGE: usize = 1_000;
 
 /// The durable setting that names the kinds that were seeded.
 pub(crate) fn seeded_setting(target: &str) -> String {
@@ -47,7 +48,7 @@ pub(super) fn seed(
             target,
             vetting,
             selection,
-            undelivered: undelivered(store, target)?,
+            exceptions: exceptions_but(store, target, None)?,
             learn: Vec::new(),
         };
         for flow in store.flows() {
@@ -66,26 +67,9 @@ struct Seeding<'a> {
     target: &'a str,
     vetting: &'a Vetting,
     selection: &'a Selection,
-    undelivered: HashSet<(FlowName, Offset)>,
+    /// What the cursors have passed and the target has not taken.
+    exceptions: HashMap<FlowName, RoaringTreemap>,
     learn: Vec<Reference>,
-}
-
-/// What the cursor has passed and the target has not got.
-fn undelivered(store: &dyn Store, target: &str) -> Result<HashSet<(FlowName, Offset)>, StoreError> {
-    let mut query = ExceptionQuery {
-        target: Some(target.to_owned()),
-        limit: PAGE,
-        ..ExceptionQuery::default()
-    };
-    let mut found = HashSet::new();
-    loop {
-        let page = store.exceptions(&query)?;
-        found.extend(page.iter().map(|one| (one.flow.clone(), one.offset)));
-        match page.last() {
-            Some(last) if page.len() == PAGE => query.after = last.id,
-            _ => return Ok(found),
-        }
-    }
 }
 
 impl Seeding<'_> {
@@ -102,6 +86,8 @@ impl Seeding<'_> {
             (true, Some(cursor)) => cursor.through.0 + u64::from(cursor.above.max().unwrap_or(0)),
             (true, None) => return Ok(()),
         };
+        let exceptions = self.exceptions.remove(flow).unwrap_or_default();
+        let passed = Passed::read(self.store, self.target, flow)?;
         let (mut next, mut memory) = (held.oldest_offset.0.max(1), Vec::new());
         while next <= newest {
             let blocks = match self.store.read(flow, Offset(next), READ_BYTES) {
@@ -129,7 +115,9 @@ impl Seeding<'_> {
                     let event = &memory[range.start as usize..range.end as usize];
                     self.learn_of(flow, event, log);
                     let is_over = cursor.is_some_and(|cursor| has(cursor, offset));
-                    if is_over && self.takes(flow, event) && !self.is_undelivered(flow, offset) {
+                    let is_there =
+                        is_over && !exceptions.contains(offset) && !passed.has(Offset(offset));
+                    if is_there && self.takes(flow, event) {
                         self.learn_of(flow, event, delivered);
                     }
                 }
@@ -153,10 +141,6 @@ impl Seeding<'_> {
         let body = View::of(event).ok().and_then(|view| view.body);
         let number = body.map(|(body, _)| body.number);
         self.selection.takes_flow(flow) && self.selection.takes_body(number)
-    }
-
-    fn is_undelivered(&self, flow: &FlowName, offset: u64) -> bool {
-        !self.undelivered.is_empty() && self.undelivered.contains(&(flow.clone(), Offset(offset)))
     }
 
     fn write(&mut self) -> Result<(), StoreError> {

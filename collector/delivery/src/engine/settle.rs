@@ -13,7 +13,6 @@ use super::waiting::Waits;
 use super::{Engine, GROW_AFTER};
 use crate::answer::ANSWERED;
 use crate::batch::{Batch, Item};
-use crate::body::Writer;
 use crate::connectors::{Exchange, Verdict};
 use crate::detail::Detail;
 use crate::outcome::{Class, Outcome};
@@ -106,17 +105,17 @@ impl Engine {
                 self.deliver(&batch);
             }
             Outcome::Accepted(later, reason) => {
-                self.heal(era);
+                self.undecided(era);
                 let state = ExceptionState::Accepted;
                 self.put_off(&batch, Waits::new(state, later, reason), exchange);
             }
             Outcome::Confirm(later, reason) => {
-                self.heal(era);
+                self.undecided(era);
                 let state = ExceptionState::Confirm;
                 self.put_off(&batch, Waits::new(state, later, reason), exchange);
             }
             Outcome::Missing(missing) => {
-                self.heal(era);
+                self.undecided(era);
                 self.lacks(batch, missing, exchange);
             }
             Outcome::Rejected(reason) => {
@@ -234,13 +233,16 @@ impl Engine {
         self.note_newer(loaded, meta);
         let (flow, key) = (&loaded.place.flow, loaded.key(meta));
         let id = self.keys.id(flow, key);
-        self.pending.remove.push(again.id);
         let offset = loaded.offset(meta);
         if again.pass > 0 && self.keys.delivered(id, offset) {
             self.pending
                 .overtaken
                 .push((flow.clone(), key.to_owned(), offset));
         }
+        if self.let_go(loaded, meta, again) {
+            return;
+        }
+        self.pending.remove.push(again.id);
         if again.pass == 0 {
             self.keys.parked_removed(id);
             self.redone(again.id, loaded, meta);
@@ -248,53 +250,6 @@ impl Engine {
             self.pending
                 .then_load
                 .push(Redo::Key(flow.clone(), key.to_owned()));
-        }
-    }
-
-    /// What is kept of a request, its answer and the reason.
-    pub(super) fn masked(
-        &self,
-        exchange: Option<&Exchange>,
-        reason: String,
-    ) -> (Option<Exchange>, String) {
-        if self.mask.is_empty() {
-            return (exchange.cloned(), reason);
-        }
-        let said = exchange.cloned().unwrap_or_default();
-        let (said, reason) = self.mask.exchange(said, reason);
-        (exchange.map(|_| said), reason)
-    }
-
-    /// The same of what is said about one event: its own masked values are hidden, too, sent or not.
-    pub(super) fn masked_of(
-        &self,
-        loaded: &Loaded,
-        meta: &Meta,
-        exchange: Option<&Exchange>,
-        reason: String,
-    ) -> (Option<Exchange>, String) {
-        let (exchange, reason) = self.masked(exchange, reason);
-        if self.mask.is_empty() {
-            return (exchange, reason);
-        }
-        let own = plain(loaded, meta);
-        let is_some = exchange.is_some();
-        let said = exchange.unwrap_or_default();
-        let (said, reason) = self.mask.exchange_of(&own, said, reason);
-        (is_some.then_some(said), reason)
-    }
-
-    /// What is told of a failure. Without its request nobody knows what of the target's words is hidden: then its status is
-    /// enough.
-    fn hidden(&self, why: String, exchange: Option<&Exchange>) -> String {
-        if self.mask.is_empty() {
-            return why;
-        }
-        match why.split_once(": ") {
-            Some((status, _)) if exchange.is_none() && status.starts_with(ANSWERED) => {
-                status.to_owned()
-            }
-            _ => self.masked(exchange, why).1,
         }
     }
 
@@ -320,7 +275,7 @@ impl Engine {
         }
         if let Some(item) = batch.items.first() {
             let (loaded, meta) = batch.event(item);
-            let said = self.masked_of(loaded, meta, exchange, reason.clone()).1;
+            let (exchange, said) = self.masked_of(loaded, meta, exchange, reason);
             self.shared.note_error(&said);
             // A replay counts for itself: it must not stop what is live. As a try of an open breaker it is one like any other.
             if loaded.replayed.is_none() || self.gate.broken().is_some() {
@@ -330,7 +285,7 @@ impl Engine {
                     self.broke(now);
                 }
             }
-            self.reject(&batch, item, class, reason, exchange);
+            self.reject_as(&batch, item, class, said, exchange);
         }
     }
 
@@ -344,12 +299,29 @@ impl Engine {
         exchange: Option<&Exchange>,
     ) {
         let (loaded, meta) = batch.event(item);
+        let (exchange, said) = self.masked_of(loaded, meta, exchange, reason);
+        self.reject_as(batch, item, class, said, exchange);
+    }
+
+    /// The same, in words that may be read.
+    fn reject_as(
+        &mut self,
+        batch: &Batch,
+        item: &Item,
+        class: Class,
+        reason: String,
+        exchange: Option<Exchange>,
+    ) {
+        let (loaded, meta) = batch.event(item);
         let (loaded, meta) = (Arc::clone(loaded), *meta);
-        let (exchange, reason) = self.masked_of(&loaded, &meta, exchange, reason);
         if let Some(replayed) = loaded.replayed {
             self.replay_refused(&loaded, &meta, replayed, reason);
             self.shared.rejected.fetch_add(1, Relaxed);
             self.pending.open(item.slot);
+            return;
+        }
+        if self.has_let_go(item, &loaded, &meta) {
+            self.shared.rejected.fetch_add(1, Relaxed);
             return;
         }
         let key = self.keys.id(&loaded.place.flow, loaded.key(&meta));
@@ -399,12 +371,4 @@ impl Engine {
         self.shared.rejected.fetch_add(1, Relaxed);
         self.pending.open(item.slot);
     }
-}
-
-/// An event's default JSON, by which its masked values are known. What cannot be written has none that could be told.
-pub(super) fn plain(loaded: &Loaded, meta: &Meta) -> String {
-    let mut plain = Vec::new();
-    let (offset, event) = (loaded.offset(meta), loaded.event(meta));
-    let _ = Writer::default().put(&mut plain, &loaded.place, offset, event);
-    String::from_utf8_lossy(&plain).into_owned()
 }

@@ -6,24 +6,26 @@ use dray_store::{ShadowNote, ShadowRow};
 
 use super::Engine;
 use super::send::{Sent, encoded};
-use super::settle::plain;
 use crate::batch::{Batch, Renderer, Shape};
 use crate::connectors::{Connector, Exchange};
-use crate::mask::HIDDEN;
+use crate::mask::{HIDDEN, Values};
 use crate::shadow::{Seen, Shadow, Subject, Verdict};
-use crate::vet::Unfit;
-use crate::window::{Loaded, Meta};
+use crate::vet::{Unfit, Vetting};
 
 /// Renders and compares the one event of a batch.
 pub(super) async fn look(
     connector: Arc<dyn Connector>,
-    shadow: Arc<Shadow>,
+    (shadow, vetting): (Arc<Shadow>, Arc<Vetting>),
     renderer: Arc<Renderer>,
     shape: Shape,
     bytes_max: usize,
-    batch: Batch,
+    mut batch: Batch,
     era: u64,
 ) -> Sent {
+    if !batch.is_encoded() {
+        // What was told while it was live, or in parallel, stands in what would be sent now.
+        vetting.remind(&mut batch).await;
+    }
     let (batch, left_out) = encoded(renderer, shape, bytes_max, batch).await;
     let seen = match (batch.delivery(true), batch.plain()) {
         (Some(delivery), Ok(plain)) => {
@@ -65,7 +67,8 @@ impl Engine {
         match seen {
             Some(Ok(seen)) => {
                 if self.shadow.asks() && seen.verdict != Verdict::Superseded {
-                    self.heal(era);
+                    // Nothing was delivered.
+                    self.undecided(era);
                 } else {
                     self.gate.unsent(era);
                 }
@@ -87,25 +90,25 @@ impl Engine {
     }
 
     /// What the report keeps.
-    fn masked_seen(&self, mut seen: Seen, loaded: &Loaded, meta: &Meta) -> Seen {
+    fn masked_seen(&self, mut seen: Seen, own: &Values) -> Seen {
         if self.mask.is_empty() {
             return seen;
         }
-        let event = plain(loaded, meta);
         let exchange = Exchange {
             request: seen.request,
             answer: String::new(),
         };
-        let (exchange, reason) = self.mask.exchange(exchange, seen.detail.reason);
-        let (exchange, reason) = self.mask.exchange_of(&event, exchange, reason);
-        (seen.request, seen.detail.reason) = (exchange.request, reason);
-        let values = self.mask.values(&event);
-        let is_hidden = |ours: &String| values.iter().any(|value| ours.trim_matches('"') == value);
+        let (exchange, reason) = self.masked_with(own, Some(&exchange), seen.detail.reason);
+        seen.request = exchange.map_or_else(String::new, |exchange| exchange.request);
+        seen.detail.reason = reason;
+        let is_hidden = |ours: &String| own.has(ours.trim_matches('"'));
         for found in &mut seen.detail.differences {
-            if self.mask.hides(&found.field) || found.ours.as_ref().is_some_and(is_hidden) {
-                for value in [&mut found.ours, &mut found.theirs] {
-                    *value = value.take().map(|_| HIDDEN.to_owned());
-                }
+            let hides = self.mask.hides(&found.field) || found.ours.as_ref().is_some_and(is_hidden);
+            for value in [&mut found.ours, &mut found.theirs] {
+                *value = value.take().map(|value| match hides {
+                    true => HIDDEN.to_owned(),
+                    false => own.text(&value),
+                });
             }
         }
         seen
@@ -114,11 +117,12 @@ impl Engine {
     fn note_seen(&mut self, batch: &Batch, item: &crate::batch::Item, seen: Seen) {
         let (loaded, meta) = batch.event(item);
         let (loaded, meta) = (Arc::clone(loaded), *meta);
-        let seen = self.masked_seen(seen, &loaded, &meta);
+        let own = self.own_values(&loaded, &meta);
+        let seen = self.masked_seen(seen, &own);
         let row = ShadowRow {
             id: 0,
             offset: loaded.offset(&meta),
-            key: loaded.key(&meta).to_owned(),
+            key: own.key(loaded.key(&meta)),
             verdict: seen.verdict.as_str().to_owned(),
             at_us: jiff::Timestamp::now().as_microsecond(),
             request: seen.request,

@@ -4,6 +4,7 @@
 //! event that fails, which has waits of its own from then on, while everything else goes on; it is tried as long as its
 //! class's budget lets it ([`crate::budget`]). An outage spends nobody's budget.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Engine;
@@ -12,6 +13,7 @@ use crate::budget::Then;
 use crate::connectors::Exchange;
 use crate::gate::Cause;
 use crate::outcome::{Class, Outcome};
+use crate::window::Loaded;
 
 /// Events that wait on their own, at most: are there more, it is the target's failure again.
 const APART_MAX: usize = 64;
@@ -111,9 +113,14 @@ impl Engine {
     pub(super) fn next_batch(&mut self, now: Instant) -> Option<Batch> {
         loop {
             let mut batch = self.pick(now)?;
-            // What waited may be of a replay that was stopped meanwhile.
-            for item in batch.leave_out(|loaded| self.is_stopped(loaded)) {
-                self.open(item.slot);
+            // What waited may be of a replay that was stopped meanwhile, or be discarded.
+            let is_over = |loaded: &Loaded| self.is_stopped(loaded) || self.is_gone(loaded);
+            for item in batch.leave_out(is_over) {
+                let (loaded, meta) = batch.event(&item);
+                let (loaded, meta) = (Arc::clone(loaded), *meta);
+                if !self.has_let_go(&item, &loaded, &meta) {
+                    self.open(item.slot);
+                }
             }
             if !batch.items.is_empty() {
                 return Some(batch);
@@ -154,10 +161,19 @@ impl Engine {
         waits.min().filter(|_| can_send)
     }
 
-    /// The target took something.
+    /// The target has one more event.
     pub(super) fn heal(&mut self, era: u64) {
         self.taken += 1;
         if let Some(healed) = self.gate.taken(era) {
+            self.healed(healed.cause, healed.since);
+        }
+    }
+
+    /// The target answered well, and what is to become of the event is not decided.
+    pub(super) fn undecided(&mut self, era: u64) {
+        self.taken += 1;
+        let healed = self.gate.undecided(era, Instant::now(), rand::random());
+        if let Some(healed) = healed {
             self.healed(healed.cause, healed.since);
         }
     }

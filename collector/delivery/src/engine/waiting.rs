@@ -79,6 +79,9 @@ impl Engine {
             Some(replayed) => self.replay_accepted(&loaded, &meta, replayed),
             None => self.note_newer(&loaded, &meta),
         }
+        if self.has_let_go(item, &loaded, &meta) {
+            return;
+        }
         let (exchange, reason) = self.masked_of(&loaded, &meta, exchange, waits.reason);
         let detail = Detail {
             class: None,

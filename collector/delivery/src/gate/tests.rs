@@ -192,3 +192,41 @@ fn an_operators_pause_ends_a_breaker() {
     assert_eq!(gate.broken(), None);
     assert_eq!(gate.shown(), Shown::Paused("for the night".into()));
 }
+
+#[test]
+fn what_is_not_decided_closes_no_breaker_that_refusals_opened_and_any_other() {
+    let (mut gate, mut now) = gate();
+    for _ in 0..99 {
+        gate.rejected(now, 1.0, "422");
+    }
+    let era = gate.sent();
+    assert_eq!(gate.undecided(era, now, 1.0), None);
+    assert!(gate.is_open(), "nothing was broken");
+    assert!(gate.rejected(now, 1.0, "422"), "it was not taken either");
+    for fraction in [0.0, 1.0] {
+        now = gate.deadline().expect("a wait");
+        gate.tick(now);
+        let era = gate.sent();
+        assert_eq!(gate.undecided(era, now, fraction), None);
+        let wait = Duration::from_secs(3).mul_f64(0.5 + fraction / 2.0);
+        assert_eq!(gate.deadline(), Some(now + wait));
+        assert_eq!(gate.shown(), Shown::Waiting("422".into()));
+        assert_eq!(
+            gate.undecided(era, now, fraction),
+            None,
+            "of an earlier era"
+        );
+    }
+    now = gate.deadline().expect("a wait");
+    gate.tick(now);
+    let era = gate.sent();
+    let healed = gate.taken(era).expect("it is taken");
+    assert_eq!((healed.cause, gate.is_open()), (Cause::Rejects(100), true));
+
+    for _ in 0..5 {
+        fail(&mut gate, now);
+    }
+    let era = gate.sent();
+    let healed = gate.undecided(era, now, 1.0).expect("it answers");
+    assert_eq!((healed.cause, gate.is_open()), (Cause::Failures(5), true));
+}

@@ -1,6 +1,6 @@
 //! What a target's exceptions say of its keys, after a start or a change from outside.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use dray_proto::{FlowName, Offset};
 use dray_store::ExceptionState;
@@ -13,6 +13,8 @@ pub struct Loader {
     keys: Keys,
     heads: BTreeMap<KeyId, Head>,
     retries: Vec<(KeyId, u64)>,
+    /// Among the lanes, and not found until now.
+    missing: HashSet<u64>,
 }
 
 /// What was found.
@@ -24,6 +26,8 @@ pub struct Found {
     pub redo: Vec<Redo>,
     /// What is to be asked about later: when, and of which key.
     pub waits: Vec<(i64, FlowName, String)>,
+    /// What is among the lanes and stands on disk no longer.
+    pub gone: HashSet<u64>,
 }
 
 /// The exceptions of a key.
@@ -61,12 +65,23 @@ impl Loader {
             keys: fresh,
             heads: BTreeMap::new(),
             retries: Vec::new(),
+            missing: HashSet::new(),
+        }
+    }
+
+    /// The same; these are among the lanes, or in flight.
+    #[must_use]
+    pub fn beside(keys: &Keys, in_lanes: HashSet<u64>) -> Self {
+        Self {
+            missing: in_lanes,
+            ..Self::new(keys)
         }
     }
 
     /// Takes one exception.
     pub fn add(&mut self, row: &Row<'_>) {
         use ExceptionState::{Accepted, Agent, Awaits, Confirm, Dead, Held, Overtaken, Retry};
+        self.missing.remove(&row.id);
         if row.state == Agent {
             return;
         }
@@ -150,6 +165,7 @@ impl Loader {
             keys: self.keys,
             redo,
             waits,
+            gone: self.missing,
         }
     }
 }

@@ -6,7 +6,11 @@ use dray_proto::event::View;
 use dray_proto::{FlowName, Offset, schema};
 use serde::{Deserialize, Serialize};
 
+use super::walk::Found;
+use crate::body::Place;
+use crate::catalogue::Phase;
 use crate::config::TargetConfig;
+use crate::mask::Mask;
 use crate::select::{Pattern, Selection};
 
 /// Keys that a filter names, at most.
@@ -75,6 +79,8 @@ pub struct Picker {
     target: Selection,
     keys: HashSet<String>,
     filter: Filter,
+    /// What the target's plans do not show.
+    mask: Mask,
 }
 
 impl Picker {
@@ -86,6 +92,8 @@ impl Picker {
             target: Selection::new(&target.flows, &target.bodies),
             keys: filter.keys.iter().cloned().collect(),
             filter: filter.clone(),
+            // It was validated: what is wrong with it was said.
+            mask: Mask::new(&target.mask).unwrap_or_default(),
         }
     }
 
@@ -119,6 +127,13 @@ impl Picker {
             && (until_us == 0 || view.captured_us < until_us)
             && (self.filter.bodies.is_empty() || self.asked.takes_body(body))
             && (self.keys.is_empty() || self.keys.contains(view.key))
+    }
+
+    /// An event's key as it may be read.
+    pub(super) fn shown_key(&self, flow: &FlowName, found: &Found<'_>, key: &str) -> String {
+        let place = Place::marked(flow.clone(), Phase::default());
+        let values = self.mask.of_event(&place, found.offset, found.event);
+        values.key(key)
     }
 
     /// Whether nothing that was captured up to then is meant.

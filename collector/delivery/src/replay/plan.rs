@@ -23,6 +23,8 @@ pub struct Plan {
     pub incarnation: u64,
     /// How many events it sends.
     pub events: u64,
+    /// How many of these the target never got: they passed by while their flow was off, in shadow or rolled back.
+    pub unsent: u64,
     /// Of how many keys.
     pub keys: u64,
     /// Of each flow.
@@ -73,6 +75,8 @@ pub struct Newer {
     pub offset: u64,
     /// The newest event of it that was delivered.
     pub delivered: u64,
+    /// That one was not delivered but left to the old way.
+    pub unsent: bool,
 }
 
 impl Plan {

@@ -11,51 +11,46 @@ use roaring::RoaringTreemap;
 
 use super::walk::walk;
 use super::{EVENTS_MAX, NEWER_SHOWN_MAX, Newer, Picker};
+use crate::phase::passed::Passed;
 use crate::policy::{KeyHasher, KeyId};
 
 /// Exceptions that are read at once.
 const PAGE: usize = 1_000;
 
-/// What a target has finished, and what of that it did not take.
+/// What a target has finished, and what of that it did not take or never got. A million exceptions are 2 MB of offsets.
 #[derive(Debug, Default)]
 pub(crate) struct Ground {
     cursors: HashMap<FlowName, Cursor>,
-    exceptions: HashSet<(FlowName, u64)>,
+    exceptions: HashMap<FlowName, RoaringTreemap>,
+    passed: HashMap<FlowName, Passed>,
 }
 
 impl Ground {
-    /// As the store has it. `known`: cursors that say more than those on disk.
-    pub(crate) fn read(
-        store: &dyn Store,
-        target: &str,
-        known: Vec<(FlowName, Cursor)>,
-    ) -> Result<Self, StoreError> {
+    /// As the store has it.
+    pub(crate) fn read(store: &dyn Store, target: &str) -> Result<Self, StoreError> {
         // First the cursors: what became an exception before they were written is among the exceptions.
-        let cursors = store.cursors(&crate::consumer(target))?;
-        let cursors = cursors.into_iter().chain(known).collect();
-        let mut exceptions = HashSet::new();
-        let mut query = ExceptionQuery {
-            target: Some(target.to_owned()),
-            limit: PAGE,
-            ..ExceptionQuery::default()
-        };
-        loop {
-            let page = store.exceptions(&query)?;
-            query.after = page.last().map_or(query.after, |last| last.id);
-            let is_last = page.len() < PAGE;
-            // The target took what it works on.
-            let refused = page
-                .into_iter()
-                .filter(|found| found.state != ExceptionState::Accepted);
-            exceptions.extend(refused.map(|found| (found.flow, found.offset.0)));
-            if is_last {
-                break;
+        let cursors: HashMap<_, _> = store
+            .cursors(&crate::consumer(target))?
+            .into_iter()
+            .collect();
+        let mut passed = HashMap::new();
+        for flow in cursors.keys() {
+            let of_flow = Passed::read(store, target, flow)?;
+            if !of_flow.is_empty() {
+                passed.insert(flow.clone(), of_flow);
             }
         }
         Ok(Self {
             cursors,
-            exceptions,
+            // The target took what it works on.
+            exceptions: exceptions_but(store, target, Some(ExceptionState::Accepted))?,
+            passed,
         })
+    }
+
+    /// What passed by of each flow, where anything did.
+    pub(crate) fn into_passed(self) -> HashMap<FlowName, Passed> {
+        self.passed
     }
 
     fn is_finished(&self, flow: &FlowName, offset: Offset) -> bool {
@@ -68,17 +63,57 @@ impl Ground {
     }
 
     fn is_exception(&self, flow: &FlowName, offset: Offset) -> bool {
-        self.exceptions.contains(&(flow.clone(), offset.0))
+        let of_flow = self.exceptions.get(flow);
+        of_flow.is_some_and(|offsets| offsets.contains(offset.0))
+    }
+
+    fn is_passed(&self, flow: &FlowName, offset: Offset) -> bool {
+        let of_flow = self.passed.get(flow);
+        of_flow.is_some_and(|passed| passed.has(offset))
+    }
+}
+
+/// Offsets of a target's exceptions, without those in one state.
+pub(crate) fn exceptions_but(
+    store: &dyn Store,
+    target: &str,
+    but: Option<ExceptionState>,
+) -> Result<HashMap<FlowName, RoaringTreemap>, StoreError> {
+    let mut query = ExceptionQuery {
+        target: Some(target.to_owned()),
+        limit: PAGE,
+        without_events: true,
+        ..ExceptionQuery::default()
+    };
+    let mut offsets: HashMap<FlowName, RoaringTreemap> = HashMap::new();
+    loop {
+        let page = store.exceptions(&query)?;
+        query.after = page.last().map_or(query.after, |last| last.id);
+        let is_last = page.len() < PAGE;
+        for found in page.into_iter().filter(|found| Some(found.state) != but) {
+            offsets
+                .entry(found.flow)
+                .or_default()
+                .insert(found.offset.0);
+        }
+        if is_last {
+            return Ok(offsets);
+        }
     }
 }
 
 /// What a survey found.
 #[derive(Debug, Default)]
 pub(crate) struct Survey {
-    /// What is meant and was delivered.
+    /// What is meant, and was delivered or left to the old way.
     pub(super) picked: Vec<(FlowName, RoaringTreemap)>,
-    /// Of each key of what is picked: the newest offset that was delivered and is not picked; 0: none.
+    /// What of that was left to the old way.
+    pub(super) unsent: Vec<(FlowName, RoaringTreemap)>,
+    /// Of each key of what is picked: the newest offset that was delivered, or left to the old way, and is not picked; 0: none. The old
+    /// way delivers too: what is older would put the target back just so.
     pub(crate) newest: HashMap<KeyId, u64>,
+    /// Keys of which that one was left to the old way.
+    newest_unsent: HashSet<KeyId>,
     /// Of what is picked: events that are older than that, and some of their keys.
     pub(super) overtaken: Vec<(FlowName, RoaringTreemap)>,
     pub(super) overtaken_keys: u64,
@@ -92,6 +127,8 @@ pub(crate) struct Survey {
 struct Pick {
     offset: u64,
     key: KeyId,
+    /// The target never got it.
+    unsent: bool,
 }
 
 /// What is asked of each event of a flow.
@@ -181,8 +218,16 @@ impl Survey {
                         && let Some(newest) = self.newest.get_mut(&key)
                     {
                         *newest = found.offset.0;
-                        if plans && names.len() < NEWER_SHOWN_MAX * 2 {
-                            names.entry(key).or_insert_with(|| view.key.to_owned());
+                        if plans {
+                            if ground.is_passed(flow, found.offset) {
+                                self.newest_unsent.insert(key);
+                            } else {
+                                self.newest_unsent.remove(&key);
+                            }
+                            if names.len() < NEWER_SHOWN_MAX * 2 {
+                                let shown = || picker.shown_key(flow, found, view.key);
+                                names.entry(key).or_insert_with(shown);
+                            }
                         }
                     }
                 } else if plans && !is_finished {
@@ -196,6 +241,7 @@ impl Survey {
                         picks.push(Pick {
                             offset: found.offset.0,
                             key,
+                            unsent: ground.is_passed(flow, found.offset),
                         });
                     }
                     too_many = before + picks.len() as u64 > EVENTS_MAX;
@@ -240,6 +286,7 @@ impl Survey {
                     key: names.get(&key)?.clone(),
                     offset,
                     delivered: self.newest.get(&key).copied()?,
+                    unsent: self.newest_unsent.contains(&key),
                 })
             })
             .collect();
@@ -248,6 +295,11 @@ impl Survey {
         self.newer_shown.extend(shown);
         let picked = picks.iter().map(|pick| pick.offset).collect();
         self.picked.push((flow.clone(), picked));
+        let unsent = picks.iter().filter(|pick| pick.unsent);
+        let unsent: RoaringTreemap = unsent.map(|pick| pick.offset).collect();
+        if !unsent.is_empty() {
+            self.unsent.push((flow.clone(), unsent));
+        }
         if !overtaken.is_empty() {
             self.overtaken.push((flow.clone(), overtaken));
         }

@@ -178,3 +178,58 @@ async fn a_target_that_is_not_there_has_an_open_breaker_until_it_takes_something
     let metrics = wait(&target, "the event", |metrics| metrics.delivered == 1).await;
     assert_eq!((metrics.broken, metrics.state), (None, State::Running));
 }
+
+/// It refused two in a row. That it lacks something, works on something or asks about something says nothing of what it refuses.
+#[tokio::test]
+async fn only_what_is_delivered_closes_a_breaker_that_refusals_opened() {
+    const RULES: &str = r#"
+batch = 1
+concurrency = 1
+[breaker]
+rejects = 2
+probe_max = "100ms"
+[calls]
+first = "put"
+[calls.call.put]
+url = "put"
+rule = [
+    { status = ["200"], when = [{ at = "/lacks" }], outcome = "missing_reference" },
+    { status = ["202"], outcome = "accepted", go = "ask", after = "1h" },
+    { status = ["409"], outcome = "confirm", go = "ask" },
+]
+[calls.call.ask]
+method = "GET"
+url = "ask"
+"#;
+    let (store, erp) = (open(), Erp::start().await);
+    erp.script(|ask| match ask.events[0]["key"].as_str() {
+        Some("BAD-1" | "BAD-2" | "BAD-3") => Reply::Status(422),
+        Some("LACKS") => Reply::With(200, "x-a", "b".into(), "{\"lacks\": 1}".into()),
+        Some("WORKS") => Reply::Status(202),
+        Some("ASKS") => Reply::Status(409),
+        _ => Reply::Status(200),
+    });
+    let target = start(&store, &erp.url(), RULES);
+    // One that is not decided does not begin the count anew either.
+    append(&store, "north/stock", &["BAD-1", "WORKS", "BAD-2"]).await;
+    let metrics = wait(&target, "the refusals", |metrics| {
+        (metrics.dead, metrics.waiting) == (2, 1)
+    })
+    .await;
+    let cause = metrics.broken.expect("it is open").cause;
+    assert_eq!(cause, "it refused 2 events one after the other");
+    let keys = ["LACKS", "ASKS", "BAD-3"];
+    append(&store, "north/stock", &keys).await;
+    let metrics = wait(&target, "what decides nothing", |metrics| {
+        (metrics.dead, metrics.waiting) == (3, 3)
+    })
+    .await;
+    assert!(metrics.broken.is_some());
+    assert_eq!(metrics.breaker_opened, 1, "it was never closed");
+    append(&store, "north/stock", &["GOOD"]).await;
+    let metrics = wait(&target, "the one that is taken", |metrics| {
+        metrics.delivered == 1
+    })
+    .await;
+    assert_eq!(metrics.broken, None);
+}

@@ -9,6 +9,7 @@ use dray_delivery::actions;
 use dray_delivery::detail::Detail;
 use dray_delivery::outcome::Class;
 use dray_store::ExceptionState::{Accepted, Confirm, Dead, Held};
+use tokio::sync::{Barrier, Notify};
 
 /// Finds, then creates or changes; a reply that was lost is looked up.
 const FIND_THEN_WRITE: &str = r#"
@@ -346,6 +347,40 @@ async fn a_long_answer_is_cut_and_its_message_is_found() {
     );
 }
 
+/// A question is not answered by a success that no rule knows: nothing was sent of the event, or nobody says how it ended.
+#[tokio::test]
+async fn a_question_whose_answer_no_rule_knows_is_asked_again_and_delivers_nothing() {
+    let find = FIND_THEN_WRITE.replace(
+        "{ status = [\"200\"]",
+        "{ when = [{ at = \"text\", equals = \"[]\" }]",
+    );
+    for (config, lines) in [
+        (
+            &*find,
+            &["GET /items?code=a", "GET /items?code=a", "POST /items"][..],
+        ),
+        (
+            SUBMIT_AND_POLL,
+            &["POST /jobs", "GET /jobs/7", "GET /jobs/7"],
+        ),
+    ] {
+        let (store, erp) = (open(), Erp::start().await);
+        let asked = AtomicUsize::new(0);
+        erp.script(move |ask| match (ask.method.as_str(), ask.path.as_str()) {
+            ("POST", "/jobs") => Reply::Whole(202, Vec::new(), r#"{"job": 7}"#.into()),
+            ("GET", _) if asked.fetch_add(1, Ordering::Relaxed) == 0 => json("back soon"),
+            ("GET", "/jobs/7") => json(r#"{"state": "posted"}"#),
+            ("GET", _) => json("[]"),
+            _ => Reply::Status(201),
+        });
+        let target = start(&store, &erp.url(), config);
+        append(&store, "north/items", &["a"]).await;
+        wait(&target, "it", |metrics| metrics.delivered == 1).await;
+        assert_eq!(erp.lines(), lines);
+        assert!(exceptions(&store).is_empty());
+    }
+}
+
 #[tokio::test]
 async fn rules_that_lead_in_a_circle_pause_the_target() {
     let (store, erp) = (open(), Erp::start().await);
@@ -473,4 +508,56 @@ async fn under_park_what_was_approved_goes_before_later_events_of_its_key() {
     .await;
     erp.check_order();
     assert!(exceptions(&store).is_empty());
+}
+
+/// Somebody gives an event up while the answer about it is on its way: whatever that says, the event is gone, and nothing else is
+/// counted for it.
+#[tokio::test]
+async fn what_is_given_up_while_it_is_asked_about_is_counted_no_more_whatever_the_answer_says() {
+    for status in [200, 422, 202] {
+        let (store, erp) = (open(), Erp::start().await);
+        let (asked, told) = (Arc::new(Notify::new()), Arc::new(Barrier::new(2)));
+        let (asks, tells) = (Arc::clone(&asked), Arc::clone(&told));
+        let mut job_of_a = String::new();
+        erp.script(move |ask| match ask.method.as_str() {
+            "POST" => {
+                if ask.has_key("a") && job_of_a.is_empty() {
+                    job_of_a = format!("/jobs/{}", ask.number);
+                }
+                let job = format!("{{\"job\": {}}}", ask.number);
+                Reply::With(202, "x-a", "b".into(), job)
+            }
+            _ if ask.path == job_of_a => {
+                asks.notify_one();
+                Reply::Meet(status, Arc::clone(&tells))
+            }
+            _ => json(r#"{"state": "running"}"#),
+        });
+        // With no words of its own that answer says "still at it".
+        let config = SUBMIT_AND_POLL.replace(
+            "    { when = [{ at = \"/state\", equals = \"running\" }]",
+            "    { status = [\"202\"], outcome = \"accepted\", go = \"ask\", after = \"1h\" },\n    { when = [{ at = \"/state\", equals = \"running\" }]",
+        );
+        let target = start(&store, &erp.url(), &config);
+        append(&store, "north/orders", &["a", "b"]).await;
+        asked.notified().await;
+        wait(&target, "both", |metrics| metrics.waiting == 2).await;
+        actions::discard(&store, id_of(&store, 1), None)
+            .await
+            .expect("the target works on it");
+        target.wake().await;
+        wait(&target, "a look at what is left", |metrics| {
+            metrics.waiting == 1
+        })
+        .await;
+        told.wait().await;
+        // It leaves once what is given up has left its lane.
+        append(&store, "north/orders", &["a"]).await;
+        wait(&target, "those that are there", |metrics| {
+            (metrics.waiting, metrics.dead, metrics.held) == (2, 0, 0)
+        })
+        .await;
+        target.stop().await;
+        assert_eq!(states(&store), [(2, Accepted), (3, Accepted)], "{status}");
+    }
 }

@@ -1,5 +1,5 @@
 //! The presets of ERPs that do not run here, against a stub that answers as they are documented to, with their traps: statuses that
-//! lie, throttling in each one's words, records that somebody else changed, duplicates where a request comes twice, lost replies.
+//! lie, pages with a 200, throttling in each one's words, records that somebody else changed, duplicates where a request comes twice, lost replies.
 
 mod manners;
 
@@ -71,7 +71,8 @@ fn config(preset: &str, url: &str, more: &str) -> TargetConfig {
         .remove(0)
 }
 
-/// Answers in a manner; of thirteen requests one is throttled, one lost on its way there, one lost on its way back.
+/// Answers in a manner; of thirteen requests one is throttled, one lost on its way there, one lost on its way back, and one
+/// met by a page that says nothing of it.
 fn play(erp: &Erp, manner: Manner) -> Arc<Mutex<Documents>> {
     let kept = Arc::new(Mutex::new(Documents::default()));
     let playing = Arc::clone(&kept);
@@ -88,6 +89,13 @@ fn play(erp: &Erp, manner: Manner) -> Arc<Mutex<Documents>> {
                 (manner.answer)(&mut documents, ask);
                 Reply::TakeAndReset
             }
+            // Nothing was done: something in between shows a page.
+            11 => Reply::With(
+                200,
+                "content-type",
+                "text/html".into(),
+                "<html>Sign in".into(),
+            ),
             _ => reply((manner.answer)(&mut documents, ask)),
         }
     });
@@ -245,7 +253,7 @@ async fn products_of_s4hana_are_written_with_a_token_and_their_etag() {
 #[tokio::test]
 async fn material_documents_of_s4hana_are_there_once_though_a_post_that_repeats_makes_another() {
     let more = format!(
-        "vars = {{ plant = \"1010\", movement_type = {{ PICK = \"201\" }}, movement_code = {{ PICK = \"03\" }} }}\n{BASIC}{SOON}"
+        "vars = {{ plant = \"1010\", movement_type = {{ PICK = \"202\", PICK- = \"201\" }}, movement_code = {{ PICK = \"03\" }} }}\n{BASIC}{SOON}"
     );
     each_is_there_once(
         "s4hana/movements",

@@ -127,3 +127,76 @@ of = "item"
     }
     assert_hidden(&metrics.last_error);
 }
+
+/// The key is made of a field that is masked: where it is written down to be read it is hidden as that is.
+#[tokio::test]
+async fn a_key_that_is_made_of_a_masked_field_is_hidden_where_it_is_read() {
+    use crate::replaying::{approve, asked, becomes, found, on_disk};
+    use crate::support::config;
+    use dray_delivery::replay::{self, Asked, Filter, Plan};
+    use dray_store::ReplayState;
+
+    const KEYED: &str = "batch = 1\nmask = [\"/data/order_number\"]\n";
+    let (store, erp) = (open(), Erp::start().await);
+    let name = flow("north/shipments");
+    let mut events = Vec::new();
+    for (sequence, key) in (1..).zip(["DE12345", "DE12345", "K-DE12345-1", "7", "PLAIN"]) {
+        let number = match key {
+            "7" | "PLAIN" => "7",
+            _ => "DE12345",
+        };
+        events.push(event_with(sequence, key, "shipment", &[(2, 0, number)]));
+    }
+    append_block(&store, &name, block_of(&**store, &name, &events)).await;
+    let target = start(&store, &erp.url(), KEYED);
+    on_disk(&store, &target, 5).await;
+    let plan = |from, to, older| {
+        let filter = Filter {
+            flows: vec!["north/shipments".into()],
+            from,
+            to,
+            ..Filter::default()
+        };
+        let asked = Asked {
+            older,
+            ..asked(filter)
+        };
+        let (config, store) = (config("http://erp.example/", KEYED), &store);
+        async move {
+            let planned = replay::plan(store, &config, asked, 1_790_000_000_000_000);
+            planned.await.expect("a plan")
+        }
+    };
+    // Not the newest of its key.
+    let id = plan(1, 1, true).await;
+    let planned = Plan::read(&found(&store, id).plan);
+    assert_eq!(planned.newer_shown[0].key, "***");
+    // What a run says of events that were not taken.
+    let id = plan(2, 5, false).await;
+    erp.script(|_| Reply::Status(422));
+    approve(&store, &target, id).await;
+    let progress = becomes(&store, &target, id, ReplayState::Done).await;
+    assert_eq!(progress.refused, 4);
+    let notes = store.replay_notes(id, 10).expect("notes");
+    let mut keys: Vec<_> = notes.iter().map(|note| note.key.as_str()).collect();
+    keys.sort_unstable();
+    assert_eq!(keys, ["***", "***", "K-***-1", "PLAIN"]);
+    target.stop().await;
+
+    let agreed = "[[flow]]\nname = \"*\"\nphase = \"shadow\"\n";
+    let target = start_agreed(&store, &erp.url(), KEYED, agreed);
+    let event = event_with(6, "DE12345", "shipment", &[(2, 0, "DE12345")]);
+    append_block(&store, &name, block_of(&**store, &name, &[event])).await;
+    wait(&target, "the look", |metrics| {
+        metrics.shadowed == 1 && metrics.backlog == 0
+    })
+    .await;
+    target.stop().await;
+    let query = ShadowQuery {
+        target: "erp".into(),
+        limit: 10,
+        ..ShadowQuery::default()
+    };
+    let rows = store.shadow_rows(&query).expect("the store answers");
+    assert_eq!(rows[0].1.key, "***");
+}

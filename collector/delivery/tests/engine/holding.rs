@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::support::erp::{Erp, Reply};
+use crate::support::memory::Memory;
 use crate::support::{
-    append_as, append_block, block_of, event_with, exceptions, flow, id_of, open, start, states,
-    wait,
+    append_as, append_block, block_of, cursor, event_with, exceptions, flow, id_of, open, start,
+    start_agreed, states, wait,
 };
 use dray_delivery::detail::Detail;
 use dray_delivery::outcome::Class;
@@ -34,8 +35,8 @@ async fn ship(store: &Arc<dyn Store>, name: &str, lines: &[(&str, &str)]) {
     append_block(store, &name, block).await;
 }
 
-async fn items(store: &Arc<dyn Store>, keys: &[&str]) {
-    append_as(store, "north/items", "item", keys).await;
+async fn items(store: &Arc<dyn Store>, keys: &[&str]) -> u64 {
+    append_as(store, "north/items", "item", keys).await
 }
 
 async fn waiting(target: &TargetHandle, waiting: u64, held: u64) {
@@ -374,4 +375,70 @@ async fn what_a_cursor_only_passed_by_is_not_what_the_target_got() {
     })
     .await;
     assert_eq!(states(&store), [(2, Awaits)]);
+}
+
+#[tokio::test]
+async fn what_passed_by_while_its_flow_was_not_sent_is_not_what_the_target_got() {
+    // In the last nothing of it is taken: its cursor follows in long strides.
+    for phase in ["off", "shadow", "rollback", "live"] {
+        let agreed = format!("[[flow]]\nname = \"*/items\"\nphase = \"{phase}\"\n");
+        let taken = match phase {
+            "live" => "flows = [\"*/shipments\"]",
+            _ => "",
+        };
+        let (store, erp) = (open(), Erp::start().await);
+        items(&store, &["SKU-1"]).await;
+        let target = start(&store, &erp.url(), "");
+        wait(&target, "the first", |metrics| metrics.delivered == 1).await;
+        target.stop().await;
+        let target = start_agreed(&store, &erp.url(), taken, &agreed);
+        items(&store, &["SKU-2"]).await;
+        let newest = match phase {
+            "live" => items(&store, &["SKU-3"; 10_000]).await,
+            _ => 2,
+        };
+        let is_past =
+            || cursor(&store, "north/items").is_some_and(|cursor| cursor.through.0 == newest);
+        if phase == "live" {
+            // Something of its own, so that it looks.
+            ship(&store, "north/shipments", &[("S0", "SKU-1")]).await;
+        }
+        wait(&target, "it passes by", |_| is_past()).await;
+        target.stop().await;
+        let target = start(&store, &erp.url(), LINES);
+        let lines = [("S1", "SKU-1"), ("S2", "SKU-2")];
+        ship(&store, "north/shipments", &lines).await;
+        wait(&target, "the one whose item was sent", |metrics| {
+            (metrics.delivered, metrics.waiting) == (1, 1)
+        })
+        .await;
+        let states = states(&store);
+        assert_eq!((states.len(), states[0].1), (1, Awaits), "{phase}");
+        assert!(erp.offsets("S2").is_empty(), "{phase}");
+        target.stop().await;
+    }
+}
+
+/// What is due of it stays due: there is nothing to be done about it before the next start.
+#[tokio::test]
+async fn what_waits_of_a_flow_that_is_off_is_not_loaded_over_and_over() {
+    let (memory, erp) = (Memory::slow(), Erp::start().await);
+    let store: Arc<dyn Store> = memory.clone();
+    let config = format!("{LINES}[holds]\nalarm_after = \"1ms\"\n");
+    let target = start(&store, &erp.url(), &config);
+    ship(&store, "north/shipments", &[("S1", "SKU-1")]).await;
+    waiting(&target, 1, 0).await;
+    target.stop().await;
+    // Off, and then its item comes.
+    let off = "[[flow]]\nname = \"*/shipments\"\nphase = \"off\"\n";
+    let target = start_agreed(&store, &erp.url(), &config, off);
+    items(&store, &["SKU-1"]).await;
+    wait(&target, "the item", |metrics| metrics.delivered == 1).await;
+    let (reads, counts) = (memory.key_reads(), memory.counts());
+    wait(&target, "some looks", |_| memory.counts() >= counts + 3).await;
+    assert_eq!(memory.key_reads(), reads);
+    target.stop().await;
+    let target = start(&store, &erp.url(), &config);
+    wait(&target, "it", |metrics| metrics.delivered == 1).await;
+    assert_eq!(erp.offsets("S1"), [1]);
 }

@@ -5,10 +5,11 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use dray_store::ExceptionState::Dead;
+use dray_store::ShadowQuery;
 use serde_json::{Value, json};
 
 use crate::support::erp::{Ask, Erp, Reply};
-use crate::support::{append, exceptions, open, start, states, wait};
+use crate::support::{append, exceptions, open, start, start_agreed, states, wait};
 
 /// Upserts of `{"sku": KEY}`, 50 a $batch.
 fn table(more: &str, odata: &str) -> String {
@@ -214,6 +215,115 @@ async fn a_group_whose_answer_blames_nobody_or_all_is_halved_until_the_bad_one_i
             [1; 4],
             "{format}"
         );
+    }
+}
+
+/// A rule takes what is there already for delivered. What stood beside it in a changeset was undone all the same.
+#[tokio::test]
+async fn a_failure_that_a_rule_takes_for_delivered_undid_its_group_nevertheless() {
+    for blames_all in [false, true] {
+        let (store, erp) = (open(), Erp::start().await);
+        let stands = Written::default();
+        let counting = Arc::clone(&stands);
+        erp.script(move |ask| {
+            let is_good = parts(ask).iter().all(|part| key(part) != "twice");
+            if is_good {
+                count(&counting, ask);
+            }
+            each(ask, |part| match (is_good, key(part).as_str()) {
+                (false, "twice") => 409,
+                (false, _) if blames_all => 409,
+                _ => 201,
+            })
+        });
+        let rule = "[[rule]]\nstatus = [\"409\"]\noutcome = \"done\"";
+        let target = start(&store, &erp.url(), &table(rule, "atomic = true"));
+        append(&store, "north/items", &["a", "twice", "b", "c"]).await;
+        wait(&target, "all", |metrics| metrics.delivered == 4).await;
+        let sent = ["a", "b", "c", "twice"].map(|key| times(&stands, key));
+        assert_eq!(sent, [1, 1, 1, 0], "{blames_all}");
+        assert!(exceptions(&store).is_empty());
+    }
+}
+
+/// The text of the whole is that of each of its parts too.
+#[tokio::test]
+async fn a_rule_that_looks_into_texts_is_asked_of_each_part_and_not_of_the_whole() {
+    let (store, erp) = (open(), Erp::start().await);
+    let made = Written::default();
+    let counting = Arc::clone(&made);
+    erp.script(move |ask| {
+        if ask.method != "GET" {
+            count(&counting, ask);
+        }
+        let is_first = ask.number == 0;
+        let response = |part: &Value| match key(part).as_str() {
+            "held" if is_first => {
+                json!({"id": part["id"], "status": 400, "body": {"why": "it is locked"}})
+            }
+            _ => json!({"id": part["id"], "status": 201}),
+        };
+        if !ask.path.ends_with("$batch") {
+            return Reply::Status(if ask.method == "GET" { 404 } else { 201 });
+        }
+        answered(&parts(ask).iter().map(response).collect::<Vec<_>>())
+    });
+    let rule =
+        "[[rule]]\nwhen = [{ at = \"text\", matches = \"locked\" }]\noutcome = \"transient\"";
+    let target = start(
+        &store,
+        &erp.url(),
+        &table(rule, "write = \"create\"\nsettle = \"0s\""),
+    );
+    append(&store, "north/items", &["a", "held", "b"]).await;
+    wait(&target, "all", |metrics| metrics.delivered == 3).await;
+    assert_eq!(["a", "b"].map(|key| times(&made, key)), [1, 1]);
+}
+
+#[tokio::test]
+async fn in_shadow_the_entitys_own_request_is_compared_and_what_has_no_address_is_told() {
+    let (store, erp) = (open(), Erp::start().await);
+    let shadow = "[[flow]]\nname = \"*\"\nphase = \"shadow\"\n";
+    let config = table("", "key_types = { sku = \"number\" }");
+    let target = start_agreed(&store, &erp.url(), &config, shadow);
+    append(&store, "north/items", &["7", "seven"]).await;
+    wait(&target, "both", |metrics| metrics.shadowed == 2).await;
+    target.stop().await;
+    let query = ShadowQuery {
+        target: "erp".into(),
+        limit: 10,
+        ..ShadowQuery::default()
+    };
+    let mut rows = store.shadow_rows(&query).expect("the store answers");
+    rows.sort_by_key(|(_, row)| row.offset);
+    let rows: Vec<_> = rows
+        .iter()
+        .map(|(_, row)| (row.verdict.as_str(), row.request.as_str()))
+        .collect();
+    assert_eq!((rows[0].0, rows[1].0), ("rendered", "poison"));
+    let address = format!("PATCH {}/Items(7)\n", erp.url());
+    assert!(rows[0].1.starts_with(&address), "{}", rows[0].1);
+    assert!(rows[0].1.ends_with("\n\n{\"sku\": \"7\"}"), "{}", rows[0].1);
+    assert!(erp.kept_asks().is_empty());
+}
+
+/// As SAP's do with a sign-in, and proxies with whatever they have to say.
+#[tokio::test]
+async fn a_page_with_a_200_is_no_answer_of_the_service() {
+    for keys in [&["a"][..], &["a", "b"]] {
+        let (store, erp) = (open(), Erp::start().await);
+        erp.script(|ask| {
+            if ask.number == 0 {
+                let kind = "Text/HTML; charset=utf-8".to_owned();
+                return Reply::With(200, "content-type", kind, "<html>Sign in".into());
+            }
+            each(ask, |_| 204)
+        });
+        let target = start(&store, &erp.url(), &table("", ""));
+        append(&store, "north/items", keys).await;
+        let all = keys.len() as u64;
+        wait(&target, "them", |metrics| metrics.delivered == all).await;
+        assert_eq!(erp.lines().len(), 2, "{:?}", erp.lines());
     }
 }
 

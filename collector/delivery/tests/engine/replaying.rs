@@ -5,14 +5,15 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::support::erp::{Ask, Erp, Reply};
+use crate::support::memory::Memory;
 use crate::support::{
     Disk, LIMIT, append, append_block, block_of, config, cursor, event, exceptions, flow, id_of,
-    open, start, states, wait,
+    open, start, start_agreed, states, wait,
 };
 use dray_delivery::TargetHandle;
 use dray_delivery::replay::{self, Asked, EXPIRES_DEFAULT, Filter, Plan, RATE_MAX};
 use dray_store::ExceptionState::Dead;
-use dray_store::{Replay, ReplayProgress, ReplayState};
+use dray_store::{Replay, ReplayProgress, ReplayState, Store};
 
 const PLANNER: &str = "uid 1001";
 const APPROVER: &str = "uid 1002";
@@ -571,4 +572,140 @@ async fn masked_fields_stand_in_no_dead_letter() {
         letter.detail
     );
     assert_eq!(id_of(&store, 1), letter.id);
+}
+
+/// A replay's turn comes while a refusal is on its way to the disk.
+#[tokio::test]
+async fn a_dead_letter_that_is_not_on_disk_yet_is_not_taken_for_a_later_delivery() {
+    let (memory, erp) = (Memory::slow(), Erp::start().await);
+    let store: Arc<dyn Store> = memory.clone();
+    append(&store, "north/shipments", &["A"]).await;
+    let target = start(&store, &erp.url(), "on_reject = \"park\"");
+    let is_so = || cursor(&store, "north/shipments").is_some_and(|cursor| cursor.through.0 == 1);
+    wait(&target, "the first", |_| is_so()).await;
+    let made = config("http://erp.example/", "");
+    let id = replay::plan(&store, &made, asked(Filter::default()), NOW_US).await;
+    let id = id.expect("a plan");
+    erp.script(|ask| {
+        Reply::Status(if ask.events[0]["offset"] == 2 {
+            422
+        } else {
+            200
+        })
+    });
+    memory.hold(true);
+    append(&store, "north/shipments", &["A"]).await;
+    wait(&target, "the refusal", |metrics| metrics.rejected == 1).await;
+    let of = |id| store.replay(id).expect("an answer").expect("it is planned");
+    let hash = hex::encode(of(id).hash);
+    let approved = replay::approve(&store, id, &hash, APPROVER, NOW_US).await;
+    assert_eq!(approved.as_deref(), Ok("erp"));
+    target.look_at_replays().await;
+    wait(&target, "its turn", |metrics| metrics.replay.0 == id).await;
+    memory.hold(false);
+    wait(&target, "its end", |_| of(id).state == ReplayState::Done).await;
+    let progress = of(id).progress;
+    assert_eq!((progress.delivered, progress.overtaken), (1, 0));
+    assert_eq!(erp.offsets("A"), [1, 1]);
+}
+
+/// The old way delivered meanwhile, and this target got nothing: a replay sends it for the first time.
+#[tokio::test]
+async fn what_passed_by_while_its_flow_was_not_sent_is_planned_as_never_sent() {
+    for phase in ["off", "shadow", "rollback"] {
+        let agreed = format!("[[flow]]\nname = \"*\"\nphase = \"{phase}\"\n");
+        let (store, erp, target) = delivered("", &["A", "B"]).await;
+        target.stop().await;
+        let target = start_agreed(&store, &erp.url(), "", &agreed);
+        append(&store, "north/shipments", &["A", "C", "D", "E"]).await;
+        on_disk(&store, &target, 6).await;
+        // As long as nothing of it is sent, nothing is planned.
+        let mut closed = config("http://erp.example/", "");
+        closed.catalogue = {
+            let flow: dray_delivery::FlowConfig =
+                toml::from_str(&format!("name = \"*\"\nphase = \"{phase}\"")).expect("a table");
+            Arc::new(dray_delivery::Catalogue::new(&[flow], &Default::default()))
+        };
+        let refused = replay::plan(&store, &closed, asked(Filter::default()), NOW_US).await;
+        let refused = refused.expect_err("nothing is sent");
+        assert!(refused.contains(&format!("in phase {phase}")), "{refused}");
+        target.stop().await;
+
+        let target = start(&store, &erp.url(), "");
+        append(&store, "north/shipments", &["C"]).await;
+        on_disk(&store, &target, 7).await;
+        let id = plan(&store, asked(Filter::default())).await.expect("one");
+        let planned = Plan::read(&found(&store, id).plan);
+        assert_eq!((planned.events, planned.unsent, planned.newer), (7, 4, 0));
+        // Of what is left to the old way a later one counts as newer: sending an older one would put the target back.
+        let refused = plan(&store, asked(offsets(1, 1))).await;
+        let refused = refused.expect_err("A has a newer one");
+        assert!(refused.contains("--older"), "{refused}");
+        let id = plan(&store, asked(offsets(1, 2))).await.expect("B");
+        let newer = Plan::read(&found(&store, id).plan).newer_shown;
+        assert_eq!(
+            (newer[0].offset, newer[0].delivered, newer[0].unsent),
+            (1, 3, true)
+        );
+        let id = plan(&store, asked(offsets(3, 6))).await.expect("the gap");
+        let planned = Plan::read(&found(&store, id).plan);
+        assert_eq!((planned.events, planned.unsent, planned.newer), (3, 3, 1));
+        assert!(!planned.newer_shown[0].unsent, "C was sent since");
+        approve(&store, &target, id).await;
+        let progress = becomes(&store, &target, id, ReplayState::Done).await;
+        assert_eq!(progress.delivered, 3);
+        assert_eq!(erp.offsets("A"), [1, 3], "{phase}");
+        // What a replay sent was sent.
+        let id = plan(&store, asked(Filter::default())).await.expect("one");
+        let planned = Plan::read(&found(&store, id).plan);
+        assert_eq!((planned.events, planned.unsent), (7, 1));
+        target.stop().await;
+    }
+}
+
+/// A million of them may be there: what is read of them is little.
+#[tokio::test]
+async fn a_start_and_a_plan_read_no_bytes_of_the_dead_letters_beside_them() {
+    const LETTERS: u64 = 300;
+    let (memory, erp) = (Memory::slow(), Erp::start().await);
+    let store: Arc<dyn Store> = memory.clone();
+    append(&store, "north/shipments", &["A"; LETTERS as usize + 1]).await;
+    let add = (1..=LETTERS).map(|offset| dray_store::Exception {
+        id: 0,
+        target: "erp".into(),
+        flow: flow("north/shipments"),
+        offset: dray_proto::Offset(offset),
+        key: format!("K{offset}"),
+        state: Dead,
+        reason: "no".into(),
+        at_us: NOW_US,
+        event: vec![0; 16 * 1024].into(),
+        detail: String::new(),
+    });
+    let cursor = dray_store::Cursor {
+        through: dray_proto::Offset(LETTERS),
+        ..dray_store::Cursor::default()
+    };
+    let step = dray_store::Step {
+        consumer: "target:erp".into(),
+        cursors: vec![(flow("north/shipments"), cursor)],
+        add: add.collect(),
+        ..dray_store::Step::default()
+    };
+    store.step(step).await.expect("it lives").expect("taken");
+    let rule = "[[reference]]\nbody = \"shipment\"\nfield = \"order_number\"\nof = \"order\"\n";
+    let target = start(&store, &erp.url(), rule);
+    wait(&target, "the last", |metrics| metrics.delivered == 1).await;
+    let is_so = || {
+        let cursor = crate::support::cursor(&store, "north/shipments");
+        cursor.is_some_and(|cursor| cursor.through.0 == LETTERS + 1)
+    };
+    wait(&target, "the cursor on disk", |_| is_so()).await;
+    let made = config("http://erp.example/", "");
+    let id = replay::plan(&store, &made, asked(Filter::default()), NOW_US).await;
+    let id = id.expect("a plan");
+    let planned = Plan::read(&store.replay(id).expect("an answer").expect("it").plan);
+    assert_eq!((planned.events, planned.exceptions), (1, LETTERS));
+    assert_eq!(memory.event_bytes(), 0);
+    target.stop().await;
 }

@@ -441,3 +441,66 @@ url = "Items?$filter=sku%20eq%20'{{ key | odata | urlencode }}'"
         .collect();
     assert_eq!(fields, ["/name"]);
 }
+
+/// What an answer told while the flow was live is there in shadow, too: what is rendered is what would be sent.
+#[tokio::test]
+async fn what_is_kept_of_a_key_stands_in_what_shadow_renders() {
+    const KEEPS: &str = r#"
+batch = 1
+template = '{"key": {{ key | tojson }}, "document": {{ kept.id | default(none) | tojson }}}'
+[[rule]]
+status = ["2xx"]
+when = [{ at = "/id" }]
+outcome = "done"
+keep = { id = "/id" }
+"#;
+    let (store, erp) = (open(), Erp::start().await);
+    erp.script(|_| Reply::With(200, "x-a", "b".into(), "{\"id\": \"D-7\"}".into()));
+    append(&store, "north/shipments", &["A"]).await;
+    let target = start(&store, &erp.url(), KEEPS);
+    wait(&target, "it", |metrics| metrics.delivered == 1).await;
+    target.stop().await;
+    let target = start_agreed(&store, &erp.url(), KEEPS, SHADOW);
+    append(&store, "north/shipments", &["A", "B"]).await;
+    wait(&target, "both", |metrics| {
+        metrics.shadowed == 2 && metrics.backlog == 0
+    })
+    .await;
+    target.stop().await;
+    let all = rows(&store);
+    let request = |key: &str| {
+        let found = all.iter().find(|(_, row)| row.key == key);
+        found.expect("a row").1.request.clone()
+    };
+    assert!(request("A").contains("\"D-7\""), "{}", request("A"));
+    assert!(request("B").contains("null"), "{}", request("B"));
+    assert_eq!(erp.kept_asks().len(), 1);
+}
+
+/// The other side shows what its own flow has: what another one brings of the same key is another document.
+#[tokio::test]
+async fn only_a_later_event_of_the_same_flow_supersedes_one_in_shadow() {
+    let (store, erp) = (open(), Erp::start().await);
+    erp.script(have);
+    append(&store, "north/shipments", &["same", "same"]).await;
+    append(&store, "south/shipments", &["same"]).await;
+    let target = start_agreed(&store, &erp.url(), BY_CALL, SHADOW);
+    wait(&target, "the looks", |metrics| {
+        metrics.shadowed == 3 && metrics.backlog == 0
+    })
+    .await;
+    target.stop().await;
+    let mut found: Vec<_> = rows(&store)
+        .into_iter()
+        .map(|(flow, row)| format!("{flow} {} {}", row.offset, row.verdict))
+        .collect();
+    found.sort();
+    assert_eq!(
+        found,
+        [
+            "north/shipments 1 superseded",
+            "north/shipments 2 differs",
+            "south/shipments 1 same"
+        ]
+    );
+}

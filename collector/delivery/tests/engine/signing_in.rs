@@ -173,6 +173,23 @@ async fn a_login_that_is_refused_is_tried_once_for_all_and_its_password_is_not_t
 }
 
 #[tokio::test]
+async fn a_password_that_makes_no_address_is_not_told() {
+    let (store, erp) = (open(), Erp::start().await);
+    let (_folder, file) = secret(PASSWORD);
+    let config = session(&file, "").replace("\"/login\"", "\"/login?p={{ password }}\"");
+    let target = start(&store, &erp.url(), &config);
+    append(&store, "north/items", &["a"]).await;
+    let metrics = wait(&target, "the pause", |metrics| {
+        metrics.state == State::Paused
+    })
+    .await;
+    let said = &metrics.detail;
+    assert!(said.contains("auth.login.url"), "{said}");
+    assert!(!said.contains("pass"), "{said}");
+    assert!(erp.kept_asks().is_empty());
+}
+
+#[tokio::test]
 async fn a_session_that_a_200_calls_ended_is_begun_anew_in_a_conversation_and_in_a_post() {
     let rule =
         r#"rule = [{ when = [{ at = "/error/0", equals = "SessionExpired" }], outcome = "auth" }]"#;

@@ -15,6 +15,13 @@ fn fault(status: u16, code: &str) -> Reply {
     Reply::With(status, "content-type", "text/xml".into(), body)
 }
 
+/// What a service says that took a message.
+fn taken() -> Reply {
+    let envelope =
+        "<s:Envelope xmlns:s=\"http://schemas.xmlsoap.org/soap/envelope/\"><s:Body/></s:Envelope>";
+    Reply::With(200, "content-type", "text/xml".into(), envelope.into())
+}
+
 fn text(body: &[u8]) -> String {
     String::from_utf8(body.to_vec()).expect("UTF-8")
 }
@@ -35,7 +42,7 @@ async fn an_event_is_a_message_of_its_own_and_faults_decide_what_becomes_of_it()
             0 => fault(500, "Server"),
             _ if body.contains("<Key>b") => fault(500, "Client"),
             _ if body.contains("<Key>c") => fault(500, "Busy"),
-            _ => Reply::Status(200),
+            _ => taken(),
         }
     });
     let config = "kind = \"soap\"\nconcurrency = 1\n\
@@ -63,6 +70,23 @@ async fn an_event_is_a_message_of_its_own_and_faults_decide_what_becomes_of_it()
         .map(|class| class.expect("one").to_string())
         .collect();
     assert_eq!(classes, ["rejected", "poison"]);
+}
+
+#[tokio::test]
+async fn a_200_that_is_no_envelope_is_nobodys_success() {
+    let (store, erp) = (open(), Erp::start().await);
+    erp.script(|ask| match ask.number {
+        0 => Reply::With(200, "content-type", "text/html".into(), "<p>Sign in".into()),
+        // Deeper than any that means something.
+        1 => Reply::With(200, "content-type", "text/xml".into(), "<a>".repeat(20_000)),
+        _ => taken(),
+    });
+    let config = "kind = \"soap\"\n[soap]\nbody = '<b>{{ key }}</b>'\n";
+    let target = start(&store, &erp.url(), config);
+    append(&store, "north/items", &["a"]).await;
+    wait(&target, "it", |metrics| metrics.delivered == 1).await;
+    assert_eq!(erp.kept_asks().len(), 3);
+    assert!(exceptions(&store).is_empty());
 }
 
 #[tokio::test]
@@ -121,6 +145,7 @@ async fn a_password_is_in_no_dead_letter_and_a_changed_one_counts_at_once() {
 #[tokio::test]
 async fn what_xml_cannot_hold_is_refused_alone() {
     let (store, erp) = (open(), Erp::start().await);
+    erp.script(|_| taken());
     let config = "kind = \"soap\"\n[soap]\nbody = '<b>{{ key }}</b>'\n";
     let target = start(&store, &erp.url(), config);
     append(&store, "north/items", &["a\u{1}", "b"]).await;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use dray_delivery::actions;
 use dray_delivery::detail::Detail;
+use dray_delivery::mask::Mask;
 use dray_proto::FlowName;
 use dray_proto::v1::dead_letter_act_request::Act;
 use dray_proto::v1::{
@@ -40,10 +41,18 @@ pub(super) async fn list(
     request: DeadLettersRequest,
 ) -> Result<DeadLettersReply, Status> {
     let named = request.target.clone();
+    let mut keys = ShownKeys::new(shared);
     let answer = ask(&shared.store, move |store| {
         if request.id > 0 {
             let found = one(store, request.id)?;
-            let entries = found.map(|found| entry(store, &found)).transpose()?;
+            let shown = |found: Exception| {
+                let key = keys.of(store, &found)?;
+                Ok(DeadLetterEntry {
+                    key,
+                    ..entry(store, &found)?
+                })
+            };
+            let entries = found.map(shown).transpose()?;
             return Ok(DeadLettersReply {
                 total: u64::from(entries.is_some()),
                 entries: entries.into_iter().collect(),
@@ -57,6 +66,7 @@ pub(super) async fn list(
         let query = ExceptionQuery {
             target: target_of(&request.target),
             limit,
+            without_events: true,
             ..ExceptionQuery::default()
         };
         let total = store.exception_count(query.target.as_deref())?;
@@ -65,16 +75,19 @@ pub(super) async fn list(
         for held in found.iter().filter(|one| one.state == ExceptionState::Held) {
             *behind.entry(lane(held)).or_default() += 1;
         }
-        let shown = found.iter().map(|one| DeadLetterEntry {
-            held_behind: if closes(one) {
-                behind.get(&lane(one)).copied().unwrap_or(0)
-            } else {
-                0
-            },
-            ..plain(one)
+        let shown = found.iter().map(|one| {
+            Ok(DeadLetterEntry {
+                held_behind: if closes(one) {
+                    behind.get(&lane(one)).copied().unwrap_or(0)
+                } else {
+                    0
+                },
+                key: keys.of(store, one)?,
+                ..plain(one)
+            })
         });
         Ok(DeadLettersReply {
-            entries: shown.collect(),
+            entries: shown.collect::<Result<_, StoreError>>()?,
             total,
         })
     });
@@ -97,6 +110,39 @@ pub(super) async fn list(
         }
     }
     Ok(reply)
+}
+
+/// Keys as they may be read: one that is made of a masked field is hidden as that is.
+struct ShownKeys {
+    shared: Arc<Shared>,
+    masks: HashMap<String, Mask>,
+}
+
+impl ShownKeys {
+    fn new(shared: &Arc<Shared>) -> Self {
+        Self {
+            shared: Arc::clone(shared),
+            masks: HashMap::new(),
+        }
+    }
+
+    fn of(&mut self, store: &dyn Store, found: &Exception) -> Result<String, StoreError> {
+        let targets = &self.shared.targets;
+        let mask = self
+            .masks
+            .entry(found.target.clone())
+            .or_insert_with(|| targets.mask(&found.target));
+        if mask.is_empty() || found.key.is_empty() {
+            return Ok(found.key.clone());
+        }
+        let event = match found.event.is_empty() {
+            true => one(store, found.id)?.map_or_else(Default::default, |found| found.event),
+            false => found.event.clone(),
+        };
+        let (site, flow) = (found.flow.site(), found.flow.flow());
+        let json = json::of_event(&event, site, flow, found.offset.0);
+        Ok(mask.values(&json).key(&found.key))
+    }
 }
 
 /// Says of each who answers for its flow.
@@ -139,6 +185,7 @@ fn entry(store: &dyn Store, found: &Exception) -> Result<DeadLetterEntry, StoreE
         key: Some(found.key.clone()),
         states: vec![ExceptionState::Held],
         limit: LIMIT_MAX,
+        without_events: true,
         ..ExceptionQuery::default()
     };
     let held_behind = if closes(found) {
@@ -264,6 +311,7 @@ async fn discard_all(store: &Arc<dyn Store>, target: &str) -> Result<u64, Status
             ],
             after,
             limit: PAGE,
+            without_events: true,
             ..ExceptionQuery::default()
         };
         let page = ask(store, move |store| store.exceptions(&query))

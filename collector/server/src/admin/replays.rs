@@ -219,6 +219,7 @@ fn plain(replay: &Replay) -> ReplayEntry {
         key: newer.key,
         offset: newer.offset,
         delivered: newer.delivered,
+        unsent: newer.unsent,
     });
     let progress = &replay.progress;
     ReplayEntry {
@@ -236,6 +237,7 @@ fn plain(replay: &Replay) -> ReplayEntry {
         rate: plan.rate,
         dead_letters: plan.filter.dead_letters || plan.edits > 0,
         events: plan.events,
+        unsent: plan.unsent,
         keys: plan.keys,
         flows: flows.collect(),
         newer: plan.newer,

@@ -157,6 +157,12 @@ fn show(one: &ReplayEntry) {
         "events"
     };
     say!("sends    {} {what} of {} keys", one.events, one.keys);
+    if one.unsent > 0 {
+        say!(
+            "         {} of them for the first time: never sent, as they passed by while their flow was off, in shadow or rolled back",
+            one.unsent
+        );
+    }
     let rows: Vec<_> = one
         .flows
         .iter()
@@ -212,7 +218,11 @@ fn show_newer(one: &ReplayEntry) {
         .newer_shown
         .iter()
         .map(|newer| {
-            let (offset, delivered) = (newer.offset.to_string(), newer.delivered.to_string());
+            let offset = newer.offset.to_string();
+            let delivered = match newer.unsent {
+                true => format!("{} (by the old way)", newer.delivered),
+                false => newer.delivered.to_string(),
+            };
             vec![newer.flow.clone(), newer.key.clone(), offset, delivered]
         })
         .collect();

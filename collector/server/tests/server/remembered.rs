@@ -1,10 +1,12 @@
 //! What the commands show of events that wait for others, and of what is kept.
 
+use dray_proto::event::number;
 use dray_proto::v1::dead_letter_act_request::Act;
 use dray_proto::v1::{DeadLetterActRequest, DeadLetterEntry, DeadLettersRequest};
-use dray_proto::{FlowName, Offset};
+use dray_proto::{EventId, FlowName, Offset, schema, wire};
 use dray_store::{Exception, ExceptionState, Kept, Reference, Remember, Step, Wait};
 
+use crate::blocks::captured_us;
 use crate::support::Collector;
 
 fn flow() -> FlowName {
@@ -95,4 +97,63 @@ async fn an_event_that_waits_is_shown_with_what_is_kept_of_its_key_and_can_be_se
     );
     let waits = collector.store().waits("old-erp", 0).expect("an answer");
     assert_eq!(waits.total, 0, "it waits no longer");
+}
+
+/// A shipment whose key is its number, with something before and after it.
+fn shipment(offset: u64, key: &str) -> Exception {
+    let mut event = Vec::new();
+    let id = EventId::new([9; 10], offset, 0);
+    wire::put_bytes(&mut event, number::ID, id.as_bytes());
+    wire::put_text(&mut event, number::KEY, key);
+    wire::put_integer(&mut event, number::OPERATION, 1);
+    wire::put_timestamp(&mut event, number::CAPTURED_AT, captured_us(offset));
+    wire::put_integer(&mut event, number::SCHEMA_VERSION, 1);
+    let body = schema::body("shipment").expect("a body").number;
+    wire::put_message(&mut event, body, |out| wire::put_text(out, 1, "SECRET-1"));
+    Exception {
+        target: "erp".into(),
+        key: key.into(),
+        event: event.into(),
+        reason: "no".into(),
+        ..exception(offset, ExceptionState::Dead)
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_is_made_of_a_masked_field_is_hidden_in_dead_letters() {
+    let target = "[[target]]\nname = \"erp\"\nurl = \"http://127.0.0.1:9/\"\nmask = [\"/data/shipment_number\"]";
+    let collector = Collector::with(target).await;
+    let plain = Exception {
+        target: "old-erp".into(),
+        ..shipment(3, "SECRET-1")
+    };
+    let step = Step {
+        consumer: "target:erp".into(),
+        add: vec![shipment(1, "N-SECRET-1"), shipment(2, "PLAIN"), plain],
+        ..Step::default()
+    };
+    let written = collector.store().step(step).await;
+    written.expect("it lives").expect("it fits");
+    let mut admin = collector.admin().await;
+    let listed = admin.dead_letters(DeadLettersRequest::default()).await;
+    let listed = listed.expect("all").into_inner().entries;
+    let keys: Vec<_> = listed.iter().map(|entry| entry.key.as_str()).collect();
+    assert_eq!(keys, ["N-***", "PLAIN", "SECRET-1"]);
+    for found in listed.iter().take(1) {
+        let shown = entry(&collector, found.id).await;
+        assert_eq!(shown.key, "N-***");
+        // In the event, too, where the key stands as a member of its own.
+        assert!(
+            !shown.event_json.contains("SECRET-1"),
+            "{}",
+            shown.event_json
+        );
+    }
+    let act = DeadLetterActRequest {
+        act: Act::Approve as i32,
+        id: listed[0].id,
+        ..Default::default()
+    };
+    let refused = admin.dead_letter_act(act).await.expect_err("it is dead");
+    assert!(!refused.message().contains("SECRET"), "{refused}");
 }

@@ -90,4 +90,6 @@ pub struct ExceptionQuery {
     pub after: u64,
     /// At most this many, ascending by id.
     pub limit: usize,
+    /// Without their events' bytes, which come empty: a page of them can be as large as the largest events are.
+    pub without_events: bool,
 }

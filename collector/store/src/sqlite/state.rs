@@ -317,10 +317,7 @@ impl State {
 
     pub(crate) fn set(&self, name: &str, value: Option<&str>) -> Result<(), StoreError> {
         self.ask(|connection| match value {
-            Some(value) => connection.execute(
-                "INSERT INTO setting VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = ?2",
-                [name, value],
-            ),
+            Some(value) => connection.execute(SET, [name, value]),
             None => connection.execute("DELETE FROM setting WHERE name = ?1", [name]),
         })
         .map(drop)
@@ -335,6 +332,9 @@ impl Drop for State {
         }
     }
 }
+
+/// Sets a setting.
+const SET: &str = "INSERT INTO setting VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = ?2";
 
 /// A bitmap of nothing, as it stands on disk.
 fn empty() -> Vec<u8> {
@@ -354,8 +354,9 @@ fn bitmap(row: &Row<'_>, index: usize) -> rusqlite::Result<RoaringBitmap> {
 
 /// Exceptions of a query, in ascending id.
 fn select(query: &ExceptionQuery) -> (String, Vec<Value>) {
-    let mut sql = String::from(
-        "SELECT id, target, flow, event_offset, key, state, reason, at_us, event, detail FROM exception WHERE id > ?",
+    let event = if query.without_events { "x''" } else { "event" };
+    let mut sql = format!(
+        "SELECT id, target, flow, event_offset, key, state, reason, at_us, {event}, detail FROM exception WHERE id > ?"
     );
     let mut values = vec![Value::from(query.after as i64)];
     let mut and = |condition: &str, value: Option<String>| {

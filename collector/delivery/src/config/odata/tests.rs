@@ -50,6 +50,11 @@ fn what_is_wrong_is_said_in_a_sentence_that_names_the_setting() {
             "key = [\"sku\"]\nheaders = { If-Match = \"*\" }",
             &["odata.headers.If-Match"],
         ),
+        // In a $batch it would be left out.
+        (
+            "key = [\"a\"]\nheaders = { x-site = \"Köln\" }",
+            &["odata.headers.x-site"],
+        ),
     ] {
         check(more, expected);
     }

@@ -1,5 +1,6 @@
 //! What the answer to a look holds, in each version's words: pure.
 
+use ::http::HeaderValue;
 use ::http::header::ETAG;
 use serde_json::Value;
 
@@ -49,12 +50,17 @@ impl Looking<'_> {
         };
         let short = entity.get("@etag").and_then(Value::as_str);
         let inner = entity.pointer(place).and_then(Value::as_str).or(short);
+        // One that no header holds would be left out, and nothing held against the change.
+        let is_held = |etag: &str| {
+            let value = HeaderValue::from_str(etag);
+            value.is_ok_and(|value| value.to_str().is_ok_and(|text| !text.is_empty()))
+        };
         let header = || {
             let header = answer.headers.get(ETAG)?;
             Some(header.to_str().ok()?.to_owned())
         };
         match inner {
-            Some(etag) => Some(etag.to_owned()),
+            Some(etag) => is_held(etag).then(|| etag.to_owned()),
             None if self.keys.finds() => None,
             None => header(),
         }

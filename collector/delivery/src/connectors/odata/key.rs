@@ -189,9 +189,10 @@ pub(super) fn instant(text: &str) -> Option<Timestamp> {
         .strip_prefix("/Date(")
         .and_then(|rest| rest.strip_suffix(")/"))
     {
-        let end = inner[1.min(inner.len())..]
-            .find(['+', '-'])
-            .map_or(inner.len(), |at| at + 1);
+        // The first letter may be the milliseconds' own sign.
+        let mut signs = inner.char_indices().skip(1);
+        let end = signs.find(|(_, letter)| matches!(letter, '+' | '-'));
+        let end = end.map_or(inner.len(), |(at, _)| at);
         return Timestamp::from_millisecond(inner[..end].parse().ok()?).ok();
     }
     text.parse().ok()
@@ -323,6 +324,8 @@ mod tests {
             ("/Date(-5)/", Some(-5)),
             ("/Date(-5-0060)/", Some(-5)),
             ("/Date()/", None),
+            ("/Date(ü)/", None),
+            ("/Date(ü+0060)/", None),
             ("2026-09-21T14:13:20Z", Some(1_790_000_000_000)),
             ("2026-09-21T16:13:20+02:00", Some(1_790_000_000_000)),
             ("2026-09-21", None),

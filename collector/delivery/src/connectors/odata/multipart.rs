@@ -18,12 +18,14 @@
 //! --c0--
 //! --b--
 //! ```
-//! Answers come in the order of the requests. That of a changeset is a changeset, or one answer for all of it: it failed.
+//! Answers come in the order of the requests, or name them. That of a changeset is a changeset, or one answer for all of it: it failed.
+
+use std::collections::BTreeSet;
 
 use ::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use ::http::{HeaderMap, HeaderName, HeaderValue, Method};
 
-use super::part::{Part, Request};
+use super::part::{HEADERS_MAX, Part, Request};
 use crate::config::odata::Version;
 
 /// What stands beside another in a $batch, by the numbers of its requests.
@@ -108,8 +110,8 @@ pub(super) fn read(
         return Err("the answer has a part that nobody asked for".into());
     }
     let mut parts: Vec<Option<Part>> = (0..count).map(|_| None).collect();
-    for (item, piece) in items.iter().zip(pieces) {
-        let (headers, rest) = headers(piece);
+    for (at, piece) in places(&pieces, items).into_iter().zip(pieces) {
+        let (item, (headers, rest)) = (&items[at], headers(piece));
         let inner = headers
             .get(CONTENT_TYPE)
             .and_then(|kind| kind.to_str().ok());
@@ -133,6 +135,32 @@ pub(super) fn read(
         }
     }
     Ok(parts)
+}
+
+/// Which item each piece answers: by `Content-ID`, where each names another item's request; else in their order.
+fn places(pieces: &[&[u8]], items: &[Item]) -> Vec<usize> {
+    let item_of = |request: usize| match items {
+        [_] => 0,
+        // Of several, each is one request.
+        _ => request,
+    };
+    let named = pieces.iter().map(|piece| {
+        let at = item_of(first_content_id(piece)?);
+        (at < items.len()).then_some(at)
+    });
+    let named: Option<Vec<usize>> = named.collect();
+    let named = named.filter(|named| named.iter().collect::<BTreeSet<_>>().len() == named.len());
+    named.unwrap_or_else(|| (0..pieces.len()).collect())
+}
+
+/// That of an answer, or of a changeset's first one.
+fn first_content_id(piece: &[u8]) -> Option<usize> {
+    let (headers, rest) = headers(piece);
+    let kind = headers.get(CONTENT_TYPE)?.to_str().ok()?;
+    match boundary(kind) {
+        Some(inner) => content_id(pieces(rest, &inner).ok()?.first()?),
+        None => content_id(piece),
+    }
 }
 
 /// By `Content-ID`, where each has one of ours; else in their order.
@@ -231,7 +259,8 @@ fn headers(text: &[u8]) -> (HeaderMap, &[u8]) {
         }
         let colon = line.iter().position(|byte| *byte == b':');
         // A line that is no header says nothing.
-        if let Some(colon) = colon
+        if headers.len() < HEADERS_MAX
+            && let Some(colon) = colon
             && let Ok(name) = HeaderName::from_bytes(line[..colon].trim_ascii())
             && let Ok(value) = HeaderValue::from_bytes(line[colon + 1..].trim_ascii())
         {
@@ -266,124 +295,4 @@ fn answer(text: &[u8]) -> Option<Part> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn request(method: Method, path: &str, body: Option<&str>) -> Request {
-        Request {
-            method,
-            path: path.into(),
-            headers: vec![(
-                HeaderName::from_static("accept"),
-                HeaderValue::from_static("application/json"),
-            )],
-            body: body.map(str::to_owned),
-        }
-    }
-
-    fn requests() -> [Request; 3] {
-        [
-            request(Method::GET, "Items('A')", None),
-            request(Method::PUT, "Items('B')", Some("{\"a\":1}")),
-            request(Method::POST, "Items", Some("{}")),
-        ]
-    }
-
-    #[test]
-    fn what_changes_something_stands_in_changesets_in_version_2() {
-        let all = requests();
-        let (v2, v4) = (Version::V2, Version::V4);
-        let (one, alone) = (Item::One, |at| Item::Changeset(vec![at]));
-        assert_eq!(items(&all, v2, false), [one(0), alone(1), alone(2)]);
-        assert_eq!(items(&all, v4, false), [one(0), one(1), one(2)]);
-        assert_eq!(items(&all[1..], v2, true), [Item::Changeset(vec![0, 1])]);
-        assert_eq!(items(&all[1..], v4, true), [Item::Changeset(vec![0, 1])]);
-    }
-
-    #[test]
-    fn a_batch_is_written_as_the_protocol_shows_it() {
-        let all = &requests()[..2];
-        let text = write(all, &items(all, Version::V2, false), "b");
-        assert_eq!(
-            String::from_utf8(text).expect("UTF-8"),
-            "--b\r\nContent-Type: application/http\r\nContent-Transfer-Encoding: binary\r\nContent-ID: 1\r\n\r\n\
-             GET Items('A') HTTP/1.1\r\naccept: application/json\r\n\r\n\r\n\
-             --b\r\nContent-Type: multipart/mixed; boundary=bc1\r\n\r\n\
-             --bc1\r\nContent-Type: application/http\r\nContent-Transfer-Encoding: binary\r\nContent-ID: 2\r\n\r\n\
-             PUT Items('B') HTTP/1.1\r\naccept: application/json\r\ncontent-length: 7\r\n\r\n{\"a\":1}\r\n\
-             --bc1--\r\n--b--\r\n"
-        );
-    }
-
-    /// As CAP's adapter for version 2 (1.15.10) answered a changeset of two, and one that failed, shortened.
-    const GOOD: &str = "--b\r\ncontent-type: multipart/mixed;boundary=c\r\n\r\n\
-        --c\r\ncontent-type: application/http\r\ncontent-transfer-encoding: binary\r\ncontent-id: 2\r\n\r\n\
-        HTTP/1.1 201 Created\r\ncontent-length: 9\r\ncontent-id: 2\r\n\r\n{\"d\":\r\n2}\r\n\
-        --c\r\ncontent-type: application/http\r\ncontent-transfer-encoding: binary\r\ncontent-id: 1\r\n\r\n\
-        HTTP/1.1 204 No Content\r\netag: W/\"7\"\r\ncontent-id: 1\r\n\r\n\r\n--c--\r\n--b--\r\n";
-    const BAD: &str = "--b\r\ncontent-type: application/http\r\ncontent-transfer-encoding: binary\r\ncontent-id: 2\r\n\r\n\
-        HTTP/1.1 400 Bad Request\r\ncontent-type: application/json; charset=utf-8\r\ncontent-length: 11\r\ndataserviceversion: 2.0\r\n\r\n\
-        {\"error\":1}\r\n--b--";
-
-    fn check(text: &str, items: &[Item], expected: Option<&[Option<(u16, &str)>]>) {
-        let kind = "multipart/mixed; charset=utf-8; Boundary=\"b\"";
-        let read = read(kind, text.as_bytes(), items, 2).ok();
-        let told = |part: &Option<Part>| {
-            let part = part.as_ref()?;
-            Some((
-                part.status,
-                String::from_utf8_lossy(&part.body).into_owned(),
-            ))
-        };
-        let read: Option<Vec<_>> = read.map(|parts| parts.iter().map(told).collect());
-        let expected = expected.map(|parts| {
-            let told =
-                |part: &Option<(u16, &str)>| part.map(|(status, body)| (status, body.to_owned()));
-            parts.iter().map(told).collect::<Vec<_>>()
-        });
-        assert_eq!(read, expected, "{text}");
-    }
-
-    #[test]
-    fn a_changesets_answer_is_a_changeset_or_one_for_all() {
-        let both = [Item::Changeset(vec![0, 1])];
-        check(
-            GOOD,
-            &both,
-            Some(&[Some((204, "")), Some((201, "{\"d\":\r\n2}"))]),
-        );
-        let failed = Some((400, "{\"error\":1}"));
-        check(BAD, &both, Some(&[failed, failed]));
-        check(BAD, &[Item::One(0), Item::One(1)], Some(&[failed, None]));
-    }
-
-    #[test]
-    fn without_numbers_the_order_counts_and_nobody_knows_whose_is_missing() {
-        let both = [Item::Changeset(vec![0, 1])];
-        let bare = GOOD
-            .replace("content-id: 1\r\n", "")
-            .replace("content-id: 2\r\n", "");
-        check(
-            &bare,
-            &both,
-            Some(&[Some((201, "{\"d\":\r\n2}")), Some((204, ""))]),
-        );
-        let one = "--b\r\nContent-Type: multipart/mixed; boundary=c\r\n\r\n--c\r\nContent-Type: application/http\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n\r\n--c--\r\n--b--\r\n";
-        check(one, &both, Some(&[None, None]));
-        check(
-            &GOOD.replace("content-id: 1", "content-id: 2"),
-            &both,
-            Some(&[None, None]),
-        );
-    }
-
-    #[test]
-    fn what_broke_off_or_was_not_asked_for_is_no_answer() {
-        let both = [Item::Changeset(vec![0, 1])];
-        check(&GOOD[..GOOD.len() - 8], &both, None);
-        check(GOOD, &[Item::One(0)], None);
-        check(GOOD, &[Item::Changeset(vec![0])], None);
-        check("<html>", &both, None);
-        assert!(read("application/json", GOOD.as_bytes(), &both, 2).is_err());
-    }
-}
+mod tests;

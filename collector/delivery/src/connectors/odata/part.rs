@@ -4,6 +4,9 @@ use ::http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use crate::answer::Answer;
 
+/// Headers of an answer within a $batch, at most: as many as of one that comes by itself. What is more is left out.
+pub(super) const HEADERS_MAX: usize = 100;
+
 /// A request below the service's root.
 #[derive(Debug, Clone)]
 pub(super) struct Request {
@@ -27,5 +30,21 @@ pub(super) struct Part {
 impl Part {
     pub(super) fn answer(&self) -> Answer<'_> {
         Answer::new(self.status, &self.headers, &self.body)
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use ::http::header::ACCEPT;
+
+    /// A request of a test.
+    pub(in super::super) fn request(method: Method, path: &str, body: Option<&str>) -> Request {
+        Request {
+            method,
+            path: path.into(),
+            headers: vec![(ACCEPT, HeaderValue::from_static("application/json"))],
+            body: body.map(str::to_owned),
+        }
     }
 }

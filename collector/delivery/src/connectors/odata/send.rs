@@ -14,6 +14,7 @@ use super::part::{Part, Request};
 use super::write::Meaning;
 use super::{json_batch, multipart};
 use crate::account::Account;
+use crate::answer::A_PAGE;
 use crate::calls::Ruling;
 use crate::config::TargetConfig;
 use crate::config::odata::{BatchFormat, OdataConfig};
@@ -89,6 +90,7 @@ impl Service {
                     403 if says_required(&part.headers) => Outcome::Transient(answer.reason(None)),
                     // Nor here, as another one failed.
                     424 => Outcome::Transient(answer.reason(None)),
+                    200..=299 if answer.is_page() => Outcome::Unknown(answer.reason(Some(A_PAGE))),
                     _ => Outcome::of(&answer, now),
                 },
                 |(outcome, _)| outcome,
@@ -183,16 +185,21 @@ impl Service {
         ask: &Ask,
         reply: &Reply,
     ) -> Sent {
-        let part = Part {
+        let part = || Part {
             status: reply.status,
             headers: reply.headers.clone(),
             body: reply.body.clone(),
             of_all: false,
         };
         if requests.len() == 1 {
-            return Sent::Parts(vec![Some(part)]);
+            return Sent::Parts(vec![Some(part())]);
         }
-        let outcome = self.meaning(Some(&part)).outcome;
+        // Rules speak of parts: where there are some, each is asked of by itself.
+        let holds_parts = (200..300).contains(&reply.status) && !reply.answer().is_page();
+        let outcome = match holds_parts {
+            true => Outcome::Done,
+            false => self.meaning(Some(&part())).outcome,
+        };
         if outcome != Outcome::Done {
             let exchange = Some(self.connection.exchange(ask, reply));
             return Sent::Whole {
@@ -201,7 +208,7 @@ impl Service {
                 exchange,
             };
         }
-        if part.body.len() >= ask.answer_max {
+        if reply.body.len() >= ask.answer_max {
             return Sent::Whole {
                 outcome: Outcome::TooLarge(format!(
                     "the answer to a $batch of {} is longer than {} bytes",
@@ -213,11 +220,11 @@ impl Service {
             };
         }
         let read = match self.format {
-            BatchFormat::Json => json_batch::read(&part.body, requests.len()),
+            BatchFormat::Json => json_batch::read(&reply.body, requests.len()),
             BatchFormat::Multipart => {
-                let kind = part.headers.get(CONTENT_TYPE);
+                let kind = reply.headers.get(CONTENT_TYPE);
                 let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-                multipart::read(kind, &part.body, items, requests.len())
+                multipart::read(kind, &reply.body, items, requests.len())
             }
         };
         match read {
@@ -243,7 +250,10 @@ impl Service {
         }
     }
 
-    /// A request as it would be sent by itself.
+    /// A request as it would be sent alone.
+    ///
+    /// # Errors
+    /// A sentence: it has no address.
     pub(super) fn shown(&self, request: &Request, event: EventId) -> Result<String, String> {
         let ask = self.single(request, event)?;
         Ok(self.connection.shown(&ask))

@@ -113,24 +113,34 @@ impl Manner {
             self.look(&mut walk);
             return walk;
         }
-        walk.step = match self.write {
-            Write::Create => Step::Write(Act::Create),
-            write => match self
-                .keys
-                .address(&walk.document.entity, &walk.document.value)
-            {
-                Err(reason) => Step::Over(Outcome::Poison(reason)),
-                Ok(path) if write == Write::Upsert => Step::Write(Act::Upsert {
-                    path,
-                    only_new: false,
-                }),
-                Ok(path) => Step::Write(Act::Change {
-                    path,
-                    if_match: (self.if_match == IfMatch::Any).then(|| "*".to_owned()),
-                }),
-            },
+        walk.step = match self.unlooked(&walk.document) {
+            Ok(act) => Step::Write(act),
+            Err(reason) => Step::Over(Outcome::Poison(reason)),
         };
         walk
+    }
+
+    /// What is written where nothing was looked at; of what would be, as if it were not there.
+    ///
+    /// # Errors
+    /// A sentence: the document has no address.
+    fn unlooked(&self, document: &Document) -> Result<Act, String> {
+        let Document { entity, value, .. } = document;
+        let path = || match self.keys.finds() {
+            true => self.keys.search(entity, value),
+            false => self.keys.address(entity, value),
+        };
+        Ok(match self.write {
+            Write::Create | Write::CreateOrPatch => Act::Create,
+            Write::Upsert => Act::Upsert {
+                path: path()?,
+                only_new: false,
+            },
+            Write::Patch => Act::Change {
+                path: path()?,
+                if_match: (self.if_match == IfMatch::Any).then(|| "*".to_owned()),
+            },
+        })
     }
 
     /// The entity is looked at, once more if it may be.
@@ -172,7 +182,11 @@ impl Manner {
                     "the look before the write: {said}"
                 )))
             }
-            _ => Step::Over(walk.refused.take().unwrap_or(meaning.outcome)),
+            _ => Step::Over(match walk.refused.take() {
+                Some(refused) if !may_pass(&meaning.outcome) => refused,
+                // What a write was refused for, the next look may tell.
+                _ => meaning.outcome,
+            }),
         };
     }
 
@@ -327,9 +341,13 @@ impl Manner {
         }
     }
 
-    /// Whether a try after a lost reply must look first.
+    /// Whether a try after a lost reply must look first, and not too soon: a second one would not be refused by its key.
     pub(super) fn verifies(&self) -> bool {
-        self.write == Write::Create
+        match self.write {
+            Write::Create => true,
+            Write::CreateOrPatch => self.keys.finds(),
+            Write::Upsert | Write::Patch => false,
+        }
     }
 }
 
@@ -379,6 +397,18 @@ fn is_refusal(outcome: &Outcome) -> bool {
             | Outcome::Poison(_)
             | Outcome::TooLarge(_)
             | Outcome::Missing(_)
+    )
+}
+
+/// Whether the same request may be answered otherwise later.
+fn may_pass(outcome: &Outcome) -> bool {
+    matches!(
+        outcome,
+        Outcome::Throttled(..)
+            | Outcome::Transient(_)
+            | Outcome::Unreachable(_)
+            | Outcome::Unknown(_)
+            | Outcome::Auth(_)
     )
 }
 

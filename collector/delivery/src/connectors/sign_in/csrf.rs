@@ -9,6 +9,7 @@ use jiff::Timestamp;
 
 use super::renewable::{Fetched, Got, Renewable};
 use super::{SignIn, a_trace, good};
+use crate::answer::A_PAGE;
 use crate::config::CsrfConfig;
 use crate::connectors::http::{Ask, Wire};
 use crate::outcome::Outcome;
@@ -80,7 +81,14 @@ impl Csrf {
         if let Some(token) = token(&reply.headers) {
             return Ok((token, None));
         }
-        good(Outcome::of(&reply.answer(), Timestamp::now()))?;
+        let answer = reply.answer();
+        good(Outcome::of(&answer, Timestamp::now()))?;
+        if answer.is_page() {
+            return Err(Outcome::Transient(format!(
+                "csrf: {}",
+                answer.reason(Some(A_PAGE))
+            )));
+        }
         Err(Outcome::Misconfigured(format!(
             "csrf: the target answered {} to a GET without an x-csrf-token; write where it gives one (csrf.url, mostly the service's root)",
             reply.status

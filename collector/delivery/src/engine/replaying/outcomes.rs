@@ -8,6 +8,7 @@ use dray_store::{AuditEntry, ReplayNote, ReplayState, ReplayStep};
 use super::run::{End, Replaying};
 use crate::engine::Engine;
 use crate::lanes::Slot;
+use crate::phase::passed::setting;
 use crate::replay::REFUSED_MAX;
 use crate::window::{Loaded, Meta, Replayed};
 
@@ -34,11 +35,8 @@ impl Engine {
         } else {
             return true;
         };
-        let note = (
-            loaded.place.flow.clone(),
-            offset,
-            loaded.key(meta).to_owned(),
-        );
+        let shown = self.shown_key(loaded, meta);
+        let note = (loaded.place.flow.clone(), offset, shown);
         self.settle_replayed(replayed.number, note, end);
         self.pending.open(slot);
         false
@@ -103,7 +101,11 @@ impl Engine {
 
     fn replay_ends(&mut self, loaded: &Loaded, meta: &Meta, replayed: Replayed, end: End) {
         if self.current(replayed).is_some() {
-            let key = loaded.key(meta).to_owned();
+            // Only what was not taken leaves a note, with its key.
+            let key = match end {
+                End::Delivered | End::Accepted => String::new(),
+                _ => self.shown_key(loaded, meta),
+            };
             let note = (loaded.place.flow.clone(), loaded.offset(meta), key);
             self.settle_replayed(replayed.number, note, end);
         }
@@ -119,6 +121,9 @@ impl Engine {
             return;
         };
         if !replay.settled.contains(Offset(number)) {
+            if matches!(end, End::Delivered | End::Accepted) {
+                replay.sent(&flow, offset);
+            }
             replay.settled.finish(Offset(number));
             if let Some(reason) = replay.count(end) {
                 replay.notes.push(ReplayNote {
@@ -157,14 +162,20 @@ impl Engine {
         }
     }
 
-    /// What the next step says of it.
+    /// What the next step says of it; the settings of what passed by no longer are with it.
     pub(in crate::engine) fn replay_step(
         &mut self,
         now_us: i64,
-    ) -> (Option<ReplayStep>, Vec<AuditEntry>) {
+    ) -> (Option<ReplayStep>, Vec<AuditEntry>, Vec<(String, String)>) {
         let Some(replay) = self.replay.as_mut().filter(|replay| replay.dirty) else {
-            return (None, Vec::new());
+            return Default::default();
         };
+        let sent = std::mem::take(&mut replay.passed_dirty).into_iter();
+        let settings = sent.filter_map(|flow| {
+            let passed = replay.passed.get(&flow)?.text();
+            Some((setting(&self.config.name, &flow), passed))
+        });
+        let settings = settings.collect();
         replay.dirty = false;
         let cursor = replay.settled.cursor();
         replay.progress.through = cursor.through.0;
@@ -186,7 +197,7 @@ impl Engine {
             becomes,
         };
         self.show_replay();
-        (Some(step), audit)
+        (Some(step), audit, settings)
     }
 
     pub(super) fn show_replay(&self) {

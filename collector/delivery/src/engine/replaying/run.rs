@@ -7,6 +7,7 @@ use dray_store::{AuditEntry, Cursor, Replay, ReplayNote, ReplayProgress, ReplayS
 
 use crate::catalogue::Phase;
 use crate::cursor::Finished;
+use crate::phase::passed::Passed;
 use crate::policy::KeyId;
 use crate::replay::{Item, Pace, Pages, Picked, Plan, What, entry};
 
@@ -23,8 +24,14 @@ pub(in crate::engine) struct Replaying {
     pub(super) progress: ReplayProgress,
     /// Of each of its keys: the newest offset that was delivered and is not of the replay.
     pub(super) newest: HashMap<KeyId, u64>,
+    /// What of its flows passed by unsent, and which flows' changed since the last step.
+    pub(super) passed: HashMap<FlowName, Passed>,
+    pub(super) passed_dirty: HashSet<FlowName>,
     /// What its selection is, until it is surveyed.
     pub(super) unread: Option<Picked>,
+    /// Whether what was finished when it began is on disk: only then the store knows of each event whether it was delivered or became an
+    /// exception. What is delivered later is noted as it comes.
+    pub(super) ground: Written,
     pub(super) is_surveyed: bool,
     pub(super) pages: Option<Box<Pages>>,
     pub(super) page: VecDeque<Item>,
@@ -37,6 +44,17 @@ pub(in crate::engine) struct Replaying {
     pub(super) becomes: Option<(ReplayState, AuditEntry)>,
     /// Nothing more of it is sent.
     pub(super) stopped: bool,
+}
+
+/// How far what was finished before is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::engine) enum Written {
+    /// The next step takes it.
+    Not,
+    /// A step with all of it is under way.
+    Soon,
+    /// It is on disk.
+    Whole,
 }
 
 /// Of one event.
@@ -69,7 +87,10 @@ impl Replaying {
             settled: Finished::new(&cursor),
             progress: replay.progress,
             newest: HashMap::new(),
+            passed: HashMap::new(),
+            passed_dirty: HashSet::new(),
             unread: Some(picked),
+            ground: Written::Not,
             is_surveyed: false,
             pages: None,
             page: VecDeque::new(),
@@ -106,7 +127,9 @@ impl Replaying {
             End::Overtaken(0) => (&mut progress.overtaken, Some("a later event of its key was delivered".to_owned())),
             End::Overtaken(newer) => (
                 &mut progress.overtaken,
-                Some(format!("a later event of its key was delivered since: offset {newer}")),
+                Some(format!(
+                    "a later event of its key was delivered since, or left to the old way: offset {newer}"
+                )),
             ),
             End::Held => (
                 &mut progress.held,
@@ -125,6 +148,14 @@ impl Replaying {
             self.refused_in_row = 0;
         }
         note
+    }
+
+    /// The target got it: it passed by no longer.
+    pub(super) fn sent(&mut self, flow: &FlowName, offset: Offset) {
+        let passed = self.passed.get_mut(flow);
+        if passed.is_some_and(|passed| passed.take_out(offset)) {
+            self.passed_dirty.insert(flow.clone());
+        }
     }
 
     /// It gets another state with the next step; nothing more of it is sent.

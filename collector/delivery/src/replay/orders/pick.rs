@@ -14,8 +14,8 @@ use crate::policy::KeyHasher;
 use crate::replay::survey::{Ground, Question, Survey, survey};
 use crate::replay::{EVENTS_MAX, Picked, Picker, Plan, PlannedFlow};
 
-/// Exceptions that are read at once.
-const PAGE: usize = 1_000;
+/// Exceptions that are read at once, with their events: few, as these may be large.
+const PAGE: usize = 100;
 
 /// Events that the target got.
 pub(super) fn pick_events(
@@ -23,7 +23,7 @@ pub(super) fn pick_events(
     target: &TargetConfig,
     asked: &Asked,
 ) -> Result<(Picked, Plan), String> {
-    let ground = Ground::read(&**store, &target.name, Vec::new()).map_err(said)?;
+    let ground = Ground::read(&**store, &target.name).map_err(said)?;
     let picker = Picker::new(&asked.filter, target);
     let found = survey(
         &**store,
@@ -48,8 +48,15 @@ pub(super) fn pick_events(
         picked.retain(|(_, offsets)| !offsets.is_empty());
         keys = keys.saturating_sub(found.overtaken_keys);
     }
+    let of_flow = |flow: &FlowName| picked.iter().find(|(other, _)| other == flow);
+    let unsent = found.unsent.iter().filter_map(|(flow, unsent)| {
+        let (_, offsets) = of_flow(flow)?;
+        Some(offsets.intersection_len(unsent))
+    });
+    let unsent = unsent.sum();
     let plan = Plan {
         keys,
+        unsent,
         flows: picked.iter().map(planned).collect(),
         newer,
         newer_keys: found.overtaken_keys,
@@ -129,7 +136,8 @@ pub(super) fn pick_letters(
     };
     let (mut letters, mut plan) = (RoaringTreemap::new(), Plan::default());
     let mut flows: Vec<(FlowName, RoaringTreemap)> = Vec::new();
-    let mut keys = HashSet::new();
+    // A million keys are 16 MB so; as texts they would be 100.
+    let (hasher, mut keys) = (KeyHasher::default(), HashSet::new());
     loop {
         let page = store.exceptions(&query).map_err(said)?;
         let is_last = page.len() < PAGE;
@@ -148,7 +156,7 @@ pub(super) fn pick_letters(
                 }
             }
             letters.insert(found.id);
-            keys.insert((found.flow.clone(), found.key.clone()));
+            keys.insert(hasher.id(&found.flow, &found.key));
             match flows.iter_mut().find(|(flow, _)| *flow == found.flow) {
                 Some((_, offsets)) => drop(offsets.insert(found.offset.0)),
                 None => flows.push((found.flow, [found.offset.0].into_iter().collect())),

@@ -1,7 +1,7 @@
 //! A store in memory whose power can fail: what the SQLite store cannot do within a process.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -42,6 +42,7 @@ impl Kept {
         for (flow, through) in step.sent {
             self.sent.insert(flow, through);
         }
+        self.settings.extend(step.settings);
         for mut exception in step.add {
             let same = |held: &Exception| {
                 held.target == exception.target
@@ -92,6 +93,11 @@ pub struct Memory {
     watch: watch::Sender<u64>,
     /// Steps that are not "on disk" yet.
     waiting: Mutex<VecDeque<Waiting>>,
+    /// Bytes of events of exceptions that were read.
+    event_bytes: AtomicU64,
+    /// Times that exceptions of a key were read, and that it was counted what waits.
+    key_reads: AtomicU64,
+    pub(super) counts: AtomicU64,
     /// Nothing reaches the "disk".
     held: AtomicBool,
 }
@@ -106,6 +112,9 @@ impl Memory {
             kept: Mutex::default(),
             watch: watch::Sender::new(0),
             waiting: Mutex::default(),
+            event_bytes: AtomicU64::new(0),
+            key_reads: AtomicU64::new(0),
+            counts: AtomicU64::new(0),
             held: AtomicBool::new(false),
         });
         let weak = Arc::downgrade(&store);
@@ -119,6 +128,21 @@ impl Memory {
             }
         });
         store
+    }
+
+    /// Bytes of events of exceptions that were read so far.
+    pub fn event_bytes(&self) -> u64 {
+        self.event_bytes.load(Ordering::Relaxed)
+    }
+
+    /// How often exceptions of a key were read so far.
+    pub fn key_reads(&self) -> u64 {
+        self.key_reads.load(Ordering::Relaxed)
+    }
+
+    /// How often it was counted so far what waits.
+    pub fn counts(&self) -> u64 {
+        self.counts.load(Ordering::Relaxed)
     }
 
     /// Power fails: what was not answered is on disk or not.
@@ -291,14 +315,24 @@ impl Store for Memory {
                 && query.key.as_ref().is_none_or(|key| *key == found.key)
                 && (query.states.is_empty() || query.states.contains(&found.state))
         };
-        Ok(kept
+        self.key_reads
+            .fetch_add(u64::from(query.key.is_some()), Ordering::Relaxed);
+        let mut found: Vec<Exception> = kept
             .exceptions
             .range(query.after + 1..)
             .map(|(_, found)| found)
             .filter(meant)
             .take(query.limit)
             .cloned()
-            .collect())
+            .collect();
+        for one in &mut found {
+            if query.without_events {
+                one.event = bytes::Bytes::new();
+            }
+            self.event_bytes
+                .fetch_add(one.event.len() as u64, Ordering::Relaxed);
+        }
+        Ok(found)
     }
 
     fn exception_count(&self, target: Option<&str>) -> Result<u64, StoreError> {

@@ -81,6 +81,8 @@ impl Remembers for Memory {
     }
 
     fn waits(&self, _: &str, now_us: i64) -> Result<Waits, StoreError> {
+        self.counts
+            .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let kept = self.kept();
         let waits = || kept.remembered.waits.values();
         let times = waits().flat_map(|wait| [wait.due_us, wait.alarm_us]);

@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 
 use super::audit::put_entry;
 use super::replays::put_step;
-use super::{bitmap_bytes, number, remembered, shadow};
+use super::{SET, bitmap_bytes, number, remembered, shadow};
 use crate::api::{Step, StoreError};
 use crate::sqlite::failed;
 
@@ -108,6 +108,10 @@ fn write_step(transaction: &Transaction<'_>, step: &Step) -> rusqlite::Result<()
     let mut remove = transaction.prepare_cached("DELETE FROM exception WHERE id = ?1")?;
     for id in &step.remove {
         remove.execute([*id as i64])?;
+    }
+    let mut set = transaction.prepare_cached(SET)?;
+    for (name, value) in &step.settings {
+        set.execute([name, value])?;
     }
     // Somebody may have ended or paused the replay first: what was not done is not told.
     let is_done = match &step.replay {

@@ -138,13 +138,21 @@ fn a_create_looks_where_it_may_be_there_and_tells_ours_from_others() {
         &["POST", GET],
         "Rejected",
     );
-    check(
-        create,
-        false,
-        &[(400, ""), (503, "")],
-        &["POST", GET],
-        "Rejected",
-    );
+    // Whether it is, the look did not tell: the next one may.
+    for (looked, end) in [
+        (503, "Transient"),
+        (401, "Auth"),
+        (403, "Rejected"),
+        (400, "Misconfigured"),
+    ] {
+        check(
+            create,
+            false,
+            &[(409, ""), (looked, "")],
+            &["POST", GET],
+            end,
+        );
+    }
     check(create, false, &[(404, "")], &["POST"], "Misconfigured");
     let done = format!("{create}\nif_there = \"done\"");
     check(&done, true, &[(200, OTHERS)], &[GET], "Done");
@@ -321,6 +329,33 @@ fn a_patch_makes_nothing() {
         &[GET],
         "Misconfigured(\"odata.if_match",
     );
+}
+
+#[test]
+fn what_has_no_key_of_ours_is_looked_for_only_once_an_earlier_request_has_ended() {
+    for (more, expected) in [
+        ("key = [\"sku\"]\nwrite = \"create\"", true),
+        (
+            "key = [\"id\"]\nfind = [\"sku\"]\nwrite = \"create-or-patch\"",
+            true,
+        ),
+        // A second one is refused by its key.
+        ("key = [\"sku\"]\nwrite = \"create-or-patch\"", false),
+        ("key = [\"id\"]\nfind = [\"sku\"]\nwrite = \"patch\"", false),
+        ("key = [\"sku\"]", false),
+    ] {
+        assert_eq!(manner(more).verifies(), expected, "{more}");
+    }
+}
+
+#[test]
+fn an_etag_that_no_header_holds_is_none() {
+    let read = "key = [\"sku\"]\nif_match = \"read\"";
+    for etag in ["W/\\\"ü\\\"", "", "a\\nb"] {
+        let entity = format!("{{\"sku\":\"A\",\"@odata.etag\":\"{etag}\"}}");
+        let end = "Misconfigured(\"odata.if_match";
+        check(read, false, &[(200, &entity)], &[GET], end);
+    }
 }
 
 #[test]
