@@ -55,12 +55,12 @@ impl Flow {
     }
 
     /// The run before this one may have sent an event of this offset.
-    fn may_have_sent(&self, offset: Offset) -> bool {
+    pub(super) fn may_have_sent(&self, offset: Offset) -> bool {
         offset.0 <= self.begun_at
     }
 
     /// Something that the run before this one may have sent is not over.
-    fn may_have_sent_more(&self) -> bool {
+    pub(super) fn may_have_sent_more(&self) -> bool {
         self.finished.through().0 < self.begun_at
     }
 
@@ -71,7 +71,7 @@ impl Flow {
     }
 
     /// Something of it is read or to be read.
-    fn is_busy(&self) -> bool {
+    pub(super) fn is_busy(&self) -> bool {
         self.bytes > 0 || self.finished.through().0 < self.newest
     }
 
@@ -100,13 +100,13 @@ impl Flow {
         i64::try_from(self.agreed.sla.as_micros()).unwrap_or(i64::MAX)
     }
 
-    fn note_arrivals(&mut self) {
+    pub(super) fn note_arrivals(&mut self) {
         let (now_us, sla_us) = (jiff::Timestamp::now().as_microsecond(), self.sla_us());
         self.arrivals.note(self.newest, now_us, sla_us);
     }
 
     /// Whether something of it is late, or may become so.
-    fn may_be_overdue(&self) -> bool {
+    pub(super) fn may_be_overdue(&self) -> bool {
         let backlog = self.finished.through().0 < self.newest;
         self.taken && self.phase.sends() && (backlog || self.overdue > 0)
     }
