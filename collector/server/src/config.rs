@@ -188,6 +188,7 @@ impl Config {
         let own = Own::of(text.text, text.file.parent().unwrap_or(Path::new("")));
         let refused = |error| ConfigError::Invalid(vec![text.beneath(&own, None).refused(&error)]);
         let mut root = DeTable::parse(text.text).map_err(refused)?;
+        let written = unused::written(root.get_ref());
         let missing = presets::lay_under(root.get_mut(), &own);
         if !missing.is_empty() {
             let text = text.beneath(&own, None);
@@ -195,7 +196,7 @@ impl Config {
             return Err(ConfigError::Invalid(problems.collect()));
         }
         let laid = root.get_ref().clone();
-        let unused = unused::vars(&laid);
+        let unused = unused::of(written, &laid);
         let mut config: Self = presets::of(root).map_err(refused)?;
         let text = text.beneath(&own, Some(&laid));
         let problems = config.problems(text);

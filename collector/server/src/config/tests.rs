@@ -308,6 +308,13 @@ fn what_is_most_likely_not_meant_is_told_at_its_line() {
     assert_eq!(doubts[1].0, 15, "{doubts:?}");
     assert!(doubts[1].1.contains("vars.unit_pric: no template"));
     assert_eq!(parse(GOOD).expect("good").doubts, []);
+    let preset = "[[target]]\nname = \"t\"\npreset = \"tryton/items\"\nurl = \"https://t.example/erp/\"\nvars = { company = 1 }\nauth = { user = \"u\", password_file = \"/p\" }\n";
+    let config = parse(&format!("{GOOD}{preset}")).expect("good");
+    assert_eq!(
+        config.doubts,
+        [],
+        "a preset has what others of its kind need"
+    );
 }
 
 #[test]

@@ -1,34 +1,45 @@
 //! Values under `[target.vars]` that no template of the target names: most likely a typing error.
 
+use std::collections::BTreeMap;
+
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-/// Of each target with its preset beneath it: which `[[target]]`, from 0, and the name.
-pub(super) fn vars(root: &DeTable<'_>) -> Vec<(usize, String)> {
-    let Some(DeValue::Array(targets)) = root.get("target").map(Spanned::get_ref) else {
-        return Vec::new();
+/// The values that each target has itself, before its preset lies beneath it: which `[[target]]`, from 0, and the name.
+pub(super) fn written(root: &DeTable<'_>) -> Vec<(usize, String)> {
+    let names = |(index, table)| {
+        let vars = vars_of(table);
+        let names = vars.into_iter().flat_map(|vars| vars.keys());
+        names.map(move |name| (index, name.get_ref().to_string()))
     };
-    let tables = targets
-        .iter()
-        .enumerate()
-        .filter_map(|(index, target)| Some((index, target.get_ref().as_table()?)));
-    tables
-        .flat_map(|(index, table)| of_target(table).into_iter().map(move |name| (index, name)))
-        .collect()
+    tables(root).flat_map(names).collect()
 }
 
-fn of_target(table: &DeTable<'_>) -> Vec<String> {
-    let Some(DeValue::Table(vars)) = table.get("vars").map(Spanned::get_ref) else {
-        return Vec::new();
-    };
-    let mut texts = Vec::new();
-    for (_, value) in table.iter().filter(|(key, _)| key.get_ref() != "vars") {
-        collect(value.get_ref(), &mut texts);
+/// Those of them that no template names, with the presets beneath. What a preset has is its own business.
+pub(super) fn of(written: Vec<(usize, String)>, laid: &DeTable<'_>) -> Vec<(usize, String)> {
+    let mut texts: BTreeMap<usize, Vec<&str>> = BTreeMap::new();
+    for (index, table) in tables(laid) {
+        for (_, value) in table.iter().filter(|(key, _)| key.get_ref() != "vars") {
+            collect(value.get_ref(), texts.entry(index).or_default());
+        }
     }
-    let names = vars.keys().map(|name| name.get_ref().to_string());
-    names
-        .filter(|name| !texts.iter().any(|text| may_name(text, name)))
-        .collect()
+    let is_unused = |(index, name): &(usize, String)| {
+        let texts = texts.get(index);
+        !texts.is_some_and(|texts| texts.iter().any(|text| may_name(text, name)))
+    };
+    written.into_iter().filter(is_unused).collect()
+}
+
+fn tables<'a>(root: &'a DeTable<'a>) -> impl Iterator<Item = (usize, &'a DeTable<'a>)> {
+    let targets = root.get("target").map(Spanned::get_ref);
+    let targets = targets.and_then(DeValue::as_array);
+    let targets = targets.into_iter().flat_map(|targets| targets.iter());
+    let numbered = targets.enumerate();
+    numbered.filter_map(|(index, target)| Some((index, target.get_ref().as_table()?)))
+}
+
+fn vars_of<'a>(table: &'a DeTable<'a>) -> Option<&'a DeTable<'a>> {
+    table.get("vars")?.get_ref().as_table()
 }
 
 fn collect<'a>(value: &'a DeValue<'_>, texts: &mut Vec<&'a str>) {
@@ -66,7 +77,7 @@ mod tests {
                 "[[target]]\n[[target]]\ntemplate = '{template}'\n[target.vars]\nunit = \"u\"\nunit_pric = 1"
             );
             let root = DeTable::parse(&text).expect("it parses");
-            let found: Vec<_> = vars(root.get_ref());
+            let found = of(written(root.get_ref()), root.get_ref());
             let expected: Vec<_> = expected
                 .iter()
                 .map(|name| (1, (*name).to_owned()))
