@@ -117,7 +117,9 @@ impl Targets {
         let running = self.running.read().await;
         let handle = running.get(name).ok_or_else(|| unknown(name))?;
         handle
-            .pause("paused by an operator")
+            .pause(&format!(
+                "paused by an operator; \"dray-collector target resume {name}\" lets it go on"
+            ))
             .await
             .map_err(Status::failed_precondition)?;
         Ok(format!(

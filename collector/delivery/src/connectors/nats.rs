@@ -23,7 +23,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::{Connector, Delivery, Piece, Promise, Told, Verdict};
+use super::{Connector, Delivery, Piece, Promise, Rendered, Told, Verdict, json_or};
 use crate::config::TargetConfig;
 use crate::config::nats::NatsConfig;
 use crate::outcome::Outcome;
@@ -63,8 +63,8 @@ struct Message {
     id: String,
 }
 
-/// The connector of a target; reads its secret and authorities.
-pub(super) fn build(config: &TargetConfig) -> Result<Arc<dyn Connector>, String> {
+/// The templates of a message, compiled and tried.
+pub(super) fn templates(config: &TargetConfig) -> Result<Templates, String> {
     let nats = config.nats.as_ref().ok_or("nats: its table is missing")?;
     let mut templates = Templates::new(&config.vars);
     let setting = |setting: &str, reason: String| format!("{setting}: {reason}");
@@ -77,6 +77,13 @@ pub(super) fn build(config: &TargetConfig) -> Result<Arc<dyn Connector>, String>
             .map_err(|reason| setting(PAYLOAD, reason))?;
     }
     templates.try_samples(&config.bodies)?;
+    Ok(templates)
+}
+
+/// The connector of a target; reads its secret and authorities.
+pub(super) fn build(config: &TargetConfig) -> Result<Arc<dyn Connector>, String> {
+    let nats = config.nats.as_ref().ok_or("nats: its table is missing")?;
+    let templates = templates(config)?;
     Ok(Arc::new(Nats {
         config: nats.clone(),
         way: Way::new(config, nats, config.concurrency * AT_ONCE)?,
@@ -146,6 +153,19 @@ impl Nats {
             subject,
             payload,
             id: piece.id.to_string(),
+        })
+    }
+
+    /// What would be published of one event.
+    fn rendered(&self, delivery: &Delivery) -> Result<Rendered, Outcome> {
+        let message = self.message(delivery, &delivery.events[0])?;
+        let payload = String::from_utf8_lossy(&message.payload);
+        Ok(Rendered {
+            request: format!(
+                "PUB {}\n{ID_HEADER}: {}\n\n{payload}",
+                message.subject, message.id
+            ),
+            document: Some(json_or(message.payload, delivery)),
         })
     }
 
@@ -381,6 +401,10 @@ enum Sent {
 impl Connector for Nats {
     fn deliver(self: Arc<Self>, delivery: Delivery) -> Promise<'static, Told> {
         Box::pin(async move { self.tell(&delivery).await })
+    }
+
+    fn render(self: Arc<Self>, delivery: Delivery) -> Promise<'static, Result<Rendered, Outcome>> {
+        Box::pin(std::future::ready(self.rendered(&delivery)))
     }
 
     fn verifies(&self) -> bool {

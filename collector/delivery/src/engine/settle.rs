@@ -21,6 +21,20 @@ use crate::status::Tally;
 use crate::window::{Again, Loaded, Meta};
 
 impl Engine {
+    /// Where somebody looks first whom the target does not know; its own words, often a page of HTML, don't say.
+    fn whose_secret(&self, why: &str) -> String {
+        let files = self.config.auth.files();
+        let files: Vec<_> = files
+            .into_iter()
+            .map(|(setting, path)| format!("{setting} {}", path.display()))
+            .collect();
+        match (files.is_empty(), self.config.account.as_str()) {
+            (false, _) => format!("see {}: {why}", files.join(" and ")),
+            (true, "") => format!("no [target.auth] says who we are: {why}"),
+            (true, account) => format!("see the secret of account {account}: {why}"),
+        }
+    }
+
     pub(super) fn take_sent(&mut self, joined: Result<Sent, JoinError>) {
         let sent = match joined {
             Ok(sent) => sent,
@@ -133,6 +147,7 @@ impl Engine {
                 self.refused(batch, era, Class::TooLarge, reason, exchange);
             }
             Outcome::Auth(why) => {
+                let why = self.whose_secret(&why);
                 self.failed(&why);
                 if self.gate.unknown_to(era, now, rand::random(), &why) {
                     self.broke(now);

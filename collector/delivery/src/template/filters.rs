@@ -4,8 +4,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use minijinja::value::Rest;
 use minijinja::{Environment, Error, ErrorKind, Value};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
+
+/// A time for what has none in a sample.
+const SAMPLE_TIME: &str = "2026-09-21T14:13:20Z";
 
 /// | filter | of | makes |
 /// |---|---|---|
@@ -41,6 +45,31 @@ fn urlencode(value: Value) -> String {
     }
     let text = value.to_string();
     percent_encoding::utf8_percent_encode(&text, RESERVED).to_string()
+}
+
+/// For trials with samples: what reads a number or a time takes a text that is none for one, as an event's may be.
+pub(super) fn take_samples(environment: &mut Environment<'static>) {
+    let one = || Value::from(1);
+    environment.add_filter("number", move |value: Value| {
+        number(value).map_or_else(|_| one(), Value::from)
+    });
+    environment.add_filter("int", move |value: Value, _: Rest<Value>| {
+        let read = value.to_string().parse::<f64>();
+        read.map_or_else(|_| one(), |read| Value::from(read as i64))
+    });
+    environment.add_filter("float", move |value: Value, _: Rest<Value>| {
+        let read = value.to_string().parse::<f64>();
+        Value::from(read.unwrap_or(1.0))
+    });
+    environment.add_filter("local", |value: Value, zone: String, format: String| {
+        local(some_time(&value), zone, format)
+    });
+    environment.add_filter("msdate", |value: Value| msdate(some_time(&value)));
+}
+
+fn some_time(value: &Value) -> String {
+    let text = value.to_string();
+    time(&text).map_or_else(|_| SAMPLE_TIME.to_owned(), |_| text)
 }
 
 /// No two texts become the same.

@@ -67,6 +67,7 @@ fn shown(page: &Path) -> Vec<TargetConfig> {
         }
         for target in shown.target {
             assert_eq!(target.validate(), [""; 0], "{block}");
+            assert_eq!(target.doubts(), [""; 0], "{block}");
             seen.push(target);
         }
     }

@@ -12,7 +12,7 @@ use super::super::{Control, Parts};
 use super::*;
 use crate::batch::Renderer;
 use crate::config::TargetConfig;
-use crate::connectors::{Connector, Delivery, Promise, Told};
+use crate::connectors::{Connector, Delivery, Promise, Rendered, Told};
 use crate::outcome::Outcome;
 use crate::shadow::Shadow;
 use crate::status::Metrics;
@@ -56,6 +56,12 @@ impl Connector for Faulty {
             }
             Told::from(Outcome::Done)
         })
+    }
+
+    fn render(self: Arc<Self>, _: Delivery) -> Promise<'static, Result<Rendered, Outcome>> {
+        Box::pin(std::future::ready(Err(Outcome::Transient(
+            "nothing is rendered here".into(),
+        ))))
     }
 
     fn settled(&self, through: &[(FlowName, Offset)]) {
