@@ -222,6 +222,7 @@ mod tests {
         };
         let throttled = Outcome::Throttled(Duration::ZERO, "429".into());
         account.learn(&Told::from(throttled));
+        account.go_on();
         assert_eq!(places(&account), 32);
         let many = || (0..100).map(|_| Fate::from(Outcome::Done)).collect();
         account.learn(&told(Verdict::Each(many())));

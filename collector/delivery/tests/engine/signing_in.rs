@@ -236,18 +236,22 @@ async fn a_token_is_renewed_before_it_ends_and_an_outage_of_its_server_costs_onl
     let given = AtomicUsize::new(0);
     ids.script(move |_| match given.fetch_add(1, SeqCst) {
         0 => Reply::Status(503),
-        // It ends at once: each request has one of its own.
         count => json(format!(
-            "{{\"access_token\": \"t{count}\", \"token_type\": \"Bearer\", \"expires_in\": 0}}"
+            "{{\"access_token\": \"t{count}\", \"token_type\": \"Bearer\", \"expires_in\": 1}}"
         )),
+    });
+    // Before the second try the first token is to be renewed.
+    erp.script(|ask| match ask.number {
+        0 => Reply::With(429, "retry-after", "1".into(), "busy".into()),
+        _ => Reply::Status(200),
     });
     let config = format!(
         "batch = 1\nconcurrency = 1\n[auth]\nkind = \"oauth2\"\ntoken_url = {:?}\nclient_id = \"dray\"\nclient_secret_file = {file:?}\nscope = \"erp\"\n",
         ids.url()
     );
     let target = start(&store, &erp.url(), &config);
-    append(&store, "north/items", &["a", "a"]).await;
-    wait(&target, "both", |metrics| metrics.delivered == 2).await;
+    append(&store, "north/items", &["a"]).await;
+    wait(&target, "it", |metrics| metrics.delivered == 1).await;
     let worn: Vec<_> = erp
         .kept_asks()
         .iter()
