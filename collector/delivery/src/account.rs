@@ -16,7 +16,7 @@ use tokio::sync::Notify;
 
 use crate::config::{AccountConfig, Auth, Timeliness};
 use crate::connectors::sign_in::SignIn;
-use crate::connectors::{Told, Verdict};
+use crate::connectors::{Exchange, Told, Verdict};
 use crate::outcome::Outcome;
 use turns::{Ticket, Turn, Turns};
 
@@ -126,21 +126,26 @@ impl Account {
         }
     }
 
-    /// Takes in what became of a delivery.
-    pub(crate) fn learn(&self, told: &Told) {
+    /// Takes in what became of a delivery. `hide`: what of the target's words is told, which all its targets show.
+    pub(crate) fn learn(&self, told: &Told, hide: impl Fn(String, Option<&Exchange>) -> String) {
         let outcomes: Vec<_> = match &told.verdict {
-            Verdict::All(outcome) => vec![outcome],
-            Verdict::Each(fates) => fates.iter().map(|fate| &fate.outcome).collect(),
+            Verdict::All(outcome) => vec![(outcome, told.exchange.as_ref())],
+            Verdict::Each(fates) => {
+                let fates = fates.iter();
+                fates
+                    .map(|fate| (&fate.outcome, fate.exchange.as_ref()))
+                    .collect()
+            }
         };
-        for outcome in &outcomes {
+        for (outcome, exchange) in &outcomes {
             if let Outcome::Throttled(wait, why) = outcome {
-                self.turns().throttled(Instant::now(), *wait, why);
+                let why = hide(why.clone(), *exchange);
+                self.turns().throttled(Instant::now(), *wait, &why);
             }
         }
         // However many events it has: a request is what the account counts.
-        let is_taken =
-            |outcome: &&Outcome| matches!(outcome, Outcome::Done | Outcome::Accepted(..));
-        if outcomes.iter().any(is_taken) {
+        let is_taken = |outcome: &Outcome| matches!(outcome, Outcome::Done | Outcome::Accepted(..));
+        if outcomes.iter().any(|(outcome, _)| is_taken(outcome)) {
             self.turns().succeeded();
         }
         self.changed.notify_waiters();
@@ -221,16 +226,16 @@ mod tests {
             ..Told::from(Outcome::Done)
         };
         let throttled = Outcome::Throttled(Duration::ZERO, "429".into());
-        account.learn(&Told::from(throttled));
+        account.learn(&Told::from(throttled), |why, _| why);
         account.go_on();
         assert_eq!(places(&account), 32);
         let many = || (0..100).map(|_| Fate::from(Outcome::Done)).collect();
-        account.learn(&told(Verdict::Each(many())));
+        account.learn(&told(Verdict::Each(many())), |why, _| why);
         assert_eq!(places(&account), 33);
-        account.learn(&told(Verdict::All(Outcome::Done)));
+        account.learn(&told(Verdict::All(Outcome::Done)), |why, _| why);
         assert_eq!(places(&account), 34);
         let refused = Fate::from(Outcome::Rejected("no".into()));
-        account.learn(&told(Verdict::Each(vec![refused])));
+        account.learn(&told(Verdict::Each(vec![refused])), |why, _| why);
         assert_eq!(places(&account), 34);
     }
 }

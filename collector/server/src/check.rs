@@ -357,6 +357,7 @@ mod tests {
         );
     }
 
+    #[test]
     fn a_flow_that_no_agent_has_sent_is_warned_of_at_its_line() {
         let config = config(
             "[[target]]\nname = \"erp\"\nurl = \"http://127.0.0.1:9/\"\nflows = [\"north/*\", \"south/stock\"]\n[[flow]]\nname = \"north/stok\"\n[[flow]]\nname = \"*\"\n",

@@ -78,7 +78,7 @@ impl Engine {
             return;
         };
         if let Some(account) = &self.account {
-            account.learn(&told);
+            account.learn(&told, |why, exchange| self.hidden(why, exchange));
         }
         // Whatever stops it now: what it said before may have had its effect.
         batch.in_doubt |= told.has_begun;

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::support::erp::{Erp, Reply};
-use crate::support::{append, config, exceptions, open, wait};
+use crate::support::{append, append_as, config, exceptions, open, wait};
 use dray_delivery::account::HASTY;
 use dray_delivery::{Accounts, State, Target, TargetHandle};
 use dray_store::Store;
@@ -70,6 +70,26 @@ async fn a_429_pauses_the_account_for_all_flows_and_retry_after_is_waited_for() 
             );
         }
         assert!(exceptions(&store).is_empty());
+    }
+}
+
+#[tokio::test]
+async fn what_is_masked_stands_in_no_words_of_an_account_that_waits() {
+    let (store, erp) = (open(), Erp::start().await);
+    erp.script(|_| {
+        let said = "{\"error\": \"SECRET-7 1 is locked\", \"iban\": \"DE12345\"}".to_owned();
+        Reply::With(429, "retry-after", "600".into(), said)
+    });
+    let (accounts, url) = (accounts(""), erp.url());
+    let masks = "mask = [\"iban\", \"/data/shipment_number\"]";
+    let one = start(&store, &accounts, ("one", &url), masks);
+    let other = start(&store, &accounts, ("other", &url), "");
+    append_as(&store, "north/one", "shipment", &["SECRET-7"]).await;
+    wait(&one, "the throttling", |metrics| metrics.failures == 1).await;
+    let said = other.account_waits().expect("it waits");
+    assert!(said.contains("429"), "{said}");
+    for secret in ["SECRET-7 1", "DE12345"] {
+        assert!(!said.contains(secret), "{said}");
     }
 }
 
