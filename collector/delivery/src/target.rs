@@ -207,8 +207,9 @@ impl TargetHandle {
     /// Ends it: nothing new is sent, requests in flight get [`crate::engine::STOP_WAIT`], what came of them is written
     /// down.
     pub async fn stop(mut self) {
-        let _ = self.controls.send(Control::Stop).await;
-        if let Some(task) = &mut self.task {
+        let asked = self.controls.send(Control::Stop).await;
+        // An engine that fell hears nothing, and only counts: that ends with this.
+        if let (Ok(()), Some(task)) = (asked, &mut self.task) {
             // Twice as long, for the last step; a store that does not answer must not hold up the process.
             let _ = tokio::time::timeout(STOP_WAIT * 2, task).await;
         }
@@ -245,5 +246,26 @@ impl Drop for TargetHandle {
         if let Some(task) = &self.task {
             task.abort();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_engine_that_fell_is_stopped_at_once() {
+        let (controls, received) = mpsc::channel(1);
+        drop(received);
+        let handle = TargetHandle {
+            name: "erp".into(),
+            shared: Arc::new(Shared::new("erp")),
+            controls,
+            account: None,
+            // What counts on, for as long as the collector runs.
+            task: Some(tokio::spawn(std::future::pending())),
+        };
+        let stopped = tokio::time::timeout(STOP_WAIT / 2, handle.stop()).await;
+        assert!(stopped.is_ok(), "nobody is there to hear it");
     }
 }

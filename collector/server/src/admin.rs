@@ -30,6 +30,14 @@ use crate::targets;
 /// Entries of the audit trail that one answer holds, at most.
 const AUDIT_SHOWN_MAX: usize = 10_000;
 
+/// Does something to its end, also where who asked is gone before: a target that was put away half would run no more.
+async fn to_its_end<T: Send + 'static>(
+    work: impl Future<Output = Answer<T>> + Send + 'static,
+) -> Answer<T> {
+    let done = tokio::spawn(work).await;
+    done.unwrap_or_else(|error| Err(Status::internal(error.to_string())))
+}
+
 /// The service.
 pub(crate) struct Admin {
     shared: Arc<Shared>,
@@ -193,17 +201,21 @@ impl CollectorAdmin for Admin {
         let actor = audit::actor(&request);
         let request = request.into_inner();
         let (act, target) = (request.act(), request.target);
-        let targets = &self.shared.targets;
-        let (said, action) = match act {
-            target_act_request::Act::Pause => (targets.pause(&target).await?, "pause"),
-            target_act_request::Act::Resume => (targets.resume(&target).await?, "resume"),
-            target_act_request::Act::Detach => (targets.detach(&target).await?, "detach"),
-            target_act_request::Act::Unspecified => {
-                return Err(Status::invalid_argument("no act was named"));
-            }
-        };
-        audit::note(&self.shared, actor, action, target, &said).await;
-        Ok(Response::new(TargetActReply { said }))
+        let shared = Arc::clone(&self.shared);
+        to_its_end(async move {
+            let targets = &shared.targets;
+            let (said, action) = match act {
+                target_act_request::Act::Pause => (targets.pause(&target).await?, "pause"),
+                target_act_request::Act::Resume => (targets.resume(&target).await?, "resume"),
+                target_act_request::Act::Detach => (targets.detach(&target).await?, "detach"),
+                target_act_request::Act::Unspecified => {
+                    return Err(Status::invalid_argument("no act was named"));
+                }
+            };
+            audit::note(&shared, actor, action, target, &said).await;
+            Ok(Response::new(TargetActReply { said }))
+        })
+        .await
     }
 
     async fn audit(&self, request: Request<AuditRequest>) -> Answer<AuditReply> {

@@ -278,8 +278,13 @@ pub(super) async fn act(
             ));
         }
         (true, Some(target)) => {
-            let done = act_on_all(shared, &request, &target, actor).await?;
-            (BTreeSet::from([target]), done, Ok(()))
+            let mut telling = Telling::of(shared, &target);
+            let (done, ended) = match act_on_all(shared, &request, &target, actor).await {
+                Ok(done) => (done, Ok(())),
+                Err(reason) => (0, Err(reason)),
+            };
+            telling.is_over = true;
+            (BTreeSet::from([target]), done, ended)
         }
         (false, _) => act_on_each(&shared.store, &request, &ids, actor).await,
     };
@@ -290,6 +295,33 @@ pub(super) async fn act(
     }
     ended?;
     Ok(DeadLetterActReply { done })
+}
+
+/// Many steps may end in the middle, as who asked is gone: what is on disk by then is told to the target all the same.
+struct Telling {
+    shared: Arc<Shared>,
+    target: String,
+    is_over: bool,
+}
+
+impl Telling {
+    fn of(shared: &Arc<Shared>, target: &str) -> Self {
+        Self {
+            shared: Arc::clone(shared),
+            target: target.to_owned(),
+            is_over: false,
+        }
+    }
+}
+
+impl Drop for Telling {
+    fn drop(&mut self) {
+        if self.is_over {
+            return;
+        }
+        let (shared, target) = (Arc::clone(&self.shared), std::mem::take(&mut self.target));
+        tokio::spawn(async move { shared.targets.wake(&target).await });
+    }
 }
 
 /// One after the other: whose they were, how many it was done to, and why it ended early.

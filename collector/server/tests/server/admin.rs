@@ -6,7 +6,7 @@ use dray_proto::v1::dead_letter_act_request::Act;
 use dray_proto::v1::{
     AuditRequest, CollectorStatusRequest, ConsumerActRequest, DeadLetterActRequest,
     DeadLettersReply, DeadLettersRequest, InviteRequest, SiteActRequest, SitesRequest,
-    TargetActRequest, site_act_request,
+    TargetActRequest, site_act_request, target_act_request,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tonic::Code;
@@ -26,6 +26,43 @@ async fn dead_letters(collector: &Collector, target: &str) -> DeadLettersReply {
         .await
         .expect("a list")
         .into_inner()
+}
+
+#[tokio::test]
+async fn a_target_runs_again_although_who_detached_it_did_not_wait() {
+    // It takes connections and never answers, so that stopping takes its time.
+    let erp = tokio::net::TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("a port");
+    let url = erp.local_addr().expect("bound");
+    let target = format!("[[target]]\nname = \"erp\"\nurl = \"http://{url}/\"");
+    let collector = Collector::with(&target).await;
+    let agent = collector.enrol("north").await;
+    let mut stream = Stream::open(&collector, &agent, &["stock"])
+        .await
+        .expect("welcome");
+    stream.send(block_of("stock", 1, 3)).await;
+    stream.acked("stock", 3).await;
+    let _hangs = soon(erp.accept()).await.expect("a delivery");
+    let mut admin = collector.admin().await;
+    let act = TargetActRequest {
+        target: "erp".into(),
+        act: target_act_request::Act::Detach as i32,
+    };
+    let gone = tokio::time::timeout(Duration::from_millis(500), admin.target_act(act)).await;
+    assert!(gone.is_err(), "it waits for what is in flight");
+    let mut wait = tokio::time::interval(Duration::from_millis(50));
+    soon(async {
+        loop {
+            wait.tick().await;
+            let status = admin.status(CollectorStatusRequest::default()).await;
+            let targets = status.expect("it answers").into_inner().targets;
+            if targets.iter().any(|one| one.detail.starts_with("detached")) {
+                return;
+            }
+        }
+    })
+    .await;
 }
 
 #[tokio::test]
