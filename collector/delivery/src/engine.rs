@@ -129,6 +129,8 @@ pub(crate) struct Engine {
     sending_bytes: usize,
     /// Batches in flight that failed before.
     retrying: usize,
+    /// The batch that left last was one of them.
+    last_was_retry: bool,
     /// Events in a batch for now: less than configured after a 413.
     batch_now: usize,
     successes: u32,
@@ -241,6 +243,7 @@ impl Engine {
             sending: JoinSet::new(),
             sending_bytes: 0,
             retrying: 0,
+            last_was_retry: false,
             successes: 0,
             taken: 0,
             shadow: Arc::new(shadow),

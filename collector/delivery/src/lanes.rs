@@ -117,6 +117,11 @@ impl<T: Copy> Lanes<T> {
         Some((Slot(slot), entry.item))
     }
 
+    /// Another item for an event that is taken; what it was.
+    pub fn exchange(&mut self, slot: Slot, item: T) -> T {
+        std::mem::replace(&mut self.slots[slot.0 as usize].item, item)
+    }
+
     /// Undoes a [`Self::take`]: the event leaves next.
     pub fn put_back(&mut self, slot: Slot) {
         self.slots[slot.0 as usize].taken = false;

@@ -95,6 +95,30 @@ impl Loaded {
             .unwrap_or("")
     }
 
+    /// One of its events, without the others' bytes.
+    #[must_use]
+    pub fn only(&self, meta: &Meta) -> Self {
+        let alone = Meta {
+            start: 0,
+            end: meta.end - meta.start,
+            key_start: meta.key_start - meta.start,
+            key_end: meta.key_end - meta.start,
+            ..*meta
+        };
+        Self {
+            flow: self.flow,
+            place: Arc::clone(&self.place),
+            first_offset: self.first_offset,
+            first_sequence: self.first_sequence,
+            epoch: self.epoch,
+            bytes: self.event(meta).to_vec(),
+            events: vec![alone],
+            redo: self.redo,
+            told: self.told.clone(),
+            replayed: self.replayed,
+        }
+    }
+
     /// It comes from the log and for the first time: neither an exception nor a replay.
     #[must_use]
     pub fn is_plain(&self) -> bool {

@@ -1,10 +1,13 @@
 //! A batch taken apart: by what came of its events, or to find the one that its target does not take.
 
+use std::sync::Arc;
+
 use bytes::{Bytes, BytesMut};
 
-use super::Batch;
+use super::{Batch, Item};
 use crate::connectors::Fate;
 use crate::outcome::Outcome;
+use crate::window::Loaded;
 
 impl Batch {
     /// The batch taken apart by outcome: neighbours with the same one stay together, but for what concerns each alone.
@@ -20,21 +23,38 @@ impl Batch {
                 Some((part, same)) if same.outcome == fate.outcome && !is_one_s(&fate.outcome) => {
                     part.items.push(*item);
                 }
-                _ => parts.push((
-                    Self {
-                        blocks: self.blocks.clone(),
-                        items: vec![*item],
-                        in_doubt: self.in_doubt,
-                        attempts: self.attempts,
-                        trials: self.trials.clone(),
-                        kept: self.kept.clone(),
-                        ..Self::default()
-                    },
-                    fate,
-                )),
+                _ => parts.push((self.alone(item), fate)),
             }
         }
         parts
+    }
+
+    /// One of its events, as it stands after what the batch went through.
+    pub(crate) fn alone(&self, item: &Item) -> Self {
+        Self {
+            blocks: self.blocks.clone(),
+            items: vec![*item],
+            in_doubt: self.in_doubt,
+            attempts: self.attempts,
+            trials: self.trials.clone(),
+            kept: self.kept.clone(),
+            ..Self::default()
+        }
+    }
+
+    /// The same of one event that stands in another block now, the only one there.
+    pub(crate) fn moved(self, loaded: Arc<Loaded>) -> Self {
+        let items = self.items.iter().take(1);
+        let items = items.map(|item| Item {
+            block: 0,
+            event: 0,
+            ..*item
+        });
+        Self {
+            items: items.collect(),
+            blocks: vec![loaded],
+            ..self
+        }
     }
 
     /// Its first event alone, and the rest, where there is one.

@@ -104,7 +104,7 @@ impl Engine {
             return;
         }
         if loaded.redo.is_none() && !self.has_room_for_exception() {
-            self.lanes.put_back(item.slot);
+            self.wait_for_room(batch, item, batch.in_doubt);
             return;
         }
         let tries = awaited.map_or(0, |awaited| awaited.tries);

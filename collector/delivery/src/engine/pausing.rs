@@ -5,6 +5,7 @@ use std::sync::Arc;
 use dray_store::EXCEPTIONS_MAX;
 
 use super::{Engine, finished};
+use crate::batch::{Batch, Item};
 
 /// The durable setting that says that a target is paused, and why.
 pub(crate) fn paused_setting(target: &str) -> String {
@@ -21,6 +22,18 @@ impl Engine {
             ));
         }
         room
+    }
+
+    /// An event that would become an exception, and for which there is no room: it leaves again once somebody made some. That it
+    /// may have had its effect stays with it.
+    pub(super) fn wait_for_room(&mut self, batch: &Batch, item: &Item, in_doubt: bool) {
+        if in_doubt {
+            let mut alone = batch.alone(item);
+            alone.in_doubt = true;
+            self.again.push_back(alone);
+        } else {
+            self.lanes.put_back(item.slot);
+        }
     }
 
     /// Pauses; written down with the next step.

@@ -368,7 +368,7 @@ impl Engine {
         match loaded.redo {
             None => {
                 if !self.has_room_for_exception() {
-                    self.lanes.put_back(item.slot);
+                    self.wait_for_room(batch, item, batch.in_doubt);
                     return;
                 }
                 let dead = self.exception(&loaded, &meta, ExceptionState::Dead, reason, detail);

@@ -14,7 +14,7 @@ use crate::budget::Then;
 use crate::connectors::Exchange;
 use crate::gate::Cause;
 use crate::outcome::{Class, Outcome};
-use crate::window::Loaded;
+use crate::window::{Loaded, Spot};
 
 /// Events that wait on their own, at most: are there more, it is the target's failure again.
 const APART_MAX: usize = 64;
@@ -41,6 +41,13 @@ impl Trials {
     /// It failed in a request of which the target took something else: before that it had taken so much.
     pub(super) fn fails_alone(&mut self, taken_before: u64) {
         self.taken_then.get_or_insert(taken_before);
+    }
+
+    /// The target was not sent to from then until now: that spends nothing.
+    fn pass_over(&mut self, from: Instant, now: Instant) {
+        if let Some(since) = &mut self.since {
+            *since += now.saturating_duration_since(from.max(*since));
+        }
     }
 
     /// Whether it was sent, and failed.
@@ -117,7 +124,43 @@ impl Engine {
             wait = wait.min(left);
         }
         batch.trials.not_before = Some(now + wait);
+        self.try_later(batch);
+    }
+
+    fn try_later(&mut self, batch: Batch) {
+        let batch = match batch.items.len() {
+            1 => self.out_of_its_block(batch),
+            _ => batch,
+        };
         self.again.push_back(batch);
+    }
+
+    /// An event may wait for hours on its own, and its block counts whole in the window for as long: it gets one of its own, or a
+    /// few of them would leave no room for all other keys, and nobody who could show whose failure it is.
+    fn out_of_its_block(&mut self, batch: Batch) -> Batch {
+        let Some(item) = batch.items.first() else {
+            return batch;
+        };
+        let (loaded, meta) = batch.event(item);
+        let Some(flow) = loaded
+            .flow
+            .filter(|_| loaded.bytes.len() > 2 * loaded.event(meta).len())
+        else {
+            return batch;
+        };
+        let alone = loaded.only(meta);
+        self.flows[flow].bytes += alone.bytes.len();
+        let block = self.window.add(alone, 1);
+        let before = self.lanes.exchange(item.slot, Spot { block, event: 0 });
+        if let Some(whole) = self.window.release(before.block) {
+            self.flows[flow].bytes -= whole.bytes.len();
+            // What had no room may be read now.
+            self.scan_due = true;
+        }
+        match self.window.get(block).map(Arc::clone) {
+            Some(alone) => batch.moved(alone),
+            None => batch,
+        }
     }
 
     /// The target has taken nothing since: the others show whose failure it is.
@@ -138,7 +181,7 @@ impl Engine {
         if is_broken {
             // What it goes through now spends nothing: it begins anew with what the target takes after this.
             (batch.trials.taken_then, batch.trials.since) = (Some(self.taken), None);
-            self.again.push_back(batch);
+            self.try_later(batch);
             return;
         }
         batch.trials.not_before = Some(now + self.own_wait(&batch));
@@ -148,14 +191,15 @@ impl Engine {
             batch.trials.not_before = None;
             self.again.extend(batch.apart());
         } else {
-            self.again.push_back(batch);
+            self.try_later(batch);
         }
     }
 
     /// A batch leaves; keep the era with it. One that failed already says nothing new about the target: it leaves beside the
     /// one that shows how it goes.
     pub(super) fn leaves(&mut self, batch: &Batch) -> u64 {
-        self.retrying += usize::from(batch.trials.has_failed());
+        self.last_was_retry = batch.trials.has_failed();
+        self.retrying += usize::from(self.last_was_retry);
         let trials = &batch.trials;
         let is_old = trials.since.is_some() || trials.counted == Some(self.gate.streak());
         if is_old && self.gate.broken().is_none() {
@@ -224,14 +268,20 @@ impl Engine {
             }
         }
         let may_retry = self.may_retry();
+        // Where there is one place only, what failed and all else have it by turns.
+        let is_others_turn = self.config.concurrency == 1 && self.last_was_retry;
         let is_due = |batch: &Batch| {
             let due = batch.trials.not_before.is_none_or(|time| time <= now);
             due && (may_retry || !has_failed(batch))
         };
-        match self.again.iter().position(is_due) {
-            Some(index) => self.again.remove(index),
-            None => self.form(),
+        let is_next = |batch: &Batch| is_due(batch) && !(is_others_turn && has_failed(batch));
+        let next = self.again.iter().position(is_next);
+        let next = next.and_then(|index| self.again.remove(index));
+        if let Some(batch) = next.or_else(|| self.form()) {
+            return Some(batch);
         }
+        let due = self.again.iter().position(is_due)?;
+        self.again.remove(due)
     }
 
     /// Whether one more may leave that failed before: such requests may hang, and must leave places to others.
@@ -311,6 +361,10 @@ impl Engine {
     }
 
     pub(super) fn healed(&mut self, cause: Cause, since: Instant) {
+        let now = Instant::now();
+        for batch in &mut self.again {
+            batch.trials.pass_over(since, now);
+        }
         let lasted = humantime::format_duration(Duration::from_secs(since.elapsed().as_secs()));
         self.shared.note_whole();
         tracing::info!(cause = cause.to_string(), %lasted, "the breaker is closed again");

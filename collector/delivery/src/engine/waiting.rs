@@ -72,7 +72,7 @@ impl Engine {
             return;
         }
         if loaded.redo.is_none() && !self.has_room_for_exception() {
-            self.lanes.put_back(item.slot);
+            self.wait_for_room(batch, item, true);
             return;
         }
         match loaded.replayed {

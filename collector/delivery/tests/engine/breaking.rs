@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use crate::support::erp::{Erp, Reply};
-use crate::support::{append, exceptions, open, start, start_agreed, states, wait};
-use dray_delivery::State;
+use crate::support::{append, config, exceptions, open, start, start_agreed, states, wait};
 use dray_delivery::detail::Detail;
 use dray_delivery::outcome::Class;
+use dray_delivery::{State, Target};
 use dray_store::ExceptionState::Dead;
 
 const SHORT: &str = "[budgets.normal]\nretry = \"300ms\"\n";
@@ -257,6 +257,104 @@ async fn an_outage_spends_nobodys_budget() {
     })
     .await;
     assert_eq!(exceptions(&store), []);
+}
+
+#[tokio::test]
+async fn an_outage_in_which_an_event_that_failed_before_is_not_tried_spends_none_of_its_budget() {
+    const OUTAGE_US: i64 = 2_500_000;
+    let (store, erp) = (open(), Erp::start().await);
+    let down = Arc::new(AtomicBool::new(false));
+    let is_down = Arc::clone(&down);
+    erp.script(move |ask| {
+        let fails = ask.has_key("BAD") || is_down.load(Ordering::Relaxed);
+        Reply::Status(if fails { 500 } else { 200 })
+    });
+    append(&store, "north/stock", &["BAD", "OK"]).await;
+    // Each try of the outage is another one's, as there are so many.
+    let more = "batch = 1\nconcurrency = 1\n[breaker]\nfailures = 2\n[retry]\nfirst = \"300ms\"\nmax = \"300ms\"";
+    let agreed = "[budgets.normal]\nretry = \"2s\"\n";
+    let target = start_agreed(&store, &erp.url(), more, agreed);
+    // Its second failure is its own: from then on its budget counts.
+    wait(&target, "the good one", |metrics| metrics.delivered == 1).await;
+    let asks = erp.kept_asks().len();
+    erp.wait_asks(asks + 1).await;
+    down.store(true, Ordering::Relaxed);
+    let keys: Vec<String> = (0..80).map(|n| format!("K{n}")).collect();
+    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+    append(&store, "north/stock", &keys).await;
+    wait(&target, "a long outage", |metrics| {
+        let now_us = jiff::Timestamp::now().as_microsecond();
+        let broken = metrics.broken.as_ref();
+        broken.is_some_and(|broken| now_us - broken.since_us > OUTAGE_US)
+    })
+    .await;
+    down.store(false, Ordering::Relaxed);
+    wait(&target, "its end", |metrics| metrics.broken.is_none()).await;
+    let healed = Instant::now();
+    wait(&target, "the dead letter", |metrics| {
+        (metrics.delivered, metrics.dead) == (81, 1)
+    })
+    .await;
+    assert!(healed.elapsed().as_millis() > 600, "{:?}", healed.elapsed());
+}
+
+#[tokio::test]
+async fn an_event_that_waits_on_its_own_does_not_keep_its_whole_block_in_the_window() {
+    let (store, erp) = (open(), Erp::start().await);
+    erp.script(|ask| Reply::Status(if ask.has_key("BAD") { 500 } else { 200 }));
+    let mut config = config(&erp.url(), "batch = 50");
+    // Two blocks are more than it may hold.
+    config.share.window_bytes = 64 * 1024;
+    let names: Vec<String> = (0..600)
+        .map(|n| format!("K{n}-{}", "x".repeat(40)))
+        .collect();
+    let mut keys: Vec<&str> = names.iter().map(String::as_str).collect();
+    keys.push("BAD");
+    append(&store, "north/stock", &keys).await;
+    let target = Target::start(config, Arc::clone(&store)).expect("a good configuration");
+    wait(&target, "its neighbours", |metrics| {
+        metrics.delivered == 600
+    })
+    .await;
+    for n in 1..4 {
+        append(&store, "north/stock", &keys[..600]).await;
+        wait(&target, "those after it", |metrics| {
+            metrics.delivered == 600 * (n + 1)
+        })
+        .await;
+    }
+    assert_eq!(target.status().dead, 0, "it is tried on");
+    let came = erp.kept_asks();
+    let bad = came.iter().flat_map(|ask| &ask.events);
+    let bad: Vec<_> = bad.filter(|event| event["key"] == "BAD").collect();
+    assert!(bad.len() > 1 && bad.iter().all(|event| event["offset"] == bad[0]["offset"]));
+    erp.script(|_| Reply::Status(200));
+    wait(&target, "it", |metrics| metrics.backlog == 0).await;
+    assert_eq!(erp.offsets("BAD"), [601]);
+}
+
+#[tokio::test]
+async fn events_that_always_fail_leave_the_only_place_to_others() {
+    let (store, erp) = (open(), Erp::start().await);
+    erp.script(|ask| {
+        let key = ask.events[0]["key"].as_str().unwrap_or_default().to_owned();
+        Reply::Status(if key.starts_with("BAD") { 500 } else { 200 })
+    });
+    let bad: Vec<String> = (0..20).map(|n| format!("BAD-{n}")).collect();
+    let mut keys: Vec<&str> = bad.iter().map(String::as_str).collect();
+    keys.push("OK");
+    append(&store, "north/stock", &keys).await;
+    // One of them is always due.
+    let more = "batch = 1\nconcurrency = 1\n[breaker]\nfailures = 1000\n[retry]\nfirst = \"1ms\"\nmax = \"1ms\"";
+    let target = start(&store, &erp.url(), more);
+    wait(&target, "the first", |metrics| metrics.delivered == 1).await;
+    let asks = erp.kept_asks().len();
+    erp.wait_asks(asks + 60).await;
+    let others: Vec<String> = (0..20).map(|n| format!("K{n}")).collect();
+    let others: Vec<&str> = others.iter().map(String::as_str).collect();
+    append(&store, "north/stock", &others).await;
+    let metrics = wait(&target, "the others", |metrics| metrics.delivered == 21).await;
+    assert_eq!((metrics.broken, metrics.dead), (None, 0));
 }
 
 #[tokio::test]

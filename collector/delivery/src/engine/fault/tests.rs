@@ -1,22 +1,25 @@
 use std::sync::Mutex;
 use std::time::Duration;
 
-use dray_proto::event::number;
+use dray_proto::event::{View, number};
 use dray_proto::v1::{Block, BlockHeader};
-use dray_proto::{EventId, FlowName, Offset, block, schema, wire};
-use dray_store::{Exception, ExceptionQuery, ExceptionState, Options, SqliteStore};
+use dray_proto::{EventId, FlowName, Offset, Sequence, block, schema, wire};
+use dray_store::{EXCEPTIONS_MAX, Exception, ExceptionQuery, ExceptionState, Options, SqliteStore};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::super::{Control, Parts};
 use super::*;
 use crate::batch::Renderer;
+use crate::body::Place;
 use crate::config::TargetConfig;
 use crate::connectors::{Connector, Delivery, Promise, Rendered, Told};
 use crate::outcome::Outcome;
+use crate::reader::meta;
 use crate::shadow::Shadow;
 use crate::status::Metrics;
 use crate::vet::{Rules, Vetting};
+use crate::window::{Loaded, Spot};
 
 /// Longer than anything here takes.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -79,11 +82,21 @@ struct Ran {
     shared: Arc<Shared>,
     connector: Arc<Faulty>,
     _controls: mpsc::Sender<Control>,
-    _task: JoinHandle<()>,
+    _task: Option<JoinHandle<()>>,
     _folder: tempfile::TempDir,
 }
 
 async fn run(connector: Faulty, keys: &[&str]) -> Ran {
+    let (ran, engine) = stopped(connector, keys).await;
+    let task = tokio::spawn(guarded(engine));
+    Ran {
+        _task: Some(task),
+        ..ran
+    }
+}
+
+/// With an engine that does nothing yet.
+async fn stopped(connector: Faulty, keys: &[&str]) -> (Ran, Engine) {
     let folder = tempfile::tempdir().expect("a folder");
     let store = SqliteStore::open(Options::in_folder(folder.path())).expect("an empty folder");
     let store: Arc<dyn Store> = Arc::new(store);
@@ -105,14 +118,27 @@ async fn run(connector: Faulty, keys: &[&str]) -> Ran {
     };
     let (kept, shown) = (Arc::clone(&store), Arc::clone(&shared));
     let engine = Engine::new(config, kept, shown, received, parts);
-    Ran {
+    let ran = Ran {
         store,
         shared,
         connector,
         _controls: controls,
-        _task: tokio::spawn(guarded(engine)),
+        _task: None,
         _folder: folder,
-    }
+    };
+    (ran, engine)
+}
+
+fn event(sequence: u64, key: &str) -> Vec<u8> {
+    let mut event = Vec::new();
+    let id = EventId::new([7; 10], sequence, 0);
+    wire::put_bytes(&mut event, number::ID, id.as_bytes());
+    wire::put_text(&mut event, number::KEY, key);
+    wire::put_integer(&mut event, number::OPERATION, 1);
+    wire::put_integer(&mut event, number::SCHEMA_VERSION, 1);
+    let body = schema::body("item").expect("a body").number;
+    wire::put_message(&mut event, body, |out| wire::put_text(out, 1, key));
+    event
 }
 
 async fn append(store: &Arc<dyn Store>, keys: &[&str]) {
@@ -121,15 +147,7 @@ async fn append(store: &Arc<dyn Store>, keys: &[&str]) {
     let first = held.next_sequence.0.max(1);
     let mut builder = block::Builder::default();
     for (sequence, key) in (first..).zip(keys) {
-        let mut event = Vec::new();
-        let id = EventId::new([7; 10], sequence, 0);
-        wire::put_bytes(&mut event, number::ID, id.as_bytes());
-        wire::put_text(&mut event, number::KEY, key);
-        wire::put_integer(&mut event, number::OPERATION, 1);
-        wire::put_integer(&mut event, number::SCHEMA_VERSION, 1);
-        let body = schema::body("item").expect("a body").number;
-        wire::put_message(&mut event, body, |out| wire::put_text(out, 1, key));
-        builder.push(&event, 1);
+        builder.push(&event(sequence, key), 1);
     }
     let encoded = builder.close().expect("at least one event");
     let block = Block {
@@ -260,4 +278,37 @@ async fn what_panics_is_caught_wherever_it_does() {
     assert_eq!(caught(late).await.map(|()| 1), None);
     assert_eq!(unwound(|| 1), Some(1));
     assert_eq!(unwound(|| -> u8 { panic!("at once") }), None);
+}
+
+#[tokio::test]
+async fn what_has_no_room_for_its_dead_letter_stays_in_doubt() {
+    for in_doubt in [false, true] {
+        let (_ran, mut engine) = stopped(Faulty::default(), &["A"]).await;
+        let bytes = event(1, "A");
+        let view = View::of(&bytes).expect("an event");
+        let meta = meta(&engine.lane_hash, &bytes, &view, 0, 0..bytes.len() as u32);
+        let loaded = Loaded {
+            flow: None,
+            place: Arc::new(Place::new(FlowName::parse("north/items").expect("a name"))),
+            first_offset: Offset(1),
+            first_sequence: Sequence(1),
+            epoch: 42,
+            bytes,
+            events: vec![meta],
+            redo: None,
+            told: None,
+            replayed: None,
+        };
+        let block = engine.window.add(loaded, 1);
+        engine.lanes.push(meta.lane, Spot { block, event: 0 });
+        let mut batch = engine.form().expect("one event");
+        batch.in_doubt = in_doubt;
+        engine.keys.counts.total = EXCEPTIONS_MAX;
+        let item = batch.items[0];
+        engine.reject(&batch, &item, Class::Unanswered, "no answer".into(), None);
+        assert!(engine.gate.is_paused());
+        engine.gate.resume();
+        let again = engine.next_batch(Instant::now()).expect("it leaves again");
+        assert_eq!((again.items.len(), again.in_doubt), (1, in_doubt));
+    }
 }
