@@ -172,7 +172,16 @@ fn a_replay_without_approval_is_refused_and_so_are_self_approval_another_hash_an
     let office = Office::open("approval", "");
     office.carry("a.txt", &movements(0, 100, 10), 100);
     let first = office.erp.arrivals();
-    office.refused(STRANGER, &["replay", "list"], "");
+    let who = format!("uid {STRANGER}");
+    let why = format!("{who} is not in operators");
+    office.refused(STRANGER, &["replay", "list"], &why);
+    office.refused(STRANGER, &["tail"], &why);
+    wait("the audit trail has it", || {
+        let audit = office.said(PLANNER, &["audit"]);
+        audit
+            .lines()
+            .any(|line| line.contains(&who) && line.contains("refused"))
+    });
     let (id, hash) = office.plan(&["plan", "--target", "erp"]);
     office.refused(
         PLANNER,

@@ -40,10 +40,15 @@ pub(crate) fn make(root: &Path, folder: &str) -> io::Result<()> {
     for name in Path::new(folder) {
         let parent = path.clone();
         path.push(name);
-        if !path.is_dir() {
-            fs::create_dir(&path)?;
-            sync(&parent)?;
+        if path.is_dir() {
+            continue;
         }
+        match fs::create_dir(&path) {
+            // Another flow of the same folder made it in this moment; whether it is synced yet, that flow alone knows.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => {}
+            made => made?,
+        }
+        sync(&parent)?;
     }
     Ok(())
 }
@@ -251,6 +256,30 @@ pub(crate) fn prune(root: &Path, matcher: &Matcher, days: u32) -> io::Result<(us
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn several_flows_of_one_new_folder_make_its_archive_at_once() {
+        for _ in 0..20 {
+            let folder = tempfile::tempdir().expect("a folder");
+            let start = std::sync::Barrier::new(8);
+            std::thread::scope(|flows| {
+                let made: Vec<_> = (0..8)
+                    .map(|_| {
+                        flows.spawn(|| {
+                            start.wait();
+                            make(folder.path(), PENDING)
+                        })
+                    })
+                    .collect();
+                for flow in made {
+                    flow.join().expect("no panic").expect("it is made");
+                }
+            });
+        }
+        let folder = tempfile::tempdir().expect("a folder");
+        fs::write(folder.path().join(ARCHIVE), "a file").expect("room");
+        assert!(make(folder.path(), PENDING).is_err());
+    }
 
     #[test]
     fn a_name_that_is_taken_is_made_another_and_known_again() {

@@ -50,13 +50,19 @@ pub fn preview(
         Checked::Good(reading) => reading,
     };
     reading.limit(records_max, &format).map_err(failed)?;
-    let (gather, last) = loop {
+    let mut next = || loop {
         match reading.step(later()).map_err(failed)? {
-            Part::Batch(gather, last) => break (gather, last),
+            Part::Batch(gather, last) => break Ok((gather, last)),
             Part::More => {}
             Part::Changed => return Err(format!("{} changed while it was read", file.display())),
         }
     };
+    let (gather, mut last) = next()?;
+    if !last {
+        // A file that holds just so many ends here, too.
+        let (more, ended) = next()?;
+        last = ended && more.records.is_empty() && more.rejects.is_empty();
+    }
     Ok(vec![Batch {
         origin: origin(flow, &shown(&reading.name()), &reading.content),
         records: gather.records,

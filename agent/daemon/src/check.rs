@@ -12,7 +12,7 @@ use dray_mapping::{Mapper, MappingConfig};
 
 use crate::config::{Config, FlowConfig, Otherwise};
 use crate::config_flows::shared;
-use crate::identity;
+use crate::{identity, out};
 
 /// How long the collector may take to answer a bare connect.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -87,16 +87,16 @@ pub fn command(file: &Path) -> ExitCode {
         Err(error) => {
             eprintln!("{error}");
             let count = error.mistakes().len();
-            println!(
-                "✗ {}: {count} mistake{}; nothing was started",
+            out::put(&format!(
+                "✗ {}: {count} mistake{}; nothing was started\n",
                 file.display(),
                 if count == 1 { "" } else { "s" }
-            );
+            ));
             return ExitCode::from(78);
         }
     };
     for finding in &findings {
-        println!("{finding}");
+        out::put(&format!("{finding}\n"));
     }
     let wrong = findings.iter().any(|finding| finding.level == Level::Wrong);
     ExitCode::from(if wrong { 78 } else { 0 })

@@ -1,5 +1,6 @@
 //! The commands.
 
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -143,7 +144,8 @@ pub fn main() -> ExitCode {
     match dispatch(arguments) {
         Ok(code) => code,
         Err(failure) => {
-            eprintln!("dray-agent: {failure}");
+            // Who reads stdout and stderr in one pipe may be gone by now.
+            let _ = writeln!(std::io::stderr(), "dray-agent: {failure}");
             failure.exit_code()
         }
     }

@@ -8,7 +8,7 @@ use dray_uplink::{EnrolError, Identity};
 
 use crate::config::Config;
 use crate::failure::Failure;
-use crate::render;
+use crate::{out, render};
 
 /// Runs the command.
 ///
@@ -43,13 +43,14 @@ pub fn command(config: &Config, token: &str, again: bool) -> Result<(), Failure>
             }
         })?;
     check_site(config, &identity)?;
-    println!(
-        "Enrolled: agent {} of site \"{}\", certificate until {}.\nNext: dray-agent run --config {}",
+    let enrolled = format!(
+        "Enrolled: agent {} of site \"{}\", certificate until {}.\nNext: dray-agent run --config {}\n",
         identity.agent,
         identity.site,
         render::time(identity.ends_s.saturating_mul(1_000_000)),
         config.file.display()
     );
+    out::put(&enrolled);
     Ok(())
 }
 

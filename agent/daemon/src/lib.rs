@@ -34,6 +34,7 @@ pub mod load_again;
 pub mod logs;
 pub mod metrics;
 pub mod metrics_server;
+mod out;
 pub mod pipeline;
 mod ports;
 pub mod preview;

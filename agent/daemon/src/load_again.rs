@@ -6,6 +6,7 @@ use crate::admin;
 use crate::cli::LoadAgainArguments;
 use crate::config::Config;
 use crate::failure::Failure;
+use crate::out;
 use crate::preview::named;
 use crate::status::unanswered;
 
@@ -30,7 +31,7 @@ pub fn command(config: &Config, wanted: &LoadAgainArguments) -> Result<(), Failu
         _ => unanswered(config, &status),
     })?;
     let said = said(&flow, wanted, reply.stands, &reply.detail)?;
-    println!("{said}");
+    out::put(&format!("{said}\n"));
     Ok(())
 }
 

@@ -7,7 +7,6 @@
 mod unfound;
 
 use std::fmt::Write as _;
-use std::io::Write as _;
 
 use dray_buffer::NewBlock;
 use dray_proto::block;
@@ -15,6 +14,7 @@ use dray_proto::block;
 use crate::cli::PreviewArguments;
 use crate::config::{Config, FlowConfig, Otherwise};
 use crate::failure::Failure;
+use crate::out;
 use crate::render::Event;
 use unfound::Unfound;
 
@@ -35,8 +35,7 @@ pub fn command(config: &Config, wanted: &PreviewArguments) -> Result<(), Failure
     } else {
         seen.text(flow, wanted)
     };
-    // A reader that had enough (head, less) is no failure.
-    let _ = std::io::stdout().write_all(shown.as_bytes());
+    out::put(&shown);
     for sentence in &seen.doubts {
         eprintln!("{sentence}");
     }

@@ -4,7 +4,6 @@
 //! or when the agent is started. So it does the same whether an agent runs or not.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::os::unix::net::UnixStream;
 
 use bytesize::ByteSize;
@@ -12,6 +11,7 @@ use bytesize::ByteSize;
 use crate::cli::RedriveArguments;
 use crate::config::{Config, FlowConfig};
 use crate::failure::Failure;
+use crate::out;
 use crate::preview::named;
 
 /// Runs the command.
@@ -34,8 +34,7 @@ pub fn command(config: &Config, wanted: &RedriveArguments) -> Result<(), Failure
         let files = flow.source.redrivable(&own).map_err(Failure::Failed)?;
         list(flow, &files)
     };
-    // A reader that had enough (head, less) is no failure.
-    let _ = std::io::stdout().write_all(shown.as_bytes());
+    out::put(&shown);
     Ok(())
 }
 

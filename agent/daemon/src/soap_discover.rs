@@ -11,6 +11,7 @@ use dray_soap::wsdl::{self, Choice, Way, unfilled};
 
 use crate::cli::SoapDiscoverArguments;
 use crate::failure::Failure;
+use crate::out;
 
 /// Runs the command.
 ///
@@ -44,9 +45,7 @@ pub fn command(wanted: &SoapDiscoverArguments) -> Result<(), Failure> {
     for (name, text) in &proposal.templates {
         eprintln!("{}", write(&wanted.templates.join(name), text)?);
     }
-    // A reader that had enough (head, less) is no failure.
-    let _ = std::io::stdout().write_all(proposal.flow.as_bytes());
-    let _ = std::io::stdout().flush();
+    out::put(&proposal.flow);
     for warning in &proposal.warnings {
         eprintln!("! {warning}");
     }

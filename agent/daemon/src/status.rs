@@ -11,7 +11,7 @@ use tonic::{Code, Status};
 use crate::admin;
 use crate::config::Config;
 use crate::failure::Failure;
-use crate::render;
+use crate::{out, render};
 
 /// Runs the command.
 ///
@@ -26,9 +26,9 @@ pub fn command(config: &Config, as_json: bool) -> Result<(), Failure> {
     let status = runtime.block_on(admin::ask_status(&socket));
     let status = status.map_err(|status| unanswered(config, &status))?;
     if as_json {
-        println!("{}", as_json_value(&status));
+        out::put(&format!("{}\n", as_json_value(&status)));
     } else {
-        print!("{}", text(&status));
+        out::put(&text(&status));
     }
     Ok(())
 }
@@ -40,7 +40,8 @@ pub(crate) fn unanswered(config: &Config, status: &Status) -> Failure {
     match status.code() {
         Code::PermissionDenied => Failure::Failed(status.message().to_owned()),
         _ if status.message().contains("ermission denied") => Failure::Failed(format!(
-            "{socket}: permission denied; ask as root, or as the user whom the agent runs as"
+            "{socket}: uid {} may not ask; ask as root (sudo), or as the user whom the agent runs as",
+            rustix::process::getuid().as_raw()
         )),
         _ => Failure::Unreachable(format!(
             "no agent answers on {socket} ({}); start it with \"dray-agent run --config {}\"",

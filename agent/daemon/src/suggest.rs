@@ -20,7 +20,7 @@ use dray_file_drop::{Proposal, propose};
 use crate::cli::{PreviewArguments, SuggestArguments};
 use crate::config::{Config, FlowConfig};
 use crate::failure::Failure;
-use crate::preview;
+use crate::{out, preview};
 
 /// Events shown when nothing else is said.
 pub const SHOWN_DEFAULT: usize = 5;
@@ -69,9 +69,7 @@ pub fn command(wanted: &SuggestArguments) -> Result<(), Failure> {
         &mapped.doubts,
         copybook.stand_in.as_deref(),
     );
-    // A reader that had enough (head, less) is no failure.
-    let _ = std::io::stdout().write_all(format!("{about}{flow}").as_bytes());
-    let _ = std::io::stdout().flush();
+    out::put(&format!("{about}{flow}"));
     if let Err(reason) = read {
         return Err(Failure::Failed(format!(
             "nothing can be shown yet: {reason}"

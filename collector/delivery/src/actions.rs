@@ -89,7 +89,7 @@ pub async fn retry(
         &found.target,
         Step {
             change,
-            audit: noted(by, "retry", id),
+            audit: noted(by, "retry", &found),
             ..Step::default()
         },
     )
@@ -119,7 +119,7 @@ pub async fn discard(store: &Arc<dyn Store>, id: u64, by: Option<&str>) -> Resul
     }
     let mut step = Step {
         remove: vec![id],
-        audit: noted(by, "discard", id),
+        audit: noted(by, "discard", &found),
         ..Step::default()
     };
     let closes = matches!(
@@ -187,7 +187,7 @@ pub async fn approve(store: &Arc<dyn Store>, id: u64, by: &str) -> Result<String
     let change = approval(&found, by);
     let step = Step {
         change: vec![change],
-        audit: noted(Some(by), "approve", id),
+        audit: noted(Some(by), "approve", &found),
         ..Step::default()
     };
     take(store, &found.target, step).await?;
@@ -351,15 +351,20 @@ fn cancel_replays(store: &dyn Store, target: &str) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// The entry of the audit trail about one dead letter.
-fn noted(by: Option<&str>, action: &str, id: u64) -> Vec<AuditEntry> {
+/// The entry of the audit trail about one dead letter: which event it is, and what the target refused or asked. Its key is
+/// not told: it may be made of what is masked.
+fn noted(by: Option<&str>, action: &str, found: &Exception) -> Vec<AuditEntry> {
+    let whose = match found.target.as_str() {
+        "" => String::new(),
+        target => format!(", {} offset {} at {target}", found.flow, found.offset.0),
+    };
     let entry = |by: &str| AuditEntry {
         id: 0,
         at_us: jiff::Timestamp::now().as_microsecond(),
         actor: by.to_owned(),
         action: action.to_owned(),
-        subject: format!("dead letter {id}"),
-        detail: "1 of them".to_owned(),
+        subject: format!("dead letter {}{whose}", found.id),
+        detail: found.reason.clone(),
         hash: Vec::new(),
     };
     by.map(entry).into_iter().collect()

@@ -127,6 +127,12 @@ impl Batch {
         }
     }
 
+    /// As it was before it was encoded, with these events; whatever was done with it meanwhile.
+    pub(crate) fn reset(&mut self, items: Vec<Item>) {
+        self.items = items;
+        (self.body, self.ends) = (Bytes::new(), Vec::new());
+    }
+
     pub(crate) fn is_encoded(&self) -> bool {
         !self.ends.is_empty()
     }

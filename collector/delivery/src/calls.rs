@@ -18,6 +18,7 @@
 //! Upsert, create-if-absent, find-then-write, submit-and-poll and confirm-and-resend are all written like this: see
 //! `presets/`. Pure: what is sent comes out of [`Talk::request`], what came back goes into [`Talk::hear`].
 
+mod foreseen;
 pub mod lacking;
 pub mod rule;
 pub mod soap;
@@ -171,9 +172,8 @@ impl Program {
             return Err("calls.verify_after: write at most \"5m\"".into());
         }
         let names: Vec<&str> = config.call.keys().map(String::as_str).collect();
-        let number = |name: &str| names.binary_search(&name).ok();
         let named = |setting: &str, name: &str| {
-            number(name).ok_or_else(|| format!("calls.{setting}: there is no call {name:?}"))
+            number_of(name, &names).map_err(|reason| format!("calls.{setting}: {reason}"))
         };
         let first = named("first", &config.first)?;
         let verify = match config.verify.as_str() {
@@ -201,7 +201,7 @@ impl Program {
         }
         let mut calls = Vec::new();
         for (name, call) in &config.call {
-            let compiled = Call::compile(name, call, number, &mut templates, soap)
+            let compiled = Call::compile(name, call, &names, &mut templates, soap)
                 .map_err(|reason| format!("calls.call.{name}.{reason}"))?;
             calls.push(compiled);
         }
@@ -211,7 +211,7 @@ impl Program {
         };
         let program = Self {
             soap,
-            rules: compile_rules(rules, number)?,
+            rules: compile_rules(rules, &names)?,
             calls,
             first,
             verify,
@@ -242,15 +242,23 @@ impl Program {
     }
 }
 
-fn compile_rules(
-    rules: &[RuleConfig],
-    number: impl Fn(&str) -> Option<usize>,
-) -> Result<Vec<Rule>, String> {
+/// A call by its name, of those that there are, sorted.
+fn number_of(name: &str, names: &[&str]) -> Result<usize, String> {
+    names.binary_search(&name).map_err(|_| {
+        let known: Vec<_> = names.iter().map(|name| format!("{name:?}")).collect();
+        match known.is_empty() {
+            true => format!("there is no call {name:?}; [target.calls] makes some"),
+            false => format!("there is no call {name:?}; there are {}", known.join(", ")),
+        }
+    })
+}
+
+fn compile_rules(rules: &[RuleConfig], names: &[&str]) -> Result<Vec<Rule>, String> {
     if rules.len() > RULES_MAX {
         return Err(format!("rule: at most {RULES_MAX} rules"));
     }
     let compiled = rules.iter().enumerate().map(|(index, rule)| {
-        Rule::compile(rule, &number).map_err(|reason| format!("rule {}: {reason}", index + 1))
+        Rule::compile(rule, names).map_err(|reason| format!("rule {}: {reason}", index + 1))
     });
     compiled.collect()
 }
@@ -272,12 +280,15 @@ impl Call {
     fn compile(
         name: &str,
         config: &CallConfig,
-        number: impl Fn(&str) -> Option<usize>,
+        names: &[&str],
         templates: &mut Templates,
         soap: Option<&SoapConfig>,
     ) -> Result<Self, String> {
         let method = Method::from_bytes(config.method.as_bytes())
             .map_err(|_| format!("method: {:?} is not a method", config.method))?;
+        if foreseen::has_blank(&config.url) {
+            return Err("url: a blank stands in it, which no address may have; write %20, and | urlencode behind values".into());
+        }
         let url = if config.url.is_empty() {
             None
         } else {
@@ -323,7 +334,7 @@ impl Call {
             body,
             reads,
             action,
-            rules: compile_rules(&config.rule, number)?,
+            rules: compile_rules(&config.rule, names)?,
         })
     }
 }

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use serde_json::Value;
 
 use crate::body::Poison;
@@ -108,6 +109,16 @@ impl Columns {
         };
         self.sources.iter().map(of).collect()
     }
+}
+
+/// Values by their names, as JSON.
+pub(crate) fn document<'a>(
+    names: impl IntoIterator<Item = &'a str>,
+    values: Vec<Option<String>>,
+) -> Bytes {
+    let named = names.into_iter().zip(values);
+    let named = named.map(|(name, value)| (name.to_owned(), value.into()));
+    Value::Object(named.collect()).to_string().into()
 }
 
 impl Event {

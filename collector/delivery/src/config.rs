@@ -4,6 +4,7 @@ mod account;
 mod auth;
 mod breaker;
 mod check;
+mod doubts;
 pub mod file;
 mod kind;
 pub mod nats;
@@ -289,6 +290,14 @@ mod tests {
             ),
             ("template = \"{{\"", "template: "),
             ("template = \"key: {{ key }}\"", "template: "),
+            (
+                "batch = 1\n[calls]\nfirst = \"a\"\n[calls.call.a]\nurl = \"x?$filter=a eq '{{ key }}'\"",
+                "calls.call.a.url: a blank stands in it",
+            ),
+            (
+                "batch = 1\n[calls]\nfirst = \"a\"\n[calls.call.a]\nurl = \"https://other.example/x/{{ key }}\"",
+                "calls.call.a.url: \"https://other.example\" is not the target's host",
+            ),
             ("mask = [\"/lines/0\"]", "mask: \"/lines/0\""),
             ("[retry]\nfirst = \"2m\"", "retry: first"),
             (

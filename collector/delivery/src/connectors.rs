@@ -3,11 +3,13 @@
 //! A connector never fails: whatever went wrong is an [`Outcome`]. It keeps nothing that must survive: the engine writes
 //! down what came of a delivery, and hands over again what it has no outcome of.
 
+mod apart;
 mod connection;
 mod file;
 pub mod http;
 mod nats;
 mod odata;
+mod place;
 mod post;
 mod read;
 pub(crate) mod sign_in;
@@ -146,6 +148,12 @@ pub struct Rendered {
     pub document: Option<Bytes>,
 }
 
+/// The document of what would be sent: the event's JSON where that is no JSON itself.
+fn json_or(sent: Bytes, delivery: &Delivery) -> Bytes {
+    let is_json = serde_json::from_slice::<serde::de::IgnoredAny>(&sent).is_ok();
+    if is_json { sent } else { delivery.document() }
+}
+
 /// A future that a connector gives back.
 pub type Promise<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
@@ -159,14 +167,7 @@ pub trait Connector: Debug + Send + Sync {
     ///
     /// # Errors
     /// The outcome of a call that reads, or poison.
-    fn render(self: Arc<Self>, delivery: Delivery) -> Promise<'static, Result<Rendered, Outcome>> {
-        let document = delivery.document();
-        let request = String::from_utf8_lossy(&document).into_owned();
-        Box::pin(std::future::ready(Ok(Rendered {
-            request,
-            document: Some(document),
-        })))
-    }
+    fn render(self: Arc<Self>, delivery: Delivery) -> Promise<'static, Result<Rendered, Outcome>>;
 
     /// Whether it looks at each event of a delivery, or takes the body as it is.
     fn reads_events(&self) -> bool {
@@ -185,6 +186,20 @@ pub trait Connector: Debug + Send + Sync {
 
     /// Whether anybody listens: called every [`crate::engine::KNOCK_EVERY`] after [`Outcome::Unreachable`].
     fn knock(&self, wait: Duration) -> Promise<'_, bool>;
+}
+
+/// What [`build`] would refuse of what is written in the table: reads no file.
+///
+/// # Errors
+/// A sentence.
+pub(crate) fn check(config: &TargetConfig) -> Result<(), String> {
+    match config.kind {
+        Kind::Http | Kind::Soap | Kind::Webhook => Ok(()),
+        Kind::Sql => sql::columns(config).map(|_| ()),
+        Kind::File => file::columns(config).map(|_| ()),
+        Kind::Nats => nats::templates(config).map(|_| ()),
+        Kind::Odata => odata::check(config),
+    }
 }
 
 /// The target's connector; reads secrets and CAs, connects to nothing.
@@ -207,4 +222,74 @@ pub(crate) fn build(
         return Ok(Arc::new(Post::new(connection, config)?));
     }
     Ok(Arc::new(Conversation::new(connection, config.program()?)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EVENT: &[u8] = br#"{"id":"0b","site":"north","flow":"stock","offset":7,"key":"A'1","type":"item","data":{"item_number":"A'1","description":"Nut"}}"#;
+
+    /// The request and the document of an event, on a target that nobody hears of.
+    async fn rendered(table: &str) -> (String, serde_json::Value) {
+        let config: TargetConfig =
+            toml::from_str(&format!("name = \"erp\"\n{table}")).expect("it parses");
+        assert_eq!(config.validate(), [""; 0], "{table}");
+        let connector = build(&config, None).expect("it is built");
+        let delivery = Delivery {
+            body: Bytes::from_static(EVENT),
+            events: vec![Piece {
+                id: EventId::new([7; 10], 1, 0),
+                json: 0..EVENT.len(),
+                again: false,
+                replayed: false,
+            }],
+            in_doubt: false,
+            later: None,
+            kept: BTreeMap::new(),
+        };
+        let rendered = connector.render(delivery).await.expect("it is rendered");
+        let document = rendered.document.expect("something would be sent");
+        (
+            rendered.request,
+            serde_json::from_slice(&document).expect("JSON"),
+        )
+    }
+
+    #[tokio::test]
+    async fn each_kind_renders_what_it_would_send_without_sending_it() {
+        let row = serde_json::json!({"code": "A'1", "name": "Nut", "lot": null});
+        for (table, requests, document) in [
+            (
+                "kind = \"odata\"\nurl = \"http://127.0.0.1:1/root\"\n[odata]\nentity = \"Items\"\nkey = [\"code\"]\n\
+                 body = '{\"code\": {{ key | tojson }}, \"name\": {{ data.description | tojson }}, \"lot\": null}'",
+                ["PATCH http://127.0.0.1:1/root/Items('A''1')", "\"Nut\""],
+                &row,
+            ),
+            (
+                "kind = \"sql\"\n[sql]\nserver = \"sqlite\"\nfile = \"/nowhere/x.db\"\ntable = \"items\"\nkey = [\"code\"]\n\
+                 columns = { code = \"key\", name = \"data.description\", lot = \"data.unit\" }",
+                ["INSERT INTO \"items\"", "[\"A'1\",null,\"Nut\"]"],
+                &row,
+            ),
+            (
+                "kind = \"file\"\n[file]\nfolder = \"/nowhere\"\nformat = \"csv\"\n[[file.field]]\nname = \"code\"\nvalue = \"key\"\n\
+                 [[file.field]]\nname = \"name\"\nvalue = \"data.description\"\n[[file.field]]\nname = \"lot\"\nvalue = \"data.unit\"",
+                ["A'1", "Nut"],
+                &row,
+            ),
+            (
+                "kind = \"nats\"\n[nats]\nservers = [\"127.0.0.1:1\"]\nin_clear_text = true\nstream = \"S\"\nsubject = \"items.{{ key | plain }}\"\n\
+                 payload = '{\"code\": {{ key | tojson }}, \"name\": {{ data.description | tojson }}, \"lot\": null}'",
+                ["PUB items.A_271", "\"Nut\""],
+                &row,
+            ),
+        ] {
+            let (request, made) = rendered(table).await;
+            for part in requests {
+                assert!(request.contains(part), "{part} is not in {request}");
+            }
+            assert_eq!(made, *document, "{table}");
+        }
+    }
 }

@@ -69,7 +69,10 @@ pub struct DemandConfig {
 
 /// A number as it may be written: `"0.001"` or `5`. A float is refused: it is not what was written.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "neither a whole number nor a decimal in quotes, as in \"0.001\""
+)]
 pub enum Number {
     /// A decimal.
     Text(String),

@@ -11,6 +11,7 @@
 mod admit;
 mod arrive;
 mod dying;
+mod fault;
 mod flow;
 mod form;
 pub mod holding;
@@ -55,6 +56,7 @@ use crate::vet::Vetting;
 use crate::window::{Spot, Window};
 
 use dying::Dying;
+pub(crate) use fault::guarded;
 use flow::Flow;
 use holding::Holding;
 pub(crate) use pausing::paused_setting;
@@ -454,7 +456,11 @@ struct Ended(Arc<Shared>);
 
 impl Drop for Ended {
     fn drop(&mut self) {
-        self.0.show(State::Stopped, "");
+        let why = match std::thread::panicking() {
+            true => fault::FELL,
+            false => "",
+        };
+        self.0.show(State::Stopped, why);
         self.0.changed.send_modify(|version| *version += 1);
     }
 }

@@ -139,7 +139,7 @@ pub fn enter(
             now.from - 1
         );
     }
-    tracing::info!(%flow, phase = %phase, from = now.from, "a flow is in another phase");
+    tracing::info!(%flow, target, phase = %phase, from = now.from, "a flow is in another phase");
     store.audit(&AuditEntry {
         id: 0,
         at_us: now.since_us,

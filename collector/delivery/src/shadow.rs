@@ -47,6 +47,18 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::Same,
+        Self::Differs,
+        Self::Missing,
+        Self::Superseded,
+        Self::Unread,
+        Self::Poison,
+        Self::Nothing,
+        Self::Rendered,
+    ];
+
     /// A word, as it stands in the report.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -223,6 +235,7 @@ impl Shadow {
             return Ok(Seen::new(Verdict::Nothing, rendered.request, ""));
         };
         let ours = String::from_utf8_lossy(&document).into_owned();
+        let mut unread = String::new();
         let theirs = match &self.against {
             Against::Nothing => return Ok(Seen::new(Verdict::Rendered, rendered.request, "")),
             Against::Call(_) if subject.has_later => {
@@ -237,7 +250,9 @@ impl Shadow {
                     let reason = format!("our document has no name at {:?}", self.our_key);
                     return Ok(Seen::new(Verdict::Unread, rendered.request, reason));
                 };
-                find(ledger, name).await?
+                let (found, lines) = find(ledger, name).await?;
+                unread = lines;
+                found
             }
         };
         let theirs = theirs.as_deref().and_then(|text| {
@@ -249,7 +264,7 @@ impl Shadow {
             })
         });
         let Some(theirs) = theirs else {
-            return Ok(Seen::new(Verdict::Missing, rendered.request, ""));
+            return Ok(Seen::new(Verdict::Missing, rendered.request, unread));
         };
         Ok(match self.plan.compare(&ours, theirs) {
             Ok(differences) => Seen::of_differences(differences, rendered.request),
@@ -286,13 +301,16 @@ fn or_unread(outcome: Outcome, request: String) -> Result<Seen, Outcome> {
     }
 }
 
-async fn find(ledger: &Arc<Mutex<Ledger>>, name: String) -> Result<Option<String>, Outcome> {
+/// The document of this name, and what is said of lines that nobody could read.
+async fn find(
+    ledger: &Arc<Mutex<Ledger>>,
+    name: String,
+) -> Result<(Option<String>, String), Outcome> {
     let ledger = Arc::clone(ledger);
     let found = tokio::task::spawn_blocking(move || {
-        ledger
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .find(&name)
+        let mut ledger = ledger.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = ledger.find(&name)?;
+        Ok((found, ledger.unread()))
     });
     found
         .await

@@ -8,7 +8,7 @@ use std::time::Instant;
 use dray_proto::FlowName;
 use tokio::sync::watch;
 
-use crate::catalogue::{Agreed, Phase};
+use crate::catalogue::{Agreed, Catalogue, Phase};
 use crate::gate::Broken;
 use crate::phase::Standing;
 
@@ -325,6 +325,19 @@ impl Shared {
             .write()
             .unwrap_or_else(PoisonError::into_inner)
             .push(Arc::clone(flow));
+    }
+
+    /// So much waits of a flow, which may be one that nobody has read yet.
+    pub(crate) fn recount(&self, flow: &FlowName, catalogue: &Catalogue, backlog: u64) {
+        let mut flows = self.flows.write().unwrap_or_else(PoisonError::into_inner);
+        let known = flows.iter().position(|stats| stats.flow == *flow);
+        let at = known.unwrap_or_else(|| {
+            let phase = catalogue.phase(flow, &self.target);
+            let agreed = Arc::new(catalogue.of(flow));
+            flows.push(Arc::new(FlowStats::new(flow.clone(), agreed, phase, None)));
+            flows.len() - 1
+        });
+        flows[at].backlog.store(backlog, Relaxed);
     }
 
     pub(crate) fn show(&self, state: State, detail: &str) {

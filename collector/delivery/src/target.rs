@@ -12,7 +12,7 @@ use crate::account::{Account, Accounts};
 use crate::batch::Renderer;
 use crate::config::TargetConfig;
 use crate::connectors::{self, Connector};
-use crate::engine::{Control, Engine, Parts, STOP_WAIT};
+use crate::engine::{Control, Engine, Parts, STOP_WAIT, guarded};
 use crate::shadow::Shadow;
 use crate::status::{Metrics, Shared, State};
 use crate::template::Template;
@@ -67,7 +67,7 @@ impl Target {
                 account: account.clone(),
             },
         );
-        let task = tokio::spawn(engine.run().instrument(span));
+        let task = tokio::spawn(guarded(engine).instrument(span));
         Ok(TargetHandle {
             name,
             shared,
@@ -228,9 +228,12 @@ impl TargetHandle {
     ) -> impl Future<Output = Result<(), String>> {
         let (answer, answered) = oneshot::channel();
         let control = control(answer);
-        let controls = self.controls.clone();
+        let (controls, shared) = (self.controls.clone(), Arc::clone(&self.shared));
         async move {
-            let ended = || "the target's engine has ended".to_owned();
+            let ended = || match shared.snapshot().detail.as_str() {
+                "" => "the target's engine has ended".to_owned(),
+                why => format!("the target is stopped: {why}"),
+            };
             controls.send(control).await.map_err(|_| ended())?;
             answered.await.map_err(|_| ended())?
         }

@@ -8,6 +8,7 @@
 
 mod filters;
 mod names;
+mod samples;
 pub(crate) mod xml;
 
 use std::borrow::Cow;
@@ -17,8 +18,7 @@ use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior, Value};
 use serde::de::IgnoredAny;
 
-use crate::body::{self, Place, Poison, Writer};
-use dray_proto::{FlowName, Offset, schema};
+use crate::body::Poison;
 
 /// Instructions that one event may use: some thousand fields, and the end of an endless loop.
 pub const FUEL: u64 = 100_000;
@@ -62,7 +62,7 @@ impl Fields {
 }
 
 /// A target's compiled templates, by the settings that hold them.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Templates {
     environment: Environment<'static>,
     vars: Value,
@@ -220,52 +220,6 @@ impl Templates {
             .map_err(|error| Poison(format!("{name}: the template fails: {error}")))?;
         Ok(made)
     }
-
-    /// Looks at the names that the templates use, and tries each with a sample of each body of `bodies`; where none is
-    /// named, with one of each until one works.
-    ///
-    /// # Errors
-    /// A sentence that begins with the setting.
-    pub fn try_samples(&self, bodies: &[String]) -> Result<(), String> {
-        for (name, template) in self.environment.templates() {
-            self.known
-                .check(template.undeclared_variables(true), bodies)
-                .map_err(|reason| format!("{name}: {reason}"))?;
-        }
-        let attempt = |body: &str| self.try_sample(body);
-        if !bodies.is_empty() {
-            return bodies.iter().try_for_each(|name| attempt(name));
-        }
-        let mut tries = schema::BODIES.iter().map(|body| attempt(body.name));
-        let first = tries.next().unwrap_or(Ok(()));
-        if first.is_err() && !tries.any(|tried| tried.is_ok()) {
-            return first;
-        }
-        Ok(())
-    }
-
-    fn try_sample(&self, body: &str) -> Result<(), String> {
-        let event = body::sample(body).ok_or_else(|| format!("there is no body {body:?}"))?;
-        let flow = FlowName::new("site", "flow").ok_or("a name")?;
-        let mut plain = Vec::new();
-        Writer::default()
-            .put(&mut plain, &Place::new(flow), Offset(1), &event)
-            .map_err(|poison| poison.0)?;
-        let mut fields = Fields::of(&plain).map_err(|poison| poison.0)?;
-        fields.keep(&self.known.sample_kept());
-        let got = self.known.sample_captures();
-        for (name, _) in self.environment.templates() {
-            let tried = if self.json.iter().any(|json| json == name) {
-                self.render_json(name, &fields, &got)
-            } else if self.xml.iter().any(|xml| xml == name) {
-                self.render_xml(name, &fields, &got)
-            } else {
-                self.render(name, &fields, &got)
-            };
-            tried.map_err(|poison| format!("tried with a sample {body}: {}", poison.0))?;
-        }
-        Ok(())
-    }
 }
 
 /// The template of a request's events, one after the other.
@@ -286,7 +240,11 @@ impl Template {
         let mut templates = Templates::new(vars);
         kept.iter().for_each(|name| templates.keeps(name));
         templates.add_json(NAME, source)?;
-        templates.try_samples(bodies)?;
+        let tried = templates.try_samples(bodies);
+        tried.map_err(|said| match said.strip_prefix("template: ") {
+            Some(reason) => reason.to_owned(),
+            None => said,
+        })?;
         Ok(Self(templates))
     }
 
@@ -322,7 +280,7 @@ pub(crate) fn environment(undefined: UndefinedBehavior) -> Environment<'static> 
 pub(crate) fn sentence(error: &minijinja::Error) -> String {
     let at = error
         .line()
-        .map(|line| format!(" in line {line}"))
+        .map(|line| format!(" in line {line} of the template"))
         .unwrap_or_default();
     let detail = error
         .detail()
@@ -377,13 +335,13 @@ mod tests {
             ("{{ key", "syntax error"),
             (
                 "{\"a\": {{ key }}}",
-                "tried with a sample item: template: the template fails: it does not make JSON",
+                "tried with a sample item, the template fails: it does not make JSON",
             ),
             ("{% for x in range(100000) %}{{ x }}{% endfor %}", "fuel"),
             ("{{ key | nofilter }}", "unknown filter"),
             (
                 "{\"q\": {{ data.line.quantty | tojson }}}",
-                "no event of this target has \"data.line.quantty\"",
+                "no event of this target has \"data.line.quantty\"; bodies = ",
             ),
             ("{\"q\": {{ dta.line | tojson }}}", "there is no \"dta\""),
             (
@@ -404,15 +362,27 @@ mod tests {
             )
             .is_ok()
         );
-        assert!(
-            Template::compile(
-                "{\"q\": {{ data.line.quantity }}}",
+        for (field, said) in [
+            ("data.line.quantity", "; item has item_number, "),
+            ("data.itm", "; item has item_number, "),
+        ] {
+            let error = Template::compile(
+                &format!("{{\"q\": {{{{ {field} }}}}}}"),
                 &vars(),
                 &BTreeSet::new(),
-                &["item".into()]
+                &["item".into()],
             )
-            .is_err()
-        );
+            .expect_err(field);
+            assert!(error.contains(said), "{error}");
+        }
+        let error = Template::compile(
+            "{{ data.line.quantty | tojson }}",
+            &vars(),
+            &BTreeSet::new(),
+            &["shipment".into()],
+        )
+        .expect_err("misspelt");
+        assert!(error.contains("; line has line_number, "), "{error}");
         assert!(
             Template::compile(
                 "{\"q\": {{ data.line.quantity }}}",
@@ -448,6 +418,34 @@ mod tests {
         let put = template.put(&mut out, plain.as_bytes(), &BTreeMap::new());
         let poison = put.expect_err("it has no end");
         assert!(poison.0.contains("100000 steps and 8 more"), "{poison}");
+    }
+
+    #[test]
+    fn texts_that_may_be_digits_are_taken_for_such_at_load_and_read_as_they_are_later() {
+        for value in [
+            "data.line.line_number | number",
+            "data.line.line_number | int + 10",
+            "data.shipment_number[4:] | int",
+            "data.customer_number | float",
+            "(data.shipment_number | split('-'))[1] | number",
+            "data.attributes.DUE | local('Europe/Berlin', '%Y')",
+        ] {
+            let source = format!("{{\"n\": {{{{ {value} }}}}}}");
+            let tried = Template::compile(&source, &vars(), &BTreeSet::new(), &["shipment".into()]);
+            assert!(tried.is_ok(), "{source}: {tried:?}");
+        }
+        let source = "{\"n\": {{ data.line.line_number | number }}}";
+        let template = Template::compile(source, &vars(), &BTreeSet::new(), &[]).expect("good");
+        let mut out = Vec::new();
+        let mut put = |plain: &str| template.put(&mut out, plain.as_bytes(), &BTreeMap::new());
+        assert!(put(r#"{"data":{"line":{"line_number":"007"}}}"#).is_ok());
+        let poison = put(r#"{"data":{"line":{"line_number":"A7"}}}"#).expect_err("no digits");
+        assert!(poison.0.contains("\"A7\" is not a number"), "{poison}");
+        assert_eq!(out, b"{\"n\": 7}");
+        for wrong in ["data.carrier", "data.carrier | local('Berlin', '%Y')"] {
+            let source = format!("{{\"n\": {{{{ {wrong} }}}}}}");
+            assert!(made(&source).is_err(), "{source}");
+        }
     }
 
     #[test]

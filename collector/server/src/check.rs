@@ -6,9 +6,12 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
+use dray_delivery::select::Pattern;
 use dray_delivery::{Accounts, Phase, Target, TargetConfig};
+use dray_proto::FlowName;
 
-use crate::config::Config;
+use crate::config::{At, Config, Problem};
+use crate::local;
 use crate::targets::removed;
 
 /// How long a target may take to accept a connection.
@@ -45,13 +48,14 @@ impl Finding {
     }
 }
 
-/// Tries everything; waits on disk and network.
-pub(crate) fn try_all(config: &Config) -> Vec<Finding> {
+/// Tries everything; waits on disk and network. `sent`: the flows that a collector has which runs with this configuration.
+pub(crate) fn try_all(config: &Config, sent: &[FlowName]) -> Vec<Finding> {
     let running = UnixStream::connect(config.admin_socket()).is_ok();
     let mut findings = vec![
         data_dir(&config.data_dir),
         listen("listen", config.listen, running),
     ];
+    findings.extend(config.socket.as_deref().map(socket));
     findings.extend(
         config
             .metrics
@@ -70,24 +74,57 @@ pub(crate) fn try_all(config: &Config) -> Vec<Finding> {
         findings.push(Finding::new(Verdict::Wrong, "", said));
         Accounts::default()
     });
-    for target in &config.targets {
+    let unsent = unsent(config, sent);
+    findings.extend(config.doubts.iter().chain(&unsent).map(|doubt| {
+        let said = doubt.to_string();
+        Finding::new(Verdict::Warning, "", said)
+    }));
+    for (index, target) in config.targets.iter().enumerate() {
         let secrets = secrets(target);
         if secrets
             .iter()
             .all(|finding| finding.verdict == Verdict::Fine)
         {
             let wrong = Target::check(target, &accounts);
-            findings.extend(
-                wrong
-                    .into_iter()
-                    .map(|said| Finding::new(Verdict::Wrong, "", said)),
-            );
+            findings.extend(wrong.into_iter().map(|said| {
+                let problem = config.written().of_target(index, &said);
+                Finding::new(Verdict::Wrong, "", problem.to_string())
+            }));
         }
         findings.extend(secrets);
         findings.extend(connect(target));
         findings.extend(shadow_file(target));
     }
     findings
+}
+
+/// Flows that are named and that no agent has sent: most likely their names are others.
+fn unsent(config: &Config, sent: &[FlowName]) -> Vec<Problem> {
+    let is_unsent = |pattern: &&String| {
+        let takes = |pattern: Pattern| sent.iter().any(|flow| pattern.takes(flow));
+        !sent.is_empty() && Pattern::parse(pattern).is_some_and(|pattern| !takes(pattern))
+    };
+    let problem = |path: &[At<'_>], pattern: &str| {
+        let what = format!("no agent has sent a flow \"{pattern}\" yet");
+        let way_out = "\"dray-collector status\" lists those that there are";
+        config.written().problem(path, what, way_out)
+    };
+    let of_targets = config
+        .targets
+        .iter()
+        .enumerate()
+        .flat_map(|(index, target)| {
+            let path = [At::Key("target"), At::Index(index), At::Key("flows")];
+            let unsent = target.flows.iter().filter(is_unsent);
+            unsent.map(move |pattern| problem(&path, pattern))
+        });
+    let agreed = config.flows.iter().enumerate();
+    let agreed = agreed.filter(|(_, flow)| is_unsent(&&flow.name));
+    let agreed = agreed.map(|(index, flow)| {
+        let path = [At::Key("flow"), At::Index(index), At::Key("name")];
+        problem(&path, &flow.name)
+    });
+    of_targets.chain(agreed).collect()
 }
 
 fn data_dir(folder: &Path) -> Finding {
@@ -127,6 +164,17 @@ fn left_over(config: &Config) -> Vec<Finding> {
         .filter(|name| !is_known(name))
         .map(|name| Finding::new(Verdict::Warning, format!("target {name}"), removed(name)))
         .collect()
+}
+
+/// Another socket than the one in `data_dir`: who binds it writes in its folder.
+fn socket(path: &Path) -> Finding {
+    let what = format!("admin_socket {}", path.display());
+    let folder = path.parent().unwrap_or(path);
+    let trial = folder.join(".dray-check");
+    match fs::File::create(&trial).and_then(|_| fs::remove_file(&trial)) {
+        Ok(()) => Finding::new(Verdict::Fine, what, "can be made"),
+        Err(error) => Finding::new(Verdict::Wrong, "", local::unbound(path, &error)),
+    }
 }
 
 fn listen(setting: &str, address: std::net::SocketAddr, running: bool) -> Finding {
@@ -309,6 +357,43 @@ mod tests {
         );
     }
 
+    fn a_flow_that_no_agent_has_sent_is_warned_of_at_its_line() {
+        let config = config(
+            "[[target]]\nname = \"erp\"\nurl = \"http://127.0.0.1:9/\"\nflows = [\"north/*\", \"south/stock\"]\n[[flow]]\nname = \"north/stok\"\n[[flow]]\nname = \"*\"\n",
+        );
+        let sent = [FlowName::new("north", "stock").expect("a name")];
+        let found = unsent(&config, &sent);
+        let found: Vec<_> = found
+            .iter()
+            .map(|found| (found.line, found.what.as_str()))
+            .collect();
+        assert_eq!(
+            found,
+            [
+                (6, "no agent has sent a flow \"south/stock\" yet"),
+                (8, "no agent has sent a flow \"north/stok\" yet")
+            ]
+        );
+        assert_eq!(unsent(&config, &[]), [], "nobody knows");
+    }
+
+    #[test]
+    fn a_socket_whose_folder_is_not_there_is_found_before_the_collector_starts() {
+        let folder = std::env::temp_dir();
+        let more = |socket: &Path| format!("admin_socket = \"{}\"", socket.display());
+        let good = try_all(&config(&more(&folder.join("x.sock"))), &[]);
+        assert_eq!(of(&good, "admin_socket").verdict, Verdict::Fine);
+        let bad = try_all(&config(&more(&folder.join("no/such/x.sock"))), &[]);
+        let wrong: Vec<_> = bad
+            .iter()
+            .filter(|finding| finding.verdict == Verdict::Wrong)
+            .map(|finding| finding.said.as_str())
+            .filter(|said| said.starts_with("admin_socket "))
+            .collect();
+        assert_eq!(wrong.len(), 1, "{bad:?}");
+        assert!(wrong[0].contains("no/such must be there"), "{wrong:?}");
+    }
+
     #[test]
     fn what_is_in_use_unreadable_or_away_is_found() {
         let bind = || TcpListener::bind("127.0.0.1:0").expect("a port");
@@ -320,7 +405,7 @@ mod tests {
             "listen = \"127.0.0.1:{}\"\nmetrics = \"127.0.0.1:0\"\n[[target]]\nname = \"erp\"\nurl = \"http://127.0.0.1:{gone}/\"\n[target.auth]\nkind = \"bearer\"\ntoken_file = \"/does/not/exist\"",
             port(&taken)
         ));
-        let findings = try_all(&config);
+        let findings = try_all(&config, &[]);
         assert_eq!(of(&findings, "listen").verdict, Verdict::Wrong);
         assert_eq!(of(&findings, "metrics").verdict, Verdict::Fine);
         assert_eq!(of(&findings, "token_file").verdict, Verdict::Wrong);

@@ -128,6 +128,17 @@ pub enum Command {
     Status,
 }
 
+impl Command {
+    /// Whether a collector that runs answers it: of the configuration it needs where the socket stands, and nothing else.
+    #[must_use]
+    pub fn only_asks(&self) -> bool {
+        !matches!(
+            self,
+            Self::Run | Self::Check | Self::Reader { .. } | Self::Presets { .. }
+        )
+    }
+}
+
 /// `presets`.
 #[derive(Debug, Clone, Subcommand)]
 pub enum Presets {
@@ -177,7 +188,7 @@ pub struct ShadowArgs {
     #[arg(long)]
     pub flow: Option<String>,
     /// Only rows with this verdict: same, differs, missing, superseded, unread, poison, nothing or rendered. May be repeated.
-    #[arg(long = "verdict", value_name = "VERDICT")]
+    #[arg(long = "verdict", value_name = "VERDICT", value_parser = dray_delivery::shadow::Verdict::ALL.map(|verdict| verdict.as_str()))]
     pub verdicts: Vec<String>,
     /// All rows as CSV, a line a field that differs.
     #[arg(long, conflicts_with = "json")]

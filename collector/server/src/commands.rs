@@ -3,6 +3,7 @@
 mod client;
 mod dead_letters;
 mod flows;
+mod out;
 mod presets;
 mod replay;
 mod shadow;
@@ -11,6 +12,7 @@ mod tail;
 
 use std::path::Path;
 
+use dray_proto::FlowName;
 use dray_proto::shown::lines;
 use dray_proto::v1::consumer_act_request::Act as ConsumerActKind;
 use dray_proto::v1::site_act_request::Act as SiteActKind;
@@ -27,6 +29,7 @@ use crate::core::now_s;
 use crate::failure::Failure;
 use crate::identity::Authority;
 use client::{connect, said};
+use out::say;
 
 pub use presets::run as presets;
 
@@ -82,7 +85,7 @@ pub async fn run(command: Command, config: &Config) -> Result<(), Failure> {
                 .await
                 .map_err(said)?
                 .into_inner();
-            println!("{}", lines(&reply.said));
+            say!("{}", lines(&reply.said));
             Ok(())
         }
         Command::Audit { limit, json } => {
@@ -123,7 +126,7 @@ pub async fn run(command: Command, config: &Config) -> Result<(), Failure> {
                 .await
                 .map_err(said)?
                 .into_inner();
-            println!("{}", lines(&reply.said));
+            say!("{}", lines(&reply.said));
             Ok(())
         }
     }
@@ -131,7 +134,7 @@ pub async fn run(command: Command, config: &Config) -> Result<(), Failure> {
 
 async fn site_act(config: &Config, request: SiteActRequest) -> Result<(), Failure> {
     let answer = connect(config).await?.site_act(request).await;
-    println!("{}", lines(&answer.map_err(said)?.into_inner().said));
+    say!("{}", lines(&answer.map_err(said)?.into_inner().said));
     Ok(())
 }
 
@@ -151,7 +154,7 @@ async fn target(config: &Config, command: Target) -> Result<(), Failure> {
         .await
         .map_err(said)?
         .into_inner();
-    println!("{}", lines(&reply.said));
+    say!("{}", lines(&reply.said));
     Ok(())
 }
 
@@ -164,15 +167,28 @@ async fn invite(config: &Config, site: String) -> Result<(), Failure> {
         .map_err(said)?
         .into_inner();
     // The token alone goes to stdout, so that a script can take it.
-    println!("{}", reply.token);
+    say!("{}", reply.token);
     let ends = show::time_s(reply.ends_s);
     eprintln!("For one agent of site \"{site}\", once, until {ends}: dray-agent enroll TOKEN");
     Ok(())
 }
 
+/// The flows of the collector that runs with this configuration, as far as one does.
+async fn sent(config: &Config) -> Option<Vec<FlowName>> {
+    let mut client = connect(config).await.ok()?;
+    let status = client.status(CollectorStatusRequest {}).await.ok()?;
+    let flows = status.into_inner().flows.into_iter();
+    Some(
+        flows
+            .filter_map(|flow| FlowName::parse(&flow.flow))
+            .collect(),
+    )
+}
+
 async fn check(config: &Config) -> Result<(), Failure> {
+    let sent = sent(config).await.unwrap_or_default();
     let config = config.clone();
-    let trials = tokio::task::spawn_blocking(move || check::try_all(&config));
+    let trials = tokio::task::spawn_blocking(move || check::try_all(&config, &sent));
     let findings = trials
         .await
         .map_err(|error| Failure::Failed(error.to_string()))?;
@@ -182,7 +198,9 @@ async fn check(config: &Config) -> Result<(), Failure> {
             Verdict::Warning => "!",
             Verdict::Wrong => "✗",
         };
-        println!("{mark} {} {}", finding.what, finding.said);
+        let words = [mark, &finding.what, &finding.said];
+        let words: Vec<_> = words.into_iter().filter(|word| !word.is_empty()).collect();
+        say!("{}", words.join(" "));
     }
     let count = |verdict| {
         findings
@@ -191,8 +209,8 @@ async fn check(config: &Config) -> Result<(), Failure> {
             .count()
     };
     match (count(Verdict::Wrong), count(Verdict::Warning)) {
-        (0, 0) => println!("The configuration is fine."),
-        (0, warnings) => println!("The configuration is fine, with {warnings} warning(s)."),
+        (0, 0) => say!("The configuration is fine."),
+        (0, warnings) => say!("The configuration is fine, with {warnings} warning(s)."),
         (wrong, _) => {
             return Err(Failure::Setup(format!(
                 "{wrong} thing(s) above must be put right before the collector can run"
@@ -229,7 +247,7 @@ fn reader(config: &Config, name: &str, out: &Path, days: u32) -> Result<(), Fail
         put(&path, content, mode)
             .map_err(|error| Failure::Failed(format!("{}: {error}", path.display())))?;
     }
-    println!(
+    say!(
         "{name}.key, {name}.pem and ca.pem are in {}; the certificate ends {}",
         out.display(),
         show::time_s(issued.ends_s)

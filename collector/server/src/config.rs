@@ -1,7 +1,11 @@
 //! The collector's configuration: one TOML file, parsed and checked whole before anything opens.
 
+mod asking;
+mod doubts;
 mod flows;
+mod located;
 mod problem;
+mod unused;
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
@@ -50,7 +54,7 @@ pub struct Config {
     #[serde(default = "default_certificate_days")]
     pub certificate_days: u32,
     /// Users, by uid, that may use the commands beside root and the collector's own user.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "uids")]
     pub operators: Vec<u32>,
     /// Where the commands' socket stands; none: `admin.sock` in `data_dir`.
     #[serde(default, rename = "admin_socket")]
@@ -76,6 +80,12 @@ pub struct Config {
     /// Both, as the targets have it.
     #[serde(skip)]
     pub catalogue: Arc<Catalogue>,
+    /// What is most likely not meant; it hinders nothing.
+    #[serde(skip)]
+    pub doubts: Vec<Problem>,
+    /// The file and its text.
+    #[serde(skip)]
+    source: Arc<(PathBuf, String)>,
 }
 
 /// `[delivery]`.
@@ -125,6 +135,23 @@ fn default_metrics() -> Option<SocketAddr> {
 }
 fn default_certificate_days() -> u32 {
     90
+}
+
+fn uids<'de, D: Deserializer<'de>>(input: D) -> Result<Vec<u32>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "a uid is a whole number, e.g. 1001")]
+    enum Uid {
+        Number(u32),
+        Name(String),
+    }
+    let all = Vec::<Uid>::deserialize(input)?;
+    let uid = |uid| match uid {
+        Uid::Number(uid) => Ok(uid),
+        Uid::Name(name) => Err(serde::de::Error::custom(format!(
+            "\"{name}\" is no uid; write the number that \"id -u {name}\" prints, e.g. operators = [1001]"
+        ))),
+    };
+    all.into_iter().map(uid).collect()
 }
 
 fn address<'de, D: Deserializer<'de>>(input: D) -> Result<SocketAddr, D::Error> {
@@ -184,6 +211,7 @@ impl Config {
         let own = Own::of(text.text, text.file.parent().unwrap_or(Path::new("")));
         let refused = |error| ConfigError::Invalid(vec![text.beneath(&own, None).refused(&error)]);
         let mut root = DeTable::parse(text.text).map_err(refused)?;
+        let written = unused::written(root.get_ref());
         let missing = presets::lay_under(root.get_mut(), &own);
         if !missing.is_empty() {
             let text = text.beneath(&own, None);
@@ -191,16 +219,19 @@ impl Config {
             return Err(ConfigError::Invalid(problems.collect()));
         }
         let laid = root.get_ref().clone();
+        let unused = unused::of(written, &laid);
         let mut config: Self = presets::of(root).map_err(refused)?;
         let text = text.beneath(&own, Some(&laid));
         let linked = references::link(&mut config.targets);
         let mut problems = config.problems(text);
         problems.extend(linked.into_iter().map(|(index, said)| {
             let name = &config.targets[index].name;
-            located(text, index, &format!("target {name:?}: {said}"))
+            text.of_target(index, &format!("target {name:?}: {said}"))
         }));
         if problems.is_empty() {
             config.agree();
+            config.source = Arc::new((text.file.to_owned(), text.text.to_owned()));
+            config.doubts = config.find_doubts(text, &unused);
             Ok(config)
         } else {
             Err(ConfigError::Invalid(problems))
@@ -335,7 +366,7 @@ impl Config {
         for (index, target) in self.targets.iter().enumerate() {
             let place = [At::Key("target"), At::Index(index)];
             for sentence in target.validate() {
-                problems.push(located(text, index, &sentence));
+                problems.push(text.of_target(index, &sentence));
             }
             if !seen.insert(&target.name) {
                 let what = format!("there are two targets called \"{}\"", target.name);
@@ -347,6 +378,12 @@ impl Config {
                 ));
             }
         }
+    }
+
+    /// The file that it was read from.
+    #[must_use]
+    pub fn written(&self) -> Text<'_> {
+        Text::of(&self.source.0, &self.source.1)
     }
 
     /// The CA's folder.
@@ -363,22 +400,6 @@ impl Config {
             None => self.data_dir.join("admin.sock"),
         }
     }
-}
-
-/// A target's sentence, `target "erp": batch: write 1 to 10000`, at the setting that it names.
-fn located(text: Text<'_>, index: usize, sentence: &str) -> Problem {
-    let said = sentence
-        .split_once("\": ")
-        .map_or(sentence, |(_, said)| said);
-    let setting = said.split(':').next().unwrap_or("");
-    let mut path = vec![At::Key("target"), At::Index(index)];
-    path.extend(
-        setting
-            .split('.')
-            .filter(|key| dray_proto::is_name(key))
-            .map(At::Key),
-    );
-    text.problem(&path, sentence.to_owned(), "")
 }
 
 /// Whether a certificate can hold `name`: an IP address, or labels of letters, digits and "-".

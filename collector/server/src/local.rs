@@ -2,7 +2,8 @@
 //!
 //! `data_dir/admin.sock`, mode 0600. Only root and the user that the collector runs as get in; the
 //! kernel says who it is (SO_PEERCRED), so the mode is the second lock, not the only one. Where the configuration names
-//! operators, the socket stands elsewhere and anybody may knock (mode 0666): the kernel's word alone lets them in.
+//! operators, the socket stands elsewhere and anybody may knock (mode 0666): the kernel's word alone lets them in. Whom it
+//! keeps out is told so, and is noted in the audit trail.
 
 use std::collections::HashMap;
 use std::io;
@@ -20,8 +21,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::Sleep;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::server::Connected;
+use tonic::{Request, Status};
 
-use crate::core::Stopping;
+use crate::audit;
+use crate::core::{Shared, Stopping};
 use crate::identity::Peer;
 use crate::incoming::Origin;
 
@@ -33,6 +36,10 @@ const GREETING: Duration = Duration::from_secs(10);
 const PREFACE_BYTES: usize = 24;
 /// How long to wait after `accept` failed, e.g. for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// How long somebody may stay who is told only that he may not ask.
+const STRANGER: Duration = Duration::from_secs(5);
+/// Such connections at once; more are cut off without a word.
+const STRANGERS_MAX: usize = 8;
 /// How often the log says that somebody was turned away.
 const TOLD_EVERY: Duration = Duration::from_secs(10);
 
@@ -53,19 +60,29 @@ pub(crate) fn bind(path: &Path, for_operators: bool) -> io::Result<UnixListener>
     Ok(listener)
 }
 
-/// Accepts until the collector stops; others' processes are turned away, and who has [`CONNECTIONS_MAX`] already.
+/// Accepts until the collector stops. Others' processes get as far as [`admit`], and not for long; who has
+/// [`CONNECTIONS_MAX`] already is turned away.
 pub(crate) fn accept(
     listener: UnixListener,
     operators: Vec<u32>,
-    stopping: Stopping,
+    shared: Arc<Shared>,
 ) -> ReceiverStream<io::Result<LocalConnection>> {
-    accept_by(listener, Porter::new(operators, GREETING), stopping)
+    let stopping = shared.stopping();
+    let note = move |uid: u32| {
+        let shared = Arc::clone(&shared);
+        tokio::spawn(async move {
+            let who = format!("uid {uid}");
+            audit::refused(&shared, &who, "the local socket", "it is no operator's").await;
+        });
+    };
+    accept_by(listener, Porter::new(operators, GREETING), stopping, note)
 }
 
 fn accept_by(
     listener: UnixListener,
     mut porter: Porter,
     mut stopping: Stopping,
+    note: impl Fn(u32) + Send + 'static,
 ) -> ReceiverStream<io::Result<LocalConnection>> {
     let (sender, connections) = mpsc::channel(1);
     tokio::spawn(async move {
@@ -77,9 +94,13 @@ fn accept_by(
             let uid = |stream: &UnixStream| stream.peer_cred().map(|peer| peer.uid());
             match accepted.and_then(|(stream, _)| uid(&stream).map(|uid| (stream, uid))) {
                 Ok((stream, uid)) => {
-                    if let Some(connection) = porter.let_in(stream, uid)
-                        && sender.send(Ok(connection)).await.is_err()
-                    {
+                    let Some(connection) = porter.let_in(stream, uid) else {
+                        continue;
+                    };
+                    if matches!(connection.stay, Stay::Stranger(_)) {
+                        note(uid);
+                    }
+                    if sender.send(Ok(connection)).await.is_err() {
                         return;
                     }
                 }
@@ -100,6 +121,8 @@ struct Porter {
     operators: Vec<u32>,
     /// Of those who may, by uid.
     seats: HashMap<u32, Arc<Semaphore>>,
+    /// Of all others.
+    stools: Arc<Semaphore>,
     strangers: Seldom,
     crowds: Seldom,
     failures: Seldom,
@@ -112,6 +135,7 @@ impl Porter {
             own: rustix::process::getuid().as_raw(),
             operators,
             seats: HashMap::new(),
+            stools: Arc::new(Semaphore::new(STRANGERS_MAX)),
             strangers: Seldom::every(TOLD_EVERY),
             crowds: Seldom::every(TOLD_EVERY),
             failures: Seldom::every(TOLD_EVERY),
@@ -127,7 +151,13 @@ impl Porter {
                     "another user's process was turned away from the local socket"
                 );
             }
-            return None;
+            let seat = Arc::clone(&self.stools).try_acquire_owned().ok()?;
+            return Some(LocalConnection {
+                stream,
+                uid,
+                stay: Stay::Stranger(Box::pin(tokio::time::sleep(STRANGER))),
+                _seat: seat,
+            });
         }
         let seats = self.seats.entry(uid);
         let seats = seats.or_insert_with(|| Arc::new(Semaphore::new(CONNECTIONS_MAX)));
@@ -145,10 +175,10 @@ impl Porter {
         Some(LocalConnection {
             stream,
             uid,
-            greeting: Some(Greeting {
+            stay: Stay::Greets {
                 ends: Box::pin(tokio::time::sleep(self.greeting)),
                 missing: PREFACE_BYTES,
-            }),
+            },
             _seat: seat,
         })
     }
@@ -160,20 +190,56 @@ impl Porter {
     }
 }
 
-/// A connection of root, of our own user or of an operator.
+/// Why the socket can't stand at `path`, with the way out.
+#[must_use]
+pub(crate) fn unbound(path: &Path, error: &io::Error) -> String {
+    let folder = path.parent().unwrap_or(path).display();
+    format!(
+        "admin_socket {}: {error}; its folder {folder} must be there, and the user that runs the collector must have the right to write in it",
+        path.display()
+    )
+}
+
+/// Lets in whom the kernel's word lets in; before any service.
+///
+/// # Errors
+/// `permission_denied`, with who it is and what to do.
+pub(crate) fn admit(request: Request<()>) -> Result<Request<()>, Status> {
+    let (peer, uid) = match request.extensions().get::<Origin>() {
+        Some(origin) => (Some(&origin.peer), origin.uid),
+        None => (None, None),
+    };
+    match (peer, uid) {
+        (Some(Peer::Local), _) => Ok(request),
+        (_, uid) => {
+            let who = uid.map_or_else(|| "nobody knows who".into(), |uid| format!("uid {uid}"));
+            Err(Status::permission_denied(format!(
+                "{who} is not in operators: ask as one who is, as root (sudo) or as the user that runs the collector; or add it to operators in the collector's configuration, and restart it"
+            )))
+        }
+    }
+}
+
+/// A connection over the socket.
 #[derive(Debug)]
 pub(crate) struct LocalConnection {
     stream: UnixStream,
     uid: u32,
-    greeting: Option<Greeting>,
+    stay: Stay,
     _seat: OwnedSemaphorePermit,
 }
 
-/// The first bytes, which every client of ours sends at once. Later on HTTP/2's pings find out who is gone.
 #[derive(Debug)]
-struct Greeting {
-    ends: Pin<Box<Sleep>>,
-    missing: usize,
+enum Stay {
+    /// Root's, our own user's or an operator's, before the first bytes, which every client of ours sends at once.
+    Greets {
+        ends: Pin<Box<Sleep>>,
+        missing: usize,
+    },
+    /// After them. HTTP/2's pings find out who is gone.
+    Stays,
+    /// Somebody else's, until then.
+    Stranger(Pin<Box<Sleep>>),
 }
 
 impl Connected for LocalConnection {
@@ -181,7 +247,10 @@ impl Connected for LocalConnection {
 
     fn connect_info(&self) -> Origin {
         Origin {
-            peer: Peer::Local,
+            peer: match self.stay {
+                Stay::Stranger(_) => Peer::Unknown,
+                Stay::Greets { .. } | Stay::Stays => Peer::Local,
+            },
             address: None,
             uid: Some(self.uid),
         }
@@ -194,17 +263,21 @@ impl AsyncRead for LocalConnection {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        if let Stay::Stranger(ends) = &mut this.stay
+            && ends.as_mut().poll(context).is_ready()
+        {
+            return Poll::Ready(Ok(()));
+        }
         let before = buffer.filled().len();
-        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
-        let Some(greeting) = &mut self.greeting else {
-            return read;
-        };
-        let came = buffer.filled().len() - before;
-        greeting.missing = greeting.missing.saturating_sub(came);
-        if greeting.missing == 0 {
-            self.greeting = None;
-        } else if greeting.ends.as_mut().poll(context).is_ready() {
-            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        let read = Pin::new(&mut this.stream).poll_read(context, buffer);
+        if let Stay::Greets { ends, missing } = &mut this.stay {
+            *missing = missing.saturating_sub(buffer.filled().len() - before);
+            if *missing == 0 {
+                this.stay = Stay::Stays;
+            } else if ends.as_mut().poll(context).is_ready() {
+                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+            }
         }
         read
     }
@@ -243,7 +316,7 @@ mod tests {
         let (_stop, stopping) = Stop::new();
         let greeting = Duration::from_millis(500);
         let porter = Porter::new(Vec::new(), greeting);
-        let mut connections = accept_by(listener, porter, stopping);
+        let mut connections = accept_by(listener, porter, stopping, |_| {});
         let connect = || UnixStream::connect(&path);
         let (mut clients, mut held) = (Vec::new(), Vec::new());
         for _ in 0..CONNECTIONS_MAX {

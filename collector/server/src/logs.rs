@@ -35,5 +35,12 @@ pub fn start(format: Option<LogFormat>) -> Result<(), String> {
             .with_span_list(false)
             .try_init()
     };
-    started.map_err(|error| format!("logging cannot start: {error}"))
+    started.map_err(|error| format!("logging cannot start: {error}"))?;
+    // What a panic says may quote what was being read, unless it is our own sentence; its place is enough.
+    std::panic::set_hook(Box::new(|panic| {
+        let at = panic.location().map(ToString::to_string);
+        let said = panic.payload().downcast_ref::<&'static str>().copied();
+        tracing::error!(at, said, "a part of the program failed; please report it");
+    }));
+    Ok(())
 }

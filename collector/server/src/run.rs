@@ -102,6 +102,13 @@ impl Running {
     /// [`Failure`] with the way out.
     pub async fn start(config: Config, stopping: Stopping) -> Result<Self, Failure> {
         make_folder(&config.data_dir)?;
+        for doubt in &config.doubts {
+            tracing::warn!(
+                line = doubt.line,
+                what = doubt.what,
+                "the configuration says something that is most likely not meant"
+            );
+        }
         // First of all: the store's lock keeps a second collector off everything else in the folder.
         let store = Arc::new(open_store(&config).await?);
         let authority = Authority::open_or_create(&config.ca_dir(), now_s()).map_err(setup)?;
@@ -112,7 +119,7 @@ impl Running {
             None => None,
         };
         let local = local::bind(&config.admin_socket(), !config.operators.is_empty())
-            .map_err(|error| setup(format!("{}: {error}", config.admin_socket().display())))?;
+            .map_err(|error| setup(local::unbound(&config.admin_socket(), &error)))?;
         let (alive, put_away) = mpsc::channel(1);
         let shared = Shared {
             store: Arc::clone(&store) as Arc<dyn Store>,
@@ -311,14 +318,20 @@ async fn serve_local(
     operators: Vec<u32>,
     shared: Arc<Shared>,
 ) -> Result<(), String> {
-    let incoming = local::accept(listener, operators, shared.stopping());
+    let incoming = local::accept(listener, operators, Arc::clone(&shared));
     let mut stopping = shared.stopping();
     Server::builder()
         .http2_keepalive_interval(Some(LOCAL_KEEPALIVE))
         .http2_keepalive_timeout(Some(LOCAL_KEEPALIVE))
         .max_concurrent_streams(STREAMS_MAX)
-        .add_service(CollectorAdminServer::new(Admin::new(Arc::clone(&shared))))
-        .add_service(FeedServer::new(FeedService::new(shared)))
+        .add_service(CollectorAdminServer::with_interceptor(
+            Admin::new(Arc::clone(&shared)),
+            local::admit,
+        ))
+        .add_service(FeedServer::with_interceptor(
+            FeedService::new(shared),
+            local::admit,
+        ))
         .serve_with_incoming_shutdown(incoming, async move { stopping.wait().await })
         .await
         .map_err(|error| format!("the local socket failed: {error}"))

@@ -117,9 +117,11 @@ impl Targets {
         let running = self.running.read().await;
         let handle = running.get(name).ok_or_else(|| unknown(name))?;
         handle
-            .pause("paused by an operator")
+            .pause(&format!(
+                "paused by an operator; \"dray-collector target resume {name}\" lets it go on"
+            ))
             .await
-            .map_err(Status::unavailable)?;
+            .map_err(Status::failed_precondition)?;
         Ok(format!(
             "Target {name} is paused; the log keeps what waits for it."
         ))
@@ -130,7 +132,7 @@ impl Targets {
         let running = self.running.read().await;
         let handle = running.get(name).ok_or_else(|| unknown(name))?;
         let account = handle.account_waits();
-        handle.resume().await.map_err(Status::unavailable)?;
+        handle.resume().await.map_err(Status::failed_precondition)?;
         let said = format!("Target {name} goes on.");
         Ok(match account {
             None => said,

@@ -42,7 +42,7 @@ fn exit_codes_and_words_are_as_documented() {
     let target = "[[target]]\nname = \"erp\"\nurl = \"http://127.0.0.1:9/\"\n[target.auth]\nkind = \"bearer\"\ntoken_file = \"/does/not/exist\"\n";
     std::fs::write(&no_secret, fine + target).expect("written");
     let missing = folder.path().join("missing.toml");
-    let table: [(&Path, &[&str], i32, &str); 14] = [
+    let table: [(&Path, &[&str], i32, &str); 18] = [
         (&good, &["check"], 0, "The configuration is fine."),
         (
             &broken,
@@ -60,6 +60,20 @@ fn exit_codes_and_words_are_as_documented() {
         ),
         (&no_secret, &["run"], 78, "/does/not/exist"),
         (&good, &["status"], 69, "is it running"),
+        (&broken, &["status"], 69, "is it running"),
+        (
+            &broken,
+            &["dead-letters", "list"],
+            69,
+            "broken.toml has errors",
+        ),
+        (&broken, &["reader", "lake"], 78, "did you mean \"listen\"?"),
+        (
+            &good,
+            &["shadow", "erp", "--verdict", "diff"],
+            2,
+            "differs, missing",
+        ),
         (&good, &["frobnicate"], 2, "Usage"),
         (&good, &["dead-letters", "retry"], 2, "<ID>"),
         (&missing, &["presets"], 0, "tryton/items"),
@@ -87,5 +101,37 @@ fn exit_codes_and_words_are_as_documented() {
         let (found, said) = run(config, arguments);
         assert_eq!(found, Some(code), "{arguments:?}: {said}");
         assert!(said.contains(words), "{arguments:?}: {said}");
+    }
+}
+
+#[test]
+fn a_pipe_that_is_closed_ends_a_command_without_a_word() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = folder.path().join("c.toml");
+    let text = format!(
+        "data_dir = \"{}\"\nlisten = \"127.0.0.1:0\"\nmetrics = \"off\"\nnames = [\"127.0.0.1\"]\n",
+        folder.path().join("data").display()
+    );
+    std::fs::write(&config, text).expect("written");
+    for arguments in [
+        &["check"][..],
+        &["presets"],
+        &["presets", "show", "tryton/items"],
+    ] {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let output = Command::new(env!("CARGO_BIN_EXE_dray-collector"))
+            .args(arguments)
+            .arg("--config")
+            .arg(&config)
+            .stdout(writer)
+            .output()
+            .expect("it starts");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(
+            (output.status.code(), &*said),
+            (Some(0), ""),
+            "{arguments:?}"
+        );
     }
 }

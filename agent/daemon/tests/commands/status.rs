@@ -260,6 +260,33 @@ fn commands_without_an_agent_or_an_identity_say_what_to_do() {
 }
 
 #[test]
+fn a_pipe_that_is_closed_ends_a_command_without_a_word() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = config(folder.path());
+    std::fs::create_dir(folder.path().join("drops")).expect("a folder");
+    let sample = folder.path().join("a.txt");
+    std::fs::write(&sample, "A,B\n1,2\n").expect("a file");
+    let sample = sample.to_str().expect("UTF-8");
+    for arguments in [&["check"][..], &["preview", sample]] {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let output = Command::new(env!("CARGO_BIN_EXE_dray-agent"))
+            .args(arguments)
+            .arg("--config")
+            .arg(&config)
+            .stdout(writer)
+            .output()
+            .expect("it starts");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(
+            (output.status.code(), &*said),
+            (Some(0), ""),
+            "{arguments:?}"
+        );
+    }
+}
+
+#[test]
 fn check_looks_at_what_the_configuration_names() {
     let folder = tempfile::tempdir().expect("a folder");
     let config = config(folder.path());

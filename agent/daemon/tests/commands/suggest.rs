@@ -165,6 +165,33 @@ fn evident_columns_become_a_canonical_body() {
 }
 
 #[test]
+fn a_header_is_one_where_a_value_below_it_is_the_same_word() {
+    let said = suggest_for(
+        "CNT_0001.csv",
+        b"WH;LOC;ART_NO;QTY\nWH;STO;A-100;12\nWH;STO;A-101;250\nWH;STO;A-102;7\n",
+        &[],
+    );
+    check(
+        &said.flow,
+        &["The first line names the columns", "\"ART_NO\""],
+    );
+    assert_eq!(counts(&said), (3, 0), "{said:#?}");
+}
+
+#[test]
+fn a_file_of_just_as_many_records_as_are_shown_does_not_go_on() {
+    let rows = |count: usize| -> String {
+        let rows = (0..count).map(|row| format!("T{row},4\n"));
+        "TASK,AISLE\n".to_owned() + &rows.collect::<String>()
+    };
+    for (count, goes_on) in [(4, false), (5, false), (6, true)] {
+        let said = suggest_for("tasks.csv", rows(count).as_bytes(), &["--limit", "5"]);
+        let says_so = said.shown.contains("The file goes on");
+        assert_eq!(says_so, goes_on, "{count}: {}", said.shown);
+    }
+}
+
+#[test]
 fn other_columns_keep_their_names() {
     let said = suggest_for("tasks.csv", b"TASK,AISLE\nT1,4\nT2,4\nT3,5\n", &[]);
     check(

@@ -1,6 +1,8 @@
 //! The beginning of a JSON or XML text that ends too soon, made whole: what is open is closed, what is half is left out. An
 //! answer is read up to a limit, and what matters of an error stands mostly before it. Pure.
 
+use crate::connectors::http::ANSWER_BYTES_MAX;
+
 /// The longest that an escape in JSON's texts can be: a pair of surrogates.
 const ESCAPE_BYTES_MAX: usize = 12;
 
@@ -9,6 +11,12 @@ const HALF_BYTES_MIN: usize = 256;
 
 /// How deep elements may stand in each other: searching goes as deep, on the stack. JSON's reader has the same limit.
 const DEPTH_MAX: usize = 128;
+/// How much of XML is read: as much as of any answer that comes by itself.
+const XML_BYTES_MAX: usize = ANSWER_BYTES_MAX;
+/// Elements that are read: each is looked at by each expression. An answer of [`XML_BYTES_MAX`] has them at 32 bytes each.
+const ELEMENTS_MAX: usize = 2_048;
+/// Attributes of an element, at most: the parser holds each against all others.
+const ATTRIBUTES_MAX: usize = 64;
 
 /// JSON. A long text's beginning stays; half a number, word or name does not. `None`: it is none, or ends elsewhere.
 pub(super) fn json(text: &str) -> Option<String> {
@@ -71,10 +79,13 @@ fn text_begun(text: &str) -> Option<String> {
     })
 }
 
-/// XML, without what follows its end, and whether it was whole up to there. `None`: it is none, or deeper than
-/// [`DEPTH_MAX`].
+/// XML, without what follows its end or is more than is read of it, and whether it was whole up to there. `None`: it is
+/// none, deeper than [`DEPTH_MAX`], or has an element with more than [`ATTRIBUTES_MAX`]. What this lets pass costs the parser
+/// and each expression a millisecond at most.
 pub(super) fn xml(text: &str) -> Option<(String, bool)> {
     let text = text.trim_start();
+    let text = &text[..text.floor_char_boundary(XML_BYTES_MAX)];
+    let mut elements = 0;
     let mut open: Vec<&str> = Vec::new();
     let mut at = 0;
     while text[at..].starts_with('<') {
@@ -90,8 +101,10 @@ pub(super) fn xml(text: &str) -> Option<(String, bool)> {
                     return None;
                 }
             }
-            [.., b'/', b'>'] => {}
+            _ if attributes(tag) > ATTRIBUTES_MAX => return None,
+            [.., b'/', b'>'] => elements += 1,
             _ => {
+                elements += 1;
                 let name = tag[1..tag.len() - 1].split_ascii_whitespace().next()?;
                 open.push(name);
                 if open.len() > DEPTH_MAX {
@@ -102,6 +115,9 @@ pub(super) fn xml(text: &str) -> Option<(String, bool)> {
         let is_element = !matches!(tag.as_bytes()[1], b'?' | b'!');
         if is_element && open.is_empty() {
             return Some((text[..at].to_owned(), true));
+        }
+        if elements == ELEMENTS_MAX {
+            break;
         }
         at += match text[at..].find('<') {
             Some(next) => next,
@@ -118,6 +134,19 @@ pub(super) fn xml(text: &str) -> Option<(String, bool)> {
     }
     let closing = open.iter().rev().map(|name| format!("</{name}>"));
     (!open.is_empty()).then(|| (made + &closing.collect::<String>(), false))
+}
+
+/// How many a tag has, if it is one.
+fn attributes(tag: &str) -> usize {
+    let (mut count, mut quote) = (0, None);
+    for byte in tag.bytes() {
+        match (quote, byte) {
+            (None, b'"' | b'\'') => (count, quote) = (count + 1, Some(byte)),
+            (Some(open), _) if open == byte => quote = None,
+            _ => {}
+        }
+    }
+    count
 }
 
 /// The tag, comment or section that a text begins with; `None` where it has no end.

@@ -49,6 +49,29 @@ fn declared(body: &[u8]) -> Option<Vec<u8>> {
     let end = memmem::find(declaration, b"?>")?;
     let at = memmem::find(&declaration[..end], NAME)? + NAME.len();
     let quote = *declaration.get(at)?;
-    let value = declaration[at + 1..end].split(|byte| *byte == quote).next();
+    let value = declaration.get(at + 1..end)?;
+    let value = value.split(|byte| *byte == quote).next();
     value.map(<[u8]>::to_vec)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_declaration_is_read_or_isnt_wherever_it_ends() {
+        let whole = b"<?xml version='1.0' encoding='iso-8859-1'?><a/>";
+        assert_eq!(declared(whole).as_deref(), Some(&b"iso-8859-1"[..]));
+        for (odd, expected) in [
+            (&b"<?xml encoding=?>"[..], None),
+            (b"<?xml encoding='?>", Some(&b""[..])),
+            (b"<?xml encoding=", None),
+            (b"encoding=\"a?>", Some(b"a")),
+        ] {
+            assert_eq!(declared(odd).as_deref(), expected, "{odd:?}");
+        }
+        for end in 0..whole.len() {
+            let _ = read(&HeaderMap::new(), &whole[..end]);
+        }
+    }
 }

@@ -145,6 +145,52 @@ fn an_answer_deeper_than_any_that_means_something_is_not_searched() {
     }
 }
 
+/// Of a place that costs as much as it can, asked eight times as for SOAP's faults.
+#[test]
+fn an_answer_is_searched_in_time_whatever_it_is_made_of() {
+    let attributes: String = (0..6_000).map(|n| format!(" a{n}='1'")).collect();
+    let few: String = (0..60).map(|n| format!(" a{n}='1'")).collect();
+    for (body, expected) in [
+        (
+            format!("<a><b>x</b>{}</a>", "<c/>".repeat(400_000)),
+            Some("x"),
+        ),
+        (format!("<a><b>x</b>{}</a>", "<c>".repeat(400_000)), None),
+        (
+            format!("<a><b>x</b>{}</a>", "y".repeat(4_000_000)),
+            Some("x"),
+        ),
+        (format!("<a><b>x</b><c{attributes}/></a>"), None),
+        (
+            format!("<a><b>x</b>{}</a>", format!("<c{few}/>").repeat(4_000)),
+            Some("x"),
+        ),
+        (
+            format!("<a><b>x</b>{}</a>", "<!-- -->".repeat(400_000)),
+            Some("x"),
+        ),
+        (
+            format!("<a><b>x</b>{}</a>", "&amp;".repeat(400_000)),
+            Some("x"),
+        ),
+    ] {
+        let headers = HeaderMap::new();
+        let answer = Answer::new(200, &headers, body.as_bytes());
+        let began = std::time::Instant::now();
+        for _ in 0..8 {
+            let place = Place::XPath("//*[local-name()='b']".into());
+            assert_eq!(answer.value(&place).as_deref(), expected, "{}", &body[..40]);
+        }
+        // Unbounded, it is seconds in this build.
+        assert!(
+            began.elapsed() < Duration::from_millis(500),
+            "{:?} {}",
+            began.elapsed(),
+            &body[..40]
+        );
+    }
+}
+
 #[test]
 fn what_is_no_place_is_refused() {
     for place in [

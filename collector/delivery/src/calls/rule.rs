@@ -53,6 +53,20 @@ pub struct RuleConfig {
     pub say: Option<String>,
 }
 
+impl RuleConfig {
+    /// What nothing follows would be taken for delivered, or refused without a word to anybody.
+    fn check_what_follows(&self) -> Result<(), String> {
+        match (self.outcome, &self.go) {
+            (Some(Name::Accepted), None) => Err("outcome: what is \"accepted\" is asked about later: write go = \"CALL\", the call that asks, and after = \"30s\"; where nothing can be asked, write outcome = \"done\"".into()),
+            (Some(Name::Accepted), Some(_)) if self.after.is_none_or(|after| after.is_zero()) => {
+                Err("after: write how long the target is left to work before it is asked, e.g. after = \"30s\"".into())
+            }
+            (Some(Name::Confirm), None) => Err("outcome: what somebody has to \"confirm\" goes on with a call: write go = \"CALL\"; where nothing follows, write outcome = \"rejected\"".into()),
+            _ => Ok(()),
+        }
+    }
+}
+
 /// One condition.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -91,7 +105,6 @@ pub enum Name {
     /// Somebody must agree.
     Confirm,
     /// It lacks what the event names: the event waits for that.
-    #[serde(alias = "missing-reference")]
     MissingReference,
     /// It refuses the event.
     Rejected,
@@ -136,18 +149,18 @@ enum Is {
 }
 
 impl Rule {
-    /// Compiles one. `call`: the number of a call by its name.
+    /// Compiles one. `calls`: the names of the calls, sorted.
     ///
     /// # Errors
     /// A sentence.
-    pub fn compile(
-        config: &RuleConfig,
-        call: impl Fn(&str) -> Option<usize>,
-    ) -> Result<Self, String> {
-        let go = match &config.go {
-            Some(name) => Some(call(name).ok_or_else(|| format!("go: there is no call {name:?}"))?),
-            None => None,
-        };
+    pub fn compile(config: &RuleConfig, calls: &[&str]) -> Result<Self, String> {
+        let number = |name: &String| super::number_of(name, calls);
+        let go = config
+            .go
+            .as_ref()
+            .map(number)
+            .transpose()
+            .map_err(|reason| format!("go: {reason}"))?;
         if config.outcome.is_none() && go.is_none() {
             return Err("write what it means: outcome, go, or both".into());
         }
@@ -157,6 +170,7 @@ impl Rule {
         if config.after.is_some() && config.outcome.is_none() {
             return Err("after: only what is \"accepted\" or \"throttled\" waits".into());
         }
+        config.check_what_follows()?;
         if config.reference.is_some() && config.outcome != Some(Name::MissingReference) {
             return Err("reference: only with outcome = \"missing_reference\"".into());
         }
@@ -353,7 +367,7 @@ impl Ruling {
     /// A sentence.
     pub fn compile(rules: &[RuleConfig]) -> Result<Self, String> {
         Ok(Self {
-            rules: super::compile_rules(rules, |_| None)?,
+            rules: super::compile_rules(rules, &[])?,
             plain: Outcome::of,
         })
     }

@@ -11,8 +11,8 @@ use super::{
     BATCH_BYTES_MAX, BATCH_MAX, CONCURRENCY_MAX, Kind, OnReject, TIMEOUT_MAX, TargetConfig,
 };
 use crate::calls::{CallsConfig, Program, Ruling};
+use crate::connectors;
 use crate::mask::Mask;
-use crate::presets;
 use crate::select::Pattern;
 use crate::template::Template;
 
@@ -73,13 +73,16 @@ impl TargetConfig {
         wrong.extend(Mask::new(&self.mask).err());
         self.breaker.check(&mut wrong);
         self.shadow.check(&mut wrong);
-        if self.shadow.call.is_some() && self.kind != Kind::Http {
+        if self.shadow.call.is_some() && !matches!(self.kind, Kind::Http | Kind::Odata) {
             wrong.push(
-                "shadow.call: only a target of kind \"http\" can be asked; compare with a file"
+                "shadow.call: only a target of kind \"http\" or \"odata\" can be asked; compare with a file"
                     .into(),
             );
         }
         self.check_remembered(&mut wrong);
+        if wrong.is_empty() {
+            wrong.extend(connectors::check(self).err());
+        }
         let beneath = match self.preset.as_str() {
             "" => String::new(),
             preset => format!(" (beneath it lies preset {preset:?})"),
@@ -111,7 +114,7 @@ impl TargetConfig {
 
     fn check_calls(&self, wrong: &mut Vec<String>) {
         // A preset of the user's own may have no calls, and an address that ends as it likes.
-        let has_calls = !presets::own::is_path(&self.preset) || !self.calls.call.is_empty();
+        let has_calls = !crate::presets::own::is_path(&self.preset) || !self.calls.call.is_empty();
         let is_open = !self.url.is_empty() && !self.url.ends_with('/');
         if !self.preset.is_empty() && has_calls && is_open {
             wrong.push("url: end it with \"/\": the preset's calls are relative to it".into());
@@ -126,6 +129,7 @@ impl TargetConfig {
         if !self.template.is_empty() && self.kind != Kind::Soap {
             wrong.push("template: with calls, write the body of each call instead".into());
         }
+        wrong.extend(self.calls.elsewhere(&self.url));
         // What is missing of the table itself is said already.
         let is_whole = self.kind != Kind::Soap
             || self

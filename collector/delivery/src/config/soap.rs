@@ -125,7 +125,7 @@ mod tests {
             ),
             (
                 "kind = \"soap\"\n[soap]\nbody = '<b>{{ key }}'",
-                "soap.body: the template fails: it does not make XML",
+                "soap.body: tried with a sample item, the template fails: it does not make XML",
             ),
             (
                 "kind = \"soap\"\n[soap]\nbody = '<x:b>{{ key }}</x:b>'",

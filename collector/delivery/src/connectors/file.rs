@@ -35,8 +35,8 @@ use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, oneshot};
 use tokio::time::timeout;
 
-use super::{Connector, Delivery, Promise, Told, Verdict};
-use crate::columns::Columns;
+use super::{Connector, Delivery, Promise, Rendered, Told, Verdict};
+use crate::columns::{self, Columns};
 use crate::config::TargetConfig;
 use crate::config::file::{FileConfig, Format};
 use crate::outcome::Outcome;
@@ -62,12 +62,18 @@ struct Files {
     timeout: Duration,
 }
 
-/// The connector of a target; opens nothing.
-pub(super) fn build(config: &TargetConfig) -> Result<Arc<dyn Connector>, String> {
+/// The fields of a line, as they are configured.
+pub(super) fn columns(config: &TargetConfig) -> Result<Columns, String> {
     let file = config.file.as_ref().ok_or("file: its table is missing")?;
     let sources = file.fields.iter();
     let sources = sources.map(|field| (field.name.as_str(), field.value.as_str()));
-    let columns = Columns::compile("file.field", sources, &config.vars, &config.bodies)?;
+    Columns::compile("file.field", sources, &config.vars, &config.bodies)
+}
+
+/// The connector of a target; opens nothing.
+pub(super) fn build(config: &TargetConfig) -> Result<Arc<dyn Connector>, String> {
+    let file = config.file.as_ref().ok_or("file: its table is missing")?;
+    let columns = columns(config)?;
     Ok(Arc::new(Files {
         config: file.clone(),
         layout: Layout::new(file)?,
@@ -137,7 +143,7 @@ impl Files {
     fn record(&self, json: &[u8], piece: &super::Piece) -> Result<Record, Outcome> {
         let poison = |poison: crate::body::Poison| Outcome::Poison(poison.0);
         let event = self.columns.read(json).map_err(poison)?;
-        let line = if self.config.fields.is_empty() && self.config.format == Format::Jsonl {
+        let line = if self.is_plain() {
             self.layout.plain(json)
         } else {
             let values = self.columns.values(&event).map_err(poison)?;
@@ -150,6 +156,31 @@ impl Files {
             again: piece.again,
             replayed: piece.replayed,
             line: line.map_err(Outcome::Rejected)?,
+        })
+    }
+
+    /// Whether events stand in files as they are.
+    fn is_plain(&self) -> bool {
+        self.config.fields.is_empty() && self.config.format == Format::Jsonl
+    }
+
+    /// The line that one event would be.
+    fn rendered(&self, delivery: &Delivery) -> Result<Rendered, Outcome> {
+        let piece = &delivery.events[0];
+        let json = delivery.document();
+        let line = self.record(&json, piece)?.line;
+        let document = if self.is_plain() {
+            json
+        } else {
+            let poison = |poison: crate::body::Poison| Outcome::Poison(poison.0);
+            let event = self.columns.read(&json).map_err(poison)?;
+            let values = self.columns.values(&event).map_err(poison)?;
+            let names = self.config.fields.iter().map(|field| field.name.as_str());
+            columns::document(names, values)
+        };
+        Ok(Rendered {
+            request: String::from_utf8_lossy(&line).trim_end().to_owned(),
+            document: Some(document),
         })
     }
 
@@ -202,6 +233,10 @@ impl Files {
 impl Connector for Files {
     fn deliver(self: Arc<Self>, delivery: Delivery) -> Promise<'static, Told> {
         Box::pin(async move { self.tell(delivery).await })
+    }
+
+    fn render(self: Arc<Self>, delivery: Delivery) -> Promise<'static, Result<Rendered, Outcome>> {
+        Box::pin(std::future::ready(self.rendered(&delivery)))
     }
 
     fn settled(&self, through: &[(FlowName, Offset)]) {

@@ -19,8 +19,9 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use url::Url;
 
-use super::sign_in::{Got, SignIn, Worn, csrf};
-use super::tls;
+use super::apart::apart;
+use super::sign_in::{Got, Hidden, SignIn, Worn, csrf};
+use super::{place, tls};
 use crate::account::Account;
 use crate::answer::Answer;
 use crate::config::{TargetConfig, Timeliness};
@@ -99,6 +100,20 @@ impl Reply {
     pub(crate) fn body(&self) -> &[u8] {
         &self.body
     }
+
+    /// Takes what nobody may read out of it, but for what gives us another token or cookie.
+    fn hide(&mut self, hidden: &Hidden) {
+        hidden.take_from(&mut self.body);
+        for (name, value) in &mut self.headers {
+            let mut bytes = value.as_bytes().to_vec();
+            if *name == SET_COOKIE || *name == csrf::TOKEN || !hidden.take_from(&mut bytes) {
+                continue;
+            }
+            if let Ok(made) = HeaderValue::from_bytes(&bytes) {
+                *value = made;
+            }
+        }
+    }
 }
 
 impl Wire {
@@ -166,9 +181,17 @@ impl Wire {
         if let Some(token) = token {
             request.headers_mut().insert(csrf::TOKEN, token.clone());
         }
+        let mut sent = self.cookie_values();
         let mut reply = self.send(request, ask.answer_max).await?;
-        worn.hide(&mut reply.body);
-        Ok(reply)
+        sent.extend(self.cookie_values());
+        sent.extend(token.map(|token| String::from_utf8_lossy(token.as_bytes()).into_owned()));
+        let all = [worn.hidden().clone(), Hidden::of(sent)];
+        let body_bytes = reply.body.len();
+        let hide = move || {
+            all.iter().for_each(|hidden| reply.hide(hidden));
+            reply
+        };
+        Ok(apart(body_bytes, hide).await)
     }
 
     /// A request without credentials.
@@ -236,6 +259,18 @@ impl Wire {
         }
     }
 
+    /// What no answer may repeat of them.
+    fn cookie_values(&self) -> Vec<String> {
+        let Some(store) = &self.cookies else {
+            return Vec::new();
+        };
+        let store = store.lock().unwrap_or_else(PoisonError::into_inner);
+        store
+            .iter_any()
+            .map(|cookie| cookie.value().to_owned())
+            .collect()
+    }
+
     fn cookies_for(&self, url: &Url) -> Option<HeaderValue> {
         let store = self
             .cookies
@@ -270,9 +305,12 @@ impl Wire {
     /// A call's address: absolute, or relative to the target's as a browser would have it.
     ///
     /// # Errors
-    /// A sentence: it is no address, or it leads to another host, where our secrets must not go.
+    /// A sentence: it is no address, or it leads out of its place or to another host, where our secrets must not go.
     pub(crate) fn resolve(&self, relative: &str) -> Result<Uri, String> {
         let wrong = |reason: &str| format!("the call's url {relative:?} {reason}");
+        if let Some(reason) = place::leads_out(relative) {
+            return Err(wrong(reason));
+        }
         let uri = if relative.contains("://") {
             relative.parse().ok()
         } else {

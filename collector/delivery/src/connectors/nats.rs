@@ -4,12 +4,15 @@
 //! drops a repeat within its window (`duplicate_window`, 2 minutes by default). What may be there for longer, after a kill
 //! or a lost reply, is looked up first: where the last message of the event's subject has its id, it is in. That is exact
 //! for subjects that have the event's key in them, as of a key one event is on its way at a time.
+//!
+//! Only subjects of the stream are published at: a key is not let say something to the server or to anybody else.
 
 mod link;
 mod subject;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use async_nats::jetstream::context::{PublishAckFuture, PublishErrorKind};
@@ -20,7 +23,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::{Connector, Delivery, Piece, Promise, Told, Verdict};
+use super::{Connector, Delivery, Piece, Promise, Rendered, Told, Verdict, json_or};
 use crate::config::TargetConfig;
 use crate::config::nats::NatsConfig;
 use crate::outcome::Outcome;
@@ -48,6 +51,8 @@ struct Nats {
     templates: Templates,
     timeout: Duration,
     link: tokio::sync::Mutex<Option<Arc<Link>>>,
+    /// The stream has taken a subject of ours: one that it doesn't take is its event's fault, and not the configuration's.
+    fits: AtomicBool,
 }
 
 /// An event as it is published.
@@ -58,8 +63,8 @@ struct Message {
     id: String,
 }
 
-/// The connector of a target; reads its secret and authorities.
-pub(super) fn build(config: &TargetConfig) -> Result<Arc<dyn Connector>, String> {
+/// The templates of a message, compiled and tried.
+pub(super) fn templates(config: &TargetConfig) -> Result<Templates, String> {
     let nats = config.nats.as_ref().ok_or("nats: its table is missing")?;
     let mut templates = Templates::new(&config.vars);
     let setting = |setting: &str, reason: String| format!("{setting}: {reason}");
@@ -72,12 +77,20 @@ pub(super) fn build(config: &TargetConfig) -> Result<Arc<dyn Connector>, String>
             .map_err(|reason| setting(PAYLOAD, reason))?;
     }
     templates.try_samples(&config.bodies)?;
+    Ok(templates)
+}
+
+/// The connector of a target; reads its secret and authorities.
+pub(super) fn build(config: &TargetConfig) -> Result<Arc<dyn Connector>, String> {
+    let nats = config.nats.as_ref().ok_or("nats: its table is missing")?;
+    let templates = templates(config)?;
     Ok(Arc::new(Nats {
         config: nats.clone(),
         way: Way::new(config, nats, config.concurrency * AT_ONCE)?,
         templates,
         timeout: config.timeout,
         link: tokio::sync::Mutex::default(),
+        fits: AtomicBool::new(false),
     }))
 }
 
@@ -143,6 +156,19 @@ impl Nats {
         })
     }
 
+    /// What would be published of one event.
+    fn rendered(&self, delivery: &Delivery) -> Result<Rendered, Outcome> {
+        let message = self.message(delivery, &delivery.events[0])?;
+        let payload = String::from_utf8_lossy(&message.payload);
+        Ok(Rendered {
+            request: format!(
+                "PUB {}\n{ID_HEADER}: {}\n\n{payload}",
+                message.subject, message.id
+            ),
+            document: Some(json_or(message.payload, delivery)),
+        })
+    }
+
     /// Publishes messages and waits for what became of each.
     async fn publish(
         &self,
@@ -151,6 +177,7 @@ impl Nats {
         in_doubt: bool,
     ) -> Vec<Outcome> {
         let mut sent = Vec::with_capacity(messages.len());
+        let messages = self.fitting(link, messages).await;
         for message in self.not_there(link, messages, in_doubt).await {
             sent.push(match message {
                 Ok(message) => self.send(link, message).await,
@@ -178,6 +205,44 @@ impl Nats {
             });
         }
         outcomes
+    }
+
+    /// What the stream doesn't take is not published: nobody knows who listens there, as the server itself does at `$JS.API`.
+    async fn fitting(
+        &self,
+        link: &Link,
+        messages: Vec<Result<Message, Outcome>>,
+    ) -> Vec<Result<Message, Outcome>> {
+        let fits = |message: &Message| link.takes(&message.subject);
+        let mut looked = Ok(Vec::new());
+        if !messages.iter().flatten().all(fits) {
+            // It may have been changed since.
+            looked = link.look(&self.config.stream).await;
+        }
+        if messages.iter().flatten().any(fits) {
+            self.fits.store(true, Relaxed);
+        }
+        let fitting = |message: Message| match &looked {
+            _ if fits(&message) => Ok(message),
+            Err(outcome) => Err(outcome.clone()),
+            Ok(subjects) => Err(self.unfit(&message.subject, subjects)),
+        };
+        messages
+            .into_iter()
+            .map(|message| message.and_then(&fitting))
+            .collect()
+    }
+
+    fn unfit(&self, subject: &str, subjects: &[String]) -> Outcome {
+        let (stream, only) = (&self.config.stream, subjects.join(", "));
+        if subject.starts_with('$') || self.fits.load(Relaxed) {
+            return Outcome::Poison(format!(
+                "{SUBJECT}: the stream {stream} does not take the subject {subject}, only {only}: let the template replace what leads elsewhere"
+            ));
+        }
+        Outcome::Misconfigured(format!(
+            "the stream {stream} does not take the subject {subject}, only {only}: nats stream edit {stream} --subjects ...; or mend nats.subject"
+        ))
     }
 
     /// What the stream has already is done. Looked for at once: one after the other, far away, they would outlast the time
@@ -270,15 +335,8 @@ impl Nats {
             // Nobody takes the subject: a person's work, or a server that has only just begun.
             PublishErrorKind::StreamNotFound => match link.look(&self.config.stream).await {
                 Err(outcome) => outcome,
-                Ok(subjects) if subjects.iter().any(|taken| subject::takes(taken, subject)) => {
-                    Outcome::Transient(said)
-                }
-                Ok(subjects) => Outcome::Misconfigured(format!(
-                    "the stream {} does not take the subject {subject}, only {}: nats stream edit {} --subjects ...; or mend nats.subject",
-                    self.config.stream,
-                    subjects.join(", "),
-                    self.config.stream
-                )),
+                Ok(_) if link.takes(subject) => Outcome::Transient(said),
+                Ok(subjects) => self.unfit(subject, &subjects),
             },
             _ if said.contains("expected stream") => Outcome::Misconfigured(format!(
                 "another stream than {} takes the subject {subject}: mend nats.stream or nats.subject ({said})",
@@ -343,6 +401,10 @@ enum Sent {
 impl Connector for Nats {
     fn deliver(self: Arc<Self>, delivery: Delivery) -> Promise<'static, Told> {
         Box::pin(async move { self.tell(&delivery).await })
+    }
+
+    fn render(self: Arc<Self>, delivery: Delivery) -> Promise<'static, Result<Rendered, Outcome>> {
+        Box::pin(std::future::ready(self.rendered(&delivery)))
     }
 
     fn verifies(&self) -> bool {

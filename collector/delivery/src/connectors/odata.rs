@@ -15,7 +15,6 @@ mod multipart;
 mod part;
 mod same;
 mod send;
-mod shown;
 mod write;
 
 use std::collections::BTreeMap;
@@ -60,6 +59,12 @@ pub(super) fn build(
     }))
 }
 
+/// What [`build`] would refuse of the table itself.
+pub(super) fn check(config: &TargetConfig) -> Result<(), String> {
+    let odata = config.odata.as_ref().ok_or("odata: its table is missing")?;
+    Maker::new(config, odata).map(|_| ())
+}
+
 /// A delivery under way.
 struct Course {
     walks: Vec<Walk>,
@@ -71,6 +76,52 @@ struct Course {
 
 impl Odata {
     async fn tell(self: &Arc<Self>, delivery: Delivery) -> Told {
+        let in_doubt = delivery.in_doubt;
+        let making = self.making(delivery);
+        if in_doubt && self.manner.verifies() {
+            // What broke off may still be worked on: looked at too soon, it would be missed, and be there twice.
+            tokio::time::sleep(self.settle).await;
+        }
+        let mut course = making.await;
+        match self.go(&mut course).await {
+            Some((outcome, exchange)) => Told {
+                exchange: exchange.filter(|_| outcome.concerns_events()),
+                verdict: Verdict::All(outcome),
+                has_begun: course.has_begun,
+                kept: BTreeMap::new(),
+            },
+            None => self.told(course),
+        }
+    }
+
+    /// What would be written of one event: looks are made, and nothing else.
+    async fn dry(self: &Arc<Self>, delivery: Delivery) -> Result<Rendered, Outcome> {
+        let mut course = self.making(delivery).await;
+        while let Step::Look(_) = course.walks[0].step() {
+            if let Some((outcome, _)) = self.look(&mut course, &[0]).await {
+                return Err(outcome);
+            }
+        }
+        let walk = &course.walks[0];
+        match walk.step() {
+            Step::Over(Outcome::Done) => Ok(Rendered {
+                request: String::new(),
+                document: None,
+            }),
+            Step::Over(outcome) => Err(outcome.clone()),
+            Step::Look(_) | Step::Write(_) => {
+                let request = self.requests(&course, &[0]).remove(0);
+                let shown = self.service.shown(&request, course.events[0]);
+                Ok(Rendered {
+                    request: shown.map_err(Outcome::Poison)?,
+                    document: request.body.map(Into::into),
+                })
+            }
+        }
+    }
+
+    /// The way of each event of a delivery, as it begins; made from now on, awaited or not.
+    fn making(self: &Arc<Self>, delivery: Delivery) -> impl Future<Output = Course> + use<> {
         let (maker, in_doubt) = (Arc::clone(&self.maker), delivery.in_doubt);
         let events: Vec<_> = delivery.events.iter().map(|piece| piece.id).collect();
         let manner = self.manner.clone();
@@ -83,28 +134,17 @@ impl Odata {
                 };
             delivery.events.iter().map(make).collect::<Vec<_>>()
         });
-        if in_doubt && self.manner.verifies() {
-            // What broke off may still be worked on: looked at too soon, it would be missed, and be there twice.
-            tokio::time::sleep(self.settle).await;
-        }
-        let walks = match making.await {
-            Ok(walks) => walks,
-            Err(error) => std::panic::resume_unwind(error.into_panic()),
-        };
-        let mut course = Course {
-            last: walks.iter().map(|_| None).collect(),
-            walks,
-            events,
-            has_begun: false,
-        };
-        match self.go(&mut course).await {
-            Some((outcome, exchange)) => Told {
-                exchange: exchange.filter(|_| outcome.concerns_events()),
-                verdict: Verdict::All(outcome),
-                has_begun: course.has_begun,
-                kept: BTreeMap::new(),
-            },
-            None => self.told(course),
+        async move {
+            let walks = match making.await {
+                Ok(walks) => walks,
+                Err(error) => std::panic::resume_unwind(error.into_panic()),
+            };
+            Course {
+                last: walks.iter().map(|_| None).collect(),
+                walks,
+                events,
+                has_begun: false,
+            }
         }
     }
 
@@ -152,11 +192,14 @@ impl Odata {
                         continue;
                     }
                     let meaning = self.service.meaning(part.as_ref());
-                    let answer = part.as_ref().map(Part::answer);
-                    self.manner
-                        .saw(&mut course.walks[*at], answer.as_ref(), meaning);
-                    drop(answer);
+                    {
+                        let answer = part.as_ref().map(Part::answer);
+                        let walk = &mut course.walks[*at];
+                        self.manner.saw(walk, answer.as_ref(), meaning);
+                    }
                     course.heard(*at, request, part);
+                    // Rules may take a while for each: others are served in between.
+                    tokio::task::yield_now().await;
                 }
                 None
             }
@@ -207,16 +250,15 @@ impl Odata {
             }
         };
         course.has_begun = true;
-        let meanings: Vec<_> = parts
-            .iter()
-            .map(|part| {
-                let meaning = self.service.meaning(part.as_ref());
-                match part {
-                    Some(part) if is_group => in_a_group(meaning, part),
-                    _ => meaning,
-                }
-            })
-            .collect();
+        let mut meanings = Vec::with_capacity(parts.len());
+        for part in &parts {
+            let meaning = self.service.meaning(part.as_ref());
+            meanings.push(match part {
+                Some(part) if is_group => in_a_group(meaning, part),
+                _ => meaning,
+            });
+            tokio::task::yield_now().await;
+        }
         let status = |part: &Option<Part>| part.as_ref().map(|part| part.status);
         let failed = meanings
             .iter()
@@ -393,14 +435,7 @@ impl Connector for Odata {
     }
 
     fn render(self: Arc<Self>, delivery: Delivery) -> Promise<'static, Result<Rendered, Outcome>> {
-        // As in a delivery: templates take milliseconds.
-        let making = tokio::task::spawn_blocking(move || self.rendered(&delivery));
-        Box::pin(async move {
-            match making.await {
-                Ok(rendered) => rendered,
-                Err(error) => std::panic::resume_unwind(error.into_panic()),
-            }
-        })
+        Box::pin(async move { self.dry(delivery).await })
     }
 
     fn verifies(&self) -> bool {

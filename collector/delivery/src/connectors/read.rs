@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use super::http::{Ask, Connection};
 use crate::account::Account;
 use crate::calls::{CallConfig, CallsConfig, Program, Turn};
-use crate::config::TargetConfig;
+use crate::config::{Kind, TargetConfig};
 use crate::outcome::Outcome;
 use crate::template::Fields;
 
@@ -22,6 +22,15 @@ const NAME: &str = "shadow";
 pub(crate) struct Reads {
     connection: Connection,
     program: Program,
+}
+
+/// A service's root is a folder, also where it is written without a slash at its end.
+fn below_the_root(config: &TargetConfig) -> TargetConfig {
+    let url = format!("{}/", config.url.trim_end_matches('/'));
+    TargetConfig {
+        url,
+        ..config.clone()
+    }
 }
 
 impl Reads {
@@ -37,8 +46,12 @@ impl Reads {
             ..CallsConfig::default()
         };
         let said = |reason: String| reason.replace("calls.call.shadow", "shadow.call");
+        let connection = match config.kind {
+            Kind::Odata => Connection::new(&below_the_root(config), account)?,
+            _ => Connection::new(config, account)?,
+        };
         Ok(Self {
-            connection: Connection::new(config, account)?,
+            connection,
             program: Program::compile(&calls, &config.rules, &config.vars, &config.bodies, None)
                 .map_err(said)?,
         })

@@ -9,6 +9,7 @@
 //! modules below: [`login`], [`oauth2`], [`oauth1`], [`webhook`], [`jwt`], [`csrf`].
 
 pub(super) mod csrf;
+mod hidden;
 mod jwt;
 mod login;
 mod oauth1;
@@ -35,8 +36,10 @@ use crate::outcome::{Missing, Outcome};
 use login::Login;
 use renewable::{Fetched, Renewable};
 use secret::Secret;
+use worn::Wears;
 
 pub(super) use csrf::Csrf;
+pub(super) use hidden::Hidden;
 pub(super) use renewable::Got;
 pub(super) use worn::Worn;
 
@@ -166,28 +169,26 @@ impl SignIn {
         // A session that has ended is not to be gone on with.
         wire.forget_cookies();
         let reply = plain(wire, &ask).await?;
-        let headers = login.take(&password, &reply.answer(), Timestamp::now())?;
+        let (headers, got) = login.take(&password, &reply.answer(), Timestamp::now())?;
         tracing::info!("signed in");
-        Ok((Worn::Headers(headers), config.lifetime))
+        let secrets = got.into_values().chain([password.0]).collect();
+        Ok((Worn::made_of(headers, secrets), config.lifetime))
     }
 
     async fn token(&self, wire: &Wire, config: &OAuth2Config, url: &::http::Uri) -> Fetched<Worn> {
         // Reading a key and signing with it takes milliseconds.
         let (read, now) = (config.clone(), Timestamp::now());
-        let (client, request) = blocking(move || {
-            let client = oauth2::Client::read(read)?;
-            let request = client.request(now, &nonce())?;
-            Ok((client, request))
-        })
-        .await?;
+        let request = blocking(move || oauth2::Client::read(read)?.request(now, &nonce())).await?;
         let mut ask = Ask::new(Method::POST, a_trace());
         ask.url = Some(url.clone());
         ask.headers = request.headers;
         ask.body = request.body.into();
         let reply = plain(wire, &ask).await?;
-        let (header, lives) = client.take(&reply.answer(), Timestamp::now())?;
+        let sent = Hidden::of(request.secrets);
+        let (header, lives) = oauth2::Client::take(&reply.answer(), &sent, Timestamp::now())?;
         tracing::info!("signed in");
-        Ok((Worn::Headers(vec![(AUTHORIZATION, header)]), lives))
+        let worn = Wears::Headers(vec![(AUTHORIZATION, header)]);
+        Ok((Worn::new(worn), lives))
     }
 }
 
@@ -221,7 +222,9 @@ async fn blocking<T: Send + 'static>(
 /// What files say, where that is all that a request wears.
 fn read(auth: &Auth) -> Result<Worn, String> {
     let (path, text) = match auth {
-        Auth::None | Auth::Session(_) | Auth::OAuth2(_) => return Ok(Worn::Headers(Vec::new())),
+        Auth::None | Auth::Session(_) | Auth::OAuth2(_) => {
+            return Ok(Worn::new(Wears::Headers(Vec::new())));
+        }
         Auth::Bearer { token_file } => {
             let Secret(token) = Secret::read("auth.token_file", token_file)?;
             (token_file, format!("Bearer {}", token.trim()))
@@ -238,26 +241,27 @@ fn read(auth: &Auth) -> Result<Worn, String> {
             let secret = |setting, file| {
                 Secret::read(setting, file).map(|Secret(text)| Secret(text.trim().to_owned()))
             };
-            return Ok(Worn::OAuth1(oauth1::Keys {
+            return Ok(Worn::new(Wears::OAuth1(oauth1::Keys {
                 consumer_key: config.consumer_key.clone(),
                 consumer_secret: secret("auth.consumer_secret_file", &config.consumer_secret_file)?,
                 token: config.token.clone(),
                 token_secret: secret("auth.token_secret_file", &config.token_secret_file)?,
                 realm: config.realm.clone(),
-            }));
+            })));
         }
         Auth::Wsse(config) => {
             let Secret(password) = Secret::read("auth.password_file", &config.password_file)?;
-            return Ok(Worn::Wsse(wsse::Token {
+            return Ok(Worn::new(Wears::Wsse(wsse::Token {
                 user: config.user.clone(),
                 password,
                 sent_as: config.password,
-            }));
+            })));
         }
         Auth::Hmac(config) => {
             let files = config.secret_files.iter();
             let secrets = files.map(|file| Secret::read("auth.secret_files", file));
-            return webhook::Keys::read(&secrets.collect::<Result<Vec<_>, _>>()?).map(Worn::Hmac);
+            let keys = webhook::Keys::read(&secrets.collect::<Result<Vec<_>, _>>()?)?;
+            return Ok(Worn::new(Wears::Hmac(keys)));
         }
     };
     let mut value = HeaderValue::try_from(text).map_err(|_| {
@@ -267,7 +271,7 @@ fn read(auth: &Auth) -> Result<Worn, String> {
         )
     })?;
     value.set_sensitive(true);
-    Ok(Worn::Headers(vec![(AUTHORIZATION, value)]))
+    Ok(Worn::new(Wears::Headers(vec![(AUTHORIZATION, value)])))
 }
 
 /// What the answer to a sign-in means: it is good, or why nobody is signed in.
@@ -311,8 +315,8 @@ mod tests {
     use super::*;
 
     fn header(auth: &Auth) -> Result<HeaderValue, String> {
-        match read(auth)? {
-            Worn::Headers(mut headers) => Ok(headers.remove(0).1),
+        match read(auth)?.wears() {
+            Wears::Headers(headers) => Ok(headers[0].1.clone()),
             other => panic!("{other:?}"),
         }
     }

@@ -20,6 +20,7 @@ mod fault;
 mod fit;
 mod look;
 mod marks;
+mod measured;
 mod mysql;
 mod plan;
 mod postgres;
@@ -36,8 +37,8 @@ use dray_proto::{FlowName, Offset};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::{Connector, Delivery, Exchange, KEPT_BYTES_MAX, Promise, Told, Verdict};
-use crate::columns::Columns;
+use super::{Connector, Delivery, Exchange, KEPT_BYTES_MAX, Promise, Rendered, Told, Verdict};
+use crate::columns::{self, Columns};
 use crate::config::TargetConfig;
 use crate::config::sql::Server;
 use crate::outcome::Outcome;
@@ -86,12 +87,18 @@ struct Row {
     values: Vec<Text>,
 }
 
-/// The connector of a target; reads its secret and authorities.
-pub(super) fn build(config: &TargetConfig) -> Result<Arc<dyn Connector>, String> {
+/// The table's columns, as they are configured.
+pub(super) fn columns(config: &TargetConfig) -> Result<Columns, String> {
     let sql = config.sql.as_ref().ok_or("sql: its table is missing")?;
     let sources = sql.columns.iter();
     let sources = sources.map(|(column, source)| (column.as_str(), source.as_str()));
-    let columns = Columns::compile("sql.columns", sources, &config.vars, &config.bodies)?;
+    Columns::compile("sql.columns", sources, &config.vars, &config.bodies)
+}
+
+/// The connector of a target; reads its secret and authorities.
+pub(super) fn build(config: &TargetConfig) -> Result<Arc<dyn Connector>, String> {
+    let sql = config.sql.as_ref().ok_or("sql: its table is missing")?;
+    let columns = columns(config)?;
     Ok(Arc::new(Sql {
         way: Way::new(config, sql)?,
         target: config.name.clone(),
@@ -342,9 +349,46 @@ impl Sql {
     }
 }
 
+impl Sql {
+    /// What one event would do to the table, its values as they are before the table's types are looked at.
+    fn rendered(&self, delivery: &Delivery) -> Result<Rendered, Outcome> {
+        let row = self.rows(delivery)?.remove(0);
+        let shape = &self.plan.shape;
+        let fits = vec![Fit::Any; shape.columns.len()];
+        let act = self.plan.act(row.is_delete, row.values, &fits);
+        let key = || {
+            let key = shape.key.iter();
+            key.map(|column| shape.columns[*column].as_str()).collect()
+        };
+        let (statement, names, values): (_, Vec<&str>, _) = match act.map_err(Outcome::Rejected)? {
+            Act::Write(values) => (
+                dialect::write(self.plan.server, shape, 1),
+                shape.columns.iter().map(String::as_str).collect(),
+                values,
+            ),
+            Act::Delete(values) => (dialect::delete(self.plan.server, shape), key(), values),
+            Act::Skip => {
+                return Ok(Rendered {
+                    request: String::new(),
+                    document: None,
+                });
+            }
+        };
+        let shown = serde_json::to_string(&values).unwrap_or_default();
+        Ok(Rendered {
+            request: format!("{statement}\n{shown}"),
+            document: Some(columns::document(names, values)),
+        })
+    }
+}
+
 impl Connector for Sql {
     fn deliver(self: Arc<Self>, delivery: Delivery) -> Promise<'static, Told> {
         Box::pin(async move { self.tell(&delivery).await })
+    }
+
+    fn render(self: Arc<Self>, delivery: Delivery) -> Promise<'static, Result<Rendered, Outcome>> {
+        Box::pin(std::future::ready(self.rendered(&delivery)))
     }
 
     fn settled(&self, through: &[(FlowName, Offset)]) {

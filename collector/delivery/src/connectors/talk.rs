@@ -6,10 +6,9 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use serde::de::IgnoredAny;
 
 use super::http::{Ask, Connection, Reply};
-use super::{Connector, Delivery, Promise, Rendered, Told, Verdict};
+use super::{Connector, Delivery, Promise, Rendered, Told, Verdict, json_or};
 use crate::calls::{Program, Talk, Turn};
 use crate::outcome::Outcome;
 use crate::template::Fields;
@@ -147,14 +146,9 @@ impl Conversation {
         let mut heard = Heard::default();
         let outcome = self.turns(&delivery, &mut heard, true).await;
         if let Some(ask) = heard.would_send {
-            let is_json = serde_json::from_slice::<IgnoredAny>(&ask.body).is_ok();
             return Ok(Rendered {
                 request: self.connection.shown(&ask),
-                document: Some(if is_json {
-                    ask.body.clone()
-                } else {
-                    delivery.document()
-                }),
+                document: Some(json_or(ask.body, &delivery)),
             });
         }
         match outcome {

@@ -109,7 +109,7 @@ fn what_is_no_demand_is_refused_in_a_sentence() {
         ),
         (
             "field = \"line.quantity\"\nmin = 1.5",
-            "did not match any variant".into(),
+            "nor a decimal in quotes".into(),
         ),
         (
             "field = \"line.unit\"\nmin_length = 2\nmax_length = 1",

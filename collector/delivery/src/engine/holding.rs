@@ -60,6 +60,8 @@ pub(super) struct Looked {
     /// `None`: it was only counted.
     due: Option<Vec<DueWait>>,
     waits: Option<Waits>,
+    /// How much the target knows: another one may have told it.
+    known: u64,
 }
 
 impl Engine {
@@ -272,6 +274,7 @@ impl Engine {
                         .then(|| store.due_waits(&target, now_us, after, PAGE))
                         .transpose()?,
                     waits: counts.then(|| store.waits(&target, now_us)).transpose()?,
+                    known: store.remembered(&target)?.0,
                 })
             };
             match tokio::task::spawn_blocking(look).await {
@@ -283,6 +286,7 @@ impl Engine {
     }
 
     pub(super) fn take_looked(&mut self, looked: Looked) {
+        self.vetting.counted(looked.known);
         if let Some(due) = looked.due {
             self.holding.after = match due.last() {
                 Some(last) if due.len() == PAGE => last.id,

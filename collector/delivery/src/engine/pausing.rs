@@ -17,7 +17,7 @@ impl Engine {
         let room = self.keys.counts.total < EXCEPTIONS_MAX;
         if !room {
             self.pause(&format!(
-                "it has {EXCEPTIONS_MAX} dead letters; retry or discard some (dray-collector dead-letters), then resume it"
+                "it has {EXCEPTIONS_MAX} dead letters; retry or discard some (dray-collector dead-letters)"
             ));
         }
         room
@@ -26,10 +26,12 @@ impl Engine {
     /// Pauses; written down with the next step.
     pub(super) fn pause(&mut self, why: &str) {
         if !self.gate.is_paused() {
-            tracing::error!("target paused: it waits for an operator");
-            self.shared.note_error(why);
-            self.gate.pause(why);
-            self.pending.pause = Some(why.to_owned());
+            let resume = format!("dray-collector target resume {}", self.config.name);
+            tracing::error!(resume, "target paused: it waits for an operator");
+            let why = format!("{why}; put it right, then \"{resume}\": no restart does that");
+            self.shared.note_error(&why);
+            self.gate.pause(&why);
+            self.pending.pause = Some(why);
         }
     }
 

@@ -21,15 +21,34 @@ use crate::status::Tally;
 use crate::window::{Again, Loaded, Meta};
 
 impl Engine {
+    /// Where somebody looks first whom the target does not know; its own words, often a page of HTML, don't say.
+    fn whose_secret(&self, why: &str) -> String {
+        let files = self.config.auth.files();
+        let files: Vec<_> = files
+            .into_iter()
+            .map(|(setting, path)| format!("{setting} {}", path.display()))
+            .collect();
+        match (files.is_empty(), self.config.account.as_str()) {
+            (false, _) => format!("see {}: {why}", files.join(" and ")),
+            (true, "") => format!("no [target.auth] says who we are: {why}"),
+            (true, account) => format!("see the secret of account {account}: {why}"),
+        }
+    }
+
     pub(super) fn take_sent(&mut self, joined: Result<Sent, JoinError>) {
         let sent = match joined {
             Ok(sent) => sent,
-            // A lost batch would close its lanes for ever: better to end, loudly, and start from the cursor.
+            // A lost batch would close its lanes for ever: better to end, loudly, and start from the cursor. What may panic
+            // is caught within, see [`super::fault`].
             Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
             Err(_) => return,
         };
         self.sending_bytes = self.sending_bytes.saturating_sub(sent.batch.weight);
         self.retrying -= usize::from(sent.batch.trials.has_failed());
+        if sent.is_fault {
+            self.take_fault(sent.batch, sent.era);
+            return;
+        }
         if sent.batch.shadow {
             self.take_seen(sent);
             return;
@@ -128,6 +147,7 @@ impl Engine {
                 self.refused(batch, era, Class::TooLarge, reason, exchange);
             }
             Outcome::Auth(why) => {
+                let why = self.whose_secret(&why);
                 self.failed(&why);
                 if self.gate.unknown_to(era, now, rand::random(), &why) {
                     self.broke(now);
@@ -159,7 +179,7 @@ impl Engine {
         }
     }
 
-    fn failed(&mut self, why: &str) {
+    pub(super) fn failed(&mut self, why: &str) {
         self.shared.failures.fetch_add(1, Relaxed);
         self.shared.note_failure(why);
         let Some(unsaid) = self.failures_told.happened(Instant::now()) else {
@@ -274,7 +294,13 @@ impl Engine {
     }
 
     /// The target does not take the batch: one of its events, or all. Halves find out which.
-    fn refuse(&mut self, batch: Batch, class: Class, reason: String, exchange: Option<&Exchange>) {
+    pub(super) fn refuse(
+        &mut self,
+        batch: Batch,
+        class: Class,
+        reason: String,
+        exchange: Option<&Exchange>,
+    ) {
         if batch.items.len() > 1 {
             self.again.extend(batch.halves());
             return;

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use dray_store::{ShadowNote, ShadowRow};
 
 use super::Engine;
+use super::fault::caught;
 use super::send::{Sent, encoded};
 use crate::batch::{Batch, Renderer, Shape};
 use crate::connectors::{Connector, Exchange};
 use crate::mask::{HIDDEN, Values};
 use crate::shadow::{Seen, Shadow, Subject, Verdict};
-use crate::vet::{Unfit, Vetting};
+use crate::vet::Vetting;
 
 /// Renders and compares the one event of a batch.
 pub(super) async fn look(
@@ -22,31 +23,38 @@ pub(super) async fn look(
     mut batch: Batch,
     era: u64,
 ) -> Sent {
+    let items = batch.items.clone();
     if !batch.is_encoded() {
         // What was told while it was live, or in parallel, stands in what would be sent now.
-        vetting.remind(&mut batch).await;
+        if caught(vetting.remind(&mut batch)).await.is_none() {
+            return Sent::fault(batch, items, era);
+        }
     }
     let (batch, left_out) = encoded(renderer, shape, bytes_max, batch).await;
-    let seen = match (batch.delivery(true), batch.plain()) {
-        (Some(delivery), Ok(plain)) => {
-            let subject = Subject {
-                delivery,
-                plain,
-                has_later: batch.has_later,
-            };
-            Some(shadow.look(connector, subject).await)
-        }
-        (Some(_), Err(poison)) => Some(Ok(Seen::new(Verdict::Poison, String::new(), poison.0))),
-        (None, _) => None,
+    let Some(left_out) = left_out else {
+        return Sent::fault(batch, items, era);
     };
-    Sent {
-        batch,
-        era,
-        left_out,
+    let looking = async {
+        match (batch.delivery(true), batch.plain()) {
+            (Some(delivery), Ok(plain)) => {
+                let subject = Subject {
+                    delivery,
+                    plain,
+                    has_later: batch.has_later,
+                };
+                Some(shadow.look(connector, subject).await)
+            }
+            (Some(_), Err(poison)) => Some(Ok(Seen::new(Verdict::Poison, String::new(), poison.0))),
+            (None, _) => None,
+        }
+    };
+    match caught(looking).await {
         // What a target demands and waits for is looked at where something is sent.
-        unfit: Unfit::default(),
-        told: None,
-        seen,
+        Some(seen) => Sent {
+            seen,
+            ..Sent::new(batch, era, left_out)
+        },
+        None => Sent::fault(batch, items, era),
     }
 }
 

@@ -29,6 +29,8 @@ pub(crate) struct Trials {
     failures: u32,
     /// The gate's run of failures in which it counts already.
     counted: Option<u64>,
+    /// Faults of dray's own that it met while it stood alone.
+    pub(super) faults: u32,
     /// It waits on its own until then.
     pub(crate) not_before: Option<Instant>,
     /// That its budget is spent was said.
@@ -164,10 +166,16 @@ impl Engine {
 
     /// How long what failed waits on its own: doubled with each failure, up to a bound.
     fn own_wait(&self, batch: &Batch) -> Duration {
-        let failures = batch.trials.failures.saturating_sub(1).min(16);
-        let doubled = self.config.retry.first.saturating_mul(1 << failures);
+        self.wait_after(batch.trials.failures)
+    }
+
+    pub(super) fn wait_after(&self, failures: u32) -> Duration {
+        let retry = &self.config.retry;
+        let doubled = retry
+            .first
+            .saturating_mul(1 << failures.saturating_sub(1).min(16));
         doubled
-            .min(self.config.retry.max)
+            .min(retry.max)
             .mul_f64(0.5 + rand::random::<f64>() / 2.0)
     }
 

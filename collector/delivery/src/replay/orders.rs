@@ -315,11 +315,24 @@ fn keep(
     };
     let (text, selection) = (plan.text(), picked.bytes());
     let hash = hash(target, &text, &selection);
-    let detail = format!(
+    let mut detail = format!(
         "{} events for {target}, hash {}",
         plan.events,
         hex::encode(&hash)
     );
+    if plan.edits > 0 {
+        // Which fields, and not their values: some may be hidden.
+        let fields = plan
+            .changes
+            .iter()
+            .filter_map(|change| change.split(" = ").next());
+        let fields: Vec<_> = fields.collect();
+        detail += &format!(
+            "; dead letter {} with another {}",
+            plan.edits,
+            fields.join(", ")
+        );
+    }
     let replay = Replay {
         id: 0,
         target: target.to_owned(),

@@ -29,8 +29,11 @@ pub(super) struct Ledger {
     /// The file that was read, and how far.
     inode: u64,
     read_to: u64,
-    /// Lines that are no JSON, or have no name.
+    /// Lines that were read.
+    lines: u64,
+    /// Lines that are no JSON, or have no name; and which was the first, from 1.
     unread: u64,
+    first_unread: u64,
 }
 
 impl Ledger {
@@ -44,7 +47,23 @@ impl Ledger {
             places: HashMap::new(),
             inode: 0,
             read_to: 0,
+            lines: 0,
             unread: 0,
+            first_unread: 0,
+        }
+    }
+
+    /// What of the file nobody could read; empty: nothing. What is missing may stand there.
+    #[must_use]
+    pub(super) fn unread(&self) -> String {
+        match self.unread {
+            0 => String::new(),
+            unread => format!(
+                "{unread} line(s) of {} are no JSON or have nothing at {:?}, the first is line {}: it may stand there",
+                self.path.display(),
+                self.key,
+                self.first_unread
+            ),
         }
     }
 
@@ -77,7 +96,8 @@ impl Ledger {
         let metadata = file.metadata().map_err(said)?;
         if metadata.ino() != self.inode || metadata.len() < self.read_to {
             self.places.clear();
-            (self.inode, self.read_to, self.unread) = (metadata.ino(), 0, 0);
+            (self.inode, self.read_to) = (metadata.ino(), 0);
+            (self.lines, self.unread, self.first_unread) = (0, 0, 0);
         }
         if metadata.len() == self.read_to {
             return Ok(());
@@ -102,6 +122,7 @@ impl Ledger {
                 // Its end is still to come.
                 return Ok(());
             }
+            self.lines += 1;
             let text = std::str::from_utf8(&line[..length - 1]).ok();
             match text.and_then(|text| name_at(text, &self.key)) {
                 Some(name) => {
@@ -114,10 +135,23 @@ impl Ledger {
                     self.places.insert(hash, (self.read_to, length as u32 - 1));
                 }
                 None if line.trim_ascii().is_empty() => {}
-                None => self.unread += 1,
+                None => self.note_unread(),
             }
             self.read_to += length as u64;
         }
+    }
+
+    fn note_unread(&mut self) {
+        if self.unread == 0 {
+            self.first_unread = self.lines;
+            tracing::warn!(
+                file = %self.path.display(),
+                line = self.lines,
+                key = self.key,
+                "a line of the shadow file is no JSON or has no name; documents in such lines are missing"
+            );
+        }
+        self.unread += 1;
     }
 }
 
@@ -151,7 +185,11 @@ mod tests {
             ledger.find("7").expect("read").as_deref(),
             Some("{\"no\":7}")
         );
-        assert_eq!((ledger.find("B").expect("read"), ledger.unread), (None, 1));
+        assert_eq!(ledger.find("B").expect("read"), None);
+        let unread = ledger.unread();
+        for said in ["1 line(s) of ", "nothing at \"/no\"", "the first is line 2"] {
+            assert!(unread.contains(said), "{unread}");
+        }
         write!(file, ",\"v\":2}}\n{{\"no\":\"A\",\"v\":3}}\n").expect("room");
         assert_eq!(
             ledger.find("B").expect("read").as_deref(),
@@ -166,6 +204,7 @@ mod tests {
         std::fs::remove_file(&path).expect("it is there");
         std::fs::write(&path, "{\"no\":\"C\"}\n").expect("room");
         assert_eq!(ledger.find("A").expect("read"), None);
+        assert_eq!(ledger.unread(), "");
         assert_eq!(
             ledger.find("C").expect("read").as_deref(),
             Some("{\"no\":\"C\"}")

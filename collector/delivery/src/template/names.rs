@@ -27,7 +27,7 @@ const PLAIN: [&str; 18] = [
 ];
 
 /// What there is of `vars` and `got`.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Known {
     vars: BTreeSet<String>,
     got: BTreeSet<String>,
@@ -72,9 +72,11 @@ impl Known {
                     let taken = schema::BODIES.iter().filter(|body| {
                         bodies.is_empty() || bodies.iter().any(|name| name == body.name)
                     });
-                    if !taken.into_iter().any(|body| has(body.message, rest)) {
+                    let taken: Vec<_> = taken.collect();
+                    if !taken.iter().any(|body| has(body.message, rest)) {
                         return Err(format!(
-                            "no event of this target has {name:?}; proto/event.proto lists the fields"
+                            "no event of this target has {name:?}; {}",
+                            listed(&taken, rest)
                         ));
                     }
                 }
@@ -105,6 +107,31 @@ fn sample(names: &BTreeSet<String>) -> BTreeMap<String, String> {
         .iter()
         .map(|name| (name.clone(), "1".to_owned()))
         .collect()
+}
+
+/// Bodies whose fields one sentence lists, at most.
+const LISTED_MAX: usize = 3;
+
+/// What there is, as far down as a path leads.
+fn listed(bodies: &[&schema::Body], path: &str) -> String {
+    if bodies.len() > LISTED_MAX {
+        return "bodies = [\"...\"] says which events it takes, and then their fields are listed here"
+            .into();
+    }
+    let of = |body: &&schema::Body| {
+        let (mut at, mut message, mut rest) = (body.name, body.message, path);
+        while let Some((name, below)) = rest.split_once('.')
+            && let Some((name, inner)) = message.field(name).and_then(|field| match field.kind {
+                Kind::Message(inner) => Some((field.name, inner)),
+                _ => None,
+            })
+        {
+            (at, message, rest) = (name, inner, below);
+        }
+        let names: Vec<_> = message.fields.iter().map(|field| field.name).collect();
+        format!("{at} has {}", names.join(", "))
+    };
+    bodies.iter().map(of).collect::<Vec<_>>().join("; ")
 }
 
 /// Whether a message has a field at a dotted path. What stands in a map is anybody's guess.

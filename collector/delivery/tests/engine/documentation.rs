@@ -67,6 +67,7 @@ fn shown(page: &Path) -> Vec<TargetConfig> {
         }
         for target in shown.target {
             assert_eq!(target.validate(), [""; 0], "{block}");
+            assert_eq!(target.doubts(), [""; 0], "{block}");
             seen.push(target);
         }
     }
@@ -125,7 +126,12 @@ fn what_the_page_says_was_tried_is_a_test() {
     let page = std::fs::read_to_string(Path::new(DOCS).join("delivery.md")).expect("the page");
     let (_, tried) = page.split_once("## What was tried").expect("its section");
     let mut names = HashSet::new();
-    for folder in ["../../tests/scenarios", "tests", "../server/tests"] {
+    for folder in [
+        "../../tests/scenarios",
+        "tests",
+        "../server/tests",
+        "src/engine/fault",
+    ] {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
         names_of_tests(&folder, &mut names);
     }

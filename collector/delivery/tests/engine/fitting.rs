@@ -337,7 +337,7 @@ async fn a_dead_letter_that_is_tried_again_is_not_sent_twice_where_its_key_waits
             _ => Reply::Status(200),
         }
     });
-    let more = "batch = 1\non_reject = \"park\"\n[[rule]]\nstatus = [\"424\"]\noutcome = \"missing-reference\"\n\
+    let more = "batch = 1\non_reject = \"park\"\n[[rule]]\nstatus = [\"424\"]\noutcome = \"missing_reference\"\n\
                 [holds]\nalarm_after = \"1ms\"\nask_first = \"1ms\"\nask_max = \"20ms\"\n";
     let target = start(&store, &erp.url(), more);
     append(&store, "north/stock", &["A"]).await;

@@ -274,7 +274,7 @@ const TOLD: &str = r#"
 [[rule]]
 status = ["422"]
 when = [{ at = "/error", matches = "unknown item" }]
-outcome = "missing-reference"
+outcome = "missing_reference"
 reference = { of = "item", at = "/error", matches = "unknown item ([^ ]+)" }
 [holds]
 ask_first = "1h"

@@ -20,6 +20,7 @@ mod own_preset;
 mod phasing;
 mod refusing;
 mod releasing;
+mod repeating;
 mod replaying;
 mod shadowing;
 mod sharing;

@@ -187,7 +187,10 @@ async fn a_redirect_is_not_followed_and_pauses_the_target_until_it_is_resumed() 
         metrics.state == State::Paused
     })
     .await;
-    assert_eq!(metrics.detail, "the target answered 302 Found");
+    assert_eq!(
+        metrics.detail,
+        "the target answered 302 Found; put it right, then \"dray-collector target resume erp\": no restart does that"
+    );
     assert_eq!(elsewhere.kept_asks().len(), 0);
     erp.script(|_| Reply::Status(200));
     target.resume().await.expect("it is paused");
@@ -325,7 +328,11 @@ async fn scenario_16_a_401_reads_the_secret_again_once_and_then_the_breaker_is_o
         metrics.broken.is_some() && metrics.state == State::Waiting
     };
     let metrics = wait(&target, "the breaker", is_shown).await;
-    assert_eq!(metrics.detail, "the target answered 401 Unauthorized: {}");
+    let said = format!(
+        "see auth.token_file {}: the target answered 401 Unauthorized: {{}}",
+        path.display()
+    );
+    assert_eq!(metrics.detail, said);
     let broken = metrics.broken.expect("it is open");
     assert_eq!(broken.cause, "it does not know us");
     // Asked once more each time that the wait is over, and nobody has to do anything.

@@ -392,7 +392,7 @@ async fn who_settled_a_dead_letter_is_on_disk_with_what_was_done() {
         .map(|entry| (entry.actor, entry.action, entry.subject))
         .collect();
     let entry = |by: &str, action: &str| {
-        let subject = format!("dead letter {id}");
+        let subject = format!("dead letter {id}, north/shipments offset 1 at erp");
         (by.to_owned(), action.to_owned(), subject)
     };
     assert_eq!(trail, [entry("uid 7", "retry"), entry("uid 8", "discard")]);

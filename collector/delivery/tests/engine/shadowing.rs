@@ -384,6 +384,64 @@ async fn while_the_other_side_can_not_be_read_the_report_waits_for_it() {
     assert_eq!(erp.arrivals().len(), 1);
 }
 
+#[tokio::test]
+async fn an_entity_in_shadow_is_looked_at_as_it_would_be_and_its_own_body_is_compared() {
+    let (store, erp) = (open(), Erp::start().await);
+    erp.script(|ask| {
+        let body = match ask.path.contains("$filter") {
+            true => r#"{"value": [{"code": "A", "label": "other"}]}"#,
+            false => r#"{"sku": "A", "@odata.etag": "W/\"7\""}"#,
+        };
+        Reply::With(200, "x-a", "b".into(), body.into())
+    });
+    let table = r#"
+kind = "odata"
+batch = 50
+[odata]
+entity = "Items"
+body = '{"sku": {{ key | tojson }}, "name": {{ data.shipment_number | tojson }}}'
+key = ["sku"]
+write = "create-or-patch"
+if_match = "read"
+[shadow]
+at = "/value/0"
+fields = { "/sku" = "/code", "/name" = "/label" }
+[shadow.call]
+method = "GET"
+url = "Items?$filter=sku%20eq%20'{{ key | odata | urlencode }}'"
+"#;
+    let target = start_agreed(&store, &erp.url(), table, SHADOW);
+    append(&store, "north/shipments", &["A"]).await;
+    wait(&target, "one", |metrics| metrics.shadowed == 1).await;
+    target.stop().await;
+    assert!(
+        erp.kept_asks().iter().all(|ask| ask.method == "GET"),
+        "{:?}",
+        erp.lines()
+    );
+    assert_eq!(verdicts(&store), ["A differs"]);
+    let row = &rows(&store)[0].1;
+    for part in [
+        "PATCH ",
+        "Items('A')",
+        "if-match: W/\"7\"",
+        "{\"sku\": \"A\"",
+    ] {
+        assert!(
+            row.request.contains(part),
+            "{part} is not in {}",
+            row.request
+        );
+    }
+    let detail: Detail = serde_json::from_str(&row.detail).expect("JSON");
+    let fields: Vec<_> = detail
+        .differences
+        .iter()
+        .map(|found| &*found.field)
+        .collect();
+    assert_eq!(fields, ["/name"]);
+}
+
 /// What an answer told while the flow was live is there in shadow, too: what is rendered is what would be sent.
 #[tokio::test]
 async fn what_is_kept_of_a_key_stands_in_what_shadow_renders() {

@@ -127,9 +127,45 @@ async fn a_stream_that_is_missing_or_takes_no_such_subject_is_said() {
         ..stream::Config::default()
     };
     context.create_stream(other).await.expect("a stream");
+    // Another stream takes it: that is not where it should go.
     target.resume().await.expect("it runs");
-    paused("another stream than WMS takes the subject erp.A").await;
+    paused("does not take the subject erp.A, only wms.>").await;
     target.stop().await;
+    let mut other = context.get_stream("OTHER").await.expect("the stream");
+    assert_eq!(other.info().await.expect("it answers").state.messages, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_speaks_neither_to_the_server_nor_at_subjects_of_others() {
+    let server = Nats::start();
+    let context = server.context().await;
+    make_stream(&context, Duration::from_secs(120)).await;
+    let victim = stream::Config {
+        name: "VICTIM".into(),
+        subjects: vec!["victim".into()],
+        ..stream::Config::default()
+    };
+    context.create_stream(victim).await.expect("a stream");
+    let kept = context.publish("victim", "kept".into()).await;
+    kept.expect("it is sent").await.expect("it is there");
+    let store = open();
+    let keys = ["$JS.API.STREAM.PURGE.VICTIM", "victim", "wms.A", "wms.>"];
+    let events: Vec<_> = (1..)
+        .zip(keys)
+        .map(|(sequence, key)| movement(sequence, key, 1, "1"))
+        .collect();
+    put(&store, "north/moves", &events).await;
+    let by_key = "subject = \"{{ key }}\"\n";
+    let target = start_as(&store, "erp", &table(&server, "", by_key));
+    wait_for(&target, "the one", |metrics| {
+        (metrics.delivered, metrics.dead, metrics.backlog) == (1, 3, 0)
+    })
+    .await;
+    target.stop().await;
+    assert_eq!(states(&store), [(1, Dead), (2, Dead), (4, Dead)]);
+    let mut victim = context.get_stream("VICTIM").await.expect("the stream");
+    assert_eq!(victim.info().await.expect("it answers").state.messages, 1);
+    assert_eq!(all(&context).await.len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -44,6 +44,7 @@ pub(super) async fn list(
     shared: &Arc<Shared>,
     request: DeadLettersRequest,
 ) -> Result<DeadLettersReply, Status> {
+    let named = request.target.clone();
     let mut keys = ShownKeys::new(shared);
     let answer = ask(&shared.store, move |store| {
         if request.id > 0 {
@@ -95,6 +96,13 @@ pub(super) async fn list(
         })
     });
     let mut reply = answer.await.map_err(failed)?;
+    let is_nobody = reply.total == 0 && !matches!(named.as_str(), "" | AGENTS);
+    // One that was taken out of the configuration may have some still.
+    if is_nobody && !shared.targets.is_known(&named) {
+        return Err(Status::not_found(format!(
+            "there is no target {named}; \"dray-collector status\" lists them"
+        )));
+    }
     for entry in &mut reply.entries {
         for json in [&mut entry.event_json, &mut entry.edited_json] {
             *json = shared.targets.masked(&entry.target, json);

@@ -55,7 +55,8 @@ fn unreachable(path: &Path, error: &std::io::Error) -> Failure {
     Failure::Unreachable(match error.kind() {
         std::io::ErrorKind::PermissionDenied => {
             format!(
-                "{path}: only root, the user that runs the collector and those that its configuration names as operators may ask it; use sudo"
+                "{path}: uid {} may not ask: only root, the user that runs the collector and those that its configuration names as operators may; use sudo",
+                rustix::process::getuid().as_raw()
             )
         }
         _ => format!(

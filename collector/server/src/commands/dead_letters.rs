@@ -10,6 +10,7 @@ use dray_proto::v1::{DeadLetterActRequest, DeadLettersRequest};
 use serde_json::Value;
 
 use super::client::{connect, said};
+use super::out::say;
 use super::show;
 use crate::cli::DeadLetters;
 use crate::config::Config;
@@ -63,11 +64,11 @@ pub(super) async fn run(config: &Config, command: DeadLetters) -> Result<(), Fai
         .map_err(said)?
         .into_inner();
     match (reply.done, retry) {
-        (0, _) => println!("There was nothing to do."),
-        (done, true) => println!(
+        (0, _) => say!("There was nothing to do."),
+        (done, true) => say!(
             "{done} will be delivered again; \"dray-collector dead-letters list\" shows what comes of it."
         ),
-        (done, false) => println!("{done} discarded."),
+        (done, false) => say!("{done} discarded."),
     }
     Ok(())
 }
@@ -109,17 +110,18 @@ async fn show_one(config: &Config, id: u64) -> Result<(), Failure> {
     } else {
         entry.target
     };
-    println!(
+    say!(
         "id       {}\nstate    {}\ntarget   {target}",
-        entry.id, entry.state
+        entry.id,
+        entry.state
     );
-    println!(
+    say!(
         "place    {} offset {}\nkey      {}",
         entry.flow,
         entry.offset,
         line(&entry.key)
     );
-    println!(
+    say!(
         "since    {}\nbehind   {} event(s) of the same key wait",
         show::time_us(entry.at_us),
         entry.held_behind
@@ -127,37 +129,37 @@ async fn show_one(config: &Config, id: u64) -> Result<(), Failure> {
     let event: Value = serde_json::from_str(&entry.event_json).unwrap_or_default();
     let pretty = serde_json::to_string_pretty(&event).unwrap_or(entry.event_json);
     if entry.attempts > 0 {
-        println!("tries    {}", entry.attempts);
+        say!("tries    {}", entry.attempts);
     }
     if !entry.class.is_empty() {
-        println!("class    {}", entry.class);
+        say!("class    {}", entry.class);
     }
     for (title, words) in [("owner", &entry.owner), ("runbook", &entry.runbook)] {
         if !words.is_empty() {
-            println!("{title:<8} {}", line(words));
+            say!("{title:<8} {}", line(words));
         }
     }
     let mut kept: Vec<_> = entry.kept.iter().collect();
     kept.sort();
     for (name, value) in kept {
-        println!("kept     {name} = {}", line(value));
+        say!("kept     {name} = {}", line(value));
     }
-    println!("reason   {}\n\n{}", line(&entry.reason), lines(&pretty));
+    say!("reason   {}\n\n{}", line(&entry.reason), lines(&pretty));
     if !entry.edited_json.is_empty() {
         let edited: Value = serde_json::from_str(&entry.edited_json).unwrap_or_default();
         let edited = serde_json::to_string_pretty(&edited).unwrap_or_default();
-        println!("\nas it was edited, and is sent:\n{}", lines(&edited));
+        say!("\nas it was edited, and is sent:\n{}", lines(&edited));
     }
     for (title, text) in [
         ("the last request", &entry.request),
         ("its answer", &entry.answer),
     ] {
         if !text.is_empty() {
-            println!("\n{title}:\n{}", lines(text));
+            say!("\n{title}:\n{}", lines(text));
         }
     }
     if let Some(bytes) = raw(&event) {
-        println!(
+        say!(
             "\nits bytes, from the quote to the quote:\n\"{}\"",
             readable(&bytes)
         );

@@ -6,6 +6,7 @@ use dray_proto::shown;
 use dray_proto::v1::{CollectorStatusRequest, FlowAtTarget};
 
 use super::client::{connect, said};
+use super::out::say;
 use super::show;
 use crate::config::Config;
 use crate::failure::Failure;
@@ -16,11 +17,11 @@ pub(super) async fn run(config: &Config, json: bool) -> Result<(), Failure> {
     let flows = status.map_err(said)?.into_inner().flows_at_targets;
     if json {
         let json = |flow: &FlowAtTarget| shown::json(&object(flow).to_string());
-        flows.iter().for_each(|flow| println!("{}", json(flow)));
+        flows.iter().for_each(|flow| say!("{}", json(flow)));
     } else if flows.is_empty() {
-        println!("No target takes a flow yet; \"dray-collector status\" shows both.");
+        say!("No target takes a flow yet; \"dray-collector status\" shows both.");
     } else {
-        println!("{}", table(&flows));
+        say!("{}", table(&flows));
     }
     Ok(())
 }

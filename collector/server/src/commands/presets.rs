@@ -5,6 +5,7 @@ use std::path::Path;
 use dray_delivery::presets;
 use toml::{Table, Value};
 
+use super::out::{self, say};
 use crate::cli::Presets;
 use crate::config::Config;
 use crate::failure::Failure;
@@ -18,7 +19,7 @@ pub fn run(command: Option<&Presets>, config: &Path) -> Result<(), Failure> {
         None | Some(Presets::List) => list(),
         Some(Presets::Show { name }) => match presets::text(name) {
             Some(text) => {
-                print!("{text}");
+                out::put(format_args!("{text}"));
                 Ok(())
             }
             None => Err(Failure::Failed(format!(
@@ -29,7 +30,7 @@ pub fn run(command: Option<&Presets>, config: &Path) -> Result<(), Failure> {
             let text = Config::text(config).map_err(Failure::Config)?;
             let folder = config.parent().unwrap_or(Path::new(""));
             let shown = merged(&text, folder, target).map_err(Failure::Failed)?;
-            print!("{shown}");
+            out::put(format_args!("{shown}"));
             Ok(())
         }
     }
@@ -38,9 +39,10 @@ pub fn run(command: Option<&Presets>, config: &Path) -> Result<(), Failure> {
 fn list() -> Result<(), Failure> {
     for name in presets::names() {
         let preset = presets::read(name).map_err(Failure::Failed)?;
-        println!(
+        say!(
             "{name}\n    {}\n    Tested: {}.",
-            preset.about, preset.tested
+            preset.about,
+            preset.tested
         );
     }
     Ok(())

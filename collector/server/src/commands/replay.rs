@@ -7,6 +7,7 @@ use dray_proto::v1::{
 };
 
 use super::client::{connect, said};
+use super::out::say;
 use super::show::{table, time_us};
 use crate::cli::{How, PlanArgs, Replay};
 use crate::config::Config;
@@ -72,7 +73,7 @@ async fn plan(config: &Config, request: PlanReplayRequest) -> Result<(), Failure
     let answer = connect(config).await?.plan_replay(request).await;
     let planned = answer.map_err(said)?.into_inner();
     show(&planned);
-    println!(
+    say!(
         "\nNothing is sent yet. Somebody else approves it until {}:\n  dray-collector replay approve {} {}",
         time_us(planned.expires_us),
         planned.id,
@@ -88,7 +89,7 @@ async fn act(config: &Config, act: Act, id: u64, hash: String) -> Result<(), Fai
         hash,
     };
     let answer = connect(config).await?.replay_act(request).await;
-    println!("{}", lines(&answer.map_err(said)?.into_inner().said));
+    say!("{}", lines(&answer.map_err(said)?.into_inner().said));
     Ok(())
 }
 
@@ -101,7 +102,7 @@ async fn list(config: &Config, target: String, limit: u32) -> Result<(), Failure
     let answer = connect(config).await?.replays(request).await;
     let replays = answer.map_err(said)?.into_inner().replays;
     if replays.is_empty() {
-        println!("No replays.");
+        say!("No replays.");
         return Ok(());
     }
     let row = |one: &ReplayEntry| {
@@ -127,7 +128,7 @@ async fn list(config: &Config, target: String, limit: u32) -> Result<(), Failure
         "AT",
         "APPROVED BY",
     ];
-    println!("{}", table(&head, &rows));
+    say!("{}", table(&head, &rows));
     Ok(())
 }
 
@@ -136,28 +137,29 @@ fn settled(one: &ReplayEntry) -> u64 {
 }
 
 fn show(one: &ReplayEntry) {
-    println!("replay   {} ({})", one.id, one.state);
-    println!(
+    say!("replay   {} ({})", one.id, one.state);
+    say!(
         "target   {}, {} events a second at most",
-        one.target, one.rate
+        one.target,
+        one.rate
     );
-    println!("planned  by {}, {}", one.planned_by, time_us(one.at_us));
+    say!("planned  by {}, {}", one.planned_by, time_us(one.at_us));
     match one.approved_by.as_str() {
-        "" => println!("expires  {}", time_us(one.expires_us)),
-        by => println!("approved by {by}, {}", time_us(one.approved_us)),
+        "" => say!("expires  {}", time_us(one.expires_us)),
+        by => say!("approved by {by}, {}", time_us(one.approved_us)),
     }
     if one.ended_us > 0 {
-        println!("ended    {}", time_us(one.ended_us));
+        say!("ended    {}", time_us(one.ended_us));
     }
-    println!("hash     {}", one.hash);
+    say!("hash     {}", one.hash);
     let what = if one.dead_letters {
         "dead letters"
     } else {
         "events"
     };
-    println!("sends    {} {what} of {} keys", one.events, one.keys);
+    say!("sends    {} {what} of {} keys", one.events, one.keys);
     if one.unsent > 0 {
-        println!(
+        say!(
             "         {} of them for the first time: never sent, as they passed by while their flow was off, in shadow or rolled back",
             one.unsent
         );
@@ -170,7 +172,7 @@ fn show(one: &ReplayEntry) {
             [vec![flow.flow.clone()], numbers.to_vec()].concat()
         })
         .collect();
-    println!("\n{}", table(&["FLOW", "FIRST", "LAST", "EVENTS"], &rows));
+    say!("\n{}", table(&["FLOW", "FIRST", "LAST", "EVENTS"], &rows));
     show_newer(one);
     for (count, why) in [
         (one.waiting, "are not delivered yet, and will be"),
@@ -178,12 +180,12 @@ fn show(one: &ReplayEntry) {
         (one.lost, "cannot be read, or are gone from the log"),
     ] {
         if count > 0 {
-            println!("left out: {count} that {why}");
+            say!("left out: {count} that {why}");
         }
     }
     if one.edits > 0 {
         let changes: Vec<_> = one.changes.iter().map(|change| line(change)).collect();
-        println!(
+        say!(
             "\ndead letter {} is sent with {}",
             one.edits,
             changes.join(", ")
@@ -191,7 +193,7 @@ fn show(one: &ReplayEntry) {
         for (title, json) in [("before", &one.before_json), ("after", &one.after_json)] {
             let json: serde_json::Value = serde_json::from_str(json).unwrap_or_default();
             let pretty = serde_json::to_string_pretty(&json["data"]).unwrap_or_default();
-            println!("{title}: {}", lines(&pretty));
+            say!("{title}: {}", lines(&pretty));
         }
     }
     if !one.approved_by.is_empty() {
@@ -205,11 +207,11 @@ fn show_newer(one: &ReplayEntry) {
     }
     let (count, keys) = (one.newer, one.newer_keys);
     if one.older {
-        println!(
+        say!(
             "\nWARNING: {count} of them, of {keys} keys, are older than what was delivered since, and put the target back:"
         );
     } else {
-        println!(
+        say!(
             "\nleft out: {count} of {keys} keys that are older than what was delivered since (--older sends them all the same):"
         );
     }
@@ -226,18 +228,18 @@ fn show_newer(one: &ReplayEntry) {
         })
         .collect();
     if !rows.is_empty() {
-        println!(
+        say!(
             "{}",
             table(&["FLOW", "KEY", "OFFSET", "DELIVERED SINCE"], &rows)
         );
     }
     if keys > rows.len() as u64 && !rows.is_empty() {
-        println!("... {} of {keys} keys", rows.len());
+        say!("... {} of {keys} keys", rows.len());
     }
 }
 
 fn show_progress(one: &ReplayEntry) {
-    println!("\nsettled  {} of {}", settled(one), one.events);
+    say!("\nsettled  {} of {}", settled(one), one.events);
     for (count, what) in [
         (one.delivered, "delivered"),
         (one.accepted, "taken on: see dead-letters list"),
@@ -250,7 +252,7 @@ fn show_progress(one: &ReplayEntry) {
         (one.gone, "gone"),
     ] {
         if count > 0 {
-            println!("  {count} {what}");
+            say!("  {count} {what}");
         }
     }
     let rows: Vec<_> = one
@@ -268,6 +270,6 @@ fn show_progress(one: &ReplayEntry) {
         })
         .collect();
     if !rows.is_empty() {
-        println!("\n{}", table(&["FLOW", "OFFSET", "KEY", "WHY"], &rows));
+        say!("\n{}", table(&["FLOW", "OFFSET", "KEY", "WHY"], &rows));
     }
 }

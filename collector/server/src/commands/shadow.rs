@@ -7,6 +7,7 @@ use dray_proto::shown;
 use dray_proto::v1::{ShadowEntry, ShadowReply, ShadowRequest, ShadowTally};
 
 use super::client::{connect, said};
+use super::out::{self, say, unless_nobody_reads};
 use super::show;
 use crate::cli::ShadowArgs;
 use crate::config::Config;
@@ -30,7 +31,7 @@ pub(super) async fn run(config: &Config, arguments: ShadowArgs) -> Result<(), Fa
     };
     if arguments.clear {
         client.shadow(request).await.map_err(said)?;
-        println!("The report of {} begins anew.", arguments.target);
+        say!("The report of {} begins anew.", arguments.target);
         return Ok(());
     }
     if !arguments.csv && !arguments.json {
@@ -39,13 +40,13 @@ pub(super) async fn run(config: &Config, arguments: ShadowArgs) -> Result<(), Fa
         }
         request.limit = SHOWN;
         let reply = client.shadow(request).await.map_err(said)?.into_inner();
-        print!("{}", summary(&reply));
+        out::put(format_args!("{}", summary(&reply)));
         return Ok(());
     }
-    let failed = |error: std::io::Error| Failure::Failed(error.to_string());
     let mut out = BufWriter::new(std::io::stdout().lock());
     if arguments.csv {
-        out.write_all(CSV_HEAD.as_bytes()).map_err(failed)?;
+        out.write_all(CSV_HEAD.as_bytes())
+            .or_else(unless_nobody_reads)?;
     }
     request.limit = PAGE;
     loop {
@@ -54,17 +55,15 @@ pub(super) async fn run(config: &Config, arguments: ShadowArgs) -> Result<(), Fa
             .await
             .map_err(said)?
             .into_inner();
-        for entry in &reply.entries {
-            let text = if arguments.csv {
-                csv(entry)
-            } else {
-                object(entry)
-            };
-            out.write_all(text.as_bytes()).map_err(failed)?;
-        }
-        match reply.entries.last() {
-            Some(last) => request.after = last.id,
-            None => return out.flush().map_err(failed),
+        let line = match arguments.csv {
+            true => csv,
+            false => object,
+        };
+        let lines: String = reply.entries.iter().map(line).collect();
+        let written = out.write_all(lines.as_bytes()).and_then(|()| out.flush());
+        match (written, reply.entries.last()) {
+            (Ok(()), Some(last)) => request.after = last.id,
+            (written, _) => return written.or_else(unless_nobody_reads),
         }
     }
 }

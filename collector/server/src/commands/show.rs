@@ -3,8 +3,13 @@
 use dray_proto::shown::{json as plain_json, line};
 use dray_proto::v1::{AuditEntry, CollectorStatus, DeadLetterEntry, FlowAtTarget, SiteStatus};
 
+use super::out::say;
+
 /// Sentences about flows that `status` shows: some thousand may be off at once.
 const CONCERNS_SHOWN: usize = 30;
+
+/// Characters of a reason in a list: `dead-letters show` has all of it.
+const REASON_SHOWN: usize = 160;
 
 /// Lines under a head, columns as wide as their widest cell; numbers to the right.
 pub(super) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
@@ -55,7 +60,7 @@ pub(super) fn audit(entries: &[AuditEntry], json: bool) {
                 "id": entry.id, "at_us": entry.at_us, "actor": entry.actor, "action": entry.action,
                 "subject": entry.subject, "detail": entry.detail, "hash": entry.hash,
             });
-            println!("{}", plain_json(&line.to_string()));
+            say!("{}", plain_json(&line.to_string()));
         }
         return;
     }
@@ -69,14 +74,12 @@ pub(super) fn audit(entries: &[AuditEntry], json: bool) {
         ]
     };
     let rows: Vec<_> = entries.iter().map(row).collect();
-    println!("{}", table(&["AT", "WHO", "WHAT", "TO", "DETAIL"], &rows));
+    say!("{}", table(&["AT", "WHO", "WHAT", "TO", "DETAIL"], &rows));
 }
 
 pub(super) fn sites(sites: &[SiteStatus]) {
     if sites.is_empty() {
-        println!(
-            "No agent has enrolled yet; \"dray-collector invite SITE\" prints a token for one."
-        );
+        say!("No agent has enrolled yet; \"dray-collector invite SITE\" prints a token for one.");
         return;
     }
     let row = |site: &SiteStatus| {
@@ -100,7 +103,7 @@ pub(super) fn sites(sites: &[SiteStatus]) {
         ]
     };
     let rows: Vec<_> = sites.iter().map(row).collect();
-    println!(
+    say!(
         "{}",
         table(
             &[
@@ -120,7 +123,7 @@ pub(super) fn status(status: &CollectorStatus) {
     let share = (status.log_bytes * 100)
         .checked_div(status.log_bytes_max)
         .unwrap_or(0);
-    println!(
+    say!(
         "dray-collector {}; the log holds {} of {} ({share} %)\n",
         line(&status.version),
         bytesize::ByteSize(status.log_bytes),
@@ -140,20 +143,18 @@ pub(super) fn status(status: &CollectorStatus) {
         })
         .collect();
     if flows.is_empty() {
-        println!(
-            "No agent has sent anything yet; \"dray-collector sites\" shows who is connected.\n"
-        );
+        say!("No agent has sent anything yet; \"dray-collector sites\" shows who is connected.\n");
     } else {
-        println!(
+        say!(
             "{}\n",
             table(&["FLOW", "AGENT", "EVENTS", "LAST CAPTURED"], &flows)
         );
     }
     for flow in status.flows.iter().filter(|flow| !flow.gap.is_empty()) {
-        println!("{} is stopped: {}\n", line(&flow.flow), line(&flow.gap));
+        say!("{} is stopped: {}\n", line(&flow.flow), line(&flow.gap));
     }
     if status.agent_dead_letters > 0 {
-        println!(
+        say!(
             "Dead letters from agents: {}; \"dray-collector dead-letters list\" shows them.\n",
             status.agent_dead_letters
         );
@@ -192,9 +193,9 @@ pub(super) fn status(status: &CollectorStatus) {
         })
         .collect();
     if targets.is_empty() {
-        println!("No targets; [[target]] tables of the configuration make some.");
+        say!("No targets; [[target]] tables of the configuration make some.");
     } else {
-        println!(
+        say!(
             "{}",
             table(
                 &[
@@ -214,11 +215,11 @@ pub(super) fn status(status: &CollectorStatus) {
     }
     let concerns = concerns(status);
     for concern in concerns.iter().take(CONCERNS_SHOWN) {
-        println!("\n{}", line(concern));
+        say!("\n{}", line(concern));
     }
     if concerns.len() > CONCERNS_SHOWN {
         let more = concerns.len() - CONCERNS_SHOWN;
-        println!("\n... and {more} more; \"dray-collector flows\" shows all of them");
+        say!("\n... and {more} more; \"dray-collector flows\" shows all of them");
     }
     if !status.consumers.is_empty() {
         let rows: Vec<_> = status
@@ -226,7 +227,7 @@ pub(super) fn status(status: &CollectorStatus) {
             .iter()
             .map(|consumer| vec![consumer.consumer.clone(), consumer.backlog.to_string()])
             .collect();
-        println!("\n{}", table(&["CONSUMER", "BACKLOG"], &rows));
+        say!("\n{}", table(&["CONSUMER", "BACKLOG"], &rows));
     }
 }
 
@@ -276,7 +277,7 @@ fn who(flow: &FlowAtTarget) -> String {
 
 pub(super) fn dead_letters(entries: &[DeadLetterEntry], total: u64) {
     if entries.is_empty() {
-        println!("No dead letters.");
+        say!("No dead letters.");
         return;
     }
     let row = |entry: &DeadLetterEntry| {
@@ -285,7 +286,10 @@ pub(super) fn dead_letters(entries: &[DeadLetterEntry], total: u64) {
         } else {
             entry.target.clone()
         };
-        let reason: String = entry.reason.chars().take(100).collect();
+        let mut reason: String = entry.reason.chars().take(REASON_SHOWN).collect();
+        if reason.len() < entry.reason.len() {
+            reason.push_str(&format!(" … (dead-letters show {})", entry.id));
+        }
         vec![
             entry.id.to_string(),
             entry.state.clone(),
@@ -300,7 +304,7 @@ pub(super) fn dead_letters(entries: &[DeadLetterEntry], total: u64) {
         ]
     };
     let rows: Vec<_> = entries.iter().map(row).collect();
-    println!(
+    say!(
         "{}",
         table(
             &[
@@ -311,7 +315,7 @@ pub(super) fn dead_letters(entries: &[DeadLetterEntry], total: u64) {
         )
     );
     if total > entries.len() as u64 {
-        println!("... {} of {total}; --limit shows more", entries.len());
+        say!("... {} of {total}; --limit shows more", entries.len());
     }
 }
 

@@ -11,6 +11,7 @@ use tokio_stream::StreamExt as _;
 use tonic::Code;
 
 use super::client::{channel, said};
+use super::out::unless_nobody_reads;
 use crate::cli::TailArgs;
 use crate::config::Config;
 use crate::core::now_us;
@@ -53,11 +54,8 @@ pub(super) async fn run(config: &Config, arguments: TailArgs) -> Result<(), Fail
             .iter()
             .try_for_each(|event| write(&mut out, event, whole))
             .and_then(|()| out.flush());
-        match written {
-            // Whoever read us has seen enough: `tail | head`.
-            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => return Ok(()),
-            Err(error) => return Err(Failure::Failed(format!("stdout: {error}"))),
-            Ok(()) => {}
+        if let Err(error) = written {
+            return unless_nobody_reads(error);
         }
     }
 }

@@ -180,7 +180,8 @@ fn span_of(root: &DeTable<'_>, path: &[At<'_>]) -> Range<usize> {
 /// serde says what it found and what it expected; this adds what to do.
 fn way_out_of(what: &str) -> String {
     if let Some(rest) = what.strip_prefix("unknown field ") {
-        return of_names(rest, "remove it");
+        return secret_of(rest)
+            .unwrap_or_else(|| of_names(rest, "write one that is known, or remove it"));
     }
     if let Some(rest) = what.strip_prefix("unknown variant ") {
         return of_names(rest, "write one of those");
@@ -214,6 +215,11 @@ fn way_out_of(what: &str) -> String {
             "parsable string",
             "write a number with its unit, in quotes: \"64MiB\", \"50GiB\"",
         ),
+        ("a decimal in quotes", "put the number in quotes"),
+        (
+            " is no uid",
+            "operators are users of this machine, by number",
+        ),
         ("duplicate key", "keep one of the two"),
         ("expected a string", "put it in quotes"),
         (
@@ -230,6 +236,15 @@ fn way_out_of(what: &str) -> String {
         return "write a whole number without quotes".to_owned();
     }
     "correct this line; \"dray-collector check\" tries the file again".to_owned()
+}
+
+/// Of a secret that was written where a file with it is to be named.
+fn secret_of(rest: &str) -> Option<String> {
+    let mut names = rest.split('`').skip(1).step_by(2);
+    let file = format!("{}_file", names.next()?);
+    names.any(|known| known == file).then(|| {
+        format!("secrets stand in files of their own: write {file} = \"/etc/dray/...\", a file that only the collector's user can read")
+    })
 }
 
 /// From "`bacth`, expected one of `batch`, `url`": the nearest, or all of them.

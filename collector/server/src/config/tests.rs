@@ -46,7 +46,7 @@ fn the_documented_configuration_is_read() {
 }
 
 /// Each: the line to replace in [`GOOD`], with what, the line that must be named, and words of the answer.
-const BROKEN: [(&str, &str, usize, &[&str]); 27] = [
+const BROKEN: [(&str, &str, usize, &[&str]); 35] = [
     (
         "[log]",
         "operators = [1001]\n[log]",
@@ -202,6 +202,57 @@ const BROKEN: [(&str, &str, usize, &[&str]); 27] = [
         13,
         &["there is no account \"netsuit\"", "write an [[account]]"],
     ),
+    (
+        "token_file = \"/etc/dray/erp.token\"",
+        "token_file = \"/t\"\ntoken = \"s3cret\"",
+        15,
+        &["unknown field `token`", "write token_file = "],
+    ),
+    (
+        "[target.retry]",
+        "[budgets.high]\nretry = \"1h\"\n[target.retry]",
+        18,
+        &["unknown field `high`", "urgent, normal, bulk"],
+    ),
+    (
+        "[log]",
+        "operators = [\"alice\"]\n[log]",
+        5,
+        &["\"alice\" is no uid", "id -u alice"],
+    ),
+    (
+        "[target.retry]",
+        "[[target.demand]]\nbody = \"shipment\"\nfield = \"line.quantity\"\nmin = 0.001\n[target.retry]",
+        21,
+        &["in quotes, as in \"0.001\"", "put the number in quotes"],
+    ),
+    (
+        "[target.retry]",
+        "[[target.rule]]\noutcome = \"done\"\n[[target.rule]]\noutcome = \"accepted\"\n[target.retry]",
+        21,
+        &["rule 2: outcome: what is \"accepted\"", "write go = "],
+    ),
+    (
+        "[target.retry]",
+        "[[target.rule]]\noutcome = \"accepteds\"\n[target.retry]",
+        19,
+        &["did you mean \"accepted\"?"],
+    ),
+    (
+        "[target.retry]",
+        "[[target.reference]]\nbody = \"shipment\"\nfield = \"line.item_number\"\nof = \"item\"\n[target.retry]",
+        18,
+        &["reference 1 (line.item_number): this target takes no item"],
+    ),
+    (
+        "url = \"https://erp.example/api/events\"",
+        "url = \"https://erp.example/\"\nkind = \"odata\"\n[target.odata]\nentity = \"A\"\nkey = [\"a\"]\nbody = '{\"a\": {{ data.lin | tojson }}}'\n[[target]]\nname = \"b\"\nurl = \"https://b.example/\"",
+        15,
+        &[
+            "odata.body: no event of this target has \"data.lin\"",
+            "bodies = ",
+        ],
+    ),
 ];
 
 #[test]
@@ -240,6 +291,35 @@ fn all_that_is_wrong_is_said_at_once() {
             .collect::<Vec<_>>(),
         [3, 6, 13],
         "{problems:?}"
+    );
+}
+
+#[test]
+fn what_is_most_likely_not_meant_is_told_at_its_line() {
+    let more = "batch = 1\nvars = { unit_pric = 1 }\n[target.calls]\nfirst = \"a\"\n[target.calls.call.a]\n[target.calls.call.b]\n";
+    let config = parse(
+        &GOOD
+            .replace("batch = 200\n", "")
+            .replace("[target.auth]", &format!("{more}[target.auth]")),
+    );
+    let config = config.expect("it hinders nothing");
+    let doubts: Vec<_> = config
+        .doubts
+        .iter()
+        .map(|doubt| (doubt.line, doubt.what.as_str()))
+        .collect();
+    assert_eq!(doubts.len(), 2, "{doubts:?}");
+    assert_eq!(doubts[0].0, 19, "{doubts:?}");
+    assert!(doubts[0].1.contains("calls.call.b: it is never made"));
+    assert_eq!(doubts[1].0, 15, "{doubts:?}");
+    assert!(doubts[1].1.contains("vars.unit_pric: no template"));
+    assert_eq!(parse(GOOD).expect("good").doubts, []);
+    let preset = "[[target]]\nname = \"t\"\npreset = \"tryton/items\"\nurl = \"https://t.example/erp/\"\nvars = { company = 1 }\nauth = { user = \"u\", password_file = \"/p\" }\n";
+    let config = parse(&format!("{GOOD}{preset}")).expect("good");
+    assert_eq!(
+        config.doubts,
+        [],
+        "a preset has what others of its kind need"
     );
 }
 

@@ -120,7 +120,7 @@ async fn what_an_agent_could_not_read_is_listed_shown_and_discarded() {
         (action, subject.to_owned(), detail.to_owned())
     };
     let expected = [
-        entry(&format!("dead letter {}", first.id), "1 of them"),
+        entry(&format!("dead letter {}", first.id), &first.reason),
         entry("agents", "all of them"),
         entry("agents", "1 of them"),
     ];

@@ -219,9 +219,18 @@ async fn several_are_settled_at_once_and_a_target_that_was_taken_out_is_named_un
     assert_eq!(
         audited,
         [
-            ("dead letter 1", "1 of them"),
-            ("dead letter 3", "1 of them"),
-            ("dead letter 2", "1 of them"),
+            (
+                "dead letter 1, north/shipments offset 1 at old-erp",
+                "it names item \"SKU-1\""
+            ),
+            (
+                "dead letter 3, north/shipments offset 3 at old-erp",
+                "it names item \"SKU-1\""
+            ),
+            (
+                "dead letter 2, north/shipments offset 2 at old-erp",
+                "it names item \"SKU-1\""
+            ),
             ("old-erp nowhere/*", "all of them"),
             ("old-erp nowhere/*", "0 of them"),
         ]

@@ -273,6 +273,7 @@ fn columns(rows: &[&Vec<String>], cells: usize) -> (bool, Vec<Column>, String) {
 
 /// Why the first row can't be names.
 fn no_header(first: &[String], below: &[Column], rows: &[&Vec<String>]) -> Option<String> {
+    let all_text = below.iter().all(|column| column.kind == ColumnType::Text);
     for (at, name) in first.iter().enumerate() {
         let name = name.trim();
         if name.is_empty() && at + 1 < first.len() {
@@ -289,17 +290,12 @@ fn no_header(first: &[String], below: &[Column], rows: &[&Vec<String>]) -> Optio
         if first[..at].iter().any(|other| other.trim() == name) {
             return Some(format!("\"{name}\" stands in it twice"));
         }
-        if rows
-            .iter()
-            .take(100)
-            .filter(|row| row[at].trim() == name)
-            .count()
-            > 0
-        {
+        // Above numbers and dates a name is one, also where a warehouse is called so: WH below WH.
+        let stands_below = || rows.iter().take(100).any(|row| row[at].trim() == name);
+        if all_text && stands_below() {
             return Some(format!("\"{name}\" stands below it too"));
         }
     }
-    let all_text = below.iter().all(|column| column.kind == ColumnType::Text);
     let is_name = |name: &String| {
         let plain = |c: char| {
             c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | ' ' | '/' | '#' | '(' | ')')

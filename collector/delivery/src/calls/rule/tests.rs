@@ -3,7 +3,7 @@ use http::HeaderMap;
 
 fn compiled(rule: &str) -> Result<Rule, String> {
     let config: RuleConfig = toml::from_str(rule).map_err(|error| error.to_string())?;
-    Rule::compile(&config, |name| (name == "find").then_some(3))
+    Rule::compile(&config, &["ask", "create", "do", "find"])
 }
 
 #[test]
@@ -116,7 +116,21 @@ fn what_is_no_rule_is_refused_in_a_sentence() {
         ("status = [\"200\"]", "write what it means"),
         ("status = [\"20x\"]\noutcome = \"done\"", "status: \"20x\""),
         ("status = [\"9-5\"]\noutcome = \"done\"", "status: \"9-5\""),
-        ("go = \"nowhere\"", "there is no call \"nowhere\""),
+        (
+            "go = \"nowhere\"",
+            "go: there is no call \"nowhere\"; there are \"ask\", \"create\", \"do\", \"find\"",
+        ),
+        ("outcome = \"accepted\"", "write go = \"CALL\""),
+        (
+            "outcome = \"accepted\"\nafter = \"5s\"",
+            "write go = \"CALL\"",
+        ),
+        ("outcome = \"accepted\"\ngo = \"find\"", "after = \"30s\""),
+        (
+            "outcome = \"accepted\"\ngo = \"find\"\nafter = \"0s\"",
+            "after = \"30s\"",
+        ),
+        ("outcome = \"confirm\"", "write outcome = \"rejected\""),
         ("go = \"find\"\noutcome = \"done\"", "only \"accepted\""),
         ("go = \"find\"\nafter = \"5s\"", "after: only"),
         ("outcome = \"great\"", "unknown variant"),

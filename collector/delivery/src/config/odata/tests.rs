@@ -16,35 +16,38 @@ fn check(more: &str, expected: &[&str]) {
 fn what_is_wrong_is_said_in_a_sentence_that_names_the_setting() {
     for (more, expected) in [
         ("key = [\"sku\"]", &[][..]),
-        ("write = \"create\"\nfind = [\"number\"]", &[]),
+        ("write = \"create\"\nfind = [\"sku\"]", &[]),
         ("", &["odata.key: write"]),
         ("key = [\"a b\"]", &["odata.key: \"a b\""]),
         ("key = [\"a\", \"a\"]", &["each once"]),
         (
-            "key = [\"a\"]\nkey_types = { b = \"guid\" }",
+            "key = [\"sku\"]\nkey_types = { b = \"guid\" }",
             &["odata.key_types.b"],
         ),
-        ("key = [\"a\"]\nfind = [\"b\"]", &["odata.find: "]),
-        ("key = [\"a\"]\nif_match = \"any\"", &["odata.if_match: "]),
+        ("key = [\"sku\"]\nfind = [\"b\"]", &["odata.find: "]),
+        ("key = [\"sku\"]\nif_match = \"any\"", &["odata.if_match: "]),
         (
-            "key = [\"a\"]\nwrite = \"create\"\nmethod = \"PUT\"",
+            "key = [\"sku\"]\nwrite = \"create\"\nmethod = \"PUT\"",
             &["odata.write: "],
         ),
-        ("key = [\"a\"]\nif_there = \"done\"", &["odata.if_there: "]),
-        ("key = [\"a\"]\nsettle = \"11m\"", &["odata.settle: "]),
-        ("key = [\"a\"]\nmethod = \"MERGE\"", &["odata.method: "]),
-        ("key = [\"a\"]\nversion = 2\nmethod = \"MERGE\"", &[]),
         (
-            "key = [\"a\"]\nversion = 2\nbatch_format = \"json\"",
+            "key = [\"sku\"]\nif_there = \"done\"",
+            &["odata.if_there: "],
+        ),
+        ("key = [\"sku\"]\nsettle = \"11m\"", &["odata.settle: "]),
+        ("key = [\"sku\"]\nmethod = \"MERGE\"", &["odata.method: "]),
+        ("key = [\"sku\"]\nversion = 2\nmethod = \"MERGE\"", &[]),
+        (
+            "key = [\"sku\"]\nversion = 2\nbatch_format = \"json\"",
             &["odata.batch_format: "],
         ),
         (
-            "key = [\"a\"]\nversion = 2\ndecimals = \"strings\"",
+            "key = [\"sku\"]\nversion = 2\ndecimals = \"strings\"",
             &["odata.decimals: "],
         ),
-        ("key = [\"a\"]\nheaders = { sap-client = \"100\" }", &[]),
+        ("key = [\"sku\"]\nheaders = { sap-client = \"100\" }", &[]),
         (
-            "key = [\"a\"]\nheaders = { If-Match = \"*\" }",
+            "key = [\"sku\"]\nheaders = { If-Match = \"*\" }",
             &["odata.headers.If-Match"],
         ),
         // In a $batch it would be left out.

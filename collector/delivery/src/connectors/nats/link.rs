@@ -3,6 +3,7 @@
 use std::error::Error as _;
 use std::io;
 use std::path::PathBuf;
+use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
 use async_nats::jetstream::context::GetStreamErrorKind;
@@ -10,6 +11,7 @@ use async_nats::jetstream::{Context, ContextBuilder, stream};
 use async_nats::{ConnectErrorKind, ConnectOptions, Event, ServerAddr};
 use tokio::sync::watch;
 
+use super::subject;
 use crate::config::TargetConfig;
 use crate::config::nats::NatsConfig;
 use crate::connectors::http::CONNECT_MAX;
@@ -77,6 +79,8 @@ impl Way {
 pub(super) struct Link {
     pub(super) context: Context,
     pub(super) stream: stream::Stream<()>,
+    /// What the stream takes, as it was last asked.
+    subjects: RwLock<Vec<String>>,
     lost: watch::Receiver<bool>,
 }
 
@@ -128,8 +132,10 @@ impl Link {
             .timeout(way.timeout)
             .max_ack_inflight(way.acks_max)
             .build(client);
+        let (found, subjects) = find(&context, stream).await?;
         Ok(Self {
-            stream: find(&context, stream).await?,
+            stream: found,
+            subjects: RwLock::new(subjects),
             context,
             lost,
         })
@@ -147,13 +153,21 @@ impl Link {
         let _ = lost.wait_for(|lost| *lost).await;
     }
 
+    /// Whether the stream takes a subject, as far as it is known, and it is not the server's own.
+    pub(super) fn takes(&self, subject: &str) -> bool {
+        let subjects = self.subjects.read().unwrap_or_else(PoisonError::into_inner);
+        subject::is_ours(&subjects, subject)
+    }
+
     /// The stream's subjects, asked now.
     pub(super) async fn look(&self, stream: &str) -> Result<Vec<String>, Outcome> {
-        find(&self.context, stream).await?;
-        let found = self.context.get_stream(stream).await;
-        let subjects = found.map(|stream| stream.cached_info().config.subjects.clone());
-        let subjects = subjects.map_err(|error| Outcome::Transient(error.to_string()))?;
-        Ok(subjects.iter().map(ToString::to_string).collect())
+        let (_, subjects) = find(&self.context, stream).await?;
+        let mut known = self
+            .subjects
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        known.clone_from(&subjects);
+        Ok(subjects)
     }
 }
 
@@ -165,12 +179,19 @@ fn is_tls(error: &async_nats::ConnectError) -> bool {
     error.kind() == ConnectErrorKind::Tls || inner.is_some_and(|inner| inner.is::<rustls::Error>())
 }
 
-async fn find(context: &Context, stream: &str) -> Result<stream::Stream<()>, Outcome> {
+/// The stream, and its subjects.
+async fn find(
+    context: &Context,
+    stream: &str,
+) -> Result<(stream::Stream<()>, Vec<String>), Outcome> {
     match context.get_stream(stream).await {
-        Ok(_) => context
-            .get_stream_no_info(stream)
-            .await
-            .map_err(|error| Outcome::Transient(error.to_string())),
+        Ok(known) => {
+            let subjects = known.cached_info().config.subjects.iter();
+            let subjects = subjects.map(ToString::to_string).collect();
+            let found = context.get_stream_no_info(stream).await;
+            let found = found.map_err(|error| Outcome::Transient(error.to_string()))?;
+            Ok((found, subjects))
+        }
         Err(error) => Err(match error.kind() {
             GetStreamErrorKind::JetStream(said) if said.code() == 404 => {
                 Outcome::Misconfigured(format!(

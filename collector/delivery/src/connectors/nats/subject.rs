@@ -8,6 +8,14 @@ pub(super) fn is_one(subject: &str) -> bool {
     })
 }
 
+/// Whether a stream with these patterns takes a subject, and it is nobody else's: those that begin with `$` are the server's
+/// (`$JS.API`, `$SYS`), and ours only where a pattern names them, as a bucket's does (`$KV.stock.>`).
+pub(super) fn is_ours(patterns: &[String], subject: &str) -> bool {
+    patterns.iter().any(|pattern| {
+        takes(pattern, subject) && (!subject.starts_with('$') || pattern.starts_with('$'))
+    })
+}
+
 /// Whether a stream with this pattern (`*` one part, `>` all that follow) takes a subject.
 pub(super) fn takes(pattern: &str, subject: &str) -> bool {
     let mut parts = subject.split('.');
@@ -34,6 +42,28 @@ mod tests {
         }
         for subject in ["", "a..b", ".a", "a.", "a b", "a.*", "a.>", "a\tb"] {
             assert!(!is_one(subject), "{subject:?}");
+        }
+    }
+
+    #[test]
+    fn a_subject_is_ours_where_the_stream_takes_it_and_it_is_not_the_servers() {
+        for (patterns, subject, expected) in [
+            (&["a.>"][..], "a.b", true),
+            (&["b", "a.>"], "a.b", true),
+            (&["a.>"], "b.c", false),
+            (&[], "a", false),
+            (&[">"], "a", true),
+            (&[">"], "$JS.API.STREAM.PURGE.OTHER", false),
+            (&["*.x"], "$SYS.x", false),
+            (&["$KV.stock.>"], "$KV.stock.A", true),
+            (&["$KV.stock.>"], "$KV.other.A", false),
+        ] {
+            let patterns: Vec<_> = patterns.iter().map(|text| (*text).to_owned()).collect();
+            assert_eq!(
+                is_ours(&patterns, subject),
+                expected,
+                "{patterns:?} {subject}"
+            );
         }
     }
 

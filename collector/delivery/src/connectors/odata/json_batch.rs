@@ -1,10 +1,19 @@
 //! Version 4's JSON $batch (OData JSON Format 4.01, 19): pure.
 
+use std::borrow::Cow;
+use std::fmt;
+
 use ::http::{HeaderMap, HeaderName, HeaderValue};
-use serde::Deserialize;
+use serde::de::{self, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::part::{HEADERS_MAX, Part, Request};
+use crate::config::BATCH_MAX;
+
+/// How much of what nobody asked for is shown.
+const SHOWN_BYTES_MAX: usize = 100;
 
 /// How a request is written down. `atomic`: they stand or fall together.
 pub(super) fn write(requests: &[Request], atomic: bool) -> Vec<u8> {
@@ -40,19 +49,87 @@ pub(super) fn write(requests: &[Request], atomic: bool) -> Vec<u8> {
     out.into_bytes()
 }
 
+/// Nothing of it is made a tree: that would be ten times as large.
 #[derive(Deserialize)]
-struct Answers {
-    responses: Vec<Response>,
+struct Answers<'a> {
+    #[serde(borrow)]
+    responses: Few<'a>,
 }
 
+/// A list of at most [`BATCH_MAX`].
+struct Few<'a>(Vec<&'a RawValue>);
+
 #[derive(Deserialize)]
-struct Response {
-    id: Value,
-    status: Value,
-    #[serde(default)]
-    headers: serde_json::Map<String, Value>,
-    #[serde(default)]
-    body: Value,
+struct Response<'a> {
+    #[serde(borrow)]
+    id: &'a RawValue,
+    #[serde(borrow)]
+    status: &'a RawValue,
+    #[serde(borrow, default)]
+    headers: Headers<'a>,
+    #[serde(borrow, default)]
+    body: Option<&'a RawValue>,
+}
+
+/// The first [`HEADERS_MAX`].
+#[derive(Default)]
+struct Headers<'a>(Vec<(String, &'a RawValue)>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Few<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_seq(List).map(Self)
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Headers<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Names).map(Self)
+    }
+}
+
+struct List;
+struct Names;
+
+impl<'de> Visitor<'de> for Names {
+    type Value = Vec<(String, &'de RawValue)>;
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("headers")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut all: A) -> Result<Self::Value, A::Error> {
+        let mut few = Vec::new();
+        while few.len() < HEADERS_MAX
+            && let Some(one) = all.next_entry()?
+        {
+            few.push(one);
+        }
+        while all.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(few)
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<Self::Value, E> {
+        Ok(Vec::new())
+    }
+}
+
+impl<'de> Visitor<'de> for List {
+    type Value = Vec<&'de RawValue>;
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("a list of answers")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut all: A) -> Result<Self::Value, A::Error> {
+        let mut few = Vec::new();
+        while let Some(one) = all.next_element()? {
+            if few.len() == BATCH_MAX {
+                return Err(de::Error::custom("it has more parts than any has"));
+            }
+            few.push(one);
+        }
+        Ok(few)
+    }
 }
 
 /// The answer to each of so many requests; `None`: there is none, or more than one.
@@ -60,65 +137,61 @@ struct Response {
 /// # Errors
 /// A sentence: it is no answer to this.
 pub(super) fn read(body: &[u8], count: usize) -> Result<Vec<Option<Part>>, String> {
-    let answers: Answers = serde_json::from_slice(body)
-        .map_err(|error| format!("the answer is no JSON $batch: {error}"))?;
+    let wrong = |error: serde_json::Error| format!("the answer is no JSON $batch: {error}");
+    let answers: Answers<'_> = serde_json::from_slice(body).map_err(wrong)?;
     let mut parts: Vec<Option<Part>> = (0..count).map(|_| None).collect();
     let mut times = vec![0_u32; count];
-    for response in answers.responses {
-        let id = match &response.id {
-            Value::String(text) => text.parse().ok(),
-            id => id.as_u64(),
-        };
-        let at = id
-            .and_then(|id| usize::try_from(id).ok())
-            .filter(|at| *at < count)
-            .ok_or_else(|| {
-                format!(
-                    "the answer has a part that nobody asked for: {}",
-                    response.id
-                )
-            })?;
+    for response in answers.responses.0 {
+        let response: Response<'_> = serde_json::from_str(response.get()).map_err(wrong)?;
+        let id = plain(response.id).parse::<usize>().ok();
+        let at = id.filter(|at| *at < count).ok_or_else(|| {
+            let id = response.id.get();
+            let id = &id[..id.floor_char_boundary(SHOWN_BYTES_MAX)];
+            format!("the answer has a part that nobody asked for: {id}")
+        })?;
         times[at] += 1;
-        parts[at] = part(response).filter(|_| times[at] == 1);
+        parts[at] = part(&response).filter(|_| times[at] == 1);
     }
     Ok(parts)
 }
 
-fn part(response: Response) -> Option<Part> {
-    let status = match &response.status {
-        Value::String(text) => text.parse().ok()?,
-        status => u16::try_from(status.as_u64()?).ok()?,
-    };
+/// A number, or one in quotes.
+fn plain(value: &RawValue) -> &str {
+    let text = value.get();
+    let quoted = text
+        .strip_prefix('"')
+        .and_then(|text| text.strip_suffix('"'));
+    quoted.unwrap_or(text)
+}
+
+/// What a text says, or another value as it is written.
+fn text_of(value: &RawValue) -> Cow<'_, str> {
+    match serde_json::from_str::<String>(value.get()) {
+        Ok(text) => text.into(),
+        Err(_) => value.get().into(),
+    }
+}
+
+fn part(response: &Response<'_>) -> Option<Part> {
+    let status = plain(response.status).parse().ok()?;
     let mut headers = HeaderMap::new();
-    for (name, value) in response.headers.iter().take(HEADERS_MAX) {
-        let value = match value {
-            Value::String(text) => text.clone(),
-            other => other.to_string(),
-        };
+    for (name, value) in &response.headers.0 {
         // One that is none says nothing.
         if let (Ok(name), Ok(value)) = (
             HeaderName::try_from(name.as_str()),
-            HeaderValue::try_from(value),
+            HeaderValue::try_from(&*text_of(value)),
         ) {
             headers.append(name, value);
         }
     }
-    let body = match response.body {
-        Value::Null => Vec::new(),
-        // A type of its own, e.g. a text.
-        Value::String(text) => text.into_bytes(),
-        body => body.to_string().into_bytes(),
-    };
-    Some(Part {
-        status,
-        headers,
-        body,
-        of_all: false,
-    })
+    // A type of its own is a text.
+    let body = response.body.map(text_of).unwrap_or_default();
+    Some(Part::new(status, headers, body.as_bytes()))
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::part::BODY_BYTES_MAX;
     use super::super::part::tests::request;
     use super::*;
     use ::http::Method;
@@ -188,6 +261,35 @@ mod tests {
         check(&answer(r#"{"id":"x","status":200}"#), None);
         check("{\"error\":{}}", None);
         check(&answer(one)[..20], None);
+    }
+
+    #[test]
+    fn what_an_answer_holds_beside_its_parts_is_passed_over() {
+        let long = "[0,".repeat(BATCH_MAX) + "0";
+        for (body, expected) in [
+            (format!("{{\"responses\":[{}]}}", "{},".repeat(BATCH_MAX) + "{}"), None),
+            (format!("{{\"responses\":[],\"more\":{long}{}}}", "]".repeat(BATCH_MAX)), Some(0)),
+            (
+                "{\"@x\":[1],\"responses\":[{\"id\":\"0\",\"status\":\"204\",\"headers\":null,\"y\":{}}]}".to_owned(),
+                Some(1),
+            ),
+        ] {
+            let read = read(body.as_bytes(), 1).ok();
+            assert_eq!(read.map(|parts| parts.iter().flatten().count()), expected);
+        }
+        let body = "x".repeat(BODY_BYTES_MAX + 1);
+        let body = format!("{{\"responses\":[{{\"id\":0,\"status\":200,\"body\":\"{body}\"}}]}}");
+        let parts = read(body.as_bytes(), 1).expect("an answer");
+        assert_eq!(
+            parts[0].as_ref().map(|part| part.body.len()),
+            Some(BODY_BYTES_MAX)
+        );
+        let body = format!(
+            "{{\"responses\":[{{\"id\":\"{}\",\"status\":200}}]}}",
+            "ü".repeat(9_000)
+        );
+        let said = read(body.as_bytes(), 1).expect_err("nobody asked for it");
+        assert!(said.len() < 200, "{said}");
     }
 
     #[test]

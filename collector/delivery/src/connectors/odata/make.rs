@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use ::http::header::{ACCEPT, CONTENT_TYPE, IF_MATCH, IF_NONE_MATCH};
 use ::http::{HeaderName, HeaderValue, Method};
-use dray_proto::EventId;
+use dray_proto::{EventId, schema};
 
 use super::key;
 use super::part::Request;
@@ -44,6 +44,7 @@ impl Maker {
             .add_json(BODY, &odata.body)
             .map_err(|reason| said(BODY, reason))?;
         templates.try_samples(&config.bodies)?;
+        check_key(&templates, odata, &config.bodies)?;
         let headers = odata.headers.iter().map(|(name, value)| {
             let header = HeaderName::try_from(name.as_str()).ok();
             let value = HeaderValue::try_from(value).ok();
@@ -184,6 +185,35 @@ impl Maker {
     }
 }
 
+/// What an entity is looked up or addressed by must stand in the body: without it each event would be poison.
+fn check_key(templates: &Templates, odata: &OdataConfig, bodies: &[String]) -> Result<(), String> {
+    let (setting, names) = match odata.find.is_empty() {
+        true => ("key", &odata.key),
+        false => ("find", &odata.find),
+    };
+    let any = schema::BODIES.iter().map(|body| body.name);
+    let named = bodies.iter().map(String::as_str);
+    let taken: Vec<_> = match bodies.is_empty() {
+        true => any.collect(),
+        false => named.collect(),
+    };
+    let made = taken.into_iter().filter_map(|body| {
+        let (_, made) = templates.made_of_sample(body, [BODY].into_iter()).pop()?;
+        serde_json::from_str::<serde_json::Map<_, serde_json::Value>>(&made).ok()
+    });
+    let made: Vec<_> = made.collect();
+    for name in names {
+        if !made.is_empty() && !made.iter().any(|body| body.contains_key(name)) {
+            let there: Vec<_> = made[0].keys().map(|name| format!("{name:?}")).collect();
+            return Err(format!(
+                "odata.{setting}: {name:?} is not in what odata.body makes, which has {}; put it there, or write one of these",
+                there.join(", ")
+            ));
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -270,6 +300,36 @@ mod tests {
             1,
             "its own preference is for parts"
         );
+    }
+
+    #[test]
+    fn a_key_that_the_body_lacks_is_refused_at_load() {
+        for (more, said) in [
+            (
+                "key = [\"SKU\"]",
+                Some("odata.key: \"SKU\" is not in what odata.body makes, which has \"sku\""),
+            ),
+            (
+                "key = [\"id\"]\nfind = [\"nr\"]\nwrite = \"create-or-patch\"",
+                Some("odata.find: \"nr\""),
+            ),
+            (
+                "key = [\"id\"]\nfind = [\"sku\"]\nwrite = \"create-or-patch\"",
+                None,
+            ),
+            ("key = [\"sku\"]", None),
+        ] {
+            let config: TargetConfig = toml::from_str(&format!(
+                "name = \"erp\"\nkind = \"odata\"\nurl = \"http://erp.example/root/\"\nbodies = [\"item\"]\n[odata]\nentity = \"Items\"\n\
+                 body = '{{\"sku\": {{{{ key | tojson }}}}}}'\n{more}"
+            ))
+            .expect("it parses");
+            let wrong = config.validate().pop().unwrap_or_default();
+            match said {
+                Some(said) => assert!(wrong.contains(said), "{more}: {wrong}"),
+                None => assert_eq!(wrong, "", "{more}"),
+            }
+        }
     }
 
     #[test]

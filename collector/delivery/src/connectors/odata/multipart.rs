@@ -26,6 +26,7 @@ use ::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use ::http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use super::part::{HEADERS_MAX, Part, Request};
+use crate::config::BATCH_MAX;
 use crate::config::odata::Version;
 
 /// What stands beside another in a $batch, by the numbers of its requests.
@@ -225,6 +226,9 @@ fn pieces<'a>(body: &'a [u8], boundary: &str) -> Result<Vec<&'a [u8]>, String> {
         if let Some(rest) = line.strip_prefix(delimiter.as_bytes())
             && matches!(rest, b"" | b"--")
         {
+            if found.len() == BATCH_MAX {
+                return Err("the answer has more parts than any has".into());
+            }
             if let Some(start) = start {
                 // The line break before a boundary belongs to it.
                 let piece = &body[start..at];
@@ -286,12 +290,7 @@ fn answer(text: &[u8]) -> Option<Part> {
     {
         body = &body[..length];
     }
-    Some(Part {
-        status,
-        headers,
-        body: body.to_vec(),
-        of_all: false,
-    })
+    Some(Part::new(status, headers, body))
 }
 
 #[cfg(test)]

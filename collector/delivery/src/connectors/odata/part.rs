@@ -7,6 +7,9 @@ use crate::answer::Answer;
 /// Headers of an answer within a $batch, at most: as many as of one that comes by itself. What is more is left out.
 pub(super) const HEADERS_MAX: usize = 100;
 
+/// How much of an answer's body within a $batch is kept: entities are far smaller, and each is read several times.
+pub(super) const BODY_BYTES_MAX: usize = 256 * 1024;
+
 /// A request below the service's root.
 #[derive(Debug, Clone)]
 pub(super) struct Request {
@@ -28,6 +31,16 @@ pub(super) struct Part {
 }
 
 impl Part {
+    /// Of what a $batch has of it.
+    pub(super) fn new(status: u16, headers: HeaderMap, body: &[u8]) -> Self {
+        Self {
+            status,
+            headers,
+            body: body[..body.len().min(BODY_BYTES_MAX)].to_vec(),
+            of_all: false,
+        }
+    }
+
     pub(super) fn answer(&self) -> Answer<'_> {
         Answer::new(self.status, &self.headers, &self.body)
     }

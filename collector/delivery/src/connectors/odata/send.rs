@@ -19,6 +19,7 @@ use crate::calls::Ruling;
 use crate::config::TargetConfig;
 use crate::config::odata::{BatchFormat, OdataConfig};
 use crate::connectors::Exchange;
+use crate::connectors::apart::apart;
 use crate::connectors::http::{ANSWER_BYTES_MAX, Ask, Connection, Reply};
 use crate::connectors::sign_in::csrf;
 use crate::outcome::Outcome;
@@ -27,6 +28,8 @@ use crate::outcome::Outcome;
 const PART_BYTES: usize = 16 * 1024;
 /// How much of the answer to a $batch is read; one that is longer makes the next ones smaller.
 const BATCH_ANSWER_MAX: usize = 16 * 1024 * 1024;
+/// How much of all that a target answers at once: it is in memory twice while it is taken apart.
+const BATCH_ANSWERS_MAX: usize = 64 * 1024 * 1024;
 
 /// See the module.
 #[derive(Debug)]
@@ -35,6 +38,8 @@ pub(super) struct Service {
     rules: Ruling,
     maker: Arc<Maker>,
     format: BatchFormat,
+    /// How much of an answer is read.
+    answer_max: usize,
     /// Of the outer request of a $batch.
     headers: Vec<(HeaderName, HeaderValue)>,
 }
@@ -65,6 +70,7 @@ impl Service {
             headers: maker.batch_headers(),
             maker,
             format: odata.batch_format(),
+            answer_max: BATCH_ANSWER_MAX.min(BATCH_ANSWERS_MAX / config.concurrency.max(1)),
         })
     }
 
@@ -115,11 +121,11 @@ impl Service {
             Ok(ask) => ask,
             Err(reason) => return whole(Outcome::Poison(reason)),
         };
-        let reply = match self.connection.ask(&ask).await {
+        let mut reply = match self.connection.ask(&ask).await {
             Ok(reply) => reply,
             Err(outcome) => return whole(outcome),
         };
-        let sent = self.read(requests, &items, &ask, &reply);
+        let sent = self.read(requests, &items, &ask, &mut reply).await;
         let is_unknown_to = |part: &Option<Part>| {
             let part = part.as_ref();
             part.is_some() && matches!(self.meaning(part).outcome, Outcome::Auth(_))
@@ -132,7 +138,7 @@ impl Service {
             return sent;
         }
         match self.connection.again(&ask, &reply).await {
-            Ok(Some(reply)) => self.read(requests, &items, &ask, &reply),
+            Ok(Some(mut reply)) => self.read(requests, &items, &ask, &mut reply).await,
             Ok(None) => sent,
             Err(outcome) => whole(outcome),
         }
@@ -157,7 +163,7 @@ impl Service {
         let mut ask = Ask::new(Method::POST, event);
         ask.url = Some(self.connection.resolve(&self.maker.url("$batch"))?);
         ask.headers.clone_from(&self.headers);
-        ask.answer_max = (ANSWER_BYTES_MAX + requests.len() * PART_BYTES).min(BATCH_ANSWER_MAX);
+        ask.answer_max = (ANSWER_BYTES_MAX + requests.len() * PART_BYTES).min(self.answer_max);
         let (accept, kind, body) = match self.format {
             BatchFormat::Json => (
                 "application/json",
@@ -178,12 +184,13 @@ impl Service {
         Ok(ask)
     }
 
-    fn read(
+    /// Takes an answer apart, and its body out of it where it is that of a $batch.
+    async fn read(
         &self,
         requests: &[Request],
         items: &[multipart::Item],
         ask: &Ask,
-        reply: &Reply,
+        reply: &mut Reply,
     ) -> Sent {
         let part = || Part {
             status: reply.status,
@@ -220,14 +227,18 @@ impl Service {
                 exchange: None,
             };
         }
-        let read = match self.format {
-            BatchFormat::Json => json_batch::read(&reply.body, requests.len()),
+        let (format, count, items) = (self.format, requests.len(), items.to_vec());
+        let (headers, body) = (reply.headers.clone(), std::mem::take(&mut reply.body));
+        let body_bytes = body.len();
+        let read = move || match format {
+            BatchFormat::Json => json_batch::read(&body, count),
             BatchFormat::Multipart => {
-                let kind = reply.headers.get(CONTENT_TYPE);
+                let kind = headers.get(CONTENT_TYPE);
                 let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-                multipart::read(kind, &reply.body, items, requests.len())
+                multipart::read(kind, &body, &items, count)
             }
         };
+        let read = apart(body_bytes, read).await;
         match read {
             Ok(parts) => Sent::Parts(parts),
             Err(reason) => whole(Outcome::Unknown(reason)),

@@ -124,7 +124,7 @@ impl Manner {
     ///
     /// # Errors
     /// A sentence: the document has no address.
-    pub(super) fn unlooked(&self, document: &Document) -> Result<Act, String> {
+    fn unlooked(&self, document: &Document) -> Result<Act, String> {
         let Document { entity, value, .. } = document;
         let path = || match self.keys.finds() {
             true => self.keys.search(entity, value),

@@ -6,11 +6,14 @@
 use std::collections::BTreeMap;
 
 use ::http::{HeaderName, HeaderValue, Method};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use minijinja::value::Serde;
 use minijinja::{Environment, UndefinedBehavior, context};
 
-use super::secret::{Secret, masked};
+use super::hidden::Hidden;
+use super::secret::Secret;
 use crate::answer::{Answer, Place};
 use crate::calls::Ruling;
 use crate::config::{SessionConfig, header_name};
@@ -139,7 +142,7 @@ impl Login {
         })
     }
 
-    /// The headers that its answer makes.
+    /// The headers that its answer makes, and what they were made of.
     ///
     /// # Errors
     /// The outcome of a sign-in; the password does not stand in it.
@@ -148,10 +151,11 @@ impl Login {
         password: &Secret,
         answer: &Answer<'_>,
         now: Timestamp,
-    ) -> Result<Headers, Outcome> {
+    ) -> Result<(Headers, BTreeMap<String, String>), Outcome> {
         let (outcome, _) = self.rules.outcome(answer, now);
         if let Err(outcome) = super::good(outcome) {
-            return Err(super::map_reason(outcome, |said| masked(said, &[password])));
+            let hidden = self.hidden(password);
+            return Err(super::map_reason(outcome, |said| hidden.masked(said)));
         }
         let mut got = BTreeMap::new();
         for (name, place) in &self.capture {
@@ -164,8 +168,16 @@ impl Login {
             })?;
             got.insert(name.clone(), value);
         }
-        self.headers(&self.worn, password, &got)
-            .map_err(|reason| Outcome::Misconfigured(format!("sign-in: {reason}")))
+        let headers = self.headers(&self.worn, password, &got);
+        let headers =
+            headers.map_err(|reason| Outcome::Misconfigured(format!("sign-in: {reason}")))?;
+        Ok((headers, got))
+    }
+
+    /// The password, as the call may have sent it.
+    fn hidden(&self, Secret(password): &Secret) -> Hidden {
+        let pair = STANDARD.encode(format!("{}:{password}", self.user));
+        Hidden::of([password, &pair, &STANDARD.encode(password)])
     }
 
     fn headers(
@@ -193,7 +205,8 @@ impl Login {
         let wrong = |error: minijinja::Error| {
             // Its detail may quote a value, which may be the password.
             let said = template::sentence(&error);
-            masked(format!("{name}: the template fails: {said}"), &[password])
+            let said = format!("{name}: the template fails: {said}");
+            self.hidden(password).masked(said)
         };
         let seen = context! {
             user => &self.user,
@@ -246,9 +259,10 @@ rule = [{ when = [{ at = "/error" }], outcome = "auth", reason = "/error" }]
         assert_eq!(sent["params"][1]["password"], "it's \"secret\"");
         let headers = HeaderMap::new();
         let answer = Answer::new(200, &headers, br#"{"id":1,"result":[7,"t0k3n"]}"#);
-        let worn = login
+        let (worn, got) = login
             .take(&password(), &answer, Timestamp::UNIX_EPOCH)
             .expect("signed in");
+        assert_eq!(got["token"], "t0k3n");
         assert_eq!(worn[0].1, "Session YWdlbnQ6Nzp0MGszbg==");
         assert!(worn[0].1.is_sensitive());
     }

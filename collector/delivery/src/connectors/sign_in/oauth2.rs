@@ -8,8 +8,10 @@ use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
+use super::hidden::Hidden;
 use super::jwt::{self, Key};
-use super::secret::{Secret, masked};
+use super::secret::Secret;
+use super::worn::secrets_of;
 use crate::answer::Answer;
 use crate::config::{AssertionConfig, AssertionRole, OAuth2Config, SendSecret};
 use crate::outcome::Outcome;
@@ -25,6 +27,8 @@ pub(super) struct Client {
 pub(super) struct Request {
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
     pub(super) body: String,
+    /// What of it nobody may read.
+    pub(super) secrets: Vec<Vec<u8>>,
 }
 
 impl Client {
@@ -86,13 +90,21 @@ impl Client {
             ]),
             None => form.push(("grant_type", "client_credentials")),
         }
+        let mut secrets: Vec<Vec<u8>> = self
+            .secret
+            .iter()
+            .map(|secret| secret.0.clone().into())
+            .collect();
+        secrets.extend(signed.iter().map(|(_, token)| token.clone().into_bytes()));
         match (&self.secret, config.send) {
             (Some(secret), SendSecret::Body) => form.extend([
                 ("client_id", config.client_id.as_str()),
                 ("client_secret", &secret.0),
             ]),
             (Some(secret), SendSecret::Basic) => {
-                headers.push((AUTHORIZATION, basic(&config.client_id, secret)?));
+                let header = (AUTHORIZATION, basic(&config.client_id, secret)?);
+                secrets.extend(secrets_of(&header));
+                headers.push(header);
             }
             (None, _) => {}
         }
@@ -108,7 +120,11 @@ impl Client {
         let body = form_urlencoded::Serializer::new(String::new())
             .extend_pairs(form)
             .finish();
-        Ok(Request { headers, body })
+        Ok(Request {
+            headers,
+            body,
+            secrets,
+        })
     }
 
     /// RFC 7523, 3.
@@ -145,15 +161,14 @@ impl Client {
     /// What a token's answer says: the header for requests, and how long it lives.
     ///
     /// # Errors
-    /// The outcome of a sign-in; the secret does not stand in it.
+    /// The outcome of a sign-in; what was `sent` does not stand in it.
     pub(super) fn take(
-        &self,
         answer: &Answer<'_>,
+        sent: &Hidden,
         now: Timestamp,
     ) -> Result<(HeaderValue, Option<Duration>), Outcome> {
         if let Err(outcome) = super::good(Outcome::of(answer, now)) {
-            let secrets: Vec<_> = self.secret.iter().collect();
-            return Err(super::map_reason(outcome, |said| masked(said, &secrets)));
+            return Err(super::map_reason(outcome, |said| sent.masked(said)));
         }
         let no = |reason: &str| Outcome::Auth(format!("sign-in: {reason}"));
         let json = answer
@@ -270,10 +285,11 @@ mod tests {
 
     #[test]
     fn an_answer_has_a_bearer_token_and_says_how_long_it_lives() {
-        let config = config("");
-        let (client, headers) = (client(&config), HeaderMap::new());
-        let take =
-            |status, body: &str| client.take(&Answer::new(status, &headers, body.as_bytes()), NOW);
+        let request = client(&config("")).request(NOW, "n").expect("a request");
+        let (sent, headers) = (Hidden::of(request.secrets), HeaderMap::new());
+        let take = |status, body: &str| {
+            Client::take(&Answer::new(status, &headers, body.as_bytes()), &sent, NOW)
+        };
         for (body, lives) in [
             (
                 r#"{"access_token":"t","token_type":"Bearer","expires_in":3600}"#,
@@ -306,6 +322,12 @@ mod tests {
             (200, "<html>", "no JSON"),
             (400, r#"{"error":"invalid_client"}"#, "invalid_client"),
             (401, "p:w d! is wrong", "*** is wrong"),
+            // As the header had it, and as a form has it.
+            (
+                401,
+                "ZHIrYXk6cCUzQXcrZCUyMQ== p%3Aw+d%21",
+                "Unauthorized: *** ***",
+            ),
         ] {
             match take(status, body) {
                 Err(Outcome::Auth(reason)) => assert!(reason.contains(said), "{reason}"),

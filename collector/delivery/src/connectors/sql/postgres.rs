@@ -17,6 +17,7 @@ use tokio_postgres::{Client, Config, NoTls, Row, Statement};
 use tokio_rustls::TlsConnector;
 
 use super::fault::{Meaning, meaning_of_state};
+use super::measured::Measured;
 use super::session::Text;
 use super::way::Way;
 use crate::connectors::http::CONNECT_MAX;
@@ -196,17 +197,16 @@ async fn attach<S>(config: &Config, stream: S) -> Result<Client, Outcome>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let (client, connection) =
-        config
-            .connect_raw(stream, NoTls)
-            .await
-            .map_err(|error| match error.as_db_error() {
-                Some(_) => outcome(error, false),
-                None if error.to_string().contains("authentication") => {
-                    Outcome::Auth(format!("the database does not know us: {}", chain(&error)))
-                }
-                None => Outcome::Unreachable(chain(&error)),
-            })?;
+    let (client, connection) = config
+        .connect_raw(Measured::new(stream), NoTls)
+        .await
+        .map_err(|error| match error.as_db_error() {
+            Some(_) => outcome(error, false),
+            None if error.to_string().contains("authentication") => {
+                Outcome::Auth(format!("the database does not know us: {}", chain(&error)))
+            }
+            None => Outcome::Unreachable(chain(&error)),
+        })?;
     tokio::spawn(async move {
         // The client's next call says what became of it.
         let _ = connection.await;
