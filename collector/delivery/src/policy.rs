@@ -162,6 +162,12 @@ impl Keys {
         }
     }
 
+    /// Forgets what [`Loader::finish`] does not ask of those that were before: of a million keys one list at a time is enough.
+    pub fn keep_running(&mut self) {
+        self.blocked.retain(|_, blocked| blocked.pass != 0);
+        self.parked.retain(|_, parked| parked.delivered > 0);
+    }
+
     /// No key needs a look: the usual case.
     #[must_use]
     pub fn is_quiet(&self) -> bool {

@@ -176,6 +176,7 @@ impl Engine {
     }
 
     fn take_keys(&mut self, loader: Loader) {
+        self.keys.keep_running();
         let found = loader.finish(&self.keys);
         (self.counts_on_disk, self.keys) = (found.keys.counts, found.keys);
         self.gone = found.gone;

@@ -9,7 +9,7 @@ use super::{Blocked, Counts, KeyId, Keys, Parked, Redo, Row};
 
 /// Keys, or single exceptions, that are found to be sent again at once. Somebody may have asked for a million: the rest is
 /// found by another reading, when these are over.
-pub(super) const REDO_MAX: usize = 100_000;
+pub(super) const REDO_MAX: usize = 50_000;
 
 /// Reads all of a target's exceptions, in ascending id, into [`Keys`].
 #[derive(Debug)]

@@ -324,8 +324,10 @@ async fn scenario_16_a_401_reads_the_secret_again_once_and_then_the_breaker_is_o
     assert_eq!(erp.kept_asks().len(), 2);
     locked.store(true, Ordering::Relaxed);
     append(&store, "north/shipments", &["B"]).await;
-    let metrics = wait(&target, "the breaker", |metrics| metrics.broken.is_some()).await;
-    assert_eq!(metrics.state, State::Waiting);
+    let is_shown = |metrics: &dray_delivery::Metrics| {
+        metrics.broken.is_some() && metrics.state == State::Waiting
+    };
+    let metrics = wait(&target, "the breaker", is_shown).await;
     let said = format!(
         "see auth.token_file {}: the target answered 401 Unauthorized: {{}}",
         path.display()

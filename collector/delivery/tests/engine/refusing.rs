@@ -420,7 +420,10 @@ async fn a_page_of_dead_letters_is_discarded_at_once_and_what_each_held_goes_on(
         .await
         .expect("it is written");
     target.wake().await;
-    wait(&target, "what was held", |metrics| metrics.delivered == 3).await;
+    wait(&target, "what was held", |metrics| {
+        (metrics.delivered, metrics.held, metrics.dead) == (3, 0, 0)
+    })
+    .await;
     assert_eq!(erp.offsets("A"), [4, 6]);
     assert!(exceptions(&store).is_empty());
 }

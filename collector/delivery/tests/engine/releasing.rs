@@ -85,7 +85,7 @@ async fn a_shipment_waits_for_the_item_that_another_target_gets() {
         .expect("it is dead");
     targets[1].wake().await;
     wait(&targets[0], "the second key", |metrics| {
-        metrics.delivered == 3
+        (metrics.delivered, metrics.waiting) == (3, 0)
     })
     .await;
     assert_eq!(exceptions(&store), []);

@@ -120,9 +120,13 @@ async fn who_is_refused_in_a_new_session_too_finds_the_breaker_open_until_it_is_
         ),
     );
     append(&store, "north/items", &["a", "b"]).await;
-    let broken = |metrics: &dray_delivery::Metrics| metrics.broken.is_some();
-    let metrics = wait(&target, "the breaker", broken).await;
-    assert_eq!(metrics.detail, "the target answered 401 Unauthorized: {}");
+    let said = format!(
+        "see auth.password_file {}: the target answered 401 Unauthorized: {{}}",
+        file.display()
+    );
+    let broken =
+        |metrics: &dray_delivery::Metrics| metrics.broken.is_some() && metrics.detail == said;
+    wait(&target, "the breaker", broken).await;
     assert_eq!(
         erp.lines(),
         ["POST /login", "POST /events", "POST /login", "POST /events"]
@@ -155,12 +159,13 @@ async fn a_login_that_is_refused_is_tried_once_for_all_and_its_password_is_not_t
             "concurrency = 4\n[retry]\nfirst = \"20ms\"\nmax = \"60s\"\n",
         ),
     );
-    let broken = |metrics: &dray_delivery::Metrics| metrics.broken.is_some();
-    let metrics = wait(&target, "the breaker", broken).await;
-    assert_eq!(
-        metrics.detail,
-        "sign-in: the target answered 401 Unauthorized: no user agent with ***"
+    let said = format!(
+        "see auth.password_file {}: sign-in: the target answered 401 Unauthorized: no user agent with ***",
+        file.display()
     );
+    let broken =
+        |metrics: &dray_delivery::Metrics| metrics.broken.is_some() && metrics.detail == said;
+    wait(&target, "the breaker", broken).await;
     target.stop().await;
     assert_eq!(
         erp.lines(),
