@@ -15,8 +15,8 @@ CRATES := dray-edges dray-proto dray-adapter dray-formats dray-file-drop dray-so
           dray-agent dray-store dray-delivery dray-collector dray-tests
 
 ifdef NEXTEST
-# Tests wait for servers, syncs and clocks more than they compute: two for each processor.
-RUN_TESTS := $(CARGO) nextest run --no-fail-fast --test-threads $(shell echo $$((2 * $$(nproc))))
+# Tests wait for servers, syncs and clocks more than they compute: five for two processors.
+RUN_TESTS := $(CARGO) nextest run --no-fail-fast --test-threads $(shell echo $$((5 * $$(nproc) / 2)))
 else
 RUN_TESTS := $(CARGO) test --no-fail-fast
 endif
