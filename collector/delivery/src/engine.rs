@@ -129,6 +129,8 @@ pub(crate) struct Engine {
     sending_bytes: usize,
     /// Batches in flight that failed before.
     retrying: usize,
+    /// How much the target had taken when something last failed that perhaps would have failed whatever it was.
+    failed_at: Option<u64>,
     /// The batch that left last was one of them.
     last_was_retry: bool,
     /// Events in a batch for now: less than configured after a 413.
@@ -243,6 +245,7 @@ impl Engine {
             sending: JoinSet::new(),
             sending_bytes: 0,
             retrying: 0,
+            failed_at: None,
             last_was_retry: false,
             successes: 0,
             taken: 0,

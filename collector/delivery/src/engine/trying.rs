@@ -17,7 +17,7 @@ use crate::outcome::{Class, Outcome};
 use crate::window::{Loaded, Spot};
 
 /// Events that wait on their own, at most: are there more, it is the target's failure again.
-const APART_MAX: usize = 64;
+const APART_MAX: usize = 1_000;
 
 /// What a batch went through.
 #[derive(Debug, Clone, Default)]
@@ -79,6 +79,9 @@ impl Engine {
             .filter(|batch| batch.trials.not_before.is_some());
         let is_broken = self.gate.broken().is_some();
         let is_crowded = apart.count() >= APART_MAX;
+        if taken_then == taken {
+            self.failed_at = Some(taken);
+        }
         if is_broken || taken_then == taken || is_crowded {
             self.failed_perhaps_for_all(batch, era, why, is_crowded);
             return;
@@ -181,6 +184,7 @@ impl Engine {
         if is_broken {
             // What it goes through now spends nothing: it begins anew with what the target takes after this.
             (batch.trials.taken_then, batch.trials.since) = (Some(self.taken), None);
+            self.failed_at = Some(self.taken);
             self.try_later(batch);
             return;
         }
@@ -245,14 +249,13 @@ impl Engine {
     fn pick(&mut self, now: Instant) -> Option<Batch> {
         if self.gate.broken().is_some() {
             // A first event of a lane at a time, each time another one: one event alone must not keep it open.
-            let formed = if self.again.len() < APART_MAX {
-                self.form()
-            } else {
-                None
-            };
-            let batch = formed
-                .or_else(|| self.again.pop_front())
-                .or_else(|| self.form())?;
+            // What has not failed shows more than what has, however much of that there is.
+            let fresh = |batch: &Batch| !batch.trials.has_failed();
+            let fresh = self.again.iter().position(fresh);
+            let fresh = fresh.and_then(|index| self.again.remove(index));
+            let batch = fresh
+                .or_else(|| self.form())
+                .or_else(|| self.again.pop_front())?;
             let mut parts = batch.head();
             let head = parts.next();
             self.again.extend(parts);
@@ -322,10 +325,16 @@ impl Engine {
     }
 
     /// What failed may have been the target's failure, and it takes again: the next try shows whose it is.
+    /// What failed although it took others since waits on.
     fn retry_at_once(&mut self) {
+        let before = self.taken.checked_sub(1);
+        if self.failed_at != before {
+            return;
+        }
         for batch in &mut self.again {
-            if batch.trials.since.is_none() {
-                batch.trials.not_before = None;
+            let trials = &mut batch.trials;
+            if trials.since.is_none() && trials.taken_then == before {
+                trials.not_before = None;
             }
         }
     }

@@ -102,6 +102,26 @@ async fn an_event_that_always_fails_stops_nobody_but_its_key_and_is_a_dead_lette
 }
 
 #[tokio::test]
+async fn many_keys_that_fail_keep_no_breaker_open_for_the_others() {
+    let (store, erp) = (open(), Erp::start().await);
+    erp.script(|ask| {
+        let is_bad = (0..150).any(|n| ask.has_key(&format!("BAD{n}")));
+        Reply::Status(if is_bad { 500 } else { 200 })
+    });
+    // The bad ones first: more of them than open a breaker, and it tries what has not failed before it tries them again.
+    let bad = (0..150).map(|n| format!("BAD{n}"));
+    let keys: Vec<String> = bad.chain((0..300).map(|n| format!("K{n}"))).collect();
+    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+    append(&store, "north/stock", &keys).await;
+    let more = "batch = 1\nconcurrency = 16\n[retry]\nfirst = \"20ms\"\nmax = \"100ms\"\n";
+    let target = start(&store, &erp.url(), more);
+    wait(&target, "the good ones", |metrics| metrics.delivered == 300).await;
+    assert_eq!(exceptions(&store), []);
+    target.stop().await;
+    assert_eq!(erp.check_order(), 300);
+}
+
+#[tokio::test]
 async fn one_event_that_fails_on_quiet_traffic_stops_and_slows_no_other_key() {
     for more in ["batch = 1\nconcurrency = 1", "batch = 1", ""] {
         let (store, erp) = (open(), Erp::start().await);
