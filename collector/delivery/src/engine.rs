@@ -129,6 +129,8 @@ pub(crate) struct Engine {
     sending_bytes: usize,
     /// Batches in flight that failed before.
     retrying: usize,
+    /// The next one that shows how the target does comes of the newest lane.
+    newest_next: bool,
     /// How much the target had taken when something last failed that perhaps would have failed whatever it was.
     failed_at: Option<u64>,
     /// The batch that left last was one of them.
@@ -246,6 +248,7 @@ impl Engine {
             sending_bytes: 0,
             retrying: 0,
             failed_at: None,
+            newest_next: false,
             last_was_retry: false,
             successes: 0,
             taken: 0,

@@ -117,6 +117,13 @@ impl<T: Copy> Lanes<T> {
         Some((Slot(slot), entry.item))
     }
 
+    /// The lane that became ready last goes before all others.
+    pub fn newest_first(&mut self) {
+        if !self.ready.is_empty() {
+            self.ready.rotate_right(1);
+        }
+    }
+
     /// Another item for an event that is taken; what it was.
     pub fn exchange(&mut self, slot: Slot, item: T) -> T {
         std::mem::replace(&mut self.slots[slot.0 as usize].item, item)
@@ -239,6 +246,17 @@ mod tests {
     }
 
     #[test]
+    fn the_lane_that_became_ready_last_goes_first_and_the_others_keep_their_order() {
+        let mut lanes = Lanes::default();
+        lanes.newest_first();
+        for (lane, item) in [(7, 1), (8, 2), (9, 3), (9, 4)] {
+            lanes.push(lane, item);
+        }
+        lanes.newest_first();
+        assert_eq!(taken(&mut lanes), [3, 1, 2]);
+    }
+
+    #[test]
     fn what_is_pushed_first_goes_behind_what_is_in_flight_and_before_the_rest() {
         for in_flight in [false, true] {
             let mut lanes = Lanes::default();
@@ -299,7 +317,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_run_keeps_the_order_of_each_lane_and_loses_nothing(
-            steps in proptest::collection::vec((0_u8..4, 0_u64..5, 0_usize..8), 1..400)
+            steps in proptest::collection::vec((0_u8..5, 0_u64..5, 0_usize..8), 1..400)
         ) {
             let mut lanes = Lanes::default();
             let mut pushed = Vec::new();
@@ -324,6 +342,7 @@ mod tests {
                         let (slot, _) = flying.swap_remove(at % flying.len());
                         lanes.put_back(slot);
                     }
+                    4 => lanes.newest_first(),
                     _ => {}
                 }
             }

@@ -250,12 +250,7 @@ impl Engine {
         if self.gate.broken().is_some() {
             // A first event of a lane at a time, each time another one: one event alone must not keep it open.
             // What has not failed shows more than what has, however much of that there is.
-            let fresh = |batch: &Batch| !batch.trials.has_failed();
-            let fresh = self.again.iter().position(fresh);
-            let fresh = fresh.and_then(|index| self.again.remove(index));
-            let batch = fresh
-                .or_else(|| self.form())
-                .or_else(|| self.again.pop_front())?;
+            let batch = self.untried().or_else(|| self.again.pop_front())?;
             let mut parts = batch.head();
             let head = parts.next();
             self.again.extend(parts);
@@ -264,9 +259,7 @@ impl Engine {
         let has_failed = |batch: &Batch| batch.trials.has_failed();
         if self.gate.is_on_trial() {
             // Whether the target is ill shows what has not failed.
-            let other = self.again.iter().position(|batch| !has_failed(batch));
-            let other = other.and_then(|index| self.again.remove(index));
-            if let Some(batch) = other.or_else(|| self.form()) {
+            if let Some(batch) = self.untried() {
                 return Some(batch);
             }
         }
@@ -285,6 +278,22 @@ impl Engine {
         }
         let due = self.again.iter().position(is_due)?;
         self.again.remove(due)
+    }
+
+    /// A batch that has not failed: by turns of the oldest and of the newest lanes. After a start the oldest may be hundreds that
+    /// fail each time.
+    fn untried(&mut self) -> Option<Batch> {
+        self.newest_next = !self.newest_next;
+        if !self.newest_next {
+            self.lanes.newest_first();
+            if let Some(batch) = self.form() {
+                return Some(batch);
+            }
+        }
+        let untried = |batch: &Batch| !batch.trials.has_failed();
+        let untried = self.again.iter().position(untried);
+        let untried = untried.and_then(|index| self.again.remove(index));
+        untried.or_else(|| self.form())
     }
 
     /// Whether one more may leave that failed before: such requests may hang, and must leave places to others.
