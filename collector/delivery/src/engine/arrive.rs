@@ -137,10 +137,10 @@ impl Engine {
                 stats,
                 doubt_to,
                 sent: self.connector.verifies().then_some(Offset(0)),
-                // A cursor from the first moment on keeps the log from being dropped before it is read.
                 dirty: false,
             });
             if found.selected {
+                // A cursor from the first moment on keeps the log from being dropped before it is read.
                 self.mark(self.flows.len() - 1);
                 self.pending.urgent = true;
             }
