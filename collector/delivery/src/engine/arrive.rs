@@ -263,7 +263,7 @@ impl Engine {
         };
         let meta = &loaded.events[spot.event as usize];
         let (window, flows) = (&self.window, &self.flows);
-        let of_it = |flow: &Flow| *flow.name() == loaded.place.flow && flow.may_have_sent_more();
+        let of_it = |flow: &Flow| flow.may_have_sent_more() && *flow.name() == loaded.place.flow;
         if !flows.iter().any(of_it) {
             return self.lanes.push_first(meta.lane, spot);
         }
