@@ -127,7 +127,7 @@ impl Batch {
         }
     }
 
-    /// As it was before it was encoded, with these events; whatever was done with it meanwhile.
+    /// Not encoded, with these events; whatever was done with it meanwhile.
     pub(crate) fn reset(&mut self, items: Vec<Item>) {
         self.items = items;
         (self.body, self.ends) = (Bytes::new(), Vec::new());
@@ -151,8 +151,7 @@ impl Batch {
         let (over, left) = std::mem::take(&mut self.items)
             .into_iter()
             .partition(|item| is_over[item.block as usize]);
-        self.items = left;
-        (self.body, self.ends) = (Bytes::new(), Vec::new());
+        self.reset(left);
         over
     }
 

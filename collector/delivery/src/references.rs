@@ -353,16 +353,15 @@ impl References {
             Some(labels) => labels.contains(&source.label),
             None => source.at.is_none(),
         });
-        let sources: Vec<&Source> = sources.collect();
-        let named = names(&sources, flow, event);
+        let named = names(sources, flow, event);
         named.into_iter().map(|(_, reference)| reference).collect()
     }
 
     /// What a delivery of this event makes known to which other targets.
     #[must_use]
     pub fn taught(&self, flow: &FlowName, event: &[u8]) -> Vec<(String, Reference)> {
-        let sources: Vec<&Source> = self.lessons.iter().map(|(_, source)| source).collect();
-        let named = names(&sources, flow, event);
+        let sources = self.lessons.iter().map(|(_, source)| source);
+        let named = names(sources, flow, event);
         let told = |(index, reference): (usize, Reference)| {
             let (target, _) = &self.lessons[index];
             (target.clone(), reference)

@@ -1,5 +1,6 @@
 //! What is wrong with a target's table, in sentences.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use bytesize::ByteSize;
@@ -182,6 +183,14 @@ impl TargetConfig {
             wrong.push("retry.max: write at most \"1h\"".into());
         }
     }
+}
+
+/// Whether what is sent to this host stays on this machine, where nobody on the way reads it.
+pub(super) fn is_this_machine(host: &str) -> bool {
+    host == "localhost"
+        || host
+            .parse::<IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
 }
 
 pub(super) fn check_url(url: &str) -> Option<String> {

@@ -1,5 +1,6 @@
 //! What of a target's table is most likely not meant. It hinders nothing: `check` warns of it.
 
+use super::check::is_this_machine;
 use super::{Auth, TargetConfig};
 use crate::demands::DemandConfig;
 use crate::field::{Holds, Path};
@@ -27,11 +28,7 @@ impl TargetConfig {
         let is_shown = !matches!(self.auth, Auth::None | Auth::Hmac(_) | Auth::OAuth1(_));
         let uri: http::Uri = self.url.parse().ok()?;
         let host = uri.host()?.trim_matches(['[', ']']);
-        let is_here = host == "localhost"
-            || host
-                .parse::<std::net::IpAddr>()
-                .is_ok_and(|address| address.is_loopback());
-        (is_shown && !is_here && uri.scheme_str() == Some("http")).then(|| {
+        (is_shown && !is_this_machine(host) && uri.scheme_str() == Some("http")).then(|| {
             "url: a secret goes over http, where everybody on the way reads it; write https".into()
         })
     }

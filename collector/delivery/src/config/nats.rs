@@ -1,9 +1,10 @@
 //! `[target.nats]`: messages of a JetStream stream.
 
-use std::net::IpAddr;
 use std::path::PathBuf;
 
 use serde::Deserialize;
+
+use super::check::is_this_machine;
 
 /// Servers that are tried, at most.
 pub const SERVERS_MAX: usize = 16;
@@ -55,10 +56,8 @@ impl NatsConfig {
     /// Whether connections are encrypted: always, but to this machine, and where somebody said so.
     #[must_use]
     pub fn is_encrypted(&self) -> bool {
-        let is_local = |host: &str| {
-            host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
-        };
-        !self.in_clear_text && !self.servers().iter().all(|(host, _)| is_local(host))
+        let is_here = |(host, _): &(String, u16)| is_this_machine(host);
+        !self.in_clear_text && !self.servers().iter().all(is_here)
     }
 
     /// What is wrong, a sentence each.

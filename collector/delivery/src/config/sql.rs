@@ -1,10 +1,11 @@
 //! `[target.sql]`: rows of a table.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
 use std::path::PathBuf;
 
 use serde::Deserialize;
+
+use super::check::is_this_machine;
 
 /// Columns that are written, at most.
 pub const COLUMNS_MAX: usize = 500;
@@ -107,14 +108,9 @@ impl SqlConfig {
     /// Whether the connection is encrypted: always but to this machine, and where somebody said so.
     #[must_use]
     pub fn is_encrypted(&self) -> bool {
-        let is_local = self.host == "localhost"
-            || self
-                .host
-                .parse::<IpAddr>()
-                .is_ok_and(|address| address.is_loopback());
         self.server != Server::Sqlite
             && !self.in_clear_text
-            && (!is_local || self.server_name.is_some())
+            && (!is_this_machine(&self.host) || self.server_name.is_some())
     }
 
     /// What is wrong, a sentence each.

@@ -137,10 +137,10 @@ impl Engine {
                 stats,
                 doubt_to,
                 sent: self.connector.verifies().then_some(Offset(0)),
-                // A cursor from the first moment on keeps the log from being dropped before it is read.
                 dirty: false,
             });
             if found.selected {
+                // A cursor from the first moment on keeps the log from being dropped before it is read.
                 self.mark(self.flows.len() - 1);
                 self.pending.urgent = true;
             }
@@ -263,7 +263,7 @@ impl Engine {
         };
         let meta = &loaded.events[spot.event as usize];
         let (window, flows) = (&self.window, &self.flows);
-        let of_it = |flow: &Flow| *flow.name() == loaded.place.flow && flow.may_have_sent_more();
+        let of_it = |flow: &Flow| flow.may_have_sent_more() && *flow.name() == loaded.place.flow;
         if !flows.iter().any(of_it) {
             return self.lanes.push_first(meta.lane, spot);
         }

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use dray_proto::{FlowName, Offset};
 
+use super::holding::micros;
 use crate::body::Place;
 use crate::budget::Arrivals;
 use crate::catalogue::{Agreed, Phase};
@@ -97,7 +98,7 @@ impl Flow {
 
 impl Flow {
     fn sla_us(&self) -> i64 {
-        i64::try_from(self.agreed.sla.as_micros()).unwrap_or(i64::MAX)
+        micros(self.agreed.sla)
     }
 
     pub(super) fn note_arrivals(&mut self) {

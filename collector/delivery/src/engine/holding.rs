@@ -365,6 +365,7 @@ impl Engine {
     }
 }
 
-fn micros(time: Duration) -> i64 {
+/// A time in microseconds; one too long for that is the longest.
+pub(super) fn micros(time: Duration) -> i64 {
     i64::try_from(time.as_micros()).unwrap_or(i64::MAX)
 }

@@ -62,11 +62,13 @@ impl Engine {
             self.op = None;
             self.op_done(done);
         }
-        self.pending.pause = None;
         let (store, name) = (Arc::clone(&self.store), paused_setting(&self.config.name));
         let written = tokio::task::spawn_blocking(move || store.set(&name, value.as_deref())).await;
         written
             .map_err(|error| error.to_string())?
-            .map_err(|error| error.to_string())
+            .map_err(|error| error.to_string())?;
+        // Only now: what could not be written leaves the target paused, and that is still to be written down.
+        self.pending.pause = None;
+        Ok(())
     }
 }

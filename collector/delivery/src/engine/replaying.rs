@@ -86,8 +86,6 @@ impl Engine {
             }));
             return;
         }
-        let (store, hasher) = (Arc::clone(&self.store), self.keys.hasher());
-        let config = self.config.clone();
         let Some(replay) = self.replay.as_mut().filter(|replay| !replay.stopped) else {
             return;
         };
@@ -101,6 +99,8 @@ impl Engine {
                 return;
             };
             let older = replay.plan.older;
+            let (store, hasher) = (Arc::clone(&self.store), self.keys.hasher());
+            let config = self.config.clone();
             self.replay_work = Some(tokio::task::spawn_blocking(move || {
                 surveyed(&*store, &config, &hasher, &picked, older).unwrap_or_else(Work::Failed)
             }));

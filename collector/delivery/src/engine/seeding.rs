@@ -7,6 +7,7 @@ use dray_proto::{FlowName, Offset, block};
 use dray_store::{Cursor, Reference, Remember, Step, Store, StoreError, alarm_setting};
 use roaring::RoaringTreemap;
 
+use super::holding::micros;
 use crate::config::TargetConfig;
 use crate::phase::passed::Passed;
 use crate::references::{Label, Seed};
@@ -55,8 +56,7 @@ pub(super) fn seed(
         }
         seeding.write()?;
     }
-    let alarm_after = &config.holds.alarm_after;
-    let alarm_after_us = i64::try_from(alarm_after.as_micros()).unwrap_or(i64::MAX);
+    let alarm_after_us = micros(config.holds.alarm_after);
     let alarm_before = store.setting(&alarm_setting(target))?;
     if !gone.is_empty() || alarm_before.is_none_or(|before| before != alarm_after_us.to_string()) {
         let step = Step {

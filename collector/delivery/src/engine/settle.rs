@@ -185,13 +185,7 @@ impl Engine {
         let Some(unsaid) = self.failures_told.happened(Instant::now()) else {
             return;
         };
-        // What the target wrote may hold a record's content: its status is enough here.
-        let reason = if why.starts_with(ANSWERED) {
-            why.split(": ").next()
-        } else {
-            Some(why)
-        };
-        tracing::warn!(reason, unsaid, "a request failed");
+        tracing::warn!(reason = to_status(why), unsaid, "a request failed");
     }
 
     /// The target took them all.
@@ -403,5 +397,41 @@ impl Engine {
         self.dying.add(class);
         self.shared.rejected.fetch_add(1, Relaxed);
         self.pending.open(item.slot);
+    }
+}
+
+/// What the log has of a failure: what the target wrote may hold a record's content, so its status is enough, whatever of ours
+/// stands before that.
+fn to_status(why: &str) -> &str {
+    let said = why.find(ANSWERED).and_then(|at| {
+        let length = why[at..].find(": ")?;
+        Some(&why[..at + length])
+    });
+    said.unwrap_or(why)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_log_has_a_status_and_none_of_the_targets_words() {
+        for (why, expected) in [
+            (
+                "the target answered 503 Service Unavailable: for DE12345: later",
+                "the target answered 503 Service Unavailable",
+            ),
+            (
+                "see auth.token_file /etc/t: the target answered 401 Unauthorized: DE12345",
+                "see auth.token_file /etc/t: the target answered 401 Unauthorized",
+            ),
+            (
+                "the target answered 401 Unauthorized",
+                "the target answered 401 Unauthorized",
+            ),
+            ("no reply: timed out", "no reply: timed out"),
+        ] {
+            assert_eq!(to_status(why), expected);
+        }
     }
 }

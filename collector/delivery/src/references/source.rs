@@ -22,8 +22,12 @@ pub(super) struct Source {
     pub(super) at: Option<(String, Elsewhere)>,
 }
 
-/// What an event is called by sources, with the source's index: nothing, where it deletes or cannot be read.
-pub(super) fn names(sources: &[&Source], flow: &FlowName, event: &[u8]) -> Vec<(usize, Reference)> {
+/// What an event is called by sources, with the source's index among them: nothing, where it deletes or cannot be read.
+pub(super) fn names<'a>(
+    sources: impl Iterator<Item = &'a Source>,
+    flow: &FlowName,
+    event: &[u8],
+) -> Vec<(usize, Reference)> {
     let Ok(view) = View::of(event) else {
         return Vec::new();
     };
@@ -34,7 +38,7 @@ pub(super) fn names(sources: &[&Source], flow: &FlowName, event: &[u8]) -> Vec<(
         return Vec::new();
     };
     let mut learnt = Vec::new();
-    for (index, source) in sources.iter().enumerate() {
+    for (index, source) in sources.enumerate() {
         let is_meant = source.body == body.number
             && (source.flows.is_empty() || source.flows.iter().any(|flow_of| flow_of.takes(flow)));
         if !is_meant {
