@@ -17,6 +17,7 @@ mod form;
 pub mod holding;
 mod losing;
 mod masking;
+mod opening;
 mod pausing;
 mod persist;
 mod publishing;
