@@ -15,6 +15,8 @@ use std::fmt;
 use memchr::memmem;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 
+use crate::template::RESERVED;
+
 /// What is written in place of a secret.
 const HIDDEN: &[u8] = b"***";
 /// The same of one that is digits only: it may stand in JSON as a number.
@@ -23,14 +25,9 @@ const HIDDEN_DIGITS: &[u8] = b"0";
 const IN_BODIES_BYTES_MIN: usize = 8;
 /// Shorter ones are not looked for at all.
 const BYTES_MIN: usize = 4;
-/// What addresses leave as it is (RFC 3986, 2.3), and what many libraries leave beside it.
-const STRICT: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~');
-const OF_PATHS: &AsciiSet = &STRICT.remove(b'/');
-const OF_SCRIPTS: &AsciiSet = &STRICT
+/// What many libraries leave as it is beside what RFC 3986 does.
+const OF_PATHS: &AsciiSet = &RESERVED.remove(b'/');
+const OF_SCRIPTS: &AsciiSet = &RESERVED
     .remove(b'!')
     .remove(b'\'')
     .remove(b'(')
@@ -118,7 +115,7 @@ fn without(body: &[u8], form: &Form) -> Option<Vec<u8>> {
 /// A secret in each form.
 fn written(secret: &[u8]) -> Vec<Vec<u8>> {
     let mut forms = vec![secret.to_vec()];
-    for set in [NON_ALPHANUMERIC, STRICT, OF_PATHS, OF_SCRIPTS] {
+    for set in [NON_ALPHANUMERIC, RESERVED, OF_PATHS, OF_SCRIPTS] {
         let encoded = percent_encode(secret, set).to_string();
         forms.push(lower(&encoded).into_bytes());
         forms.push(encoded.replace("%20", "+").into_bytes());
