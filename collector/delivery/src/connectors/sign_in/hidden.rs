@@ -11,6 +11,7 @@
 //! What was sent in base64 is a secret of its own: see [`super::Worn`].
 
 use std::fmt;
+use std::sync::Arc;
 
 use memchr::memmem;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
@@ -34,9 +35,9 @@ const OF_SCRIPTS: &AsciiSet = &RESERVED
     .remove(b')')
     .remove(b'*');
 
-/// See the module. Prints as nothing.
+/// See the module. Prints as nothing; a copy costs nothing, as each request takes one.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub(in crate::connectors) struct Hidden(Vec<Form>);
+pub(in crate::connectors) struct Hidden(Arc<[Form]>);
 
 #[derive(Clone, PartialEq, Eq)]
 struct Form {
@@ -72,7 +73,7 @@ impl Hidden {
         // What holds another one goes first, so that nothing is left of it.
         forms.sort_by(|a, b| b.text.len().cmp(&a.text.len()).then(a.text.cmp(&b.text)));
         forms.dedup_by(|a, b| a.text == b.text);
-        Self(forms)
+        Self(forms.into())
     }
 
     /// Takes them out of an answer's body, or a header of it. Each in one pass: an answer may be made of nothing else. True:
@@ -91,7 +92,7 @@ impl Hidden {
     /// The same of a sentence that a person reads.
     pub(super) fn masked(&self, said: String) -> String {
         let mut said = said.into_bytes();
-        for form in &self.0 {
+        for form in self.0.iter() {
             if let Some(without) = without(&said, form) {
                 said = without;
             }
@@ -108,8 +109,11 @@ fn without(body: &[u8], form: &Form) -> Option<Vec<u8>> {
         made.extend_from_slice(form.shown);
         from = at + form.text.len();
     }
+    if from == 0 {
+        return None;
+    }
     made.extend_from_slice(&body[from..]);
-    (from > 0).then_some(made)
+    Some(made)
 }
 
 /// A secret in each form.
