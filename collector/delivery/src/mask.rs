@@ -156,21 +156,6 @@ impl Mask {
         (exchange, without(&self.text(&reason), &values))
     }
 
-    /// The same by what an event has there: its hidden values are hidden under whatever name, or none, they were sent.
-    /// `event`: its JSON.
-    #[must_use]
-    pub fn exchange_of(
-        &self,
-        event: &str,
-        exchange: Exchange,
-        reason: String,
-    ) -> (Exchange, String) {
-        if self.is_empty() {
-            return (exchange, reason);
-        }
-        self.values(event).exchange(exchange, reason)
-    }
-
     /// What an event has where it is hidden. `event`: its JSON.
     #[must_use]
     pub fn values(&self, event: &str) -> Values {
@@ -439,6 +424,7 @@ mod tests {
     fn an_events_hidden_values_are_hidden_under_whatever_name_they_were_sent() {
         let mask = mask(&["iban", "/data/line/price", "/data/rank"]);
         let event = r#"{"data":{"iban":"DE\"12345","line":{"price":"9.9"},"rank":7,"note":"x"}}"#;
+        let values = mask.values(event);
         let exchange = Exchange {
             request: r#"INSERT INTO t
 ["DE\"12345","9.9","x",7,"9.91"]"#
@@ -446,7 +432,7 @@ mod tests {
             answer: "23514: a constraint: (DE\"12345, 9.9, x)".into(),
         };
         let reason = "23514: DE\"12345".to_owned();
-        let (hidden, reason) = mask.exchange_of(event, exchange, reason);
+        let (hidden, reason) = values.exchange(exchange, reason);
         assert_eq!(
             hidden.request,
             "INSERT INTO t\n[\"***\",\"***\",\"x\",\"***\",\"9.91\"]"
@@ -457,13 +443,13 @@ mod tests {
             request: "POST http://erp\n{\"account\":\"DE\\\"12345\",\"x".into(),
             answer: String::new(),
         };
-        let (hidden, _) = mask.exchange_of(event, cut, String::new());
+        let (hidden, _) = values.exchange(cut, String::new());
         assert_eq!(hidden.request, "POST http://erp\n{\"account\":\"***\",\"x");
         let elsewhere = Exchange {
             request: "GET http://erp/a?b=DE%2212345".into(),
             answer: "500\n<a>DE&quot;12345</a>".into(),
         };
-        let (hidden, _) = mask.exchange_of(event, elsewhere, String::new());
+        let (hidden, _) = values.exchange(elsewhere, String::new());
         assert_eq!(hidden.request, "GET http://erp/a?b=***");
         assert_eq!(hidden.answer, "500\n<a>***</a>");
     }
