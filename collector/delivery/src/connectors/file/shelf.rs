@@ -134,7 +134,7 @@ impl Shelf {
         self
     }
 
-    /// Up to here only what is [`Record::again`] comes another time.
+    /// Up to here only what is [`Record::again`] or [`Record::replayed`] comes another time.
     pub(super) fn settled(&self, through: &[(FlowName, Offset)]) {
         let mut settled = self.settled.lock().unwrap_or_else(PoisonError::into_inner);
         settled.extend(through.iter().cloned());
