@@ -75,7 +75,7 @@ pub struct Piece {
     pub json: Range<usize>,
     /// It was an exception: such ones come again whatever [`Connector::settled`] said.
     pub again: bool,
-    /// It is of a replay: that the target has had it must not keep it away.
+    /// It is of a replay: such ones come whatever [`Connector::settled`] said, and that the target has had it must not keep it away.
     pub replayed: bool,
 }
 
@@ -179,7 +179,7 @@ pub trait Connector: Debug + Send + Sync {
         false
     }
 
-    /// Cursors are on disk: up to these offsets, nothing but what is [`Piece::again`] comes another time.
+    /// Cursors are on disk: up to these offsets, nothing but what is [`Piece::again`] or [`Piece::replayed`] comes another time.
     fn settled(&self, through: &[(FlowName, Offset)]) {
         let _ = through;
     }

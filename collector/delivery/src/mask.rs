@@ -7,13 +7,13 @@
 //! event, in its key.
 
 use dray_proto::Offset;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::utf8_percent_encode;
 use regex::{Captures, Regex};
 use serde_json::Value;
 
 use crate::body::{Place, Writer};
 use crate::connectors::Exchange;
-use crate::template::xml;
+use crate::template::{RESERVED, xml};
 
 /// What stands in place of what is hidden.
 pub(crate) const HIDDEN: &str = "***";
@@ -21,12 +21,6 @@ pub(crate) const HIDDEN: &str = "***";
 pub const MASKS_MAX: usize = 100;
 /// Shorter values are not looked for in the target's words: they would hide half a sentence.
 const VALUE_MIN: usize = 4;
-/// What templates' `urlencode` leaves as it is, beside letters and digits.
-const ADDRESS: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'/')
-    .remove(b'.')
-    .remove(b'-')
-    .remove(b'_');
 /// Values that are looked for, at most: what an event has of them.
 const VALUES_MAX: usize = 1_000;
 
@@ -338,7 +332,7 @@ fn key_without(key: &str, values: &[String]) -> String {
     }
 }
 
-/// A text without these values, as they are and as JSON, XML and addresses have them.
+/// A text without these values, as they are and as JSON, XML, addresses and OData's literals have them.
 fn without(text: &str, values: &[String]) -> String {
     let mut text = text.to_owned();
     for value in values.iter().filter(|value| value.len() >= VALUE_MIN) {
@@ -347,10 +341,21 @@ fn without(text: &str, values: &[String]) -> String {
         let mut in_xml = String::new();
         // What no XML may hold stands in none.
         let _ = xml::escape(&mut in_xml, value);
-        let in_address = utf8_percent_encode(value, ADDRESS).to_string();
-        for form in [&json[1..json.len() - 1], &in_xml, &in_address] {
-            if form.len() >= VALUE_MIN && form != value {
-                text = text.replace(form, HIDDEN);
+        let in_address = |value: &str| utf8_percent_encode(value, RESERVED).to_string();
+        let mut forms = vec![
+            json[1..json.len() - 1].to_owned(),
+            in_xml,
+            in_address(value),
+        ];
+        if value.contains('\'') {
+            // As OData's literals have it; there an apostrophe need not be encoded.
+            let literal = value.replace('\'', "''");
+            let encoded = in_address(&literal);
+            forms.extend([encoded.replace("%27", "'"), encoded, literal]);
+        }
+        for form in forms {
+            if form.len() >= VALUE_MIN && form != *value {
+                text = text.replace(&form, HIDDEN);
             }
         }
     }
@@ -458,6 +463,23 @@ mod tests {
         let (hidden, _) = values.exchange(elsewhere, String::new());
         assert_eq!(hidden.request, "GET http://erp/a?b=***");
         assert_eq!(hidden.answer, "500\n<a>***</a>");
+    }
+
+    #[test]
+    fn a_hidden_value_is_hidden_in_an_address_as_filters_and_keys_write_it() {
+        let values = mask(&["code"]).values(r#"{"data":{"code":"A/1 b~2"}}"#);
+        let shown = values.text("no connection to http://erp/a/A%2F1%20b~2?c=A%2F1%20b~2");
+        assert_eq!(shown, "no connection to http://erp/a/***?c=***");
+        let values = mask(&["name"]).values(r#"{"data":{"name":"O'Neil & Co"}}"#);
+        for form in [
+            "O''Neil & Co",
+            "O''Neil%20%26%20Co",
+            "O%27%27Neil%20%26%20Co",
+            "O%27Neil%20%26%20Co",
+        ] {
+            let shown = values.text(&format!("GET http://erp/Items('{form}')"));
+            assert_eq!(shown, "GET http://erp/Items('***')", "{form}");
+        }
     }
 
     #[test]

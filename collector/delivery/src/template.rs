@@ -20,6 +20,8 @@ use serde::de::IgnoredAny;
 
 use crate::body::Poison;
 
+pub(crate) use filters::RESERVED;
+
 /// Instructions that one event may use: some thousand fields, and the end of an endless loop.
 pub const FUEL: u64 = 100_000;
 /// More for each byte of the event's JSON: a filter takes about one for two bytes of a value, and a value may be used several times.

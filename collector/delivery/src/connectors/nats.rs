@@ -214,11 +214,14 @@ impl Nats {
         messages: Vec<Result<Message, Outcome>>,
     ) -> Vec<Result<Message, Outcome>> {
         let fits = |message: &Message| link.takes(&message.subject);
-        let mut looked = Ok(Vec::new());
-        if !messages.iter().flatten().all(fits) {
-            // It may have been changed since.
-            looked = link.look(&self.config.stream).await;
+        if messages.iter().flatten().all(fits) {
+            if messages.iter().any(Result::is_ok) {
+                self.fits.store(true, Relaxed);
+            }
+            return messages;
         }
+        // It may have been changed since.
+        let looked = link.look(&self.config.stream).await;
         if messages.iter().flatten().any(fits) {
             self.fits.store(true, Relaxed);
         }

@@ -34,7 +34,7 @@ impl fmt::Display for Missing {
 }
 
 /// Why a preset cannot be laid: where that shows, what is wrong, and what to write.
-type Refused = (Range<usize>, String, &'static str);
+pub(super) type Refused = (Range<usize>, String, &'static str);
 
 /// Where the values of a preset are said to stand.
 enum Stand {

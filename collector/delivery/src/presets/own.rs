@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::lay::preset_of;
+use super::lay::{Refused, preset_of};
 use super::{DEPTH_MAX, Preset};
 
 /// The largest file: thirty times the longest that is shipped.
@@ -137,7 +137,7 @@ impl OwnFile {
     }
 
     /// What it says, or where that shows and what is wrong.
-    pub(super) fn preset(&self) -> Result<Preset, (std::ops::Range<usize>, String, &'static str)> {
+    pub(super) fn preset(&self) -> Result<Preset, Refused> {
         toml::from_str(&self.text).map_err(|error| {
             let within = error.span().unwrap_or(0..0);
             let at = self.start + within.start..self.start + within.end;

@@ -31,8 +31,8 @@ pub(super) fn add(environment: &mut Environment<'static>) {
     environment.add_filter("urlencode", urlencode);
 }
 
-/// What is encoded of a value in an address.
-const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
+/// What is encoded of a value in an address: all but what RFC 3986 (2.3) leaves as it is.
+pub(crate) const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
     .remove(b'_')

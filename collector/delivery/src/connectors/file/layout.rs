@@ -14,7 +14,7 @@ pub(super) struct Layout {
     /// As XML says it.
     encoding_name: &'static str,
     /// Bytes that it writes and the one that was asked for does not have.
-    bytes_refused: RangeInclusive<u8>,
+    bytes_refused: Option<RangeInclusive<u8>>,
     line_end: &'static str,
     separator: char,
     names: bool,
@@ -239,9 +239,8 @@ impl Layout {
             ));
         }
         // Of these a letter is a byte.
-        if let Some(at) = out
-            .iter()
-            .position(|byte| self.bytes_refused.contains(byte))
+        if let Some(refused) = &self.bytes_refused
+            && let Some(at) = out.iter().position(|byte| refused.contains(byte))
         {
             return Err(format!(
                 "{:?} has no place in {}; nothing is replaced",
@@ -258,10 +257,12 @@ impl Layout {
 
 /// WHATWG's encodings are what browsers read: of ISO 8859-1 and ASCII, Windows' superset of both. Who asks for one of these
 /// gets no letter that is not in it.
-fn as_asked(label: &str, encoding: &'static Encoding) -> (&'static str, RangeInclusive<u8>) {
+fn as_asked(
+    label: &str,
+    encoding: &'static Encoding,
+) -> (&'static str, Option<RangeInclusive<u8>>) {
     let label = label.trim().to_ascii_lowercase();
-    #[allow(clippy::reversed_empty_ranges)] // None are refused.
-    let (all, above_ascii, controls) = (1..=0, 0x80..=0xFF, 0x80..=0x9F);
+    let (above_ascii, controls) = (Some(0x80..=0xFF), Some(0x80..=0x9F));
     let is_windows = label.contains("windows") || label.contains("cp125");
     match encoding.name() {
         "windows-1252" if ["ascii", "us-ascii", "ansi_x3.4-1968"].contains(&&*label) => {
@@ -270,7 +271,7 @@ fn as_asked(label: &str, encoding: &'static Encoding) -> (&'static str, RangeInc
         "windows-1252" if !is_windows => ("ISO-8859-1", controls),
         "windows-1254" if !is_windows => ("ISO-8859-9", controls),
         "windows-874" if !is_windows => ("ISO-8859-11", controls),
-        name => (name, all),
+        name => (name, None),
     }
 }
 

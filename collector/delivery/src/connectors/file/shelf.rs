@@ -134,7 +134,7 @@ impl Shelf {
         self
     }
 
-    /// Up to here only what is [`Record::again`] comes another time.
+    /// Up to here only what is [`Record::again`] or [`Record::replayed`] comes another time.
     pub(super) fn settled(&self, through: &[(FlowName, Offset)]) {
         let mut settled = self.settled.lock().unwrap_or_else(PoisonError::into_inner);
         settled.extend(through.iter().cloned());
@@ -208,14 +208,20 @@ impl Shelf {
         let (part, list) = (self.part(name), self.list(name));
         write_synced(&part, bytes)?;
         // After the part, so that whoever finds ids finds the whole part, or a file that was handed over.
-        let listed = write_synced(&list, ids.text().as_bytes()).and_then(|()| sync(&self.own));
-        if let Err(error) = listed {
-            // What was not synced must not be believed later.
-            fs::remove_file(&list)?;
-            sync(&self.own)?;
-            return Err(error);
+        self.note(&list, ids.text().as_bytes())
+    }
+
+    /// Writes what is believed where it is found. What was not synced must not be believed later: it goes.
+    fn note(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        let noted = write_synced(path, bytes).and_then(|()| sync(&self.own));
+        if noted.is_err() {
+            match fs::remove_file(path) {
+                // It was not even made: why that is, is what matters.
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                gone => gone.and_then(|()| sync(&self.own))?,
+            }
         }
-        Ok(())
+        noted
     }
 
     /// The file gets its name: what is done last is durable, and known by the part being gone.
@@ -232,14 +238,7 @@ impl Shelf {
         let said = |error: io::Error| self.said(&error);
         let (part, sent) = (self.part(name), self.own.join(format!("{name}.sent")));
         let is_sent = sent.try_exists().map_err(said)?;
-        remote.put(&part, name, is_sent, || {
-            let noted = write_synced(&sent, b"").and_then(|()| sync(&self.own));
-            if noted.is_err() {
-                // What was not synced must not be believed later.
-                fs::remove_file(&sent)?;
-            }
-            noted
-        })?;
+        remote.put(&part, name, is_sent, || self.note(&sent, b""))?;
         fs::remove_file(&part).map_err(said)?;
         sync(&self.own).map_err(said)?;
         // Only now: without it, the part would be sent again.

@@ -11,9 +11,12 @@
 //! What was sent in base64 is a secret of its own: see [`super::Worn`].
 
 use std::fmt;
+use std::sync::Arc;
 
 use memchr::memmem;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
+
+use crate::template::RESERVED;
 
 /// What is written in place of a secret.
 const HIDDEN: &[u8] = b"***";
@@ -23,23 +26,18 @@ const HIDDEN_DIGITS: &[u8] = b"0";
 const IN_BODIES_BYTES_MIN: usize = 8;
 /// Shorter ones are not looked for at all.
 const BYTES_MIN: usize = 4;
-/// What addresses leave as it is (RFC 3986, 2.3), and what many libraries leave beside it.
-const STRICT: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~');
-const OF_PATHS: &AsciiSet = &STRICT.remove(b'/');
-const OF_SCRIPTS: &AsciiSet = &STRICT
+/// What many libraries leave as it is beside what RFC 3986 does.
+const OF_PATHS: &AsciiSet = &RESERVED.remove(b'/');
+const OF_SCRIPTS: &AsciiSet = &RESERVED
     .remove(b'!')
     .remove(b'\'')
     .remove(b'(')
     .remove(b')')
     .remove(b'*');
 
-/// See the module. Prints as nothing.
+/// See the module. Prints as nothing; a copy costs nothing, as each request takes one.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub(in crate::connectors) struct Hidden(Vec<Form>);
+pub(in crate::connectors) struct Hidden(Arc<[Form]>);
 
 #[derive(Clone, PartialEq, Eq)]
 struct Form {
@@ -75,7 +73,7 @@ impl Hidden {
         // What holds another one goes first, so that nothing is left of it.
         forms.sort_by(|a, b| b.text.len().cmp(&a.text.len()).then(a.text.cmp(&b.text)));
         forms.dedup_by(|a, b| a.text == b.text);
-        Self(forms)
+        Self(forms.into())
     }
 
     /// Takes them out of an answer's body, or a header of it. Each in one pass: an answer may be made of nothing else. True:
@@ -94,7 +92,7 @@ impl Hidden {
     /// The same of a sentence that a person reads.
     pub(super) fn masked(&self, said: String) -> String {
         let mut said = said.into_bytes();
-        for form in &self.0 {
+        for form in self.0.iter() {
             if let Some(without) = without(&said, form) {
                 said = without;
             }
@@ -111,14 +109,17 @@ fn without(body: &[u8], form: &Form) -> Option<Vec<u8>> {
         made.extend_from_slice(form.shown);
         from = at + form.text.len();
     }
+    if from == 0 {
+        return None;
+    }
     made.extend_from_slice(&body[from..]);
-    (from > 0).then_some(made)
+    Some(made)
 }
 
 /// A secret in each form.
 fn written(secret: &[u8]) -> Vec<Vec<u8>> {
     let mut forms = vec![secret.to_vec()];
-    for set in [NON_ALPHANUMERIC, STRICT, OF_PATHS, OF_SCRIPTS] {
+    for set in [NON_ALPHANUMERIC, RESERVED, OF_PATHS, OF_SCRIPTS] {
         let encoded = percent_encode(secret, set).to_string();
         forms.push(lower(&encoded).into_bytes());
         forms.push(encoded.replace("%20", "+").into_bytes());
