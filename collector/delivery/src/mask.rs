@@ -7,12 +7,13 @@
 //! event, in its key.
 
 use dray_proto::Offset;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::utf8_percent_encode;
 use regex::{Captures, Regex};
 use serde_json::Value;
 
 use crate::body::{Place, Writer};
 use crate::connectors::Exchange;
+use crate::template::filters::RESERVED;
 use crate::template::xml;
 
 /// What stands in place of what is hidden.
@@ -21,12 +22,6 @@ pub(crate) const HIDDEN: &str = "***";
 pub const MASKS_MAX: usize = 100;
 /// Shorter values are not looked for in the target's words: they would hide half a sentence.
 const VALUE_MIN: usize = 4;
-/// What templates' `urlencode` leaves as it is, beside letters and digits.
-const ADDRESS: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'/')
-    .remove(b'.')
-    .remove(b'-')
-    .remove(b'_');
 /// Values that are looked for, at most: what an event has of them.
 const VALUES_MAX: usize = 1_000;
 
@@ -362,7 +357,7 @@ fn without(text: &str, values: &[String]) -> String {
         let mut in_xml = String::new();
         // What no XML may hold stands in none.
         let _ = xml::escape(&mut in_xml, value);
-        let in_address = utf8_percent_encode(value, ADDRESS).to_string();
+        let in_address = utf8_percent_encode(value, RESERVED).to_string();
         for form in [&json[1..json.len() - 1], &in_xml, &in_address] {
             if form.len() >= VALUE_MIN && form != value {
                 text = text.replace(form, HIDDEN);
@@ -472,6 +467,14 @@ mod tests {
         let (hidden, _) = mask.exchange_of(event, elsewhere, String::new());
         assert_eq!(hidden.request, "GET http://erp/a?b=***");
         assert_eq!(hidden.answer, "500\n<a>***</a>");
+        // As `urlencode` writes it: `/` too, and `~` not.
+        let encoded = Exchange {
+            request: "GET http://erp/a/DE%2F12%2034~5".into(),
+            answer: String::new(),
+        };
+        let event = r#"{"data":{"iban":"DE/12 34~5"}}"#;
+        let (hidden, _) = mask.exchange_of(event, encoded, String::new());
+        assert_eq!(hidden.request, "GET http://erp/a/***");
     }
 
     #[test]

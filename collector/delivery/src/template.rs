@@ -6,7 +6,7 @@
 //! without a line; but a name that no event of the target can have is refused at load: it is a typing error. Slower
 //! than the compiled plan by an order of magnitude.
 
-mod filters;
+pub(crate) mod filters;
 mod names;
 mod samples;
 pub(crate) mod xml;

@@ -31,8 +31,8 @@ pub(super) fn add(environment: &mut Environment<'static>) {
     environment.add_filter("urlencode", urlencode);
 }
 
-/// What is encoded of a value in an address.
-const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
+/// What `urlencode` encodes of a value in an address; what is masked is looked for in this form, too.
+pub(crate) const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
     .remove(b'_')
