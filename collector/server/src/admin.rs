@@ -30,7 +30,8 @@ use crate::targets;
 /// Entries of the audit trail that one answer holds, at most.
 const AUDIT_SHOWN_MAX: usize = 10_000;
 
-/// Does something to its end, also where who asked is gone before: a target that was put away half would run no more.
+/// Does something to its end, also where who asked is gone before: a target that was put away half would run no more, and one
+/// whose dead letter was settled would not be told.
 async fn to_its_end<T: Send + 'static>(
     work: impl Future<Output = Answer<T>> + Send + 'static,
 ) -> Answer<T> {
@@ -184,16 +185,21 @@ impl CollectorAdmin for Admin {
             dead_letter_act_request::Act::Approve => "approve",
             _ => "retry",
         };
-        let all = letters::all_of(&request);
-        if let Some(all) = &all {
-            // Many steps: whatever ends them in the middle, somebody asked for it.
-            audit::note(&self.shared, &*actor, action, all, "all of them").await;
-        }
+        let Some(all) = letters::all_of(&request) else {
+            // A few steps, and the target is told of them after the last.
+            let shared = Arc::clone(&self.shared);
+            let work = async move {
+                letters::act(&shared, request, &actor)
+                    .await
+                    .map(Response::new)
+            };
+            return to_its_end(work).await;
+        };
+        // Many steps: whatever ends them in the middle, somebody asked for it.
+        audit::note(&self.shared, &*actor, action, &all, "all of them").await;
         let reply = letters::act(&self.shared, request, &actor).await?;
-        if let Some(all) = all {
-            let done = format!("{} of them", reply.done);
-            audit::note(&self.shared, actor, action, all, done).await;
-        }
+        let done = format!("{} of them", reply.done);
+        audit::note(&self.shared, actor, action, all, done).await;
         Ok(Response::new(reply))
     }
 

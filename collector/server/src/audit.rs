@@ -1,6 +1,7 @@
 //! Who did what, and what was refused to whom: kept in the store, shown by `dray-collector audit`.
 //!
-//! What an agent is refused is noted once a minute for each agent and flow, so that a flood fills nothing.
+//! What an agent is refused is noted once a minute for each agent and flow, and so is a user of the machine whom the local
+//! socket keeps out: a flood fills nothing.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -80,7 +81,7 @@ pub(crate) async fn note(
     }
 }
 
-/// Something was refused to an agent.
+/// Something was refused to an agent, or the local socket to a user.
 pub(crate) async fn refused(shared: &Arc<Shared>, agent: &str, flow: &str, reason: &str) {
     if shared.refusals.is_news(agent, flow, now_us()) {
         note(shared, agent, "refused", flow, reason).await;

@@ -23,6 +23,8 @@ use crate::core::{ask, now_us};
 pub(crate) struct Targets {
     store: Arc<dyn Store>,
     configs: BTreeMap<String, TargetConfig>,
+    /// Of those that hide something.
+    masks: BTreeMap<String, Mask>,
     accounts: Accounts,
     /// Written only where one is put away or started anew.
     running: RwLock<BTreeMap<String, TargetHandle>>,
@@ -36,12 +38,15 @@ impl Targets {
         store: Arc<dyn Store>,
     ) -> Result<Self, String> {
         let accounts = Accounts::new(accounts)?;
-        let mut running = BTreeMap::new();
+        let (mut running, mut masks) = (BTreeMap::new(), BTreeMap::new());
         for config in configs {
             running.insert(
                 config.name.clone(),
                 Target::start_among(config.clone(), &accounts, Arc::clone(&store))?,
             );
+            if !config.mask.is_empty() {
+                masks.insert(config.name.clone(), Mask::new(&config.mask)?);
+            }
         }
         let configs = configs
             .iter()
@@ -50,6 +55,7 @@ impl Targets {
         Ok(Self {
             store,
             configs,
+            masks,
             accounts,
             running: RwLock::new(running),
         })
@@ -183,20 +189,18 @@ impl Targets {
 
     /// A target's JSON without what its configuration hides.
     pub(crate) fn masked(&self, name: &str, json: &str) -> String {
-        self.mask(name).json(json)
+        let mask = self.mask(name);
+        mask.map_or_else(|| json.to_owned(), |mask| mask.json(json))
     }
 
-    /// What a target's configuration hides.
-    pub(crate) fn mask(&self, name: &str) -> Mask {
-        let config = self.configs.get(name);
-        let mask = config.and_then(|config| Mask::new(&config.mask).ok());
-        mask.unwrap_or_default()
+    /// What a target's configuration hides, if anything.
+    pub(crate) fn mask(&self, name: &str) -> Option<&Mask> {
+        self.masks.get(name)
     }
 
     /// A change of a target's event without what its configuration hides.
     pub(crate) fn masked_change(&self, name: &str, change: &str) -> String {
-        let config = self.configs.get(name);
-        let mask = config.and_then(|config| Mask::new(&config.mask).ok());
+        let mask = self.mask(name);
         mask.map_or_else(|| change.to_owned(), |mask| mask.change(change))
     }
 

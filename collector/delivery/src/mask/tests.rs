@@ -1,4 +1,3 @@
-
 use super::*;
 
 fn mask(settings: &[&str]) -> Mask {

@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use dray_delivery::actions::{self, Which};
 use dray_delivery::detail::Detail;
-use dray_delivery::mask::Mask;
 use dray_delivery::select::Pattern;
 use dray_proto::FlowName;
 use dray_proto::v1::dead_letter_act_request::Act;
@@ -45,14 +44,13 @@ pub(super) async fn list(
     request: DeadLettersRequest,
 ) -> Result<DeadLettersReply, Status> {
     let named = request.target.clone();
-    let mut keys = ShownKeys::new(shared);
+    let asked = Arc::clone(shared);
     let answer = ask(&shared.store, move |store| {
         if request.id > 0 {
             let found = one(store, request.id)?;
             let shown = |found: Exception| {
-                let key = keys.of(store, &found)?;
                 Ok(DeadLetterEntry {
-                    key,
+                    key: shown_key(&asked, store, &found)?,
                     ..entry(store, &found)?
                 })
             };
@@ -86,7 +84,7 @@ pub(super) async fn list(
                 } else {
                     0
                 },
-                key: keys.of(store, one)?,
+                key: shown_key(&asked, store, one)?,
                 ..plain(one)
             })
         });
@@ -116,37 +114,19 @@ pub(super) async fn list(
     Ok(reply)
 }
 
-/// Keys as they may be read: one that is made of a masked field is hidden as that is.
-struct ShownKeys {
-    shared: Arc<Shared>,
-    masks: HashMap<String, Mask>,
-}
-
-impl ShownKeys {
-    fn new(shared: &Arc<Shared>) -> Self {
-        Self {
-            shared: Arc::clone(shared),
-            masks: HashMap::new(),
-        }
-    }
-
-    fn of(&mut self, store: &dyn Store, found: &Exception) -> Result<String, StoreError> {
-        let targets = &self.shared.targets;
-        let mask = self
-            .masks
-            .entry(found.target.clone())
-            .or_insert_with(|| targets.mask(&found.target));
-        if mask.is_empty() || found.key.is_empty() {
-            return Ok(found.key.clone());
-        }
-        let event = match found.event.is_empty() {
-            true => one(store, found.id)?.map_or_else(Default::default, |found| found.event),
-            false => found.event.clone(),
-        };
-        let (site, flow) = (found.flow.site(), found.flow.flow());
-        let json = json::of_event(&event, site, flow, found.offset.0);
-        Ok(mask.values(&json).key(&found.key))
-    }
+/// A key as it may be read: one that is made of a masked field is hidden as that is.
+fn shown_key(shared: &Shared, store: &dyn Store, found: &Exception) -> Result<String, StoreError> {
+    let mask = shared.targets.mask(&found.target);
+    let Some(mask) = mask.filter(|_| !found.key.is_empty()) else {
+        return Ok(found.key.clone());
+    };
+    let event = match found.event.is_empty() {
+        true => one(store, found.id)?.map_or_else(Default::default, |found| found.event),
+        false => found.event.clone(),
+    };
+    let (site, flow) = (found.flow.site(), found.flow.flow());
+    let json = json::of_event(&event, site, flow, found.offset.0);
+    Ok(mask.values(&json).key(&found.key))
 }
 
 /// Says of each who answers for its flow.

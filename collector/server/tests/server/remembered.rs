@@ -142,16 +142,14 @@ async fn a_key_that_is_made_of_a_masked_field_is_hidden_in_dead_letters() {
     let listed = listed.expect("all").into_inner().entries;
     let keys: Vec<_> = listed.iter().map(|entry| entry.key.as_str()).collect();
     assert_eq!(keys, ["N-***", "PLAIN", "SECRET-1"]);
-    for found in listed.iter().take(1) {
-        let shown = entry(&collector, found.id).await;
-        assert_eq!(shown.key, "N-***");
-        // In the event, too, where the key stands as a member of its own.
-        assert!(
-            !shown.event_json.contains("SECRET-1"),
-            "{}",
-            shown.event_json
-        );
-    }
+    let shown = entry(&collector, listed[0].id).await;
+    assert_eq!(shown.key, "N-***");
+    // In the event, too, where the key stands as a member of its own.
+    assert!(
+        !shown.event_json.contains("SECRET-1"),
+        "{}",
+        shown.event_json
+    );
     let act = DeadLetterActRequest {
         act: Act::Approve as i32,
         id: listed[0].id,

@@ -6,17 +6,11 @@
 use ::http::{HeaderValue, Method, Uri};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use percent_encoding::{percent_decode_str, utf8_percent_encode};
 use ring::hmac;
 
 use super::secret::Secret;
-
-/// RFC 5849, 3.6: all but the unreserved letters, with capital hexadecimal digits.
-const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~');
+use crate::template::RESERVED;
 
 /// What signs requests.
 #[derive(Debug, Clone, PartialEq, Eq)]

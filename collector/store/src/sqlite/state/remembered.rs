@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use dray_proto::FlowName;
-use rusqlite::{CachedStatement, Connection, OptionalExtension as _, Transaction, params};
+use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 
-use super::{State, flow};
+use super::{SET, State, flow};
 use crate::api::{
     DueWait, Kept, Reference, Remember, Remembers, Step, StoreError, Wait, Waits, alarm_setting,
 };
@@ -49,19 +49,20 @@ pub(super) fn write(transaction: &Transaction<'_>, step: &Step) -> rusqlite::Res
     }
     release(transaction, remember)?;
     move_alarms(transaction, remember)?;
-    let known_max = remember.known_max;
-    let (known, kept) = counts(transaction, &remember.target)?;
-    let mut learner = Learner::new(transaction, &remember.target, known_max)?;
-    learner.known = known;
-    for reference in &remember.learn {
-        learner.learn(reference)?;
-    }
-    let known = learner.known;
+    let target = &remember.target;
+    let (known, kept) = counts(transaction, target)?;
+    let known = learn(
+        transaction,
+        target,
+        &remember.learn,
+        known,
+        remember.known_max,
+    )?;
     for wait in &remember.wait {
-        put_wait(transaction, &remember.target, wait)?;
+        put_wait(transaction, target, wait)?;
     }
     let kept = keep(transaction, remember, kept)?;
-    put_counts(transaction, &remember.target, known, kept)?;
+    put_counts(transaction, target, known, kept)?;
     teach(transaction, remember)
 }
 
@@ -69,13 +70,11 @@ pub(super) fn write(transaction: &Transaction<'_>, step: &Step) -> rusqlite::Res
 fn teach(transaction: &Transaction<'_>, remember: &Remember) -> rusqlite::Result<()> {
     let targets: BTreeSet<&str> = remember.teach.iter().map(|(target, _)| &**target).collect();
     for target in targets {
+        let taught = remember.teach.iter().filter(|(of, _)| of == target);
+        let taught = taught.map(|(_, reference)| reference);
         let (known, kept) = counts(transaction, target)?;
-        let mut learner = Learner::new(transaction, target, remember.known_max)?;
-        learner.known = known;
-        for (_, reference) in remember.teach.iter().filter(|(of, _)| of == target) {
-            learner.learn(reference)?;
-        }
-        put_counts(transaction, target, learner.known, kept)?;
+        let known = learn(transaction, target, taught, known, remember.known_max)?;
+        put_counts(transaction, target, known, kept)?;
     }
     Ok(())
 }
@@ -111,46 +110,30 @@ fn move_alarms(transaction: &Transaction<'_>, remember: &Remember) -> rusqlite::
             .execute(params![remember.target, by_us])?;
     }
     transaction
-        .prepare_cached(
-            "INSERT INTO setting VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = ?2",
-        )?
+        .prepare_cached(SET)?
         .execute(params![name, after_us.to_string()])?;
     Ok(())
 }
 
-/// Writes down what a target knows.
-struct Learner<'a> {
-    target: &'a str,
-    known: u64,
+/// A target knows these from now on. Returns how many it knows; `known`: how many it knew.
+fn learn<'a>(
+    transaction: &Transaction<'_>,
+    target: &str,
+    references: impl IntoIterator<Item = &'a Reference>,
+    mut known: u64,
     known_max: u64,
-    put: CachedStatement<'a>,
-    wake: CachedStatement<'a>,
-}
-
-impl<'a> Learner<'a> {
-    fn new(
-        transaction: &'a Transaction<'_>,
-        target: &'a str,
-        known_max: u64,
-    ) -> rusqlite::Result<Self> {
-        Ok(Self {
-            target,
-            known: 0,
-            known_max,
-            put: transaction.prepare_cached("INSERT OR IGNORE INTO known VALUES (?1, ?2, ?3)")?,
-            wake: transaction.prepare_cached(
-                "UPDATE awaited SET due_us = 0 WHERE target = ?1 AND of = ?2 AND name = ?3",
-            )?,
-        })
-    }
-
-    fn learn(&mut self, Reference { of, name }: &Reference) -> rusqlite::Result<()> {
-        if self.known < self.known_max {
-            self.known += self.put.execute(params![self.target, of, name])? as u64;
+) -> rusqlite::Result<u64> {
+    let mut put = transaction.prepare_cached("INSERT OR IGNORE INTO known VALUES (?1, ?2, ?3)")?;
+    let mut wake = transaction.prepare_cached(
+        "UPDATE awaited SET due_us = 0 WHERE target = ?1 AND of = ?2 AND name = ?3",
+    )?;
+    for Reference { of, name } in references {
+        if known < known_max {
+            known += put.execute(params![target, of, name])? as u64;
         }
-        self.wake.execute(params![self.target, of, name])?;
-        Ok(())
+        wake.execute(params![target, of, name])?;
     }
+    Ok(known)
 }
 
 fn put_wait(transaction: &Transaction<'_>, target: &str, wait: &Wait) -> rusqlite::Result<()> {
