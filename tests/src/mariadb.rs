@@ -129,6 +129,8 @@ impl Server {
         let process = Command::new("mariadbd")
             .args(["--no-defaults", "--user=mysql", "--bind-address=127.0.0.1"])
             .arg(format!("--datadir={}", data.display()))
+            // A server that starts removes the temporary tables that it finds: where folders are shared, those of another one, which crashes.
+            .arg(format!("--tmpdir={}", folder.display()))
             .arg(format!("--socket={}", path("socket")))
             .arg(format!("--pid-file={}", path("data/pid")))
             .arg(format!("--port={}", self.port))
@@ -260,6 +262,7 @@ fn which(name: &str) -> PathBuf {
 
 /// Makes the data of a new server. On a busy machine that fails now and then, so it may be tried again.
 fn install(data: &Path) {
+    let folder = data.parent().expect("it has its folder");
     const TRIES: usize = 3;
     let mut said = String::new();
     for _ in 0..TRIES {
@@ -269,6 +272,7 @@ fn install(data: &Path) {
             .arg("--auth-root-authentication-method=normal")
             .args(SIZES)
             .arg(format!("--datadir={}", data.display()))
+            .arg(format!("--tmpdir={}", folder.display()))
             .output()
             .expect("mariadb-install-db");
         if told.status.success() {

@@ -32,6 +32,7 @@ impl Mariadb {
                 "--datadir={}",
                 folder.path().join("data").display()
             ))
+            .arg(format!("--tmpdir={}", folder.path().display()))
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .status();
@@ -66,6 +67,8 @@ impl Mariadb {
             Command::new("mariadbd")
                 .args(["--no-defaults", "--user=mysql", "--bind-address=127.0.0.1"])
                 .arg(format!("--datadir={}", path("data")))
+                // A server that starts removes the temporary tables that it finds, another one's too.
+                .arg(format!("--tmpdir={}", folder.display()))
                 .arg(format!("--socket={}", path("socket")))
                 .arg(format!("--pid-file={}", path("data/pid")))
                 .arg(format!("--port={}", self.port))
