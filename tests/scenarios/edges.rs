@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use dray_tests::daemon::program;
 use rand::RngExt as _;
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::dying::{Dies, Dying, Found};
 use crate::restored::copy;
@@ -135,11 +136,16 @@ fn die_between_moves(at: &str) -> Result<(), Found> {
     fs::rename(&archive, &away).expect("it goes away");
     fs::write(&archive, "in the way").expect("a file");
     let before = site.erp.events();
-    // Both are there when it starts, so that one batch has them: after a file that can't move, it waits.
-    site.stop(Dies::Agent);
+    // It sees both at once, so that one batch has them: behind a file that can't move it reads nothing.
+    let agent = site.site.agent.as_ref().expect("it runs").pid();
+    let agent = i32::try_from(agent)
+        .ok()
+        .and_then(Pid::from_raw)
+        .expect("a pid");
+    kill_process(agent, Signal::STOP).expect("it stands still");
     site.drop_next();
     site.drop_next();
-    site.start_again(Dies::Agent)?;
+    kill_process(agent, Signal::CONT).expect("it goes on");
     let arrived = site
         .erp
         .wait(Duration::from_secs(20), |events| events >= before + 600);
