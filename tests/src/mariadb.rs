@@ -262,8 +262,8 @@ fn which(name: &str) -> PathBuf {
 
 /// Makes the data of a new server. On a busy machine that fails now and then, so it may be tried again.
 fn install(data: &Path) {
-    let folder = data.parent().expect("it has its folder");
     const TRIES: usize = 3;
+    let folder = data.parent().expect("it has its folder");
     let mut said = String::new();
     for _ in 0..TRIES {
         let _ = fs::remove_dir_all(data);
